@@ -1,0 +1,95 @@
+import { fileURLToPath } from 'node:url'
+import { LineProcess } from './line-process.mjs'
+import { OURS, commandOf, peers } from './peers/index.mjs'
+import { cpuMicros } from './process-usage.mjs'
+
+const SECRET = 'the secret of the benchmark has more than thirty-two characters'
+
+/** The processes of one scenario: the load generator, and the peers. */
+export class Bench {
+  /** What the command line says: `rounds`, `seconds`, `isQuick`, `profileDirectory`. */
+  options
+  #generator
+  #servers = new Map()
+
+  constructor (options) {
+    this.options = options
+    this.#generator = new LineProcess('the load generator', process.execPath, [fileURLToPath(new URL('load/generator.mjs', import.meta.url))])
+  }
+
+  /**
+   * Starts a peer under a name, which is its own unless two of one peer run.
+   *
+   * @param {object} settings for the peer: `options` of the product, `compression` of `ws`
+   */
+  async start (peer, settings = {}, { key = peer, exposeGc = false } = {}) {
+    const { profileDirectory } = this.options
+    const nodeArguments = [
+      ...exposeGc ? ['--expose-gc'] : [],
+      ...peer === OURS && profileDirectory !== null ? ['--cpu-prof', `--cpu-prof-dir=${profileDirectory}`] : []
+    ]
+    const [command, args] = commandOf(peer, { secret: SECRET, ...settings }, nodeArguments)
+    const server = new LineProcess(key, command, args)
+    this.#servers.set(key, { server, peer })
+    server.port = (await server.greeting()).port
+    return server
+  }
+
+  server (key) {
+    return this.#servers.get(key).server
+  }
+
+  connect (key, options) {
+    const { server, peer } = this.#servers.get(key)
+    return this.#generator.request('connect', { group: key, dialect: peers[peer].dialect, port: server.port, secret: SECRET, ...options })
+  }
+
+  /** @throws Error where a socket had ended before */
+  async disconnect (key) {
+    const { losses } = await this.#generator.request('close', { group: key })
+    if (losses.length > 0) throw new Error(`${key} lost ${losses.length} sockets: ${losses[0]}`)
+  }
+
+  /** One round of a plan: what was delivered, and what it cost the server. */
+  async publish (key, { plan, ticks, sampleEvery }) {
+    const server = this.server(key)
+    await this.#generator.request('expect', { group: key, plan, ticks, sampleEvery })
+    return this.#measured(server, async () => {
+      const [{ tookMs }, delivered] = await Promise.all([
+        server.request('publish', { plan, ticks }),
+        this.#generator.request('delivered', { group: key })
+      ])
+      return { tookMs, ...delivered }
+    })
+  }
+
+  /** One round of requests. */
+  requests (key, options) {
+    return this.#measured(this.server(key), () => this.#generator.request('requests', { group: key, ...options }))
+  }
+
+  async stop (key) {
+    await this.server(key).stop()
+    this.#servers.delete(key)
+  }
+
+  async close () {
+    await Promise.all([...this.#servers.keys()].map((key) => this.stop(key)))
+    await this.#generator.stop()
+  }
+
+  async #measured (server, work) {
+    const before = cpuMicros(server.pid)
+    const generatorBefore = cpuMicros(this.#generator.pid)
+    const result = await work()
+    const cpu = cpuMicros(server.pid) - before
+    const generatorCpu = cpuMicros(this.#generator.pid) - generatorBefore
+    return {
+      ...result,
+      cpuMicros: cpu / result.delivered,
+      perSecond: result.delivered / result.tookMs * 1000,
+      load: cpu / 1000 / result.tookMs,
+      generatorLoad: generatorCpu / 1000 / result.tookMs
+    }
+  }
+}

@@ -1,0 +1,26 @@
+/*
+ * The load generator, a process of its own: raw sockets that count frames. It is told what to do by lines of JSON.
+ */
+import { calibrate } from '../shared/clock.mjs'
+import { serveCommands } from '../shared/lines.mjs'
+import { Group } from './group.mjs'
+
+const groups = new Map()
+
+serveCommands({
+  connect: ({ group, dialect, ...options }) => {
+    groups.set(group, new Group(dialect))
+    return groups.get(group).connect(options)
+  },
+  expect: ({ group, ...options }) => {
+    calibrate()
+    groups.get(group).expect(options)
+  },
+  delivered: ({ group }) => groups.get(group).delivered(),
+  requests: ({ group, ...options }) => groups.get(group).requests(options),
+  close: ({ group }) => {
+    const result = groups.get(group).close()
+    groups.delete(group)
+    return result
+  }
+})

@@ -1,0 +1,28 @@
+/*
+ * The product as an app runs it: sockets with a token, an authorised channel in the URL, every outbound message and every
+ * request checked against its schema. Only `limits` and the switch that a scenario is about are set.
+ */
+import { Type } from '@sinclair/typebox'
+import Fastify from 'fastify'
+import wsPlugin from '../../dist/lib/index.js'
+import { MESSAGE_TYPE, REQUEST_TYPE } from '../shared/payloads.mjs'
+import { Fields, Reply, Request } from './schemas.mjs'
+import { control, settings } from './control.mjs'
+
+const app = Fastify()
+await app.register(wsPlugin, {
+  jwt: { secret: settings.secret },
+  authorizeSubscribe: (user, channel) => user?.claims.channel === channel,
+  ...settings.options
+})
+app.ws.declare(MESSAGE_TYPE, Type.Object({ type: Type.Literal(MESSAGE_TYPE), ...Fields.properties }))
+app.ws.handle(REQUEST_TYPE, { schema: Request, reply: Reply }, ({ text }) => ({ text }))
+await app.listen({ host: '127.0.0.1', port: 0, backlog: 4096 })
+
+control({
+  port: app.server.address().port,
+  all: (fields) => app.ws.broadcast({ type: MESSAGE_TYPE, ...fields }),
+  channel: (channel, fields) => app.ws.sendToChannel(channel, { type: MESSAGE_TYPE, ...fields }),
+  user: (user, fields) => app.ws.sendToUser(user, { type: MESSAGE_TYPE, ...fields }),
+  describe: () => app.ws.getStatus()
+})

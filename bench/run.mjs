@@ -1,0 +1,76 @@
+/*
+ * `npm run bench`: runs the scenarios and compares the figures with the targets. It ends with 1 where a socket missed a
+ * message or got it out of order, or a process failed; a target that is not met is a figure like any other.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { USAGE, parseArguments } from './arguments.mjs'
+import { Bench } from './bench.mjs'
+import { prepare } from './installation.mjs'
+import { describeMachine } from './machine.mjs'
+import { showProfiles } from './profile.mjs'
+import { showMachine, showScenario } from './report.mjs'
+import { summarize } from './statistics.mjs'
+import { judge } from './targets.mjs'
+
+let options
+try {
+  options = parseArguments(process.argv.slice(2))
+} catch (error) {
+  console.error(`${error.message}\n\n${USAGE}`)
+  process.exit(2)
+}
+if (options.isHelp) {
+  console.log(USAGE)
+  process.exit(0)
+}
+if (process.platform !== 'linux') {
+  console.error('The figures are read from /proc: this runs on Linux only.')
+  process.exit(2)
+}
+prepare()
+
+const machine = describeMachine()
+console.log(showMachine(machine))
+const results = {}
+for (const scenario of options.scenarios) {
+  const result = await measure(scenario)
+  results[scenario.name] = result
+  console.log(showScenario(scenario, result))
+  if (result.profileDirectory !== null) console.log(showProfiles(result.profileDirectory))
+  if (options.json !== null) writeFileSync(options.json, JSON.stringify({ machine, rounds: options.rounds, seconds: options.seconds, scenarios: results }, null, 2))
+}
+showVerdict()
+
+async function measure (scenario) {
+  const profileDirectory = options.isProfiled
+    ? fileURLToPath(new URL(`profiles/${scenario.name}-${Date.now()}`, import.meta.url))
+    : null
+  if (profileDirectory !== null) mkdirSync(profileDirectory, { recursive: true })
+  const peers = scenario.isOwnOnly ? scenario.peers : scenario.peers.filter((name) => options.peers.has(name))
+  const bench = new Bench({ ...options, profileDirectory })
+  let rounds = {}
+  let error = null
+  try {
+    rounds = await scenario.run(bench, peers)
+  } catch (reason) {
+    error = reason.message
+  } finally {
+    await bench.close()
+  }
+  const summaries = Object.fromEntries(Object.entries(rounds).map(([peer, list]) => [peer, summarize(list)]))
+  const faults = Object.entries(rounds).flatMap(([peer, list]) => list
+    .map(({ isFaulty, faults, losses }, round) => ({ peer, round, isFaulty, faults, losses }))
+    .filter(({ isFaulty }) => isFaulty === true))
+  return { title: scenario.title, summaries, targets: judge(scenario, summaries), faults, error, profileDirectory, rounds }
+}
+
+function showVerdict () {
+  const all = Object.values(results)
+  const targets = all.flatMap((result) => result.targets).filter(({ isMet }) => isMet !== null)
+  console.log(`\n${targets.filter(({ isMet }) => isMet).length} of ${targets.length} targets met`)
+  const failed = Object.keys(results).filter((name) => results[name].error !== null || results[name].faults.length > 0)
+  if (failed.length === 0) return
+  console.log(`FAILED, whatever the figures say: ${failed.join(', ')}. See above for the sockets that missed something or got it out of order.`)
+  process.exitCode = 1
+}

@@ -1,0 +1,16 @@
+import { burst } from './burst.mjs'
+import { channels } from './channels.mjs'
+import { compressed } from './compressed.mjs'
+import { connect } from './connect.mjs'
+import { fanout } from './fanout.mjs'
+import { memory } from './memory.mjs'
+import { mixed, mixedSmall } from './mixed.mjs'
+import { rpc1, rpc8 } from './rpc.mjs'
+import { slow } from './slow.mjs'
+
+/**
+ * By name, in the order that they run in. A scenario has its `peers`, the first of them the one that the targets are
+ * about; `run(bench, peers)`, which resolves to the rounds of each; and which of their `figures` are shown.
+ */
+export const scenarios = Object.fromEntries(
+  [fanout, burst, channels, mixed, mixedSmall, rpc1, rpc8, memory, connect, compressed, slow].map((scenario) => [scenario.name, scenario]))

@@ -1,0 +1,41 @@
+import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+
+interface Claims { sub: string, roles: string[] }
+
+const tags = ['accounts']
+
+/** Sign-in without passwords: whoever says a name has it. For a demo only. */
+export const accountRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  app.post('/login', {
+    schema: {
+      tags,
+      summary: 'Sign in; a demo, so without a password. The user "admin" has the role ws:admin.',
+      body: Type.Object({ username: Type.String({ pattern: '^[A-Za-z][A-Za-z0-9_-]{0,31}$' }) }),
+      response: {
+        200: Type.Object({ token: Type.String(), user_id: Type.String(), roles: Type.Array(Type.String()) })
+      }
+    }
+  }, async ({ body: { username } }) => {
+    const roles = username === 'admin' ? ['ws:admin'] : []
+    const claims: Claims = { sub: username, roles }
+    return { token: app.jwt.sign(claims), user_id: username, roles }
+  })
+
+  app.get('/me', {
+    schema: { tags, summary: 'Who am I?', response: { 200: Type.Object({ user_id: Type.String(), roles: Type.Array(Type.String()) }) } },
+    onRequest: signedIn
+  }, async (request) => {
+    const { sub, roles } = request.user as Claims
+    return { user_id: sub, roles }
+  })
+}
+
+/** A hook: 401 for everybody without a good token. */
+export async function signedIn (request: FastifyRequest): Promise<void> {
+  await request.jwtVerify()
+}
+
+export function userIdOf (request: FastifyRequest): string {
+  return (request.user as Claims).sub
+}

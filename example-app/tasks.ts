@@ -1,0 +1,37 @@
+import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { signedIn, userIdOf } from './accounts.js'
+import { runImport } from './import.js'
+
+const tags = ['tasks']
+/** How long one of the import's twenty batches takes. */
+const batchMs = Number(process.env.BATCH_MS ?? 250)
+
+/** Tasks of the user who is signed in. */
+export const taskRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  app.addHook('onRequest', signedIn)
+
+  app.get('/tasks', {
+    schema: { tags, summary: 'My tasks, oldest first', response: { 200: Type.Object({ tasks: Type.Array(Type.Unknown()) }) } }
+  }, async (request) => ({ tasks: app.ws.tasks.list(userIdOf(request)) }))
+
+  app.post('/tasks', {
+    schema: { tags, summary: 'Start an import of a few seconds that asks a question on its way', response: { 201: Type.Unknown() } }
+  }, async (request, reply) => {
+    const userId = userIdOf(request)
+    const { task, signal } = await app.ws.tasks.start({ userId, title: 'Import of customers.csv' })
+    // Not awaited: the import goes on after this request, and reports to its user.
+    runImport(app.ws, { taskId: task.task_id, userId, signal, batchMs }).catch((error) => app.log.error(error))
+    return reply.code(201).send(task)
+  })
+
+  app.delete('/tasks/:task_id', {
+    schema: {
+      tags, summary: 'Cancel a task of mine', params: Type.Object({ task_id: Type.String() }), response: { 204: Type.Null() }
+    }
+  }, async (request, reply) => {
+    const by = { user_id: userIdOf(request), client_id: null }
+    await app.ws.tasks.cancel(request.params.task_id, { userId: by.user_id, by })
+    reply.code(204)
+    return null
+  })
+}

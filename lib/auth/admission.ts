@@ -1,0 +1,143 @@
+import { Type } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import { ChannelName } from '../../schemas/fields.js'
+import { closeCodes, type CloseCode } from '../close-codes.js'
+import type { ConnectionOrigin } from '../connection/connection.js'
+import { TooManyChannelsError, UnauthorizedError, UnavailableError, toWire } from '../errors.js'
+import type { Options } from '../options.js'
+import { assertValid } from '../protocol/faults.js'
+import { tokenFrom } from './credentials.js'
+import type { Permissions } from './permissions.js'
+import type { TokenVerifier } from './tokens.js'
+import type { User } from './user.js'
+
+/** What an app's own endpoint adds (row H4). */
+export interface EndpointRule {
+  /** The channels that every socket of the endpoint is a member of. */
+  channels: readonly string[] | ((request: FastifyRequest, user: User | null) => readonly string[] | Promise<readonly string[]>)
+  /** Who may connect here; only `true` allows. */
+  authorize: (request: FastifyRequest, user: User | null) => boolean | Promise<boolean>
+}
+
+const checkChannel = TypeCompiler.Compile(ChannelName)
+const checkChannels = TypeCompiler.Compile(Type.Array(ChannelName))
+
+/** Decides before the upgrade whether a socket may open, and as whom. */
+export class Admission {
+  readonly #tokens: TokenVerifier
+  readonly #permissions: Permissions
+  readonly #options: Options['auth']
+  readonly #maxChannels: number
+  readonly #log: FastifyBaseLogger
+  /** Gives up the decisions that are under way. */
+  readonly #giveUps = new Set<() => void>()
+  #verifyLater: ConnectionOrigin['verify'] | null = null
+
+  constructor (tokens: TokenVerifier, permissions: Permissions, { auth, limits }: Pick<Options, 'auth' | 'limits'>, log: FastifyBaseLogger) {
+    this.#tokens = tokens
+    this.#permissions = permissions
+    this.#options = auth
+    this.#maxChannels = limits.maxChannelsPerConnection
+    this.#log = log
+  }
+
+  /**
+   * The user of a REST request.
+   *
+   * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_UNAVAILABLE
+   */
+  async identify (request: FastifyRequest): Promise<User> {
+    const token = tokenFrom(request.headers)
+    if (token === null) throw new UnauthorizedError('A token is needed')
+    return this.#bounded(this.#tokens.verify(request, token))
+  }
+
+  /**
+   * What a socket starts with. An endpoint knows its user before it opens: there `auth.firstFrame` does not apply.
+   *
+   * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_FORBIDDEN, WSM_ERR_INVALID_MESSAGE, WSM_ERR_TOO_MANY_CHANNELS,
+   *   WSM_ERR_UNAVAILABLE, and what the endpoint's rule throws
+   */
+  async admit (request: FastifyRequest, endpoint: EndpointRule | null): Promise<ConnectionOrigin> {
+    return this.#bounded(this.#admit(request, endpoint))
+  }
+
+  /** Ends the wait of every decision that is under way: the server closes. */
+  close (): void {
+    for (const giveUp of this.#giveUps) giveUp()
+  }
+
+  async #admit (request: FastifyRequest, endpoint: EndpointRule | null): Promise<ConnectionOrigin> {
+    const token = tokenFrom(request.headers)
+    const mayWait = this.#options.firstFrame && endpoint === null
+    if (token === null && !this.#options.anonymous && !mayWait) throw new UnauthorizedError('A token is needed')
+    const user = token === null ? null : await this.#tokens.verify(request, token)
+    const awaitsAuth = token === null && !this.#options.anonymous
+    const { channel_id: channelId = null } = request.query as { channel_id?: unknown }
+    if (channelId !== null) assertValid(checkChannel, channelId)
+    if (channelId !== null && !awaitsAuth) await this.#permissions.subscribe(user, channelId as string)
+    if (endpoint !== null) {
+      await this.#permissions.decide('You may not connect here', () => endpoint.authorize(request, user))
+    }
+    const endpointChannels = endpoint === null ? [] : await channelsOf(endpoint, request, user)
+    if (new Set(channelId === null ? endpointChannels : [...endpointChannels, channelId]).size > this.#maxChannels) {
+      throw new TooManyChannelsError(this.#maxChannels)
+    }
+    return {
+      // A socket of a Unix domain, or of injectWS, has no address.
+      ip: request.ip ?? '',
+      user,
+      awaitsAuth,
+      channelId: channelId as string | null,
+      endpointChannels,
+      verify: this.#detached(request)
+    }
+  }
+
+  /** One function serves all connections. */
+  #detached (request: FastifyRequest): ConnectionOrigin['verify'] {
+    if (this.#verifyLater === null) {
+      const verify = this.#tokens.detached(request)
+      this.#verifyLater = (token) => this.#bounded(verify(token))
+    }
+    return this.#verifyLater
+  }
+
+  /** A key source or a hook of the app that hangs must not hold a socket for ever. */
+  async #bounded<T> (decision: Promise<T>): Promise<T> {
+    let timer
+    let giveUp!: () => void
+    const late = new Promise<never>((_resolve, reject) => {
+      giveUp = () => reject(new UnavailableError('The server is closing'))
+      timer = setTimeout(() => {
+        this.#log.error(`authentication took longer than ${this.#options.timeoutMs} ms`)
+        reject(new UnavailableError('Authentication took too long'))
+      }, this.#options.timeoutMs)
+    })
+    this.#giveUps.add(giveUp)
+    try {
+      return await Promise.race([decision, late])
+    } finally {
+      clearTimeout(timer)
+      this.#giveUps.delete(giveUp)
+    }
+  }
+}
+
+/** The close frame that says the same as a refusal's HTTP status. */
+export function closeCodeFor (refusal: unknown): CloseCode {
+  switch (toWire(refusal).code) {
+    case 'unauthorized': return closeCodes.unauthorized
+    case 'forbidden': return closeCodes.forbidden
+    case 'unavailable': return closeCodes.tryAgainLater
+    case 'internal': return closeCodes.internalError
+    default: return closeCodes.policyViolation
+  }
+}
+
+async function channelsOf (rule: EndpointRule, request: FastifyRequest, user: User | null): Promise<readonly string[]> {
+  const channels = typeof rule.channels === 'function' ? await rule.channels(request, user) : rule.channels
+  if (!checkChannels.Check(channels)) throw new TypeError('the channels of an endpoint must be an array of names of channels')
+  return channels
+}

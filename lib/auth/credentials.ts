@@ -1,0 +1,40 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { UnauthorizedError } from '../errors.js'
+
+/** A browser cannot set headers on a socket: its token comes as an offered subprotocol behind this prefix. */
+export const BEARER_PROTOCOL_PREFIX = 'bearer.'
+
+/**
+ * The token of a request: from the Authorization header (RFC 6750 section 2.1) or from the offered subprotocols.
+ *
+ * @returns null where there is none
+ * @throws WSM_ERR_UNAUTHORIZED for a header that is no bearer token, and for two different tokens
+ */
+export function tokenFrom (headers: IncomingHttpHeaders): string | null {
+  const fromHeader = headers.authorization === undefined ? null : stripBearer(headers.authorization)
+  const fromProtocol = bearerProtocol(headers['sec-websocket-protocol'])
+  if (fromHeader !== null && fromProtocol !== null && fromHeader !== fromProtocol) {
+    throw new UnauthorizedError('The request carries two different tokens')
+  }
+  return fromHeader ?? fromProtocol
+}
+
+/** A token as a frame may carry it: `<jwt>` or `Bearer <jwt>`, the scheme in any case (row J6). */
+export function tokenFromFrame (token: string): string {
+  const match = /^bearer +(.*)$/i.exec(token)
+  return match === null ? token : match[1]!
+}
+
+function stripBearer (authorization: string): string {
+  const match = /^bearer +([^\s,]+)$/i.exec(authorization)
+  if (match === null) throw new UnauthorizedError('The Authorization header must be "Bearer <token>"')
+  return match[1]!
+}
+
+function bearerProtocol (offered: string | undefined): string | null {
+  const tokens = (offered ?? '').split(',').map((name) => name.trim())
+    .filter((name) => name.startsWith(BEARER_PROTOCOL_PREFIX))
+    .map((name) => name.slice(BEARER_PROTOCOL_PREFIX.length))
+  if (tokens.length > 1) throw new UnauthorizedError('The request carries two tokens')
+  return tokens[0] ?? null
+}

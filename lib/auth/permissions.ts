@@ -1,0 +1,65 @@
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import { ForbiddenError, InternalError } from '../errors.js'
+import type { Options } from '../options.js'
+import { isGranted, type User } from './user.js'
+
+/** What a REST route does, as `authorize` is asked about it. */
+export type RestAction =
+  | 'status' | 'broadcast' | 'send:user' | 'send:channel' | 'send:client'
+  | 'clients:list' | 'clients:read' | 'clients:disconnect'
+  | 'confirmations:list' | 'confirmations:read' | 'confirmations:cancel'
+  | 'tasks:read' | 'tasks:cancel'
+
+/** What a client's own `user`, `channel` or `client` frame is addressed to. */
+export interface SendTarget {
+  kind: 'user' | 'channel' | 'client'
+  /** The user's, channel's or client's id. */
+  id: string
+  /** The message that would be delivered. */
+  data: Readonly<Record<string, unknown>>
+}
+
+/** The permission that the default `authorize` asks for. */
+export const ADMIN_PERMISSION = 'ws:admin'
+
+/**
+ * Asks the app's `authorize…` hooks. Each method resolves when the action is allowed and throws WSM_ERR_FORBIDDEN when
+ * it is not; a hook that throws is logged and denies with WSM_ERR_INTERNAL.
+ */
+export class Permissions {
+  readonly #options: Pick<Options, 'authorize' | 'authorizeSubscribe' | 'authorizeSend'>
+  readonly #log: FastifyBaseLogger
+
+  constructor (options: Pick<Options, 'authorize' | 'authorizeSubscribe' | 'authorizeSend'>, log: FastifyBaseLogger) {
+    this.#options = options
+    this.#log = log
+  }
+
+  async rest (request: FastifyRequest, action: RestAction, user: User): Promise<void> {
+    const { authorize } = this.#options
+    await this.decide(`You may not do this: ${action}`,
+      () => authorize === undefined ? isGranted(user, ADMIN_PERMISSION) : authorize(request, action, user))
+  }
+
+  async subscribe (user: User | null, channel: string): Promise<void> {
+    await this.decide(`You may not join channel "${channel}"`,
+      () => this.#options.authorizeSubscribe?.(user, channel) ?? false)
+  }
+
+  async send (user: User | null, target: SendTarget): Promise<void> {
+    await this.decide(`You may not send to ${target.kind} "${target.id}"`,
+      () => this.#options.authorizeSend?.(user, target) ?? false)
+  }
+
+  /** Runs one hook of the app; only `true` allows. */
+  async decide (denial: string, hook: () => boolean | Promise<boolean>): Promise<void> {
+    let allowed
+    try {
+      allowed = await hook()
+    } catch (error) {
+      this.#log.error({ err: error }, 'an authorize hook failed; the action is denied')
+      throw new InternalError()
+    }
+    if (allowed !== true) throw new ForbiddenError(denial)
+  }
+}

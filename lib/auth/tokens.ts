@@ -1,0 +1,84 @@
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import { UnauthorizedError, UnavailableError } from '../errors.js'
+import { userFromClaims, type User } from './user.js'
+
+/** The part of a request that @fastify/jwt decorates. */
+type JwtVerify = (this: object, options?: { verify: { extractToken: () => string } }) => Promise<unknown>
+type Decode = (token: string) => Readonly<Record<string, unknown>>
+
+/** Verifies tokens with the app's @fastify/jwt, whoever registered it, keys from functions and JWKS included. */
+export class TokenVerifier {
+  readonly #method: string
+  readonly #decode: Decode
+  readonly #readsHeader: boolean
+  readonly #claimNames: readonly string[]
+  readonly #log: FastifyBaseLogger
+
+  /**
+   * @param method the name of the request decorator that verifies: `jwtVerify`, or what a namespace makes of it
+   * @param decode reads a token's claims
+   * @param readsHeader whether the decorator looks for the token in the Authorization header
+   * @param claimNames the claims that may name the user, first match wins
+   */
+  constructor (method: string, decode: Decode, readsHeader: boolean, claimNames: readonly string[], log: FastifyBaseLogger) {
+    this.#method = method
+    this.#decode = decode
+    this.#readsHeader = readsHeader
+    this.#claimNames = claimNames
+    this.#log = log
+  }
+
+  /**
+   * Verifies a request's token, wherever it came with it; the request is then decorated as `request.jwtVerify()` does it.
+   *
+   * @throws WSM_ERR_UNAUTHORIZED for every fault of the token, WSM_ERR_UNAVAILABLE when the key cannot be had
+   */
+  verify (request: FastifyRequest, token: string): Promise<User> {
+    const authorization = `Bearer ${token}`
+    if (request.headers.authorization !== authorization) request.headers = { authorization }
+    return this.#verify(request, token)
+  }
+
+  /**
+   * The same for tokens that come later, by frame, without keeping the request that the socket was opened with. Key
+   * functions find a request that has nothing but `server`, `log` and this token in its `headers`.
+   */
+  detached (request: FastifyRequest): (token: string) => Promise<User> {
+    const { server } = request
+    const jwtVerify = (request as unknown as Record<string, JwtVerify>)[this.#method]
+    return (token) => this.#verify({ headers: { authorization: `Bearer ${token}` }, server, log: server.log, [this.#method]: jwtVerify }, token)
+  }
+
+  async #verify (request: object, token: string): Promise<User> {
+    try {
+      // Options of a call's own make @fastify/jwt build a verifier for that call: only where it looks elsewhere.
+      await (request as Record<string, JwtVerify>)[this.#method]!(this.#readsHeader ? undefined : { verify: { extractToken: () => token } })
+    } catch (error) {
+      throw this.#toAuthError(error)
+    }
+    // What jwtVerify answers went through the app's formatUser, which may have dropped exp: read the token itself.
+    return userFromClaims(this.#decode(token), this.#claimNames)
+  }
+
+  #toAuthError (error: unknown): Error {
+    if (!isTokenFault(error)) {
+      this.#log.error({ err: error }, 'a token cannot be verified')
+      return new UnavailableError('The token cannot be verified at the moment')
+    }
+    return new UnauthorizedError(expiredCodes.has(error.code) ? 'The token has expired' : 'The token is not valid')
+  }
+}
+
+const expiredCodes: ReadonlySet<unknown> = new Set(['FST_JWT_AUTHORIZATION_TOKEN_EXPIRED', 'FAST_JWT_EXPIRED'])
+/** What @fastify/jwt reports of keys, by the same prefix as the faults of tokens. */
+const keyFaultCodes: ReadonlySet<unknown> = new Set(['FAST_JWT_KEY_FETCHING_ERROR', 'FAST_JWT_INVALID_OPTION'])
+
+/**
+ * Whether it is the client's fault: @fastify/jwt reports some of these as 400 or 500. A key function says it with a
+ * `statusCode` of 401, for instance where it knows no such key.
+ */
+function isTokenFault (error: unknown): error is { code?: unknown } {
+  if (!(error instanceof Error)) return false
+  const { code, statusCode } = error as { code?: unknown, statusCode?: unknown }
+  return statusCode === 401 || (typeof code === 'string' && /^(FST|FAST)_JWT_/.test(code) && !keyFaultCodes.has(code))
+}

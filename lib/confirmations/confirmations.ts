@@ -1,0 +1,210 @@
+import type { Static, TSchema } from '@sinclair/typebox'
+import type { TypeCheck } from '@sinclair/typebox/compiler'
+import type { FastifyBaseLogger } from 'fastify'
+import type { Answer, AnsweredBy, ConfirmationRecord, Outcome } from '../../schemas/records.js'
+import type { Connection } from '../connection/connection.js'
+import type { ConfirmationFilter, ConfirmationStore, Settlement } from '../engine/engine.js'
+import { AlreadySettledError, ForbiddenError, NotFoundError, withDetails } from '../errors.js'
+import type { EventHub } from '../events.js'
+import type { Options } from '../options.js'
+import { encode } from '../protocol/encode.js'
+import type { Publisher } from '../topics/publisher.js'
+import { topicOf } from '../topics/topics.js'
+import {
+  assertAnswers, compileAnswer, toConfirmation, toRecord, type AskOptions, type StepResult, type UserConfirmation
+} from './question.js'
+import { Waiters } from './waiters.js'
+
+/** What this node knows of a question beyond its record. */
+interface Asked { timer: NodeJS.Timeout, checkAnswer: TypeCheck<TSchema> | null, stopListening: () => void }
+
+/**
+ * Questions to people. A question is stored, sent to every socket of its user and again to each one that connects,
+ * and ends exactly once: by the first answer, by time-out, or because it is taken back.
+ */
+export class Confirmations {
+  readonly #store: ConfirmationStore
+  readonly #publisher: Publisher
+  readonly #events: EventHub
+  readonly #defaults: Options['confirmations']
+  readonly #log: FastifyBaseLogger
+  readonly #asked = new Map<string, Asked>()
+  readonly #waiters = new Waiters<ConfirmationRecord>()
+  #isClosed = false
+
+  constructor (store: ConfirmationStore, publisher: Publisher, events: EventHub, defaults: Options['confirmations'], log: FastifyBaseLogger) {
+    this.#store = store
+    this.#publisher = publisher
+    this.#events = events
+    this.#defaults = defaults
+    this.#log = log
+    store.onSettled((record) => this.#settled(record))
+  }
+
+  get pendingCount (): number {
+    return this.#store.pendingCount()
+  }
+
+  /**
+   * Asks, and resolves when the question has ended, however it ended.
+   *
+   * @throws WSM_ERR_INVALID_MESSAGE for a question without a message, a step, a user or a task, for a `result` that JSON
+   *   cannot hold, a `timeoutMs` out of range, and an `answer` that is no TypeBox schema
+   */
+  async ask<S extends TSchema = TSchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<Static<S>>> {
+    const record = toRecord(result, options, this.#defaults)
+    const checkAnswer = compileAnswer(options.answer)
+    if (this.#isClosed || options.signal?.aborted === true) {
+      return { proceed: false, outcome: this.#isClosed ? 'closed' : 'aborted', callback_id: record.callback_id }
+    }
+    const waiter = this.#waiters.start(record.callback_id)
+    try {
+      await this.#store.create(record)
+      this.#arm(record, checkAnswer, options.signal)
+      // Else it ended while it was stored: a client that is told now would show it for ever.
+      if (this.#asked.has(record.callback_id)) await this.#announce(record.user_id, record.question)
+      return toConfirmation<Static<S>>(await waiter.promise)
+    } finally {
+      waiter.stop()
+      this.#disarm(record.callback_id)
+    }
+  }
+
+  /**
+   * A person's answer.
+   *
+   * @throws WSM_ERR_NOT_FOUND, WSM_ERR_FORBIDDEN for anybody but the addressed user, WSM_ERR_INVALID_MESSAGE where the
+   *   answer does not fit the question, WSM_ERR_ALREADY_SETTLED with how the question ended
+   */
+  async answer (callbackId: string, { proceed, feedback, answer }: Answer, by: AnsweredBy): Promise<ConfirmationRecord> {
+    const record = await this.get(callbackId)
+    if (record.user_id !== by.user_id) throw new ForbiddenError('The question is for somebody else')
+    if (proceed) assertAnswers(this.#asked.get(callbackId)?.checkAnswer ?? null, answer)
+    return this.#settle(callbackId, { outcome: proceed ? 'confirmed' : 'declined', proceed, feedback, answer, answered_by: by })
+  }
+
+  /**
+   * Takes a question back.
+   *
+   * @throws WSM_ERR_NOT_FOUND, WSM_ERR_ALREADY_SETTLED
+   */
+  async cancel (callbackId: string, feedback?: string): Promise<ConfirmationRecord> {
+    return this.#settle(callbackId, { outcome: 'cancelled', proceed: false, feedback, answered_by: null })
+  }
+
+  /** Takes back whatever a task of a user still asks. */
+  async cancelTask (taskId: string, userId: string): Promise<void> {
+    const pending = await this.list({ task_id: taskId, user_id: userId, status: 'pending' })
+    await Promise.all(pending.map((record) => this.#end(record.callback_id, 'cancelled', false)))
+  }
+
+  /** @throws WSM_ERR_NOT_FOUND */
+  async get (callbackId: string): Promise<ConfirmationRecord> {
+    const record = await this.#store.get(callbackId)
+    if (record === null) throw new NotFoundError('There is no such question')
+    return record
+  }
+
+  /** What matches, oldest first. */
+  async list (filter: ConfirmationFilter = {}): Promise<ConfirmationRecord[]> {
+    return this.#store.list(filter)
+  }
+
+  /**
+   * Waits for the end of a question that somebody else asked.
+   *
+   * @throws WSM_ERR_NOT_FOUND; the signal's reason when it fires
+   */
+  async wait (callbackId: string, { signal }: { signal?: AbortSignal } = {}): Promise<UserConfirmation> {
+    return toConfirmation(await this.poll(callbackId, signal))
+  }
+
+  /** Like `wait`, and resolves to the whole record. */
+  async poll (callbackId: string, signal?: AbortSignal): Promise<ConfirmationRecord> {
+    // Before the look-up, so that an end between the two is not missed.
+    const waiter = this.#waiters.start(callbackId, signal)
+    try {
+      const record = await this.get(callbackId)
+      return record.status === 'pending' ? await waiter.promise : record
+    } finally {
+      waiter.stop()
+    }
+  }
+
+  /** Sends a socket what its user has not answered yet. A question can reach a client twice: it is keyed by callback_id. */
+  async redeliver (connection: Connection): Promise<void> {
+    if (connection.user === null) return
+    for (const { question } of await this.list({ user_id: connection.user.id, status: 'pending' })) {
+      connection.send(encode(question))
+    }
+  }
+
+  /** Ends every question that this node asked. Idempotent. */
+  async close (): Promise<void> {
+    this.#isClosed = true
+    await Promise.all([...this.#asked.keys()].map((callbackId) => this.#end(callbackId, 'closed', false)))
+  }
+
+  /** From now on the question can end by itself. What happened while it was stored counts, too. */
+  #arm ({ callback_id: callbackId, question }: ConfirmationRecord, checkAnswer: Asked['checkAnswer'], signal?: AbortSignal): void {
+    const abort = () => this.#end(callbackId, 'aborted', false)
+    signal?.addEventListener('abort', abort, { once: true })
+    this.#asked.set(callbackId, {
+      timer: setTimeout(() => this.#end(callbackId, 'expired', question.on_timeout === 'proceed'), question.expires_at - question.timestamp),
+      checkAnswer,
+      stopListening: () => signal?.removeEventListener('abort', abort)
+    })
+    if (this.#isClosed) this.#end(callbackId, 'closed', false)
+    else if (signal?.aborted === true) abort()
+  }
+
+  #disarm (callbackId: string): void {
+    const asked = this.#asked.get(callbackId)
+    if (asked === undefined) return
+    clearTimeout(asked.timer)
+    asked.stopListening()
+    this.#asked.delete(callbackId)
+  }
+
+  async #settle (callbackId: string, settlement: Settlement): Promise<ConfirmationRecord> {
+    const result = await this.#store.settle(callbackId, settlement)
+    if (result === null) throw new NotFoundError('There is no such question')
+    const { won, record } = result
+    if (won) return record
+    throw withDetails(new AlreadySettledError('The question has ended already'), {
+      callback_id: callbackId, outcome: record.status, proceed: record.proceed, answered_by: record.answered_by, settled_at: record.settled_at
+    })
+  }
+
+  /** Ends a question without a person. That somebody was faster is no fault here. */
+  async #end (callbackId: string, outcome: Outcome, proceed: boolean): Promise<void> {
+    try {
+      await this.#store.settle(callbackId, { outcome, proceed, answered_by: null })
+    } catch (error) {
+      this.#log.error({ err: error, callback_id: callbackId }, 'a question could not be ended')
+    }
+  }
+
+  #settled (record: ConfirmationRecord): void {
+    this.#disarm(record.callback_id)
+    this.#waiters.settle(record.callback_id, record)
+    this.#events.emit('confirmation_settled', { confirmation: record })
+    this.#announce(record.user_id, {
+      type: 'confirmation_closed',
+      callback_id: record.callback_id,
+      task_id: record.task_id,
+      outcome: record.status,
+      proceed: record.proceed,
+      answered_by: record.answered_by
+    })
+  }
+
+  /** The record is what counts: a frame that cannot be sent now is made up for by the next connect. */
+  async #announce (userId: string, frame: object): Promise<void> {
+    try {
+      await this.#publisher.announce(topicOf.user(userId), frame)
+    } catch (error) {
+      this.#log.error({ err: error }, 'a question could not be announced')
+    }
+  }
+}

@@ -1,0 +1,237 @@
+import { randomUUID } from 'node:crypto'
+import type { FastifyBaseLogger } from 'fastify'
+import type { WebSocket } from 'ws'
+import type { ClientRecord } from '../../schemas/records.js'
+import type { User } from '../auth/user.js'
+import { closeCodes } from '../close-codes.js'
+import type { EncodedMessage } from '../protocol/encode.js'
+import { closeSocket } from './closing.js'
+import { ErrorCap } from './error-cap.js'
+import type { SendQueue } from './send-queue.js'
+
+/** What the app sees of an open socket. */
+export interface Client {
+  /** The socket's name; new on every connect. It is no key to anything. */
+  readonly id: string
+  /** null: anonymous, or not authenticated yet. */
+  readonly user: User | null
+  /** The channels that the socket is a member of, at this moment. */
+  readonly channels: readonly string[]
+  readonly ip: string
+  /** Milliseconds since 1970. */
+  readonly connectedAt: number
+  /** The latest ping round trip in milliseconds; null before the first. */
+  readonly rttMs: number | null
+}
+
+/** What a connection keeps of its upgrade: nothing else of the request outlives it. */
+export interface ConnectionOrigin {
+  ip: string
+  /** null: anonymous, or not authenticated yet. */
+  user: User | null
+  /** Whether the socket waits for its first `auth` frame. */
+  awaitsAuth: boolean
+  /** The channel of `?channel_id=`. */
+  channelId: string | null
+  /** The channels of the app's own endpoint. */
+  endpointChannels: readonly string[]
+  /** Verifies the token of a later `auth` frame. */
+  verify: (token: string) => Promise<User>
+}
+
+/** Why a connection is a member of a channel: it subscribed and was allowed to, or the app put it there. */
+export type Grant = 'subscribed' | 'joined'
+
+/** How a connection ended: the close frame's code and reason, 1006 without one (RFC 6455 section 7.1.5). */
+export interface ConnectionEnd { code: number, reason: string }
+
+const NO_GRANTS: ReadonlyMap<string, Grant> = new Map()
+
+/** What all connections of a node have in common. */
+export interface ConnectionSettings {
+  maxErrorsPerMinute: number
+  /** How long a client may take to answer a close frame. */
+  closeTimeoutMs: number
+  log: FastifyBaseLogger
+  /** A client did not read what was sent to it. */
+  onSlow: (connection: Connection, action: 'drop' | 'disconnect') => void
+}
+
+/** One socket: its identity and its memberships. */
+export class Connection implements Client {
+  readonly id = randomUUID()
+  readonly connectedAt = Date.now()
+  readonly origin: ConnectionOrigin
+  readonly errorCap: ErrorCap
+  /** How many handlers work on frames of this socket. */
+  pending = 0
+  user: User | null
+  /** Whether it is known who the socket belongs to; until then only `auth` frames are read. */
+  isAdmitted = false
+  rttMs: number | null = null
+  /** When anything last arrived, on the clock of `performance.now()`. */
+  heardAt = performance.now()
+  /** When the latest ping was sent, or the socket opened, same clock. */
+  pingedAt = this.heardAt
+  /** Whether that ping has no answer yet. */
+  awaitsPong = false
+  /** Settles when the frames that change identity or memberships are done; null where none is under way. */
+  barrier: Promise<void> | null = null
+  readonly #socket: WebSocket
+  readonly #queue: SendQueue
+  readonly #settings: ConnectionSettings
+  #grants: Map<string, Grant> | null = null
+  #log: FastifyBaseLogger | null = null
+  #abort: AbortController | null = null
+  /** How the socket was cut, where that is known better here than by the socket. */
+  #cutAs: ConnectionEnd | null = null
+
+  constructor (socket: WebSocket, queue: SendQueue, origin: ConnectionOrigin, settings: ConnectionSettings) {
+    this.#socket = socket
+    this.#queue = queue
+    this.#settings = settings
+    this.origin = origin
+    this.user = origin.user
+    this.errorCap = new ErrorCap(settings.maxErrorsPerMinute)
+  }
+
+  /** Whether messages can still be handed to the socket: no close frame was sent or received. */
+  get isOpen (): boolean {
+    return this.#queue.isOpen && this.#cutAs === null
+  }
+
+  get ip (): string {
+    return this.origin.ip
+  }
+
+  get channels (): string[] {
+    return [...this.grants.keys()]
+  }
+
+  /** The channels, and why the connection is a member of each. */
+  get grants (): ReadonlyMap<string, Grant> {
+    return this.#grants ?? NO_GRANTS
+  }
+
+  get protocol (): string | null {
+    return this.#socket.protocol === '' ? null : this.#socket.protocol
+  }
+
+  /** Names the socket and its user in every line (row A16). Made when first used: most connections never log. */
+  get log (): FastifyBaseLogger {
+    this.#log ??= this.#settings.log.child({ client_id: this.id, user_id: this.user?.id ?? null })
+    return this.#log
+  }
+
+  /** Fires when the connection is over. Made when first asked for. */
+  get signal (): AbortSignal {
+    if (this.#abort === null) {
+      this.#abort = new AbortController()
+      if (!this.isOpen) this.#abort.abort()
+    }
+    return this.#abort.signal
+  }
+
+  /** Attaches the listeners; called once, before anything is awaited, so that no frame is missed. */
+  listen (onMessage: (data: Buffer, isBinary: boolean) => void, onEnd: (end: ConnectionEnd) => void): void {
+    this.#socket.on('message', (data, isBinary) => {
+      this.heardAt = performance.now()
+      onMessage(data as Buffer, isBinary)
+    })
+    this.#socket.on('pong', (data) => this.#ponged(data))
+    this.#socket.on('ping', () => { this.heardAt = performance.now() })
+    // ws has answered the fault with the close frame that fits it (1002, 1007, 1009) before it reports it here.
+    this.#socket.on('error', (error) => this.log.debug({ err: error }, 'the socket failed'))
+    this.#socket.on('close', (code, reason) => {
+      this.#abort?.abort()
+      onEnd(this.#cutAs ?? { code, reason: reason.toString() })
+    })
+  }
+
+  /** Hands a message to the socket; on a socket that is closing it goes nowhere. */
+  send (message: EncodedMessage): void {
+    if (!this.isOpen) return
+    const result = this.#queue.send(message)
+    if (result === 'queued') return
+    if (result === 'overflow') {
+      this.#cut(closeCodes.tryAgainLater, 'The client does not read')
+      this.#settings.onSlow(this, 'disconnect')
+    } else if (this.#queue.dropped === 1) {
+      this.#settings.onSlow(this, 'drop')
+    }
+  }
+
+  /** Writes what waits, instead of at the end of this turn. */
+  flush (): void {
+    this.#queue.flush()
+  }
+
+  /** Sends a WebSocket ping. */
+  ping (): void {
+    this.pingedAt = performance.now()
+    this.awaitsPong = true
+    this.#socket.ping(String(this.pingedAt))
+  }
+
+  /** Sends the close frame; nothing is sent after it. A client that does not answer in `closeTimeoutMs` is cut. */
+  close (code: number, reason: string): void {
+    if (!this.isOpen) return
+    this.#queue.flush()
+    closeSocket(this.#socket, code, reason, this.#settings.closeTimeoutMs)
+    this.#abort?.abort()
+  }
+
+  /** Cuts the socket without a word. */
+  terminate (): void {
+    this.#socket.terminate()
+  }
+
+  /** Later frames of the socket wait until this is done. It must not reject. */
+  hold (work: Promise<void>): void {
+    const barrier = work.finally(() => {
+      if (this.barrier === barrier) this.barrier = null
+    })
+    this.barrier = barrier
+  }
+
+  grant (channel: string, grant: Grant): void {
+    (this.#grants ??= new Map()).set(channel, grant)
+  }
+
+  revoke (channel: string): void {
+    this.#grants?.delete(channel)
+  }
+
+  /** The identity changed: the log's lines name the new user. */
+  become (user: User | null): void {
+    this.user = user
+    this.#log = null
+  }
+
+  toRecord (): ClientRecord {
+    return {
+      client_id: this.id,
+      user_id: this.user?.id ?? null,
+      channels: this.channels,
+      ip: this.ip,
+      protocol: this.protocol,
+      connected_at: this.connectedAt,
+      rtt_ms: this.rttMs
+    }
+  }
+
+  /** Ends a socket whose close frame would wait behind what the client does not read. */
+  #cut (code: number, reason: string): void {
+    this.#cutAs = { code, reason }
+    this.#queue.destroy()
+    this.#abort?.abort()
+  }
+
+  #ponged (data: Buffer): void {
+    this.heardAt = performance.now()
+    // One that answers an earlier ping, or none, measures nothing.
+    if (data.toString() !== String(this.pingedAt)) return
+    this.awaitsPong = false
+    this.rttMs = Math.round((this.heardAt - this.pingedAt) * 100) / 100
+  }
+}

@@ -1,0 +1,21 @@
+const WINDOW_MS = 60_000
+
+/** Counts one connection's errors within the last minute. */
+export class ErrorCap {
+  readonly #max: number
+  // When the latest errors happened; made with the first one, since most connections never have any.
+  #times: number[] | null = null
+
+  /** @param max how many errors within a minute are too many */
+  constructor (max: number) {
+    this.#max = max
+  }
+
+  /** Counts an error. Returns whether it was one too many. */
+  hit (now = performance.now()): boolean {
+    const times = this.#times ??= []
+    times.push(now)
+    if (times.length > this.#max) times.shift()
+    return times.length === this.#max && now - times[0]! < WINDOW_MS
+  }
+}

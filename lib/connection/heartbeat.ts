@@ -1,0 +1,49 @@
+import { closeCodes } from '../close-codes.js'
+import type { Registry } from './registry.js'
+
+export interface HeartbeatOptions { intervalMs: number, timeoutMs: number }
+
+/**
+ * Pings every connection and closes those that stay silent. One timer for all of them: each is pinged an interval
+ * after its last ping, the first after it connected, so the pings are as spread as the connects were.
+ */
+export class Heartbeat {
+  readonly #registry: Registry
+  readonly #options: HeartbeatOptions
+  #timer: NodeJS.Timeout | null = null
+  #due: NodeJS.Immediate | null = null
+
+  constructor (registry: Registry, options: HeartbeatOptions) {
+    this.#registry = registry
+    this.#options = options
+  }
+
+  start (): void {
+    const { intervalMs, timeoutMs } = this.#options
+    const sweepMs = Math.max(5, Math.min(1_000, intervalMs / 4, timeoutMs / 4))
+    // Not in the timer's own turn: when the process was held up, the answers that have come meanwhile are read first.
+    this.#timer = setInterval(() => { this.#due = setImmediate(() => this.#sweep()) }, sweepMs)
+  }
+
+  stop (): void {
+    clearInterval(this.#timer!)
+    clearImmediate(this.#due!)
+  }
+
+  #sweep (): void {
+    const now = performance.now()
+    for (const connection of this.#registry.all()) {
+      if (!connection.isOpen) continue
+      const sinceMs = now - connection.pingedAt
+      if (!connection.awaitsPong) {
+        if (sinceMs >= this.#options.intervalMs) connection.ping()
+      } else if (connection.heardAt > connection.pingedAt) {
+        // Its pong is late, but it is alive: messages count too.
+        connection.awaitsPong = false
+      } else if (sinceMs >= this.#options.timeoutMs) {
+        connection.log.info('the client did not answer a ping in time')
+        connection.close(closeCodes.timeout, 'No answer to a ping')
+      }
+    }
+  }
+}

@@ -1,0 +1,147 @@
+import { SUBPROTOCOL } from '../../schemas/frames.js'
+import type { Permissions } from '../auth/permissions.js'
+import type { User } from '../auth/user.js'
+import { closeCodes } from '../close-codes.js'
+import type { Confirmations } from '../confirmations/confirmations.js'
+import type { EventHub } from '../events.js'
+import { encode, type EncodedMessage } from '../protocol/encode.js'
+import type { Memberships } from '../topics/memberships.js'
+import type { Connection, ConnectionEnd } from './connection.js'
+import type { Registry } from './registry.js'
+
+/** What a connection goes through: it opens, authenticates, may become another user's, and ends. */
+export class Lifecycle {
+  readonly #registry: Registry
+  readonly #memberships: Memberships
+  readonly #permissions: Permissions
+  readonly #confirmations: Confirmations
+  readonly #events: EventHub
+  readonly #authTimeoutMs: number
+  readonly #authTimers = new Map<Connection, NodeJS.Timeout>()
+
+  constructor (registry: Registry, memberships: Memberships, permissions: Permissions, confirmations: Confirmations,
+    events: EventHub, authTimeoutMs: number) {
+    this.#registry = registry
+    this.#memberships = memberships
+    this.#permissions = permissions
+    this.#confirmations = confirmations
+    this.#events = events
+    this.#authTimeoutMs = authTimeoutMs
+  }
+
+  /** A socket is open. Without a token it now has `auth.timeoutMs` for its first `auth` frame. */
+  open (connection: Connection): void {
+    this.#registry.add(connection)
+    if (connection.origin.awaitsAuth) {
+      this.#authTimers.set(connection, setTimeout(() => {
+        this.#authTimers.delete(connection)
+        connection.close(closeCodes.timeout, 'No auth frame in time')
+      }, this.#authTimeoutMs))
+      return
+    }
+    connection.hold(this.#orClose(connection, this.#admit(connection)))
+  }
+
+  /** A socket is gone: nothing of it stays. */
+  end (connection: Connection, end: ConnectionEnd): void {
+    this.#stopAuthTimer(connection)
+    this.#memberships.leaveAll(connection)
+    this.#registry.remove(connection)
+    connection.log.info({ code: end.code, reason: end.reason }, 'client disconnected')
+    if (connection.isAdmitted) this.#events.emit('client_disconnected', { client: connection, ...end })
+  }
+
+  /**
+   * A verified token came by frame: the first one admits the connection; a later one refreshes its user, or gives it
+   * to another user or, with null, to nobody. Subscriptions are asked for again, and left where they are no longer
+   * allowed; another user does not keep the channels that the app put the socket in.
+   */
+  async identify (connection: Connection, user: User | null): Promise<void> {
+    if (!connection.isAdmitted) return this.#admitAs(connection, user)
+    const previous = connection.user
+    const isSame = previous?.id === user?.id
+    const lost: string[] = []
+    for (const [channel, grant] of connection.grants) {
+      if (!(grant === 'subscribed' ? await this.#maySubscribe(user, channel) : isSame)) lost.push(channel)
+    }
+    // It may have ended meanwhile, and nothing of it must come back.
+    if (!connection.isOpen) return
+    // From here to the frame nothing is awaited: the socket is the old user's, then the new one's, and never half of each.
+    for (const channel of lost) this.#memberships.leave(connection, channel)
+    const entered = this.#becomeMember(connection, user)
+    connection.send(this.#connectionFrame(connection))
+    for (const channel of lost) connection.send(encode({ type: 'unsubscribed', channel, reason: 'forbidden' }))
+    this.#events.emit('identity_changed', { client: connection, previous })
+    await this.#orClose(connection, isSame ? entered : entered.then(() => this.#confirmations.redeliver(connection)))
+  }
+
+  /** What the `connection` frame says (row J2). */
+  describe (connection: Connection): Record<string, unknown> {
+    return {
+      client_id: connection.id,
+      user_id: connection.user?.id ?? null,
+      channel_id: connection.origin.channelId,
+      channels: connection.channels,
+      expires_at: connection.user?.expiresAt ?? null,
+      protocol: SUBPROTOCOL
+    }
+  }
+
+  async #admitAs (connection: Connection, user: User | null): Promise<void> {
+    const { channelId } = connection.origin
+    // With a token at the upgrade this was asked before the socket opened.
+    if (channelId !== null) await this.#permissions.subscribe(user, channelId)
+    if (!connection.isOpen) return
+    this.#stopAuthTimer(connection)
+    this.#registry.reindex(connection, () => connection.become(user))
+    await this.#orClose(connection, this.#admit(connection))
+  }
+
+  /** A socket that cannot be served as whose it is does not stay: it would miss messages without a word. */
+  async #orClose (connection: Connection, entered: Promise<void>): Promise<void> {
+    try {
+      await entered
+    } catch (error) {
+      connection.log.error({ err: error }, 'the connection could not be admitted')
+      connection.close(closeCodes.internalError, 'The server could not admit the socket')
+    }
+  }
+
+  async #admit (connection: Connection): Promise<void> {
+    const { channelId, endpointChannels } = connection.origin
+    connection.isAdmitted = true
+    const joins = [this.#memberships.enter(connection)]
+    if (endpointChannels.length > 0) joins.push(this.#memberships.join(connection, endpointChannels, 'joined'))
+    if (channelId !== null) joins.push(this.#memberships.join(connection, [channelId], 'subscribed'))
+    const joined = Promise.all(joins)
+    // Sent in the same turn as the joins, so that no message comes before it, and at once: a socket that has just opened
+    // still holds back the answer to its upgrade.
+    connection.send(this.#connectionFrame(connection))
+    connection.flush()
+    connection.log.info('client connected')
+    this.#events.emit('client_connected', { client: connection })
+    await joined
+    await this.#confirmations.redeliver(connection)
+  }
+
+  async #becomeMember (connection: Connection, user: User | null): Promise<void> {
+    // A refreshed user does not leave and come back: what is sent in between would be missed.
+    if (connection.user?.id === user?.id) return connection.become(user)
+    this.#memberships.leaveUser(connection)
+    this.#registry.reindex(connection, () => connection.become(user))
+    await this.#memberships.enterUser(connection)
+  }
+
+  async #maySubscribe (user: User | null, channel: string): Promise<boolean> {
+    return this.#permissions.subscribe(user, channel).then(() => true, () => false)
+  }
+
+  #connectionFrame (connection: Connection): EncodedMessage {
+    return encode({ type: 'connection', data: this.describe(connection) })
+  }
+
+  #stopAuthTimer (connection: Connection): void {
+    clearTimeout(this.#authTimers.get(connection))
+    this.#authTimers.delete(connection)
+  }
+}

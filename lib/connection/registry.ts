@@ -1,0 +1,82 @@
+import type { Connection } from './connection.js'
+
+const NONE: ReadonlySet<Connection> = new Set()
+
+/** Every connection of this node, by id and by user. */
+export class Registry {
+  readonly #byId = new Map<string, Connection>()
+  readonly #byUser = new Map<string, Set<Connection>>()
+  #whenEmpty: (() => void) | null = null
+
+  /** Open sockets, the ones that have not authenticated yet included; one that is closing does not count (row A2). */
+  get openCount (): number {
+    let count = 0
+    for (const connection of this.#byId.values()) if (connection.isOpen) count++
+    return count
+  }
+
+  /** Every socket that has not ended, the closing ones included. */
+  get size (): number {
+    return this.#byId.size
+  }
+
+  get userCount (): number {
+    return this.#byUser.size
+  }
+
+  add (connection: Connection): void {
+    this.#byId.set(connection.id, connection)
+    this.#index(connection)
+  }
+
+  remove (connection: Connection): void {
+    this.#byId.delete(connection.id)
+    this.#unindex(connection)
+    if (this.#byId.size === 0) this.#whenEmpty?.()
+  }
+
+  /** Runs `change`, which may give the connection another user. */
+  reindex (connection: Connection, change: () => void): void {
+    this.#unindex(connection)
+    change()
+    this.#index(connection)
+  }
+
+  /** null: there is no open socket of that id whose user is known. */
+  getOpen (clientId: string): Connection | null {
+    const connection = this.#byId.get(clientId)
+    return connection !== undefined && isUsable(connection) ? connection : null
+  }
+
+  /** The open sockets whose user is known, of one user or of all, oldest first. */
+  open (userId?: string): Connection[] {
+    return [...userId === undefined ? this.#byId.values() : this.#byUser.get(userId) ?? NONE].filter(isUsable)
+  }
+
+  all (): IterableIterator<Connection> {
+    return this.#byId.values()
+  }
+
+  /** Resolves when no connection is left, at once where there is none. */
+  async empty (): Promise<void> {
+    if (this.#byId.size > 0) await new Promise<void>((resolve) => { this.#whenEmpty = resolve })
+  }
+
+  #index (connection: Connection): void {
+    if (connection.user === null) return
+    const connections = this.#byUser.get(connection.user.id)
+    if (connections === undefined) this.#byUser.set(connection.user.id, new Set([connection]))
+    else connections.add(connection)
+  }
+
+  #unindex (connection: Connection): void {
+    if (connection.user === null) return
+    const connections = this.#byUser.get(connection.user.id)
+    connections?.delete(connection)
+    if (connections?.size === 0) this.#byUser.delete(connection.user.id)
+  }
+}
+
+function isUsable (connection: Connection): boolean {
+  return connection.isOpen && connection.isAdmitted
+}

@@ -1,0 +1,57 @@
+/** A map whose entries go when their time is over. One timer for all of them, and none while it is empty. */
+export class ExpiringMap<K, V> {
+  // In order of expiry: every entry lives equally long, so the oldest is always first.
+  readonly #entries = new Map<K, { value: V, expiresAt: number }>()
+  readonly #lifeMs: number
+  #timer: NodeJS.Timeout | null = null
+
+  /** @param lifeMs how long an entry lives, from when it was last set */
+  constructor (lifeMs: number) {
+    this.#lifeMs = lifeMs
+  }
+
+  get size (): number {
+    return this.#entries.size
+  }
+
+  set (key: K, value: V): void {
+    this.#entries.delete(key)
+    this.#entries.set(key, { value, expiresAt: performance.now() + this.#lifeMs })
+    this.#timer ??= setTimeout(() => this.#sweep(), this.#lifeMs)
+  }
+
+  get (key: K): V | undefined {
+    return this.#entries.get(key)?.value
+  }
+
+  delete (key: K): void {
+    this.#entries.delete(key)
+    if (this.#entries.size === 0) this.#stop()
+  }
+
+  * values (): IterableIterator<V> {
+    for (const entry of this.#entries.values()) yield entry.value
+  }
+
+  clear (): void {
+    this.#entries.clear()
+    this.#stop()
+  }
+
+  #stop (): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+  }
+
+  #sweep (): void {
+    const now = performance.now()
+    this.#timer = null
+    for (const [key, { expiresAt }] of this.#entries) {
+      if (expiresAt > now) {
+        this.#timer = setTimeout(() => this.#sweep(), Math.ceil(expiresAt - now))
+        return
+      }
+      this.#entries.delete(key)
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import createError, { type FastifyError } from '@fastify/error'
+import { errorCodes, type ErrorCode } from '../schemas/error-codes.js'
+
+/*
+ * The one catalogue of errors. The first group can reach a client: as an `error` frame whose code is the part behind
+ * `WSM_ERR_` in lower case, or as a REST answer with the status given here. The second group is for the app's
+ * developer alone.
+ */
+
+export const BadJsonError = createError('WSM_ERR_BAD_JSON', 'The frame is not valid JSON', 400)
+export const BadFrameError = createError('WSM_ERR_BAD_FRAME', 'The frame must be an object with a string "type"', 400)
+export const TooDeepError = createError<[number]>('WSM_ERR_TOO_DEEP', 'The frame is nested deeper than %s levels', 400)
+export const UnknownTypeError = createError<[string]>('WSM_ERR_UNKNOWN_TYPE', 'There is no handler for type "%s"', 404)
+export const InvalidMessageError = createError<[string]>('WSM_ERR_INVALID_MESSAGE', 'The message is not valid: %s', 400)
+export const UnauthorizedError = createError<[string]>('WSM_ERR_UNAUTHORIZED', '%s', 401)
+export const ForbiddenError = createError<[string]>('WSM_ERR_FORBIDDEN', '%s', 403)
+export const NotFoundError = createError<[string]>('WSM_ERR_NOT_FOUND', '%s', 404)
+export const AlreadySettledError = createError<[string]>('WSM_ERR_ALREADY_SETTLED', '%s', 409)
+export const TooManyChannelsError = createError<[number]>(
+  'WSM_ERR_TOO_MANY_CHANNELS', 'A connection can be a member of %s channels at the most', 429)
+export const TooManyPendingError = createError<[number]>(
+  'WSM_ERR_TOO_MANY_PENDING', '%s frames of this connection are being handled; wait for their answers', 429)
+export const UnavailableError = createError<[string]>('WSM_ERR_UNAVAILABLE', '%s', 503)
+export const InternalError = createError('WSM_ERR_INTERNAL', 'The server could not process this', 500)
+
+export const UpgradeRequiredError = createError(
+  'WSM_ERR_UPGRADE_REQUIRED', 'This route speaks WebSocket: send an upgrade request', 426)
+export const AlreadyRegisteredError = createError(
+  'WSM_ERR_ALREADY_REGISTERED', 'fastify-ws-manager is registered on this Fastify instance already', 500)
+export const InvalidOptionError = createError<[string, string]>(
+  'WSM_ERR_INVALID_OPTION', 'fastify-ws-manager: option "%s" %s', 500)
+export const InvalidHandlerError = createError<[string, string]>(
+  'WSM_ERR_INVALID_HANDLER', 'The handler for "%s" cannot be registered: %s', 500)
+export const NoSocketError = createError<[string]>(
+  'WSM_ERR_NO_SOCKET', 'context.%s() needs a socket; this call came by REST', 500)
+
+const prefix = 'WSM_ERR_'
+const wireCodes: ReadonlySet<string> = new Set(errorCodes)
+
+/** An error of ours, perhaps with `details` that may go to the client. */
+export interface DetailedError extends FastifyError {
+  details?: unknown
+  /** The app's own mistake: whoever called hears of it, a client whose frame or call led to it does not. */
+  isAppFault?: true
+}
+
+/** Adds what the client may know beyond the message. */
+export function withDetails (error: FastifyError, details: unknown): DetailedError {
+  return Object.assign(error, { details })
+}
+
+/** Whether an error comes from this catalogue; everything else stays on the server. */
+export function isOurs (error: unknown): error is DetailedError {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith(prefix)
+}
+
+/** What a client may be told of any thrown value: the first group as it is, everything else as `internal`. */
+export function toClientError (error: unknown): DetailedError {
+  return isOurs(error) && error.isAppFault !== true && wireCodes.has(codeOf(error)) ? error : new InternalError()
+}
+
+/** The same, as an `error` frame says it. */
+export function toWire (error: unknown): { code: ErrorCode, message: string, details?: unknown } {
+  const told = toClientError(error)
+  return { code: codeOf(told) as ErrorCode, message: told.message, details: told.details }
+}
+
+function codeOf (error: FastifyError): string {
+  return error.code.slice(prefix.length).toLowerCase()
+}

@@ -1,0 +1,76 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { ConfirmationRecord, TaskRecord } from '../schemas/records.js'
+import type { Client, ConnectionEnd } from './connection/connection.js'
+import type { User } from './auth/user.js'
+import { isThenable } from './thenable.js'
+
+/** The hooks of `ws.on()` and what a listener is handed (row F4). */
+export interface Events {
+  /** A socket is open and authenticated; its `connection` frame has been sent. */
+  client_connected: { client: Client }
+  /** A socket that was announced as connected is gone. */
+  client_disconnected: { client: Client } & ConnectionEnd
+  /** A socket belongs to another user now, or to nobody, or has a fresh token. */
+  identity_changed: { client: Client, previous: User | null }
+  /** A frame that passed its schema, before its handler runs. */
+  message_received: { client: Client, message: Readonly<Record<string, unknown>> }
+  /**
+   * A client does not read what is sent to it: messages to it are being left out from now on, or it was cut
+   * (`slowConsumer`).
+   */
+  slow_consumer: { client: Client, action: 'drop' | 'disconnect' }
+  /** A frame that was answered with an error, or failed after its answer. The message is missing where it could not be read. */
+  message_failed: { client: Client, error: unknown, message?: Readonly<Record<string, unknown>> }
+  /** A question has ended. */
+  confirmation_settled: { confirmation: ConfirmationRecord }
+  /**
+   * A task was cancelled by its user, an administrator or the app. `task` is null for a task that was not started with
+   * `ws.tasks.start()`: the app then stops it itself.
+   */
+  task_cancelled: { task_id: string, user_id: string, task: TaskRecord | null }
+}
+
+export type EventName = keyof Events
+/** What it returns is not looked at, unless it is a promise that rejects. */
+export type Listener<E extends EventName> = (event: Events[E]) => unknown
+
+/** Hands events to the app's listeners. What a listener throws is logged and touches nobody else. */
+export class EventHub {
+  readonly #listeners = new Map<EventName, Set<{ call: Listener<EventName> }>>()
+  readonly #log: FastifyBaseLogger
+
+  constructor (log: FastifyBaseLogger) {
+    this.#log = log
+  }
+
+  /** Returns the undo; calling it twice is harmless. */
+  on<E extends EventName> (event: E, listener: Listener<E>): () => void {
+    // Wrapped, so that the same function can be registered twice and each undo takes back its own.
+    const entry = { call: listener as Listener<EventName> }
+    const entries = this.#listeners.get(event) ?? new Set()
+    this.#listeners.set(event, entries.add(entry))
+    return () => { entries.delete(entry) }
+  }
+
+  /** Whether anybody listens: what is costly to tell need not be told otherwise. */
+  has (event: EventName): boolean {
+    return (this.#listeners.get(event)?.size ?? 0) > 0
+  }
+
+  emit<E extends EventName> (event: E, data: Events[E]): void {
+    const entries = this.#listeners.get(event)
+    if (entries === undefined) return
+    for (const { call } of entries) {
+      try {
+        const done = call(data)
+        if (isThenable(done)) done.then(undefined, (error: unknown) => this.#failed(event, error))
+      } catch (error) {
+        this.#failed(event, error)
+      }
+    }
+  }
+
+  #failed (event: EventName, error: unknown): void {
+    this.#log.error({ err: error, event }, 'a listener failed')
+  }
+}

@@ -1,0 +1,24 @@
+import { wsPlugin } from './plugin.js'
+
+export default wsPlugin
+// The last name makes `require('fastify-ws-manager')` answer the plugin itself.
+export { wsPlugin, wsPlugin as 'module.exports' }
+export type { WsManager } from './manager.js'
+export type { WsPluginOptions } from './options.js'
+export { listenOptionsFromEnv, optionsFromEnv } from './options-from-env.js'
+export { closeCodes, type CloseCode } from './close-codes.js'
+export * as errors from './errors.js'
+export type { EndpointRule } from './auth/admission.js'
+export type { RestAction, SendTarget } from './auth/permissions.js'
+export type { User } from './auth/user.js'
+export type { AskOptions, StepResult, UserConfirmation } from './confirmations/question.js'
+export type { Client, ConnectionEnd } from './connection/connection.js'
+export type { EventName, Events, Listener } from './events.js'
+export type { HandlerContext } from './protocol/handler-context.js'
+export type { Handler, HandlerMessage, HandlerOptions, HandlerReply } from './protocol/handlers.js'
+export type { StartOptions } from './tasks/tasks.js'
+export type { TaskHeartbeatOptions } from './tasks/task-heartbeats.js'
+export type { DeliveryReport, Message, SendOptions } from '../schemas/messages.js'
+export type { Answer, AnsweredBy, ConfirmationRecord, Health, Outcome, Status, TaskRecord } from '../schemas/records.js'
+export { SUBPROTOCOL } from '../schemas/frames.js'
+export { errorCodes, type ErrorCode } from '../schemas/error-codes.js'

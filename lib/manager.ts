@@ -1,0 +1,191 @@
+import { randomUUID } from 'node:crypto'
+import { createRequire } from 'node:module'
+import type { Static, TSchema } from '@sinclair/typebox'
+import type { DeliveryReport, SendOptions } from '../schemas/messages.js'
+import type { Health, Status } from '../schemas/records.js'
+import type { EndpointRule } from './auth/admission.js'
+import { closeCodes } from './close-codes.js'
+import type { Confirmations } from './confirmations/confirmations.js'
+import type { AskOptions, StepResult, UserConfirmation } from './confirmations/question.js'
+import { InvalidHandlerError } from './errors.js'
+import type { EventName, Listener } from './events.js'
+import type { Handler, HandlerEntry, HandlerOptions } from './protocol/handlers.js'
+import type { System } from './system.js'
+import type { Tasks } from './tasks/tasks.js'
+import type { TaskHeartbeatOptions } from './tasks/task-heartbeats.js'
+import { topicOf } from './topics/topics.js'
+
+const { version } = createRequire(import.meta.url)('fastify-ws-manager/package.json') as { version: string }
+
+/** What the manager needs of the server that it runs in. */
+export interface Host {
+  /** Where the server listens; null while it does not. */
+  address: () => { host: string, port: number } | null
+  isClosing: () => boolean
+  addEndpoint: (url: string, rule: EndpointRule) => void
+  addCallRoute: (entry: HandlerEntry) => void
+}
+
+/**
+ * `fastify.ws`. Messages are JSON objects with a `type`; every send resolves when the message is handed over, to a
+ * report of how many sockets of this node it was handed to, and throws WSM_ERR_INVALID_MESSAGE for a message that has
+ * no type, sets a reserved field, or does not match the schema that its type was declared with.
+ */
+export class WsManager {
+  /** Questions to people that are open or ended not long ago. */
+  readonly confirmations: Pick<Confirmations, 'get' | 'list' | 'wait' | 'answer' | 'cancel'>
+  /** Tasks that users watch. */
+  readonly tasks: Pick<Tasks, 'start' | 'progress' | 'log' | 'done' | 'fail' | 'cancel' | 'get' | 'list'>
+  readonly #system: System
+  readonly #host: Host
+  readonly #nodeId = randomUUID()
+  readonly #startedAt = performance.now()
+
+  /** @internal */
+  constructor (system: System, host: Host) {
+    this.#system = system
+    this.#host = host
+    this.confirmations = system.confirmations
+    this.tasks = system.tasks
+  }
+
+  /** To every authenticated socket (row A3). */
+  broadcast (message: object, options?: SendOptions): Promise<DeliveryReport> {
+    return this.#system.publisher.publish(topicOf.all, message, options)
+  }
+
+  /** To every socket of one user, and to nobody else (row A4). */
+  sendToUser (userId: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
+    return this.#system.publisher.publish(topicOf.user(userId), message, options)
+  }
+
+  /** To every member of a channel (row H1). */
+  sendToChannel (channel: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
+    return this.#system.publisher.publish(topicOf.channel(channel), message, options)
+  }
+
+  /** To one socket (row F5). `recipients: 0` says that it is gone. */
+  sendToClient (clientId: string, message: object): Promise<DeliveryReport> {
+    return this.#system.publisher.sendToClient(clientId, message)
+  }
+
+  /**
+   * Handles the frames of a type (row F3).
+   *
+   * @throws WSM_ERR_INVALID_HANDLER for a type that is taken or not namespaced, a schema that cannot be compiled, and
+   *   with `rest: true` when the app is ready already; nothing is registered then
+   */
+  handle<S extends TSchema, R extends TSchema | undefined = undefined> (
+    type: string, options: HandlerOptions<S, R>, handler: Handler<S, R>
+  ): void {
+    const { handlers, router, contextOf } = this.#system
+    const entry = handlers.create(type, options, handler)
+    if (entry.isRest) this.#addCallRoute(entry)
+    handlers.add(entry)
+    router.add({ type, check: entry.check, run: (exchange) => entry.invoke(exchange.message, contextOf(exchange)) })
+  }
+
+  /**
+   * Declares what the app's outbound messages of a type look like; from now on others are refused (row H3).
+   *
+   * @throws WSM_ERR_INVALID_HANDLER where the type is declared already, or the schema cannot be compiled
+   */
+  declare<S extends TSchema> (type: string, schema: S): void {
+    this.#system.outbound.declare(type, schema)
+  }
+
+  /**
+   * Another socket route with channels and an authorisation of its own (row H4). Call it before the app is ready.
+   *
+   * @param url absolute, without the plugin's path
+   */
+  endpoint (url: string, rule: EndpointRule): void {
+    this.#host.addEndpoint(url, rule)
+  }
+
+  /** Listens to what happens (row F4). Returns the undo; calling it twice is harmless. */
+  on<E extends EventName> (event: E, listener: Listener<E>): () => void {
+    return this.#system.events.on(event, listener)
+  }
+
+  /**
+   * Asks a user whether a task shall go on, and waits for the answer (row A5). Resolves however the question ends; what
+   * happened is in `outcome`.
+   */
+  notifyUser<S extends TSchema = TSchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<Static<S>>> {
+    return this.#system.confirmations.ask(result, options)
+  }
+
+  /** Tells a user at intervals that a task is alive, until it ends or the returned function is called (row A7). */
+  startHeartbeat (options: TaskHeartbeatOptions): () => void {
+    return this.#system.taskHeartbeats.start(options)
+  }
+
+  /** Puts a socket into a channel, without asking. False: there is no such socket. */
+  async join (clientId: string, channel: string): Promise<boolean> {
+    const connection = this.#system.registry.getOpen(clientId)
+    if (connection === null) return false
+    await this.#system.memberships.join(connection, [channel], 'joined')
+    return true
+  }
+
+  /** Takes a socket out of a channel. False: there is no such socket. */
+  async leave (clientId: string, channel: string): Promise<boolean> {
+    const connection = this.#system.registry.getOpen(clientId)
+    if (connection === null) return false
+    this.#system.memberships.leave(connection, channel)
+    return true
+  }
+
+  /** Closes one socket, or all of a user's, with 4403. Resolves to how many there were. */
+  async disconnect (target: string | { userId: string }, reason = 'Disconnected by the server'): Promise<number> {
+    const { registry } = this.#system
+    const connections = typeof target === 'string'
+      ? [registry.getOpen(target)].filter((connection) => connection !== null)
+      : registry.open(target.userId)
+    for (const connection of connections) connection.close(closeCodes.forbidden, reason)
+    return connections.length
+  }
+
+  /** What this node is doing (row A1). */
+  getStatus (): Status {
+    const { registry, topics, confirmations, counters } = this.#system
+    const address = this.#host.address()
+    return {
+      running: address !== null,
+      host: address?.host ?? null,
+      port: address?.port ?? null,
+      active_connections: registry.openCount,
+      pending_callbacks: confirmations.pendingCount,
+      node_id: this.#nodeId,
+      uptime_s: this.#uptimeSeconds(),
+      users: registry.userCount,
+      channels: topics.channelCount,
+      slow_disconnects: counters.slowDisconnects,
+      messages_dropped: counters.messagesDropped,
+      version
+    }
+  }
+
+  /** Open sockets of this node; those that are closing do not count (row A2). */
+  getConnectionCount (): number {
+    return this.#system.registry.openCount
+  }
+
+  /** Whether this node takes sockets (row A17). */
+  getHealth (): Health {
+    return { status: this.#host.isClosing() ? 'closing' : 'healthy', uptime_s: this.#uptimeSeconds() }
+  }
+
+  #addCallRoute (entry: HandlerEntry): void {
+    try {
+      this.#host.addCallRoute(entry)
+    } catch (error) {
+      throw new InvalidHandlerError(entry.type, (error as Error).message)
+    }
+  }
+
+  #uptimeSeconds (): number {
+    return Math.round(performance.now() - this.#startedAt) / 1000
+  }
+}

@@ -1,0 +1,65 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { envSchema } from 'env-schema'
+import type { WsPluginOptions } from './options.js'
+
+/** As long as the option that it becomes: from one millisecond to the longest that a timer can be. */
+const seconds = (description: string) =>
+  Type.Optional(Type.Number({ minimum: 0.001, maximum: 2_147_483, description: `${description}, seconds` }))
+
+/** The variables of row A14. */
+const Environment = Type.Object({
+  WEBSOCKET_HOST: Type.Optional(Type.String({ minLength: 1, description: 'Where to listen' })),
+  WEBSOCKET_PORT: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535 })),
+  WEBSOCKET_MAX_CONNECTIONS: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000_000 })),
+  WEBSOCKET_PING_INTERVAL: seconds('Time between two pings'),
+  WEBSOCKET_PING_TIMEOUT: seconds('How long a client may take to answer a ping'),
+  WEBSOCKET_CALLBACK_TIMEOUT: seconds('How long a question waits for its answer')
+})
+
+/**
+ * Options of the plugin from the environment: WEBSOCKET_MAX_CONNECTIONS, and in seconds WEBSOCKET_PING_INTERVAL,
+ * WEBSOCKET_PING_TIMEOUT and WEBSOCKET_CALLBACK_TIMEOUT (row A14). What is not set is not in the answer.
+ *
+ * @throws Error that names a variable with a bad value
+ */
+export function optionsFromEnv (env: NodeJS.ProcessEnv = process.env): WsPluginOptions {
+  const read = readEnvironment(env)
+  return {
+    ...group('limits', { maxConnections: read.WEBSOCKET_MAX_CONNECTIONS }),
+    ...group('heartbeat', {
+      intervalMs: toMs(read.WEBSOCKET_PING_INTERVAL), timeoutMs: toMs(read.WEBSOCKET_PING_TIMEOUT)
+    }),
+    ...group('confirmations', { timeoutMs: toMs(read.WEBSOCKET_CALLBACK_TIMEOUT) })
+  }
+}
+
+/**
+ * WEBSOCKET_HOST and WEBSOCKET_PORT for `fastify.listen()`.
+ *
+ * @throws Error that names a variable with a bad value
+ */
+export function listenOptionsFromEnv (env: NodeJS.ProcessEnv = process.env): { host?: string, port?: number } {
+  const { WEBSOCKET_HOST: host, WEBSOCKET_PORT: port } = readEnvironment(env)
+  return withoutUndefined({ host, port })
+}
+
+function readEnvironment (env: NodeJS.ProcessEnv): Static<typeof Environment> {
+  const read = envSchema<Static<typeof Environment>>({ schema: Environment, data: env, env: false, dotenv: false })
+  // Ajv holds no bound against these.
+  const endless = Object.keys(read).find((name) => Math.abs(Number(read[name as keyof typeof read])) === Infinity)
+  if (endless !== undefined) throw new Error(`env/${endless} must be a finite number`)
+  return read
+}
+
+function toMs (value: number | undefined): number | undefined {
+  return value === undefined ? undefined : Math.round(value * 1000)
+}
+
+function group<N extends string, T extends object> (name: N, values: T): { [K in N]?: T } {
+  const given = withoutUndefined(values)
+  return (Object.keys(given).length === 0 ? {} : { [name]: given }) as { [K in N]?: T }
+}
+
+function withoutUndefined<T extends object> (values: T): T {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T
+}

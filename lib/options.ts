@@ -1,0 +1,141 @@
+import { Type, type Static, type TSchema } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
+import type { FastifyRequest } from 'fastify'
+import type { FastifyJWTOptions } from '@fastify/jwt'
+import { InvalidOptionError } from './errors.js'
+import type { RestAction, SendTarget } from './auth/permissions.js'
+import type { User } from './auth/user.js'
+
+const count = (value: number, description: string) =>
+  Type.Integer({ minimum: 1, maximum: 10_000_000, default: value, description })
+const milliseconds = (value: number, description: string) =>
+  Type.Integer({ minimum: 1, maximum: 2_147_483_647, default: value, description: `${description}, milliseconds` })
+const group = <T extends Record<string, TSchema>>(properties: T, description: string) =>
+  Type.Object(properties, { additionalProperties: false, default: {}, description })
+const hook = <T>(description: string) =>
+  Type.Optional(Type.Unsafe<T>(Type.Function([], Type.Unknown(), { description })))
+
+/** The options of the plugin, with their units and defaults. */
+export const OptionsSchema = Type.Object({
+  path: Type.String({
+    pattern: '^/[^?#]*[^/?#]$',
+    default: '/ws',
+    description: 'Where the socket is; the REST routes are below it'
+  }),
+  jwt: Type.Optional(Type.Unsafe<FastifyJWTOptions>(Type.Object({}, {
+    additionalProperties: true,
+    description: 'Options for @fastify/jwt; needed unless the app registered it, or with its own namespace'
+  }))),
+  rejectMode: Type.Union([Type.Literal('http'), Type.Literal('close')], {
+    default: 'http',
+    description: 'How a socket is refused: with an HTTP status before the upgrade, or opened and closed with a code that a browser can read'
+  }),
+  closeTimeoutMs: milliseconds(3_000, 'How long a client may take to answer a close frame before its socket is destroyed; bounds app.close()'),
+  auth: group({
+    timeoutMs: milliseconds(5_000, 'How long authentication, or the wait for a first auth frame, may take'),
+    firstFrame: Type.Boolean({
+      default: false,
+      description: 'Open the socket without a token and wait for an auth frame'
+    }),
+    anonymous: Type.Boolean({ default: false, description: 'Open the socket without a token as nobody (user_id null)' }),
+    userIdClaim: Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
+      default: ['sub', 'user_id', 'id'],
+      description: 'The token\'s claim that names the user; of several the first that is there'
+    })
+  }, 'Who may connect'),
+  authorize: hook<(request: FastifyRequest, action: RestAction, user: User) => boolean | Promise<boolean>>(
+    'Who may use a REST route; by default users whose roles or scope hold ws:admin'),
+  authorizeSubscribe: hook<(user: User | null, channel: string) => boolean | Promise<boolean>>(
+    'Who may join a channel; by default nobody'),
+  authorizeSend: hook<(user: User | null, target: SendTarget) => boolean | Promise<boolean>>(
+    'Who may send user, channel and client frames; by default nobody'),
+  heartbeat: group({
+    enabled: Type.Boolean({ default: true, description: 'Send WebSocket pings' }),
+    intervalMs: milliseconds(30_000, 'Time between two pings'),
+    timeoutMs: milliseconds(10_000, 'How long a client may take to answer')
+  }, 'How dead sockets are found'),
+  confirmations: group({
+    timeoutMs: milliseconds(300_000, 'How long a question waits for its answer'),
+    onTimeout: Type.Union([Type.Literal('proceed'), Type.Literal('cancel')], {
+      default: 'proceed',
+      description: 'What an unanswered question means'
+    }),
+    retainMs: milliseconds(3_600_000, 'How long an ended question can still be read')
+  }, 'Questions to people'),
+  tasks: group({
+    retainMs: milliseconds(3_600_000, 'How long an ended task can still be read')
+  }, 'Tasks that users watch'),
+  slowConsumer: Type.Union([Type.Literal('disconnect'), Type.Literal('drop')], {
+    default: 'disconnect',
+    description: 'What becomes of a client that does not read: it is cut (1013), or misses messages and is told how many'
+  }),
+  compression: group({
+    enabled: Type.Boolean({ default: false, description: 'Compress messages for clients that can read it (permessage-deflate)' }),
+    thresholdBytes: Type.Integer({ minimum: 0, default: 1_024, description: 'From which size on, bytes' })
+  }, 'Compression'),
+  limits: group({
+    maxConnections: count(1_000, 'Open sockets on this node'),
+    maxPayloadBytes: count(65_536, 'Size of a client\'s frame, bytes'),
+    maxDepth: count(32, 'Nesting of a client\'s frame, levels'),
+    maxChannelsPerConnection: count(100, 'Channels that one socket can be a member of'),
+    maxPendingHandlers: count(100, 'Frames of one socket that are being handled at the same time'),
+    maxQueueMessages: count(10_000, 'Messages that wait for one socket'),
+    maxQueueBytes: count(1_048_576, 'What waits for one socket, bytes'),
+    maxErrorsPerMinute: count(10, 'Faulty frames within a minute; this one closes the socket')
+  }, 'What a client can use up')
+}, { additionalProperties: false })
+
+/** What the app passes to `register`. Everything has a default, except `jwt` where the app has no @fastify/jwt. */
+export type WsPluginOptions = DeepPartial<Static<typeof OptionsSchema>>
+
+/** The options with every default filled in. */
+export type Options = Static<typeof OptionsSchema>
+
+/**
+ * Fills in the defaults and checks everything.
+ *
+ * @throws WSM_ERR_INVALID_OPTION that names the first bad option
+ */
+export function normalizeOptions (given: WsPluginOptions): Options {
+  const options = withDefaults(OptionsSchema, given) as Options
+  const fault = Value.Errors(OptionsSchema, options).First()
+  if (fault === undefined) return options
+  const { path, message, schema, value } = fault
+  const name = path.slice(1).replaceAll('/', '.')
+  const meaning = schema.description === undefined ? '' : ` (${schema.description})`
+  throw new InvalidOptionError(name, `is not valid: ${message}, got ${show(value, schema)}${meaning}`)
+}
+
+type DeepPartial<T> = { [K in keyof T]?: T[K] extends object | undefined ? K extends Kept ? T[K] : DeepPartial<T[K]> : T[K] }
+type Kept = 'jwt' | 'authorize' | 'authorizeSubscribe' | 'authorizeSend' | 'userIdClaim'
+
+/**
+ * A copy in which what is missing or undefined has its default. TypeBox's own way would write into what it is given, and
+ * mix an array with the default one. `jwt` is no group of ours, and passed on untouched.
+ */
+function withDefaults (schema: TSchema, given: object): Record<string, unknown> {
+  const copy: Record<string, unknown> = { ...given }
+  for (const [name, property] of Object.entries<TSchema>(schema.properties)) {
+    const value = copy[name] === undefined ? structuredClone(property.default) : copy[name]
+    copy[name] = isGroup(property) && isObject(value) ? withDefaults(property, value) : value
+  }
+  return copy
+}
+
+function isGroup (schema: TSchema): boolean {
+  return schema.type === 'object' && schema.default !== undefined
+}
+
+function isObject (value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/**
+ * What was given, so that the mistake is seen; except text in the place of an object, or under a name that there is not:
+ * that can be a secret.
+ */
+function show (value: unknown, schema: TSchema): string {
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  if (typeof value === 'string' && schema.type !== 'object') return JSON.stringify(value)
+  return Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`
+}

@@ -1,0 +1,71 @@
+import type { AddressInfo } from 'node:net'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import { callRoute } from '../routes/call.js'
+import { routes } from '../routes/index.js'
+import { socketRoute } from '../routes/socket.js'
+import { useJwt } from './auth/jwt.js'
+import type { User } from './auth/user.js'
+import { Shutdown } from './connection/shutdown.js'
+import { Upgrades } from './connection/upgrades.js'
+import { useWebSocketServer } from './connection/websocket-server.js'
+import { MemoryEngine } from './engine/memory.js'
+import { AlreadyRegisteredError } from './errors.js'
+import { WsManager } from './manager.js'
+import { normalizeOptions, type WsPluginOptions } from './options.js'
+import { createSystem } from './system.js'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The realtime layer: users, channels, tasks and questions. */
+    ws: WsManager
+  }
+  interface FastifyRequest {
+    /** Who calls a REST route of the plugin; null before that is known. */
+    wsUser: User | null
+  }
+}
+
+/** A second registration is not always in sight: beside the first, in a scope of its own, it would share the server. */
+const servers = new WeakSet<object>()
+
+const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
+  if (fastify.hasDecorator('ws') || servers.has(fastify.server)) throw new AlreadyRegisteredError()
+  const options = normalizeOptions(given)
+  const tokens = await useJwt(fastify, options)
+  const webSocketServer = await useWebSocketServer(fastify, options)
+
+  const engine = new MemoryEngine(options.confirmations.retainMs)
+  const system = createSystem(engine, tokens, options, fastify.log.child({ plugin: 'fastify-ws-manager' }))
+  const upgrades = new Upgrades(fastify.server, webSocketServer)
+  const shutdown = new Shutdown(system.registry, upgrades, options.closeTimeoutMs)
+  const manager = new WsManager(system, {
+    address: () => addressOf(fastify),
+    isClosing: () => shutdown.isClosing,
+    addEndpoint: (url, rule) => socketRoute(fastify, url, context, rule),
+    addCallRoute: (entry) => callRoute(fastify, `${options.path}/call/${entry.type}`, context, entry)
+  })
+  const context = { ...system, manager, options, shutdown, upgrades, webSocketServer }
+
+  servers.add(fastify.server)
+  fastify.decorate('ws', manager)
+  fastify.decorateRequest('wsUser', null)
+  fastify.decorateRequest('wsAdmission', null)
+  await fastify.register(async (scope) => routes(scope, context), { prefix: options.path })
+
+  fastify.addHook('onReady', async () => { if (options.heartbeat.enabled) system.heartbeat.start() })
+  fastify.addHook('preClose', () => shutdown.close(system.close))
+  fastify.addHook('onClose', async () => {
+    upgrades.stop()
+    await engine.close()
+  })
+}
+
+/** The first address that the server listens on. */
+function addressOf (fastify: FastifyInstance): { host: string, port: number } | null {
+  const address = fastify.server.address() as AddressInfo | null
+  return address === null ? null : { host: address.address, port: address.port }
+}
+
+/** The plugin: `fastify.register(wsPlugin, options)`. Its options are described in {@link WsPluginOptions}. */
+export const wsPlugin = fp(plugin, { fastify: '5.x', name: 'fastify-ws-manager' })

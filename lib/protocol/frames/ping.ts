@@ -1,0 +1,9 @@
+import { encode } from '../encode.js'
+import { builtIn } from '../router.js'
+
+/** `ping`: the application's own ping, for clients that cannot send the protocol's (rows A6, A19). */
+export const pingFrame = () => builtIn('ping', ({ message, connection }) => {
+  const data = { timestamp: message.timestamp ?? null, server_time: Date.now() }
+  connection.send(encode({ type: 'pong', ...data }))
+  return data
+}, { isOpenToAll: true })

@@ -1,0 +1,50 @@
+import { reservedFields } from '../../../schemas/messages.js'
+import { clientFrames, serverFrameTypes } from '../../../schemas/frames.js'
+import type { Permissions, SendTarget } from '../../auth/permissions.js'
+import type { Connection } from '../../connection/connection.js'
+import type { Publisher } from '../../topics/publisher.js'
+import { topicOf } from '../../topics/topics.js'
+import { below, invalidMessage } from '../faults.js'
+import type { Outbound } from '../outbound.js'
+import { builtIn } from '../router.js'
+
+const ownTypes: ReadonlySet<unknown> = new Set<string>([...serverFrameTypes, ...Object.keys(clientFrames)])
+
+/**
+ * `user`, `channel` and `client`: what one client says to others, where the app allows it (row J5). The receivers get
+ * the fields of `data` as the message, with `from` set by the server; its type is the frame's own unless data has one.
+ */
+export const sendFrames = (publisher: Publisher, permissions: Permissions, outbound: Outbound) => {
+  const send = async (kind: SendTarget['kind'], given: readonly string[], data: object, connection: Connection) => {
+    // The user as of now: an auth frame may follow while the app is asked.
+    const { id: clientId, user } = connection
+    const message = { ...toMessage(kind, data, outbound), from: { client_id: clientId, user_id: user?.id ?? null } }
+    const ids = new Set(given)
+    for (const id of ids) await permissions.send(user, { kind, id, data: message })
+    for (const id of ids) {
+      if (kind === 'client') publisher.announceToClient(id, message, true)
+      else await publisher.announce(topicOf[kind](id), message, true)
+    }
+  }
+  return [
+    builtIn('user', ({ message: { user_ids: users, root_ids: roots, data }, connection }) => {
+      const ids = users ?? roots
+      if (ids === undefined) throw invalidMessage([{ path: '/user_ids', message: 'Expected required property' }])
+      return send('user', ids, data, connection)
+    }),
+    builtIn('channel', ({ message, connection }) => send('channel', message.channel_ids, message.data, connection)),
+    builtIn('client', ({ message, connection }) => send('client', message.client_ids, message.data, connection))
+  ]
+}
+
+/** @throws WSM_ERR_INVALID_MESSAGE for data that would look like a frame of the protocol, or is not as its type is declared */
+function toMessage (kind: string, data: object, outbound: Outbound): object {
+  const message: Record<string, unknown> = { type: kind, ...data }
+  for (const field of reservedFields) delete message[field]
+  const faults = outbound.faults(message)
+  if (faults.length > 0) throw invalidMessage(faults.map(below('/data')))
+  if (message.type !== kind && ownTypes.has(message.type)) {
+    throw invalidMessage([{ path: '/data/type', message: 'This type cannot be sent by a client' }])
+  }
+  return message
+}

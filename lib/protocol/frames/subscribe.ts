@@ -1,0 +1,38 @@
+import type { Permissions } from '../../auth/permissions.js'
+import { ForbiddenError, withDetails, type DetailedError } from '../../errors.js'
+import type { Memberships } from '../../topics/memberships.js'
+import { encode } from '../encode.js'
+import { invalidMessage } from '../faults.js'
+import { builtIn } from '../router.js'
+
+/** `subscribe`: all of the channels or none. With a user_id (row A6) it confirms what every socket has: its own user. */
+export const subscribeFrame = (memberships: Memberships, permissions: Permissions) => builtIn('subscribe',
+  async ({ message: { channel_ids: channels = [], user_id: userId }, connection }) => {
+    if (channels.length === 0 && userId === undefined) {
+      throw invalidMessage([{ path: '/channel_ids', message: 'Either channel_ids or user_id is needed' }])
+    }
+    if (userId !== undefined && userId !== connection.user?.id) {
+      throw new ForbiddenError('You may not subscribe to another user')
+    }
+    for (const channel of channels) {
+      try {
+        await permissions.subscribe(connection.user, channel)
+      } catch (error) {
+        throw withDetails(error as DetailedError, { channel })
+      }
+    }
+    await memberships.join(connection, channels, 'subscribed')
+    for (const channel of channels) connection.send(encode({ type: 'subscribed', channel }))
+    const confirmed = { channel_ids: channels, user_id: connection.user?.id ?? null }
+    connection.send(encode({ type: 'subscription_confirmed', ...confirmed }))
+    return confirmed
+  }, { isBarrier: true })
+
+/** `unsubscribe`: leaving a channel that one is not in is harmless. */
+export const unsubscribeFrame = (memberships: Memberships) => builtIn('unsubscribe', ({ message, connection }) => {
+  for (const channel of message.channel_ids) {
+    memberships.leave(connection, channel)
+    connection.send(encode({ type: 'unsubscribed', channel, reason: 'unsubscribed' }))
+  }
+  return { channel_ids: message.channel_ids }
+}, { isBarrier: true })

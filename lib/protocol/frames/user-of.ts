@@ -1,0 +1,9 @@
+import type { User } from '../../auth/user.js'
+import type { Connection } from '../../connection/connection.js'
+import { UnauthorizedError } from '../../errors.js'
+
+/** @throws WSM_ERR_UNAUTHORIZED for an anonymous socket */
+export function userOf (connection: Connection): User {
+  if (connection.user === null) throw new UnauthorizedError('An anonymous socket cannot do this')
+  return connection.user
+}

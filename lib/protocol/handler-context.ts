@@ -1,0 +1,115 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { Client, Connection } from '../connection/connection.js'
+import type { User } from '../auth/user.js'
+import { NoSocketError } from '../errors.js'
+import type { Memberships } from '../topics/memberships.js'
+import type { Exchange } from './exchange.js'
+import type { Outbound } from './outbound.js'
+
+/**
+ * What a handler is handed with its message: made for this message and gone with it. It holds nothing of the upgrade
+ * request, so resources that a handler takes are its own to give back (row H6). Its functions can be taken out of it.
+ */
+export interface HandlerContext {
+  /** The socket; null for a call by REST. */
+  readonly client: Client | null
+  /** Whose message it is, also when the socket becomes another user's meanwhile; null where the socket is anonymous. */
+  readonly user: User | null
+  /** Fires when the socket is over; by REST when the caller hangs up before its answer. */
+  readonly signal: AbortSignal
+  /** Names the socket and the user in every line. */
+  readonly log: FastifyBaseLogger
+  /** Answers before the handler is done; what it returns then goes nowhere. Without an `id` there is no answer. */
+  readonly reply: (data: unknown) => void
+  /** Sends a message to this socket alone (row J7). @throws WSM_ERR_NO_SOCKET by REST */
+  readonly send: (message: object) => void
+  /** Puts this socket into a channel, without asking. @throws WSM_ERR_NO_SOCKET by REST */
+  readonly join: (channel: string) => Promise<void>
+  /** Takes this socket out of a channel. @throws WSM_ERR_NO_SOCKET by REST */
+  readonly leave: (channel: string) => void
+}
+
+/** A context, with what its handler does not see. */
+export interface CallContext extends HandlerContext {
+  /** Looks at an answer before it goes out, and throws where it must not. */
+  checkReply: ((data: unknown) => void) | null
+}
+
+/** Answers once, with what was looked at. */
+abstract class ReplyingContext {
+  checkReply: ((data: unknown) => void) | null = null
+  #hasReplied = false
+
+  // The functions of a context are made when they are asked for: most handlers use none of them.
+  get reply () {
+    return (data: unknown): void => {
+      if (this.#hasReplied) return
+      this.checkReply?.(data)
+      this.answer(data)
+      this.#hasReplied = true
+    }
+  }
+
+  protected abstract answer (data: unknown): void
+}
+
+export class SocketContext extends ReplyingContext implements CallContext {
+  readonly user: User | null
+  readonly #exchange: Exchange<object>
+  readonly #connection: Connection
+  readonly #memberships: Memberships
+  readonly #outbound: Outbound
+
+  constructor (exchange: Exchange<object>, memberships: Memberships, outbound: Outbound) {
+    super()
+    this.user = exchange.connection.user
+    this.#exchange = exchange
+    this.#connection = exchange.connection
+    this.#memberships = memberships
+    this.#outbound = outbound
+  }
+
+  get client (): Client { return this.#connection }
+  get signal (): AbortSignal { return this.#connection.signal }
+  get log (): FastifyBaseLogger { return this.#connection.log }
+
+  get send () {
+    return (message: object): void => this.#connection.send(this.#outbound.encode(message))
+  }
+
+  get join () {
+    return (channel: string): Promise<void> => this.#memberships.join(this.#connection, [channel], 'joined')
+  }
+
+  get leave () {
+    return (channel: string): void => this.#memberships.leave(this.#connection, channel)
+  }
+
+  protected answer (data: unknown): void {
+    this.#exchange.reply(data)
+  }
+}
+
+export class RestContext extends ReplyingContext implements CallContext {
+  readonly client = null
+  readonly user: User
+  readonly signal: AbortSignal
+  readonly log: FastifyBaseLogger
+  readonly #answer: (data: unknown) => void
+
+  constructor (user: User, signal: AbortSignal, log: FastifyBaseLogger, answer: (data: unknown) => void) {
+    super()
+    this.user = user
+    this.signal = signal
+    this.log = log
+    this.#answer = answer
+  }
+
+  send (): never { throw new NoSocketError('send') }
+  join (): never { throw new NoSocketError('join') }
+  leave (): never { throw new NoSocketError('leave') }
+
+  protected answer (data: unknown): void {
+    this.#answer(data)
+  }
+}

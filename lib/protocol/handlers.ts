@@ -1,0 +1,124 @@
+import { Type, type Static, type TObject, type TSchema, type TUnion, Kind } from '@sinclair/typebox'
+import type { TypeCheck } from '@sinclair/typebox/compiler'
+import { APP_TYPE_PATTERN, FrameId } from '../../schemas/frames.js'
+import type { Permissions } from '../auth/permissions.js'
+import { InternalError, InvalidHandlerError, UnknownTypeError } from '../errors.js'
+import { isThenable } from '../thenable.js'
+import { compile } from './compile.js'
+import type { CallContext, HandlerContext } from './handler-context.js'
+import { assertValid, faultsOf } from './faults.js'
+
+type Awaitable<T> = T | Promise<T>
+
+/** A handler's message: what its schema describes, and the frame's type and id. */
+export type HandlerMessage<S extends TSchema> = Static<S> & { type: string, id?: Static<typeof FrameId> }
+
+/** What a handler answers: as its `reply` schema describes it, or anything. */
+export type HandlerReply<R extends TSchema | undefined> = R extends TSchema ? Static<R> : unknown
+
+export interface HandlerOptions<S extends TSchema, R extends TSchema | undefined = undefined> {
+  /**
+   * The message's own fields. `type`, `action` and `id` need not be named in a `Type.Object` or a `Type.Union` of them,
+   * also where they are closed with `additionalProperties: false`.
+   */
+  schema: S
+  /** What the handler answers. An answer that does not match is a fault of the server: `internal`, and a log line. */
+  reply?: R
+  /** Also serve `POST <path>/call/<type>`, with the same schema and code (row J1). */
+  rest?: boolean
+  /** Who may call it; default: everybody who may connect. */
+  authorize?: (context: HandlerContext, message: HandlerMessage<S>) => Awaitable<boolean>
+}
+
+export type Handler<S extends TSchema, R extends TSchema | undefined = undefined> =
+  (message: HandlerMessage<S>, context: HandlerContext) => Awaitable<HandlerReply<R> | void>
+
+/** A handler as it is kept. */
+export interface HandlerEntry {
+  type: string
+  schema: TSchema
+  replySchema: TSchema
+  check: TypeCheck<TSchema>
+  isRest: boolean
+  /** Runs it on a message that passed `check`. Not asynchronous unless the handler is, or its authorize is asked. */
+  invoke: (message: object, context: CallContext) => unknown
+}
+
+/** The app's handlers by type (row F3). */
+export class Handlers {
+  readonly #entries = new Map<string, HandlerEntry>()
+  readonly #permissions: Permissions
+
+  constructor (permissions: Permissions) {
+    this.#permissions = permissions
+  }
+
+  /**
+   * Makes an entry; nothing is registered yet.
+   *
+   * @throws WSM_ERR_INVALID_HANDLER for a type that is taken or not namespaced (row F7), and for a schema that cannot
+   *   be compiled
+   */
+  create<S extends TSchema, R extends TSchema | undefined> (type: string, options: HandlerOptions<S, R>, handler: Handler<S, R>): HandlerEntry {
+    if (!APP_TYPE_PATTERN.test(type)) {
+      throw new InvalidHandlerError(type, 'the type must be namespaced, like "chat.send"')
+    }
+    if (this.#entries.has(type)) throw new InvalidHandlerError(type, 'it has a handler already')
+    const schema = withEnvelope(type, options.schema)
+    const replyCheck = options.reply === undefined ? null : compile(type, options.reply)
+    return {
+      type,
+      schema,
+      replySchema: options.reply ?? Type.Unknown(),
+      check: compile(type, schema),
+      isRest: options.rest === true,
+      invoke: (message, context) => {
+        const run = () => {
+          if (replyCheck === null) return handler(message as HandlerMessage<S>, context)
+          context.checkReply = (reply) => {
+            if (replyCheck.Check(reply)) return
+            context.log.error({ type, faults: faultsOf(replyCheck, reply) }, 'a handler\'s reply does not match its schema')
+            throw new InternalError()
+          }
+          const reply = handler(message as HandlerMessage<S>, context)
+          return isThenable(reply) ? reply.then(context.reply) : context.reply(reply)
+        }
+        const { authorize } = options
+        if (authorize === undefined) return run()
+        return this.#permissions.decide(`You may not call ${type}`, () => authorize(context, message as HandlerMessage<S>)).then(run)
+      }
+    }
+  }
+
+  add (entry: HandlerEntry): void {
+    this.#entries.set(entry.type, entry)
+  }
+
+  /**
+   * Calls a handler by name, not by frame: by REST or by a `walker` frame.
+   *
+   * @throws WSM_ERR_UNKNOWN_TYPE, WSM_ERR_INVALID_MESSAGE, and what the handler throws
+   */
+  async call (type: string, fields: object, context: CallContext): Promise<unknown> {
+    const entry = this.#entries.get(type)
+    if (entry === undefined) throw new UnknownTypeError(type)
+    assertValid(entry.check, { type, ...fields })
+    return entry.invoke({ ...fields, type }, context)
+  }
+}
+
+/** Lets closed objects carry what every frame may carry. Other kinds of schema are used as they are. */
+function withEnvelope (type: string, schema: TSchema): TSchema {
+  if (schema[Kind] === 'Union') {
+    const { anyOf, ...options } = schema as TUnion
+    return Type.Union(anyOf.map((member) => withEnvelope(type, member)), options)
+  }
+  if (schema[Kind] !== 'Object') return schema
+  const { properties, ...options } = schema as TObject
+  return Type.Object({
+    type: Type.Optional(Type.Literal(type)),
+    action: Type.Optional(Type.Literal(type)),
+    id: Type.Optional(FrameId),
+    ...properties
+  }, options)
+}

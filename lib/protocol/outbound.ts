@@ -1,0 +1,54 @@
+import type { TSchema } from '@sinclair/typebox'
+import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
+import { Message, reservedFields } from '../../schemas/messages.js'
+import { InvalidHandlerError, InvalidMessageError, type DetailedError } from '../errors.js'
+import { EncodedMessage } from './encode.js'
+import { compile } from './compile.js'
+import { faultsOf, invalidMessage, type Fault } from './faults.js'
+
+const checkMessage = TypeCompiler.Compile(Message)
+
+/** What the app sends: declared schemas are checked here, and nothing can pretend to be the server's own (row H3). */
+export class Outbound {
+  readonly #declared = new Map<string, TypeCheck<TSchema>>()
+
+  /**
+   * From now on messages of this type are refused unless they match.
+   *
+   * @throws WSM_ERR_INVALID_HANDLER where the type is declared already, or the schema cannot be compiled
+   */
+  declare (type: string, schema: TSchema): void {
+    if (this.#declared.has(type)) throw new InvalidHandlerError(type, 'its messages are declared already')
+    this.#declared.set(type, compile(type, schema))
+  }
+
+  /** What is wrong with a message: it has no `type`, or is not as declared. */
+  faults (message: object): Fault[] {
+    if (!checkMessage.Check(message)) return faultsOf(checkMessage, message)
+    const declared = this.#declared.get(message.type)
+    return declared === undefined || declared.Check(message) ? [] : faultsOf(declared, message)
+  }
+
+  /**
+   * Checks and encodes a message of the app.
+   *
+   * @throws WSM_ERR_INVALID_MESSAGE without a `type`, with a reserved field, or not as declared
+   */
+  encode (message: object): EncodedMessage {
+    const faults = this.faults(message)
+    if (faults.length > 0) throw appFault(invalidMessage(faults))
+    const reserved = reservedFields.find((field) => field in message)
+    if (reserved !== undefined) {
+      throw appFault(invalidMessage([{ path: `/${reserved}`, message: 'Only the server can set this field' }]))
+    }
+    try {
+      return new EncodedMessage(message, true)
+    } catch (error) {
+      throw appFault(new InvalidMessageError((error as Error).message))
+    }
+  }
+}
+
+function appFault (error: DetailedError): DetailedError {
+  return Object.assign(error, { isAppFault: true as const })
+}

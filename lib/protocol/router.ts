@@ -1,0 +1,138 @@
+import type { TSchema } from '@sinclair/typebox'
+import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
+import { clientFrames, type ClientFrame, type ClientFrameType } from '../../schemas/frames.js'
+import { closeCodes } from '../close-codes.js'
+import type { Connection } from '../connection/connection.js'
+import { TooManyPendingError, UnauthorizedError, UnknownTypeError, toClientError, toWire } from '../errors.js'
+import type { EventHub } from '../events.js'
+import { isThenable } from '../thenable.js'
+import { assertFrame, decode, frameId, type ClientMessage } from './decode.js'
+import { encode } from './encode.js'
+import { Exchange } from './exchange.js'
+import { assertValid } from './faults.js'
+
+/** What happens to the frames of one type. */
+export interface Route {
+  type: string
+  check: TypeCheck<TSchema>
+  /** The frame changes who the socket is or what it may read: later frames of the socket wait until it is done. */
+  isBarrier?: boolean
+  /** The frame may come before the socket has authenticated. */
+  isOpenToAll?: boolean
+  /** Handles a frame that passed the check. What it resolves to is the reply's data, unless it replied itself. */
+  run: (exchange: Exchange) => unknown
+}
+
+/** A built-in frame: the same as an app's, with its schema from `schemas/frames.ts`. */
+export function builtIn<T extends ClientFrameType> (
+  type: T, run: (exchange: Exchange<ClientFrame<T>>) => unknown, traits: Pick<Route, 'isBarrier' | 'isOpenToAll'> = {}
+): Route {
+  return { type, check: TypeCompiler.Compile(clientFrames[type]) as TypeCheck<TSchema>, run: run as unknown as Route['run'], ...traits }
+}
+
+export interface RouterLimits { maxPayloadBytes: number, maxDepth: number, maxPendingHandlers: number }
+
+/**
+ * The way in: one parse, one look-up, one compiled check, then the handler. Frames of a socket are handled as they
+ * come and do not wait for each other, except behind a barrier.
+ */
+export class Router {
+  readonly #routes = new Map<string, Route>()
+  readonly #events: EventHub
+  readonly #limits: RouterLimits
+
+  constructor (events: EventHub, limits: RouterLimits) {
+    this.#events = events
+    this.#limits = limits
+  }
+
+  add (route: Route): void {
+    this.#routes.set(route.type, route)
+  }
+
+  /** A frame arrived. Never throws. */
+  receive (connection: Connection, data: Buffer, isBinary: boolean): void {
+    if (!connection.isOpen) return
+    if (isBinary) return connection.close(closeCodes.unsupportedData, 'Binary frames are not understood')
+    // ws has this limit too where the plugin registered it; a host that did so first may have set a larger one.
+    if (data.length > this.#limits.maxPayloadBytes) return connection.close(closeCodes.messageTooBig, 'The frame is too big')
+    let message
+    try {
+      const json = data.toString()
+      message = decode(json, this.#limits.maxDepth)
+      assertFrame(message, json)
+      const route = this.#routes.get(message.type)
+      if (route === undefined) throw new UnknownTypeError(message.type.slice(0, 128))
+      this.#dispatch(connection, route, message)
+    } catch (error) {
+      this.#fail(connection, error, message)
+    }
+  }
+
+  #dispatch (connection: Connection, route: Route, message: ClientMessage): void {
+    if (connection.pending >= this.#limits.maxPendingHandlers) throw new TooManyPendingError(this.#limits.maxPendingHandlers)
+    const { barrier } = connection
+    if (barrier === null && route.isBarrier !== true) {
+      this.#handle(connection, route, message)
+      return
+    }
+    connection.pending++
+    const handled = (barrier ?? Promise.resolve()).then(() => {
+      connection.pending--
+      return this.#handle(connection, route, message)
+    })
+    if (route.isBarrier === true) connection.hold(handled)
+  }
+
+  /**
+   * Handles a frame; never throws. What it returns settles, and never rejects, when an asynchronous handler is done.
+   * Hot: a handler that is not asynchronous is answered at once.
+   */
+  #handle (connection: Connection, route: Route, message: ClientMessage): Promise<void> | undefined {
+    const exchange = new Exchange(message, connection)
+    try {
+      assertValid(route.check, message)
+      if (!connection.isAdmitted && route.isOpenToAll !== true) {
+        throw new UnauthorizedError('Authenticate with an auth frame first')
+      }
+      if (this.#events.has('message_received')) this.#events.emit('message_received', { client: connection, message })
+      const result = route.run(exchange)
+      if (isThenable(result)) return this.#settle(exchange, result)
+      exchange.reply(result)
+    } catch (error) {
+      this.#failAnswer(exchange, error)
+    }
+  }
+
+  async #settle (exchange: Exchange, result: PromiseLike<unknown>): Promise<void> {
+    const { connection } = exchange
+    connection.pending++
+    try {
+      exchange.reply(await result)
+    } catch (error) {
+      this.#failAnswer(exchange, error)
+    } finally {
+      connection.pending--
+    }
+  }
+
+  #failAnswer ({ connection, message, isAnswered }: Exchange, error: unknown): void {
+    if (!isAnswered) return this.#fail(connection, error, message)
+    // The client has the one answer that it gets.
+    connection.log.error({ err: error, type: message.type }, 'a handler failed after it had answered')
+    this.#events.emit('message_failed', { client: connection, error, message })
+  }
+
+  #fail (connection: Connection, error: unknown, message?: Record<string, unknown>): void {
+    const { code, ...told } = toWire(error)
+    const isServerFault = toClientError(error).statusCode! >= 500
+    if (isServerFault) connection.log.error({ err: error, type: message?.type }, 'a handler failed')
+    else connection.log.debug({ code, type: message?.type }, 'a frame was refused')
+    connection.send(encode({ type: 'error', code, id: message === undefined ? undefined : frameId(message), ...told }))
+    this.#events.emit('message_failed', { client: connection, error, message })
+    // What the server got wrong is not held against the client, nor that it asks faster than it is answered.
+    if (!isServerFault && code !== 'too_many_pending' && connection.errorCap.hit()) {
+      connection.close(closeCodes.policyViolation, 'Too many errors within a minute')
+    }
+  }
+}

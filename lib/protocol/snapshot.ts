@@ -1,0 +1,17 @@
+import { InvalidMessageError } from '../errors.js'
+
+/**
+ * What arrives of a value that is sent, detached from the caller's own: what JSON leaves out is not there.
+ *
+ * @throws WSM_ERR_INVALID_MESSAGE for what JSON cannot hold: a cycle, a BigInt, a function
+ */
+export function snapshot<T> (value: T): T {
+  let json
+  try {
+    json = JSON.stringify(value) as string | undefined
+  } catch (error) {
+    throw new InvalidMessageError((error as Error).message)
+  }
+  if (json === undefined) throw new InvalidMessageError(`JSON cannot hold a value of type ${typeof value}`)
+  return JSON.parse(json)
+}

@@ -1,0 +1,117 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { Admission } from './auth/admission.js'
+import { Permissions } from './auth/permissions.js'
+import type { TokenVerifier } from './auth/tokens.js'
+import { Confirmations } from './confirmations/confirmations.js'
+import { Heartbeat } from './connection/heartbeat.js'
+import type { ConnectionSettings } from './connection/connection.js'
+import { Lifecycle } from './connection/lifecycle.js'
+import { Outbox } from './connection/outbox.js'
+import { Registry } from './connection/registry.js'
+import type { Engine } from './engine/engine.js'
+import { EventHub } from './events.js'
+import type { Options } from './options.js'
+import type { Exchange } from './protocol/exchange.js'
+import { SocketContext } from './protocol/handler-context.js'
+import { Handlers } from './protocol/handlers.js'
+import { Outbound } from './protocol/outbound.js'
+import { Router } from './protocol/router.js'
+import { authFrames } from './protocol/frames/auth.js'
+import { cancelFrame } from './protocol/frames/cancel.js'
+import { confirmFrame } from './protocol/frames/confirm.js'
+import { connectionFrame } from './protocol/frames/connection.js'
+import { pingFrame } from './protocol/frames/ping.js'
+import { sendFrames } from './protocol/frames/send.js'
+import { subscribeFrame, unsubscribeFrame } from './protocol/frames/subscribe.js'
+import { walkerFrame } from './protocol/frames/walker.js'
+import { TaskHeartbeats } from './tasks/task-heartbeats.js'
+import { Tasks } from './tasks/tasks.js'
+import { Counters } from './telemetry/counters.js'
+import { Memberships } from './topics/memberships.js'
+import { Publisher } from './topics/publisher.js'
+import { Topics } from './topics/topics.js'
+
+/** The parts of a node, each knowing only those it needs. */
+export type System = ReturnType<typeof createSystem>
+
+/** Puts the parts together. Nothing of Fastify but its logger is known here. */
+export function createSystem (engine: Engine, tokens: TokenVerifier, options: Options, log: FastifyBaseLogger) {
+  const { limits } = options
+  const registry = new Registry()
+  const topics = new Topics(engine)
+  const memberships = new Memberships(topics, limits.maxChannelsPerConnection)
+  const outbound = new Outbound()
+  const publisher = new Publisher(engine, topics, registry, outbound)
+  const events = new EventHub(log)
+  const permissions = new Permissions(options, log)
+  const admission = new Admission(tokens, permissions, options, log)
+  const confirmations = new Confirmations(engine.confirmations, publisher, events, options.confirmations, log)
+  const taskHeartbeats = new TaskHeartbeats(publisher, (taskId) => tasks.hasEnded(taskId), log)
+  const tasks: Tasks = new Tasks(publisher, confirmations, taskHeartbeats, events, options.tasks.retainMs)
+  const lifecycle = new Lifecycle(registry, memberships, permissions, confirmations, events, options.auth.timeoutMs)
+  const heartbeat = new Heartbeat(registry, options.heartbeat)
+  const handlers = new Handlers(permissions)
+  const counters = new Counters()
+  const sendSettings = {
+    outbox: new Outbox(),
+    maxMessages: limits.maxQueueMessages,
+    maxBytes: limits.maxQueueBytes,
+    slowConsumer: options.slowConsumer,
+    compressFromBytes: options.compression.thresholdBytes,
+    onDropped: () => { counters.messagesDropped++ }
+  }
+  const connectionSettings: ConnectionSettings = {
+    maxErrorsPerMinute: limits.maxErrorsPerMinute,
+    closeTimeoutMs: options.closeTimeoutMs,
+    log,
+    onSlow: (client, action) => {
+      if (action === 'disconnect') counters.slowDisconnects++
+      client.log.warn({ action }, 'the client does not read what is sent to it')
+      events.emit('slow_consumer', { client, action })
+    }
+  }
+  const contextOf = (exchange: Exchange<object>) => new SocketContext(exchange, memberships, outbound)
+  const router = new Router(events, limits)
+  const builtIns = [
+    pingFrame(),
+    connectionFrame(lifecycle),
+    ...authFrames(lifecycle, options.auth.anonymous),
+    subscribeFrame(memberships, permissions),
+    unsubscribeFrame(memberships),
+    confirmFrame(confirmations),
+    cancelFrame(tasks),
+    walkerFrame(handlers, contextOf),
+    ...sendFrames(publisher, permissions, outbound)
+  ]
+  for (const route of builtIns) router.add(route)
+  return {
+    /** Ends what runs by itself; the sockets are still open, and hear of it. */
+    close: async () => {
+      heartbeat.stop()
+      admission.close()
+      taskHeartbeats.close()
+      // Before the tasks' signals, which the asking code may have passed on: its questions end as closed, not aborted.
+      await confirmations.close().finally(() => tasks.close())
+    },
+    log,
+    registry,
+    topics,
+    memberships,
+    outbound,
+    publisher,
+    events,
+    permissions,
+    admission,
+    confirmations,
+    taskHeartbeats,
+    tasks,
+    lifecycle,
+    heartbeat,
+    handlers,
+    contextOf,
+    router,
+    counters,
+    sendSettings,
+    connectionSettings
+  }
+}

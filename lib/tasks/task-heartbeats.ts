@@ -1,0 +1,77 @@
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import type { FastifyBaseLogger } from 'fastify'
+import { OptionsSchema } from '../options.js'
+import { assertValid } from '../protocol/faults.js'
+import type { Publisher } from '../topics/publisher.js'
+import { topicOf } from '../topics/topics.js'
+
+export interface TaskHeartbeatOptions {
+  /** Who is told; nobody else. */
+  userId: string
+  taskId: string
+  /** Milliseconds between two of them; default 30 000. */
+  intervalMs?: number
+}
+
+const checkInterval = TypeCompiler.Compile(OptionsSchema.properties.heartbeat.properties.intervalMs)
+
+/** Tells users at intervals that their tasks are alive (row A7). */
+export class TaskHeartbeats {
+  readonly #publisher: Publisher
+  readonly #log: FastifyBaseLogger
+  readonly #hasEnded: (taskId: string) => boolean
+  readonly #timers = new Map<string, Set<NodeJS.Timeout>>()
+  #isClosed = false
+
+  /** @param hasEnded whether a task is known to be over */
+  constructor (publisher: Publisher, hasEnded: (taskId: string) => boolean, log: FastifyBaseLogger) {
+    this.#publisher = publisher
+    this.#hasEnded = hasEnded
+    this.#log = log
+  }
+
+  /**
+   * The first one goes out at once. Returns the stop; calling it twice is harmless. It stops by itself with the task,
+   * and does not start for one that is over.
+   *
+   * @throws WSM_ERR_INVALID_MESSAGE for an interval that is no whole number of milliseconds, or longer than a timer can be
+   */
+  start ({ userId, taskId, intervalMs = 30_000 }: TaskHeartbeatOptions): () => void {
+    assertValid(checkInterval, intervalMs)
+    if (this.#isClosed || this.#hasEnded(taskId)) return () => {}
+    const key = keyOf(taskId, userId)
+    const beat = () => this.#publisher
+      .announce(topicOf.user(userId), { type: 'heartbeat', user_id: userId, task_id: taskId, timestamp: Date.now() }, true)
+      .catch((error: unknown) => this.#log.warn({ err: error, task_id: taskId }, 'a heartbeat could not be sent'))
+    beat()
+    const timer = setInterval(beat, intervalMs)
+    const timers = this.#timers.get(key) ?? new Set()
+    this.#timers.set(key, timers.add(timer))
+    return () => {
+      clearInterval(timer)
+      if (timers.delete(timer) && timers.size === 0) this.#timers.delete(key)
+    }
+  }
+
+  /** Stops every heartbeat of a task. */
+  stop (taskId: string, userId: string): void {
+    this.#stopAll(keyOf(taskId, userId))
+  }
+
+  close (): void {
+    this.#isClosed = true
+    for (const key of this.#timers.keys()) this.#stopAll(key)
+  }
+
+  #stopAll (key: string): void {
+    const timers = this.#timers.get(key)
+    for (const timer of timers ?? []) clearInterval(timer)
+    timers?.clear()
+    this.#timers.delete(key)
+  }
+}
+
+function keyOf (taskId: string, userId: string): string {
+  // With its length in front, so that no other pair of ids makes the same key.
+  return `${taskId.length}:${taskId}${userId}`
+}

@@ -1,0 +1,209 @@
+import { randomUUID } from 'node:crypto'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { TaskRecord, type AnsweredBy, type TaskLogLine, type TaskStatus } from '../../schemas/records.js'
+import type { Confirmations } from '../confirmations/confirmations.js'
+import { ExpiringMap } from '../engine/expiring-map.js'
+import { AlreadySettledError, ForbiddenError, InvalidMessageError, NotFoundError, withDetails } from '../errors.js'
+import type { EventHub } from '../events.js'
+import { assertValid } from '../protocol/faults.js'
+import { snapshot } from '../protocol/snapshot.js'
+import type { Publisher } from '../topics/publisher.js'
+import { topicOf } from '../topics/topics.js'
+import type { TaskHeartbeats } from './task-heartbeats.js'
+
+export interface StartOptions {
+  /** Whose task it is; the only one who sees it. */
+  userId: string
+  /** Default: a new UUID. */
+  taskId?: string
+  title?: string
+}
+
+interface RunningTask { record: TaskRecord, controller: AbortController }
+
+/** How many log lines a task keeps for those who come later. */
+const MOST_LOG_LINES = 200
+
+const checkTask = TypeCompiler.Compile(TaskRecord)
+
+/**
+ * Tasks that users watch (row F8). What happens to a task goes to its user's sockets; what it came to can be read for
+ * `tasks.retainMs` afterwards.
+ */
+export class Tasks {
+  readonly #publisher: Publisher
+  readonly #confirmations: Confirmations
+  readonly #heartbeats: TaskHeartbeats
+  readonly #events: EventHub
+  readonly #running = new Map<string, RunningTask>()
+  readonly #ended: ExpiringMap<string, TaskRecord>
+  #isClosed = false
+
+  /** @param retainMs how long an ended task can be read */
+  constructor (publisher: Publisher, confirmations: Confirmations, heartbeats: TaskHeartbeats, events: EventHub, retainMs: number) {
+    this.#publisher = publisher
+    this.#confirmations = confirmations
+    this.#heartbeats = heartbeats
+    this.#events = events
+    this.#ended = new ExpiringMap(retainMs)
+  }
+
+  /**
+   * Announces a task to its user. The signal fires when the task is cancelled or the server closes; when it has closed
+   * already, it has fired.
+   *
+   * @throws WSM_ERR_INVALID_MESSAGE where a task of that id is running, or an id is no string of 1 to 256 characters
+   */
+  async start ({ userId, taskId = randomUUID(), title }: StartOptions): Promise<{ task: TaskRecord, signal: AbortSignal }> {
+    if (this.#running.has(taskId)) throw new InvalidMessageError(`task "${taskId}" is running already`)
+    const record: TaskRecord = {
+      task_id: taskId,
+      user_id: userId,
+      title: title ?? null,
+      status: 'running',
+      progress: 0,
+      message: null,
+      logs: [],
+      result: null,
+      error: null,
+      started_at: Date.now(),
+      finished_at: null
+    }
+    assertValid(checkTask, record)
+    if (this.#isClosed) return { task: record, signal: AbortSignal.abort() }
+    const controller = new AbortController()
+    this.#running.set(taskId, { record, controller })
+    this.#ended.delete(taskId)
+    await this.#announceProgress(record)
+    return { task: copy(record), signal: controller.signal }
+  }
+
+  /**
+   * @param progress percent, 0 to 100; no number (as of 0 of 0 rows) leaves it as it is
+   * @returns false where the task has ended, or the server has closed
+   * @throws WSM_ERR_NOT_FOUND
+   */
+  async progress (taskId: string, progress: number, message?: string): Promise<boolean> {
+    const record = this.#open(taskId)
+    if (record === null) return false
+    record.progress = Number.isFinite(progress) ? Math.min(100, Math.max(0, progress)) : record.progress
+    record.message = message ?? record.message
+    await this.#announceProgress(record)
+    return true
+  }
+
+  /** Adds a log line. Answers as `progress` does. */
+  async log (taskId: string, line: string, level: TaskLogLine['level'] = 'info'): Promise<boolean> {
+    const record = this.#open(taskId)
+    if (record === null) return false
+    const entry = { level, line, timestamp: Date.now() }
+    record.logs.push(entry)
+    if (record.logs.length > MOST_LOG_LINES) record.logs.shift()
+    await this.#announce(record, { type: 'task_log', ...entry }, true)
+    return true
+  }
+
+  /**
+   * The task came to its end. Answers as `progress` does.
+   *
+   * @throws WSM_ERR_INVALID_MESSAGE for a result that JSON cannot hold; the task is still running then
+   */
+  async done (taskId: string, result: unknown = null): Promise<boolean> {
+    return this.#finish(taskId, 'done', { result: snapshot(result), progress: 100 })
+  }
+
+  /** The task failed; the user reads the error's message. Answers as `progress` does. */
+  async fail (taskId: string, error: Error | string): Promise<boolean> {
+    return this.#finish(taskId, 'failed', { error: error instanceof Error ? error.message : String(error) })
+  }
+
+  /**
+   * Cancels a task: its signal fires, what it still asks is taken back, its user's sockets are told. A task that was
+   * not started here is cancelled by telling: the app stops it on `task_cancelled`.
+   *
+   * @param by who cancels; missing: the app itself
+   * @throws WSM_ERR_FORBIDDEN for a task of another user than `userId`, WSM_ERR_ALREADY_SETTLED for one that has ended
+   */
+  async cancel (taskId: string, { userId, by }: { userId?: string, by?: AnsweredBy } = {}): Promise<void> {
+    const running = this.#running.get(taskId)
+    const known = running?.record ?? this.#ended.get(taskId)
+    const owner = known?.user_id ?? userId
+    if (owner === undefined) throw new NotFoundError('There is no such task')
+    if (userId !== undefined && userId !== owner) throw new ForbiddenError('The task is somebody else\'s')
+    if (known !== undefined && running === undefined) {
+      throw withDetails(new AlreadySettledError('The task has ended already'),
+        { task_id: taskId, status: known.status, finished_at: known.finished_at })
+    }
+    if (running !== undefined) this.#end(running, 'cancelled')
+    this.#heartbeats.stop(taskId, owner)
+    // Before the signal, which the asking code may have passed on to its questions: they end as cancelled, not aborted.
+    await this.#confirmations.cancelTask(taskId, owner).finally(() => running?.controller.abort())
+    this.#events.emit('task_cancelled', { task_id: taskId, user_id: owner, task: known === undefined ? null : copy(known) })
+    await this.#publisher.announce(topicOf.user(owner), {
+      type: 'task_cancelled', task_id: taskId, user_id: owner, cancelled_by: by ?? null, timestamp: Date.now()
+    })
+  }
+
+  /** null: never started here, or ended longer than the retention ago. */
+  get (taskId: string): TaskRecord | null {
+    const record = this.#running.get(taskId)?.record ?? this.#ended.get(taskId)
+    return record === undefined ? null : copy(record)
+  }
+
+  /** A user's tasks, the running ones and those that can still be read, oldest first. */
+  list (userId: string): TaskRecord[] {
+    return [...this.#ended.values(), ...[...this.#running.values()].map(({ record }) => record)]
+      .filter((record) => record.user_id === userId).sort((a, b) => a.started_at - b.started_at).map(copy)
+  }
+
+  /** Whether there was such a task, and it is over. */
+  hasEnded (taskId: string): boolean {
+    return this.#ended.get(taskId) !== undefined
+  }
+
+  /** Fires every running task's signal. Idempotent. */
+  close (): void {
+    this.#isClosed = true
+    for (const { controller } of this.#running.values()) controller.abort()
+    this.#running.clear()
+    this.#ended.clear()
+  }
+
+  #open (taskId: string): TaskRecord | null {
+    const running = this.#running.get(taskId)
+    if (running !== undefined) return running.record
+    // An app that winds up its tasks when their signals fire is not in the wrong.
+    if (!this.#isClosed && !this.hasEnded(taskId)) throw new NotFoundError('There is no such task')
+    return null
+  }
+
+  async #finish (taskId: string, status: TaskStatus, change: Partial<TaskRecord>): Promise<boolean> {
+    const record = this.#open(taskId)
+    if (record === null) return false
+    Object.assign(record, change)
+    this.#end(this.#running.get(taskId)!, status)
+    this.#heartbeats.stop(taskId, record.user_id)
+    await this.#announce(record, { type: 'task_done', status, result: record.result, error: record.error, finished_at: record.finished_at })
+    return true
+  }
+
+  #end ({ record }: RunningTask, status: TaskStatus): void {
+    record.status = status
+    record.finished_at = Date.now()
+    this.#running.delete(record.task_id)
+    this.#ended.set(record.task_id, record)
+  }
+
+  async #announceProgress (record: TaskRecord): Promise<void> {
+    const { title, status, progress, message, started_at } = record
+    await this.#announce(record, { type: 'task_progress', title, status, progress, message, started_at }, true)
+  }
+
+  async #announce ({ task_id, user_id }: TaskRecord, frame: object, isDroppable = false): Promise<void> {
+    await this.#publisher.announce(topicOf.user(user_id), { ...frame, task_id, user_id }, isDroppable)
+  }
+}
+
+function copy (record: TaskRecord): TaskRecord {
+  return { ...record, logs: [...record.logs] }
+}

@@ -1,0 +1,7 @@
+/** What this node has counted since it started. */
+export class Counters {
+  /** Sockets that were cut because they did not read. */
+  slowDisconnects = 0
+  /** Messages that were left out for sockets that did not read. */
+  messagesDropped = 0
+}

@@ -1,0 +1,53 @@
+import { Type } from '@sinclair/typebox'
+import type { FastifyInstance } from 'fastify'
+import { callReply } from '../schemas/rest.js'
+import { toClientError } from '../lib/errors.js'
+import { RestContext } from '../lib/protocol/handler-context.js'
+import type { HandlerEntry } from '../lib/protocol/handlers.js'
+import { Access, userOf } from './access.js'
+import { answers, tags } from './answers.js'
+import type { RouteContext } from './context.js'
+import { answerError } from './error-answer.js'
+import { validatorCompiler } from './validator.js'
+
+/** The handler's own schema is checked where its socket's is, in the call. */
+const anyObject = validatorCompiler({ schema: Type.Object({}), httpPart: 'body' })
+
+/** `POST <path>/call/<type>`: a handler by REST (row J1). The body is the message; its type is in the path. */
+export function callRoute (fastify: FastifyInstance, url: string, { admission, permissions, handlers }: RouteContext, entry: HandlerEntry): void {
+  const access = new Access(admission, permissions)
+  fastify.route({
+    method: 'POST',
+    url,
+    schema: {
+      tags,
+      summary: `Calls ${entry.type}`,
+      body: entry.schema,
+      response: answers(callReply(entry.replySchema), 400, 401, 403, 404, 409, 413, 415, 429)
+    },
+    validatorCompiler: () => anyObject,
+    // As a socket gets it: a compiled serializer would leave out what the schema does not name.
+    serializerCompiler: () => (body) => JSON.stringify(body),
+    errorHandler: answerError,
+    onRequest: access.authenticated,
+    // The first answer counts: the handler's own, or what it returns or throws.
+    handler: (request, reply) => new Promise((resolve, reject) => {
+      const hangUp = new AbortController()
+      reply.raw.once('close', () => { if (!reply.raw.writableFinished) hangUp.abort() })
+      // The caller may have hung up while hooks of the host ran.
+      if (request.raw.socket.destroyed) hangUp.abort()
+      const user = userOf(request)
+      let isAnswered = false
+      const answer = (data: unknown) => {
+        isAnswered = true
+        resolve({ data: data ?? null })
+      }
+      const context = new RestContext(user, hangUp.signal, request.log.child({ user_id: user.id }), answer)
+      handlers.call(entry.type, request.body as object, context).then(answer).catch((error: unknown) => {
+        const told = toClientError(error)
+        if (told !== error || isAnswered) context.log.error({ err: error, type: entry.type }, 'a handler failed')
+        reject(told)
+      })
+    })
+  })
+}

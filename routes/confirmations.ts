@@ -1,0 +1,59 @@
+import { Answer, ConfirmationRecord } from '../schemas/records.js'
+import { CancelQuery, ConfirmationParams, ConfirmationsList, ConfirmationsQuery, WaitQuery } from '../schemas/rest.js'
+import { userOf } from './access.js'
+import { answers, tags } from './answers.js'
+import type { Routes } from './context.js'
+
+export const confirmationRoutes: Routes = (scope, { confirmations }, access) => {
+  scope.get('/confirmations', {
+    schema: {
+      tags, summary: 'Questions, oldest first; one\'s own, or with permission those of others', querystring: ConfirmationsQuery, response: answers(ConfirmationsList, 400, 401, 403)
+    },
+    onRequest: access.authenticated
+  }, async (request) => {
+    const { user_id: userId = userOf(request).id, ...filter } = request.query
+    await access.owned(request, userId, 'confirmations:list')
+    return { confirmations: await confirmations.list({ ...filter, user_id: userId }) }
+  })
+
+  scope.get('/confirmations/:callback_id', {
+    schema: {
+      tags, summary: 'One question; with wait, as soon as it has ended or that many seconds later', params: ConfirmationParams, querystring: WaitQuery, response: answers(ConfirmationRecord, 400, 401, 403, 404)
+    },
+    onRequest: access.authenticated
+  }, async (request) => {
+    const { callback_id: callbackId } = request.params
+    const record = await confirmations.get(callbackId)
+    await access.owned(request, record.user_id, 'confirmations:read')
+    if (request.query.wait === 0 || record.status !== 'pending') return record
+    const stop = new AbortController()
+    const abort = () => stop.abort()
+    const timer = setTimeout(abort, request.query.wait * 1000)
+    // A caller that hangs up does not wait any longer; one may have done so while `authorize` was asked.
+    request.raw.socket.once('close', abort)
+    if (request.raw.socket.destroyed) abort()
+    // Rejected when its time is over; another fault is met again by the second look.
+    return confirmations.poll(callbackId, stop.signal).catch(() => confirmations.get(callbackId)).finally(() => {
+      clearTimeout(timer)
+      request.raw.socket.removeListener('close', abort)
+    })
+  })
+
+  scope.post('/confirmations/:callback_id', {
+    schema: {
+      tags, summary: 'Answers a question; only its user can', params: ConfirmationParams, body: Answer, response: answers(ConfirmationRecord, 400, 401, 403, 404, 409, 413, 415)
+    },
+    onRequest: access.authenticated
+  }, (request) => confirmations.answer(request.params.callback_id, request.body, { user_id: userOf(request).id, client_id: null }))
+
+  scope.delete('/confirmations/:callback_id', {
+    schema: {
+      tags, summary: 'Takes a question back', params: ConfirmationParams, querystring: CancelQuery, response: answers(ConfirmationRecord, 400, 401, 403, 404, 409)
+    },
+    onRequest: access.authenticated
+  }, async (request) => {
+    const record = await confirmations.get(request.params.callback_id)
+    await access.owned(request, record.user_id, 'confirmations:cancel')
+    return confirmations.cancel(record.callback_id, request.query.reason)
+  })
+}

@@ -1,0 +1,23 @@
+import type { FastifyInstance, RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, FastifyBaseLogger } from 'fastify'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { WebSocketServer } from 'ws'
+import type { Shutdown } from '../lib/connection/shutdown.js'
+import type { Upgrades } from '../lib/connection/upgrades.js'
+import type { WsManager } from '../lib/manager.js'
+import type { Options } from '../lib/options.js'
+import type { System } from '../lib/system.js'
+
+/** What the routes work on. */
+export interface RouteContext extends Omit<System, 'close'> {
+  manager: WsManager
+  options: Options
+  shutdown: Shutdown
+  upgrades: Upgrades
+  webSocketServer: WebSocketServer
+}
+
+/** A Fastify instance whose handlers are typed by their TypeBox schemas. */
+export type Scope = FastifyInstance<RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, FastifyBaseLogger, TypeBoxTypeProvider>
+
+/** One file of routes. */
+export type Routes = (scope: Scope, context: RouteContext, access: import('./access.js').Access) => void

@@ -1,0 +1,35 @@
+import { STATUS_CODES } from 'node:http'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { InternalError, UnavailableError, type DetailedError } from '../lib/errors.js'
+
+/** Seconds after which a client may try again what is out of reach now. */
+const RETRY_AFTER_S = 2
+
+/**
+ * Answers every fault of our routes in one shape. Faults of the request that Fastify finds (a body that is no JSON, or
+ * too big) keep their code and status; what is not a fault of the request is logged and answered without its inside.
+ */
+export function answerError (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  const told = toldError(error)
+  if (told !== error) request.log.error({ err: error }, 'a route failed')
+  const statusCode = told.statusCode!
+  // RFC 6750 section 3; RFC 9110 sections 15.5.22 and 15.6.4.
+  if (statusCode === 401) reply.header('www-authenticate', 'Bearer')
+  if (statusCode === 426) reply.header('upgrade', 'websocket').header('connection', 'upgrade')
+  if (statusCode === 503) reply.header('retry-after', RETRY_AFTER_S)
+  reply.code(statusCode).send({
+    statusCode,
+    code: told.code,
+    error: STATUS_CODES[statusCode] ?? 'Error',
+    message: told.message,
+    details: told.details
+  })
+}
+
+function toldError (error: FastifyError): DetailedError {
+  const { statusCode = 500 } = error
+  const isClientFault = statusCode >= 400 && statusCode < 500
+  if (isClientFault || error instanceof UnavailableError || error instanceof InternalError) return error
+  // What the host uses against overload says so by its status, and a load balancer must see it.
+  return statusCode === 503 ? new UnavailableError('The server cannot take this now') : new InternalError()
+}

@@ -1,0 +1,104 @@
+import { Type } from '@sinclair/typebox'
+import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { WebSocket } from 'ws'
+import { closeCodeFor, type EndpointRule } from '../lib/auth/admission.js'
+import { closeCodes } from '../lib/close-codes.js'
+import { closeSocket } from '../lib/connection/closing.js'
+import { Connection, type ConnectionOrigin } from '../lib/connection/connection.js'
+import { SendQueue } from '../lib/connection/send-queue.js'
+import { readsCompressed } from '../lib/connection/websocket-server.js'
+import { UnavailableError, UpgradeRequiredError, isOurs, toWire } from '../lib/errors.js'
+import { ChannelName } from '../schemas/fields.js'
+import { faults, tags } from './answers.js'
+import type { RouteContext } from './context.js'
+import { answerError } from './error-answer.js'
+import { validatorCompiler } from './validator.js'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What was decided about an upgrade, between the decision and the socket. */
+    wsAdmission: Admitted | { refusal: unknown } | null
+  }
+}
+
+interface Admitted { origin: ConnectionOrigin, response: ServerResponse }
+
+const SocketQuery = Type.Object({
+  channel_id: Type.Optional(ChannelName)
+}, { additionalProperties: true })
+
+/** A route for sockets: the plugin's own, or with a rule the app's. */
+export function socketRoute (fastify: FastifyInstance, url: string, context: RouteContext, rule: EndpointRule | null): void {
+  const { admission, shutdown, upgrades, options } = context
+
+  async function decide (request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    if (!request.ws) return
+    try {
+      if (shutdown.isClosing) throw new UnavailableError('The server is closing')
+      request.wsAdmission = { origin: await admission.admit(request, rule), response: reply.raw }
+    } catch (error) {
+      if (options.rejectMode === 'http') throw error
+      if (!isOurs(error)) request.log.error({ err: error }, 'a socket could not be admitted')
+      request.wsAdmission = { refusal: error }
+    }
+  }
+
+  fastify.route({
+    method: 'GET',
+    url,
+    exposeHeadRoute: false,
+    schema: {
+      tags,
+      summary: 'The socket: send an upgrade request',
+      querystring: SocketQuery,
+      response: { 101: Type.Null({ description: 'The socket is open' }), ...faults(400, 401, 403, 426, 429, 503) }
+    },
+    validatorCompiler,
+    // The channel is checked with the rest of the admission, whose refusals can also be close frames.
+    attachValidation: true,
+    errorHandler: answerError,
+    onRequest: decide,
+    preHandler: (request, _reply, done) => {
+      // What answers the upgrade and the first frame leave in one write.
+      if (request.ws) upgrades.socketOf(request.raw).cork()
+      done()
+    },
+    handler: () => { throw new UpgradeRequiredError() },
+    wsHandler: (socket, request) => {
+      const decision = request.wsAdmission!
+      if ('origin' in decision) open(socket, request, decision, context)
+      else refuse(socket, closeCodeFor(decision.refusal), toWire(decision.refusal).message, context)
+      upgrades.socketOf(request.raw).uncork()
+    }
+  })
+}
+
+/** Nothing here waits: a frame that follows the upgrade in the same packet must find its listener. */
+function open (socket: WebSocket, { raw: upgrade }: FastifyRequest, { origin, response }: Admitted, context: RouteContext): void {
+  const { registry, lifecycle, router, options, shutdown, webSocketServer, upgrades, sendSettings, connectionSettings } = context
+  if (shutdown.isClosing) return refuse(socket, closeCodes.goingAway, 'The server is closing', context)
+  if (registry.size >= options.limits.maxConnections) {
+    return refuse(socket, closeCodes.tryAgainLater, 'The server has too many connections', context)
+  }
+  // From here on the socket is ours: @fastify/websocket would log every reset with its request, which its listener keeps
+  // alive, and close the socket with 1005 when the server closes.
+  socket.removeAllListeners('error')
+  // There are no clients where the app has switched off their tracking.
+  webSocketServer.clients?.delete(socket)
+  const raw = upgrades.socketOf(upgrade)
+  // The socket would keep the answer alive, the answer its request, and both everything that Fastify hung on them.
+  response.detachSocket(raw as Socket)
+  const queue = new SendQueue(socket, raw, readsCompressed(socket, upgrade.headers['sec-websocket-extensions']), sendSettings)
+  const connection = new Connection(socket, queue, origin, connectionSettings)
+  connection.listen(
+    (data, isBinary) => router.receive(connection, data, isBinary),
+    (end) => lifecycle.end(connection, end)
+  )
+  lifecycle.open(connection)
+}
+
+function refuse (socket: WebSocket, code: number, reason: string, { options }: RouteContext): void {
+  closeSocket(socket, code, reason, options.closeTimeoutMs)
+}

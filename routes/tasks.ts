@@ -1,0 +1,26 @@
+import { TaskRecord } from '../schemas/records.js'
+import { TaskParams } from '../schemas/rest.js'
+import { found, userOf } from './access.js'
+import { answers, tags } from './answers.js'
+import type { Routes } from './context.js'
+
+export const taskRoutes: Routes = (scope, { tasks }, access) => {
+  scope.get('/tasks/:task_id', {
+    schema: { tags, summary: 'One task; one\'s own, or with permission another\'s', params: TaskParams, response: answers(TaskRecord, 400, 401, 403, 404) },
+    onRequest: access.authenticated
+  }, async (request) => {
+    const record = found(tasks.get(request.params.task_id), 'task')
+    await access.owned(request, record.user_id, 'tasks:read')
+    return record
+  })
+
+  scope.delete('/tasks/:task_id', {
+    schema: { tags, summary: 'Cancels a task', params: TaskParams, response: answers(TaskRecord, 400, 401, 403, 404, 409) },
+    onRequest: access.authenticated
+  }, async (request) => {
+    const { task_id: taskId, user_id: userId } = found(tasks.get(request.params.task_id), 'task')
+    await access.owned(request, userId, 'tasks:cancel')
+    await tasks.cancel(taskId, { by: { user_id: userOf(request).id, client_id: null } })
+    return found(tasks.get(taskId), 'task')
+  })
+}

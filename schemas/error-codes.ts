@@ -1,0 +1,35 @@
+/**
+ * The closed list of codes that an `error` frame can carry. REST answers use the same codes in their long form,
+ * `WSM_ERR_` followed by the code in capitals.
+ */
+export const errorCodes = [
+  /** The frame is not valid JSON. */
+  'bad_json',
+  /** The frame is not an object, or has no string `type`. */
+  'bad_frame',
+  /** The frame is nested deeper than `limits.maxDepth`. */
+  'too_deep',
+  /** No built-in frame and no handler of the app has this `type`. */
+  'unknown_type',
+  /** A field is missing, unknown or of the wrong type; `details` lists them. */
+  'invalid_message',
+  /** The token is missing, malformed, expired or wrong, or this socket has not authenticated yet. */
+  'unauthorized',
+  /** The user may not do this. */
+  'forbidden',
+  /** What the frame names does not exist. */
+  'not_found',
+  /** The question has its answer already, or the task has ended; `details` says how. */
+  'already_settled',
+  /** The connection is a member of `limits.maxChannelsPerConnection` channels already. */
+  'too_many_channels',
+  /** `limits.maxPendingHandlers` frames of this connection are being handled. */
+  'too_many_pending',
+  /** Something that the server depends on is out of reach; try again later. */
+  'unavailable',
+  /** The server failed; its log says why. */
+  'internal'
+] as const
+
+/** One of {@link errorCodes}. */
+export type ErrorCode = typeof errorCodes[number]

@@ -1,0 +1,24 @@
+import { Type } from '@sinclair/typebox'
+
+/** What a user is called in the app: the token's subject. */
+export const UserId = Type.String({ minLength: 1, maxLength: 256, description: 'The user, as named by the token' })
+
+/** One socket; new on every connect. */
+export const ClientId = Type.String({ minLength: 1, maxLength: 64, description: 'One socket; new on every connect' })
+
+/** A channel's name. */
+export const ChannelName = Type.String({ minLength: 1, maxLength: 200, description: 'A channel' })
+
+export const TaskId = Type.String({ minLength: 1, maxLength: 256, description: 'A task of the app' })
+
+export const CallbackId = Type.String({ minLength: 1, maxLength: 64, description: 'One question to one user' })
+
+/** The name of a message: `chat.message`, `task_progress`. */
+export const MessageType = Type.String({ minLength: 1, maxLength: 128, description: 'The name of the message' })
+
+/** Milliseconds since 1970-01-01T00:00:00Z. */
+export const Timestamp = Type.Number({ description: 'Milliseconds since 1970-01-01T00:00:00Z' })
+
+export const Feedback = Type.String({ maxLength: 10_000, description: 'What the person wrote, free text' })
+
+export const Nullable = <T extends import('@sinclair/typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])

@@ -1,0 +1,60 @@
+import { Type, type Static, type TProperties } from '@sinclair/typebox'
+import { Answer } from './records.js'
+import { CallbackId, ChannelName, ClientId, MessageType, TaskId, UserId } from './fields.js'
+
+/** The subprotocol that a client may offer; the server then selects it. */
+export const SUBPROTOCOL = 'ws-manager.v1'
+
+/** A client's own correlation id; a `reply` or `error` comes back with it. */
+export const FrameId = Type.Union([Type.String({ maxLength: 128 }), Type.Number()])
+export type FrameId = Static<typeof FrameId>
+
+/** Types that only the server sends. No client and no handler can use one. */
+export const serverFrameTypes = [
+  'connection', 'pong', 'reply', 'error', 'subscribed', 'unsubscribed', 'subscription_confirmed',
+  'task_step_result', 'confirmation_closed', 'task_progress', 'task_log', 'task_done', 'task_cancelled',
+  'heartbeat', 'dropped', 'joined', 'left', 'reconnect'
+] as const
+
+/** An app's own types are namespaced, `<plugin>.<event>` (row F7). */
+export const APP_TYPE_PATTERN = /^[a-zA-Z][\w-]{0,63}(\.[a-zA-Z_][\w-]{0,63}){1,4}$/
+
+const frame = <P extends TProperties>(type: string, properties: P) => Type.Object({
+  type: Type.Optional(Type.Literal(type)),
+  action: Type.Optional(Type.Literal(type, { description: 'The same as type (row A6)' })),
+  id: Type.Optional(FrameId),
+  ...properties
+}, { additionalProperties: false })
+
+const Token = Type.Optional(Type.String({
+  maxLength: 8192, description: 'A JWT, with or without "Bearer " before it; without one: the anonymous user'
+}))
+const Channels = Type.Array(ChannelName, { minItems: 1, maxItems: 100 })
+const Data = Type.Object({}, { additionalProperties: true, description: 'The message that the receivers get' })
+
+/** What a client may send, besides the app's own messages. */
+export const clientFrames = {
+  ping: frame('ping', { timestamp: Type.Optional(Type.Union([Type.Number(), Type.String({ maxLength: 64 })])) }),
+  connection: frame('connection', {}),
+  auth: frame('auth', { token: Token }),
+  change_user: frame('change_user', { token: Token }),
+  subscribe: frame('subscribe', { channel_ids: Type.Optional(Channels), user_id: Type.Optional(UserId) }),
+  unsubscribe: frame('unsubscribe', { channel_ids: Channels }),
+  confirm: frame('confirm', { callback_id: CallbackId, ...Answer.properties }),
+  cancel: frame('cancel', { task_id: TaskId, user_id: Type.Optional(UserId) }),
+  walker: frame('walker', {
+    walker: MessageType,
+    context: Type.Optional(Type.Object({}, { additionalProperties: true })),
+    response: Type.Optional(Type.Boolean({ description: 'Send a reply also when the frame has no id' }))
+  }),
+  user: frame('user', {
+    user_ids: Type.Optional(Type.Array(UserId, { minItems: 1, maxItems: 100 })),
+    root_ids: Type.Optional(Type.Array(UserId, { minItems: 1, maxItems: 100, description: 'The same as user_ids' })),
+    data: Data
+  }),
+  channel: frame('channel', { channel_ids: Channels, data: Data }),
+  client: frame('client', { client_ids: Type.Array(ClientId, { minItems: 1, maxItems: 100 }), data: Data })
+}
+
+export type ClientFrameType = keyof typeof clientFrames
+export type ClientFrame<T extends ClientFrameType> = Static<typeof clientFrames[T]>

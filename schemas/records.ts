@@ -1,0 +1,138 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { CallbackId, ClientId, Feedback, Nullable, TaskId, Timestamp, UserId } from './fields.js'
+
+/**
+ * How a question ended. `confirmed` and `declined` are a person's answer; `expired`: nobody answered in time;
+ * `cancelled`: the app, the user's `cancel` frame or a `DELETE` took it back; `aborted`: the asking code's signal
+ * fired; `closed`: the server that asked closed.
+ */
+export const Outcome = Type.Union([
+  Type.Literal('confirmed'), Type.Literal('declined'), Type.Literal('expired'),
+  Type.Literal('cancelled'), Type.Literal('aborted'), Type.Literal('closed')
+])
+export type Outcome = Static<typeof Outcome>
+
+/** Who answered: the user and the socket, or `client_id: null` for REST. */
+export const AnsweredBy = Type.Object({ user_id: UserId, client_id: Nullable(ClientId) })
+export type AnsweredBy = Static<typeof AnsweredBy>
+
+/** What a person answers, by socket or by REST. */
+export const Answer = Type.Object({
+  proceed: Type.Boolean({ description: 'true: go on; false: stop' }),
+  feedback: Type.Optional(Feedback),
+  answer: Type.Optional(Type.Unknown({ description: 'Checked by the schema that the question came with' }))
+}, { additionalProperties: false })
+export type Answer = Static<typeof Answer>
+
+/** What the app reports of one step of a task, and asks about. */
+export const TaskStepResult = Type.Object({
+  step: Type.Union([Type.String(), Type.Number()], { description: 'The name or number of the step' }),
+  message: Type.String({ description: 'What the person reads' }),
+  result: Type.Optional(Type.Unknown({ description: 'What the step produced, any JSON' })),
+  completed: Type.Optional(Type.Boolean({ description: 'Whether the step is complete' })),
+  status: Type.Optional(Type.String({ description: 'For instance completed or failed' })),
+  error_code: Type.Optional(Nullable(Type.String())),
+  error_message: Type.Optional(Nullable(Type.String()))
+})
+export type TaskStepResult = Static<typeof TaskStepResult>
+
+/** The question as it goes over the wire (row A5). */
+export const TaskStepResultFrame = Type.Object({
+  type: Type.Literal('task_step_result'),
+  callback_id: CallbackId,
+  step: Type.Union([Type.String(), Type.Number()]),
+  message: Type.String(),
+  result: Type.Unknown(),
+  completed: Type.Boolean(),
+  status: Nullable(Type.String()),
+  error_code: Nullable(Type.String()),
+  error_message: Nullable(Type.String()),
+  user_id: UserId,
+  task_id: TaskId,
+  timestamp: Timestamp,
+  expires_at: Timestamp,
+  on_timeout: Type.Union([Type.Literal('proceed'), Type.Literal('cancel')]),
+  answer_schema: Type.Optional(Type.Unknown({ description: 'JSON Schema of the answer that is asked for' }))
+})
+export type TaskStepResultFrame = Static<typeof TaskStepResultFrame>
+
+/** A stored question: the frame that was sent, and how it ended. */
+export const ConfirmationRecord = Type.Object({
+  callback_id: CallbackId,
+  user_id: UserId,
+  task_id: TaskId,
+  status: Type.Union([Type.Literal('pending'), ...Outcome.anyOf]),
+  question: TaskStepResultFrame,
+  created_at: Timestamp,
+  expires_at: Timestamp,
+  settled_at: Nullable(Timestamp),
+  proceed: Nullable(Type.Boolean({ description: 'null while pending' })),
+  feedback: Type.Optional(Feedback),
+  answer: Type.Optional(Type.Unknown()),
+  answered_by: Nullable(AnsweredBy)
+})
+export type ConfirmationRecord = Static<typeof ConfirmationRecord>
+
+export const TaskLogLine = Type.Object({
+  level: Type.Union([Type.Literal('info'), Type.Literal('warn'), Type.Literal('error')]),
+  line: Type.String(),
+  timestamp: Timestamp
+})
+export type TaskLogLine = Static<typeof TaskLogLine>
+
+export const TaskStatus = Type.Union([
+  Type.Literal('running'), Type.Literal('done'), Type.Literal('failed'), Type.Literal('cancelled')
+])
+export type TaskStatus = Static<typeof TaskStatus>
+
+/** A task that the app started with `ws.tasks.start()`. */
+export const TaskRecord = Type.Object({
+  task_id: TaskId,
+  user_id: UserId,
+  title: Nullable(Type.String()),
+  status: TaskStatus,
+  progress: Type.Number({ minimum: 0, maximum: 100, description: 'Percent' }),
+  message: Nullable(Type.String({ description: 'The latest progress message' })),
+  logs: Type.Array(TaskLogLine, { description: 'The last 200 lines' }),
+  result: Type.Unknown(),
+  error: Nullable(Type.String()),
+  started_at: Timestamp,
+  finished_at: Nullable(Timestamp)
+})
+export type TaskRecord = Static<typeof TaskRecord>
+
+/** One open socket, as REST shows it. */
+export const ClientRecord = Type.Object({
+  client_id: ClientId,
+  user_id: Nullable(UserId),
+  channels: Type.Array(Type.String()),
+  ip: Type.String(),
+  protocol: Nullable(Type.String()),
+  connected_at: Timestamp,
+  rtt_ms: Nullable(Type.Number({ description: 'The latest ping round trip, milliseconds; null before the first' }))
+})
+export type ClientRecord = Static<typeof ClientRecord>
+
+/** What `ws.getStatus()` and `GET /ws/status` say of this node (row A1). */
+export const Status = Type.Object({
+  running: Type.Boolean(),
+  host: Nullable(Type.String()),
+  port: Nullable(Type.Integer()),
+  active_connections: Type.Integer(),
+  pending_callbacks: Type.Integer(),
+  node_id: Type.String(),
+  uptime_s: Type.Number(),
+  users: Type.Integer({ description: 'Users with at least one open socket' }),
+  channels: Type.Integer({ description: 'Channels with at least one member' }),
+  slow_disconnects: Type.Integer({ description: 'Sockets that were cut because they did not read' }),
+  messages_dropped: Type.Integer({ description: 'Messages that were left out for sockets that did not read' }),
+  version: Type.String()
+})
+export type Status = Static<typeof Status>
+
+/** Whether this node takes sockets (row A17). */
+export const Health = Type.Object({
+  status: Type.Union([Type.Literal('healthy'), Type.Literal('closing')]),
+  uptime_s: Type.Number()
+})
+export type Health = Static<typeof Health>

@@ -1,0 +1,62 @@
+import { Type, type TSchema } from '@sinclair/typebox'
+import { CallbackId, ChannelName, ClientId, TaskId, UserId } from './fields.js'
+import { Message, SendOptions } from './messages.js'
+import { ClientRecord, ConfirmationRecord, Outcome } from './records.js'
+
+/**
+ * Every REST fault of ours has this shape, and all of its fields but `details`. None is required here, since the app's
+ * own hooks may answer with the same status in a shape of their own.
+ */
+export const ErrorBody = Type.Object({
+  statusCode: Type.Optional(Type.Integer()),
+  code: Type.Optional(Type.String({ description: 'WSM_ERR_…' })),
+  error: Type.Optional(Type.String({ description: 'The name of the status' })),
+  message: Type.Optional(Type.String()),
+  details: Type.Optional(Type.Unknown())
+}, { additionalProperties: true })
+
+export const SendBody = Type.Object({
+  message: Message,
+  options: Type.Optional(SendOptions)
+}, { additionalProperties: false })
+
+export const UserParams = Type.Object({ user_id: UserId })
+export const ChannelParams = Type.Object({ channel: ChannelName })
+export const ClientParams = Type.Object({ client_id: ClientId })
+export const ConfirmationParams = Type.Object({ callback_id: CallbackId })
+export const TaskParams = Type.Object({ task_id: TaskId })
+
+export const ClientsQuery = Type.Object({
+  user_id: Type.Optional(UserId),
+  limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'How many at the most' }),
+  after: Type.Optional(Type.String({ pattern: '^\\d+:[\\w-]+$', description: 'What the page before gave as next' }))
+}, { additionalProperties: false })
+
+export const ClientsPage = Type.Object({
+  total: Type.Integer({ description: 'Open sockets that match' }),
+  clients: Type.Array(ClientRecord),
+  next: Type.Union([Type.String(), Type.Null()], { description: 'Pass it as after for the next page' })
+})
+
+export const DisconnectQuery = Type.Object({
+  reason: Type.Optional(Type.String({ maxLength: 123, description: 'The close reason that the client sees' }))
+}, { additionalProperties: false })
+
+export const ConfirmationsQuery = Type.Object({
+  user_id: Type.Optional(Type.String({ description: 'Whose; by default the caller\'s own' })),
+  task_id: Type.Optional(TaskId),
+  status: Type.Optional(Type.Union([Type.Literal('pending'), ...Outcome.anyOf], { description: 'Open, or how it ended' }))
+}, { additionalProperties: false })
+
+export const ConfirmationsList = Type.Object({ confirmations: Type.Array(ConfirmationRecord) })
+
+export const WaitQuery = Type.Object({
+  wait: Type.Number({ minimum: 0, maximum: 60, default: 0, description: 'Seconds to wait for the answer' })
+}, { additionalProperties: false })
+
+export const CancelQuery = Type.Object({
+  reason: Type.Optional(Type.String({ maxLength: 500, description: 'What the asking code gets as feedback' }))
+}, { additionalProperties: false })
+
+/** What a handler answered. */
+export const callReply = <T extends TSchema>(reply: T) => Type.Object({ data: reply })

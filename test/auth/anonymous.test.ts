@@ -1,0 +1,63 @@
+import { Type } from '@sinclair/typebox'
+import t from 'tap'
+import { startApp } from '../fixtures/app.js'
+
+const open = { auth: { anonymous: true } }
+
+t.test('without a token the socket is open as nobody', async (t) => {
+  const server = await startApp(t, open, {
+    after: (app) => app.ws.handle('test.who', { schema: Type.Object({}) }, (_message, { user }) => ({ user }))
+  })
+  const client = await server.connect('alice', { token: null })
+  t.match(client.received[0], { type: 'connection', data: { user_id: null, expires_at: null } })
+  t.match(await client.request({ type: 'test.who' }), { type: 'reply', data: { user: null } })
+  t.same(await server.app.ws.broadcast({ type: 'app.news' }), { recipients: 1 })
+  await client.next('app.news')
+  t.match(server.app.ws.getStatus(), { active_connections: 1, users: 0 })
+  t.match((await server.rest('GET', '/ws/clients')).body.clients, [{ client_id: client.id, user_id: null }])
+})
+
+t.test('nobody has no user\'s rights', async (t) => {
+  const server = await startApp(t, open)
+  const client = await server.connect('alice', { token: null })
+  t.match(await client.request({ type: 'confirm', callback_id: 'x', proceed: true }), { code: 'unauthorized' })
+  t.match(await client.request({ type: 'cancel', task_id: 'x' }), { code: 'unauthorized' })
+  t.match(await client.request({ type: 'subscribe', user_id: 'alice' }), { code: 'forbidden' })
+  t.match(await client.request({ type: 'subscribe', channel_ids: ['news'] }), { code: 'forbidden' })
+})
+
+t.test('authorizeSubscribe is asked about nobody too', async (t) => {
+  const server = await startApp(t, { ...open, authorizeSubscribe: (user, channel) => user !== null || channel === 'public' })
+  const client = await server.connect('alice', { token: null, path: '/ws?channel_id=public' })
+  t.same(client.received[0]!.data.channels, ['public'])
+  t.match(await client.request({ type: 'subscribe', channel_ids: ['members'] }), { code: 'forbidden' })
+})
+
+t.test('a bad token is refused, never silently nobody', async (t) => {
+  const server = await startApp(t, { ...open, rejectMode: 'close' })
+  const client = await server.dial('alice', { token: 'bad' }).opened()
+  t.match(await client.closed, { code: 4401 })
+  t.equal((await server.rest('GET', '/ws/status', { as: null })).status, 401, 'and REST needs a token')
+})
+
+t.test('nobody becomes a user, and a user nobody', async (t) => {
+  const server = await startApp(t, open)
+  const client = await server.connect('alice', { token: null })
+  t.match(await client.request({ type: 'auth', token: server.token('alice') }), { data: { user_id: 'alice' } })
+  t.same(await server.app.ws.sendToUser('alice', { type: 'app.hello' }), { recipients: 1 })
+  t.match(await client.request({ type: 'change_user', token: 'bad' }), { code: 'unauthorized' })
+  t.match(await client.request({ type: 'connection' }), { data: { user_id: 'alice' } })
+  t.match(await client.request({ type: 'change_user' }), { data: { user_id: null, expires_at: null } })
+  t.same(await server.app.ws.sendToUser('alice', { type: 'app.hello' }), { recipients: 0 })
+  t.equal(server.app.ws.getStatus().users, 0)
+  t.match(await client.request({ type: 'change_user' }), { data: { user_id: null } }, 'twice is harmless')
+})
+
+t.test('a first frame is not waited for where nobody may connect', async (t) => {
+  const server = await startApp(t, { auth: { anonymous: true, firstFrame: true, timeoutMs: 20 } })
+  const client = await server.connect('alice', { token: null })
+  const waiting = await startApp(t, { auth: { firstFrame: true, timeoutMs: 40 } })
+  await (await waiting.dial('bob', { token: null }).opened()).closed
+  await client.settled()
+  t.equal(server.app.ws.getConnectionCount(), 1, 'its time would be over')
+})

@@ -1,0 +1,106 @@
+import type { FastifyInstance } from 'fastify'
+import t from 'tap'
+import type { EndpointRule } from '../../lib/index.js'
+import { startApp } from '../fixtures/app.js'
+import { refusal } from '../fixtures/refusal.js'
+
+const desk = (rule: Partial<EndpointRule> = {}) => (app: FastifyInstance) => {
+  app.ws.endpoint('/desk/:room', { channels: ['desk'], authorize: () => true, ...rule })
+}
+
+t.test('a socket of an endpoint is in its channels from the start', async (t) => {
+  const server = await startApp(t, {}, { after: desk({ channels: ['desk', 'staff'] }) })
+  const client = await server.connect('alice', { path: '/desk/7' })
+  t.match(client.received[0], { type: 'connection', data: { user_id: 'alice', channel_id: null, channels: ['desk', 'staff'] } })
+  t.same(await server.app.ws.sendToChannel('staff', { type: 'app.news' }), { recipients: 1 })
+  await client.next('app.news')
+  t.match(await client.request({ type: 'ping' }), { type: 'reply' }, 'and speaks the same protocol')
+  t.same((await server.connect('alice')).received[0]!.data.channels, [], 'the plugin\'s own route has none of them')
+})
+
+t.test('channels can depend on the request and the user', async (t) => {
+  for (const delay of [false, true]) {
+    const server = await startApp(t, {}, {
+      after: desk({
+        channels: (request, user) => {
+          const channels = [`desk-${(request.params as { room: string }).room}`, `of-${user?.id}`]
+          return delay ? Promise.resolve(channels) : channels
+        }
+      })
+    })
+    const client = await server.connect('alice', { path: '/desk/7' })
+    t.same(client.received[0]!.data.channels, ['desk-7', 'of-alice'])
+  }
+})
+
+t.test('channels of an endpoint are the app\'s: kept for the same user, dropped for another', async (t) => {
+  const server = await startApp(t, {}, { after: desk() })
+  const client = await server.connect('alice', { path: '/desk/7' })
+  t.same((await client.request({ type: 'auth', token: server.token('alice') })).data.channels, ['desk'])
+  t.same((await client.request({ type: 'auth', token: server.token('bob') })).data.channels, [])
+})
+
+t.test('only true lets a client in', async (t) => {
+  for (const answer of [false, undefined, 1, 'yes']) {
+    const server = await startApp(t, {}, { after: desk({ authorize: () => answer as boolean, channels: () => { t.fail('it is refused already'); return [] } }) })
+    t.match(await refusal(server.dial('alice', { path: '/desk/7' })), { statusCode: 403, body: { code: 'WSM_ERR_FORBIDDEN' } }, String(answer))
+    t.equal(server.app.ws.getConnectionCount(), 0)
+  }
+  const server = await startApp(t, { rejectMode: 'close' }, { after: desk({ authorize: async (_request, user) => user?.id === 'alice' }) })
+  await server.connect('alice', { path: '/desk/7' })
+  const bob = await server.dial('bob', { path: '/desk/7' }).opened()
+  t.match(await bob.closed, { code: 4403 })
+})
+
+t.test('a rule that throws lets nobody in, and tells nobody why', async (t) => {
+  const fail = () => { throw new Error('the database is down') }
+  const rules: Array<Partial<EndpointRule>> = [
+    { authorize: fail }, { authorize: async () => fail() }, { channels: fail }, { channels: async () => fail() },
+    { channels: () => undefined as never }, { channels: () => [''] }, { channels: () => [7 as never] }
+  ]
+  for (const [index, rule] of rules.entries()) {
+    const server = await startApp(t, {}, { after: desk(rule) })
+    const answer = await refusal(server.dial('alice', { path: '/desk/7' }))
+    t.match(answer, { statusCode: 500, body: { code: 'WSM_ERR_INTERNAL' } }, `rule ${index}`)
+    t.notMatch(JSON.stringify(answer.body), /database/)
+    t.match(server.logs.find(({ level }) => level >= 50), { err: { stack: String } })
+
+    const closing = await startApp(t, { rejectMode: 'close' }, { after: desk(rule) })
+    const client = await closing.dial('alice', { path: '/desk/7' }).opened()
+    t.match(await client.closed, { code: 1011, reason: /^(?!.*database)/ }, `rule ${index}`)
+    t.match(closing.logs.find(({ level }) => level >= 50), { err: { stack: String } })
+  }
+})
+
+t.test('more channels than a connection may have let nobody in', async (t) => {
+  const server = await startApp(t, { limits: { maxChannelsPerConnection: 2 }, authorizeSubscribe: () => true }, {
+    after: desk({ channels: ['a', 'b'] })
+  })
+  const client = await server.connect('alice', { path: '/desk/7' })
+  t.same(client.received[0]!.data.channels, ['a', 'b'])
+  const answer = await refusal(server.dial('alice', { path: '/desk/7?channel_id=c' }))
+  t.match(answer, { statusCode: 429, body: { code: 'WSM_ERR_TOO_MANY_CHANNELS' } })
+  await server.connect('alice', { path: '/desk/7?channel_id=b' })
+})
+
+t.test('a rule that hangs is given up after auth.timeoutMs', async (t) => {
+  const server = await startApp(t, { auth: { timeoutMs: 30 } }, { after: desk({ channels: () => new Promise(() => {}) }) })
+  t.match(await refusal(server.dial('alice', { path: '/desk/7' })), { statusCode: 503 })
+})
+
+t.test('an endpoint needs a token, and does not wait for a first frame', async (t) => {
+  const server = await startApp(t, { auth: { firstFrame: true } }, { after: desk({ authorize: () => { t.fail('nobody is asked'); return true } }) })
+  t.equal((await refusal(server.dial('alice', { token: null, path: '/desk/7' }))).statusCode, 401)
+})
+
+t.test('an endpoint of an anonymous app decides about nobody itself', async (t) => {
+  const server = await startApp(t, { auth: { anonymous: true } }, { after: desk({ authorize: (_request, user) => user === null }) })
+  const client = await server.connect('nobody', { token: null, path: '/desk/7' })
+  t.match(client.received[0], { data: { user_id: null, channels: ['desk'] } })
+  t.equal((await refusal(server.dial('alice', { path: '/desk/7' }))).statusCode, 403)
+})
+
+t.test('a plain GET on an endpoint is 426', async (t) => {
+  const server = await startApp(t, {}, { after: desk() })
+  t.match(await server.rest('GET', '/desk/7'), { status: 426, body: { code: 'WSM_ERR_UPGRADE_REQUIRED' } })
+})

@@ -1,0 +1,101 @@
+import type { Page } from 'playwright-core'
+import t from 'tap'
+import { openPage, startBrowser } from '../fixtures/browser.js'
+import { startExample } from '../fixtures/process.js'
+
+const id = (name: string) => `[data-testid="${name}"]`
+
+async function signIn (page: Page, username: string): Promise<void> {
+  await page.fill(id('username'), username)
+  await page.click(id('sign-in'))
+  await page.waitForSelector(`${id('connection-state')}[data-state="connected"]`)
+}
+
+// One server and one browser for the tests that do not need their own; each test has its own user.
+const { origin } = await startExample(t)
+const browser = await startBrowser(t)
+
+t.test('sign in, start a task, answer its question, see it finish', async (t) => {
+  const page = await openPage(t, browser, origin)
+  await signIn(page, 'ann')
+  await page.click(id('start-task'))
+  await page.waitForSelector(`${id('task')}[data-status="running"]`)
+  await page.waitForSelector(id('question'))
+  t.match(await page.title(), /^\(1\)/, 'the title says that somebody is asked')
+  await page.fill(id('question-feedback'), 'leave the date out')
+  await page.click(id('question-proceed'))
+  await page.waitForSelector(`${id('task')}[data-status="done"]`)
+  t.equal(await page.locator(id('question')).count(), 0, 'the question is gone')
+  t.match(await page.locator(id('task-log')).textContent(), /Going on without the date: leave the date out/)
+  t.notMatch(await page.title(), /^\(1\)/)
+})
+
+t.test('answering in one window closes the question in the other', async (t) => {
+  const [first, second] = [await openPage(t, browser, origin), await openPage(t, browser, origin)]
+  await signIn(first, 'ben')
+  await signIn(second, 'ben')
+  await first.click(id('start-task'))
+  await Promise.all([first.waitForSelector(id('question')), second.waitForSelector(id('question'))])
+  await second.click(id('question-stop'))
+  await first.waitForSelector(id('question'), { state: 'detached' })
+  await first.waitForSelector(`${id('task')}[data-status="failed"]`)
+  await first.waitForFunction(() => /another window/i.test(document.body.textContent ?? ''))
+  t.pass('the first window says that the answer came from another')
+})
+
+t.test('a question survives a reload, and nobody else sees it', async (t) => {
+  const [alice, bob] = [await openPage(t, browser, origin), await openPage(t, browser, origin)]
+  await signIn(alice, 'cleo')
+  await signIn(bob, 'bob')
+  await alice.click(id('start-task'))
+  const asked = await (await alice.waitForSelector(id('question'))).getAttribute('data-callback-id')
+  await alice.reload()
+  const again = await (await alice.waitForSelector(id('question'))).getAttribute('data-callback-id')
+  t.equal(again, asked)
+  t.equal(await bob.locator(id('task')).count(), 0)
+  t.equal(await bob.locator(id('question')).count(), 0)
+  await alice.click(id('question-proceed'))
+  await alice.waitForSelector(`${id('task')}[data-status="done"]`)
+})
+
+t.test('a cancelled task says so and takes its question along', async (t) => {
+  const page = await openPage(t, browser, origin)
+  await signIn(page, 'dan')
+  await page.click(id('start-task'))
+  await page.waitForSelector(id('question'))
+  await page.click(id('task-cancel'))
+  await page.waitForSelector(`${id('task')}[data-status="cancelled"]`)
+  await page.waitForSelector(id('question'), { state: 'detached' })
+  t.equal(await page.locator(id('question')).count(), 0)
+})
+
+t.test('people chat, and the administrator is heard by everybody', async (t) => {
+  const { origin } = await startExample(t)
+  const [alice, admin] = [await openPage(t, browser, origin), await openPage(t, browser, origin)]
+  await signIn(alice, 'alice')
+  await signIn(admin, 'admin')
+  await alice.fill(id('chat-input'), 'hello <b>there</b>')
+  await alice.click(id('chat-send'))
+  const message = await admin.waitForSelector(id('chat-message'))
+  t.match(await message.textContent(), /hello <b>there<\/b>/, 'as text, never as markup')
+  t.notOk(await alice.locator(id('announcement-input')).isVisible(), 'only the administrator has the box')
+  await admin.fill(id('announcement-input'), 'tea is ready')
+  await admin.click(id('announcement-send'))
+  await alice.waitForSelector(id('announcement'))
+  t.match(await alice.locator(id('announcement')).textContent(), /tea is ready/)
+  t.match(await admin.locator(id('announcement-result')).textContent(), /2 sockets/)
+})
+
+t.test('the page comes back by itself when the server has gone away', async (t) => {
+  const env = { JWT_SECRET: 'the same secret before and after a restart' }
+  const { origin, child } = await startExample(t, env)
+  const page = await openPage(t, browser, origin)
+  await signIn(page, 'alice')
+  child.kill('SIGTERM')
+  await page.waitForSelector(`${id('connection-state')}[data-state="reconnecting"], ${id('connection-state')}[data-state="connecting"]`)
+  await startExample(t, { ...env, PORT: new URL(origin).port })
+  await page.waitForSelector(`${id('connection-state')}[data-state="connected"]`, { timeout: 30_000 })
+  await page.click(id('start-task'))
+  await page.waitForSelector(`${id('task')}[data-status="running"]`)
+  t.pass('and works')
+})

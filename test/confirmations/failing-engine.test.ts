@@ -1,0 +1,90 @@
+import t from 'tap'
+import type { ConfirmationStore, Publication, Settlement } from '../../lib/engine/engine.js'
+import { MemoryEngine } from '../../lib/engine/memory.js'
+import type { ConfirmationRecord } from '../../schemas/records.js'
+import { systemOn } from '../fixtures/system.js'
+
+const step = { step: 1, message: 'Go on?' }
+const to = { userId: 'alice', taskId: 'task-1' }
+
+/** An engine that is far away: it can be slow to store, and fail to publish and to settle. */
+class FarEngine extends MemoryEngine {
+  failsToPublish = false
+  failsToSettle = false
+  /** When storing is done; null where it takes no time. */
+  stored: Promise<void> | null = null
+
+  constructor () {
+    super(60_000)
+    const store: ConfirmationStore = this.confirmations
+    const { create, settle } = { create: store.create.bind(store), settle: store.settle.bind(store) }
+    store.create = async (record: ConfirmationRecord) => {
+      if (this.stored !== null) await this.stored
+      await create(record)
+    }
+    store.settle = async (callbackId: string, settlement: Settlement) => {
+      if (this.failsToSettle) throw new Error('out of reach')
+      return settle(callbackId, settlement)
+    }
+  }
+
+  override async publish (publication: Publication): Promise<void> {
+    if (this.failsToPublish) throw new Error('out of reach')
+    return super.publish(publication)
+  }
+}
+
+t.test('a question that cannot be sent now is logged, and still waits for its answer', async (t) => {
+  const engine = new FarEngine()
+  const { system: { confirmations }, logs } = systemOn(engine)
+  engine.failsToPublish = true
+  const end = confirmations.ask(step, to)
+  const [record] = await confirmations.list({ user_id: 'alice', status: 'pending' })
+  await confirmations.answer(record!.callback_id, { proceed: true }, { user_id: 'alice', client_id: null })
+  t.match(await end, { outcome: 'confirmed' })
+  const failures = logs.filter(({ msg }) => msg === 'a question could not be announced')
+  t.match(failures, [{ err: { message: 'out of reach' } }, { err: { message: 'out of reach' } }], 'the question and its end')
+  await engine.close()
+})
+
+t.test('a question that cannot be ended now is logged, and stays open', async (t) => {
+  const engine = new FarEngine()
+  const { system: { confirmations }, logs } = systemOn(engine)
+  const stop = new AbortController()
+  const end = confirmations.ask(step, { ...to, signal: stop.signal })
+  const [record] = await confirmations.list()
+  engine.failsToSettle = true
+  stop.abort()
+  await new Promise((resolve) => setImmediate(resolve))
+  t.match(logs.at(-1), { msg: 'a question could not be ended', callback_id: record!.callback_id, err: { message: 'out of reach' } })
+  t.match(await confirmations.get(record!.callback_id), { status: 'pending' })
+  engine.failsToSettle = false
+  await confirmations.cancel(record!.callback_id)
+  t.match(await end, { outcome: 'cancelled' })
+  await engine.close()
+})
+
+t.test('a question that cannot be stored is the asking code\'s to hear of, and leaves nothing', async (t) => {
+  const engine = new FarEngine()
+  const { system: { confirmations } } = systemOn(engine)
+  engine.stored = Promise.reject(new Error('out of reach'))
+  await t.rejects(confirmations.ask(step, to), { message: 'out of reach' })
+  t.equal(confirmations.pendingCount, 0)
+})
+
+t.test('what happens while a question is being stored ends it as soon as it is', async (t) => {
+  for (const [outcome, happen] of [['aborted', (stop: AbortController) => stop.abort()], ['closed', null]] as const) {
+    const engine = new FarEngine()
+    const { system: { confirmations } } = systemOn(engine)
+    let store = () => {}
+    engine.stored = new Promise((resolve) => { store = resolve })
+    const stop = new AbortController()
+    const end = confirmations.ask(step, { ...to, signal: stop.signal })
+    if (happen === null) await confirmations.close()
+    else happen(stop)
+    store()
+    t.match(await end, { outcome, proceed: false })
+    t.equal(confirmations.pendingCount, 0)
+    await engine.close()
+  }
+})

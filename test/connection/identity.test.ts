@@ -1,0 +1,171 @@
+import t, { type Test } from 'tap'
+import type { WsPluginOptions } from '../../lib/index.js'
+import { SECRET, startApp } from '../fixtures/app.js'
+import { forge } from '../fixtures/tokens.js'
+
+/** alice may join a and both, bob b and both. */
+const channels: WsPluginOptions = {
+  authorizeSubscribe: (user, channel) => channel === 'both' || (user?.id === 'alice' && channel === 'a') || (user?.id === 'bob' && channel === 'b')
+}
+
+async function switched (t: Test, options: WsPluginOptions = channels) {
+  const server = await startApp(t, options)
+  const client = await server.connect('alice')
+  await client.request({ type: 'subscribe', channel_ids: ['a', 'both'] })
+  await server.app.ws.join(client.id, 'app')
+  client.queue.length = 0
+  return { server, client, ws: server.app.ws }
+}
+
+t.test('a switched socket gets the new user\'s messages and no more of the old one\'s', async (t) => {
+  const { server, client, ws } = await switched(t)
+  await ws.sendToUser('alice', { type: 'app.before' })
+  t.match(await client.request({ type: 'change_user', token: server.token('bob') }), { type: 'reply', data: { user_id: 'bob', client_id: client.id } })
+  t.same(await ws.sendToUser('alice', { type: 'app.after' }), { recipients: 0 })
+  t.same(await ws.sendToUser('bob', { type: 'app.hello' }), { recipients: 1 })
+  await client.next('app.hello')
+  t.equal(client.count('app.after'), 0)
+  const types = client.queue.map(({ type }) => type)
+  t.ok(types.indexOf('app.before') < types.indexOf('connection'), 'what is the old user\'s comes before the connection frame')
+  t.same((await server.rest('GET', '/ws/clients?user_id=alice')).body.clients, [])
+  t.match((await server.rest('GET', '/ws/clients?user_id=bob')).body.clients, [{ client_id: client.id, user_id: 'bob' }])
+  t.equal(ws.getStatus().users, 1)
+})
+
+t.test('the channels are asked for again, and left where the new user may not be', async (t) => {
+  const { server, client, ws } = await switched(t)
+  client.send({ type: 'change_user', token: server.token('bob'), id: 1 })
+  t.match(await client.next(), { type: 'connection', data: { user_id: 'bob', channels: ['both'] } })
+  t.match(await client.next(), { type: 'unsubscribed', channel: 'a', reason: 'forbidden' })
+  t.match(await client.next(), { type: 'unsubscribed', channel: 'app', reason: 'forbidden' })
+  t.match(await client.next(), { type: 'reply', id: 1, data: { channels: ['both'] } })
+  t.same(await ws.sendToChannel('a', { type: 'app.a' }), { recipients: 0 })
+  t.same(await ws.sendToChannel('app', { type: 'app.app' }), { recipients: 0 })
+  t.same(await ws.sendToChannel('both', { type: 'app.both' }), { recipients: 1 })
+  await client.next('app.both')
+  t.equal(client.count('app.a') + client.count('app.app'), 0)
+})
+
+t.test('the same user\'s fresh token keeps everything', async (t) => {
+  const { server, client, ws } = await switched(t)
+  const exp = Math.floor(Date.now() / 1000) + 60
+  const heard: unknown[] = []
+  ws.on('identity_changed', ({ client, previous }) => { heard.push([previous?.claims.role, client.user?.claims.role]) })
+  t.match(await client.request({ type: 'auth', token: server.token('alice', { exp, role: 'editor' }) }), {
+    type: 'reply', data: { user_id: 'alice', expires_at: exp * 1000, channels: ['a', 'both', 'app'] }
+  })
+  t.same(heard, [[undefined, 'editor']])
+  t.same(await ws.sendToUser('alice', { type: 'app.hello' }), { recipients: 1 }, 'once')
+  t.same(await ws.sendToChannel('app', { type: 'app.app' }), { recipients: 1 })
+  await client.settled()
+  t.equal(client.count('unsubscribed'), 0)
+  t.equal(client.count('app.hello'), 1)
+})
+
+t.test('a refreshed user who lost a permission loses the channel, but not those that the app chose', async (t) => {
+  const { server, client } = await switched(t, { authorizeSubscribe: (user, channel) => user?.claims.suspended !== true || channel === 'both' })
+  await client.request({ type: 'auth', token: server.token('alice', { suspended: true }) })
+  t.match(await client.next('unsubscribed'), { channel: 'a', reason: 'forbidden' })
+  t.same((await client.request({ type: 'connection' })).data.channels, ['both', 'app'])
+})
+
+t.test('where the permission cannot be asked for the channel is left', async (t) => {
+  let isDown = false
+  const { server, client } = await switched(t, { authorizeSubscribe: () => { if (isDown) throw new Error('the database is down'); return true } })
+  isDown = true
+  t.same((await client.request({ type: 'auth', token: server.token('alice') })).data.channels, ['app'])
+})
+
+t.test('a bad token changes nothing', async (t) => {
+  const { server, client, ws } = await switched(t)
+  ws.on('identity_changed', () => { t.fail('nothing changed') })
+  for (const token of ['bad', forge({ sub: 'bob' }, { secret: 'another secret, and a long one too' }), forge({ sub: 'bob', exp: 1 })]) {
+    t.match(await client.request({ type: 'change_user', token }), { type: 'error', code: 'unauthorized' })
+  }
+  t.match(await client.request({ type: 'change_user' }), { type: 'error', code: 'unauthorized' })
+  t.match(await client.request({ type: 'connection' }), { data: { user_id: 'alice', channels: ['a', 'both', 'app'] } })
+  t.same(await ws.sendToUser('alice', { type: 'app.hello' }), { recipients: 1 })
+  t.same(await ws.sendToUser('bob', { type: 'app.hello' }), { recipients: 0 })
+  t.equal(server.app.ws.getConnectionCount(), 1)
+})
+
+t.test('the new user is asked what is still open, the old one\'s questions stay with the old one', async (t) => {
+  const { server, client, ws } = await switched(t)
+  const abort = new AbortController()
+  const ask = (userId: string) => ws.notifyUser({ step: 1, message: `${userId}?` }, { userId, taskId: 'task', signal: abort.signal })
+  const asked = [ask('alice'), ask('bob')]
+  const question = await client.next('task_step_result')
+  t.equal(question.message, 'alice?')
+  await client.request({ type: 'change_user', token: server.token('bob') })
+  t.equal((await client.next('task_step_result')).message, 'bob?')
+  t.match(await client.request({ type: 'confirm', callback_id: question.callback_id, proceed: true }), { code: 'forbidden' })
+  await client.request({ type: 'auth', token: server.token('bob') })
+  await client.settled()
+  t.equal(client.count('task_step_result'), 2, 'a refresh asks nothing again')
+  abort.abort()
+  await Promise.all(asked)
+})
+
+t.test('frames wait while the identity changes, so that each is the right user\'s', async (t) => {
+  const server = await startApp(t, { ...channels, jwt: { secret: async () => SECRET } })
+  const client = await server.connect('alice', { token: forge({ sub: 'alice' }) })
+  client.send({ type: 'subscribe', channel_ids: ['a'], id: 'a as alice' })
+  client.send({ type: 'change_user', token: forge({ sub: 'bob' }), id: 'bob' })
+  client.send({ type: 'subscribe', channel_ids: ['a'], id: 'a as bob' })
+  client.send({ type: 'subscribe', channel_ids: ['b'], id: 'b as bob' })
+  client.send({ type: 'connection', id: 'who' })
+  t.match(await client.next(({ id }) => id === 'who'), { data: { user_id: 'bob', channels: ['b'] } })
+  t.match(client.queue.find(({ id }) => id === 'a as alice'), { type: 'reply' })
+  t.match(client.queue.find(({ id }) => id === 'a as bob'), { type: 'error', code: 'forbidden' })
+})
+
+t.test('a socket that the app moves while permissions are asked for keeps no channel of the old user', async (t) => {
+  let allow = (_allowed: boolean) => {}
+  let isAsked = () => {}
+  const asked = new Promise<void>((resolve) => { isAsked = resolve })
+  const server = await startApp(t, {
+    authorizeSubscribe: (user) => user?.id === 'alice' || new Promise<boolean>((resolve) => { allow = resolve; isAsked() })
+  })
+  const client = await server.connect('alice')
+  await client.request({ type: 'subscribe', channel_ids: ['shared'] })
+  const reply = client.request({ type: 'change_user', token: server.token('bob') })
+  await asked
+  t.same(await server.app.ws.sendToUser('alice', { type: 'app.hello' }), { recipients: 1 }, 'it is the old user\'s until then')
+  await server.app.ws.join(client.id, 'late')
+  allow(true)
+  t.match(await reply, { data: { user_id: 'bob', channels: ['shared'] } })
+  t.match(await client.next('unsubscribed'), { channel: 'late', reason: 'forbidden' })
+})
+
+t.test('a socket that ends while permissions are asked for comes back to nobody', async (t) => {
+  let allow = (_allowed: boolean) => {}
+  let isAsked = () => {}
+  const asked = new Promise<void>((resolve) => { isAsked = resolve })
+  const server = await startApp(t, {
+    authorizeSubscribe: (user) => user?.id === 'alice' || new Promise<boolean>((resolve) => { allow = resolve; isAsked() })
+  })
+  const ended = new Promise<void>((resolve) => server.app.ws.on('client_disconnected', ({ client }) => {
+    t.equal(client.user?.id, 'alice')
+    resolve()
+  }))
+  server.app.ws.on('identity_changed', () => { t.fail('it is gone') })
+  const client = await server.connect('alice')
+  await client.request({ type: 'subscribe', channel_ids: ['shared'] })
+  client.send({ type: 'change_user', token: server.token('bob') })
+  await asked
+  client.socket.terminate()
+  await ended
+  allow(true)
+  await server.rest('GET', '/ws/health', { as: null })
+  t.match(server.app.ws.getStatus(), { active_connections: 0, users: 0, channels: 0 })
+})
+
+t.test('log lines name the user of their time', async (t) => {
+  const { server, client, ws } = await switched(t)
+  const ended = new Promise<void>((resolve) => ws.on('client_disconnected', () => resolve()))
+  await client.request({ type: 'change_user', token: server.token('bob') })
+  await client.close()
+  await ended
+  t.match(server.logs.find(({ msg }) => msg === 'client connected'), { user_id: 'alice', client_id: client.id })
+  t.match(server.logs.find(({ msg }) => msg === 'client disconnected'), { user_id: 'bob', client_id: client.id })
+})

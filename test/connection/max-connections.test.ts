@@ -1,0 +1,51 @@
+import t from 'tap'
+import { startApp } from '../fixtures/app.js'
+import { RawClient } from '../fixtures/raw-client.js'
+
+t.test('one socket too many is closed with 1013, and the others stay', async (t) => {
+  const server = await startApp(t, { limits: { maxConnections: 2 } })
+  server.app.ws.on('client_connected', ({ client }) => { if (client.user?.id === 'carol') t.fail('it never was a client') })
+  const clients = [await server.connect('alice'), await server.connect('bob')]
+  const carol = await server.dial('carol').opened()
+  t.same(await carol.closed, { code: 1013, reason: 'The server has too many connections' })
+  t.same(carol.received, [])
+  for (const client of clients) await client.settled()
+  t.match(server.app.ws.getStatus(), { active_connections: 2, users: 2 })
+})
+
+t.test('when one leaves another can come', async (t) => {
+  const server = await startApp(t, { limits: { maxConnections: 1 } })
+  for (const user of ['alice', 'bob', 'alice']) {
+    const ended = new Promise<void>((resolve) => {
+      const off = server.app.ws.on('client_disconnected', () => { off(); resolve() })
+    })
+    const client = await server.connect(user)
+    await client.close()
+    await ended
+  }
+  t.equal(server.app.ws.getConnectionCount(), 0)
+})
+
+t.test('a socket without an identity takes a place, and one that is being closed keeps it until it has ended', async (t) => {
+  const server = await startApp(t, { limits: { maxConnections: 2 }, auth: { firstFrame: true } })
+  await server.dial('alice', { token: null }).opened()
+  const stubborn = await RawClient.open(t, server, 'bob')
+  await server.app.ws.disconnect({ userId: 'bob' })
+  t.equal(await stubborn.closeCode(), 4403)
+  t.equal(server.app.ws.getConnectionCount(), 1, 'it does not count as a connection')
+  t.match(await (await server.dial('carol').opened()).closed, { code: 1013 })
+  const ended = new Promise<void>((resolve) => server.app.ws.on('client_disconnected', () => resolve()))
+  stubborn.reset()
+  await ended
+  await server.connect('carol')
+})
+
+t.test('who is refused and does not answer the close frame is cut', async (t) => {
+  const server = await startApp(t, { limits: { maxConnections: 1 }, closeTimeoutMs: 30 })
+  await server.connect('alice')
+  const client = await RawClient.to(t, server)
+  client.upgrade('/ws', { authorization: `Bearer ${server.token('bob')}` })
+  t.equal((await client.response()).status, 101)
+  t.equal(await client.closeCode(), 1013)
+  await client.ended
+})

@@ -1,0 +1,203 @@
+import fastifyWebsocket from '@fastify/websocket'
+import type { FastifyRequest } from 'fastify'
+import { createHook } from 'node:async_hooks'
+import t, { type Test } from 'tap'
+import type { WsPluginOptions } from '../../lib/index.js'
+import { SECRET, startApp, type AppOptions } from '../fixtures/app.js'
+import { Gate } from '../fixtures/gate.js'
+import { RawClient } from '../fixtures/raw-client.js'
+import { forge } from '../fixtures/tokens.js'
+
+/** Far above the bounds of these tests, and far below the 30 s that ws itself would wait. */
+const BOUND_MS = 4_000
+
+/** Closes the app; fails where that takes longer than anything here should. */
+async function closes (t: Test, close: () => Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<string>((resolve) => { timer = setTimeout(resolve, BOUND_MS, 'late') })
+  t.not(await Promise.race([close(), late]), 'late', 'app.close() is bounded')
+  clearTimeout(timer)
+}
+
+/** A server that a stubborn client keeps from closing until `release`. */
+async function closing (t: Test, options: WsPluginOptions = {}, app: AppOptions = {}) {
+  const server = await startApp(t, { closeTimeoutMs: 60_000, ...options }, app)
+  const stubborn = await RawClient.open(t, server, 'stubborn')
+  const start = async () => {
+    const closed = server.app.close()
+    t.equal(await stubborn.closeCode(), 1001)
+    return { closed }
+  }
+  return { server, start, release: () => stubborn.reset() }
+}
+
+t.test('every client is told with 1001, whatever its state', async (t) => {
+  const server = await startApp(t, { auth: { firstFrame: true } }, { after: (app) => app.ws.endpoint('/desk', { channels: ['desk'], authorize: () => true }) })
+  const heard: unknown[] = []
+  server.app.ws.on('client_disconnected', ({ client, code }) => { heard.push([client.user?.id, code, server.app.ws.getHealth().status]) })
+  const clients = [await server.connect('alice'), await server.connect('bob', { path: '/desk' }), await server.dial('carol', { token: null }).opened()]
+  t.equal(server.app.ws.getHealth().status, 'healthy')
+  await server.app.close()
+  for (const client of clients) t.same(await client.closed, { code: 1001, reason: 'The server is closing' })
+  t.same(heard.sort(), [['alice', 1001, 'closing'], ['bob', 1001, 'closing']], 'carol never was announced')
+  t.match(server.app.ws.getStatus(), { running: false, active_connections: 0, users: 0, channels: 0 })
+})
+
+t.test('open questions end before the sockets do', async (t) => {
+  const server = await startApp(t)
+  const client = await server.connect('alice')
+  const asked = server.app.ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task' })
+  await client.next('task_step_result')
+  await server.app.close()
+  t.match(await asked, { proceed: false, outcome: 'closed' })
+  t.match(await client.next('confirmation_closed'), { outcome: 'closed' })
+  t.equal((await client.closed).code, 1001)
+})
+
+t.test('a client that never answers the close frame is cut after closeTimeoutMs', async (t) => {
+  const server = await startApp(t, { closeTimeoutMs: 50, auth: { firstFrame: true } })
+  const client = await RawClient.open(t, server, 'alice')
+  const waiting = await RawClient.to(t, server)
+  waiting.upgrade('/ws')
+  await waiting.response()
+  await closes(t, () => server.app.close())
+  for (const { closeCode, ended } of [client, waiting].map((client) => ({ closeCode: client.closeCode(), ended: client.ended }))) {
+    t.equal(await closeCode, 1001)
+    await ended
+  }
+})
+
+t.test('an upgrade that hangs in a hook of the host does not hold up the close', async (t) => {
+  const gate = new Gate()
+  const server = await startApp(t, {}, { before: (app) => { app.addHook('onRequest', async (request) => { if (request.url === '/ws') await gate.wait() }) } })
+  const client = await RawClient.to(t, server)
+  client.upgrade('/ws', { authorization: `Bearer ${server.token('alice')}` })
+  await gate.reached
+  await closes(t, () => server.app.close())
+  await client.ended
+  gate.open()
+})
+
+t.test('nor does one whose key is never found', async (t) => {
+  const gate = new Gate()
+  const server = await startApp(t, { jwt: { secret: () => gate.wait() as never }, auth: { timeoutMs: 60_000 } })
+  const client = await RawClient.to(t, server)
+  client.upgrade('/ws', { authorization: `Bearer ${forge({ sub: 'alice' })}` })
+  await gate.reached
+  await closes(t, () => server.app.close())
+  await client.ended
+})
+
+t.test('nor does a socket that was refused and does not answer', async (t) => {
+  const server = await startApp(t, { rejectMode: 'close', closeTimeoutMs: 50 })
+  const client = await RawClient.to(t, server)
+  client.upgrade('/ws')
+  t.equal((await client.response()).status, 101)
+  await closes(t, () => server.app.close())
+  t.equal(await client.closeCode(), 4401)
+  await client.ended
+})
+
+t.test('an upgrade while the server closes is 503', async (t) => {
+  for (const rejectMode of ['http', 'close'] as const) {
+    const { server, start, release } = await closing(t, { rejectMode })
+    const { closed } = await start()
+    const late = await RawClient.to(t, server)
+    late.upgrade('/ws', { authorization: `Bearer ${server.token('alice')}` })
+    const { status, head } = await late.response()
+    t.equal(status, 503)
+    t.match(head, /retry-after: \d+/i)
+    await late.ended
+    for (let i = 0; i < 20; i++) {
+      const gone = await RawClient.to(t, server)
+      gone.upgrade('/ws')
+      gone.reset()
+      await gone.ended
+    }
+    release()
+    await closed
+  }
+})
+
+t.test('an upgrade that was under way when the close began is 503', async (t) => {
+  const gate = new Gate()
+  const { server, start, release } = await closing(t, {}, {
+    before: (app) => { app.addHook('onRequest', async (request) => { if (request.url === '/ws?late') await gate.wait() }) }
+  })
+  const late = await RawClient.to(t, server)
+  late.upgrade('/ws?late', { authorization: `Bearer ${server.token('alice')}` })
+  await gate.reached
+  const { closed } = await start()
+  gate.open()
+  const { status } = await late.response()
+  t.equal(status, 503)
+  t.match(await late.body(), { statusCode: 503, code: 'WSM_ERR_UNAVAILABLE' })
+  release()
+  await closed
+})
+
+t.test('an upgrade that was admitted when the close began is closed with 1001', async (t) => {
+  const gate = new Gate()
+  // With a preClose of its own the host keeps @fastify/websocket taking sockets.
+  const { server, start, release } = await closing(t, {}, {
+    before: async (app) => {
+      app.addHook('preHandler', async (request) => { if (request.url === '/ws?late') await gate.wait() })
+      await app.register(fastifyWebsocket, { preClose: (done: () => void) => done() })
+    }
+  })
+  const late = await RawClient.to(t, server)
+  late.upgrade('/ws?late', { authorization: `Bearer ${server.token('alice')}` })
+  await gate.reached
+  const { closed } = await start()
+  gate.open()
+  t.equal((await late.response()).status, 101)
+  t.equal(await late.closeCode(), 1001)
+  t.equal(server.app.ws.getConnectionCount(), 0)
+  late.reset()
+  release()
+  await closed
+})
+
+t.test('no timer outlives the close', async (t) => {
+  const timers = new Map<number, NodeJS.Timeout>()
+  const hook = createHook({
+    init: (id, type, _trigger, resource) => { if (type === 'Timeout') timers.set(id, resource as NodeJS.Timeout) },
+    destroy: (id) => { timers.delete(id) }
+  }).enable()
+  t.teardown(() => hook.disable())
+  // What keeps the process alive.
+  const live = () => [...timers.values()].filter((timer) => timer.hasRef()).length
+
+  const gate = new Gate()
+  const secret = async (request: FastifyRequest) => {
+    if (request.url === '/ws?hangs') await gate.wait()
+    return SECRET
+  }
+  const server = await startApp(t, { jwt: { secret }, auth: { firstFrame: true, timeoutMs: 60_000 }, closeTimeoutMs: 60_000, rejectMode: 'close' })
+  const clients = [
+    await server.connect('alice', { token: forge({ sub: 'alice' }) }),
+    await server.dial('bob', { token: null }).opened(),
+    await server.dial('mallory', { token: 'bad' }).opened()
+  ]
+  const carol = await server.dial('carol', { token: null }).opened()
+  await carol.request({ type: 'auth', token: forge({ sub: 'carol' }) })
+  await server.app.ws.disconnect({ userId: 'carol' })
+  const hanging = await RawClient.to(t, server)
+  hanging.upgrade('/ws?hangs', { authorization: `Bearer ${forge({ sub: 'dave' })}` })
+  await gate.reached
+  t.ok(live() >= 3, 'the heartbeat, the first frame that bob owes, the key of dave')
+  await server.app.close()
+  for (const client of [...clients, carol]) await client.closed
+  await hanging.ended
+  await new Promise((resolve) => setImmediate(resolve))
+  t.same(live(), 0)
+})
+
+t.test('closing twice is closing once', async (t) => {
+  const { server, start, release } = await closing(t)
+  const { closed } = await start()
+  const again = server.app.close()
+  release()
+  await Promise.all([closed, again])
+  await server.app.close()
+})

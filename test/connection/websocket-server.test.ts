@@ -1,0 +1,155 @@
+import fastifyWebsocket, { type WebsocketPluginOptions } from '@fastify/websocket'
+import type { FastifyInstance } from 'fastify'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import t, { type Test } from 'tap'
+import type { WsPluginOptions } from '../../lib/index.js'
+import { startApp } from '../fixtures/app.js'
+import { TestClient } from '../fixtures/client.js'
+import { RawClient } from '../fixtures/raw-client.js'
+import { refusal } from '../fixtures/refusal.js'
+
+/** A host with @fastify/websocket, an echo of its own and a plain route. */
+async function hosted (t: Test, websocket: WebsocketPluginOptions, options: WsPluginOptions = {}) {
+  const server = await startApp(t, options, {
+    before: async (app) => {
+      await app.register(fastifyWebsocket, websocket)
+      ownRoutes(app)
+    }
+  })
+  return { server, echo: (protocols: string[] = []) => new TestClient(`${server.origin.replace('http', 'ws')}/echo`, protocols).opened() }
+}
+
+function ownRoutes (app: FastifyInstance): void {
+  app.register(async (scope) => {
+    scope.get('/echo', { websocket: true }, (socket) => { socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary })) })
+    scope.get('/plain', () => ({ plain: true }))
+  })
+}
+
+const framed = (bytes: number) => ({ type: 'echo', text: 'x'.repeat(bytes) })
+
+t.test('a host that registered @fastify/websocket first keeps its socket routes and their payload limit', async (t) => {
+  for (const [websocket, limit] of [[{}, 100_000_000], [{ options: { maxPayload: 200_000 } }, 200_000]] as const) {
+    const { server, echo } = await hosted(t, websocket)
+    const client = await server.connect('alice')
+    t.equal(client.received[0]!.data.user_id, 'alice')
+    const own = await echo()
+    own.send(framed(150_000))
+    t.equal((await own.next('echo')).text.length, 150_000, 'more than limits.maxPayloadBytes')
+    if (limit === 200_000) {
+      own.send(framed(limit))
+      t.equal((await own.closed).code, 1009)
+    }
+    await client.settled()
+    t.equal(server.app.ws.getConnectionCount(), 1, 'its sockets are not ours')
+  }
+})
+
+t.test('ours keep their limit and their close codes beside such a host', async (t) => {
+  const { server, echo } = await hosted(t, {})
+  const own = await echo()
+  const tooBig = await server.connect('alice')
+  tooBig.send({ type: 'ping', padding: 'x'.repeat(1_000_000) })
+  t.equal((await tooBig.closed).code, 1009)
+  const client = await server.connect('alice')
+  await server.app.close()
+  t.same(await client.closed, { code: 1001, reason: 'The server is closing' })
+  t.equal((await own.closed).code, 1005, 'what the host does with its own is its business')
+})
+
+t.test('a client that does not answer the close frame is cut in time beside such a host', async (t) => {
+  const { server } = await hosted(t, {}, { closeTimeoutMs: 40 })
+  const client = await RawClient.open(t, server, 'alice')
+  await server.app.ws.disconnect({ userId: 'alice' })
+  t.equal(await client.closeCode(), 4403)
+  await client.ended
+})
+
+t.test('the log warns of a host whose limit is far above ours', async (t) => {
+  const warnings = async (websocket: WebsocketPluginOptions) => {
+    const { server } = await hosted(t, websocket)
+    return server.logs.filter(({ level, msg }) => level === 40 && /maxPayload/.test(msg)).length
+  }
+  t.equal(await warnings({}), 1)
+  t.equal(await warnings({ options: { maxPayload: 0 } }), 1, 'no limit')
+  t.equal(await warnings({ options: { maxPayload: 65_536 } }), 0)
+})
+
+t.test('a host that tracks no clients or compresses is served too', async (t) => {
+  const { server } = await hosted(t, { options: { clientTracking: false, perMessageDeflate: { threshold: 0 } } })
+  const client = await server.connect('alice')
+  t.match(client.socket.extensions, /permessage-deflate/)
+  client.send({ type: 'ping', timestamp: 'x'.repeat(64) })
+  t.equal((await client.next('pong')).timestamp, 'x'.repeat(64))
+  for (const text of ['x'.repeat(20_000), 'x'.repeat(20_000)]) {
+    await server.app.ws.broadcast({ type: 'app.news', text })
+    t.equal((await client.next('app.news')).text, text)
+  }
+  await server.app.close()
+  t.equal((await client.closed).code, 1001)
+})
+
+t.test('a token is not selected as the subprotocol of a host\'s route either', async (t) => {
+  const { server, echo } = await hosted(t, {})
+  t.equal((await echo(['bearer.token', 'own.v1'])).socket.protocol, 'own.v1')
+  const client = await server.connect('alice', { token: null, protocols: [`bearer.${server.token('alice')}`, 'ws-manager.v1'] })
+  t.equal(client.socket.protocol, 'ws-manager.v1')
+})
+
+t.test('a host\'s own choice of the subprotocol is left alone', async (t) => {
+  const { echo } = await hosted(t, { options: { handleProtocols: (offered) => [...offered].at(-1)! } })
+  t.equal((await echo(['one', 'two'])).socket.protocol, 'two')
+})
+
+t.test('a host that comes second uses what the plugin registered', async (t) => {
+  const server = await startApp(t, { limits: { maxPayloadBytes: 2_000 } }, { after: ownRoutes })
+  const own = await new TestClient(`${server.origin.replace('http', 'ws')}/echo`).opened()
+  own.send(framed(1_000))
+  t.equal((await own.next('echo')).text.length, 1_000)
+  own.send(framed(2_000))
+  t.equal((await own.closed).code, 1009)
+})
+
+t.test('a host whose sockets come by a server of its own is served too', async (t) => {
+  const own = createServer()
+  const { server } = await hosted(t, { options: { server: own } })
+  await new Promise<void>((resolve) => own.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => new Promise((resolve) => own.close(resolve)))
+  const { port } = own.address() as AddressInfo
+  const client = await new TestClient(`ws://127.0.0.1:${port}/ws`, ['ws-manager.v1', `bearer.${server.token('alice')}`]).opened()
+  await client.next('connection')
+  t.same(await server.app.ws.sendToUser('alice', { type: 'app.hello' }), { recipients: 1 })
+  await client.next('app.hello')
+  await server.app.close()
+  t.equal((await client.closed).code, 1001)
+})
+
+t.test('an upgrade of a plain route of the host gets no socket of ours', async (t) => {
+  const { server } = await hosted(t, {})
+  server.app.ws.on('client_connected', () => { t.fail('it is none of ours') })
+  const client = await new TestClient(`${server.origin.replace('http', 'ws')}/plain`).opened()
+  t.equal((await client.closed).code, 1005)
+  t.match(await server.rest('GET', '/plain'), { status: 200, body: { plain: true } })
+  t.match(await refusal(server.dial('alice', { path: '/nowhere' })), { statusCode: 404 })
+  t.match(await refusal(server.dial('alice', { path: '/ws/status' })), { statusCode: 403 })
+  const admin = await server.dial('alice', { path: '/ws/status', claims: { roles: ['ws:admin'] } }).opened()
+  t.equal((await admin.closed).code, 1005)
+  t.equal(server.app.ws.getConnectionCount(), 0)
+})
+
+t.test('what is no WebSocket upgrade is refused, and leaves nothing that holds up the close', async (t) => {
+  const server = await startApp(t)
+  const authorization = `Bearer ${server.token('alice')}`
+  const faults: Array<Record<string, string>> = [
+    { upgrade: 'h2c' }, { 'sec-websocket-key': 'short' }, { 'sec-websocket-version': '12' }, { 'sec-websocket-protocol': 'a,,b' }
+  ]
+  for (const fault of faults) {
+    const client = await RawClient.to(t, server)
+    client.upgrade('/ws', { authorization, ...fault })
+    t.equal((await client.response()).status, 400, JSON.stringify(fault))
+    await client.ended
+  }
+  t.equal(server.app.ws.getConnectionCount(), 0)
+  await server.app.close()
+})

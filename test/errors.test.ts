@@ -1,0 +1,46 @@
+import t from 'tap'
+import { errorCodes, errors } from '../lib/index.js'
+import { toClientError, toWire } from '../lib/errors.js'
+
+const catalogue = Object.entries(errors).filter(([name]) => name.endsWith('Error') && /^[A-Z]/.test(name))
+  .map(([name, make]) => ({ name, error: (make as unknown as (...args: string[]) => Error & { code: string, statusCode: number })('one', 'two') }))
+
+t.test('every error of the catalogue has a code and a status of its own kind', async (t) => {
+  t.ok(catalogue.length > errorCodes.length)
+  const codes = catalogue.map(({ error }) => error.code)
+  t.equal(new Set(codes).size, codes.length)
+  for (const { name, error } of catalogue) {
+    t.match(error, { code: /^WSM_ERR_[A-Z_]+$/, message: /\S/ }, name)
+    t.ok(error.statusCode >= 400 && error.statusCode < 600, name)
+    t.notMatch(error.message, /%/, 'nothing is left to fill in')
+  }
+})
+
+t.test('every code of the wire has its error, and is told as it is', async (t) => {
+  for (const code of errorCodes) {
+    const { error } = catalogue.find(({ error }) => error.code === `WSM_ERR_${code.toUpperCase()}`)!
+    t.match(toWire(error), { code, message: error.message })
+    t.equal(toClientError(error), error)
+  }
+})
+
+t.test('everything else that is thrown is told as internal, and nothing of it shows', async (t) => {
+  const forDevelopers = catalogue.map(({ error }) => error).filter(({ code }) => !errorCodes.some((wire) => code === `WSM_ERR_${wire.toUpperCase()}`))
+  const others = [
+    new Error('secret'), 'secret', undefined, null, 5, { code: 'WSM_ERR_FORBIDDEN', message: 'secret', details: 'secret' },
+    Object.assign(new Error('secret'), { code: 'E_SECRET', details: 'secret' }), Object.assign(new Error('secret'), { code: 403 }),
+    Object.assign(new errors.InvalidMessageError('secret'), { isAppFault: true, details: 'secret' })
+  ]
+  t.ok(forDevelopers.length > 3)
+  for (const thrown of [...forDevelopers, ...others]) {
+    t.same(toWire(thrown), { code: 'internal', message: 'The server could not process this', details: undefined })
+  }
+})
+
+t.test('details go along', async (t) => {
+  const error = errors.withDetails(new errors.ForbiddenError('no'), { channel: 'a' })
+  t.same(toWire(error), { code: 'forbidden', message: 'no', details: { channel: 'a' } })
+  t.equal(errors.isOurs(error), true)
+  t.equal(errors.isOurs(new Error('no')), false)
+  t.ok(error instanceof errors.ForbiddenError)
+})

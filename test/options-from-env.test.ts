@@ -1,0 +1,69 @@
+import t from 'tap'
+import { listenOptionsFromEnv, optionsFromEnv } from '../lib/index.js'
+import { normalizeOptions } from '../lib/options.js'
+
+t.test('every variable becomes its option, seconds become milliseconds', (t) => {
+  t.strictSame(optionsFromEnv({
+    WEBSOCKET_HOST: '0.0.0.0',
+    WEBSOCKET_PORT: '8765',
+    WEBSOCKET_MAX_CONNECTIONS: '2000',
+    WEBSOCKET_PING_INTERVAL: '30',
+    WEBSOCKET_PING_TIMEOUT: '2.5',
+    WEBSOCKET_CALLBACK_TIMEOUT: '0.001'
+  }), {
+    limits: { maxConnections: 2_000 },
+    heartbeat: { intervalMs: 30_000, timeoutMs: 2_500 },
+    confirmations: { timeoutMs: 1 }
+  })
+  t.end()
+})
+
+t.test('what is not set is not in the answer', (t) => {
+  t.strictSame(optionsFromEnv({}), {})
+  t.strictSame(optionsFromEnv({ PATH: '/bin', WEBSOCKET_PORT: '1' }), {})
+  t.strictSame(optionsFromEnv({ WEBSOCKET_PING_TIMEOUT: '5', WEBSOCKET_PING_INTERVAL: undefined }), { heartbeat: { timeoutMs: 5_000 } })
+  t.strictSame(listenOptionsFromEnv({}), {})
+  t.end()
+})
+
+t.test('where to listen comes apart from the plugin\'s options', (t) => {
+  t.strictSame(listenOptionsFromEnv({ WEBSOCKET_HOST: '127.0.0.1', WEBSOCKET_PORT: '0' }), { host: '127.0.0.1', port: 0 })
+  t.strictSame(listenOptionsFromEnv({ WEBSOCKET_PORT: '65535', WEBSOCKET_MAX_CONNECTIONS: '5' }), { port: 65_535 })
+  t.strictSame(listenOptionsFromEnv({ WEBSOCKET_HOST: '::1' }), { host: '::1' })
+  t.end()
+})
+
+t.test('a bad value is refused, naming its variable', (t) => {
+  const bad: Record<string, string[]> = {
+    WEBSOCKET_HOST: [''],
+    WEBSOCKET_PORT: ['-1', '65536', '80.5', 'http', ''],
+    WEBSOCKET_MAX_CONNECTIONS: ['0', '-5', '1.5', 'many', '', '10000001'],
+    WEBSOCKET_PING_INTERVAL: ['0', '-1', '30s', '', 'NaN', 'Infinity', '0.0001', '2147484'],
+    WEBSOCKET_PING_TIMEOUT: ['0', '-1', '10s', '', 'NaN', 'Infinity', '0.0001', '2147484'],
+    WEBSOCKET_CALLBACK_TIMEOUT: ['0', '-1', '5m', '', 'NaN', 'Infinity', '0.0001', '2147484']
+  }
+  for (const [name, values] of Object.entries(bad)) {
+    for (const value of values) {
+      for (const read of [optionsFromEnv, listenOptionsFromEnv]) {
+        t.throws(() => read({ [name]: value }), { message: new RegExp(name) }, `${name}=${value}`)
+      }
+    }
+  }
+  t.end()
+})
+
+t.test('what a variable allows, the plugin takes', (t) => {
+  for (const seconds of ['0.001', '2147483']) {
+    const env = { WEBSOCKET_PING_INTERVAL: seconds, WEBSOCKET_PING_TIMEOUT: seconds, WEBSOCKET_CALLBACK_TIMEOUT: seconds }
+    t.doesNotThrow(() => normalizeOptions(optionsFromEnv(env)), seconds)
+  }
+  for (const count of ['1', '10000000']) t.doesNotThrow(() => normalizeOptions(optionsFromEnv({ WEBSOCKET_MAX_CONNECTIONS: count })), count)
+  t.end()
+})
+
+t.test('the environment of the process is read by default, and left as it is', (t) => {
+  t.intercept(process, 'env', { value: Object.freeze({ WEBSOCKET_MAX_CONNECTIONS: '7', WEBSOCKET_PORT: '9000' }) })
+  t.strictSame(optionsFromEnv(), { limits: { maxConnections: 7 } })
+  t.strictSame(listenOptionsFromEnv(), { port: 9_000 })
+  t.end()
+})

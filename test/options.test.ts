@@ -1,0 +1,180 @@
+import type { TSchema } from '@sinclair/typebox'
+import Fastify from 'fastify'
+import t from 'tap'
+import wsPlugin, { type WsPluginOptions } from '../lib/index.js'
+import { OptionsSchema, normalizeOptions } from '../lib/options.js'
+import { SECRET } from './fixtures/app.js'
+
+/** Every option that has a default, with its default. */
+const defaults: Record<string, unknown> = {
+  path: '/ws',
+  rejectMode: 'http',
+  closeTimeoutMs: 3_000,
+  'auth.timeoutMs': 5_000,
+  'auth.firstFrame': false,
+  'auth.anonymous': false,
+  'auth.userIdClaim': ['sub', 'user_id', 'id'],
+  'heartbeat.enabled': true,
+  'heartbeat.intervalMs': 30_000,
+  'heartbeat.timeoutMs': 10_000,
+  'confirmations.timeoutMs': 300_000,
+  'confirmations.onTimeout': 'proceed',
+  'confirmations.retainMs': 3_600_000,
+  'tasks.retainMs': 3_600_000,
+  slowConsumer: 'disconnect',
+  'compression.enabled': false,
+  'compression.thresholdBytes': 1_024,
+  'limits.maxConnections': 1_000,
+  'limits.maxPayloadBytes': 65_536,
+  'limits.maxDepth': 32,
+  'limits.maxChannelsPerConnection': 100,
+  'limits.maxPendingHandlers': 100,
+  'limits.maxQueueMessages': 10_000,
+  'limits.maxQueueBytes': 1_048_576,
+  'limits.maxErrorsPerMinute': 10
+}
+/** What an app may leave out altogether. */
+const withoutDefault = ['jwt', 'authorize', 'authorizeSubscribe', 'authorizeSend']
+
+/** Every option by its path, groups opened. */
+function leaves (schema: TSchema, path = ''): [string, TSchema][] {
+  if (schema.properties === undefined || path === 'jwt') return [[path, schema]]
+  return Object.entries<TSchema>(schema.properties).flatMap(([name, property]) => leaves(property, path === '' ? name : `${path}.${name}`))
+}
+
+/** Options with one value at a path. */
+function withOption (path: string, value: unknown): WsPluginOptions {
+  const [group, name] = path.split('.')
+  return (name === undefined ? { [path]: value } : { [group!]: { [name]: value } }) as WsPluginOptions
+}
+
+function valueAt (options: object, path: string): unknown {
+  return path.split('.').reduce((value, name) => (value as Record<string, unknown>)[name], options as unknown)
+}
+
+const options = new Map(leaves(OptionsSchema))
+const groups = Object.entries<TSchema>(OptionsSchema.properties).filter(([name, { properties }]) => properties !== undefined && name !== 'jwt').map(([name]) => name)
+
+t.test('every option has the documented default, whether its group is missing, empty or undefined', (t) => {
+  t.same([...options.keys()].sort(), [...Object.keys(defaults), ...withoutDefault].sort(), 'the list is complete')
+  for (const [path, value] of Object.entries(defaults)) {
+    t.strictSame(valueAt(normalizeOptions({}), path), value, path)
+    t.strictSame(valueAt(normalizeOptions(withOption(path, undefined)), path), value, `${path}: undefined`)
+  }
+  for (const group of groups) {
+    for (const value of [{}, undefined]) t.strictSame(normalizeOptions({ [group]: value }), normalizeOptions({}), group)
+  }
+  for (const path of withoutDefault) t.equal(valueAt(normalizeOptions(withOption(path, undefined)), path), undefined, path)
+  t.end()
+})
+
+t.test('a given value is taken, and the rest of its group keeps its defaults', (t) => {
+  t.strictSame(normalizeOptions({ heartbeat: { intervalMs: 1 } }).heartbeat, { enabled: true, intervalMs: 1, timeoutMs: 10_000 })
+  for (const userIdClaim of ['email', ['email'], ['email', 'sub']]) {
+    t.strictSame(normalizeOptions({ auth: { userIdClaim } }).auth.userIdClaim, userIdClaim, 'and nothing of the default')
+  }
+  const authorize = () => true
+  t.equal(normalizeOptions({ authorize }).authorize, authorize)
+  t.equal(normalizeOptions({ path: '/realtime/v1' }).path, '/realtime/v1')
+  t.equal(normalizeOptions({ closeTimeoutMs: 2_147_483_647 }).closeTimeoutMs, 2_147_483_647, 'the longest that a timer can be')
+  t.end()
+})
+
+t.test('a wrong type is refused, naming the option', (t) => {
+  // No option is a symbol.
+  for (const path of options.keys()) {
+    for (const value of [Symbol('wrong'), null]) {
+      t.throws(() => normalizeOptions(withOption(path, value)), { code: 'WSM_ERR_INVALID_OPTION', message: `option "${path}" is not valid` }, path)
+    }
+  }
+  for (const group of groups) {
+    for (const value of [null, 5, 'text', [], true]) {
+      t.throws(() => normalizeOptions({ [group]: value } as WsPluginOptions), { code: 'WSM_ERR_INVALID_OPTION', message: `option "${group}" is not valid` }, group)
+    }
+  }
+  t.throws(() => normalizeOptions(withOption('limits.maxConnections', '1000')), { message: 'option "limits.maxConnections" is not valid: Expected integer, got "1000" (Open sockets on this node)' })
+  t.throws(() => normalizeOptions(withOption('heartbeat.enabled', 1)), { message: 'got 1' })
+  t.throws(() => normalizeOptions(withOption('heartbeat.intervalMs', true)), { message: 'got true' })
+  t.throws(() => normalizeOptions(withOption('path', [])), { message: 'got an array' })
+  t.throws(() => normalizeOptions(withOption('authorize', 'admin')), { message: 'option "authorize" is not valid' })
+  t.end()
+})
+
+t.test('a number out of its range is refused, naming the option and the bound', (t) => {
+  const numbers = [...options].filter(([, { type }]) => type === 'integer')
+  t.ok(numbers.length > 10)
+  for (const [path, { minimum, maximum }] of numbers) {
+    const bad = [minimum - 1, -1, NaN, Infinity, minimum + 0.5, ...(maximum === undefined ? [] : [maximum + 1])]
+    for (const value of bad) {
+      t.throws(() => normalizeOptions(withOption(path, value)), { code: 'WSM_ERR_INVALID_OPTION', message: `option "${path}" is not valid` }, `${path}: ${value}`)
+    }
+    for (const value of [minimum, maximum ?? 1]) t.equal(valueAt(normalizeOptions(withOption(path, value)), path), value)
+  }
+  t.throws(() => normalizeOptions({ limits: { maxConnections: 0 } }), { message: 'to be greater or equal to 1, got 0' })
+  t.end()
+})
+
+t.test('what is none of the choices is refused', (t) => {
+  const bad: [string, unknown][] = [
+    ['rejectMode', 'https'], ['confirmations.onTimeout', 'continue'], ['slowConsumer', 'wait'], ['path', 'ws'], ['path', '/'], ['path', '/ws/'], ['path', '/ws?a'], ['path', ''],
+    ['auth.userIdClaim', ''], ['auth.userIdClaim', []], ['auth.userIdClaim', ['sub', '']], ['auth.userIdClaim', [5]]
+  ]
+  for (const [path, value] of bad) {
+    t.throws(() => normalizeOptions(withOption(path, value)), { code: 'WSM_ERR_INVALID_OPTION', message: `option "${path}` }, `${path}: ${JSON.stringify(value)}`)
+  }
+  t.end()
+})
+
+t.test('a name that there is not is refused by itself, in every group', (t) => {
+  t.throws(() => normalizeOptions({ limit: {} } as WsPluginOptions), { code: 'WSM_ERR_INVALID_OPTION', message: 'option "limit" is not valid: Unexpected property' })
+  for (const group of groups) {
+    t.throws(() => normalizeOptions({ [group]: { nothing: 1 } } as WsPluginOptions), { message: `option "${group}.nothing" is not valid: Unexpected property` }, group)
+  }
+  t.end()
+})
+
+t.test('the caller\'s objects stay as they are', (t) => {
+  const jwt = Object.freeze({ secret: SECRET })
+  const claims = Object.freeze(['email'])
+  const given = Object.freeze({ jwt, auth: Object.freeze({ userIdClaim: claims }), limits: Object.freeze({ maxDepth: 3 }), heartbeat: Object.freeze({}) })
+  const read = normalizeOptions(given as unknown as WsPluginOptions)
+  t.strictSame(given, { jwt: { secret: SECRET }, auth: { userIdClaim: ['email'] }, limits: { maxDepth: 3 }, heartbeat: {} })
+  t.equal(read.jwt, jwt, 'jwt is passed on as it is')
+  const [first, second] = [normalizeOptions({}), normalizeOptions({})]
+  ;(first.auth.userIdClaim as string[]).push('changed')
+  t.strictSame(second.auth.userIdClaim, defaults['auth.userIdClaim'], 'nor are the defaults shared')
+  t.strictSame(normalizeOptions({}).auth.userIdClaim, defaults['auth.userIdClaim'])
+  t.end()
+})
+
+t.test('what may be a secret is not shown, wherever it was put by mistake', (t) => {
+  const misplaced = [{ jwt: SECRET }, { secret: SECRET }, { auth: { secret: SECRET } }, { auth: SECRET }, { jwt: [SECRET] }, { jwtSecret: { key: SECRET } }]
+  for (const bad of misplaced) {
+    try {
+      normalizeOptions(bad as unknown as WsPluginOptions)
+      t.fail('it was accepted')
+    } catch (error) {
+      t.match(error, { code: 'WSM_ERR_INVALID_OPTION' })
+      t.notOk((error as Error).message.includes(SECRET), JSON.stringify(Object.keys(bad)))
+    }
+  }
+  t.end()
+})
+
+t.test('every option says what it means, and every duration and size its unit', (t) => {
+  for (const [path, { description }] of options) {
+    t.type(description, 'string', path)
+    if (path.endsWith('Ms')) t.match(description, /milliseconds$/, path)
+    if (path.endsWith('Bytes')) t.match(description, /bytes$/, path)
+  }
+  t.end()
+})
+
+t.test('a bad option fails the registration', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const ready = async () => { await app.register(wsPlugin, { jwt: { secret: SECRET }, limits: { maxConnections: -1 } }) }
+  await t.rejects(ready(), {
+    code: 'WSM_ERR_INVALID_OPTION', message: 'fastify-ws-manager: option "limits.maxConnections"'
+  })
+})

@@ -1,0 +1,112 @@
+import { createRequire } from 'node:module'
+import Fastify, { type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import wsPlugin, { wsPlugin as named } from '../lib/index.js'
+import { SECRET, startApp } from './fixtures/app.js'
+import { TestClient } from './fixtures/client.js'
+
+const options = { jwt: { secret: SECRET } }
+
+function create (t: Test): FastifyInstance {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  return app
+}
+
+t.test('the package answers the plugin by default, by name, and to require', async (t) => {
+  t.equal(wsPlugin, named)
+  const index = await import('../lib/index.js') as Record<string, unknown>
+  t.equal(index['module.exports'], wsPlugin)
+})
+
+t.test('a second registration fails with a clear error', async (t) => {
+  const app = create(t)
+  await app.register(wsPlugin, options)
+  await t.rejects(Promise.resolve(app.register(wsPlugin, options)), { code: 'WSM_ERR_ALREADY_REGISTERED', message: /registered .* already/ })
+})
+
+t.test('a second registration in a child fails as clearly', async (t) => {
+  const app = create(t)
+  await app.register(wsPlugin, options)
+  app.register(async (child) => { await child.register(wsPlugin, { ...options, path: '/other' }) })
+  await t.rejects(Promise.resolve(app.ready()), { code: 'WSM_ERR_ALREADY_REGISTERED' })
+})
+
+t.test('a second registration beside the first, which shares nothing but the server, fails as clearly', async (t) => {
+  const app = create(t)
+  app.register(async (child) => { await child.register(wsPlugin, options) })
+  app.register(async (child) => { await child.register(wsPlugin, { ...options, path: '/other' }) })
+  await t.rejects(Promise.resolve(app.ready()), { code: 'WSM_ERR_ALREADY_REGISTERED' })
+})
+
+t.test('two apps in one process do not know of each other', async (t) => {
+  const [one, two] = [await startApp(t), await startApp(t)]
+  const [alice, bob] = [await one.connect('alice'), await two.connect('alice')]
+  t.same(await one.app.ws.broadcast({ type: 'app.news' }), { recipients: 1 })
+  await alice.next('app.news')
+  await bob.settled()
+  t.equal(bob.count('app.news'), 0)
+  t.not(one.app.ws.getStatus().node_id, two.app.ws.getStatus().node_id)
+  await one.app.close()
+  await bob.settled()
+  t.equal(two.app.ws.getConnectionCount(), 1)
+})
+
+t.test('in a scope the manager is the scope\'s, and its hooks are asked', async (t) => {
+  const app = create(t)
+  const seen: string[] = []
+  await app.register(async (scope) => {
+    scope.addHook('onRequest', async (request) => { seen.push(request.url) })
+    await scope.register(wsPlugin, { ...options, path: '/live' })
+    scope.get('/count', () => ({ count: scope.ws.getConnectionCount() }))
+  }, { prefix: '/api' })
+  t.notOk(app.hasDecorator('ws'))
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const token = (await import('./fixtures/tokens.js')).forge({ sub: 'alice' })
+  const client = await new TestClient(`${app.listeningOrigin.replace('http', 'ws')}/api/live`, ['ws-manager.v1', `bearer.${token}`]).opened()
+  await client.next('connection')
+  t.same(await (await fetch(`${app.listeningOrigin}/api/count`)).json(), { count: 1 })
+  t.same(seen, ['/api/live', '/api/count'])
+})
+
+t.test('option path moves the socket and the REST routes', async (t) => {
+  const server = await startApp(t, { path: '/real/time' })
+  const client = await server.connect('alice', { path: '/real/time' })
+  t.match((await server.rest('GET', '/real/time/status')).body, { active_connections: 1 })
+  t.equal((await server.rest('GET', '/ws/status')).status, 404)
+  await client.close()
+})
+
+t.test('the status knows where the server listens, and when it does not', async (t) => {
+  const app = create(t)
+  await app.register(wsPlugin, options)
+  await app.ready()
+  t.match(app.ws.getStatus(), { running: false, host: null, port: null, active_connections: 0, pending_callbacks: 0 })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = new URL(app.listeningOrigin)
+  const { version } = createRequire(import.meta.url)('fastify-ws-manager/package.json') as { version: string }
+  t.match(app.ws.getStatus(), { running: true, host: '127.0.0.1', port: Number(port), version })
+  await app.close()
+  t.match(app.ws.getStatus(), { running: false, host: null, port: null })
+})
+
+t.test('an app that never listened closes, and one that was not even ready', async (t) => {
+  for (const prepare of [(app: FastifyInstance) => app.ready(), () => {}]) {
+    const app = create(t)
+    await app.register(wsPlugin, options)
+    await prepare(app)
+    await app.close()
+    t.equal(app.ws.getHealth().status, 'closing')
+  }
+})
+
+t.test('after the close nothing of the plugin watches the server any more', async (t) => {
+  const app = create(t)
+  const before = app.server.listenerCount('upgrade')
+  await app.register(wsPlugin, options)
+  await app.ready()
+  t.ok(app.server.listenerCount('upgrade') > before)
+  await app.close()
+  t.equal(app.server.listenerCount('upgrade'), before)
+  t.equal(app.websocketServer.listenerCount('connection'), 0)
+})

@@ -1,0 +1,36 @@
+import t from 'tap'
+import { startApp } from '../../fixtures/app.js'
+
+t.test('ping is answered with its own timestamp and the server\'s time', async (t) => {
+  const server = await startApp(t)
+  const client = await server.connect('alice')
+  const before = Date.now()
+  for (const timestamp of [1, 0, -5.5, 'any text', '']) {
+    client.send({ type: 'ping', timestamp })
+    const pong = await client.next('pong')
+    t.equal(pong.timestamp, timestamp)
+    t.ok(pong.server_time >= before && pong.server_time <= Date.now())
+  }
+  client.send({ type: 'ping' })
+  t.same(Object.keys(await client.next('pong')).sort(), ['server_time', 'timestamp', 'type'])
+  t.equal(client.received.at(-1)!.timestamp, null)
+  for (const timestamp of [null, true, {}, 'x'.repeat(65)]) {
+    t.match(await client.request({ type: 'ping', timestamp }), { code: 'invalid_message', details: [{ path: '/timestamp' }] })
+  }
+})
+
+t.test('connection says who and where the socket is, then and now', async (t) => {
+  const server = await startApp(t, { authorizeSubscribe: () => true })
+  const expiresAt = Math.floor(Date.now() / 1000) + 600
+  const client = await server.connect('alice', { claims: { exp: expiresAt }, path: '/ws?channel_id=lobby' })
+  const described = {
+    client_id: client.id, user_id: 'alice', channel_id: 'lobby', channels: ['lobby'], expires_at: expiresAt * 1000, protocol: 'ws-manager.v1'
+  }
+  t.same(client.received, [{ type: 'connection', data: described }])
+  await client.request({ type: 'subscribe', channel_ids: ['room'] })
+  client.send({ type: 'connection' })
+  t.same(await client.next('connection'), { type: 'connection', data: { ...described, channels: ['lobby', 'room'] } })
+  await client.settled()
+  t.equal(client.count('connection'), 2, 'without an id there is one answer')
+  t.same((await client.request({ type: 'connection' })).data, { ...described, channels: ['lobby', 'room'] }, 'the reply says the same')
+})

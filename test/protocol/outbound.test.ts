@@ -1,0 +1,106 @@
+import { Type, type TSchema } from '@sinclair/typebox'
+import t, { type Test } from 'tap'
+import type { WsManager } from '../../lib/index.js'
+import { reservedFields } from '../../schemas/messages.js'
+import { startApp } from '../fixtures/app.js'
+
+/** Every way of sending, by name. */
+function ways (ws: WsManager, clientId: string): Array<[string, (message: object) => Promise<unknown>]> {
+  return [
+    ['broadcast', (message) => ws.broadcast(message)],
+    ['sendToUser', (message) => ws.sendToUser('alice', message)],
+    ['sendToChannel', (message) => ws.sendToChannel('room', message)],
+    ['sendToClient', (message) => ws.sendToClient(clientId, message)]
+  ]
+}
+
+async function start (t: Test) {
+  const server = await startApp(t)
+  const { ws } = server.app
+  const client = await server.connect('alice')
+  await ws.join(client.id, 'room')
+  return { ws, client, ways: ways(ws, client.id) }
+}
+
+t.test('what is no message is refused, by every way of sending', async (t) => {
+  const { client, ways } = await start(t)
+  const bad: Array<[unknown, RegExp]> = [
+    [{}, /\/type/], [{ type: 1 }, /\/type/], [{ type: '' }, /\/type/], [{ type: 'x'.repeat(129) }, /\/type/], [{ Type: 'x.y' }, /\/type/],
+    [null, /the message/], [undefined, /the message/], ['x.y', /the message/], [[{ type: 'x.y' }], /the message/]
+  ]
+  for (const [name, send] of ways) {
+    for (const [message, where] of bad) {
+      await t.rejects(send(message as object), { code: 'WSM_ERR_INVALID_MESSAGE', message: where }, `${name} ${JSON.stringify(message)}`.slice(0, 60))
+    }
+  }
+  await client.settled()
+  t.same(client.received.map(({ type }) => type), ['connection', 'pong', 'reply'])
+})
+
+t.test('nobody can set what only the server sets', async (t) => {
+  const { client, ways } = await start(t)
+  for (const [name, send] of ways) {
+    for (const field of reservedFields) {
+      for (const value of ['x', null, undefined, false]) {
+        await t.rejects(send({ type: 'x.y', [field]: value }), {
+          code: 'WSM_ERR_INVALID_MESSAGE', details: [{ path: `/${field}`, message: 'Only the server can set this field' }]
+        }, `${name} ${field}`)
+      }
+    }
+    t.match(await send({ type: 'x.y', nested: { from: 'anybody', stream: 1 } }), { recipients: 1 }, 'further in they are the app\'s')
+  }
+  await client.settled()
+  t.equal(client.count('x.y'), ways.length)
+})
+
+t.test('what JSON cannot hold is refused, and nothing of it is sent', async (t) => {
+  const { client, ways } = await start(t)
+  const cycle: Record<string, unknown> = { type: 'x.y' }
+  cycle.self = { cycle }
+  const broken = { type: 'x.y', toJSON: () => { throw new Error('no JSON of me') } }
+  for (const [name, send] of ways) {
+    await t.rejects(send(cycle), { code: 'WSM_ERR_INVALID_MESSAGE', message: /circular/ }, `${name} a cycle`)
+    await t.rejects(send({ type: 'x.y', n: 1n }), { code: 'WSM_ERR_INVALID_MESSAGE', message: /BigInt/ }, `${name} a BigInt`)
+    await t.rejects(send(broken), { code: 'WSM_ERR_INVALID_MESSAGE', message: /no JSON of me/ }, `${name} a toJSON that throws`)
+  }
+  await client.settled()
+  t.equal(client.count('x.y'), 0)
+})
+
+t.test('anything else goes out as JSON has it', async (t) => {
+  const { ws, client } = await start(t)
+  const date = new Date(0)
+  await ws.sendToUser('alice', { type: 'x.y', date, nothing: undefined, nan: NaN, text: '\ud800 "quoted" \u2028 🎉', deep: { map: new Map([[1, 2]]) } })
+  t.same(await client.next('x.y'), { type: 'x.y', date: date.toISOString(), nan: null, text: '\ud800 "quoted" \u2028 🎉', deep: { map: {} } })
+  class Message { type = 'x.z'; get hidden () { return 1 } }
+  await ws.sendToUser('alice', new Message())
+  t.same(await client.next('x.z'), { type: 'x.z' })
+  const big = 'x'.repeat(300_000)
+  await ws.sendToUser('alice', { type: 'x.big', big })
+  t.equal((await client.next('x.big')).big, big, 'the limit is for what comes in')
+})
+
+t.test('a type that is declared is refused unless it matches, others go as they are', async (t) => {
+  const { ws, client, ways } = await start(t)
+  ws.declare('chat.message', Type.Object({ type: Type.Literal('chat.message'), text: Type.String({ maxLength: 5 }) }, { additionalProperties: false }))
+  for (const [name, send] of ways) {
+    await t.rejects(send({ type: 'chat.message', text: 1 }), {
+      code: 'WSM_ERR_INVALID_MESSAGE', message: /\/text: Expected string/, details: [{ path: '/text', message: 'Expected string' }]
+    }, name)
+    await t.rejects(send({ type: 'chat.message', text: 'too long' }), { code: 'WSM_ERR_INVALID_MESSAGE' })
+    await t.rejects(send({ type: 'chat.message', text: 'x', extra: 1 }), { code: 'WSM_ERR_INVALID_MESSAGE', details: [{ path: '/extra' }] })
+    t.same(await send({ type: 'chat.message', text: 'good' }), { recipients: 1 })
+    t.same(await send({ type: 'chat.other', text: 1 }), { recipients: 1 })
+  }
+  await client.settled()
+  t.equal(client.count('chat.message'), ways.length)
+})
+
+t.test('a type is declared once, with a schema that can be compiled', async (t) => {
+  const { ws } = await start(t)
+  ws.declare('chat.message', Type.Object({ text: Type.String() }))
+  t.throws(() => ws.declare('chat.message', Type.Object({})), { code: 'WSM_ERR_INVALID_HANDLER', message: /"chat.message".*already/ })
+  await t.rejects(ws.broadcast({ type: 'chat.message' }), { code: 'WSM_ERR_INVALID_MESSAGE' }, 'the first declaration stands')
+  t.throws(() => ws.declare('chat.bad', { type: 'object' } as unknown as TSchema), { code: 'WSM_ERR_INVALID_HANDLER', message: /"chat.bad".*compiled/ })
+  t.same(await ws.broadcast({ type: 'chat.bad' }), { recipients: 1 }, 'what was refused declares nothing')
+})

@@ -1,0 +1,157 @@
+import { Type } from '@sinclair/typebox'
+import fastifySwagger from '@fastify/swagger'
+import t from 'tap'
+import { errors } from '../../lib/index.js'
+import { startApp } from '../fixtures/app.js'
+
+const SECRET = 'postgres://root:hunter2@10.0.0.7'
+const open = Type.Object({})
+
+t.test('a handler answers and fails by REST as it does by socket', async (t) => {
+  const server = await startApp(t, { limits: { maxErrorsPerMinute: 1_000 } }, {
+    after: ({ ws }) => {
+      const rest = true
+      ws.handle('same.add', { schema: Type.Object({ a: Type.Number(), b: Type.Number() }, { additionalProperties: false }), reply: Type.Object({ sum: Type.Number() }), rest },
+        ({ a, b }) => ({ sum: a + b, more: 'than the schema names' }))
+      ws.handle('same.echo', { schema: open, rest }, async ({ id, ...message }) => message)
+      ws.handle('same.nothing', { schema: open, rest }, () => {})
+      ws.handle('same.list', { schema: open, reply: Type.Array(Type.Union([Type.String(), Type.Object({ n: Type.Number() })])), rest }, () => ['x', { n: 1 }])
+      ws.handle('same.union', { schema: Type.Union([Type.Object({ a: Type.Number() }, { additionalProperties: false }), Type.Object({ b: Type.Number() }, { additionalProperties: false })]), rest }, () => 'fits')
+      ws.handle('same.typed', { schema: Type.Object({ type: Type.Literal('same.typed'), n: Type.Number() }), rest }, ({ type, n }) => [type, n])
+      ws.handle('same.early', { schema: open, reply: Type.String(), rest }, (_message, { reply }) => reply('early'))
+      ws.handle('same.forbidden', { schema: open, authorize: () => false, rest }, () => SECRET)
+      ws.handle('same.hook', { schema: open, authorize: () => { throw new Error(SECRET) }, rest }, () => SECRET)
+      ws.handle('same.missing', { schema: open, rest }, () => { throw errors.withDetails(new errors.NotFoundError('No such room'), { room: 7 }) })
+      ws.handle('same.later', { schema: open, rest }, () => { throw new errors.UnavailableError('Come back later') })
+      ws.handle('same.broken', { schema: open, rest }, async () => { throw new Error(SECRET) })
+      ws.handle('same.status', { schema: open, rest }, () => { throw Object.assign(new Error(SECRET), { statusCode: 404, code: 'E_UPSTREAM' }) })
+      ws.handle('same.developer', { schema: open, rest }, () => { throw new errors.InvalidOptionError('jwt', SECRET) })
+      ws.handle('same.text', { schema: open, rest }, () => { throw SECRET })
+      ws.handle('same.wrong', { schema: open, reply: Type.Number(), rest }, () => SECRET as unknown as number)
+      ws.handle('same.bigint', { schema: open, rest }, () => 1n)
+      ws.handle('same.outbound', { schema: open, rest }, () => ws.broadcast({ from: SECRET }))
+    }
+  })
+  const client = await server.connect('alice')
+  const cases: Array<[string, object, number]> = [
+    ['same.add', { a: 1, b: 2 }, 200],
+    ['same.add', { a: 1, b: '2' }, 400],
+    ['same.add', { a: 1 }, 400],
+    ['same.add', { a: 1, b: 2, c: 3 }, 400],
+    ['same.add', { a: 1, b: 2, action: 'other' }, 400],
+    ['same.echo', { text: 'ü \u2028', list: [1, null, { x: false }], deep: { er: 1e21 } }, 200],
+    ['same.nothing', {}, 200],
+    ['same.list', {}, 200],
+    ['same.union', { b: 1 }, 200],
+    ['same.union', { a: 1, b: 1 }, 400],
+    ['same.typed', { n: 1 }, 200],
+    ['same.early', {}, 200],
+    ['same.forbidden', {}, 403],
+    ['same.hook', {}, 500],
+    ['same.missing', {}, 404],
+    ['same.later', {}, 503],
+    ['same.broken', {}, 500],
+    ['same.status', {}, 500],
+    ['same.developer', {}, 500],
+    ['same.text', {}, 500],
+    ['same.wrong', {}, 500],
+    ['same.bigint', {}, 500],
+    ['same.outbound', {}, 500]
+  ]
+  for (const [type, body, status] of cases) {
+    const bySocket = await client.request({ ...body, type })
+    const byRest = await server.rest('POST', `/ws/call/${type}`, { as: 'alice', body })
+    t.equal(byRest.status, status, type)
+    if (status === 200) {
+      t.same(byRest.body, { data: bySocket.data })
+    } else {
+      t.match(byRest.body, { statusCode: status, code: `WSM_ERR_${bySocket.code.toUpperCase()}`, message: bySocket.message })
+      t.same(byRest.body.details, bySocket.details)
+    }
+    t.notMatch(JSON.stringify([bySocket, byRest.body]), /hunter2|stack/)
+  }
+  t.same(client.count('error'), cases.filter(([, , status]) => status !== 200).length)
+})
+
+t.test('the type is in the path, and a body that names another is refused', async (t) => {
+  const server = await startApp(t, { path: '/realtime' }, {
+    after: ({ ws }) => {
+      ws.handle('chat.send', { schema: Type.Object({}, { additionalProperties: false }), rest: true }, ({ type }) => type)
+      ws.handle('chat.any', { schema: Type.Unknown(), rest: true }, ({ type }) => type)
+      ws.handle('chat.socket', { schema: open }, () => 'only by socket')
+    }
+  })
+  const call = (type: string, body: unknown) => server.rest('POST', `/realtime/call/${type}`, { as: 'alice', body })
+  t.match(await call('chat.send', {}), { status: 200, body: { data: 'chat.send' } })
+  t.match(await call('chat.send', { type: 'chat.send', action: 'chat.send', id: 1 }), { status: 200, body: { data: 'chat.send' } })
+  t.match(await call('chat.send', { type: 'chat.delete' }), { status: 400, body: { code: 'WSM_ERR_INVALID_MESSAGE', details: [{ path: '/type' }] } })
+  t.match(await call('chat.any', { type: 5 }), { status: 200, body: { data: 'chat.any' } })
+  for (const type of ['chat.socket', 'chat.none', 'ping', 'subscribe']) t.equal((await call(type, {})).status, 404, type)
+  t.equal((await server.rest('GET', '/realtime/call/chat.send')).status, 404)
+})
+
+t.test('a call needs a good token, and no permission', async (t) => {
+  let calls = 0
+  const server = await startApp(t, { authorize: () => false }, {
+    after: ({ ws }) => ws.handle('chat.send', { schema: open, rest: true }, (_message, { user }) => {
+      calls++
+      return user?.id
+    })
+  })
+  t.match(await server.rest('POST', '/ws/call/chat.send', { as: null, body: {} }), { status: 401, body: { code: 'WSM_ERR_UNAUTHORIZED' } })
+  const bad = await server.rest('POST', '/ws/call/chat.send', { as: null, body: {}, headers: { authorization: 'Bearer nonsense' } })
+  t.match(bad, { status: 401, body: { code: 'WSM_ERR_UNAUTHORIZED' } })
+  t.equal(bad.headers.get('www-authenticate'), 'Bearer')
+  t.equal(calls, 0)
+  t.match(await server.rest('POST', '/ws/call/chat.send', { as: 'bob', body: {} }), { status: 200, body: { data: 'bob' } })
+})
+
+t.test('a body that is no message is the caller\'s fault, and the handler does not see it', async (t) => {
+  let calls = 0
+  const server = await startApp(t, {}, {
+    fastify: { bodyLimit: 1_000 },
+    after: ({ ws }) => ws.handle('chat.any', { schema: Type.Unknown(), rest: true }, () => { calls++ })
+  })
+  const call = (body: unknown, contentType = 'application/json') =>
+    server.rest('POST', '/ws/call/chat.any', { as: 'alice', body, headers: { 'content-type': contentType } })
+  for (const body of ['[]', '[{}]', 'null', '"text"', '5', 'true']) {
+    t.match(await call(body), { status: 400, body: { statusCode: 400, code: 'WSM_ERR_INVALID_MESSAGE', details: [{ path: '', message: 'Expected object' }] } }, body)
+  }
+  t.match(await server.rest('POST', '/ws/call/chat.any', { as: 'alice' }), { status: 400, body: { code: 'WSM_ERR_INVALID_MESSAGE' } }, 'no body')
+  t.match(await call('text', 'text/plain'), { status: 400, body: { code: 'WSM_ERR_INVALID_MESSAGE' } })
+  t.match(await call('{"a":'), { status: 400, body: { code: /^FST_ERR_/ } }, 'no JSON')
+  t.match(await call('{"__proto__":{"polluted":true}}'), { status: 400, body: { code: /^FST_ERR_/ } }, 'refused by Fastify as by the socket')
+  t.match(await call('<x/>', 'application/xml'), { status: 415, body: { code: /^FST_ERR_/ } })
+  t.match(await call({ text: 'x'.repeat(2_000) }), { status: 413, body: { code: /^FST_ERR_/ } })
+  t.equal(calls, 0)
+  t.equal(({} as Record<string, unknown>).polluted, undefined)
+})
+
+t.test('a handler\'s schemas are in the OpenAPI document', async (t) => {
+  const server = await startApp(t, {}, {
+    before: async (app) => { await app.register(fastifySwagger, { openapi: {} }) },
+    after: ({ ws }) => ws.handle('chat.send', {
+      schema: Type.Object({ text: Type.String({ maxLength: 5 }) }), reply: Type.Object({ at: Type.Number() }), rest: true
+    }, () => ({ at: 1 }))
+  })
+  const route = server.app.swagger().paths!['/ws/call/chat.send'] as { post: object }
+  t.match(route.post, {
+    tags: ['ws'],
+    requestBody: { content: { 'application/json': { schema: { required: ['text'], properties: { text: { type: 'string', maxLength: 5 } } } } } },
+    responses: {
+      200: { content: { 'application/json': { schema: { properties: { data: { properties: { at: { type: 'number' } } } } } } } },
+      400: {},
+      401: {},
+      403: {}
+    }
+  })
+})
+
+t.test('a plugin of the app can register its handlers', async (t) => {
+  const server = await startApp(t, {}, {
+    after: async (app) => {
+      await app.register(async (scope) => scope.ws.handle('chat.send', { schema: open, rest: true }, () => 'from a plugin'), { prefix: '/api' })
+    }
+  })
+  t.match(await server.rest('POST', '/ws/call/chat.send', { body: {} }), { status: 200, body: { data: 'from a plugin' } })
+})

@@ -1,0 +1,103 @@
+import { setImmediate } from 'node:timers/promises'
+import t from 'tap'
+import { startApp, type TestApp } from '../fixtures/app.js'
+import { askStored } from '../fixtures/questions.js'
+
+/** Questions to alice and bob, open and ended. */
+async function questions (server: TestApp) {
+  const open = await askStored(server, 'alice')
+  await nextMillisecond()
+  const otherTask = await askStored(server, 'alice', { taskId: 'task-2' })
+  await nextMillisecond()
+  const declined = await askStored(server, 'alice')
+  await server.rest('POST', `/ws/confirmations/${declined.id}`, { as: 'alice', body: { proceed: false } })
+  const bobs = await askStored(server, 'bob')
+  return { open, otherTask, declined, bobs }
+}
+
+/** Their order is by the millisecond. */
+async function nextMillisecond (): Promise<void> {
+  const now = Date.now()
+  while (Date.now() === now) await setImmediate()
+}
+
+async function listed (server: TestApp, as: string, query = ''): Promise<string[]> {
+  const { status, body } = await server.rest('GET', `/ws/confirmations${query}`, { as })
+  if (status !== 200) throw new Error(`${status}: ${JSON.stringify(body)}`)
+  return body.confirmations.map(({ callback_id: id }: { callback_id: string }) => id)
+}
+
+t.test('users list their own questions, oldest first, and choose by task and status', async (t) => {
+  const server = await startApp(t)
+  const { open, otherTask, declined, bobs } = await questions(server)
+  t.strictSame(await listed(server, 'alice'), [open.id, otherTask.id, declined.id])
+  t.strictSame(await listed(server, 'alice', '?user_id=alice'), [open.id, otherTask.id, declined.id])
+  t.strictSame(await listed(server, 'alice', '?status=pending'), [open.id, otherTask.id])
+  t.strictSame(await listed(server, 'alice', '?status=declined'), [declined.id])
+  t.strictSame(await listed(server, 'alice', '?task_id=task-1'), [open.id, declined.id])
+  t.strictSame(await listed(server, 'alice', '?task_id=task-1&status=pending'), [open.id])
+  t.strictSame(await listed(server, 'alice', '?status=expired'), [])
+  t.strictSame(await listed(server, 'bob'), [bobs.id])
+  t.strictSame(await listed(server, 'carol'), [])
+})
+
+t.test('those of others are for those with permission, who by default see their own', async (t) => {
+  const server = await startApp(t)
+  const { open, bobs } = await questions(server)
+  t.match(await server.rest('GET', '/ws/confirmations?user_id=alice', { as: 'bob' }), { status: 403, body: { code: 'WSM_ERR_FORBIDDEN' } })
+  t.match(await server.rest('GET', `/ws/confirmations/${open.id}`, { as: 'bob' }), { status: 403, body: { code: 'WSM_ERR_FORBIDDEN' } })
+  t.strictSame(await listed(server, 'admin'), [])
+  t.strictSame(await listed(server, 'admin', '?user_id=bob'), [bobs.id])
+  t.match(await server.rest('GET', `/ws/confirmations/${open.id}`, { as: 'admin' }), { status: 200, body: { callback_id: open.id } })
+})
+
+t.test('one question is shown whole', async (t) => {
+  const server = await startApp(t)
+  const { open, declined } = await questions(server)
+  const one = await server.rest('GET', `/ws/confirmations/${open.id}`, { as: 'alice' })
+  t.equal(one.status, 200)
+  t.strictSame(one.body, open.record)
+  t.match((await server.rest('GET', `/ws/confirmations/${declined.id}`, { as: 'alice' })).body, {
+    status: 'declined', proceed: false, settled_at: Number, answered_by: { user_id: 'alice', client_id: null }
+  })
+})
+
+t.test('without a token there is nothing to see, to answer or to take back', async (t) => {
+  const server = await startApp(t)
+  const { open } = await questions(server)
+  for (const [method, url, body] of [['GET', '', undefined], ['GET', `/${open.id}`, undefined], ['POST', `/${open.id}`, { proceed: true }], ['DELETE', `/${open.id}`, undefined]] as const) {
+    t.match(await server.rest(method, `/ws/confirmations${url}`, { as: null, body }), { status: 401, body: { code: 'WSM_ERR_UNAUTHORIZED' } }, method)
+  }
+})
+
+t.test('what never was is not found', async (t) => {
+  const server = await startApp(t)
+  for (const [method, body] of [['GET', undefined], ['POST', { proceed: true }], ['DELETE', undefined]] as const) {
+    for (const as of ['alice', 'admin']) {
+      t.match(await server.rest(method, '/ws/confirmations/nothing', { as, body }), { status: 404, body: { code: 'WSM_ERR_NOT_FOUND', error: 'Not Found' } }, method)
+    }
+  }
+  t.match(await server.rest('GET', '/ws/confirmations/nothing?wait=60', { as: 'alice' }), { status: 404 }, 'at once')
+})
+
+t.test('what has ended cannot be taken back, and the answer says how it ended', async (t) => {
+  const server = await startApp(t)
+  const { declined } = await questions(server)
+  t.match(await server.rest('DELETE', `/ws/confirmations/${declined.id}`, { as: 'alice' }), {
+    status: 409, body: { code: 'WSM_ERR_ALREADY_SETTLED', details: { outcome: 'declined', answered_by: { user_id: 'alice' } } }
+  })
+})
+
+t.test('a bad request is refused, naming what is wrong', async (t) => {
+  const server = await startApp(t)
+  const { open } = await questions(server)
+  const url = `/ws/confirmations/${open.id}`
+  const bad = [
+    ['GET', '/ws/confirmations?status=open', '/status'], ['GET', '/ws/confirmations?task_id=', '/task_id'], ['GET', '/ws/confirmations?user=alice', '/user'],
+    ['GET', `${url}?wait=-1`, '/wait'], ['GET', `${url}?wait=61`, '/wait'], ['GET', `${url}?wait=long`, '/wait'], ['GET', `${url}?seconds=1`, '/seconds'],
+    ['GET', `/ws/confirmations/${'x'.repeat(65)}`, '/callback_id'], ['DELETE', `${url}?reason=${'x'.repeat(501)}`, '/reason']
+  ] as const
+  for (const [method, path, where] of bad) {
+    t.match(await server.rest(method, path, { as: 'alice' }), { status: 400, body: { code: 'WSM_ERR_INVALID_MESSAGE', details: [{ path: where }] } }, `${method} ${path}`)
+  }
+})

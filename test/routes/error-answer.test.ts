@@ -1,0 +1,96 @@
+import { connect } from 'node:net'
+import t from 'tap'
+import { startApp } from '../fixtures/app.js'
+
+const INTERNALS = /node_modules|\.[jt]s:\d|\bat \w+|stack|lib\/|routes\//
+
+t.test('a body that cannot be read is refused in the shape of every fault, with nothing of the inside', async (t) => {
+  const server = await startApp(t)
+  const bad: [name: string, status: number, code: RegExp, body: string, headers?: Record<string, string>][] = [
+    ['broken JSON', 400, /^FST_ERR_CTP_INVALID_JSON_BODY$/, '{"message":'],
+    ['no JSON at all', 400, /^FST_ERR_/, '<xml/>'],
+    ['an empty body', 400, /^FST_ERR_CTP_EMPTY_JSON_BODY$/, ''],
+    ['a poisoned key', 400, /^FST_ERR_/, '{"__proto__":{"admin":true},"message":{"type":"news.flash"}}'],
+    ['a megabyte and more', 413, /^FST_ERR_CTP_BODY_TOO_LARGE$/, JSON.stringify({ message: { type: 'news.flash', text: 'x'.repeat(1_100_000) } })],
+    ['another content type', 415, /^FST_ERR_CTP_INVALID_MEDIA_TYPE$/, 'a=1', { 'content-type': 'application/x-www-form-urlencoded' }]
+  ]
+  for (const [name, status, code, body, headers = {}] of bad) {
+    const refused = await server.rest('POST', '/ws/broadcast', { body, headers: { 'content-type': 'application/json', ...headers } })
+    t.match(refused, { status, body: { statusCode: status, code, error: String, message: String } }, name)
+    t.notMatch(JSON.stringify(refused.body), INTERNALS, name)
+  }
+  t.same(server.logs.filter(({ level }) => level >= 50), [], 'what a client got wrong is no error of the server')
+})
+
+t.test('a plain GET of the socket\'s route is told to upgrade', async (t) => {
+  const server = await startApp(t)
+  const refused = await server.rest('GET', '/ws', { as: null })
+  t.match(refused, { status: 426, body: { statusCode: 426, code: 'WSM_ERR_UPGRADE_REQUIRED', error: 'Upgrade Required' } })
+  t.equal(refused.headers.get('upgrade'), 'websocket')
+})
+
+t.test('a path that cannot be decoded is refused with nothing of the inside', async (t) => {
+  const server = await startApp(t)
+  const socket = connect(Number(new URL(server.origin).port), '127.0.0.1')
+  socket.end(`GET /ws/tasks/%E0%A4%A HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${server.token('alice')}\r\nconnection: close\r\n\r\n`)
+  const answer = Buffer.concat(await socket.toArray()).toString()
+  t.match(answer, /^HTTP\/1\.1 400 /)
+  t.notMatch(answer, INTERNALS)
+})
+
+t.test('what the server gets wrong is told the log, and to the caller only that it happened', async (t) => {
+  const server = await startApp(t, { authorize: () => true })
+  // What nobody foresaw: here, a part that fails.
+  server.app.ws.getStatus = () => { throw new Error('secret: hunter2') }
+  const { status, body } = await server.rest('GET', '/ws/status')
+  t.equal(status, 500)
+  t.strictSame(body, { statusCode: 500, code: 'WSM_ERR_INTERNAL', error: 'Internal Server Error', message: 'The server could not process this' })
+  t.match(server.logs.find(({ msg }) => msg === 'a route failed'), { level: 50, err: { message: 'secret: hunter2', stack: String } })
+})
+
+/** What a plugin of the host throws in a hook of its own. */
+function thrown (fields: object): Error {
+  return Object.assign(new Error('hunter2'), fields)
+}
+
+t.test('a host\'s own refusals keep their status; those of the server their inside', async (t) => {
+  let error = new Error()
+  const server = await startApp(t, {}, { before: (app) => { app.addHook('onRequest', async () => { throw error }) } })
+  const url = '/ws/health'
+
+  error = thrown({ statusCode: 429, code: 'FST_ERR_RATE_LIMIT' })
+  t.match(await server.rest('GET', url), { status: 429, body: { statusCode: 429, code: 'FST_ERR_RATE_LIMIT', error: 'Too Many Requests', message: 'hunter2' } })
+
+  error = thrown({ statusCode: 499 })
+  t.match(await server.rest('GET', url), { status: 499, body: { statusCode: 499, error: 'Error', message: 'hunter2' } })
+
+  error = thrown({ statusCode: 503, code: 'FST_UNDER_PRESSURE' })
+  const busy = await server.rest('GET', url)
+  t.match(busy, { status: 503, body: { statusCode: 503, code: 'WSM_ERR_UNAVAILABLE', error: 'Service Unavailable' } })
+  t.ok(Number(busy.headers.get('retry-after')) > 0)
+
+  for (const statusCode of [undefined, 500, 502, 302, 200]) {
+    error = thrown({ statusCode })
+    const failed = await server.rest('GET', url)
+    t.match(failed, { status: 500, body: { statusCode: 500, code: 'WSM_ERR_INTERNAL' } }, String(statusCode))
+    t.notMatch(JSON.stringify(failed.body), /hunter2/)
+  }
+  t.notMatch(JSON.stringify(busy.body), /hunter2/)
+})
+
+t.test('a fault of ours that a client may not know stays inside', async (t) => {
+  const server = await startApp(t, {}, {
+    before: (app) => {
+      app.addHook('onRequest', async () => { throw Object.assign(new Error('hunter2'), { code: 'WSM_ERR_INVALID_OPTION', statusCode: 500 }) })
+    }
+  })
+  const { status, body } = await server.rest('GET', '/ws/health')
+  t.equal(status, 500)
+  t.notMatch(JSON.stringify(body), /hunter2/)
+})
+
+t.test('a route that there is not is the host\'s to answer', async (t) => {
+  const server = await startApp(t)
+  t.equal((await server.rest('GET', '/ws/nothing')).status, 404)
+  t.equal((await server.rest('PUT', '/ws/broadcast')).status, 404)
+})

@@ -1,0 +1,112 @@
+import t from 'tap'
+import { startApp } from '../fixtures/app.js'
+import type { Frame } from '../fixtures/client.js'
+
+const message = { type: 'news.flash', text: 'hello', nested: { list: [1, null, 'ü'] } }
+
+t.test('a broadcast reaches every socket as it was posted, and says how many', async (t) => {
+  const server = await startApp(t)
+  const clients = await Promise.all([server.connect('alice'), server.connect('alice'), server.connect('bob')])
+  const sent = await server.rest('POST', '/ws/broadcast', { body: { message } })
+  t.equal(sent.status, 200)
+  t.strictSame(sent.body, { recipients: 3 })
+  for (const client of clients) t.strictSame(await client.next('news.flash'), message)
+})
+
+t.test('a message to a user reaches that user\'s sockets alone', async (t) => {
+  const server = await startApp(t)
+  const name = 'ålice/ & co?'
+  const [first, second, bob] = await Promise.all([server.connect(name), server.connect(name), server.connect('bob')])
+  const sent = await server.rest('POST', `/ws/users/${encodeURIComponent(name)}/messages`, { body: { message } })
+  t.strictSame(sent.body, { recipients: 2 })
+  for (const client of [first, second]) t.strictSame(await client.next('news.flash'), message)
+  await bob.settled()
+  t.equal(bob.count('news.flash'), 0)
+  t.strictSame((await server.rest('POST', '/ws/users/carol/messages', { body: { message } })).body, { recipients: 0 })
+})
+
+t.test('a message to a channel reaches its members alone', async (t) => {
+  const server = await startApp(t)
+  const [member, other] = await Promise.all([server.connect('alice'), server.connect('alice')])
+  await server.app.ws.join(member.id, 'room 1')
+  t.strictSame((await server.rest('POST', '/ws/channels/room%201/messages', { body: { message } })).body, { recipients: 1 })
+  t.strictSame(await member.next('news.flash'), message)
+  await other.settled()
+  t.equal(other.count('news.flash'), 0)
+})
+
+t.test('a message to a client reaches that socket alone, and 404 says that it is gone', async (t) => {
+  const server = await startApp(t)
+  const [client, other] = await Promise.all([server.connect('alice'), server.connect('alice')])
+  const url = `/ws/clients/${client.id}/messages`
+  t.strictSame((await server.rest('POST', url, { body: { message } })).body, { recipients: 1 })
+  t.strictSame(await client.next('news.flash'), message)
+  await other.settled()
+  t.equal(other.count('news.flash'), 0)
+  await client.close()
+  t.match(await server.rest('POST', url, { body: { message } }), { status: 404, body: { statusCode: 404, code: 'WSM_ERR_NOT_FOUND', error: 'Not Found' } })
+})
+
+t.test('some can be left out', async (t) => {
+  const server = await startApp(t)
+  const [first, second] = await Promise.all([server.connect('alice'), server.connect('alice')])
+  for (const client of [first, second]) await server.app.ws.join(client.id, 'room')
+  for (const url of ['/ws/broadcast', '/ws/users/alice/messages', '/ws/channels/room/messages']) {
+    const { body } = await server.rest('POST', url, { body: { message, options: { except: [first.id, 'gone'] } } })
+    t.strictSame(body, { recipients: 1 }, url)
+  }
+  await Promise.all([first.settled(), second.settled()])
+  t.equal(first.count('news.flash'), 0)
+  t.equal(second.count('news.flash'), 3)
+})
+
+t.test('a message that is none is refused on every route, and reaches nobody', async (t) => {
+  const server = await startApp(t)
+  const client = await server.connect('alice')
+  await server.app.ws.join(client.id, 'room')
+  const bad: [body: unknown, path: string][] = [
+    [{}, '/message'],
+    [null, ''],
+    [[], ''],
+    ['text', ''],
+    [{ message: 'text' }, '/message'],
+    [{ message: [] }, '/message'],
+    [{ message: {} }, '/message/type'],
+    [{ message: { type: '' } }, '/message/type'],
+    [{ message: { type: 5 } }, '/message/type'],
+    [{ message, extra: 1 }, '/extra'],
+    [{ message, options: { except: 'alice' } }, '/options/except'],
+    [{ message, options: { exept: [] } }, '/options/exept'],
+    [{ message: { ...message, from: { user_id: 'bob' } } }, '/from'],
+    [{ message: { ...message, stream: {} } }, '/stream']
+  ]
+  for (const url of ['/ws/broadcast', '/ws/users/alice/messages', '/ws/channels/room/messages', `/ws/clients/${client.id}/messages`]) {
+    for (const [body, path] of bad) {
+      const refused = await server.rest('POST', url, { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } })
+      t.match(refused, { status: 400, body: { statusCode: 400, code: 'WSM_ERR_INVALID_MESSAGE', error: 'Bad Request', details: [{ path }] } }, `${url} ${JSON.stringify(body)}`)
+    }
+    t.equal((await server.rest('POST', url)).status, 400, `${url} without a body`)
+  }
+  await client.settled()
+  t.strictSame(client.received.map(({ type }: Frame) => type), ['connection', 'pong', 'reply'])
+})
+
+t.test('a message that is not as it was declared is refused with what is wrong', async (t) => {
+  const { Type } = await import('@sinclair/typebox')
+  const server = await startApp(t)
+  server.app.ws.declare('chat.message', Type.Object({ type: Type.Literal('chat.message'), text: Type.String() }))
+  const refused = await server.rest('POST', '/ws/broadcast', { body: { message: { type: 'chat.message', text: 5 } } })
+  t.match(refused, { status: 400, body: { code: 'WSM_ERR_INVALID_MESSAGE', details: [{ path: '/text' }] } })
+  t.equal((await server.rest('POST', '/ws/broadcast', { body: { message: { type: 'chat.message', text: 'hi' } } })).status, 200)
+})
+
+t.test('sending is for those with permission', async (t) => {
+  const server = await startApp(t)
+  const client = await server.connect('alice')
+  for (const url of ['/ws/broadcast', '/ws/users/alice/messages', '/ws/channels/room/messages', `/ws/clients/${client.id}/messages`]) {
+    t.match(await server.rest('POST', url, { as: null, body: { message } }), { status: 401 }, url)
+    t.match(await server.rest('POST', url, { as: 'alice', body: { message } }), { status: 403 }, url)
+  }
+  await client.settled()
+  t.equal(client.count('news.flash'), 0)
+})

@@ -1,0 +1,78 @@
+import { request } from 'node:http'
+import t from 'tap'
+import { startApp } from '../fixtures/app.js'
+import { event } from '../fixtures/client.js'
+import { RawClient, maskedFrame, opcodes } from '../fixtures/raw-client.js'
+import { refusal } from '../fixtures/refusal.js'
+
+t.test('a socket gets its connection frame first', async (t) => {
+  const server = await startApp(t)
+  const client = await server.dial('alice').opened()
+  const frame = await client.next()
+  t.match(frame, { type: 'connection', data: { user_id: 'alice', channel_id: null, channels: [], expires_at: null, protocol: 'ws-manager.v1' } })
+  t.equal(client.socket.protocol, 'ws-manager.v1')
+})
+
+t.test('expires_at is when the token expires, in milliseconds', async (t) => {
+  const server = await startApp(t)
+  const exp = Math.floor(Date.now() / 1000) + 600
+  const client = await server.connect('alice', { claims: { exp } })
+  t.equal(client.received[0]!.data.expires_at, exp * 1000)
+})
+
+t.test('every socket has an id of its own', async (t) => {
+  const server = await startApp(t)
+  const ids = new Set<string>()
+  for (let i = 0; i < 5; i++) ids.add((await server.connect('alice')).id)
+  t.equal(ids.size, 5)
+  t.match(server.app.ws.getStatus(), { active_connections: 5, users: 1 })
+})
+
+t.test('frames that come in one packet with the upgrade request are read, behind the connection frame', async (t) => {
+  const server = await startApp(t, { authorizeSubscribe: async () => true })
+  const client = await RawClient.to(t, server)
+  const frames = [{ type: 'subscribe', channel_ids: ['news'] }, { type: 'connection' }].map((frame) => maskedFrame(opcodes.text, JSON.stringify(frame)))
+  client.upgrade('/ws', { authorization: `Bearer ${server.token('alice')}` }, Buffer.concat(frames))
+  t.equal((await client.response()).status, 101)
+  const received = []
+  for (let i = 0; i < 4; i++) received.push(JSON.parse((await client.frame()).payload.toString()))
+  t.match(received, [
+    { type: 'connection', data: { channels: [] } }, { type: 'subscribed' }, { type: 'subscription_confirmed' },
+    { type: 'connection', data: { channels: ['news'] } }
+  ])
+})
+
+t.test('a plain GET is 426 and says what to do, whoever asks and whatever the query', async (t) => {
+  const server = await startApp(t)
+  for (const path of ['/ws', '/ws?channel_id=', '/ws?channel_id=a&channel_id=b']) {
+    for (const as of ['alice', null]) {
+      // fetch() hides the headers of an upgrade.
+      const [response] = await event(request(server.origin + path, { headers: as === null ? {} : { authorization: `Bearer ${server.token(as)}` } }).end(), 'response') as [import('node:http').IncomingMessage]
+      t.equal(response.statusCode, 426)
+      t.match(response.headers, { upgrade: 'websocket', connection: /upgrade/i })
+      t.match(JSON.parse(Buffer.concat(await response.toArray()).toString()), { statusCode: 426, code: 'WSM_ERR_UPGRADE_REQUIRED', error: 'Upgrade Required' })
+    }
+  }
+  t.equal((await server.rest('POST', '/ws', { body: {} })).status, 404)
+  t.equal((await fetch(`${server.origin}/ws`, { method: 'HEAD' })).status, 404)
+})
+
+t.test('a refusal says no more to a client than its code', async (t) => {
+  const server = await startApp(t, { authorizeSubscribe: () => { throw new Error('SELECT * FROM secrets') } })
+  const answer = await refusal(server.dial('alice', { path: '/ws?channel_id=news' }))
+  t.same(answer.body, { statusCode: 500, code: 'WSM_ERR_INTERNAL', error: 'Internal Server Error', message: 'The server could not process this' })
+})
+
+t.test('the route is in the OpenAPI document', async (t) => {
+  const { default: swagger } = await import('@fastify/swagger')
+  const server = await startApp(t, {}, {
+    before: async (app) => { await app.register(swagger, { openapi: {} }) },
+    after: (app) => app.ws.endpoint('/desk', { channels: [], authorize: () => true })
+  })
+  const { paths } = server.app.swagger() as { paths: Record<string, { get: { tags: string[], responses: object, parameters: Array<{ name: string }> } }> }
+  for (const path of ['/ws', '/desk']) {
+    t.same(paths[path]!.get.tags, ['ws'])
+    t.match(paths[path]!.get.parameters, [{ name: 'channel_id', in: 'query', required: false }])
+    t.strictSame(Object.keys(paths[path]!.get.responses), ['101', '400', '401', '403', '426', '429', '503'])
+  }
+})

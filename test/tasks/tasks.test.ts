@@ -1,0 +1,232 @@
+import { setImmediate } from 'node:timers/promises'
+import t from 'tap'
+import { startApp } from '../fixtures/app.js'
+import { timerCount } from '../fixtures/questions.js'
+
+t.test('a task goes from its start to its end before the eyes of its user, and of nobody else', async (t) => {
+  const server = await startApp(t)
+  const { tasks } = server.app.ws
+  const [alice, again, bob] = await Promise.all([server.connect('alice'), server.connect('alice'), server.connect('bob')])
+  const { task, signal } = await tasks.start({ userId: 'alice', title: 'Import' })
+  const { task_id: taskId, started_at: startedAt } = task
+  t.strictSame(task, {
+    task_id: taskId,
+    user_id: 'alice',
+    title: 'Import',
+    status: 'running',
+    progress: 0,
+    message: null,
+    logs: [],
+    result: null,
+    error: null,
+    started_at: startedAt,
+    finished_at: null
+  })
+  t.match(taskId, /^[\da-f-]{36}$/)
+  t.equal(await tasks.progress(taskId, 40, '4 of 10'), true)
+  t.equal(await tasks.progress(taskId, 60), true)
+  t.equal(await tasks.log(taskId, 'reading'), true)
+  t.equal(await tasks.log(taskId, 'row 7 is bad', 'error'), true)
+  t.equal(await tasks.done(taskId, { rows: 10 }), true)
+
+  const record = tasks.get(taskId)!
+  t.match(record, {
+    status: 'done',
+    progress: 100,
+    message: '4 of 10',
+    result: { rows: 10 },
+    error: null,
+    logs: [{ level: 'info', line: 'reading', timestamp: Number }, { level: 'error', line: 'row 7 is bad', timestamp: Number }]
+  })
+  const about = { task_id: taskId, user_id: 'alice' }
+  const progress = { ...about, type: 'task_progress', title: 'Import', status: 'running', started_at: startedAt }
+  for (const client of [alice, again]) {
+    await client.settled()
+    t.strictSame(client.received.filter(({ task_id: id }) => id === taskId), [
+      { ...progress, progress: 0, message: null },
+      { ...progress, progress: 40, message: '4 of 10' },
+      { ...progress, progress: 60, message: '4 of 10' },
+      { ...about, type: 'task_log', ...record.logs[0] },
+      { ...about, type: 'task_log', ...record.logs[1] },
+      { ...about, type: 'task_done', status: 'done', result: { rows: 10 }, error: null, finished_at: record.finished_at }
+    ])
+  }
+  await bob.settled()
+  t.notOk(bob.received.some(({ task_id: id }) => id === taskId))
+  t.notOk(signal.aborted, 'an end is no cancel')
+})
+
+t.test('a task that fails tells its user the message and nothing of the inside', async (t) => {
+  const server = await startApp(t)
+  const { tasks } = server.app.ws
+  const alice = await server.connect('alice')
+  const causes: [unknown, string][] = [[new Error('disk full'), 'disk full'], ['no space', 'no space'], [{ code: 7 }, '[object Object]'], [null, 'null']]
+  for (const [cause, error] of causes) {
+    const { task } = await tasks.start({ userId: 'alice' })
+    await tasks.progress(task.task_id, 30)
+    t.equal(await tasks.fail(task.task_id, cause as Error), true)
+    t.match(tasks.get(task.task_id), { status: 'failed', error, progress: 30, result: null })
+    t.strictSame(await alice.next('task_done'), {
+      type: 'task_done', task_id: task.task_id, user_id: 'alice', status: 'failed', result: null, error, finished_at: tasks.get(task.task_id)!.finished_at
+    })
+  }
+})
+
+t.test('progress stays within 0 and 100; what is no number changes nothing', async (t) => {
+  const server = await startApp(t)
+  const { tasks } = server.app.ws
+  const alice = await server.connect('alice')
+  const { task } = await tasks.start({ userId: 'alice' })
+  await alice.next('task_progress')
+  for (const [given, shown] of [[-1, 0], [101, 100], [1e9, 100], [33.3, 33.3], [NaN, 33.3], [Infinity, 33.3], [0, 0], [100, 100]] as const) {
+    await tasks.progress(task.task_id, given)
+    t.equal((await alice.next('task_progress')).progress, shown, String(given))
+    t.equal(tasks.get(task.task_id)!.progress, shown)
+  }
+  t.equal((await server.rest('GET', `/ws/tasks/${task.task_id}`, { as: 'alice' })).status, 200)
+})
+
+t.test('the last 200 log lines are kept, and all are sent', async (t) => {
+  const server = await startApp(t)
+  const { tasks } = server.app.ws
+  const alice = await server.connect('alice')
+  const { task } = await tasks.start({ userId: 'alice' })
+  for (let line = 1; line <= 205; line++) await tasks.log(task.task_id, `line ${line}`)
+  const { logs } = tasks.get(task.task_id)!
+  t.equal(logs.length, 200)
+  t.equal(logs[0]!.line, 'line 6')
+  t.equal(logs.at(-1)!.line, 'line 205')
+  await alice.settled()
+  t.equal(alice.count('task_log'), 205)
+})
+
+t.test('what comes after the end changes nothing and says so', async (t) => {
+  const server = await startApp(t)
+  const { tasks } = server.app.ws
+  const alice = await server.connect('alice')
+  const { task: { task_id: taskId } } = await tasks.start({ userId: 'alice' })
+  await tasks.done(taskId, 'first')
+  const record = tasks.get(taskId)
+  t.equal(await tasks.progress(taskId, 50), false)
+  t.equal(await tasks.log(taskId, 'late'), false)
+  t.equal(await tasks.done(taskId, 'second'), false)
+  t.equal(await tasks.fail(taskId, 'late'), false)
+  t.strictSame(tasks.get(taskId), record)
+  await alice.settled()
+  t.equal(alice.count('task_done'), 1)
+  t.equal(alice.count('task_log'), 0)
+})
+
+t.test('a task that never was is not found', async (t) => {
+  const server = await startApp(t)
+  const { tasks } = server.app.ws
+  t.equal(tasks.get('nothing'), null)
+  for (const call of [() => tasks.progress('nothing', 1), () => tasks.log('nothing', ''), () => tasks.done('nothing'), () => tasks.fail('nothing', '')]) {
+    await t.rejects(call(), { code: 'WSM_ERR_NOT_FOUND' })
+  }
+})
+
+t.test('a user\'s tasks are listed oldest first, running and ended', async (t) => {
+  const server = await startApp(t)
+  const { tasks } = server.app.ws
+  const listed = () => tasks.list('alice').map(({ task_id: id, status }) => `${id} ${status}`)
+  t.strictSame(listed(), [])
+  await tasks.start({ userId: 'alice', taskId: 'first' })
+  const { started_at: startedAt } = tasks.get('first')!
+  while (Date.now() === startedAt) await setImmediate()
+  await tasks.start({ userId: 'bob', taskId: 'bobs' })
+  await tasks.start({ userId: 'alice', taskId: 'second' })
+  await tasks.done('second')
+  t.strictSame(listed(), ['first running', 'second done'])
+})
+
+t.test('an id can be used again when its task has ended, and not before', async (t) => {
+  const server = await startApp(t)
+  const { tasks } = server.app.ws
+  await tasks.start({ userId: 'alice', taskId: 'import', title: 'one' })
+  await t.rejects(tasks.start({ userId: 'bob', taskId: 'import', title: 'two' }), { code: 'WSM_ERR_INVALID_MESSAGE', message: /running already/ })
+  t.match(tasks.get('import'), { user_id: 'alice', title: 'one' })
+  await tasks.log('import', 'first run')
+  await tasks.done('import')
+  await tasks.start({ userId: 'alice', taskId: 'import', title: 'again' })
+  t.match(tasks.get('import'), { status: 'running', title: 'again', logs: [] })
+  t.equal(tasks.list('alice').length, 1)
+})
+
+t.test('a record that was handed out does not change', async (t) => {
+  const server = await startApp(t)
+  const { tasks } = server.app.ws
+  const { task } = await tasks.start({ userId: 'alice' })
+  const [got, [listed]] = [tasks.get(task.task_id)!, tasks.list('alice')]
+  await tasks.log(task.task_id, 'a line')
+  await tasks.done(task.task_id)
+  for (const snapshot of [task, got, listed!]) t.match(snapshot, { status: 'running', logs: { length: 0 } })
+  got.logs.push({ level: 'info', line: 'forged', timestamp: 0 })
+  t.equal(tasks.get(task.task_id)!.logs.length, 1)
+})
+
+t.test('a task that nobody can name or nobody owns is refused', async (t) => {
+  const server = await startApp(t)
+  const { tasks } = server.app.ws
+  const bad = [{}, { userId: '' }, { userId: 7 }, { userId: 'alice', taskId: '' }, { userId: 'alice', taskId: 'x'.repeat(257) }, { userId: 'alice', title: 5 }]
+  for (const options of bad) {
+    await t.rejects(tasks.start(options as { userId: string }), { code: 'WSM_ERR_INVALID_MESSAGE' }, JSON.stringify(options))
+  }
+  t.strictSame(tasks.list('alice'), [])
+})
+
+t.test('a result that JSON cannot hold is refused, and the task still runs', async (t) => {
+  const server = await startApp(t)
+  const { tasks } = server.app.ws
+  const alice = await server.connect('alice')
+  const { task: { task_id: taskId } } = await tasks.start({ userId: 'alice' })
+  for (const result of [{ rows: 10n }, () => {}]) await t.rejects(tasks.done(taskId, result), { code: 'WSM_ERR_INVALID_MESSAGE' })
+  t.match(tasks.get(taskId), { status: 'running', result: null })
+  const result = { rows: 1 }
+  await tasks.done(taskId, result)
+  result.rows = 2
+  t.match(await alice.next('task_done'), { status: 'done', result: { rows: 1 } })
+  t.match((await server.rest('GET', `/ws/tasks/${taskId}`, { as: 'alice' })).body, { result: { rows: 1 } })
+})
+
+t.test('an ended task can be read for tasks.retainMs; a running one as long as it runs', async (t) => {
+  const server = await startApp(t, { tasks: { retainMs: 50 } })
+  const { tasks } = server.app.ws
+  await tasks.start({ userId: 'alice', taskId: 'running' })
+  await tasks.start({ userId: 'alice', taskId: 'ended' })
+  const endedAt = performance.now()
+  await tasks.done('ended')
+  while (tasks.get('ended') !== null) await setImmediate()
+  t.ok(performance.now() - endedAt >= 49)
+  await t.rejects(tasks.progress('ended', 1), { code: 'WSM_ERR_NOT_FOUND' })
+  t.strictSame(tasks.list('alice').map(({ task_id: id }) => id), ['running'])
+})
+
+t.test('when the server closes the signals of running tasks fire: what is reported at once is still sent', async (t) => {
+  const server = await startApp(t)
+  const { tasks } = server.app.ws
+  const alice = await server.connect('alice')
+  const timers = timerCount()
+  const { task: { task_id: taskId }, signal } = await tasks.start({ userId: 'alice' })
+  const reported = new Promise<boolean>((resolve, reject) => {
+    signal.addEventListener('abort', () => tasks.fail(taskId, 'the server closes').then(resolve, reject))
+  })
+  await server.app.close()
+  t.equal(await reported, true)
+  t.match(await alice.next('task_done'), { status: 'failed', error: 'the server closes' })
+  t.ok(timerCount() <= timers, 'nothing is remembered')
+})
+
+t.test('what the app reports to a closed server is harmless', async (t) => {
+  const server = await startApp(t)
+  const { tasks } = server.app.ws
+  const { task: { task_id: taskId }, signal } = await tasks.start({ userId: 'alice' })
+  await server.app.close()
+  t.ok(signal.aborted)
+  t.equal(await tasks.progress(taskId, 50), false)
+  t.equal(await tasks.done(taskId), false)
+  const late = await tasks.start({ userId: 'alice' })
+  t.ok(late.signal.aborted, 'a task that starts then is told so at once')
+  t.equal(await tasks.fail(late.task.task_id, 'late'), false)
+  t.strictSame(tasks.list('alice'), [])
+})

@@ -1,0 +1,120 @@
+import t, { type Test } from 'tap'
+import { startApp } from '../fixtures/app.js'
+import { RawClient } from '../fixtures/raw-client.js'
+
+/** An app with two sockets of alice and one of bob; the first of alice and bob are in the channel "room". */
+async function startParty (t: Test) {
+  const server = await startApp(t)
+  const { ws } = server.app
+  const alice = await server.connect('alice')
+  const alice2 = await server.connect('alice')
+  const bob = await server.connect('bob')
+  await ws.join(alice.id, 'room')
+  await ws.join(bob.id, 'room')
+  /** Who has got the message of that number, as [alice, alice2, bob]. */
+  const got = async (n: number) => {
+    const clients = [alice, alice2, bob]
+    for (const client of clients) await client.settled()
+    return clients.map((client) => client.received.filter((frame) => frame.n === n).length)
+  }
+  return { server, ws, alice, alice2, bob, got }
+}
+
+t.test('a message reaches exactly those it is for, and the report says how many', async (t) => {
+  const { ws, alice2, bob, got } = await startParty(t)
+  t.same(await ws.broadcast({ type: 'x.y', n: 1 }), { recipients: 3 })
+  t.same(await got(1), [1, 1, 1])
+  t.same(await ws.sendToUser('alice', { type: 'x.y', n: 2 }), { recipients: 2 })
+  t.same(await got(2), [1, 1, 0])
+  t.same(await ws.sendToChannel('room', { type: 'x.y', n: 3 }), { recipients: 2 })
+  t.same(await got(3), [1, 0, 1])
+  t.same(await ws.sendToClient(alice2.id, { type: 'x.y', n: 4 }), { recipients: 1 })
+  t.same(await got(4), [0, 1, 0])
+  await ws.leave(bob.id, 'room')
+  t.same(await ws.sendToChannel('room', { type: 'x.y', n: 5 }), { recipients: 1 })
+  t.same(await got(5), [1, 0, 0])
+})
+
+t.test('a message for nobody reaches nobody', async (t) => {
+  const { ws, bob, got } = await startParty(t)
+  t.same(await ws.sendToUser('carol', { type: 'x.y', n: 1 }), { recipients: 0 })
+  t.same(await ws.sendToUser('', { type: 'x.y', n: 1 }), { recipients: 0 })
+  t.same(await ws.sendToUser('all', { type: 'x.y', n: 1 }), { recipients: 0 })
+  t.same(await ws.sendToChannel('lobby', { type: 'x.y', n: 1 }), { recipients: 0 })
+  t.same(await ws.sendToChannel('user:bob', { type: 'x.y', n: 1 }), { recipients: 0 }, 'names of users and channels do not meet')
+  t.same(await ws.sendToClient('bob', { type: 'x.y', n: 1 }), { recipients: 0 })
+  t.same(await ws.sendToClient(bob.id.toUpperCase(), { type: 'x.y', n: 1 }), { recipients: 0 })
+  t.same(await got(1), [0, 0, 0])
+})
+
+t.test('except leaves sockets out, of whatever it is sent to', async (t) => {
+  const { ws, alice, alice2, bob, got } = await startParty(t)
+  t.same(await ws.broadcast({ type: 'x.y', n: 1 }, { except: [alice2.id, bob.id, 'gone'] }), { recipients: 1 })
+  t.same(await got(1), [1, 0, 0])
+  t.same(await ws.sendToUser('alice', { type: 'x.y', n: 2 }, { except: [alice.id] }), { recipients: 1 })
+  t.same(await got(2), [0, 1, 0])
+  t.same(await ws.sendToChannel('room', { type: 'x.y', n: 3 }, { except: [bob.id] }), { recipients: 1 })
+  t.same(await got(3), [1, 0, 0])
+  t.same(await ws.broadcast({ type: 'x.y', n: 4 }, { except: [] }), { recipients: 3 })
+  t.same(await ws.broadcast({ type: 'x.y', n: 5 }, { except: [alice.id, alice2.id, bob.id] }), { recipients: 0 })
+  t.same(await got(5), [0, 0, 0])
+})
+
+t.test('the same object is sent to all, and stays as it is', async (t) => {
+  const { ws, alice, bob } = await startParty(t)
+  const message = Object.freeze({ type: 'x.y', n: 1, nested: Object.freeze({ list: Object.freeze([1]) }) })
+  await ws.sendToUser('alice', message)
+  await ws.sendToUser('bob', message)
+  for (const client of [alice, bob]) t.same(await client.next('x.y'), message)
+  const changing = { type: 'x.y', n: 2 }
+  const sent = ws.broadcast(changing)
+  changing.n = 3
+  await sent
+  t.match(await alice.next('x.y'), { n: 2 }, 'what is sent is what it was when it was sent')
+})
+
+t.test('messages to one socket keep their order, whichever way they take', async (t) => {
+  const { ws, alice } = await startParty(t)
+  const ways = [
+    (n: number) => ws.broadcast({ type: 'x.y', n }),
+    (n: number) => ws.sendToUser('alice', { type: 'x.y', n }),
+    (n: number) => ws.sendToChannel('room', { type: 'x.y', n }),
+    (n: number) => ws.sendToClient(alice.id, { type: 'x.y', n })
+  ]
+  await Promise.all(Array.from({ length: 200 }, (_, n) => ways[n % 4]!(n)))
+  await alice.settled()
+  t.same(alice.received.filter(({ type }) => type === 'x.y').map(({ n }) => n), Array.from({ length: 200 }, (_, n) => n))
+})
+
+t.test('a socket that is closing gets nothing and does not count', async (t) => {
+  const { server, ws, alice2, got } = await startParty(t)
+  // It never answers the close frame, so that the server waits for it.
+  const silent = await RawClient.open(t, server, 'alice')
+  const [record] = (await server.rest('GET', '/ws/clients?user_id=alice')).body.clients.slice(-1)
+  await ws.join(record.client_id, 'room')
+  t.same(await ws.sendToUser('alice', { type: 'x.y', n: 1 }), { recipients: 3 })
+  t.equal(await ws.disconnect(record.client_id), 1)
+  t.same(await ws.sendToUser('alice', { type: 'x.y', n: 2 }), { recipients: 2 })
+  t.same(await ws.broadcast({ type: 'x.y', n: 3 }), { recipients: 3 })
+  t.same(await ws.sendToChannel('room', { type: 'x.y', n: 4 }), { recipients: 2 })
+  t.same(await ws.sendToClient(record.client_id, { type: 'x.y', n: 5 }), { recipients: 0 })
+  t.same(await got(2), [1, 1, 0])
+  t.match(JSON.parse((await silent.frame()).payload.toString()), { n: 1 })
+  t.equal(await silent.closeCode(), 4403, 'nothing lies between the last message and the close frame')
+  await alice2.close()
+  t.same(await ws.sendToUser('alice', { type: 'x.y', n: 6 }), { recipients: 1 })
+})
+
+t.test('a socket that has not authenticated yet gets nothing and does not count', async (t) => {
+  const server = await startApp(t, { auth: { firstFrame: true } })
+  const { ws } = server.app
+  const client = await server.dial('alice', { token: null }).opened()
+  await client.settled()
+  t.same(await ws.broadcast({ type: 'x.y', n: 1 }), { recipients: 0 })
+  client.send({ type: 'auth', token: server.token('alice') })
+  const { data } = await client.next('connection')
+  t.same(await ws.broadcast({ type: 'x.y', n: 2 }), { recipients: 1 })
+  t.same(await ws.sendToClient(data.client_id, { type: 'x.y', n: 3 }), { recipients: 1 })
+  await client.settled()
+  t.same(client.received.filter(({ type }) => type === 'x.y').map(({ n }) => n), [2, 3])
+})
