@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
 import { inflateRawSync } from 'node:zlib'
 import t from 'tap'
 import { startApp } from '../fixtures/app.js'
@@ -93,9 +94,9 @@ async def main():
 asyncio.run(main())`
   const python = spawn('/usr/bin/python3', ['-c', script, server.origin.replace('http', 'ws') + '/ws', server.token('alice')], { stdio: ['ignore', 'pipe', 'inherit'] })
   const lines: string[] = []
-  for await (const line of python.stdout.setEncoding('utf8')) {
+  for await (const line of createInterface({ input: python.stdout })) {
     lines.push(line)
-    if (line.startsWith('ready')) {
+    if (line === 'ready') {
       server.app.ws.broadcast(long(1))
       server.app.ws.broadcast(long(2))
     }

@@ -25,13 +25,13 @@ async function leave (server: TestApp, client: Connected): Promise<void> {
   await gone
 }
 
-/** Sockets in the order of the list, which is by the millisecond. */
+/** Sockets in the order of the list, which is by the millisecond: each is in before its successor's millisecond begins. */
 async function connectInOrder (server: TestApp, count: number) {
   const clients = []
   for (let index = 0; index < count; index++) {
-    const before = Date.now()
     clients.push(await server.connect(index % 2 === 0 ? 'alice' : 'bob'))
-    while (Date.now() === before) await new Promise((resolve) => setImmediate(resolve))
+    const connected = Date.now()
+    while (Date.now() <= connected) await new Promise((resolve) => setImmediate(resolve))
   }
   return clients
 }
