@@ -1,33 +1,136 @@
 import type { AnsweredBy, ConfirmationRecord, Outcome } from '../../schemas/records.js'
-import type { EncodedMessage } from '../protocol/encode.js'
+
+/** A place in a stream. Offsets are 1, 2, 3… within an epoch; another epoch says that continuity was lost. */
+export interface Position { epoch: string, offset: number }
+
+/** How much of a stream is kept. */
+export interface Retention {
+  /** Messages. */
+  size: number
+  ttlMs: number
+}
 
 /** A message for every member of a topic, on every node. */
 export interface Publication {
   topic: string
-  message: EncodedMessage
+  /** The message as JSON, an object with at least one field. */
+  json: string
+  /** Whether a slow consumer may miss it, where the app chose to drop. */
+  isDroppable: boolean
+  /** Whether it may be compressed. */
+  isCompressible: boolean
   /** Connections that do not get it. */
-  except?: readonly string[]
+  except?: readonly string[] | undefined
+}
+
+/** A publication on its way to the members. */
+export interface Delivery extends Publication {
+  /** null: it is not part of the stream, and cannot be had again. */
+  position: Position | null
+}
+
+/** What a stream still has. */
+export interface HistoryPage {
+  /** In order, without a gap; each with its position. */
+  entries: readonly Delivery[]
+  /** Whether nothing is missing between what was asked for and the first entry, or the end of the stream. */
+  isComplete: boolean
+  /** The stream's last position as of the reading. */
+  top: Position
 }
 
 /**
  * The only thing that knows whether there is one node or many.
  *
- * Order: two publications on one topic by one caller reach the listener in the order in which `publish` was called.
- * After `close` nothing more is delivered, and every call settles.
+ * **Streams.** A topic is a stream with a position. A publication with a retention is appended: it gets the next offset
+ * and is kept, atomically, so that of two publications everybody sees the same one first. One without a retention passes
+ * by the stream: it has no position, and is gone when it is delivered.
+ *
+ * **Order.** Deliveries of a topic reach the listener by rising offset, each offset once and none left out while the topic
+ * is subscribed to. Two publications on one topic by one caller arrive in the order in which `publish` was called.
+ * Where an engine cannot keep that promise it says so by `onBreak`, and goes on from there.
+ *
+ * **Epochs.** An epoch is random. It stays as long as the stream's offsets are remembered, and a new one begins when they
+ * are not: nobody is ever told that nothing is missing because a number happens to fit.
+ *
+ * **Close.** After `close` nothing is delivered any more, and every call settles.
  */
 export interface Engine {
   readonly confirmations: ConfirmationStore
-  /** Resolves when the publication cannot be lost by this process any more. Goes to subscribed nodes only. */
-  publish (publication: Publication): Promise<void>
-  /** Resolves when later publications on the topic reach the listener. */
-  subscribe (topic: string): Promise<void>
-  /** At once: nothing of the topic reaches the listener any more. */
+  readonly presence: PresenceStore
+  readonly cluster: Cluster
+  /**
+   * Resolves when the publication cannot be lost by this process any more: to its position, or null without a
+   * retention. Deliveries go to subscribed nodes only; a node without members costs nothing but the append.
+   *
+   * @throws WSM_ERR_UNAVAILABLE when that is not known in time; it may have been published then
+   */
+  publish (publication: Publication, retention: Retention | null): Promise<Position | null>
+  /**
+   * Resolves to the position as of which deliveries reach the listener: everything behind it, nothing up to it.
+   *
+   * @throws WSM_ERR_UNAVAILABLE
+   */
+  subscribe (topic: string): Promise<Position>
+  /** At once: nothing of the topic reaches the listener any more. Its stream and its history stay. */
   unsubscribe (topic: string): void
-  /** Sets the one receiver of publications; called before anything is subscribed. */
-  onPublication (listener: (publication: Publication) => void): void
+  /**
+   * What the stream has behind a position, at most `limit` entries; with null the oldest that it has. Where the history no
+   * longer reaches the position, or it is of another epoch or ahead of the stream, there are no entries and
+   * `isComplete` is false.
+   *
+   * @throws WSM_ERR_UNAVAILABLE
+   */
+  history (topic: string, since: Position | null, limit: number): Promise<HistoryPage>
+  /** Sets the one receiver of deliveries; called before anything is subscribed. */
+  onDelivery (listener: (delivery: Delivery) => void): void
+  /** Sets the one who is told that deliveries of a subscribed topic were lost, and the position that it goes on from. */
+  onBreak (listener: (topic: string, position: Position) => void): void
   /** Idempotent. */
   close (): Promise<void>
 }
+
+/** A socket that is present in a channel. */
+export interface PresentClient { client_id: string, user_id: string | null }
+
+/** A user came with their first socket, or left with their last. */
+export interface PresenceChange { channel: string, kind: 'joined' | 'left', user_id: string }
+
+/** Who is in which channel, on all nodes. Sockets of a node that has died go with its lease. */
+export interface PresenceStore {
+  /** Adding twice is harmless. `topic` is what nodes that want to hear of the channel's changes are subscribed to. */
+  add (channel: string, client: PresentClient): Promise<void>
+  /** Removing twice is harmless. */
+  remove (channel: string, client: PresentClient): Promise<void>
+  /** Oldest first, of this node at least. */
+  list (channel: string): Promise<PresentClient[]>
+  /**
+   * Sets the one who is told, on every node that is subscribed to the topic `channel:<channel>`, in the order in which it
+   * happened: once when a user's first socket comes and once when the last one has gone, however many there were.
+   * Sockets without a user are not told of.
+   */
+  onChange (listener: (change: PresenceChange) => void): void
+}
+
+/** What nodes ask each other. */
+export interface Cluster {
+  readonly nodeId: string
+  /** Whether this node reaches what it shares with the others; always true for one node. */
+  readonly isReady: boolean
+  onReadiness (listener: (isReady: boolean) => void): void
+  /**
+   * Asks every other node. Resolves when all have answered, or after `timeoutMs` to what there is; never rejects.
+   *
+   * @param kind which of the `onAsk` listeners it is for
+   * @param data any JSON
+   */
+  ask (kind: string, data: unknown, timeoutMs: number): Promise<ClusterAnswers>
+  /** Answers what other nodes ask; one listener for each kind. */
+  onAsk (kind: string, listener: (data: unknown) => unknown): void
+}
+
+/** @property missing nodes that did not answer in time, or failed to; with null where it is not even known which there are */
+export interface ClusterAnswers { answers: { node_id: string, data: unknown }[], missing: string[] | null }
 
 /** How a question ends. */
 export interface Settlement {

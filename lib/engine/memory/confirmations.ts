@@ -1,41 +1,9 @@
-import type { ConfirmationRecord } from '../../schemas/records.js'
-import type { ConfirmationFilter, ConfirmationStore, Engine, Publication, Settlement } from './engine.js'
-import { ExpiringMap } from './expiring-map.js'
+import type { ConfirmationRecord } from '../../../schemas/records.js'
+import type { ConfirmationFilter, ConfirmationStore, Settlement } from '../engine.js'
+import { ExpiringMap } from '../expiring-map.js'
 
-/** One node: publications go straight to the listener, in the call itself. */
-export class MemoryEngine implements Engine {
-  readonly confirmations: MemoryConfirmationStore
-  readonly #subscribed = new Set<string>()
-  #listener: (publication: Publication) => void = () => {}
-
-  /** @param retainMs how long an ended question is kept */
-  constructor (retainMs: number) {
-    this.confirmations = new MemoryConfirmationStore(retainMs)
-  }
-
-  async publish (publication: Publication): Promise<void> {
-    if (this.#subscribed.has(publication.topic)) this.#listener(publication)
-  }
-
-  async subscribe (topic: string): Promise<void> {
-    this.#subscribed.add(topic)
-  }
-
-  unsubscribe (topic: string): void {
-    this.#subscribed.delete(topic)
-  }
-
-  onPublication (listener: (publication: Publication) => void): void {
-    this.#listener = listener
-  }
-
-  async close (): Promise<void> {
-    this.#listener = () => {}
-    this.confirmations.close()
-  }
-}
-
-class MemoryConfirmationStore implements ConfirmationStore {
+/** The questions of one node. */
+export class MemoryConfirmationStore implements ConfirmationStore {
   readonly #pending = new Map<string, ConfirmationRecord>()
   readonly #settled: ExpiringMap<string, ConfirmationRecord>
   #listener: (record: ConfirmationRecord) => void = () => {}

@@ -1,0 +1,70 @@
+import { randomUUID } from 'node:crypto'
+import type { Cluster, ClusterAnswers, Delivery, Engine, HistoryPage, Position, Publication, Retention } from '../engine.js'
+import { MemoryConfirmationStore } from './confirmations.js'
+import { MemoryPresenceStore } from './presence.js'
+import { Streams, type StreamLimits } from './streams.js'
+
+export interface MemoryEngineOptions extends StreamLimits {
+  /** How long an ended question is kept, milliseconds. */
+  retainMs: number
+}
+
+/** One node: deliveries go straight to the listener, in the call itself. */
+export class MemoryEngine implements Engine {
+  readonly confirmations: MemoryConfirmationStore
+  readonly presence = new MemoryPresenceStore()
+  readonly cluster = new SingleNode()
+  readonly #streams: Streams
+  #listener: (delivery: Delivery) => void = () => {}
+
+  constructor ({ retainMs, ...limits }: MemoryEngineOptions) {
+    this.confirmations = new MemoryConfirmationStore(retainMs)
+    this.#streams = new Streams(limits)
+  }
+
+  async publish (publication: Publication, retention: Retention | null): Promise<Position | null> {
+    const delivery = retention === null ? { ...publication, position: null } : this.#streams.append(publication, retention)
+    if (this.#streams.isSubscribed(publication.topic)) this.#listener(delivery)
+    return delivery.position
+  }
+
+  async subscribe (topic: string): Promise<Position> {
+    return this.#streams.subscribe(topic)
+  }
+
+  unsubscribe (topic: string): void {
+    this.#streams.unsubscribe(topic)
+  }
+
+  async history (topic: string, since: Position | null, limit: number): Promise<HistoryPage> {
+    return this.#streams.read(topic, since, limit)
+  }
+
+  onDelivery (listener: (delivery: Delivery) => void): void {
+    this.#listener = listener
+  }
+
+  /** Never calls: nothing is lost between the caller and the listener. */
+  onBreak (): void {}
+
+  async close (): Promise<void> {
+    this.#listener = () => {}
+    this.presence.close()
+    this.#streams.close()
+    this.confirmations.close()
+  }
+}
+
+/** A cluster of one: there is nobody to ask. */
+class SingleNode implements Cluster {
+  readonly nodeId = randomUUID()
+  readonly isReady = true
+
+  onReadiness (): void {}
+
+  async ask (): Promise<ClusterAnswers> {
+    return { answers: [], missing: [] }
+  }
+
+  onAsk (): void {}
+}
