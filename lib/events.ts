@@ -14,6 +14,9 @@ export interface Events {
   identity_changed: { client: Client, previous: User | null }
   /** A frame that passed its schema, before its handler runs. */
   message_received: { client: Client, message: Readonly<Record<string, unknown>> }
+  /** A user is in a channel with `presence`, with a first socket, and with none any more; on every node with members. */
+  user_joined: { channel: string, user_id: string }
+  user_left: { channel: string, user_id: string }
   /**
    * A client does not read what is sent to it: messages to it are being left out from now on, or it was cut
    * (`slowConsumer`).

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { createRequire } from 'node:module'
 import type { Static, TSchema } from '@sinclair/typebox'
 import type { DeliveryReport, SendOptions } from '../schemas/messages.js'
-import type { Health, Status } from '../schemas/records.js'
+import type { StreamPosition } from '../schemas/fields.js'
+import type { ChannelHistory, Health, PresenceList, Status } from '../schemas/records.js'
 import type { EndpointRule } from './auth/admission.js'
 import { closeCodes } from './close-codes.js'
 import type { Confirmations } from './confirmations/confirmations.js'
@@ -13,7 +14,7 @@ import type { Handler, HandlerEntry, HandlerOptions } from './protocol/handlers.
 import type { System } from './system.js'
 import type { Tasks } from './tasks/tasks.js'
 import type { TaskHeartbeatOptions } from './tasks/task-heartbeats.js'
-import { topicOf } from './topics/topics.js'
+import { topicOf } from './topics/topic-names.js'
 
 const { version } = createRequire(import.meta.url)('fastify-ws-manager/package.json') as { version: string }
 
@@ -64,9 +65,9 @@ export class WsManager {
     return this.#system.publisher.publish(topicOf.channel(channel), message, options)
   }
 
-  /** To one socket (row F5). `recipients: 0` says that it is gone. */
-  sendToClient (clientId: string, message: object): Promise<DeliveryReport> {
-    return this.#system.publisher.sendToClient(clientId, message)
+  /** To one socket (row F5), past all streams. `recipients: 0` says that it is gone. */
+  sendToClient (clientId: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
+    return this.#system.publisher.sendToClient(clientId, message, options)
   }
 
   /**
@@ -137,12 +138,27 @@ export class WsManager {
     return true
   }
 
+  /** Who is in a channel that has `presence` by rule, by user and by socket. */
+  presence (channel: string): Promise<PresenceList> {
+    return this.#system.presence.list(channel)
+  }
+
+  /**
+   * What a channel still has, oldest first.
+   *
+   * @param since from which position on; without one everything
+   * @returns `complete: false`, and no messages, where the history does not reach that position
+   */
+  history (channel: string, since?: StreamPosition): Promise<ChannelHistory> {
+    return this.#system.history.read(topicOf.channel(channel), since ?? null)
+  }
+
   /** Closes one socket, or all of a user's, with 4403. Resolves to how many there were. */
   async disconnect (target: string | { userId: string }, reason = 'Disconnected by the server'): Promise<number> {
     const { registry } = this.#system
     const connections = typeof target === 'string'
       ? [registry.getOpen(target)].filter((connection) => connection !== null)
-      : registry.open(target.userId)
+      : registry.ofUser(target.userId)
     for (const connection of connections) connection.close(closeCodes.forbidden, reason)
     return connections.length
   }
@@ -160,7 +176,7 @@ export class WsManager {
       node_id: this.#nodeId,
       uptime_s: this.#uptimeSeconds(),
       users: registry.userCount,
-      channels: topics.channelCount,
+      channels: [...topics.channels()].length,
       slow_disconnects: counters.slowDisconnects,
       messages_dropped: counters.messagesDropped,
       version

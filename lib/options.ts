@@ -15,6 +15,20 @@ const group = <T extends Record<string, TSchema>>(properties: T, description: st
 const hook = <T>(description: string) =>
   Type.Optional(Type.Unsafe<T>(Type.Function([], Type.Unknown(), { description })))
 
+const ChannelRule = Type.Object({
+  history: Type.Optional(Type.Union([
+    Type.Literal(false),
+    Type.Object({
+      size: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
+      ttlMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 2_147_483_647 }))
+    }, { additionalProperties: false })
+  ], { description: 'What is kept; false: nothing' })),
+  presence: Type.Optional(Type.Boolean({ description: 'Know who is there, and tell the members' })),
+  recover: Type.Optional(Type.Union([Type.Literal('missed'), Type.Literal('latest')], {
+    description: 'What a subscriber gets: what it missed, or the last message alone'
+  }))
+}, { additionalProperties: false })
+
 /** The options of the plugin, with their units and defaults. */
 export const OptionsSchema = Type.Object({
   path: Type.String({
@@ -65,6 +79,23 @@ export const OptionsSchema = Type.Object({
   tasks: group({
     retainMs: milliseconds(3_600_000, 'How long an ended task can still be read')
   }, 'Tasks that users watch'),
+  history: group({
+    enabled: Type.Boolean({ default: true, description: 'Keep the latest messages, so that who was away gets what they missed' }),
+    size: Type.Integer({ minimum: 1, maximum: 100_000, default: 300, description: 'Messages of each stream' }),
+    ttlMs: milliseconds(300_000, 'How long a message is kept'),
+    maxBytes: Type.Integer({ minimum: 1, default: 67_108_864, description: 'All of them together, bytes; in memory' }),
+    maxTopics: count(100_000, 'Streams that are remembered besides those with members; in memory'),
+    positionTtlMs: milliseconds(86_400_000, 'How long the position of a stream is remembered that nobody uses')
+  }, 'What is kept of the streams'),
+  channels: Type.Record(Type.String(), ChannelRule, {
+    additionalProperties: false,
+    default: {},
+    description: 'Rules by name of the channel, in which * stands for any text; later ones win'
+  }),
+  ack: group({
+    timeoutMs: milliseconds(5_000, 'How long a client may take to acknowledge a message, after each try'),
+    retries: Type.Integer({ minimum: 0, maximum: 100, default: 3, description: 'How often it is sent again' })
+  }, 'Acknowledged sends'),
   slowConsumer: Type.Union([Type.Literal('disconnect'), Type.Literal('drop')], {
     default: 'disconnect',
     description: 'What becomes of a client that does not read: it is cut (1013), or misses messages and is told how many'
@@ -107,7 +138,7 @@ export function normalizeOptions (given: WsPluginOptions): Options {
 }
 
 type DeepPartial<T> = { [K in keyof T]?: T[K] extends object | undefined ? K extends Kept ? T[K] : DeepPartial<T[K]> : T[K] }
-type Kept = 'jwt' | 'authorize' | 'authorizeSubscribe' | 'authorizeSend' | 'userIdClaim'
+type Kept = 'jwt' | 'channels' | 'authorize' | 'authorizeSubscribe' | 'authorizeSend' | 'userIdClaim'
 
 /**
  * A copy in which what is missing or undefined has its default. TypeBox's own way would write into what it is given, and
@@ -123,7 +154,7 @@ function withDefaults (schema: TSchema, given: object): Record<string, unknown> 
 }
 
 function isGroup (schema: TSchema): boolean {
-  return schema.type === 'object' && schema.default !== undefined
+  return schema.properties !== undefined && schema.default !== undefined
 }
 
 function isObject (value: unknown): value is object {

@@ -35,7 +35,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   const tokens = await useJwt(fastify, options)
   const webSocketServer = await useWebSocketServer(fastify, options)
 
-  const engine = new MemoryEngine(options.confirmations.retainMs)
+  const engine = new MemoryEngine({ retainMs: options.confirmations.retainMs, ...options.history })
   const system = createSystem(engine, tokens, options, fastify.log.child({ plugin: 'fastify-ws-manager' }))
   const upgrades = new Upgrades(fastify.server, webSocketServer)
   const shutdown = new Shutdown(system.registry, upgrades, options.closeTimeoutMs)

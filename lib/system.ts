@@ -16,6 +16,7 @@ import { SocketContext } from './protocol/handler-context.js'
 import { Handlers } from './protocol/handlers.js'
 import { Outbound } from './protocol/outbound.js'
 import { Router } from './protocol/router.js'
+import { ackFrame } from './protocol/frames/ack.js'
 import { authFrames } from './protocol/frames/auth.js'
 import { cancelFrame } from './protocol/frames/cancel.js'
 import { confirmFrame } from './protocol/frames/confirm.js'
@@ -27,8 +28,12 @@ import { walkerFrame } from './protocol/frames/walker.js'
 import { TaskHeartbeats } from './tasks/task-heartbeats.js'
 import { Tasks } from './tasks/tasks.js'
 import { Counters } from './telemetry/counters.js'
+import { Acknowledgements } from './topics/acknowledgements.js'
+import { History } from './topics/history.js'
 import { Memberships } from './topics/memberships.js'
+import { Presence } from './topics/presence.js'
 import { Publisher } from './topics/publisher.js'
+import { StreamRules } from './topics/stream-rules.js'
 import { Topics } from './topics/topics.js'
 
 /** The parts of a node, each knowing only those it needs. */
@@ -38,11 +43,14 @@ export type System = ReturnType<typeof createSystem>
 export function createSystem (engine: Engine, tokens: TokenVerifier, options: Options, log: FastifyBaseLogger) {
   const { limits } = options
   const registry = new Registry()
-  const topics = new Topics(engine)
-  const memberships = new Memberships(topics, limits.maxChannelsPerConnection)
-  const outbound = new Outbound()
-  const publisher = new Publisher(engine, topics, registry, outbound)
   const events = new EventHub(log)
+  const rules = new StreamRules(options)
+  const topics = new Topics(engine, rules)
+  const presence = new Presence(engine.presence, topics, rules, events, log)
+  const acknowledgements = new Acknowledgements((topic, connection) => topics.has(topic, connection))
+  const memberships = new Memberships(topics, presence, acknowledgements, limits.maxChannelsPerConnection)
+  const outbound = new Outbound()
+  const publisher = new Publisher(engine, topics, rules, registry, outbound, acknowledgements, options.ack)
   const permissions = new Permissions(options, log)
   const admission = new Admission(tokens, permissions, options, log)
   const confirmations = new Confirmations(engine.confirmations, publisher, events, options.confirmations, log)
@@ -78,6 +86,7 @@ export function createSystem (engine: Engine, tokens: TokenVerifier, options: Op
     ...authFrames(lifecycle, options.auth.anonymous),
     subscribeFrame(memberships, permissions),
     unsubscribeFrame(memberships),
+    ackFrame(acknowledgements),
     confirmFrame(confirmations),
     cancelFrame(tasks),
     walkerFrame(handlers, contextOf),
@@ -90,12 +99,15 @@ export function createSystem (engine: Engine, tokens: TokenVerifier, options: Op
       heartbeat.stop()
       admission.close()
       taskHeartbeats.close()
+      acknowledgements.close()
       // Before the tasks' signals, which the asking code may have passed on: its questions end as closed, not aborted.
       await confirmations.close().finally(() => tasks.close())
     },
     log,
     registry,
     topics,
+    presence,
+    history: new History(engine),
     memberships,
     outbound,
     publisher,

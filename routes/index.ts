@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { Access } from './access.js'
 import { answerError } from './error-answer.js'
+import { channelRoutes } from './channels.js'
 import { clientRoutes } from './clients.js'
 import { confirmationRoutes } from './confirmations.js'
 import type { RouteContext, Scope } from './context.js'
@@ -16,6 +17,6 @@ export function routes (instance: FastifyInstance, context: RouteContext): void 
   instance.setValidatorCompiler(validatorCompiler)
   const scope = instance as unknown as Scope
   const access = new Access(context.admission, context.permissions)
-  for (const add of [statusRoutes, messageRoutes, clientRoutes, confirmationRoutes, taskRoutes]) add(scope, context, access)
+  for (const add of [statusRoutes, messageRoutes, clientRoutes, channelRoutes, confirmationRoutes, taskRoutes]) add(scope, context, access)
   socketRoute(instance, '', context, null)
 }

@@ -30,7 +30,7 @@ export const messageRoutes: Routes = (scope, { manager }, access) => {
     },
     onRequest: access.permitted('send:client')
   }, async ({ params, body }) => {
-    const report = await manager.sendToClient(params.client_id, body.message)
+    const report = await manager.sendToClient(params.client_id, body.message, body.options)
     if (report.recipients === 0) throw new NotFoundError('There is no such client')
     return report
   })

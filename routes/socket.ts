@@ -26,7 +26,8 @@ declare module 'fastify' {
 interface Admitted { origin: ConnectionOrigin, response: ServerResponse }
 
 const SocketQuery = Type.Object({
-  channel_id: Type.Optional(ChannelName)
+  channel_id: Type.Optional(ChannelName),
+  recover: Type.Optional(Type.String({ description: 'What the client has of its streams, JSON: {topic: {epoch, offset}}' }))
 }, { additionalProperties: true })
 
 /** A route for sockets: the plugin's own, or with a rule the app's. */
@@ -70,7 +71,9 @@ export function socketRoute (fastify: FastifyInstance, url: string, context: Rou
       const decision = request.wsAdmission!
       if ('origin' in decision) open(socket, request, decision, context)
       else refuse(socket, closeCodeFor(decision.refusal), toWire(decision.refusal).message, context)
-      upgrades.socketOf(request.raw).uncork()
+      // Being admitted to what is in memory takes no turn of its own: the first frame leaves with the answer to the upgrade.
+      const raw = upgrades.socketOf(request.raw)
+      setImmediate(() => raw.uncork())
     }
   })
 }

@@ -1,4 +1,4 @@
-import { Type } from '@sinclair/typebox'
+import { Type, type SchemaOptions, type Static, type TSchema } from '@sinclair/typebox'
 
 /** What a user is called in the app: the token's subject. */
 export const UserId = Type.String({ minLength: 1, maxLength: 256, description: 'The user, as named by the token' })
@@ -21,4 +21,11 @@ export const Timestamp = Type.Number({ description: 'Milliseconds since 1970-01-
 
 export const Feedback = Type.String({ maxLength: 10_000, description: 'What the person wrote, free text' })
 
-export const Nullable = <T extends import('@sinclair/typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
+export const Nullable = <T extends TSchema>(schema: T, options?: SchemaOptions) => Type.Union([schema, Type.Null()], options)
+
+/** A place in a stream: messages of an epoch have the offsets 1, 2, 3…; another epoch says that continuity was lost. */
+export const StreamPosition = Type.Object({
+  epoch: Type.String({ minLength: 1, maxLength: 64 }),
+  offset: Type.Integer({ minimum: 0 })
+}, { additionalProperties: false, description: 'A place in a stream' })
+export type StreamPosition = Static<typeof StreamPosition>

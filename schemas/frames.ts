@@ -1,6 +1,6 @@
 import { Type, type Static, type TProperties } from '@sinclair/typebox'
 import { Answer } from './records.js'
-import { CallbackId, ChannelName, ClientId, MessageType, TaskId, UserId } from './fields.js'
+import { CallbackId, ChannelName, ClientId, MessageType, StreamPosition, TaskId, UserId } from './fields.js'
 
 /** The subprotocol that a client may offer; the server then selects it. */
 export const SUBPROTOCOL = 'ws-manager.v1'
@@ -13,7 +13,7 @@ export type FrameId = Static<typeof FrameId>
 export const serverFrameTypes = [
   'connection', 'pong', 'reply', 'error', 'subscribed', 'unsubscribed', 'subscription_confirmed',
   'task_step_result', 'confirmation_closed', 'task_progress', 'task_log', 'task_done', 'task_cancelled',
-  'heartbeat', 'dropped', 'joined', 'left', 'reconnect'
+  'heartbeat', 'dropped', 'gap', 'joined', 'left', 'reconnect'
 ] as const
 
 /** An app's own types are namespaced, `<plugin>.<event>` (row F7). */
@@ -31,6 +31,7 @@ const Token = Type.Optional(Type.String({
 }))
 const Channels = Type.Array(ChannelName, { minItems: 1, maxItems: 100 })
 const Data = Type.Object({}, { additionalProperties: true, description: 'The message that the receivers get' })
+const Echo = Type.Optional(Type.Boolean({ description: 'false: the socket that sends it does not get it itself' }))
 
 /** What a client may send, besides the app's own messages. */
 export const clientFrames = {
@@ -38,8 +39,13 @@ export const clientFrames = {
   connection: frame('connection', {}),
   auth: frame('auth', { token: Token }),
   change_user: frame('change_user', { token: Token }),
-  subscribe: frame('subscribe', { channel_ids: Type.Optional(Channels), user_id: Type.Optional(UserId) }),
+  subscribe: frame('subscribe', {
+    channel_ids: Type.Optional(Channels),
+    user_id: Type.Optional(UserId),
+    recover: Type.Optional(Type.Record(ChannelName, StreamPosition, { additionalProperties: false, description: 'What the client has of which channel' }))
+  }),
   unsubscribe: frame('unsubscribe', { channel_ids: Channels }),
+  ack: frame('ack', { message_id: Type.String({ minLength: 1, maxLength: 64 }) }),
   confirm: frame('confirm', { callback_id: CallbackId, ...Answer.properties }),
   cancel: frame('cancel', { task_id: TaskId, user_id: Type.Optional(UserId) }),
   walker: frame('walker', {
@@ -50,11 +56,15 @@ export const clientFrames = {
   user: frame('user', {
     user_ids: Type.Optional(Type.Array(UserId, { minItems: 1, maxItems: 100 })),
     root_ids: Type.Optional(Type.Array(UserId, { minItems: 1, maxItems: 100, description: 'The same as user_ids' })),
-    data: Data
+    data: Data,
+    echo: Echo
   }),
-  channel: frame('channel', { channel_ids: Channels, data: Data }),
+  channel: frame('channel', { channel_ids: Channels, data: Data, echo: Echo }),
   client: frame('client', { client_ids: Type.Array(ClientId, { minItems: 1, maxItems: 100 }), data: Data })
 }
 
 export type ClientFrameType = keyof typeof clientFrames
 export type ClientFrame<T extends ClientFrameType> = Static<typeof clientFrames[T]>
+
+/** What `?recover=` of the socket's URL holds, as JSON: what the client has of its streams, by the topic that `stream` named. */
+export const RecoverQuery = Type.Record(Type.String(), StreamPosition, { additionalProperties: false })

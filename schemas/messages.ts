@@ -11,14 +11,26 @@ export const Message = Type.Object({ type: MessageType }, {
 })
 export type Message = Static<typeof Message> & { [field: string]: unknown }
 
+/** How a send is acknowledged (row A10). What is left out is as the option `ack` says. */
+export const AckOptions = Type.Object({
+  timeoutMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 600_000, description: 'How long a socket may take, after each try' })),
+  retries: Type.Optional(Type.Integer({ minimum: 0, maximum: 100, description: 'How often it is sent again to those that have not answered' }))
+}, { additionalProperties: false, description: 'Wait until the clients have acknowledged the message' })
+export type AckOptions = Static<typeof AckOptions>
+
 /** Choices of a single send. */
 export const SendOptions = Type.Object({
+  ack: Type.Optional(AckOptions),
+  history: Type.Optional(Type.Boolean({ description: 'false: only those who are there now get it, and it cannot be had again' })),
+  compress: Type.Optional(Type.Boolean({ description: 'false: never compressed' })),
   except: Type.Optional(Type.Array(ClientId, { maxItems: 1000, description: 'Sockets that do not get the message' }))
 }, { additionalProperties: false })
 export type SendOptions = Static<typeof SendOptions>
 
 /** What became of a send. */
 export const DeliveryReport = Type.Object({
-  recipients: Type.Integer({ description: 'Sockets of this node that the message was handed to' })
+  recipients: Type.Integer({ description: 'Sockets of this node that the message was handed to' }),
+  acked: Type.Optional(Type.Array(ClientId, { description: 'With ack: the sockets that acknowledged it' })),
+  missing: Type.Optional(Type.Array(ClientId, { description: 'With ack: the sockets that did not' }))
 })
 export type DeliveryReport = Static<typeof DeliveryReport>

@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { CallbackId, ClientId, Feedback, Nullable, TaskId, Timestamp, UserId } from './fields.js'
+import { CallbackId, ClientId, Feedback, Nullable, StreamPosition, TaskId, Timestamp, UserId } from './fields.js'
 
 /**
  * How a question ended. `confirmed` and `declined` are a person's answer; `expired`: nobody answered in time;
@@ -112,6 +112,33 @@ export const ClientRecord = Type.Object({
   rtt_ms: Nullable(Type.Number({ description: 'The latest ping round trip, milliseconds; null before the first' }))
 })
 export type ClientRecord = Static<typeof ClientRecord>
+
+/** Who is in a channel, by user and by socket; `user_id: null` for those who are anonymous. */
+export const PresenceList = Type.Object({
+  clients: Type.Integer({ description: 'Sockets' }),
+  users: Type.Array(Type.Object({ user_id: Nullable(UserId), client_ids: Type.Array(ClientId) }))
+})
+export type PresenceList = Static<typeof PresenceList>
+
+/** What a channel still has. */
+export const ChannelHistory = Type.Object({
+  messages: Type.Array(Type.Object({ type: Type.String() }, { additionalProperties: true, description: 'As it was sent, with its stream' })),
+  position: StreamPosition,
+  complete: Type.Boolean({ description: 'Whether nothing is missing behind the position that was asked for' })
+})
+export type ChannelHistory = Static<typeof ChannelHistory>
+
+/** A channel with members on this node. */
+export const ChannelSummary = Type.Object({
+  channel: Type.String(),
+  clients: Type.Integer({ description: 'Members on this node' })
+})
+
+/** One channel, with members or without. */
+export const ChannelRecord = Type.Object({
+  ...ChannelSummary.properties,
+  presence: Nullable(PresenceList, { description: 'Who is there, on all nodes; null where the channel has no presence' })
+})
 
 /** What `ws.getStatus()` and `GET /ws/status` say of this node (row A1). */
 export const Status = Type.Object({

@@ -1,7 +1,7 @@
 import { Type, type TSchema } from '@sinclair/typebox'
 import { CallbackId, ChannelName, ClientId, TaskId, UserId } from './fields.js'
 import { Message, SendOptions } from './messages.js'
-import { ClientRecord, ConfirmationRecord, Outcome } from './records.js'
+import { ChannelSummary, ClientRecord, ConfirmationRecord, Outcome } from './records.js'
 
 /**
  * Every REST fault of ours has this shape, and all of its fields but `details`. None is required here, since the app's
@@ -37,6 +37,8 @@ export const ClientsPage = Type.Object({
   clients: Type.Array(ClientRecord),
   next: Type.Union([Type.String(), Type.Null()], { description: 'Pass it as after for the next page' })
 })
+
+export const ChannelsPage = Type.Object({ channels: Type.Array(ChannelSummary) })
 
 export const DisconnectQuery = Type.Object({
   reason: Type.Optional(Type.String({ maxLength: 123, description: 'The close reason that the client sees' }))

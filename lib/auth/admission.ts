@@ -6,7 +6,9 @@ import { closeCodes, type CloseCode } from '../close-codes.js'
 import type { ConnectionOrigin } from '../connection/connection.js'
 import { TooManyChannelsError, UnauthorizedError, UnavailableError, toWire } from '../errors.js'
 import type { Options } from '../options.js'
+import { decodePositions } from '../protocol/decode.js'
 import { assertValid } from '../protocol/faults.js'
+import type { Positions } from '../topics/memberships.js'
 import { tokenFrom } from './credentials.js'
 import type { Permissions } from './permissions.js'
 import type { TokenVerifier } from './tokens.js'
@@ -20,6 +22,7 @@ export interface EndpointRule {
   authorize: (request: FastifyRequest, user: User | null) => boolean | Promise<boolean>
 }
 
+const NO_POSITIONS: Positions = {}
 const checkChannel = TypeCompiler.Compile(ChannelName)
 const checkChannels = TypeCompiler.Compile(Type.Array(ChannelName))
 
@@ -90,6 +93,7 @@ export class Admission {
       user,
       awaitsAuth,
       channelId: channelId as string | null,
+      positions: positionsFrom(request.query),
       endpointChannels,
       verify: this.#detached(request)
     }
@@ -134,6 +138,12 @@ export function closeCodeFor (refusal: unknown): CloseCode {
     case 'internal': return closeCodes.internalError
     default: return closeCodes.policyViolation
   }
+}
+
+/** @throws WSM_ERR_INVALID_MESSAGE */
+function positionsFrom (query: unknown): Positions {
+  const { recover } = query as { recover?: unknown }
+  return recover === undefined ? NO_POSITIONS : decodePositions(recover)
 }
 
 async function channelsOf (rule: EndpointRule, request: FastifyRequest, user: User | null): Promise<readonly string[]> {

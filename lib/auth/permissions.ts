@@ -7,6 +7,7 @@ import { isGranted, type User } from './user.js'
 export type RestAction =
   | 'status' | 'broadcast' | 'send:user' | 'send:channel' | 'send:client'
   | 'clients:list' | 'clients:read' | 'clients:disconnect'
+  | 'channels:list' | 'channels:read'
   | 'confirmations:list' | 'confirmations:read' | 'confirmations:cancel'
   | 'tasks:read' | 'tasks:cancel'
 

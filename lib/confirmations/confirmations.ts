@@ -9,7 +9,7 @@ import type { EventHub } from '../events.js'
 import type { Options } from '../options.js'
 import { encode } from '../protocol/encode.js'
 import type { Publisher } from '../topics/publisher.js'
-import { topicOf } from '../topics/topics.js'
+import { topicOf } from '../topics/topic-names.js'
 import {
   assertAnswers, compileAnswer, toConfirmation, toRecord, type AskOptions, type StepResult, type UserConfirmation
 } from './question.js'

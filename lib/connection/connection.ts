@@ -7,6 +7,7 @@ import { closeCodes } from '../close-codes.js'
 import type { EncodedMessage } from '../protocol/encode.js'
 import { closeSocket } from './closing.js'
 import { ErrorCap } from './error-cap.js'
+import type { Positions } from '../topics/memberships.js'
 import type { SendQueue } from './send-queue.js'
 
 /** What the app sees of an open socket. */
@@ -33,6 +34,8 @@ export interface ConnectionOrigin {
   awaitsAuth: boolean
   /** The channel of `?channel_id=`. */
   channelId: string | null
+  /** What the client has of its streams, from `?recover=`, by topic. */
+  positions: Positions
   /** The channels of the app's own endpoint. */
   endpointChannels: readonly string[]
   /** Verifies the token of a later `auth` frame. */
@@ -161,6 +164,16 @@ export class Connection implements Client {
     }
   }
 
+  /** Whether so much waits for the client that what can wait elsewhere should. */
+  get isCongested (): boolean {
+    return this.#queue.isCongested
+  }
+
+  /** Resolves when everything that waits now has left, or the socket is gone. */
+  drained (): Promise<void> {
+    return this.#queue.drained()
+  }
+
   /** Writes what waits, instead of at the end of this turn. */
   flush (): void {
     this.#queue.flush()
@@ -198,8 +211,8 @@ export class Connection implements Client {
     (this.#grants ??= new Map()).set(channel, grant)
   }
 
-  revoke (channel: string): void {
-    this.#grants?.delete(channel)
+  revoke (channel: string): boolean {
+    return this.#grants?.delete(channel) === true
   }
 
   /** The identity changed: the log's lines name the new user. */

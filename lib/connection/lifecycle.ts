@@ -6,7 +6,8 @@ import type { Confirmations } from '../confirmations/confirmations.js'
 import type { EventHub } from '../events.js'
 import { encode, type EncodedMessage } from '../protocol/encode.js'
 import type { Memberships } from '../topics/memberships.js'
-import type { Connection, ConnectionEnd } from './connection.js'
+import type { StreamState } from '../topics/topics.js'
+import type { Connection, ConnectionEnd, Grant } from './connection.js'
 import type { Registry } from './registry.js'
 
 /** What a connection goes through: it opens, authenticates, may become another user's, and ends. */
@@ -66,24 +67,45 @@ export class Lifecycle {
     }
     // It may have ended meanwhile, and nothing of it must come back.
     if (!connection.isOpen) return
-    // From here to the frame nothing is awaited: the socket is the old user's, then the new one's, and never half of each.
-    for (const channel of lost) this.#memberships.leave(connection, channel)
-    const entered = this.#becomeMember(connection, user)
-    connection.send(this.#connectionFrame(connection))
-    for (const channel of lost) connection.send(encode({ type: 'unsubscribed', channel, reason: 'forbidden' }))
-    this.#events.emit('identity_changed', { client: connection, previous })
-    await this.#orClose(connection, isSame ? entered : entered.then(() => this.#confirmations.redeliver(connection)))
+    const commit = (enter: () => StreamState[]) => {
+      // In one turn: the socket is the old user's, then the new one's, and never half of each.
+      for (const channel of lost) this.#memberships.leave(connection, channel)
+      const entered = enter()
+      connection.send(this.#connectionFrame(connection, entered))
+      for (const channel of lost) connection.send(encode({ type: 'unsubscribed', channel, reason: 'forbidden' }))
+      this.#events.emit('identity_changed', { client: connection, previous })
+    }
+    const become = () => this.#registry.reindex(connection, () => connection.become(user))
+    if (isSame) {
+      // A refreshed user does not leave and come back: what is sent in between would be missed.
+      commit(() => {
+        become()
+        return []
+      })
+      return
+    }
+    await this.#orClose(connection, this.#memberships.switchUser(connection, user, become, commit)
+      .then(() => this.#confirmations.redeliver(connection)))
   }
 
-  /** What the `connection` frame says (row J2). */
-  describe (connection: Connection): Record<string, unknown> {
+  /**
+   * What the `connection` frame says (row J2).
+   *
+   * @param entered the streams that the connection has just come into
+   */
+  describe (connection: Connection, entered: readonly StreamState[] = []): Record<string, unknown> {
     return {
       client_id: connection.id,
       user_id: connection.user?.id ?? null,
       channel_id: connection.origin.channelId,
       channels: connection.channels,
       expires_at: connection.user?.expiresAt ?? null,
-      protocol: SUBPROTOCOL
+      protocol: SUBPROTOCOL,
+      streams: this.#memberships.states(connection).flatMap(({ topic, position }) => {
+        if (position === null) return []
+        const { recovered = false, missed = 0 } = entered.find((state) => state.topic === topic) ?? {}
+        return [{ topic, epoch: position.epoch, offset: position.offset, recovered, missed }]
+      })
     }
   }
 
@@ -108,36 +130,26 @@ export class Lifecycle {
   }
 
   async #admit (connection: Connection): Promise<void> {
-    const { channelId, endpointChannels } = connection.origin
-    connection.isAdmitted = true
-    const joins = [this.#memberships.enter(connection)]
-    if (endpointChannels.length > 0) joins.push(this.#memberships.join(connection, endpointChannels, 'joined'))
-    if (channelId !== null) joins.push(this.#memberships.join(connection, [channelId], 'subscribed'))
-    const joined = Promise.all(joins)
-    // Sent in the same turn as the joins, so that no message comes before it, and at once: a socket that has just opened
-    // still holds back the answer to its upgrade.
-    connection.send(this.#connectionFrame(connection))
-    connection.flush()
-    connection.log.info('client connected')
-    this.#events.emit('client_connected', { client: connection })
-    await joined
+    const { channelId, endpointChannels, positions } = connection.origin
+    const channels = new Map<string, Grant>(endpointChannels.map((channel) => [channel, 'joined']))
+    if (channelId !== null) channels.set(channelId, 'subscribed')
+    await this.#memberships.enter(connection, channels, positions, (enter) => {
+      connection.isAdmitted = true
+      // At once: a socket that has just opened still holds back the answer to its upgrade.
+      connection.send(this.#connectionFrame(connection, enter()))
+      connection.flush()
+      connection.log.info('client connected')
+      this.#events.emit('client_connected', { client: connection })
+    })
     await this.#confirmations.redeliver(connection)
-  }
-
-  async #becomeMember (connection: Connection, user: User | null): Promise<void> {
-    // A refreshed user does not leave and come back: what is sent in between would be missed.
-    if (connection.user?.id === user?.id) return connection.become(user)
-    this.#memberships.leaveUser(connection)
-    this.#registry.reindex(connection, () => connection.become(user))
-    await this.#memberships.enterUser(connection)
   }
 
   async #maySubscribe (user: User | null, channel: string): Promise<boolean> {
     return this.#permissions.subscribe(user, channel).then(() => true, () => false)
   }
 
-  #connectionFrame (connection: Connection): EncodedMessage {
-    return encode({ type: 'connection', data: this.describe(connection) })
+  #connectionFrame (connection: Connection, entered: readonly StreamState[]): EncodedMessage {
+    return encode({ type: 'connection', data: this.describe(connection, entered) })
   }
 
   #stopAuthTimer (connection: Connection): void {

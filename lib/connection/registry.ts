@@ -53,6 +53,11 @@ export class Registry {
     return [...userId === undefined ? this.#byId.values() : this.#byUser.get(userId) ?? NONE].filter(isUsable)
   }
 
+  /** The open sockets of one user, those that are still being admitted included. */
+  ofUser (userId: string): Connection[] {
+    return [...this.#byUser.get(userId) ?? NONE].filter(({ isOpen }) => isOpen)
+  }
+
   all (): IterableIterator<Connection> {
     return this.#byId.values()
   }

@@ -8,6 +8,10 @@ const OPEN = 1
 /** A pong that nobody asked for, which every client ignores (RFC 6455 section 5.5.3). */
 const PONG = Buffer.from([0x8a, 0x00])
 
+/** A queue counts as congested when it is this part of a limit full. */
+const CONGESTED_FROM = 4
+const NO_PATH = { count: 0, bytes: 0 }
+
 /** What all connections of a node have in common. */
 export interface SendSettings {
   outbox: Outbox
@@ -58,6 +62,22 @@ export class SendQueue implements Outgoing {
   /** How many messages were left out since the client was last told. */
   get dropped (): number {
     return this.#dropped
+  }
+
+  /** Whether so much waits that what can wait elsewhere should. */
+  get isCongested (): boolean {
+    const { maxBytes, maxMessages } = this.#settings
+    const stuckBytes = this.#raw.writableLength
+    const { count, bytes } = this.path ?? NO_PATH
+    return this.#dropped > 0 || (stuckBytes + bytes) * CONGESTED_FROM >= maxBytes ||
+      ((stuckBytes === 0 ? 0 : this.#stuck) + count) * CONGESTED_FROM >= maxMessages
+  }
+
+  /** Resolves when everything that waits now has left, or the socket is gone. */
+  async drained (): Promise<void> {
+    this.flush()
+    // Also when there is nothing: whoever asks goes on in a later turn.
+    if (this.isOpen) await new Promise<void>((resolve) => { this.#raw.write(PONG, () => resolve()) })
   }
 
   /** Hot: runs once for every message and socket. */

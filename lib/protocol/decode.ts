@@ -1,5 +1,8 @@
+import type { Static } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { BadFrameError, BadJsonError, TooDeepError } from '../errors.js'
-import { invalidMessage } from './faults.js'
+import { RecoverQuery } from '../../schemas/frames.js'
+import { below, faultsOf, invalidMessage } from './faults.js'
 
 /** A client's frame: any object whose `type` (or `action`, row A6) is a string. */
 export interface ClientMessage {
@@ -8,6 +11,7 @@ export interface ClientMessage {
   [field: string]: unknown
 }
 
+const checkPositions = TypeCompiler.Compile(RecoverQuery)
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 
@@ -47,6 +51,22 @@ export function assertFrame (message: Record<string, unknown>, json: string): as
 /** The correlation id of a frame, where it is one that can be sent back. */
 export function frameId (message: Readonly<Record<string, unknown>>): string | number | undefined {
   return typeof message.id === 'string' || Number.isFinite(message.id) ? message.id as string | number : undefined
+}
+
+/**
+ * What `?recover=` of a socket's URL says.
+ *
+ * @throws WSM_ERR_INVALID_MESSAGE
+ */
+export function decodePositions (json: unknown): Static<typeof RecoverQuery> {
+  let positions
+  try {
+    positions = JSON.parse(String(json))
+  } catch {
+    throw invalidMessage([{ path: '/recover', message: 'Expected JSON' }])
+  }
+  if (!checkPositions.Check(positions)) throw invalidMessage(faultsOf(checkPositions, positions).map(below('/recover')))
+  return positions
 }
 
 function hasProtoKey (value: unknown): boolean {

@@ -21,14 +21,14 @@ export class EncodedMessage {
   readonly frame: Buffer
   /** Whether a slow consumer may miss it, where the app chose to drop: the app's own messages, unlike the protocol's. */
   readonly isDroppable: boolean
+  readonly #isCompressible: boolean
   readonly #headerBytes: number
   #compressed: Buffer | null = null
 
-  /** @throws TypeError for what JSON cannot hold: a cycle, a BigInt */
-  constructor (message: object, isDroppable: boolean) {
-    const json = JSON.stringify(message)
+  constructor (json: string, isDroppable: boolean, isCompressible: boolean) {
     const length = Buffer.byteLength(json)
     this.isDroppable = isDroppable
+    this.#isCompressible = isCompressible
     this.#headerBytes = headerBytes(length)
     this.frame = Buffer.allocUnsafe(this.#headerBytes + length)
     writeHeader(this.frame, TEXT, length)
@@ -43,7 +43,7 @@ export class EncodedMessage {
 
   #compress (thresholdBytes: number): Buffer {
     const payload = this.frame.subarray(this.#headerBytes)
-    if (payload.length < thresholdBytes) return this.frame
+    if (!this.#isCompressible || payload.length < thresholdBytes) return this.frame
     const deflated = deflateRawSync(payload, { windowBits: COMPRESSION_WINDOW_BITS, finishFlush: constants.Z_SYNC_FLUSH })
     const length = deflated.length - SYNC_TAIL_BYTES
     const frame = Buffer.allocUnsafe(headerBytes(length) + length)
@@ -53,9 +53,13 @@ export class EncodedMessage {
   }
 }
 
-/** Encodes a frame of the protocol. */
+/**
+ * Encodes a frame of the protocol.
+ *
+ * @throws TypeError for what JSON cannot hold: a cycle, a BigInt
+ */
 export function encode (frame: object): EncodedMessage {
-  return new EncodedMessage(frame, false)
+  return new EncodedMessage(JSON.stringify(frame), false, true)
 }
 
 /** How many bytes a server's frame header takes: none of them for a mask. */

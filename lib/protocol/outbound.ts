@@ -30,22 +30,31 @@ export class Outbound {
   }
 
   /**
-   * Checks and encodes a message of the app.
+   * Checks a message of the app, and makes it what is published.
    *
-   * @throws WSM_ERR_INVALID_MESSAGE without a `type`, with a reserved field, or not as declared
+   * @throws WSM_ERR_INVALID_MESSAGE without a `type`, with a reserved field, or not as declared; and for what JSON cannot hold
    */
-  encode (message: object): EncodedMessage {
+  toJson (message: object): string {
     const faults = this.faults(message)
     if (faults.length > 0) throw appFault(invalidMessage(faults))
     const reserved = reservedFields.find((field) => field in message)
     if (reserved !== undefined) {
       throw appFault(invalidMessage([{ path: `/${reserved}`, message: 'Only the server can set this field' }]))
     }
+    let json
     try {
-      return new EncodedMessage(message, true)
+      json = JSON.stringify(message)
     } catch (error) {
       throw appFault(new InvalidMessageError((error as Error).message))
     }
+    // Its own toJSON can make anything of it.
+    if (!json?.startsWith('{"')) throw appFault(new InvalidMessageError('it is no object as JSON'))
+    return json
+  }
+
+  /** The same, for one socket. @throws as `toJson` */
+  encode (message: object): EncodedMessage {
+    return new EncodedMessage(this.toJson(message), true, true)
   }
 }
 

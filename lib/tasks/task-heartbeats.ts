@@ -3,7 +3,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { OptionsSchema } from '../options.js'
 import { assertValid } from '../protocol/faults.js'
 import type { Publisher } from '../topics/publisher.js'
-import { topicOf } from '../topics/topics.js'
+import { topicOf } from '../topics/topic-names.js'
 
 export interface TaskHeartbeatOptions {
   /** Who is told; nobody else. */
@@ -41,7 +41,7 @@ export class TaskHeartbeats {
     if (this.#isClosed || this.#hasEnded(taskId)) return () => {}
     const key = keyOf(taskId, userId)
     const beat = () => this.#publisher
-      .announce(topicOf.user(userId), { type: 'heartbeat', user_id: userId, task_id: taskId, timestamp: Date.now() }, true)
+      .announce(topicOf.user(userId), { type: 'heartbeat', user_id: userId, task_id: taskId, timestamp: Date.now() }, { isDroppable: true, history: false })
       .catch((error: unknown) => this.#log.warn({ err: error, task_id: taskId }, 'a heartbeat could not be sent'))
     beat()
     const timer = setInterval(beat, intervalMs)

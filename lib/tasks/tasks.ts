@@ -8,7 +8,7 @@ import type { EventHub } from '../events.js'
 import { assertValid } from '../protocol/faults.js'
 import { snapshot } from '../protocol/snapshot.js'
 import type { Publisher } from '../topics/publisher.js'
-import { topicOf } from '../topics/topics.js'
+import { topicOf } from '../topics/topic-names.js'
 import type { TaskHeartbeats } from './task-heartbeats.js'
 
 export interface StartOptions {
@@ -200,7 +200,7 @@ export class Tasks {
   }
 
   async #announce ({ task_id, user_id }: TaskRecord, frame: object, isDroppable = false): Promise<void> {
-    await this.#publisher.announce(topicOf.user(user_id), { ...frame, task_id, user_id }, isDroppable)
+    await this.#publisher.announce(topicOf.user(user_id), { ...frame, task_id, user_id }, { isDroppable })
   }
 }
 

@@ -1,52 +1,137 @@
+import type { User } from '../auth/user.js'
 import type { Connection, Grant } from '../connection/connection.js'
+import type { Position } from '../engine/engine.js'
 import { TooManyChannelsError } from '../errors.js'
-import { topicOf, type Topics } from './topics.js'
+import type { Acknowledgements } from './acknowledgements.js'
+import type { Presence } from './presence.js'
+import { topicOf } from './topic-names.js'
+import type { Request, StreamState, Topics } from './topics.js'
+
+/** What a client has of which topic. */
+export type Positions = Readonly<Record<string, Position>>
+
+const NOTHING: Positions = {}
 
 /** Who belongs where: every connection to `all` and to its user, and to the channels that it joined. */
 export class Memberships {
   readonly #topics: Topics
+  readonly #presence: Presence
+  readonly #acknowledgements: Acknowledgements
   readonly #maxChannels: number
 
   /** @param maxChannels how many channels one connection can be a member of */
-  constructor (topics: Topics, maxChannels: number) {
+  constructor (topics: Topics, presence: Presence, acknowledgements: Acknowledgements, maxChannels: number) {
     this.#topics = topics
+    this.#presence = presence
+    this.#acknowledgements = acknowledgements
     this.#maxChannels = maxChannels
   }
 
-  /** Resolves when everything for all and for its user reaches the connection. */
-  async enter (connection: Connection): Promise<void> {
-    await Promise.all([this.#topics.join(topicOf.all, connection), this.enterUser(connection)])
+  /**
+   * A connection becomes a member of all that it has from the beginning. In the turn in which nothing of that can be missed
+   * any more, `commit` tells the client so; it must call `enter`, and what it says comes before every message.
+   */
+  async enter (connection: Connection, channels: Map<string, Grant>, positions: Positions, commit: (enter: () => StreamState[]) => void): Promise<void> {
+    for (const [channel, grant] of channels) connection.grant(channel, grant)
+    await this.#enter(connection, [...channels.keys()], topicsOf(connection.user), positions, commit)
   }
 
-  async enterUser (connection: Connection): Promise<void> {
-    if (connection.user !== null) await this.#topics.join(topicOf.user(connection.user.id), connection)
-  }
-
-  leaveUser (connection: Connection): void {
-    if (connection.user !== null) this.#topics.leave(topicOf.user(connection.user.id), connection)
+  /**
+   * The connection is given to another user: until `commit` it is wholly the old user's, and from `enter` on the new one's.
+   *
+   * @param become gives the connection its new user
+   */
+  async switchUser (connection: Connection, user: User | null, become: () => void, commit: (enter: () => StreamState[]) => void): Promise<void> {
+    const channels: string[] = []
+    // Of the new user's topics the connection is in the one for all already.
+    await this.#enter(connection, [], user === null ? [] : [topicOf.user(user.id)], NOTHING, (enter) => commit(() => {
+      channels.push(...connection.channels)
+      for (const channel of channels) this.#presence.remove(channel, connection)
+      this.leaveUser(connection)
+      become()
+      return enter()
+    }))
+    await Promise.all(channels.map((channel) => this.#appear(channel, connection)))
   }
 
   /** From now on nothing but what is sent to it alone reaches the connection. */
   leaveAll (connection: Connection): void {
     for (const channel of connection.channels) this.leave(connection, channel)
     this.leaveUser(connection)
-    this.#topics.leave(topicOf.all, connection)
+    this.#leave(topicOf.all, connection)
+  }
+
+  leaveUser (connection: Connection): void {
+    if (connection.user !== null) this.#leave(topicOf.user(connection.user.id), connection)
   }
 
   /**
-   * All of the channels or none. Joining one twice is harmless.
+   * All of the channels or none. Joining one twice is harmless. `commit` is called as for `enter`.
    *
-   * @throws WSM_ERR_TOO_MANY_CHANNELS
+   * @param positions what the client has of the topics
+   * @throws WSM_ERR_TOO_MANY_CHANNELS, WSM_ERR_UNAVAILABLE
    */
-  async join (connection: Connection, channels: readonly string[], grant: Grant): Promise<void> {
+  async join (connection: Connection, channels: readonly string[], grant: Grant, positions: Positions = NOTHING,
+    commit: (states: StreamState[]) => void = () => {}): Promise<void> {
     const after = new Set([...connection.channels, ...channels])
     if (after.size > this.#maxChannels) throw new TooManyChannelsError(this.#maxChannels)
+    const added = channels.filter((channel) => !connection.grants.has(channel))
     for (const channel of channels) connection.grant(channel, grant)
-    await Promise.all(channels.map((channel) => this.#topics.join(topicOf.channel(channel), connection)))
+    try {
+      await this.#enter(connection, channels, [], positions, (enter) => commit(enter()))
+    } catch (error) {
+      for (const channel of added) this.leave(connection, channel)
+      throw error
+    }
   }
 
   leave (connection: Connection, channel: string): void {
-    connection.revoke(channel)
-    this.#topics.leave(topicOf.channel(channel), connection)
+    if (!connection.revoke(channel)) return
+    this.#leave(topicOf.channel(channel), connection)
+    this.#presence.remove(channel, connection)
   }
+
+  /** Where the connection is in its streams. */
+  states (connection: Connection): StreamState[] {
+    return [...topicsOf(connection.user), ...connection.channels.map(topicOf.channel)]
+      .map((topic) => this.#topics.stateOf(topic, connection))
+      .filter((state) => state !== null)
+  }
+
+  /** Into topics, some of them those of channels, in one moment; and told who is there. */
+  async #enter (connection: Connection, channels: readonly string[], topics: readonly string[], positions: Positions,
+    commit: (enter: () => StreamState[]) => void): Promise<void> {
+    await Promise.all(channels.map((channel) => this.#appear(channel, connection)))
+    // The app may have taken it out of one meanwhile.
+    const remaining = channels.filter((channel) => connection.grants.has(channel))
+    const requests = [...topics, ...remaining.map(topicOf.channel)].map((topic): Request => (
+      { topic, since: Object.hasOwn(positions, topic) ? positions[topic]! : null }))
+    let told: Promise<unknown> | null = null
+    await this.#topics.join(connection, requests, (enter) => {
+      let states: StreamState[] = []
+      commit(() => {
+        states = enter()
+        return states
+      })
+      for (const state of states) this.#acknowledgements.joined(state, connection)
+      told = Promise.all(remaining.map((channel) => this.#presence.tell(channel, connection)))
+    })
+    await told
+  }
+
+  #leave (topic: string, connection: Connection): void {
+    this.#topics.leave(topic, connection)
+    this.#acknowledgements.left(topic, connection)
+  }
+
+  async #appear (channel: string, connection: Connection): Promise<void> {
+    await this.#presence.add(channel, connection)
+    // It may have left while it was added.
+    if (!connection.grants.has(channel)) this.#presence.remove(channel, connection)
+  }
+}
+
+/** The topics that a connection is always in. */
+function topicsOf (user: User | null): string[] {
+  return user === null ? [topicOf.all] : [topicOf.all, topicOf.user(user.id)]
 }

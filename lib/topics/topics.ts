@@ -1,73 +1,264 @@
 import type { Connection } from '../connection/connection.js'
-import type { Engine, Publication } from '../engine/engine.js'
+import type { Delivery, Engine, HistoryPage, Position } from '../engine/engine.js'
+import { toMessage } from '../protocol/delivery.js'
+import { CatchUp, gapFrame, PAGE_SIZE, type LiveTopic } from './catch-up.js'
+import type { StreamRules } from './stream-rules.js'
+import { channelOf } from './topic-names.js'
 
-const CHANNEL_PREFIX = 'channel:'
-
-/** The names of topics. */
-export const topicOf = {
-  all: 'all',
-  user: (userId: string) => `user:${userId}`,
-  channel: (channel: string) => CHANNEL_PREFIX + channel
+/** A topic that a connection wants to be a member of. */
+export interface Request {
+  topic: string
+  /** What the client has of the stream; null: nothing that it wants to go on from. */
+  since: Position | null
 }
+
+/** Where a connection is in a topic's stream. */
+export interface StreamState {
+  topic: string
+  /** null: the topic is not kept. */
+  position: Position | null
+  /** Whether everything behind the position that was asked for follows. */
+  recovered: boolean
+  /** How many messages of the history follow. */
+  missed: number
+}
+
+/** A connection on its way into a topic. */
+interface Join { topic: Topic, request: Request, connection: Connection, page: HistoryPage | null, hasLeft: boolean }
 
 const NOBODY: ReadonlySet<Connection> = new Set()
 
-interface Topic {
-  members: Set<Connection>
-  /** Settles when publications reach this node. */
-  ready: Promise<void>
-}
-
 /**
- * Which connections of this node are members of which topic. The engine is subscribed to a topic while it has a
- * member here.
+ * Which connections of this node are members of which topic. The engine is subscribed to a topic while it has a member
+ * here, or one on its way.
  */
 export class Topics {
   readonly #topics = new Map<string, Topic>()
   readonly #engine: Engine
+  readonly #rules: StreamRules
 
-  constructor (engine: Engine) {
+  constructor (engine: Engine, rules: StreamRules) {
     this.#engine = engine
-    engine.onPublication((publication) => this.#deliver(publication))
+    this.#rules = rules
+    engine.onDelivery((delivery) => this.#deliver(delivery))
+    engine.onBreak((topic, position) => this.#break(topic, position))
   }
 
   /**
-   * Makes the connection a member at once, unless it has ended meanwhile; resolves when publications on the topic
-   * reach this node. Joining twice is harmless.
+   * Makes the connection a member of topics, of all in one moment: when each of them reaches this node, `commit` is called;
+   * with the `enter` that it is handed the connection becomes a member, and what it says then comes before any message of
+   * the topics. Not called when the connection has ended meanwhile; a topic that it has left meanwhile is passed over.
+   * Resolves when the history that was asked for has been sent. Joining twice is harmless.
    */
-  async join (topic: string, connection: Connection): Promise<void> {
-    if (!connection.isOpen) return
-    let entry = this.#topics.get(topic)
-    if (entry === undefined) {
-      entry = { members: new Set(), ready: this.#engine.subscribe(topic) }
-      this.#topics.set(topic, entry)
+  async join (connection: Connection, requests: readonly Request[], commit: (enter: () => StreamState[]) => void): Promise<void> {
+    const joins = requests.map((request): Join => ({ topic: this.#open(request.topic), request, connection, page: null, hasLeft: false }))
+    for (const join of joins) join.topic.joins.add(join)
+    const catchUps: (() => Promise<void>)[] = []
+    let caughtUp: Promise<unknown> | null = null
+    try {
+      await Promise.all(joins.map((join) => this.#prepare(join)))
+      if (connection.isOpen) {
+        commit(() => joins.filter(({ hasLeft }) => !hasLeft).map((join) => this.#enter(join, catchUps)))
+        if (catchUps.length > 0) caughtUp = Promise.all(catchUps.map((run) => run()))
+      }
+    } finally {
+      for (const join of joins) {
+        join.topic.joins.delete(join)
+        this.#release(join.topic)
+      }
     }
-    entry.members.add(connection)
-    await entry.ready
+    await caughtUp
   }
 
   /** From now on nothing of the topic reaches the connection. Leaving twice is harmless. */
   leave (topic: string, connection: Connection): void {
-    const members = this.#topics.get(topic)?.members
-    if (members === undefined || !members.delete(connection) || members.size > 0) return
-    this.#topics.delete(topic)
-    this.#engine.unsubscribe(topic)
+    const entry = this.#topics.get(topic)
+    if (entry === undefined) return
+    for (const join of entry.joins) if (join.connection === connection) join.hasLeft = true
+    entry.remove(connection)
+    this.#release(entry)
+  }
+
+  /** Where a member is in the stream; null where it is no member. */
+  stateOf (topic: string, connection: Connection): StreamState | null {
+    const entry = this.#topics.get(topic)
+    const position = entry?.positionOf(connection) ?? null
+    return position === null ? null : { topic, position: entry!.isKept ? position : null, recovered: false, missed: 0 }
+  }
+
+  has (topic: string, connection: Connection): boolean {
+    return this.#topics.get(topic)?.positionOf(connection) != null
   }
 
   /** Channels with at least one member here. */
-  get channelCount (): number {
+  * channels (): IterableIterator<{ channel: string, clients: number }> {
+    for (const { name, size } of this.#topics.values()) {
+      const channel = channelOf(name)
+      if (channel !== null && size > 0) yield { channel, clients: size }
+    }
+  }
+
+  /** The open members, those that are still catching up included, without those named. */
+  members (topic: string, except: readonly string[] = []): Connection[] {
+    const entry = this.#topics.get(topic)
+    if (entry === undefined) return []
+    return [...entry.members, ...entry.catchUps?.keys() ?? []].filter(({ isOpen, id }) => isOpen && !except.includes(id))
+  }
+
+  /** How many those are. Hot: runs for every message that the app sends. */
+  count (topic: string, except?: readonly string[]): number {
+    const entry = this.#topics.get(topic)
+    if (entry === undefined) return 0
+    if (entry.catchUps !== null) return this.members(topic, except).length
     let count = 0
-    for (const topic of this.#topics.keys()) if (topic.startsWith(CHANNEL_PREFIX)) count++
+    for (const { isOpen, id } of entry.members) if (isOpen && except?.includes(id) !== true) count++
     return count
   }
 
-  members (topic: string): ReadonlySet<Connection> {
-    return this.#topics.get(topic)?.members ?? NOBODY
+  #open (name: string): Topic {
+    let topic = this.#topics.get(name)
+    if (topic === undefined) {
+      topic = new Topic(name, this.#rules.of(name).retention !== null)
+      this.#topics.set(name, topic)
+      topic.ready = this.#subscribe(topic)
+    }
+    return topic
   }
 
-  #deliver ({ topic, message, except }: Publication): void {
-    for (const connection of this.members(topic)) {
-      if (except === undefined || !except.includes(connection.id)) connection.send(message)
+  async #subscribe (topic: Topic): Promise<void> {
+    const position = await this.#engine.subscribe(topic.name)
+    // What was delivered before this was continued is ahead of it.
+    topic.position ??= position
+  }
+
+  /** A topic that nobody is in or on the way to any more. */
+  #release (topic: Topic): void {
+    if (topic.size > 0 || topic.joins.size > 0 || this.#topics.get(topic.name) !== topic) return
+    this.#topics.delete(topic.name)
+    this.#engine.unsubscribe(topic.name)
+  }
+
+  /** Waits until the topic reaches this node, and reads what the connection may have missed. */
+  async #prepare (join: Join): Promise<void> {
+    const { topic, request: { since } } = join
+    await topic.ready
+    if (!topic.isKept) return
+    if (this.#rules.of(topic.name).latest) {
+      const { epoch, offset } = topic.position!
+      const hasLatest = since?.epoch === epoch && since.offset === offset
+      if (offset > 0 && !hasLatest && topic.positionOf(join.connection) === null) {
+        join.request = { topic: topic.name, since: { epoch, offset: offset - 1 } }
+      }
     }
+    if (join.request.since !== null) join.page = await this.#engine.history(topic.name, join.request.since, PAGE_SIZE)
+  }
+
+  /** In one turn with what the caller tells the client. */
+  #enter ({ topic, request: { since }, connection, page }: Join, catchUps: (() => Promise<void>)[]): StreamState {
+    const isMember = topic.positionOf(connection) !== null
+    if (page === null || !page.isComplete) {
+      if (!isMember) topic.members.add(connection)
+      const position = topic.positionOf(connection)!
+      return { topic: topic.name, position: topic.isKept ? position : null, recovered: false, missed: 0 }
+    }
+    topic.remove(connection)
+    const catchUp = new CatchUp(this.#engine, topic as LiveTopic, connection, since!, (done) => topic.goLive(connection, done))
+    topic.catchUp(connection, catchUp)
+    // Not in this call: the client is told first that something follows.
+    catchUps.push(() => catchUp.run(page))
+    return { topic: topic.name, position: since, recovered: true, missed: page.top.offset - since!.offset }
+  }
+
+  #deliver (delivery: Delivery): void {
+    const topic = this.#topics.get(delivery.topic)
+    if (topic === undefined) return
+    const { position, except } = delivery
+    if (position !== null) topic.position = position
+    const { members, ahead } = topic
+    // Who is catching up finds what has a position in the history.
+    const others = position === null && topic.catchUps !== null ? topic.catchUps.keys() : NOBODY
+    if (members.size === 0 && others === NOBODY) return
+    const message = toMessage(delivery)
+    for (const connection of members) {
+      if (except !== undefined && except.includes(connection.id)) continue
+      if (ahead !== null && position !== null && topic.hasAlready(connection, position)) continue
+      connection.send(message)
+    }
+    for (const connection of others) if (except?.includes(connection.id) !== true) connection.send(message)
+  }
+
+  /** Messages were lost between the nodes: whoever is there is told. Who is catching up finds out by itself. */
+  #break (name: string, position: Position): void {
+    const topic = this.#topics.get(name)
+    if (topic === undefined) return
+    topic.position = position
+    topic.ahead = null
+    if (!topic.isKept) return
+    const frame = gapFrame(name, position)
+    for (const connection of topic.members) connection.send(frame)
+  }
+}
+
+class Topic {
+  readonly name: string
+  /** Whether messages of it are kept; it has positions for its members only then. */
+  readonly isKept: boolean
+  /** Those that get what is delivered. */
+  readonly members = new Set<Connection>()
+  /** Those that are on their way in. */
+  readonly joins = new Set<Join>()
+  /** Members that still get what was before; null: nobody. */
+  catchUps: Map<Connection, CatchUp> | null = null
+  /** Members that have read further than what was delivered here; null: nobody. */
+  ahead: Map<Connection, Position> | null = null
+  /** Settles when deliveries reach this node. */
+  ready!: Promise<void>
+  /** Of the last delivery on this node; null before the topic is ready. */
+  position: Position | null = null
+
+  constructor (name: string, isKept: boolean) {
+    this.name = name
+    this.isKept = isKept
+  }
+
+  get size (): number {
+    return this.members.size + (this.catchUps?.size ?? 0)
+  }
+
+  /** null: it is no member. */
+  positionOf (connection: Connection): Position | null {
+    if (this.members.has(connection)) return this.ahead?.get(connection) ?? this.position
+    return this.catchUps?.get(connection)?.position ?? null
+  }
+
+  catchUp (connection: Connection, catchUp: CatchUp): void {
+    (this.catchUps ??= new Map()).set(connection, catchUp)
+  }
+
+  /** From the next delivery on that it does not have, the connection is a member like the others. */
+  goLive (connection: Connection, { position }: CatchUp): void {
+    this.remove(connection)
+    this.members.add(connection)
+    if (position.offset > this.position!.offset) (this.ahead ??= new Map()).set(connection, position)
+  }
+
+  /** Whether a connection that was ahead has what is delivered now; when the delivery is at last past it, it is ahead no more. */
+  hasAlready (connection: Connection, { epoch, offset }: Position): boolean {
+    const ahead = this.ahead?.get(connection)
+    if (ahead === undefined) return false
+    if (ahead.epoch === epoch && offset <= ahead.offset) return true
+    this.ahead!.delete(connection)
+    if (this.ahead!.size === 0) this.ahead = null
+    return false
+  }
+
+  remove (connection: Connection): void {
+    this.members.delete(connection)
+    this.ahead?.delete(connection)
+    const catchUp = this.catchUps?.get(connection)
+    if (catchUp === undefined) return
+    catchUp.stop()
+    this.catchUps!.delete(connection)
+    if (this.catchUps!.size === 0) this.catchUps = null
   }
 }

@@ -3,7 +3,7 @@ import { clientFrames, serverFrameTypes } from '../../../schemas/frames.js'
 import type { Permissions, SendTarget } from '../../auth/permissions.js'
 import type { Connection } from '../../connection/connection.js'
 import type { Publisher } from '../../topics/publisher.js'
-import { topicOf } from '../../topics/topics.js'
+import { topicOf } from '../../topics/topic-names.js'
 import { below, invalidMessage } from '../faults.js'
 import type { Outbound } from '../outbound.js'
 import { builtIn } from '../router.js'
@@ -15,25 +15,25 @@ const ownTypes: ReadonlySet<unknown> = new Set<string>([...serverFrameTypes, ...
  * the fields of `data` as the message, with `from` set by the server; its type is the frame's own unless data has one.
  */
 export const sendFrames = (publisher: Publisher, permissions: Permissions, outbound: Outbound) => {
-  const send = async (kind: SendTarget['kind'], given: readonly string[], data: object, connection: Connection) => {
+  const send = async (kind: SendTarget['kind'], given: readonly string[], { data, echo }: { data: object, echo?: boolean }, connection: Connection) => {
     // The user as of now: an auth frame may follow while the app is asked.
     const { id: clientId, user } = connection
     const message = { ...toMessage(kind, data, outbound), from: { client_id: clientId, user_id: user?.id ?? null } }
     const ids = new Set(given)
     for (const id of ids) await permissions.send(user, { kind, id, data: message })
     for (const id of ids) {
-      if (kind === 'client') publisher.announceToClient(id, message, true)
-      else await publisher.announce(topicOf[kind](id), message, true)
+      if (kind === 'client') publisher.announceToClient(id, message)
+      else await publisher.announce(topicOf[kind](id), message, { isDroppable: true, except: echo === false ? [clientId] : undefined })
     }
   }
   return [
-    builtIn('user', ({ message: { user_ids: users, root_ids: roots, data }, connection }) => {
-      const ids = users ?? roots
+    builtIn('user', ({ message, connection }) => {
+      const ids = message.user_ids ?? message.root_ids
       if (ids === undefined) throw invalidMessage([{ path: '/user_ids', message: 'Expected required property' }])
-      return send('user', ids, data, connection)
+      return send('user', ids, message, connection)
     }),
-    builtIn('channel', ({ message, connection }) => send('channel', message.channel_ids, message.data, connection)),
-    builtIn('client', ({ message, connection }) => send('client', message.client_ids, message.data, connection))
+    builtIn('channel', ({ message, connection }) => send('channel', message.channel_ids, message, connection)),
+    builtIn('client', ({ message, connection }) => send('client', message.client_ids, message, connection))
   ]
 }
 

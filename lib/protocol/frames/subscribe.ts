@@ -1,19 +1,26 @@
+import type { Position } from '../../engine/engine.js'
 import type { Permissions } from '../../auth/permissions.js'
 import { ForbiddenError, withDetails, type DetailedError } from '../../errors.js'
 import type { Memberships } from '../../topics/memberships.js'
+import type { StreamState } from '../../topics/topics.js'
+import { channelOf, topicOf } from '../../topics/topic-names.js'
 import { encode } from '../encode.js'
 import { invalidMessage } from '../faults.js'
 import { builtIn } from '../router.js'
 
-/** `subscribe`: all of the channels or none. With a user_id (row A6) it confirms what every socket has: its own user. */
+/**
+ * `subscribe`: all of the channels or none, each from the position that the client has of it on. With a user_id (row A6) it
+ * confirms what every socket has: its own user.
+ */
 export const subscribeFrame = (memberships: Memberships, permissions: Permissions) => builtIn('subscribe',
-  async ({ message: { channel_ids: channels = [], user_id: userId }, connection }) => {
-    if (channels.length === 0 && userId === undefined) {
+  async ({ message: { channel_ids: given = [], user_id: userId, recover = {} }, connection }) => {
+    if (given.length === 0 && userId === undefined) {
       throw invalidMessage([{ path: '/channel_ids', message: 'Either channel_ids or user_id is needed' }])
     }
     if (userId !== undefined && userId !== connection.user?.id) {
       throw new ForbiddenError('You may not subscribe to another user')
     }
+    const channels = [...new Set(given)]
     for (const channel of channels) {
       try {
         await permissions.subscribe(connection.user, channel)
@@ -21,9 +28,11 @@ export const subscribeFrame = (memberships: Memberships, permissions: Permission
         throw withDetails(error as DetailedError, { channel })
       }
     }
-    await memberships.join(connection, channels, 'subscribed')
-    for (const channel of channels) connection.send(encode({ type: 'subscribed', channel }))
-    const confirmed = { channel_ids: channels, user_id: connection.user?.id ?? null }
+    const positions = Object.fromEntries(Object.entries<Position>(recover).map(([channel, position]) => [topicOf.channel(channel), position]))
+    await memberships.join(connection, channels, 'subscribed', positions, (states) => {
+      for (const state of states) connection.send(subscribedFrame(state))
+    })
+    const confirmed = { channel_ids: given, user_id: connection.user?.id ?? null }
     connection.send(encode({ type: 'subscription_confirmed', ...confirmed }))
     return confirmed
   }, { isBarrier: true })
@@ -36,3 +45,8 @@ export const unsubscribeFrame = (memberships: Memberships) => builtIn('unsubscri
   }
   return { channel_ids: message.channel_ids }
 }, { isBarrier: true })
+
+/** Without a position where the channel is not kept. */
+function subscribedFrame ({ topic, position, recovered, missed }: StreamState) {
+  return encode({ type: 'subscribed', channel: channelOf(topic), epoch: position?.epoch ?? null, offset: position?.offset ?? null, recovered, missed })
+}

@@ -1,0 +1,96 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { PresenceList } from '../../schemas/records.js'
+import type { Connection } from '../connection/connection.js'
+import type { PresenceChange, PresenceStore, PresentClient } from '../engine/engine.js'
+import type { EventHub } from '../events.js'
+import { encode } from '../protocol/encode.js'
+import type { StreamRules } from './stream-rules.js'
+import { topicOf } from './topic-names.js'
+import type { Topics } from './topics.js'
+
+/** How often a list is read again that changed while it was read; then it is as good as a list of that channel can be. */
+const MAX_READS = 5
+
+/** Who is in the channels that have it by rule: the members are told when a user comes and when the user has left. */
+export class Presence {
+  readonly #store: PresenceStore
+  readonly #topics: Topics
+  readonly #rules: StreamRules
+  readonly #events: EventHub
+  readonly #log: FastifyBaseLogger
+  /** The channels whose list is being read, and whether they have changed since. */
+  readonly #reads = new Set<{ channel: string, isStale: boolean }>()
+
+  constructor (store: PresenceStore, topics: Topics, rules: StreamRules, events: EventHub, log: FastifyBaseLogger) {
+    this.#store = store
+    this.#topics = topics
+    this.#rules = rules
+    this.#events = events
+    this.#log = log
+    store.onChange((change) => this.#changed(change))
+  }
+
+  /** Whether the channel has it. */
+  covers (channel: string): boolean {
+    return this.#rules.of(topicOf.channel(channel)).presence
+  }
+
+  /** Resolves when everybody can see the connection; a channel without presence is passed over. */
+  async add (channel: string, connection: Connection): Promise<void> {
+    if (this.covers(channel)) await this.#store.add(channel, entryOf(connection))
+  }
+
+  /** Tells a member who is there; what changes from then on it is told like all the others. */
+  async tell (channel: string, connection: Connection): Promise<void> {
+    if (!this.covers(channel)) return
+    try {
+      connection.send(encode({ type: 'presence', channel, ...await this.list(channel) }))
+    } catch (error) {
+      this.#log.warn({ err: error, channel }, 'a socket could not be told who is in the channel')
+    }
+  }
+
+  remove (channel: string, connection: Connection): void {
+    if (!this.covers(channel)) return
+    this.#store.remove(channel, entryOf(connection)).catch((error: unknown) => {
+      this.#log.warn({ err: error, channel }, 'a socket that left could not be taken out of the presence list')
+    })
+  }
+
+  /** Who is there, by user. */
+  async list (channel: string): Promise<PresenceList> {
+    const read = { channel, isStale: false }
+    this.#reads.add(read)
+    try {
+      for (let reads = 1; ; reads++) {
+        read.isStale = false
+        const clients = await this.#store.list(channel)
+        // A change that came meanwhile may be in the list or not; those that come after it are told to the members.
+        if (!read.isStale || reads === MAX_READS) return byUser(clients)
+      }
+    } finally {
+      this.#reads.delete(read)
+    }
+  }
+
+  #changed ({ channel, kind, user_id: userId }: PresenceChange): void {
+    for (const read of this.#reads) if (read.channel === channel) read.isStale = true
+    const frame = encode({ type: kind, channel, user_id: userId })
+    for (const connection of this.#topics.members(topicOf.channel(channel))) connection.send(frame)
+    this.#events.emit(kind === 'joined' ? 'user_joined' : 'user_left', { channel, user_id: userId })
+  }
+}
+
+function entryOf ({ id, user }: Connection): PresentClient {
+  return { client_id: id, user_id: user?.id ?? null }
+}
+
+function byUser (clients: readonly PresentClient[]): PresenceList {
+  const users = new Map<string | null, string[]>()
+  for (const { client_id: id, user_id: user } of clients) {
+    const ids = users.get(user)
+    if (ids === undefined) users.set(user, [id])
+    else ids.push(id)
+  }
+  return { clients: clients.length, users: [...users].map(([user_id, client_ids]) => ({ user_id, client_ids })) }
+}
