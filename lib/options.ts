@@ -83,7 +83,7 @@ export const OptionsSchema = Type.Object({
     enabled: Type.Boolean({ default: true, description: 'Keep the latest messages, so that who was away gets what they missed' }),
     size: Type.Integer({ minimum: 1, maximum: 100_000, default: 300, description: 'Messages of each stream' }),
     ttlMs: milliseconds(300_000, 'How long a message is kept'),
-    maxBytes: Type.Integer({ minimum: 1, default: 67_108_864, description: 'All of them together, bytes; in memory' }),
+    maxBytes: Type.Integer({ minimum: 1, default: 67_108_864, description: 'What all of them hold together in memory, bytes' }),
     maxTopics: count(100_000, 'Streams that are remembered besides those with members; in memory'),
     positionTtlMs: milliseconds(86_400_000, 'How long the position of a stream is remembered that nobody uses')
   }, 'What is kept of the streams'),

@@ -15,7 +15,7 @@ const bad: [rule: string, file: string, text: string, found: string[]][] = [
     import type { Scope } from '../../routes/context.js'
     import '../../routes/nowhere.js'`,
   ['2 imports routes/answers', '3 imports routes/access', '4 imports routes/index', '5 imports routes/status', '6 imports routes/context', '7 imports routes/nowhere']],
-  ['only the plugin names a concrete engine', 'lib/manager-sample.ts', "import { MemoryEngine } from './engine/memory.js'\nimport { ExpiringMap } from './engine/expiring-map.js'\nimport type { Engine } from './engine/engine.js'", ['1 names a concrete engine, lib/engine/memory']],
+  ['only the plugin names a concrete engine', 'lib/manager-sample.ts', "import { MemoryEngine } from './engine/memory/engine.js'\nimport { ExpiringMap } from './engine/expiring-map.js'\nimport type { Engine } from './engine/engine.js'", ['1 names a concrete engine, lib/engine/memory/engine']],
   ['nor does a route, nor one that comes later', 'routes/sample.ts', "import type { RedisEngine } from '../lib/engine/redis/redis.js'", ['1 names a concrete engine, lib/engine/redis/redis']],
   ['client imports from schemas only', 'client/sample.ts', "import type { User } from '../lib/auth/user.js'\nexport type A = User", ['1 imports lib/auth/user']],
   ['and types only', 'client/sample.ts', "import { errorCodes } from '../schemas/error-codes.js'\nimport { type Answer, Outcome } from '../schemas/records.js'\nimport '../schemas/fields.js'",

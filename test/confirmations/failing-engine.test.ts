@@ -1,7 +1,8 @@
 import t from 'tap'
-import type { ConfirmationStore, Publication, Settlement } from '../../lib/engine/engine.js'
-import { MemoryEngine } from '../../lib/engine/memory.js'
+import type { ConfirmationStore, Position, Publication, Retention, Settlement } from '../../lib/engine/engine.js'
+import { MemoryEngine } from '../../lib/engine/memory/engine.js'
 import type { ConfirmationRecord } from '../../schemas/records.js'
+import { memoryOptions } from '../fixtures/memory.js'
 import { systemOn } from '../fixtures/system.js'
 
 const step = { step: 1, message: 'Go on?' }
@@ -15,7 +16,7 @@ class FarEngine extends MemoryEngine {
   stored: Promise<void> | null = null
 
   constructor () {
-    super(60_000)
+    super(memoryOptions())
     const store: ConfirmationStore = this.confirmations
     const { create, settle } = { create: store.create.bind(store), settle: store.settle.bind(store) }
     store.create = async (record: ConfirmationRecord) => {
@@ -28,9 +29,9 @@ class FarEngine extends MemoryEngine {
     }
   }
 
-  override async publish (publication: Publication): Promise<void> {
+  override async publish (publication: Publication, retention: Retention | null): Promise<Position | null> {
     if (this.failsToPublish) throw new Error('out of reach')
-    return super.publish(publication)
+    return super.publish(publication, retention)
   }
 }
 

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import { MemoryEngine } from '../../lib/engine/memory.js'
+import { MemoryEngine } from '../../lib/engine/memory/engine.js'
+import { memoryOptions } from '../fixtures/memory.js'
 import { startApp } from '../fixtures/app.js'
 import { askStored, timerCount } from '../fixtures/questions.js'
 import { systemOn } from '../fixtures/system.js'
@@ -34,7 +35,7 @@ t.test('an open question does not go with the ended ones', async (t) => {
 })
 
 t.test('an ended question leaves no timer of its own, and a forgotten one none at all', async (t) => {
-  const engine = new MemoryEngine(30)
+  const engine = new MemoryEngine(memoryOptions({ retainMs: 30 }))
   const { system: { confirmations } } = systemOn(engine)
   const before = timerCount()
   const ends = Array.from({ length: 50 }, () => confirmations.ask({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task-1' }))
@@ -48,7 +49,7 @@ t.test('an ended question leaves no timer of its own, and a forgotten one none a
 })
 
 t.test('closing leaves no timer, whatever was open or remembered', async (t) => {
-  const engine = new MemoryEngine(3_600_000)
+  const engine = new MemoryEngine(memoryOptions({ retainMs: 3_600_000 }))
   const { system } = systemOn(engine)
   const { confirmations, tasks, taskHeartbeats } = system
   const before = timerCount()

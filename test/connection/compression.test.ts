@@ -8,6 +8,8 @@ import { StallingClient } from '../fixtures/stalling-client.js'
 
 const compression = { enabled: true, thresholdBytes: 100 }
 const long = (n: number) => ({ type: 'test.long', n, text: `ünï ${'abcdefgh'.repeat(50)}` })
+/** So that messages go over the wire as they were sent. */
+const plainly = { compression, history: { enabled: false } }
 const short = (n: number) => ({ type: 'test.short', n })
 
 /** Inflates one message as RFC 7692 section 7.2.2 says. */
@@ -16,7 +18,7 @@ function inflate (payload: Buffer): string {
 }
 
 t.test('long messages are compressed for those who read it, and plain for the others, in one batch', async (t) => {
-  const server = await startApp(t, { compression })
+  const server = await startApp(t, plainly)
   const offer = 'permessage-deflate; client_max_window_bits'
   const [deflating, plain, tiny] = await Promise.all([
     StallingClient.open(server.origin, server.token('a'), offer),
@@ -62,7 +64,7 @@ t.test('a decompression bomb is refused before it is unpacked', async (t) => {
 })
 
 t.test('Chromium reads it', async (t) => {
-  const server = await startApp(t, { compression })
+  const server = await startApp(t, plainly)
   const page = await openPage(t, await startBrowser(t), `${server.origin}/ws/health`)
   const received = page.evaluate(({ token, count }) => new Promise((resolve) => {
     const socket = new WebSocket(`ws://${window.location.host}/ws`, ['ws-manager.v1', `bearer.${token}`])
@@ -81,7 +83,7 @@ t.test('Chromium reads it', async (t) => {
 })
 
 t.test('Python\'s websockets reads it', async (t) => {
-  const server = await startApp(t, { compression })
+  const server = await startApp(t, plainly)
   const script = `
 import asyncio, json, sys, websockets
 async def main():

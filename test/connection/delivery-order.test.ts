@@ -26,13 +26,18 @@ for (const seed of [1, 2, 3]) {
       for (const socket of sockets) if (socket.isOpen && matches(socket)) socket.expected.push(number)
       return { type: 'test.numbered', number, padding: 'x'.repeat(int(300)) }
     }
+    const join = () => {
+      const target = pick(sockets)
+      if (target.isOpen) target.channels.add(pick(CHANNELS))
+      return Promise.all([...target.channels].map((channel) => ws.join(target.client.id, channel)))
+    }
     const operations = [
       () => ws.broadcast(deliver(() => true)),
       () => { const { user } = pick(sockets); return ws.sendToUser(user, deliver((socket) => socket.user === user)) },
       () => { const channel = pick(CHANNELS); return ws.sendToChannel(channel, deliver((socket) => socket.channels.has(channel))) },
       () => { const target = pick(sockets); return ws.sendToClient(target.client.id, deliver((socket) => socket === target)) },
       () => { const target = pick(sockets); return ws.broadcast(deliver((socket) => socket !== target), { except: [target.client.id] }) },
-      () => { const target = pick(sockets); if (target.isOpen) target.channels.add(pick(CHANNELS)); return Promise.all([...target.channels].map((channel) => ws.join(target.client.id, channel))) },
+      join,
       () => { const target = pick(sockets); const channel = pick(CHANNELS); target.channels.delete(channel); return ws.leave(target.client.id, channel) },
       async () => {
         const target = pick(sockets)
@@ -42,7 +47,15 @@ for (const seed of [1, 2, 3]) {
       }
     ]
     for (let turn = 0; turn < 150; turn++) {
-      await Promise.all(Array.from({ length: 1 + int(20) }, () => pick(operations)()))
+      const sends: unknown[] = []
+      for (let n = 1 + int(20); n > 0; n--) {
+        const operation = pick(operations)
+        const done = operation()
+        // Nobody is a member before the join resolves; all else takes effect in the call.
+        if (operation === join) await done
+        else sends.push(done)
+      }
+      await Promise.all(sends)
       if (chance(0.03)) {
         const target = pick(sockets)
         if (target.isOpen) {

@@ -26,6 +26,8 @@ const documented: Record<string, number[]> = {
   'GET /ws/clients': [200, 400, 401, 403],
   'GET /ws/clients/{client_id}': [200, 400, 401, 403, 404],
   'DELETE /ws/clients/{client_id}': [204, 400, 401, 403, 404],
+  'GET /ws/channels': [200, 401, 403],
+  'GET /ws/channels/{channel}': [200, 400, 401, 403, 503],
   'GET /ws/confirmations': [200, 400, 401, 403],
   'GET /ws/confirmations/{callback_id}': [200, 400, 401, 403, 404],
   'POST /ws/confirmations/{callback_id}': [200, 400, 401, 403, 404, 409, 413, 415],

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { Publication } from '../../lib/engine/engine.js'
-import { MemoryEngine } from '../../lib/engine/memory.js'
+import { MemoryEngine } from '../../lib/engine/memory/engine.js'
+import { memoryOptions } from '../fixtures/memory.js'
 import { startApp } from '../fixtures/app.js'
 import { timerCount } from '../fixtures/questions.js'
 import { systemOn } from '../fixtures/system.js'
@@ -84,7 +85,7 @@ t.test('started twice they run twice, and each has its own stop', async (t) => {
 })
 
 t.test('ids that run together the same way are different tasks', async (t) => {
-  const engine = new MemoryEngine(60_000)
+  const engine = new MemoryEngine(memoryOptions({ retainMs: 60_000 }))
   const { system: { taskHeartbeats } } = systemOn(engine)
   const before = timerCount()
   const pairs = [['a', 'bc'], ['ab', 'c'], ['1:a', 'b'], ['1', ':ab'], ['a:b', 'c'], ['a', 'b:c']] as const
@@ -120,12 +121,12 @@ t.test('one that cannot be sent is logged, and the next is tried', async (t) => 
     readonly tried: Publication[] = []
     tries = (_count: number) => {}
 
-    override async publish (publication: Publication): Promise<void> {
+    override async publish (publication: Publication): Promise<never> {
       this.tries(this.tried.push(publication))
       throw new Error('out of reach')
     }
   }
-  const engine = new FailingEngine(60_000)
+  const engine = new FailingEngine(memoryOptions())
   const { system: { taskHeartbeats }, logs } = systemOn(engine)
   const thrice = new Promise<void>((resolve) => { engine.tries = (count) => { if (count === 3) resolve() } })
   const stop = taskHeartbeats.start({ userId: 'alice', taskId: 'import', intervalMs: 5 })
