@@ -138,7 +138,7 @@ t.test('the permission is asked again', async (t) => {
   isOpen = false
   const again = await server.connect('alice')
   t.match(await again.request({ type: 'subscribe', channel_ids: ['room'], recover: { room: position(told) } }), { type: 'error', code: 'forbidden' })
-  await t.rejects(server.dial('alice', { path: recovering({ 'channel:room': position(told) }, '/ws?channel_id=room&') }).opened(), { statusCode: 403 })
+  await t.rejects(server.dial('alice', { path: recovering({ 'channel:room': position(told) }, '/ws?channel_id=room&') }).opened(), { statusCode: 403 } as never)
   await again.settled()
   t.strictSame(numbers(again), [])
 })
@@ -147,7 +147,7 @@ t.test('a position that is none is refused', async (t) => {
   const server = await start(t)
   for (const bad of ['', '{', '[]', '1', 'null', '{"all":1}', '{"all":{"epoch":"e"}}', '{"all":{"epoch":"e","offset":-1}}', '{"all":{"epoch":"e","offset":1.5}}',
     '{"all":{"epoch":"e","offset":1,"more":1}}', '{"a\\nb":7}']) {
-    await t.rejects(server.dial('alice', { path: `/ws?recover=${encodeURIComponent(bad)}` }).opened(), { statusCode: 400, body: { details: [{ path: /^\/recover/ }] } }, bad)
+    await t.rejects(server.dial('alice', { path: `/ws?recover=${encodeURIComponent(bad)}` }).opened(), { statusCode: 400, body: { details: [{ path: /^\/recover/ }] } } as never, bad)
   }
   const client = await server.connect('alice')
   t.match(await client.request({ type: 'subscribe', channel_ids: ['a'], recover: { a: { epoch: 'e', offset: -1 } } }), { code: 'invalid_message' })
@@ -310,7 +310,7 @@ t.test('the app can read what a channel still has', async (t) => {
   await send(350, (message) => ws.sendToChannel('room', message))
   const whole = await ws.history('room')
   t.equal(whole.complete, true)
-  t.strictSame(whole.messages.map(({ n }) => n), Array.from({ length: 350 }, (_, i) => i + 1))
+  t.strictSame((whole.messages as Frame[]).map(({ n }) => n), Array.from({ length: 350 }, (_, i) => i + 1))
   t.match(whole.messages[349], { type: 'x.n', stream: { topic: 'channel:room', ...whole.position } })
   const since = { ...whole.position, offset: 348 }
   t.match(await ws.history('room', since), { messages: [{ n: 349 }, { n: 350 }], complete: true })
