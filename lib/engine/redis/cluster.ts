@@ -21,7 +21,7 @@ export class RedisCluster implements Cluster {
   readonly nodeId = randomUUID()
   readonly #commands: Commands
   readonly #keys: Keys
-  readonly #leaseMs: number
+  readonly #lives: { leaseMs: number, presenceTtlMs: number }
   readonly #events: ClusterEvents
   readonly #log: FastifyBaseLogger
   readonly #asked = new Map<string, Asked>()
@@ -31,10 +31,10 @@ export class RedisCluster implements Cluster {
   #isClosed = false
   #timer: NodeJS.Timeout | null = null
 
-  constructor (commands: Commands, keys: Keys, leaseMs: number, events: ClusterEvents, log: FastifyBaseLogger) {
+  constructor (commands: Commands, keys: Keys, lives: { leaseMs: number, presenceTtlMs: number }, events: ClusterEvents, log: FastifyBaseLogger) {
     this.#commands = commands
     this.#keys = keys
-    this.#leaseMs = leaseMs
+    this.#lives = lives
     this.#events = events
     this.#log = log
   }
@@ -106,8 +106,10 @@ export class RedisCluster implements Cluster {
   async renew (): Promise<void> {
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
+    const { leaseMs, presenceTtlMs } = this.#lives
+    const keys = [this.#keys.leases, this.#keys.channelsOf(this.nodeId)]
     try {
-      const [had, dead] = await this.#commands.run(scripts.renew, [this.#keys.leases], [this.nodeId, this.#leaseMs]) as [number, string[]]
+      const [had, dead] = await this.#commands.run(scripts.renew, keys, [this.nodeId, leaseMs, presenceTtlMs]) as [number, string[]]
       if (!this.#isClosed) {
         this.#events.onRenewed(had === 0)
         await Promise.all(dead.map((node) => this.#events.onDead(node)))
@@ -116,7 +118,7 @@ export class RedisCluster implements Cluster {
       this.#log.debug({ err: error }, 'the lease of this node could not be renewed')
     }
     if (this.#isClosed || this.#timer !== null) return
-    this.#timer = setTimeout(() => this.renew(), this.#leaseMs / 3)
+    this.#timer = setTimeout(() => this.renew(), leaseMs / 3)
   }
 
   /** Ends the lease. */

@@ -47,7 +47,7 @@ export class RedisEngine implements Engine {
       onDown: () => this.#reckon()
     })
     const commands = this.#commands = new Commands(this.#commandLink, timeoutMs)
-    this.cluster = new RedisCluster(commands, keys, leaseMs, {
+    this.cluster = new RedisCluster(commands, keys, { leaseMs, presenceTtlMs }, {
       onRenewed: (isForgotten) => this.#renewed(isForgotten),
       onDead: (nodeId) => this.presence.removeNode(nodeId)
     }, log)

@@ -112,13 +112,13 @@ export class RedisPresenceStore implements PresenceStore {
   }
 
   async #apply (channel: string, batch: (Change | null)[], leftMs: number): Promise<void[]> {
-    const { nodeId } = this.#settings
+    const { nodeId, ttlMs } = this.#settings
     const deadline = new Deadline(leftMs)
     const part = this.#parts.get(channel) ?? { clients: new Map(), isDirty: true, isListed: false }
     const wasDirty = part.isDirty
     // Until it is known to have gone well.
     part.isDirty = true
-    if (!part.isListed) await deadline.race(this.#commands.call('sadd', this.#keys.channelsOf(nodeId), channel))
+    if (!part.isListed) await this.#commands.run(scripts.enlist, [this.#keys.channelsOf(nodeId)], [channel, ttlMs], deadline)
     part.isListed = true
     const changes = wasDirty
       ? [...part.clients.values()].map((client): Change => ({ sign: '+', client }))
