@@ -42,6 +42,8 @@ const OURS = {
   enableReadyCheck: true,
   maxRetriesPerRequest: null,
   commandTimeout: undefined,
+  // A server that is stopped never says goodbye.
+  disconnectTimeout: 50,
   keyPrefix: ''
 }
 
