@@ -1,3 +1,4 @@
+import type { FastifyBaseLogger } from 'fastify'
 import type { AnsweredBy, ConfirmationRecord, Outcome } from '../../schemas/records.js'
 
 /** A place in a stream. Offsets are 1, 2, 3… within an epoch; another epoch says that continuity was lost. */
@@ -89,6 +90,20 @@ export interface Engine {
   /** Idempotent. */
   close (): Promise<void>
 }
+
+/** What an engine is made with. */
+export interface EngineContext {
+  /** How long an ended question is kept, milliseconds. */
+  retainMs: number
+  log: FastifyBaseLogger
+}
+
+/**
+ * Makes the engine of one node. Resolves when it can be used.
+ *
+ * @throws WSM_ERR_UNAVAILABLE, WSM_ERR_INVALID_OPTION
+ */
+export type EngineFactory = (context: EngineContext) => Promise<Engine>
 
 /** A socket that is present in a channel. */
 export interface PresentClient { client_id: string, user_id: string | null }
