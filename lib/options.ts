@@ -38,6 +38,7 @@ export const OptionsSchema = Type.Object({
       description: 'Open the socket without a token and wait for an auth frame'
     }),
     anonymous: Type.Boolean({ default: false, description: 'Open the socket without a token as nobody (user_id null)' }),
+    requireExp: Type.Boolean({ default: true, description: 'Refuse tokens that never expire' }),
     userIdClaim: Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
       default: ['sub', 'user_id', 'id'],
       description: 'The token\'s claim that names the user; of several the first that is there'

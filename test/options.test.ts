@@ -13,6 +13,7 @@ const defaults: Record<string, unknown> = {
   'auth.timeoutMs': 5_000,
   'auth.firstFrame': false,
   'auth.anonymous': false,
+  'auth.requireExp': true,
   'auth.userIdClaim': ['sub', 'user_id', 'id'],
   'heartbeat.enabled': true,
   'heartbeat.intervalMs': 30_000,

@@ -5,14 +5,17 @@ import { UnauthorizedError } from '../errors.js'
 export const BEARER_PROTOCOL_PREFIX = 'bearer.'
 
 /**
- * The token of a request: from the Authorization header (RFC 6750 section 2.1) or from the offered subprotocols.
+ * The token of a request: from the Authorization header (RFC 6750 section 2.1) or from the offered subprotocols. Beside
+ * a token among the subprotocols a header of another scheme is somebody else's: a proxy's Basic, for instance.
  *
  * @returns null where there is none
  * @throws WSM_ERR_UNAUTHORIZED for a header that is no bearer token, and for two different tokens
  */
 export function tokenFrom (headers: IncomingHttpHeaders): string | null {
-  const fromHeader = headers.authorization === undefined ? null : stripBearer(headers.authorization)
+  const { authorization } = headers
   const fromProtocol = bearerProtocol(headers['sec-websocket-protocol'])
+  const isForUs = authorization !== undefined && (fromProtocol === null || /^bearer\b/i.test(authorization))
+  const fromHeader = isForUs ? stripBearer(authorization) : null
   if (fromHeader !== null && fromProtocol !== null && fromHeader !== fromProtocol) {
     throw new UnauthorizedError('The request carries two different tokens')
   }

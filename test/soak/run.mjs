@@ -28,7 +28,7 @@ await app.register(wsPlugin, {
 })
 app.ws.handle('soak.add', { schema: Type.Object({ a: Type.Number(), b: Type.Number() }) }, ({ a, b }) => a + b)
 await app.listen({ port: 0, host: '127.0.0.1' })
-const tokens = Array.from({ length: 50 }, (_, i) => app.jwt.sign({ sub: `user-${i}` }))
+const tokens = Array.from({ length: 50 }, (_, i) => app.jwt.sign({ sub: `user-${i}` }, { expiresIn: '8h' }))
 const clients = spawn(process.execPath, [fileURLToPath(new URL('clients.mjs', import.meta.url)), app.listeningOrigin, JSON.stringify(tokens)], { stdio: ['ignore', 'inherit', 'inherit'] })
 
 const end = Date.now() + minutes * 60_000
