@@ -163,6 +163,7 @@ export class WsManager {
       channels: topics.channelCount,
       slow_disconnects: counters.slowDisconnects,
       messages_dropped: counters.messagesDropped,
+      rejected: { ...counters.refusals },
       version
     }
   }

@@ -53,6 +53,11 @@ export class Registry {
     return [...userId === undefined ? this.#byId.values() : this.#byUser.get(userId) ?? NONE].filter(isUsable)
   }
 
+  /** A user's open sockets but one, those included that are not announced yet. */
+  others (userId: string, self: Connection | null): Connection[] {
+    return [...this.#byUser.get(userId) ?? NONE].filter((connection) => connection !== self && connection.isOpen)
+  }
+
   all (): IterableIterator<Connection> {
     return this.#byId.values()
   }

@@ -3,7 +3,7 @@ import { inAnHour, startApp } from '../fixtures/app.js'
 import { refusal } from '../fixtures/refusal.js'
 
 const named = async (server: Awaited<ReturnType<typeof startApp>>, claims: object): Promise<unknown> => {
-  const client = await server.dial('', { token: server.app.jwt.sign({ exp: inAnHour(), ...claims } as { sub: string }) }).opened()
+  const client = await server.dial('', { token: server.app.jwt.sign({ exp: inAnHour(), ...claims as { sub: string } }) }).opened()
   return (await client.next('connection')).data.user_id
 }
 

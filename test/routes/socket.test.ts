@@ -73,6 +73,6 @@ t.test('the route is in the OpenAPI document', async (t) => {
   for (const path of ['/ws', '/desk']) {
     t.same(paths[path]!.get.tags, ['ws'])
     t.match(paths[path]!.get.parameters, [{ name: 'channel_id', in: 'query', required: false }])
-    t.strictSame(Object.keys(paths[path]!.get.responses), ['101', '400', '401', '403', '426', '429', '503'])
+    t.strictSame(Object.keys(paths[path]!.get.responses), ['101', '400', '401', '403', '409', '426', '429', '503'])
   }
 })
