@@ -242,7 +242,7 @@ export class Connection implements Client {
   /** Every ping is answered with as many bytes, which a client need not read: they count as frames. */
   #pinged (): void {
     this.heardAt = performance.now()
-    if (this.#settings.messageRate.take(this)) return
+    if (this.#settings.messageRate.take(this) || !this.isOpen) return
     this.#settings.refusals.messages++
     this.close(closeCodes.policyViolation, 'Too many pings')
   }

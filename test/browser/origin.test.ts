@@ -11,6 +11,7 @@ const browser = await startBrowser(t)
 async function startForeign (t: Test): Promise<string> {
   const app = Fastify()
   app.get('/', (_request, reply) => reply.type('text/html').send('<!doctype html><title>Another site</title>'))
+  app.get('/sandboxed', (_request, reply) => reply.header('content-security-policy', 'sandbox allow-scripts').type('text/html').send('<!doctype html><title>Of no origin</title>'))
   t.teardown(() => app.close())
   return app.listen({ port: 0, host: '127.0.0.1' })
 }
@@ -37,15 +38,14 @@ t.test('a page of another origin cannot use a visitor\'s cookie, and the app\'s 
   const url = `${server.origin.replace('http', 'ws')}/ws`
   const page = await openPage(t, browser, `${server.origin}/sign-in`)
   t.equal(await page.evaluate(connect(url)), 'alice')
-  t.equal(await page.evaluate(`fetch('/ws/tickets', { method: 'POST' }).then(({ status }) => status)`), 200) // eslint-disable-line quotes
+  t.equal(await page.evaluate('fetch("/ws/tickets", { method: "POST" }).then(({ status }) => status)'), 200)
   await page.goto(foreign)
   t.equal(await page.evaluate(connect(url)), 'refused')
   t.equal(await page.evaluate(`fetch('${server.origin}/ws/tickets', { method: 'POST', mode: 'no-cors', credentials: 'include' }).then(({ type }) => type)`), 'opaque')
   t.equal(server.app.ws.getStatus().rejected.origin, 2, 'both came, and were refused for their origin')
-  await page.goto('data:text/html,<title>of no origin</title>')
+  await page.goto(`${foreign}/sandboxed`)
   t.equal(await page.evaluate(connect(url)), 'refused', 'nor can a page whose origin is null')
   t.equal(server.app.ws.getStatus().rejected.origin, 3)
-  t.equal(server.app.ws.getConnectionCount() <= 1, true)
 })
 
 t.test('a page of another origin can connect where the app lists it, and only there', async (t) => {
