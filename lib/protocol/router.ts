@@ -111,7 +111,7 @@ export class Router {
       if (!connection.isAdmitted && route.isOpenToAll !== true) {
         throw new UnauthorizedError('Authenticate with an auth frame first')
       }
-      if (this.#events.has('message_received')) this.#events.emit('message_received', { client: connection, message })
+      if (this.#events.has('message_received')) this.#events.emit('message_received', { client: connection, message: withoutToken(message) })
       const result = route.run(exchange)
       if (isThenable(result)) return this.#settle(exchange, result)
       exchange.reply(result)
@@ -136,7 +136,7 @@ export class Router {
     if (!isAnswered) return this.#fail(connection, error, message)
     // The client has the one answer that it gets.
     connection.log.error({ err: error, type: message.type }, 'a handler failed after it had answered')
-    this.#events.emit('message_failed', { client: connection, error, message })
+    this.#events.emit('message_failed', { client: connection, error, message: withoutToken(message) })
   }
 
   #fail (connection: Connection, error: unknown, message?: Record<string, unknown>): void {
@@ -147,11 +147,17 @@ export class Router {
     if (isServerFault) connection.log.error({ err: error, type: message?.type }, 'a handler failed')
     else connection.log.debug({ code, type: message?.type }, 'a frame was refused')
     connection.send(encode({ type: 'error', code, id: message === undefined ? undefined : frameId(message), ...told }))
-    this.#events.emit('message_failed', { client: connection, error, message })
+    if (this.#events.has('message_failed')) this.#events.emit('message_failed', { client: connection, error, message: message && withoutToken(message) })
     // What the server got wrong is not held against the client, nor that it asks faster than it is answered.
     if (!isServerFault && code !== 'too_many_pending' && connection.errorCap.hit()) {
       this.#counters.refusals.errors++
       connection.close(closeCodes.policyViolation, 'Too many errors within a minute')
     }
   }
+}
+
+/** Of a frame that brings a token listeners get the type and the id: what else it holds, good or bad, may be the token. */
+function withoutToken (message: Record<string, unknown>): Record<string, unknown> {
+  const { type, id } = message
+  return type === 'auth' || type === 'change_user' ? { type, id } : message
 }
