@@ -158,7 +158,7 @@ export class WsManager {
     const { registry } = this.#system
     const connections = typeof target === 'string'
       ? [registry.getOpen(target)].filter((connection) => connection !== null)
-      : registry.ofUser(target.userId)
+      : registry.others(target.userId, null)
     for (const connection of connections) connection.close(closeCodes.forbidden, reason)
     return connections.length
   }
@@ -179,6 +179,7 @@ export class WsManager {
       channels: [...topics.channels()].length,
       slow_disconnects: counters.slowDisconnects,
       messages_dropped: counters.messagesDropped,
+      rejected: { ...counters.refusals },
       version
     }
   }

@@ -4,7 +4,7 @@ import fp from 'fastify-plugin'
 import { callRoute } from '../routes/call.js'
 import { routes } from '../routes/index.js'
 import { socketRoute } from '../routes/socket.js'
-import { useJwt } from './auth/jwt.js'
+import { useAuthenticator } from './auth/use-authenticator.js'
 import type { User } from './auth/user.js'
 import { Shutdown } from './connection/shutdown.js'
 import { Upgrades } from './connection/upgrades.js'
@@ -32,11 +32,11 @@ const servers = new WeakSet<object>()
 const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   if (fastify.hasDecorator('ws') || servers.has(fastify.server)) throw new AlreadyRegisteredError()
   const options = normalizeOptions(given)
-  const tokens = await useJwt(fastify, options)
+  const authenticator = await useAuthenticator(fastify, options)
   const webSocketServer = await useWebSocketServer(fastify, options)
 
   const engine = new MemoryEngine({ retainMs: options.confirmations.retainMs, ...options.history })
-  const system = createSystem(engine, tokens, options, fastify.log.child({ plugin: 'fastify-ws-manager' }))
+  const system = createSystem(engine, authenticator, options, fastify.log.child({ plugin: 'fastify-ws-manager' }))
   const upgrades = new Upgrades(fastify.server, webSocketServer)
   const shutdown = new Shutdown(system.registry, upgrades, options.closeTimeoutMs)
   const manager = new WsManager(system, {

@@ -140,6 +140,28 @@ export const ChannelRecord = Type.Object({
   presence: Nullable(PresenceList, { description: 'Who is there, on all nodes; null where the channel has no presence' })
 })
 
+const refused = (description: string) => Type.Integer({ description })
+
+/** What was refused, and how often, since the node started. */
+export const Rejected = Type.Object({
+  connections: refused('Sockets over limits.maxConnections'),
+  connections_per_user: refused('Sockets over limits.maxConnectionsPerUser'),
+  connections_per_ip: refused('Upgrade requests over limits.connectionsPerIpPerMinute'),
+  duplicate_user: refused('Sockets refused or replaced by onDuplicateUser'),
+  unauthenticated: refused('Sockets over limits.maxUnauthenticated'),
+  origin: refused('Requests of an origin that may not connect'),
+  messages: refused('Frames over limits.messagesPerSecond, pings included'),
+  errors: refused('Sockets closed by limits.maxErrorsPerMinute'),
+  payload: refused('Frames over limits.maxPayloadBytes'),
+  fragments: refused('Frames over limits.maxFragments'),
+  depth: refused('Frames over limits.maxDepth'),
+  channels: refused('Subscriptions over limits.maxChannelsPerConnection'),
+  pending_handlers: refused('Frames over limits.maxPendingHandlers'),
+  confirmations: refused('Questions over limits.maxPendingConfirmationsPerUser'),
+  tickets: refused('Tickets that a user had too many of, or that there was no room for')
+})
+export type Rejected = Static<typeof Rejected>
+
 /** What `ws.getStatus()` and `GET /ws/status` say of this node (row A1). */
 export const Status = Type.Object({
   running: Type.Boolean(),
@@ -153,6 +175,7 @@ export const Status = Type.Object({
   channels: Type.Integer({ description: 'Channels with at least one member' }),
   slow_disconnects: Type.Integer({ description: 'Sockets that were cut because they did not read' }),
   messages_dropped: Type.Integer({ description: 'Messages that were left out for sockets that did not read' }),
+  rejected: Rejected,
   version: Type.String()
 })
 export type Status = Static<typeof Status>

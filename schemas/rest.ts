@@ -1,5 +1,5 @@
-import { Type, type TSchema } from '@sinclair/typebox'
-import { CallbackId, ChannelName, ClientId, TaskId, UserId } from './fields.js'
+import { Type, type Static, type TSchema } from '@sinclair/typebox'
+import { CallbackId, ChannelName, ClientId, TaskId, Timestamp, UserId } from './fields.js'
 import { Message, SendOptions } from './messages.js'
 import { ChannelSummary, ClientRecord, ConfirmationRecord, Outcome } from './records.js'
 
@@ -59,6 +59,13 @@ export const WaitQuery = Type.Object({
 export const CancelQuery = Type.Object({
   reason: Type.Optional(Type.String({ maxLength: 500, description: 'What the asking code gets as feedback' }))
 }, { additionalProperties: false })
+
+/** What opens one socket, once. */
+export const Ticket = Type.Object({
+  ticket: Type.String({ description: '128 random bits' }),
+  expires_at: Timestamp
+})
+export type Ticket = Static<typeof Ticket>
 
 /** What a handler answered. */
 export const callReply = <T extends TSchema>(reply: T) => Type.Object({ data: reply })

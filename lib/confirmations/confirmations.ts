@@ -10,6 +10,7 @@ import type { Options } from '../options.js'
 import { encode } from '../protocol/encode.js'
 import type { Publisher } from '../topics/publisher.js'
 import { topicOf } from '../topics/topic-names.js'
+import type { OpenQuestions } from './open-questions.js'
 import {
   assertAnswers, compileAnswer, toConfirmation, toRecord, type AskOptions, type StepResult, type UserConfirmation
 } from './question.js'
@@ -26,16 +27,19 @@ export class Confirmations {
   readonly #store: ConfirmationStore
   readonly #publisher: Publisher
   readonly #events: EventHub
+  readonly #open: OpenQuestions
   readonly #defaults: Options['confirmations']
   readonly #log: FastifyBaseLogger
   readonly #asked = new Map<string, Asked>()
   readonly #waiters = new Waiters<ConfirmationRecord>()
   #isClosed = false
 
-  constructor (store: ConfirmationStore, publisher: Publisher, events: EventHub, defaults: Options['confirmations'], log: FastifyBaseLogger) {
+  constructor (store: ConfirmationStore, publisher: Publisher, events: EventHub, open: OpenQuestions, defaults: Options['confirmations'],
+    log: FastifyBaseLogger) {
     this.#store = store
     this.#publisher = publisher
     this.#events = events
+    this.#open = open
     this.#defaults = defaults
     this.#log = log
     store.onSettled((record) => this.#settled(record))
@@ -49,7 +53,7 @@ export class Confirmations {
    * Asks, and resolves when the question has ended, however it ended.
    *
    * @throws WSM_ERR_INVALID_MESSAGE for a question without a message, a step, a user or a task, for a `result` that JSON
-   *   cannot hold, a `timeoutMs` out of range, and an `answer` that is no TypeBox schema
+   *   cannot hold, a `timeoutMs` out of range, and an `answer` that is no TypeBox schema; WSM_ERR_TOO_MANY_CONFIRMATIONS
    */
   async ask<S extends TSchema = TSchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<Static<S>>> {
     const record = toRecord(result, options, this.#defaults)
@@ -57,6 +61,7 @@ export class Confirmations {
     if (this.#isClosed || options.signal?.aborted === true) {
       return { proceed: false, outcome: this.#isClosed ? 'closed' : 'aborted', callback_id: record.callback_id }
     }
+    this.#open.begin(record.user_id)
     const waiter = this.#waiters.start(record.callback_id)
     try {
       await this.#store.create(record)
@@ -67,6 +72,7 @@ export class Confirmations {
     } finally {
       waiter.stop()
       this.#disarm(record.callback_id)
+      this.#open.end(record.user_id)
     }
   }
 

@@ -4,6 +4,7 @@ import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import { TaskStepResultFrame, type AnsweredBy, type ConfirmationRecord, type Outcome, type TaskStepResult } from '../../schemas/records.js'
 import { InvalidMessageError } from '../errors.js'
 import { OptionsSchema, type Options } from '../options.js'
+import { schemaFault } from '../protocol/compile.js'
 import { assertValid, below, faultsOf, invalidMessage } from '../protocol/faults.js'
 import { snapshot } from '../protocol/snapshot.js'
 
@@ -80,14 +81,18 @@ export function toRecord (result: StepResult, options: AskOptions, defaults: Opt
   }
 }
 
-/** @throws WSM_ERR_INVALID_MESSAGE for what is no TypeBox schema, as a plain JSON Schema */
+/** @throws WSM_ERR_INVALID_MESSAGE for what is no TypeBox schema, as a plain JSON Schema, and for patterns as in handlers */
 export function compileAnswer (schema: TSchema | undefined): TypeCheck<TSchema> | null {
   if (schema === undefined) return null
+  let check
   try {
-    return TypeCompiler.Compile(schema)
+    check = TypeCompiler.Compile(schema)
   } catch (error) {
     throw new InvalidMessageError(`its answer schema cannot be compiled: ${(error as Error).message}`)
   }
+  const fault = schemaFault(schema)
+  if (fault !== null) throw new InvalidMessageError(`its answer schema has ${fault}`)
+  return check
 }
 
 /** @throws WSM_ERR_INVALID_MESSAGE with paths as in a `confirm` frame */
