@@ -151,7 +151,8 @@ return { epoch, top, 1, from, tails }
 `)
 
 /**
- * Changes who of a node is in a channel, and publishes what that means for users.
+ * Changes who of a node is in a channel, and publishes what that means for users. Beside the nodes are two numbers: '+'
+ * counts those who came, '#' the changes that were published.
  *
  * KEYS: clients, users, nodes. ARGV: command, Redis channel, channel as JSON, node, number of the call, life of the keys,
  * 'some', 'all' or 'gone'; then for each client '+' or '-', the id, the user as JSON or ''. With 'all' those who are not
@@ -162,12 +163,13 @@ local clients, users, nodes = KEYS[1], KEYS[2], KEYS[3]
 local node = ARGV[4]
 
 local function tell(kind, user)
-  redis.call(ARGV[1], ARGV[2], '{"kind":"' .. kind .. '","channel":' .. ARGV[3] .. ',"user_id":' .. user .. '}')
+  local number = integer(redis.call('HINCRBY', nodes, '#', 1))
+  redis.call(ARGV[1], ARGV[2], '{"number":' .. number .. ',"kind":"' .. kind .. '","channel":' .. ARGV[3] .. ',"user_id":' .. user .. '}')
 end
 
 local function add(id, user)
   if redis.call('HEXISTS', clients, id) == 1 then return end
-  local order = redis.call('HINCRBY', nodes, '', 1)
+  local order = redis.call('HINCRBY', nodes, '+', 1)
   redis.call('HSET', clients, id, integer(order) .. ' ' .. node .. ' ' .. user)
   if user ~= '' and redis.call('HINCRBY', users, user, 1) == 1 then tell('joined', user) end
 end
@@ -199,6 +201,11 @@ end
 if ARGV[7] == 'gone' then redis.call('HDEL', nodes, node) end
 for _, key in ipairs(KEYS) do live(key, tonumber(ARGV[6])) end
 return 1
+`)
+
+/** Reads who is in a channel. KEYS: users, nodes. Returns the number of the latest change, and the users as JSON. */
+export const roster = new Script(`
+return { tonumber(redis.call('HGET', KEYS[2], '#') or 0), redis.call('HKEYS', KEYS[1]) }
 `)
 
 /**
