@@ -62,38 +62,40 @@ end
 `
 
 /**
- * Appends and publishes.
+ * Appends and publishes a batch. One that was done already is answered as it was then; one that comes after a later batch
+ * of the same publisher is dropped, since nobody waits for it any more and it would be out of order.
  *
- * KEYS: for each publication the position, the log, the key of its id.
- * ARGV: command, epoch for new streams, life of positions, life of ids; for each publication the channel, the message's
- * tail, the size of the history (-1 for none), its life.
+ * KEYS: the publisher's latest batch; then for each publication the position, the log.
+ * ARGV: number of the batch, how long it is remembered, command, epoch for new streams, life of positions; then for each
+ * publication the channel, the message's tail, the size of the history (-1 for none), its life.
  * Returns for each one `{epoch, offset}`, `{}` without a history, or why it failed.
  */
 export const publish = new Script(LIFE, STREAM, `
-local command, epoch, life, remembered = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local batch, command, epoch, life = tonumber(ARGV[1]), ARGV[3], ARGV[4], tonumber(ARGV[5])
 
 local function publish(k, a)
-  local id, tail, size = KEYS[k + 2], ARGV[a + 1], tonumber(ARGV[a + 2])
-  local done = redis.call('GET', id)
+  local channel, tail, size = ARGV[a], ARGV[a + 1], tonumber(ARGV[a + 2])
   if size < 0 then
-    if not done then
-      redis.call('SET', id, '', 'PX', remembered)
-      redis.call(command, ARGV[a], '[null,0,' .. tail)
-    end
+    redis.call(command, channel, '[null,0,' .. tail)
     return {}
   end
-  if done then return { redis.call('HGET', KEYS[k], 'epoch') or epoch, done } end
   local current, offset = append(KEYS[k], KEYS[k + 1], epoch, life, tail, size, tonumber(ARGV[a + 3]))
-  redis.call('SET', id, offset, 'PX', remembered)
-  redis.call(command, ARGV[a], line(current, offset, tail))
+  redis.call(command, channel, line(current, offset, tail))
   return { current, offset }
 end
 
+local latest = redis.call('HMGET', KEYS[1], 'batch', 'results')
+if latest[1] then
+  if tonumber(latest[1]) == batch then return cjson.decode(latest[2]) end
+  if tonumber(latest[1]) > batch then return redis.error_reply('LATE the publisher has gone on') end
+end
 local results = {}
-for i = 0, #KEYS / 3 - 1 do
-  local ok, result = pcall(publish, i * 3 + 1, i * 4 + 5)
+for i = 0, (#KEYS - 1) / 2 - 1 do
+  local ok, result = pcall(publish, i * 2 + 2, i * 4 + 6)
   results[i + 1] = ok and result or tostring(type(result) == 'table' and result.err or result)
 end
+redis.call('HSET', KEYS[1], 'batch', ARGV[1], 'results', cjson.encode(results))
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return results
 `)
 
