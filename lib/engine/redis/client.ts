@@ -6,6 +6,8 @@ export interface RedisClient {
   connect (): Promise<void>
   disconnect (): void
   call (command: string, ...args: (string | number)[]): Promise<unknown>
+  /** The servers of a cluster. */
+  nodes? (role: 'master'): RedisClient[]
   on (event: string, listener: (...args: never[]) => void): unknown
 }
 

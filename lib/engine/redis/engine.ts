@@ -9,7 +9,7 @@ import { Deadline, unavailable } from './deadline.js'
 import { Keys } from './keys.js'
 import { Link } from './link.js'
 import type { RedisEngineOptions } from './options.js'
-import { RedisPresenceStore } from './presence.js'
+import { CHANNEL, RedisPresenceStore } from './presence.js'
 import { newEpoch, Streams } from './streams.js'
 import { Subscriber } from './subscriber.js'
 import { decode } from './wire.js'
@@ -56,7 +56,10 @@ export class RedisEngine implements Engine {
       onMessage: (channel, payload) => this.#receive(channel, payload),
       onUp: () => this.#reckon(),
       onDown: () => this.#reckon(),
-      onRestored: () => this.#streams.checkAll()
+      onRestored: () => {
+        this.#streams.checkAll()
+        this.presence.checkAll()
+      }
     })
     const { isCluster } = factory
     this.#streams = new Streams(commands, this.#subscriber, keys, { isCluster, nodeId, timeoutMs, checkMs, positionTtlMs }, {
@@ -87,12 +90,21 @@ export class RedisEngine implements Engine {
     return this.#streams.publish(publication, retention)
   }
 
-  subscribe (topic: string): Promise<Position> {
-    return this.#streams.subscribe(topic)
+  async subscribe (topic: string): Promise<Position> {
+    const position = await this.#streams.subscribe(topic)
+    if (!topic.startsWith(CHANNEL) || !this.#streams.isSubscribed(topic)) return position
+    try {
+      await this.presence.watch(topic.slice(CHANNEL.length))
+    } catch (error) {
+      this.unsubscribe(topic)
+      throw error
+    }
+    return position
   }
 
   unsubscribe (topic: string): void {
     this.#streams.unsubscribe(topic)
+    if (topic.startsWith(CHANNEL)) this.presence.unwatch(topic.slice(CHANNEL.length))
   }
 
   history (topic: string, since: Position | null, limit: number): Promise<HistoryPage> {
@@ -145,7 +157,7 @@ export class RedisEngine implements Engine {
     const message = decode(topic, payload)
     if (message === null) this.#log.warn({ channel }, 'what came on a channel is not from a node')
     else if ('delivery' in message) this.#streams.receive(message.delivery)
-    else if (this.#streams.isSubscribed(topic)) this.presence.receive(message.change)
+    else this.presence.receive(message.change)
   }
 
   #deliver (delivery: Delivery): void {
@@ -191,12 +203,19 @@ export class RedisEngine implements Engine {
   }
 
   async #refuseEviction (): Promise<void> {
-    const info = String(await this.#commands.call('info', 'memory'))
-    const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1]
-    const limit = /^maxmemory:(\d+)/m.exec(info)?.[1]
-    if (policy === undefined || policy === 'noeviction' || limit === '0') return
-    throw new InvalidOptionError('engine', `needs a Redis that evicts nothing, but its maxmemory-policy is "${policy}": streams and questions would be lost. Set it to noeviction, or the option acceptEviction`)
+    const deadline = new Deadline(this.#timeoutMs)
+    const client = await this.#commandLink.ready(deadline)
+    const servers = client.nodes?.('master') ?? [client]
+    for (const info of await deadline.race(Promise.all(servers.map((server) => server.call('info', 'memory'))))) {
+      const policy = /^maxmemory_policy:(\S+)/m.exec(String(info))?.[1]
+      const limit = /^maxmemory:(\d+)/m.exec(String(info))?.[1]
+      if (policy !== undefined && policy !== 'noeviction' && limit !== '0') throw mayEvict(policy)
+    }
   }
+}
+
+function mayEvict (policy: string): Error {
+  return new InvalidOptionError('engine', `needs a Redis that evicts nothing, but its maxmemory-policy is "${policy}": streams and questions would be lost. Set it to noeviction, or the option acceptEviction`)
 }
 
 /** Connects, and closes what it opened where that fails. See `RedisEngine.open`. */

@@ -19,10 +19,15 @@ export class Keys {
     return channel.slice(this.#prefix.length + 2, -1)
   }
 
-  /** What the scripts know of a topic: where it is, its history, its publications of late. */
-  stream (topic: string): [position: string, log: string, recent: string] {
+  /** What the scripts know of a topic: where it is, and its history. */
+  stream (topic: string): [position: string, log: string] {
     const base = this.channel(topic)
-    return [`${base}:position`, `${base}:log`, `${base}:recent:`]
+    return [`${base}:position`, `${base}:log`]
+  }
+
+  /** What a node published last: on a topic, or on all of them with null. */
+  publisher (topic: string | null, nodeId: string): string {
+    return topic === null ? `${this.#prefix}:publisher:${nodeId}` : `${this.channel(topic)}:publisher:${nodeId}`
   }
 
   presence (topic: string): [clients: string, users: string, nodes: string] {

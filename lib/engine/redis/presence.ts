@@ -4,6 +4,7 @@ import { Batches } from './batches.js'
 import type { Commands } from './commands.js'
 import { Deadline } from './deadline.js'
 import type { Keys } from './keys.js'
+import { Roster, type NumberedChange } from './roster.js'
 import * as scripts from './scripts.js'
 
 export interface PresenceSettings {
@@ -12,6 +13,9 @@ export interface PresenceSettings {
   ttlMs: number
   publishCommand: string
 }
+
+/** What the topics of channels begin with. */
+export const CHANNEL = 'channel:'
 
 interface Change { sign: '+' | '-', client: PresentClient }
 
@@ -34,6 +38,7 @@ export class RedisPresenceStore implements PresenceStore {
   readonly #settings: PresenceSettings
   readonly #log: FastifyBaseLogger
   readonly #parts = new Map<string, Part>()
+  readonly #rosters = new Map<string, Roster>()
   readonly #changes: Batches<Change | null, void>
   readonly #timer: NodeJS.Timeout
   #calls = 0
@@ -75,8 +80,39 @@ export class RedisPresenceStore implements PresenceStore {
     this.#listener = listener
   }
 
-  receive (change: PresenceChange): void {
-    this.#listener(change)
+  /**
+   * Listens to the changes of a channel, whose topic is subscribed to.
+   *
+   * @throws WSM_ERR_UNAVAILABLE
+   */
+  async watch (channel: string): Promise<void> {
+    if (this.#rosters.has(channel)) return
+    const roster = new Roster({
+      read: () => this.#readUsers(channel),
+      tell: (kind, user) => this.#listener({ channel, kind, user_id: user }),
+      fail: (error) => this.#log.warn({ err: error, channel }, 'who is in a channel could not be read again yet')
+    })
+    this.#rosters.set(channel, roster)
+    try {
+      await roster.open()
+    } catch (error) {
+      // Else it was left meanwhile.
+      if (this.#rosters.get(channel) === roster) throw error
+    }
+  }
+
+  unwatch (channel: string): void {
+    this.#rosters.get(channel)?.close()
+    this.#rosters.delete(channel)
+  }
+
+  receive (change: NumberedChange): void {
+    this.#rosters.get(change.channel)?.receive(change)
+  }
+
+  /** Compares with who is there, since changes may have been lost. */
+  checkAll (): void {
+    for (const roster of this.#rosters.values()) roster.load()
   }
 
   /** Brings Redis to what this node has: it may have forgotten, or not have heard of it. */
@@ -97,7 +133,14 @@ export class RedisPresenceStore implements PresenceStore {
 
   close (): void {
     clearInterval(this.#timer)
+    for (const channel of [...this.#rosters.keys()]) this.unwatch(channel)
     this.#listener = () => {}
+  }
+
+  async #readUsers (channel: string): Promise<{ number: number, users: Set<string> }> {
+    const [, users, nodes] = this.#keys.presence(topicOf(channel))
+    const [number, found] = await this.#commands.run(scripts.roster, [users, nodes], []) as [number, string[]]
+    return { number, users: new Set(found.map((user): string => JSON.parse(user))) }
   }
 
   async #touchAll (isDue: (part: Part) => boolean = () => true): Promise<void> {
@@ -148,7 +191,7 @@ export class RedisPresenceStore implements PresenceStore {
 }
 
 function topicOf (channel: string): string {
-  return `channel:${channel}`
+  return `${CHANNEL}${channel}`
 }
 
 /** An entry is the order in which it came, its node and its user. */

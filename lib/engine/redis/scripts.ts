@@ -62,38 +62,40 @@ end
 `
 
 /**
- * Appends and publishes.
+ * Appends and publishes a batch. One that was done already is answered as it was then; one that comes after a later batch
+ * of the same publisher is dropped, since nobody waits for it any more and it would be out of order.
  *
- * KEYS: for each publication the position, the log, the key of its id.
- * ARGV: command, epoch for new streams, life of positions, life of ids; for each publication the channel, the message's
- * tail, the size of the history (-1 for none), its life.
+ * KEYS: the publisher's latest batch; then for each publication the position, the log.
+ * ARGV: number of the batch, how long it is remembered, command, epoch for new streams, life of positions; then for each
+ * publication the channel, the message's tail, the size of the history (-1 for none), its life.
  * Returns for each one `{epoch, offset}`, `{}` without a history, or why it failed.
  */
 export const publish = new Script(LIFE, STREAM, `
-local command, epoch, life, remembered = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local batch, command, epoch, life = tonumber(ARGV[1]), ARGV[3], ARGV[4], tonumber(ARGV[5])
 
 local function publish(k, a)
-  local id, tail, size = KEYS[k + 2], ARGV[a + 1], tonumber(ARGV[a + 2])
-  local done = redis.call('GET', id)
+  local channel, tail, size = ARGV[a], ARGV[a + 1], tonumber(ARGV[a + 2])
   if size < 0 then
-    if not done then
-      redis.call('SET', id, '', 'PX', remembered)
-      redis.call(command, ARGV[a], '[null,0,' .. tail)
-    end
+    redis.call(command, channel, '[null,0,' .. tail)
     return {}
   end
-  if done then return { redis.call('HGET', KEYS[k], 'epoch') or epoch, done } end
   local current, offset = append(KEYS[k], KEYS[k + 1], epoch, life, tail, size, tonumber(ARGV[a + 3]))
-  redis.call('SET', id, offset, 'PX', remembered)
-  redis.call(command, ARGV[a], line(current, offset, tail))
+  redis.call(command, channel, line(current, offset, tail))
   return { current, offset }
 end
 
+local latest = redis.call('HMGET', KEYS[1], 'batch', 'results')
+if latest[1] then
+  if tonumber(latest[1]) == batch then return cjson.decode(latest[2]) end
+  if tonumber(latest[1]) > batch then return redis.error_reply('LATE the publisher has gone on') end
+end
 local results = {}
-for i = 0, #KEYS / 3 - 1 do
-  local ok, result = pcall(publish, i * 3 + 1, i * 4 + 5)
+for i = 0, (#KEYS - 1) / 2 - 1 do
+  local ok, result = pcall(publish, i * 2 + 2, i * 4 + 6)
   results[i + 1] = ok and result or tostring(type(result) == 'table' and result.err or result)
 end
+redis.call('HSET', KEYS[1], 'batch', ARGV[1], 'results', cjson.encode(results))
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return results
 `)
 
@@ -151,7 +153,8 @@ return { epoch, top, 1, from, tails }
 `)
 
 /**
- * Changes who of a node is in a channel, and publishes what that means for users.
+ * Changes who of a node is in a channel, and publishes what that means for users. Beside the nodes are two numbers: '+'
+ * counts those who came, '#' the changes that were published.
  *
  * KEYS: clients, users, nodes. ARGV: command, Redis channel, channel as JSON, node, number of the call, life of the keys,
  * 'some', 'all' or 'gone'; then for each client '+' or '-', the id, the user as JSON or ''. With 'all' those who are not
@@ -162,12 +165,13 @@ local clients, users, nodes = KEYS[1], KEYS[2], KEYS[3]
 local node = ARGV[4]
 
 local function tell(kind, user)
-  redis.call(ARGV[1], ARGV[2], '{"kind":"' .. kind .. '","channel":' .. ARGV[3] .. ',"user_id":' .. user .. '}')
+  local number = integer(redis.call('HINCRBY', nodes, '#', 1))
+  redis.call(ARGV[1], ARGV[2], '{"number":' .. number .. ',"kind":"' .. kind .. '","channel":' .. ARGV[3] .. ',"user_id":' .. user .. '}')
 end
 
 local function add(id, user)
   if redis.call('HEXISTS', clients, id) == 1 then return end
-  local order = redis.call('HINCRBY', nodes, '', 1)
+  local order = redis.call('HINCRBY', nodes, '+', 1)
   redis.call('HSET', clients, id, integer(order) .. ' ' .. node .. ' ' .. user)
   if user ~= '' and redis.call('HINCRBY', users, user, 1) == 1 then tell('joined', user) end
 end
@@ -199,6 +203,11 @@ end
 if ARGV[7] == 'gone' then redis.call('HDEL', nodes, node) end
 for _, key in ipairs(KEYS) do live(key, tonumber(ARGV[6])) end
 return 1
+`)
+
+/** Reads who is in a channel. KEYS: users, nodes. Returns the number of the latest change, and the users as JSON. */
+export const roster = new Script(`
+return { tonumber(redis.call('HGET', KEYS[2], '#') or 0), redis.call('HKEYS', KEYS[1]) }
 `)
 
 /**

@@ -23,10 +23,10 @@ export interface StreamEvents {
   break: (topic: string, position: Position) => void
 }
 
-interface Publishing { publication: Publication, tail: string, retention: Retention | null, id: string }
+interface Publishing { publication: Publication, tail: string, retention: Retention | null }
 interface Asking { topic: string, known: Position | null }
 
-/** How long a publication is remembered by its id: no connection that has been given up delivers anything later. */
+/** How long it is remembered what a node published last: no connection that has been given up delivers anything later. */
 const REMEMBER_MS = 60_000
 const PAGE = 500
 
@@ -42,7 +42,7 @@ export class Streams {
   readonly #publications: Batches<Publishing, Position | null>
   readonly #positions: Batches<Asking, Position>
   readonly #timer: NodeJS.Timeout
-  #count = 0
+  #batches = 0
 
   constructor (commands: Commands, subscriber: Subscriber, keys: Keys, settings: StreamSettings, events: StreamEvents, log: FastifyBaseLogger) {
     this.#commands = commands
@@ -51,7 +51,7 @@ export class Streams {
     this.#settings = settings
     this.#events = events
     this.#log = log
-    this.#publications = new Batches(settings.timeoutMs, (batch, leftMs) => this.#publish(batch, leftMs), ({ tail }) => tail.length)
+    this.#publications = new Batches(settings.timeoutMs, (batch, leftMs, lane) => this.#publish(batch, leftMs, lane), ({ tail }) => tail.length)
     this.#positions = new Batches(settings.timeoutMs, (batch, leftMs) => this.#ask(batch, leftMs))
     this.#timer = setInterval(() => this.#check(({ isIdle }) => isIdle), settings.checkMs)
   }
@@ -62,8 +62,7 @@ export class Streams {
   }
 
   publish (publication: Publication, retention: Retention | null): Promise<Position | null> {
-    const id = `${this.#settings.nodeId}:${(this.#count++).toString(36)}`
-    return this.#publications.push(this.#laneOf(publication.topic), { publication, tail: tailOf(publication), retention, id })
+    return this.#publications.push(this.#laneOf(publication.topic), { publication, tail: tailOf(publication), retention })
   }
 
   subscribe (topic: string): Promise<Position> {
@@ -149,12 +148,12 @@ export class Streams {
     return this.#settings.isCluster ? topic : ''
   }
 
-  async #publish (batch: Publishing[], leftMs: number): Promise<(Position | null | Error)[]> {
-    const keys: string[] = []
-    const args: (string | number)[] = [this.publishCommand, newEpoch(), this.#settings.positionTtlMs, REMEMBER_MS]
-    for (const { publication: { topic }, tail, retention, id } of batch) {
-      const [position, log, recent] = this.#keys.stream(topic)
-      keys.push(position, log, recent + id)
+  async #publish (batch: Publishing[], leftMs: number, lane: string): Promise<(Position | null | Error)[]> {
+    const { isCluster, nodeId, positionTtlMs } = this.#settings
+    const keys = [this.#keys.publisher(isCluster ? lane : null, nodeId)]
+    const args: (string | number)[] = [++this.#batches, REMEMBER_MS, this.publishCommand, newEpoch(), positionTtlMs]
+    for (const { publication: { topic }, tail, retention } of batch) {
+      keys.push(...this.#keys.stream(topic))
       args.push(this.#keys.channel(topic), tail, retention?.size ?? -1, retention?.ttlMs ?? 0)
     }
     const results = await this.#commands.run(scripts.publish, keys, args, new Deadline(leftMs)) as ([string, string] | [] | string)[]
@@ -169,8 +168,7 @@ export class Streams {
     const keys: string[] = []
     const args: (string | number)[] = [newEpoch(), this.#settings.positionTtlMs]
     for (const { topic, known } of batch) {
-      const [position, log] = this.#keys.stream(topic)
-      keys.push(position, log)
+      keys.push(...this.#keys.stream(topic))
       args.push(known?.epoch ?? '', known?.offset ?? 0)
     }
     const results = await this.#commands.run(scripts.positions, keys, args, new Deadline(leftMs)) as [string, number][]

@@ -1,7 +1,8 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import { ConfirmationRecord, Outcome, AnsweredBy } from '../../../schemas/records.js'
-import type { Delivery, Position, PresenceChange, Publication } from '../engine.js'
+import type { Delivery, Position, Publication } from '../engine.js'
+import type { NumberedChange } from './roster.js'
 
 /*
  * What goes through Redis. A publication is two lines: `[epoch, offset, flags, except]` and the message as it is. Its tail,
@@ -18,7 +19,7 @@ const Head = Type.Tuple([
   Type.Union([Type.Array(Type.String()), Type.Null()])
 ])
 const Change = Type.Object({
-  channel: Type.String(), kind: Type.Union([Type.Literal('joined'), Type.Literal('left')]), user_id: Type.String()
+  number: Type.Integer(), channel: Type.String(), kind: Type.Union([Type.Literal('joined'), Type.Literal('left')]), user_id: Type.String()
 })
 const Question = Type.Object({ id: Type.String(), from: Type.String(), kind: Type.String(), data: Type.Unknown() })
 const Answer = Type.Object({ id: Type.String(), from: Type.String(), ok: Type.Boolean(), data: Type.Unknown() })
@@ -49,7 +50,7 @@ export function tailOf ({ json, isDroppable, isCompressible, except }: Publicati
 }
 
 /** What came on a topic's channel; null for what no node of ours has sent. */
-export function decode (topic: string, payload: string): { delivery: Delivery } | { change: PresenceChange } | null {
+export function decode (topic: string, payload: string): { delivery: Delivery } | { change: NumberedChange } | null {
   if (payload.startsWith('{')) {
     const change = parse(checkChange, payload)
     return change === null ? null : { change }

@@ -61,6 +61,27 @@ t.test('a node that closes takes its sockets along at once', async (t) => {
   t.strictSame(await b.engine.cluster.ask('any', null, 1_000), { answers: [], missing: [] })
 })
 
+t.test('a node that was cut off tells of who came and went meanwhile, each once', async (t) => {
+  const proxy = await TcpProxy.start(t, server.port)
+  const prefix = `roster-${Math.random()}`
+  const near = await listening(t, nodesOf(server.port, { prefix }))
+  const far = await listening(t, nodesOf(proxy.port, { prefix, commandTimeoutMs: 500 }))
+  await near.engine.presence.add('a', client('c0', 'zoe'))
+  await far.engine.subscribe('channel:a')
+  await near.engine.presence.add('a', client('c1', 'alice'))
+  t.strictSame(await taken(far.changes, 1), ['alice joined a'], 'who was there before is no news')
+  proxy.blackHole()
+  await near.engine.presence.add('a', client('c2', 'bob'))
+  await near.engine.presence.remove('a', client('c1', 'alice'))
+  await near.engine.presence.add('a', client('c3', 'carol'))
+  await near.engine.presence.remove('a', client('c3', 'carol'))
+  proxy.heal()
+  t.strictSame(await taken(far.changes, 2), ['alice left a', 'bob joined a'])
+  await near.engine.presence.remove('a', client('c2', 'bob'))
+  t.strictSame(await taken(far.changes, 1), ['bob left a'])
+  t.equal(far.changes.all.length, 4)
+})
+
 t.test('the sockets of a node that is cut off go with its lease, and come back with it', async (t) => {
   const proxy = await TcpProxy.start(t, server.port)
   const prefix = `lease-${Math.random()}`
@@ -199,7 +220,7 @@ t.test('what no node has sent is dropped', async (t) => {
   await engine.subscribe('channel:a')
   const garbage = [
     '', '\n', 'hello', '{}', '[]', 'null', '[1,2]\n{}', '["e",1,0,null]\n', '["e",1,0,null]\n[]', '["e",1,0,null]\n{"a"', '["e",-1,0,null]\n{"a":1}',
-    '["e",1,9,null]\n{"a":1}', '["e",1,0,[1]]\n{"a":1}', '{"channel":"a","kind":"came","user_id":"x"}', '{"channel":"a","kind":"left"}'
+    '["e",1,9,null]\n{"a":1}', '["e",1,0,[1]]\n{"a":1}', '{"number":1,"channel":"a","kind":"came","user_id":"x"}', '{"number":1,"channel":"a","kind":"left"}'
   ]
   for (const payload of garbage) await server.admin.publish(`${prefix}:{channel:a}`, payload)
   for (const channel of ['cluster', `cluster:${engine.cluster.nodeId}`]) {
