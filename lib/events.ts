@@ -17,6 +17,8 @@ export interface Events {
   /** A user is in a channel with `presence`, with a first socket, and with none any more; on every node with members. */
   user_joined: { channel: string, user_id: string }
   user_left: { channel: string, user_id: string }
+  /** What the nodes share is out of reach, or in reach again. */
+  readiness_changed: { ready: boolean }
   /**
    * A client does not read what is sent to it: messages to it are being left out from now on, or it was cut
    * (`slowConsumer`).

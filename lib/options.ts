@@ -2,6 +2,7 @@ import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import type { FastifyRequest } from 'fastify'
 import type { FastifyJWTOptions } from '@fastify/jwt'
+import type { EngineFactory } from './engine/engine.js'
 import { InvalidOptionError } from './errors.js'
 import type { AuthenticatedUser } from './auth/hook-authenticator.js'
 import type { RestAction, SendTarget } from './auth/permissions.js'
@@ -97,6 +98,7 @@ export const OptionsSchema = Type.Object({
   tasks: group({
     retainMs: milliseconds(3_600_000, 'How long an ended task can still be read')
   }, 'Tasks that users watch'),
+  engine: hook<EngineFactory>('What the nodes share: redis(…) of fastify-ws-manager/redis; by default this node\'s memory'),
   history: group({
     enabled: Type.Boolean({ default: true, description: 'Keep the latest messages, so that who was away gets what they missed' }),
     size: Type.Integer({ minimum: 1, maximum: 100_000, default: 300, description: 'Messages of each stream' }),
@@ -167,7 +169,7 @@ export function normalizeOptions (given: WsPluginOptions): Options {
 }
 
 type DeepPartial<T> = { [K in keyof T]?: T[K] extends object | undefined ? K extends Kept ? T[K] : DeepPartial<T[K]> : T[K] }
-type Kept = 'jwt' | 'channels' | 'authenticate' | 'verifyToken' | 'origins' | 'authorize' | 'authorizeSubscribe' | 'authorizeSend' | 'userIdClaim'
+type Kept = 'jwt' | 'channels' | 'engine' | 'authenticate' | 'verifyToken' | 'origins' | 'authorize' | 'authorizeSubscribe' | 'authorizeSend' | 'userIdClaim'
 
 /**
  * A copy in which what is missing or undefined has its default. TypeBox's own way would write into what it is given, and

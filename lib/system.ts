@@ -3,6 +3,7 @@ import { Admission } from './auth/admission.js'
 import type { Authenticator } from './auth/authenticator.js'
 import { Permissions } from './auth/permissions.js'
 import { MemoryTicketStore, Tickets } from './auth/tickets.js'
+import { Readiness } from './cluster/readiness.js'
 import { Confirmations } from './confirmations/confirmations.js'
 import { OpenQuestions } from './confirmations/open-questions.js'
 import { ConnectRate } from './connection/connect-rate.js'
@@ -120,6 +121,8 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
       await confirmations.close().finally(() => tasks.close())
     },
     log,
+    cluster: engine.cluster,
+    readiness: new Readiness(engine.cluster, registry, events),
     registry,
     topics,
     presence,

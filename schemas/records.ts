@@ -180,6 +180,29 @@ export const Status = Type.Object({
 })
 export type Status = Static<typeof Status>
 
+/** Whether all nodes have answered what was asked of all of them. */
+export const Completeness = Type.Object({
+  complete: Type.Boolean({ description: 'Whether every node has answered' }),
+  missing: Nullable(Type.Array(Type.String()), { description: 'The nodes that have not; null where it is not known which there are' })
+})
+
+/** What all nodes are doing, together and each. */
+export const ClusterStatus = Type.Object({
+  ...Completeness.properties,
+  active_connections: Type.Integer(),
+  pending_callbacks: Type.Integer(),
+  nodes: Type.Array(Status)
+})
+export type ClusterStatus = Static<typeof ClusterStatus>
+
+/** Whether this node can do everything that it is there for. */
+export const Ready = Type.Object({
+  status: Type.Union([Type.Literal('ready'), Type.Literal('unavailable'), Type.Literal('closing')], {
+    description: 'unavailable: what the nodes share is out of reach'
+  })
+})
+export type Ready = Static<typeof Ready>
+
 /** Whether this node takes sockets (row A17). */
 export const Health = Type.Object({
   status: Type.Union([Type.Literal('healthy'), Type.Literal('closing')]),

@@ -53,7 +53,7 @@ const defaults: Record<string, unknown> = {
   'limits.maxPendingConfirmationsPerUser': 100
 }
 /** What an app may leave out altogether. */
-const withoutDefault = ['jwt', 'authenticate', 'verifyToken', 'origins', 'auth.cookie', 'authorize', 'authorizeSubscribe', 'authorizeSend']
+const withoutDefault = ['jwt', 'engine', 'authenticate', 'verifyToken', 'origins', 'auth.cookie', 'authorize', 'authorizeSubscribe', 'authorizeSend']
 
 /** Every option by its path, groups opened. */
 function leaves (schema: TSchema, path = ''): [string, TSchema][] {

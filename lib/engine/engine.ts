@@ -168,6 +168,8 @@ export interface ConfirmationFilter {
 
 /** Where questions are kept. Records that it hands out are snapshots: they do not change afterwards. */
 export interface ConfirmationStore {
+  /** Whether questions are still there when the node that asked is not. */
+  readonly outlivesNode: boolean
   /** Resolves when the record is stored; the question may be sent then. */
   create (record: ConfirmationRecord): Promise<void>
   /** null: never asked, or ended longer than the retention ago. */

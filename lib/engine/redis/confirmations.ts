@@ -28,6 +28,7 @@ type Stored = [record: string | null, settlement: string | null, at: string | nu
 
 /** The questions of all nodes. */
 export class RedisConfirmationStore implements ConfirmationStore {
+  readonly outlivesNode = true
   readonly #commands: Commands
   readonly #keys: Keys
   readonly #settings: ConfirmationSettings
