@@ -44,7 +44,7 @@ export class RedisEngine implements Engine {
     this.#commandLink = new Link(factory, timeoutMs, log, {
       onConnect: async () => {},
       onUp: () => this.#restore(),
-      onDown: () => this.#reckon()
+      onDown: () => this.#broke()
     })
     const commands = this.#commands = new Commands(this.#commandLink, timeoutMs)
     this.cluster = new RedisCluster(commands, keys, { leaseMs, presenceTtlMs }, {
@@ -55,7 +55,7 @@ export class RedisEngine implements Engine {
     this.#subscriber = new Subscriber(factory, [keys.questions, keys.answers(nodeId)], timeoutMs, log, {
       onMessage: (channel, payload) => this.#receive(channel, payload),
       onUp: () => this.#reckon(),
-      onDown: () => this.#reckon(),
+      onDown: () => this.#broke(),
       onRestored: () => {
         this.#streams.checkAll()
         this.presence.checkAll()
@@ -168,6 +168,11 @@ export class RedisEngine implements Engine {
   #break (topic: string, position: Position): void {
     if (topic === ENDS) this.#catchUp()
     else this.#onBreak(topic, position)
+  }
+
+  #broke (): void {
+    this.#streams.connectionBroke()
+    this.#reckon()
   }
 
   /** Commands can be sent again. */

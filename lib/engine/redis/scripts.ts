@@ -31,17 +31,27 @@ local function integer(number)
 end
 `
 
+/*
+ * A server that was started again, or has taken another's place, may have lost the end of what was given out, and gives the
+ * same offsets out again. So a position says in which run of a server it is, and from where on.
+ */
 const STREAM = `
+local run = redis.call('INFO', 'server'):match('run_id:(%x+)') or ''
+
 local function begin(position, log, epoch)
   redis.call('DEL', log)
-  redis.call('HSET', position, 'epoch', epoch, 'offset', 0)
+  redis.call('HSET', position, 'epoch', epoch, 'offset', 0, 'run', run, 'base', 0)
   return epoch, 0
 end
 
 -- Where a stream is; with the given epoch one begins that there was none of.
 local function whereabouts(position, log, epoch, ms)
-  local found = redis.call('HMGET', position, 'epoch', 'offset')
-  if not found[1] then found = { begin(position, log, epoch) } end
+  local found = redis.call('HMGET', position, 'epoch', 'offset', 'run')
+  if not found[1] then
+    found = { begin(position, log, epoch) }
+  elseif found[3] ~= run then
+    redis.call('HSET', position, 'run', run, 'base', found[2])
+  end
   live(position, ms)
   return found[1], tonumber(found[2])
 end
@@ -103,19 +113,24 @@ return results
  * Reads positions, and begins a new epoch where Redis has forgotten what it had given out.
  *
  * KEYS: for each stream the position, the log.
- * ARGV: epoch for new streams, life of positions; for each stream the epoch and offset that are known, or '' and 0.
- * Returns for each one `{epoch, offset}`.
+ * ARGV: epoch for new streams, life of positions; for each stream the epoch, offset and run that are known, or '', 0 and ''.
+ * Returns the run, then for each one `{epoch, offset}`.
  */
 export const positions = new Script(LIFE, STREAM, `
-local results = {}
+local results = { run }
 for i = 0, #KEYS / 2 - 1 do
   local position, log = KEYS[i * 2 + 1], KEYS[i * 2 + 2]
   local epoch, offset = whereabouts(position, log, ARGV[1], tonumber(ARGV[2]))
-  if epoch == ARGV[i * 2 + 3] and offset < tonumber(ARGV[i * 2 + 4]) then
-    epoch, offset = begin(position, log, ARGV[1])
-    live(position, tonumber(ARGV[2]))
+  local known = tonumber(ARGV[i * 3 + 4])
+  if epoch == ARGV[i * 3 + 3] then
+    local kept = offset
+    if run ~= ARGV[i * 3 + 5] then kept = tonumber(redis.call('HGET', position, 'base')) end
+    if kept < known then
+      epoch, offset = begin(position, log, ARGV[1])
+      live(position, tonumber(ARGV[2]))
+    end
   end
-  results[i + 1] = { epoch, offset }
+  results[i + 2] = { epoch, offset }
 end
 return results
 `)

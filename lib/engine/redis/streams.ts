@@ -24,7 +24,17 @@ export interface StreamEvents {
 }
 
 interface Publishing { publication: Publication, tail: string, retention: Retention | null }
-interface Asking { topic: string, known: Position | null }
+interface Known { position: Position, run: string }
+interface Asking { topic: string, known: Known | null }
+
+interface Subscribed {
+  feed: Feed
+  opened: Promise<Position>
+  /** In which run of the server the feed's position was checked last. */
+  run: string
+  /** Where the feed was when a connection broke: what came since can be of another run. */
+  brokeAt: Position | null
+}
 
 /** How long it is remembered what a node published last: no connection that has been given up delivers anything later. */
 const REMEMBER_MS = 60_000
@@ -38,9 +48,9 @@ export class Streams {
   readonly #settings: StreamSettings
   readonly #events: StreamEvents
   readonly #log: FastifyBaseLogger
-  readonly #feeds = new Map<string, { feed: Feed, opened: Promise<Position> }>()
+  readonly #feeds = new Map<string, Subscribed>()
   readonly #publications: Batches<Publishing, Position | null>
-  readonly #positions: Batches<Asking, Position>
+  readonly #positions: Batches<Asking, Known>
   readonly #timer: NodeJS.Timeout
   #batches = 0
 
@@ -53,7 +63,7 @@ export class Streams {
     this.#log = log
     this.#publications = new Batches(settings.timeoutMs, (batch, leftMs, lane) => this.#publish(batch, leftMs, lane), ({ tail }) => tail.length)
     this.#positions = new Batches(settings.timeoutMs, (batch, leftMs) => this.#ask(batch, leftMs))
-    this.#timer = setInterval(() => this.#check(({ isIdle }) => isIdle), settings.checkMs)
+    this.#timer = setInterval(() => this.#check(({ feed, brokeAt }) => feed.isIdle || brokeAt !== null), settings.checkMs)
   }
 
   /** The command with which scripts publish on a topic's channel. */
@@ -74,8 +84,9 @@ export class Streams {
       break: (position) => this.#events.break(topic, position),
       fail: (error) => this.#log.warn({ err: error, topic }, 'lost messages could not be read again yet')
     })
-    const opened = this.#open(topic, feed)
-    this.#feeds.set(topic, { feed, opened })
+    const opening = { feed, run: '', brokeAt: null }
+    const opened = this.#open(topic, opening)
+    this.#feeds.set(topic, Object.assign(opening, { opened }))
     return opened
   }
 
@@ -107,6 +118,11 @@ export class Streams {
     return { entries: [], isComplete: false, top }
   }
 
+  /** Notes where the feeds are, before anything reaches them on a new connection. */
+  connectionBroke (): void {
+    for (const subscribed of this.#feeds.values()) subscribed.brokeAt ??= subscribed.feed.position
+  }
+
   /** Compares all feeds with where their streams are. */
   checkAll (): void {
     this.#check(() => true)
@@ -118,25 +134,30 @@ export class Streams {
     this.#feeds.clear()
   }
 
-  async #open (topic: string, feed: Feed): Promise<Position> {
+  async #open (topic: string, opening: Omit<Subscribed, 'opened'>): Promise<Position> {
     const deadline = new Deadline(this.#settings.timeoutMs)
     try {
       await deadline.race(this.#subscriber.subscribe(this.#keys.channel(topic)))
-      const position = await deadline.race(this.#positions.push(this.#laneOf(topic), { topic, known: null }))
-      feed.start(position)
+      const { position, run } = await deadline.race(this.#positions.push(this.#laneOf(topic), { topic, known: null }))
+      opening.run = run
+      opening.feed.start(position)
       return position
     } catch (error) {
-      if (this.#feeds.get(topic)?.feed === feed) this.unsubscribe(topic)
+      if (this.#feeds.get(topic)?.feed === opening.feed) this.unsubscribe(topic)
       throw error
     }
   }
 
-  async #check (isDue: (feed: Feed) => boolean): Promise<void> {
-    const due = [...this.#feeds].filter(([, { feed }]) => feed.position !== null && isDue(feed))
-    for (const { feed } of [...this.#feeds.values()]) feed.isIdle = true
-    await Promise.all(due.map(async ([topic, { feed }]) => {
+  async #check (isDue: (subscribed: Subscribed) => boolean): Promise<void> {
+    const due = [...this.#feeds].filter(([, subscribed]) => subscribed.feed.position !== null && isDue(subscribed))
+    for (const { feed } of this.#feeds.values()) feed.isIdle = true
+    await Promise.all(due.map(async ([topic, subscribed]) => {
+      const { feed, brokeAt } = subscribed
+      const known = { position: brokeAt ?? feed.position!, run: subscribed.run }
       try {
-        feed.check(await this.#positions.push(this.#laneOf(topic), { topic, known: feed.position }))
+        const { position, run } = await this.#positions.push(this.#laneOf(topic), { topic, known })
+        if (subscribed.brokeAt === brokeAt) Object.assign(subscribed, { run, brokeAt: null })
+        feed.check(position)
       } catch (error) {
         this.#log.debug({ err: error, topic }, 'a position could not be checked')
       }
@@ -164,15 +185,15 @@ export class Streams {
     })
   }
 
-  async #ask (batch: Asking[], leftMs: number): Promise<Position[]> {
+  async #ask (batch: Asking[], leftMs: number): Promise<Known[]> {
     const keys: string[] = []
     const args: (string | number)[] = [newEpoch(), this.#settings.positionTtlMs]
     for (const { topic, known } of batch) {
       keys.push(...this.#keys.stream(topic))
-      args.push(known?.epoch ?? '', known?.offset ?? 0)
+      args.push(known?.position.epoch ?? '', known?.position.offset ?? 0, known?.run ?? '')
     }
-    const results = await this.#commands.run(scripts.positions, keys, args, new Deadline(leftMs)) as [string, number][]
-    return results.map(([epoch, offset]) => ({ epoch, offset }))
+    const [run, ...found] = await this.#commands.run(scripts.positions, keys, args, new Deadline(leftMs)) as [string, ...[string, number][]]
+    return found.map(([epoch, offset]) => ({ position: { epoch, offset }, run }))
   }
 }
 

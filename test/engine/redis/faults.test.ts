@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { client, KEPT, listening, numberOf, publication, question, settlement } from '../../fixtures/engine-suite.js'
 import { nodesOf } from '../../fixtures/redis-nodes.js'
 import { RedisServer } from '../../fixtures/redis.js'
+import { TcpProxy } from '../../fixtures/tcp-proxy.js'
 import { until } from '../../fixtures/until.js'
 
 /** Two nodes; one publishes on three topics without a pause, both are subscribed. */
@@ -163,8 +164,32 @@ t.test('a server that forgets everything is noticed: a break, and another epoch'
   await until(async () => (await b.engine.presence.list('a')).length === 1)
 })
 
-t.test('with an append-only file, killing the server loses nothing', async (t) => {
-  const server = await RedisServer.start(t, { isDurable: true })
+t.test('a server that lost the end of a stream is noticed, though the offsets have been given out again', async (t) => {
+  const server = await RedisServer.start(t)
+  const proxy = await TcpProxy.start(t, server.port)
+  const prefix = `lost-end-${Math.random()}`
+  const far = await listening(t, nodesOf(proxy.port, { prefix, commandTimeoutMs: 500 }))
+  const start = await far.engine.subscribe('all')
+  await far.engine.subscribe('channel:a')
+  for (const n of [1, 2]) await far.engine.publish(publication('all', { n }), KEPT)
+  await server.admin.save()
+  for (const n of [3, 4, 5]) await far.engine.publish(publication('all', { n }), KEPT)
+  await until(() => far.deliveries.all.length === 5)
+  proxy.blackHole()
+  await server.kill()
+  await server.start()
+  const near = await listening(t, nodesOf(server.port, { prefix }))
+  for (const n of [6, 7, 8, 9]) t.match(await near.engine.publish(publication('all', { n }), KEPT), { epoch: start.epoch, offset: n - 3 })
+  proxy.heal()
+  const { topic, position } = await far.breaks.next()
+  t.equal(topic, 'all')
+  t.not(position.epoch, start.epoch)
+  t.match(await near.engine.history('all', { epoch: start.epoch, offset: 5 }, 10), { isComplete: false })
+  t.strictSame(far.breaks.all.map(({ topic }) => topic), ['all'], 'a stream that lost nothing goes on')
+})
+
+t.test('with an append-only file that is written always, killing the server loses nothing', async (t) => {
+  const server = await RedisServer.start(t, { isDurable: true, config: ['--appendfsync', 'always'] })
   const { end, nodes, failures } = await load(t, server)
   const record = question()
   await nodes[0]!.engine.confirmations.create(record)
