@@ -20,7 +20,11 @@ export interface TicketStore {
    * @throws WSM_ERR_RATE_LIMITED when the user has too many already, WSM_ERR_UNAVAILABLE when there is no room
    */
   put (key: string, user: User, expiresAt: number): Promise<void>
-  /** Takes a user out: of any number of callers, on any node, exactly one gets it. null: it is not there, or expired. */
+  /**
+   * Takes a user out: of any number of callers, on any node, exactly one gets it. null: it is not there, or expired.
+   *
+   * @throws WSM_ERR_UNAVAILABLE when it cannot be known
+   */
   take (key: string): Promise<User | null>
   close (): void
 }

@@ -69,6 +69,7 @@ t.test('a key that says no algorithm needs one, and one that cannot be read is r
     [{ secret: async () => SECRET }, /"jwt" has a key from a function: verify.algorithms must say/],
     [{ secret: { public: async () => SECRET } }, /"jwt" has a key from a function/],
     [{ secret: odd.publicKey }, /"jwt" has a key of type ec: verify.algorithms must say/],
+    [{ secret: { public: generateKeyPairSync('ed448', pem).publicKey } }, /"jwt" has a key of type ed448/],
     [{ secret: '-----BEGIN PUBLIC KEY-----\nnothing\n-----END PUBLIC KEY-----' }, /"jwt" is not valid: its key cannot be read/]
   ]
   for (const [jwt, message] of cases) t.match((await registration(t, jwt)).error, { code: 'WSM_ERR_INVALID_OPTION', message })
