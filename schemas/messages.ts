@@ -31,6 +31,7 @@ export type SendOptions = Static<typeof SendOptions>
 export const DeliveryReport = Type.Object({
   recipients: Type.Integer({ description: 'Sockets of this node that the message was handed to' }),
   acked: Type.Optional(Type.Array(ClientId, { description: 'With ack: the sockets that acknowledged it' })),
-  missing: Type.Optional(Type.Array(ClientId, { description: 'With ack: the sockets that did not' }))
+  missing: Type.Optional(Type.Array(ClientId, { description: 'With ack: the sockets that did not' })),
+  complete: Type.Optional(Type.Boolean({ description: 'With ack: false where a node has not said who of its sockets did' }))
 })
 export type DeliveryReport = Static<typeof DeliveryReport>

@@ -62,7 +62,8 @@ export interface Engine {
   readonly cluster: Cluster
   /**
    * Resolves when the publication cannot be lost by this process any more: to its position, or null without a
-   * retention. Deliveries go to subscribed nodes only; a node without members costs nothing but the append.
+   * retention. Deliveries go to subscribed nodes only; a node without members costs nothing but the append. While the
+   * node is not ready, one without a retention goes to this node alone.
    *
    * @throws WSM_ERR_UNAVAILABLE when that is not known in time; it may have been published then, or be published yet
    */

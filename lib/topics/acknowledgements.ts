@@ -1,6 +1,7 @@
 import type { AckOptions } from '../../schemas/messages.js'
 import type { Connection } from '../connection/connection.js'
 import type { Position } from '../engine/engine.js'
+import { ExpiringMap } from '../engine/expiring-map.js'
 import type { EncodedMessage } from '../protocol/encode.js'
 import type { StreamState } from './topics.js'
 
@@ -25,8 +26,13 @@ interface Pending {
   settle: (report: AckReport) => void
 }
 
+/** How long, and for how many messages, it is kept who acknowledged what this node does not wait for, or not yet. */
+const EARLY_MS = 5_000
+const MAX_EARLY = 10_000
+
 /** Sends that say who did not answer (row A10). */
 export class Acknowledgements {
+  readonly #early = new ExpiringMap<string, Set<Connection>>(EARLY_MS)
   readonly #pending = new Map<string, Pending>()
   readonly #byTopic = new Map<string, Set<Pending>>()
   readonly #isMember: (topic: string, connection: Connection) => boolean
@@ -45,9 +51,10 @@ export class Acknowledgements {
   expect (messageId: string, topic: string, connections: readonly Connection[], { timeoutMs, retries }: Required<AckOptions>) {
     let settle!: Pending['settle']
     const report = new Promise<AckReport>((resolve) => { settle = resolve })
+    const early = this.#early.get(messageId)
     const pending: Pending = {
       topic,
-      slots: connections.map((connection) => ({ connection, userId: connection.user?.id ?? null, isAcked: false })),
+      slots: connections.map((connection) => ({ connection, userId: connection.user?.id ?? null, isAcked: early?.has(connection) === true })),
       newcomers: new Set(),
       message: null,
       position: null,
@@ -78,8 +85,9 @@ export class Acknowledgements {
   /** An `ack` frame; one that is late, or of a socket that was not asked, changes nothing. */
   acknowledge (messageId: string, connection: Connection): void {
     const pending = this.#pending.get(messageId)
-    const slot = pending?.slots.find((slot) => slot.connection === connection)
-    if (pending === undefined || slot === undefined) return
+    if (pending === undefined) return this.#keep(messageId, connection)
+    const slot = pending.slots.find((slot) => slot.connection === connection)
+    if (slot === undefined) return
     slot.isAcked = true
     if (pending.slots.every(({ isAcked }) => isAcked)) this.#finish(pending)
   }
@@ -104,6 +112,14 @@ export class Acknowledgements {
   /** Ends every wait, with what is known. */
   close (): void {
     for (const pending of this.#pending.values()) this.#finish(pending)
+    this.#early.clear()
+  }
+
+  /** A message can be here, and acknowledged, before the node that sent it has said that it waits for that. */
+  #keep (messageId: string, connection: Connection): void {
+    const connections = this.#early.get(messageId)
+    if (connections !== undefined) connections.add(connection)
+    else if (this.#early.size < MAX_EARLY) this.#early.set(messageId, new Set([connection]))
   }
 
   #retry (pending: Pending): void {

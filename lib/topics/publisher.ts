@@ -4,7 +4,7 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { AckOptions, DeliveryReport, type SendOptions } from '../../schemas/messages.js'
 import type { Connection } from '../connection/connection.js'
 import type { Registry } from '../connection/registry.js'
-import type { Engine, Position, Publication } from '../engine/engine.js'
+import type { ClusterAnswers, Engine, Position, Publication } from '../engine/engine.js'
 import { toJson, toMessage, withFields } from '../protocol/delivery.js'
 import type { EncodedMessage } from '../protocol/encode.js'
 import type { Outbound } from '../protocol/outbound.js'
@@ -16,6 +16,7 @@ import type { Topics } from './topics.js'
 /** How long another node may take to say whether a socket is there. */
 const ASK_TIMEOUT_MS = 2_000
 const NOBODY: DeliveryReport = { recipients: 0 }
+const NOT_ACKNOWLEDGED: DeliveryReport = { recipients: 0, acked: [], missing: [] }
 
 /** What one node asks the others to send to a socket of theirs. */
 const Direct = Type.Object({
@@ -26,6 +27,17 @@ const Direct = Type.Object({
 })
 type Direct = Static<typeof Direct>
 
+/** What one node asks the others to wait for. */
+const Expected = Type.Object({
+  message_id: Type.String(),
+  topic: Type.String(),
+  json: Type.String({ pattern: '^\\{"' }),
+  except: Type.Array(Type.String()),
+  ack: Type.Required(AckOptions)
+})
+type Expected = Static<typeof Expected>
+
+const checkExpected = TypeCompiler.Compile(Expected)
 const checkDirect = TypeCompiler.Compile(Direct)
 const checkReport = TypeCompiler.Compile(DeliveryReport)
 
@@ -58,6 +70,7 @@ export class Publisher {
     this.#outbound = outbound
     this.#acknowledgements = acknowledgements
     this.#ack = ack
+    engine.cluster.onAsk('expect', (data) => checkExpected.Check(data) ? this.#expectHere(data) : NOT_ACKNOWLEDGED)
     engine.cluster.onAsk('send', (data) => checkDirect.Check(data) ? this.#sendHere(data) : NOBODY)
   }
 
@@ -99,7 +112,7 @@ export class Publisher {
   async #sendHere ({ client_id: clientId, json, compress, ack }: Direct): Promise<DeliveryReport> {
     const connection = this.#registry.getOpen(clientId)
     const publication = { topic: '', json, isDroppable: true, isCompressible: compress }
-    if (connection === null) return ack === undefined ? NOBODY : { ...NOBODY, acked: [], missing: [] }
+    if (connection === null) return ack === undefined ? NOBODY : NOT_ACKNOWLEDGED
     const send = (message: EncodedMessage) => { connection.send(message) }
     if (ack === undefined) {
       send(toMessage({ ...publication, position: null }))
@@ -113,19 +126,41 @@ export class Publisher {
     })
   }
 
-  #publishAcknowledged (publication: Publication, history: boolean | undefined, ack: AckOptions): Promise<DeliveryReport> {
-    const { topic, except } = publication
-    return this.#acknowledged(topic, publication, this.#topics.members(topic, except), ack,
-      (withId) => this.#engine.publish(withId, this.#retention(topic, history)))
+  /** Each node waits for its own members, and says in the end who they were. */
+  async #publishAcknowledged (publication: Publication, history: boolean | undefined, given: AckOptions): Promise<DeliveryReport> {
+    const { topic, except = [] } = publication
+    const ack = { ...this.#ack, ...given }
+    let others: Promise<ClusterAnswers> | undefined
+    const here = await this.#acknowledged(topic, publication, this.#topics.members(topic, except), ack, (withId, messageId) => {
+      const expected: Expected = { message_id: messageId, topic, json: withId.json, except: [...except], ack }
+      others = this.#engine.cluster.ask('expect', expected, ASK_TIMEOUT_MS + ack.timeoutMs * (ack.retries + 1))
+      return this.#engine.publish(withId, this.#retention(topic, history))
+    })
+    const { answers, missing } = await others!
+    const reports = [here, ...answers.map(({ data }) => data).filter((data) => checkReport.Check(data))]
+    return {
+      recipients: reports.reduce((total, { recipients }) => total + recipients, 0),
+      acked: reports.flatMap(({ acked = [] }) => acked),
+      missing: reports.flatMap(({ missing = [] }) => missing),
+      ...(missing === null || missing.length > 0) && { complete: false }
+    }
+  }
+
+  /** What another node publishes is waited for here. What is sent again has no position: the client knows it by its id. */
+  async #expectHere ({ message_id: messageId, topic, json, except, ack }: Expected): Promise<DeliveryReport> {
+    const connections = this.#topics.members(topic, except)
+    const { report, sent } = this.#acknowledgements.expect(messageId, topic, connections, ack)
+    sent(toMessage({ topic, json, isDroppable: true, isCompressible: true, position: null }), null)
+    return { recipients: connections.length, ...await report }
   }
 
   async #acknowledged (topic: string, plain: Publication, connections: readonly Connection[], ack: AckOptions,
-    send: (publication: Publication) => Promise<Position | null>): Promise<DeliveryReport> {
+    send: (publication: Publication, messageId: string) => Promise<Position | null>): Promise<DeliveryReport> {
     const messageId = randomUUID()
     const publication = { ...plain, json: withFields(plain.json, { message_id: messageId, requires_ack: true }) }
     const { report, sent, giveUp } = this.#acknowledgements.expect(messageId, topic, connections, { ...this.#ack, ...ack })
     try {
-      const position = await send(publication)
+      const position = await send(publication, messageId)
       sent(toMessage({ ...publication, position }), position)
     } catch (error) {
       giveUp()

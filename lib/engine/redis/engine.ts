@@ -86,8 +86,11 @@ export class RedisEngine implements Engine {
     await this.cluster.renew()
   }
 
-  publish (publication: Publication, retention: Retention | null): Promise<Position | null> {
-    return this.#streams.publish(publication, retention)
+  async publish (publication: Publication, retention: Retention | null): Promise<Position | null> {
+    if (retention !== null || this.cluster.isReady || this.#closed !== null) return this.#streams.publish(publication, retention)
+    // What is only for those who are there now goes on to those who are here.
+    if (this.#streams.isSubscribed(publication.topic)) this.#deliver({ ...publication, position: null })
+    return null
   }
 
   async subscribe (topic: string): Promise<Position> {

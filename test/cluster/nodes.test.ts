@@ -1,0 +1,177 @@
+import { Type } from '@sinclair/typebox'
+import t, { type Test } from 'tap'
+import { redis } from '../../lib/engine/redis/redis.js'
+import type { WsPluginOptions } from '../../lib/index.js'
+import { startApp, type TestApp } from '../fixtures/app.js'
+import type { Frame, TestClient } from '../fixtures/client.js'
+import { RedisServer } from '../fixtures/redis.js'
+import { until } from '../fixtures/until.js'
+
+const server = await RedisServer.start(t)
+let prefixes = 0
+
+/** Apps that share what they know. */
+async function startNodes (t: Test, count: number, options: WsPluginOptions = {}, port = server.port): Promise<TestApp[]> {
+  const prefix = `test-${prefixes++}`
+  return Promise.all(Array.from({ length: count }, () => startApp(t, {
+    authorizeSubscribe: () => true, engine: redis({ port, host: '127.0.0.1' }, { prefix, checkMs: 200 }), ...options
+  })))
+}
+
+function acknowledging<T extends TestClient> (client: T): T {
+  client.socket.on('message', (data) => {
+    const frame: Frame = JSON.parse(data.toString())
+    if (frame.requires_ack === true) client.send({ type: 'ack', message_id: frame.message_id })
+  })
+  return client
+}
+
+t.test('what one node sends reaches the sockets of every node, in one stream', async (t) => {
+  const [a, b] = await startNodes(t, 2) as [TestApp, TestApp]
+  const alice = await a.connect('alice', { path: '/ws?channel_id=room' })
+  const bob = await b.connect('bob', { path: '/ws?channel_id=room' })
+  await a.app.ws.broadcast({ type: 'x.all' })
+  await b.app.ws.sendToChannel('room', { type: 'x.room' })
+  await a.app.ws.sendToUser('bob', { type: 'x.bob' })
+  t.same(await a.app.ws.sendToClient(bob.id, { type: 'x.client' }), { recipients: 1 })
+  t.same(await a.app.ws.sendToClient('nobody', { type: 'x.client' }), { recipients: 0 })
+  for (const type of ['x.all', 'x.room']) {
+    const [here, there] = [await alice.next(type), await bob.next(type)]
+    t.strictSame(alice.streamOf(here), bob.streamOf(there), type)
+  }
+  t.match(bob.streamOf(await bob.next('x.bob')), { topic: 'user:bob', offset: 1 })
+  await bob.next('x.client')
+})
+
+t.test('a client that comes back to another node gets what it missed', async (t) => {
+  const [a, b] = await startNodes(t, 2) as [TestApp, TestApp]
+  const before = await a.connect('alice')
+  const positions = Object.fromEntries(before.received[0]!.data.streams.map(({ topic, epoch, offset }: Frame) => [topic, { epoch, offset }]))
+  await before.close()
+  for (let n = 1; n <= 250; n++) await a.app.ws.sendToUser('alice', { type: 'x.n', n })
+  const after = await b.connect('alice', { path: `/ws?recover=${encodeURIComponent(JSON.stringify(positions))}` })
+  await a.app.ws.sendToUser('alice', { type: 'x.n', n: 251 })
+  await after.next((frame) => frame.n === 251)
+  t.strictSame(after.received.filter(({ type }) => type === 'x.n').map(({ n }) => n), Array.from({ length: 251 }, (_, i) => i + 1))
+})
+
+t.test('a question of one node is answered on another, by socket or REST, and exactly one wins', async (t) => {
+  const [a, b] = await startNodes(t, 2) as [TestApp, TestApp]
+  const alice = await b.connect('alice')
+  const ask = () => a.app.ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task', answer: Type.Object({ gpu: Type.String() }) })
+  const first = ask()
+  const { callback_id: id } = await alice.next('task_step_result')
+  t.match(await alice.request({ type: 'confirm', callback_id: id, proceed: true, answer: { gpu: 7 } }),
+    { code: 'invalid_message', details: [{ path: '/answer/gpu', message: 'must be string' }] }, 'the schema holds on other nodes, too')
+  t.match(await alice.request({ type: 'confirm', callback_id: id, proceed: true, answer: { gpu: 'a100' } }), { type: 'reply', data: { outcome: 'confirmed' } })
+  t.match(await first, { proceed: true, outcome: 'confirmed', answer: { gpu: 'a100' }, answered_by: { user_id: 'alice', client_id: alice.id } })
+  await alice.settled()
+  t.equal(alice.count('confirmation_closed'), 1, 'told once')
+
+  const second = ask()
+  const { callback_id: other } = await alice.next('task_step_result')
+  const answers = await Promise.all([a, b, a, b].map((node) => node.rest('POST', `/ws/confirmations/${other}`, { as: 'alice', body: { proceed: false } })))
+  t.equal(answers.filter(({ status }) => status === 200).length, 1)
+  t.equal(answers.filter(({ status }) => status === 409).length, 3)
+  t.match(await second, { proceed: false, outcome: 'declined' })
+})
+
+t.test('a question outlives the node that asked', async (t) => {
+  const [a, b] = await startNodes(t, 2) as [TestApp, TestApp]
+  const asked = a.app.ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task' })
+  const [record] = await b.app.ws.confirmations.list({ user_id: 'alice' })
+  const waited = b.app.ws.confirmations.wait(record!.callback_id)
+  await a.app.close()
+  t.match(await asked, { proceed: false, outcome: 'closed' }, 'the code that asked goes with its server')
+  const alice = await b.connect('alice')
+  t.match(await alice.next('task_step_result'), { callback_id: record!.callback_id })
+  await alice.request({ type: 'confirm', callback_id: record!.callback_id, proceed: true })
+  t.match(await waited, { proceed: true, outcome: 'confirmed' })
+})
+
+t.test('a question whose node is gone expires all the same, for who waits and for who looks', async (t) => {
+  const [a, b] = await startNodes(t, 2) as [TestApp, TestApp]
+  const ask = (onTimeout: 'proceed' | 'cancel') => a.app.ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: onTimeout, timeoutMs: 300, onTimeout })
+  const asked = [ask('proceed'), ask('cancel')]
+  await until(async () => (await b.app.ws.confirmations.list({ user_id: 'alice' })).length === 2)
+  const records = await b.app.ws.confirmations.list({ user_id: 'alice' })
+  const [looked, waited] = ['cancel', 'proceed'].map((task) => records.find(({ task_id: id }) => id === task)!)
+  const end = b.app.ws.confirmations.wait(waited!.callback_id)
+  await a.app.close()
+  t.match(await Promise.all(asked), [{ outcome: 'closed' }, { outcome: 'closed' }])
+  t.match(await end, { proceed: true, outcome: 'expired' })
+  t.match(await b.app.ws.confirmations.list({ status: 'pending' }), [])
+  t.match(await b.app.ws.confirmations.get(looked!.callback_id), { status: 'expired', proceed: false })
+})
+
+t.test('acknowledgements are gathered from every node', async (t) => {
+  const [a, b] = await startNodes(t, 2) as [TestApp, TestApp]
+  const [here, there, silent] = [acknowledging(await a.connect('alice')), acknowledging(await b.connect('alice')), await b.connect('alice')]
+  const report = await a.app.ws.sendToUser('alice', { type: 'x.y' }, { ack: { timeoutMs: 200, retries: 1 } })
+  t.strictSame({ ...report, acked: new Set(report.acked) }, { recipients: 3, acked: new Set([here.id, there.id]), missing: [silent.id] })
+  await silent.settled()
+  t.equal(silent.count('x.y'), 2)
+  t.same(await b.app.ws.sendToClient(here.id, { type: 'x.y' }, { ack: { timeoutMs: 2_000, retries: 0 } }), { recipients: 1, acked: [here.id], missing: [] })
+})
+
+t.test('presence is of all nodes', async (t) => {
+  const [a, b] = await startNodes(t, 2, { channels: { '*': { presence: true } } }) as [TestApp, TestApp]
+  const alice = await a.connect('alice', { path: '/ws?channel_id=room' })
+  const bob = await b.connect('bob', { path: '/ws?channel_id=room' })
+  await alice.next((frame) => frame.type === 'joined' && frame.user_id === 'bob')
+  const both = { clients: 2, users: [{ user_id: 'alice', client_ids: [alice.id] }, { user_id: 'bob', client_ids: [bob.id] }] }
+  for (const node of [a, b]) t.same(await node.app.ws.presence('room'), both)
+  await bob.close()
+  await alice.next((frame) => frame.type === 'left' && frame.user_id === 'bob')
+})
+
+t.test('the sockets of all nodes are listed, found and closed from any', async (t) => {
+  const [a, b] = await startNodes(t, 2) as [TestApp, TestApp]
+  const clients = []
+  for (let n = 0; n < 5; n++) {
+    clients.push(await (n % 2 === 0 ? a : b).connect(`user-${n}`))
+    const connected = Date.now()
+    while (Date.now() <= connected) await new Promise((resolve) => setImmediate(resolve))
+  }
+  const ids: string[] = []
+  for (let after = ''; ;) {
+    const { body } = await b.rest('GET', `/ws/clients?limit=2${after}`)
+    t.match(body, { total: 5, complete: true, missing: [] })
+    ids.push(...body.clients.map(({ client_id: id }: Frame) => id))
+    if (body.next === null) break
+    after = `&after=${body.next}`
+  }
+  t.strictSame(ids, clients.map(({ id }) => id))
+  t.match(await a.rest('GET', `/ws/clients/${clients[1]!.id}`), { status: 200, body: { user_id: 'user-1' } })
+  t.match(await a.rest('DELETE', `/ws/clients/${clients[1]!.id}?reason=enough`), { status: 204 })
+  t.same(await clients[1]!.closed, { code: 4403, reason: 'enough' })
+  t.equal(await b.app.ws.disconnect({ userId: 'user-0' }), 1)
+  t.equal((await clients[0]!.closed).code, 4403)
+  t.match(await a.rest('DELETE', `/ws/clients/${clients[1]!.id}`), { status: 404 })
+  const status = await a.app.ws.getStatus({ cluster: true })
+  t.match(status, { complete: true, missing: [], active_connections: 3, nodes: [{ active_connections: 2 }, { active_connections: 1 }] })
+  t.match(await b.rest('GET', '/ws/status?cluster=true'), { status: 200, body: { complete: true, active_connections: 3 } })
+})
+
+t.test('while Redis is away sockets stay, clients are told, and what needs nothing of it goes on', async (t) => {
+  const own = await RedisServer.start(t)
+  const [a] = await startNodes(t, 1, {}, own.port) as [TestApp]
+  const changes: boolean[] = []
+  a.app.ws.on('readiness_changed', ({ ready }) => changes.push(ready))
+  const alice = await a.connect('alice')
+  t.match(await a.rest('GET', '/ws/ready', { as: null }), { status: 200, body: { status: 'ready' } })
+  own.pause()
+  t.match(await alice.next('availability'), { available: false })
+  t.match(await a.rest('GET', '/ws/ready', { as: null }), { status: 503, body: { status: 'unavailable' } })
+  const refused = await a.rest('POST', '/ws/broadcast', { body: { message: { type: 'x.y' } } })
+  t.match(refused, { status: 503, body: { code: 'WSM_ERR_UNAVAILABLE' } })
+  t.match(refused.headers.get('retry-after'), /^\d+$/)
+  t.match(await a.app.ws.getStatus({ cluster: true }), { complete: false, missing: null, active_connections: 1 })
+  await a.app.ws.broadcast({ type: 'x.now' }, { history: false })
+  await alice.next('x.now')
+  own.resume()
+  t.match(await alice.next('availability'), { available: true })
+  await a.app.ws.broadcast({ type: 'x.again' })
+  await alice.next('x.again')
+  t.strictSame(changes, [false, true])
+})
