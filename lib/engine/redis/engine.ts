@@ -33,6 +33,8 @@ export class RedisEngine implements Engine {
   readonly #log: FastifyBaseLogger
   #onDelivery: (delivery: Delivery) => void = () => {}
   #onBreak: (topic: string, position: Position) => void = () => {}
+  /** Whether there may be ends of questions that this node has not heard of. */
+  #hasMissedEnds = false
   #graceTimer: NodeJS.Timeout | null = null
   #closed: Promise<void> | null = null
 
@@ -166,8 +168,11 @@ export class RedisEngine implements Engine {
   }
 
   #break (topic: string, position: Position): void {
-    if (topic === ENDS) this.#catchUp()
-    else this.#onBreak(topic, position)
+    if (topic !== ENDS) this.#onBreak(topic, position)
+    else {
+      this.#hasMissedEnds = true
+      this.#catchUp()
+    }
   }
 
   #broke (): void {
@@ -184,14 +189,16 @@ export class RedisEngine implements Engine {
 
   #renewed (isForgotten: boolean): void {
     this.presence.restore(isForgotten)
+    if (this.#hasMissedEnds) this.#catchUp()
     if (isForgotten) this.#streams.checkAll()
   }
 
   async #catchUp (): Promise<void> {
     try {
       await this.confirmations.catchUp()
+      this.#hasMissedEnds = false
     } catch (error) {
-      this.#log.error({ err: error }, 'it is not known which questions have ended')
+      this.#log.warn({ err: error }, 'it is not known yet which questions have ended')
     }
   }
 
