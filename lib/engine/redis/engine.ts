@@ -205,12 +205,12 @@ export class RedisEngine implements Engine {
   /** A connection that breaks is mostly back at once; a node that is not ready gets no new clients. */
   #reckon (): void {
     const isUp = this.#commandLink.isUp && this.#subscriber.link.isUp
-    if (isUp) this.cluster.setReady(true)
-    if (!isUp && this.#closed === null) {
-      this.#graceTimer ??= setTimeout(() => {
-        this.#graceTimer = null
-        this.cluster.setReady(this.#commandLink.isUp && this.#subscriber.link.isUp)
-      }, GRACE_MS)
+    if (isUp) {
+      if (this.#graceTimer !== null) clearTimeout(this.#graceTimer)
+      this.#graceTimer = null
+      this.cluster.setReady(true)
+    } else if (this.#closed === null) {
+      this.#graceTimer ??= setTimeout(() => this.cluster.setReady(false), GRACE_MS)
     }
   }
 
