@@ -46,6 +46,8 @@ const OURS = {
   commandTimeout: undefined,
   // A server that is stopped never says goodbye.
   disconnectTimeout: 50,
+  // A server that loads its data is asked again soon whether it has; left to itself, ioredis waits for a second at least.
+  maxLoadingRetryTime: 100,
   keyPrefix: ''
 }
 

@@ -5,7 +5,7 @@ import type { Commands } from './commands.js'
 import { Deadline } from './deadline.js'
 import type { Keys } from './keys.js'
 import * as scripts from './scripts.js'
-import { decodeAnswer, decodeQuestion, type Answer, type Question } from './wire.js'
+import { decodeAnswer, decodeQuestion, encode, type Answer, type Question } from './wire.js'
 
 export interface ClusterEvents {
   /** This node's lease is renewed. Forgotten: Redis did not know of it any more, or for the first time. */
@@ -69,7 +69,7 @@ export class RedisCluster implements Cluster {
       const nodes = await deadline.race(this.#commands.run(scripts.nodes, [this.#keys.leases], [], deadline)) as string[]
       expected = nodes.filter((node) => node !== this.nodeId)
       if (expected.length > 0) {
-        await deadline.race(this.#commands.call('publish', this.#keys.questions, JSON.stringify(question)))
+        await deadline.race(this.#commands.call('publish', this.#keys.questions, encode(question)))
         onAnswer()
         await deadline.race(complete)
       }
@@ -140,7 +140,7 @@ export class RedisCluster implements Cluster {
       this.#log.error({ err: error, kind }, 'what another node asked could not be answered')
     }
     try {
-      await this.#commands.call('publish', this.#keys.answers(from), JSON.stringify(answer))
+      await this.#commands.call('publish', this.#keys.answers(from), encode(answer))
     } catch (error) {
       this.#log.debug({ err: error, kind }, 'another node could not be answered')
     }

@@ -60,6 +60,6 @@ export class Commands {
 }
 
 /** Whether an error is what Redis itself answered. */
-function isReply (error: unknown, code = ''): boolean {
+export function isReply (error: unknown, code = ''): boolean {
   return error instanceof Error && error.name === 'ReplyError' && error.message.startsWith(code)
 }

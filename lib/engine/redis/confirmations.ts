@@ -7,7 +7,7 @@ import type { Commands } from './commands.js'
 import { unavailable } from './deadline.js'
 import type { Keys } from './keys.js'
 import * as scripts from './scripts.js'
-import { decodeEnded, decodeRecord, endedRecord } from './wire.js'
+import { decodeEnded, decodeRecord, encode, endedRecord } from './wire.js'
 
 export interface ConfirmationSettings {
   /** How long an ended question is kept, milliseconds. */
@@ -56,7 +56,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     this.#asked.add(id)
     try {
       const lists = [this.#listOf({}), this.#listOf({ user_id: user }), this.#listOf({ task_id: task })]
-      await this.#commands.run(scripts.create, [this.#key(id), ...lists], [id, JSON.stringify(record), lifeMs])
+      await this.#commands.run(scripts.create, [this.#key(id), ...lists], [id, encode(record), lifeMs])
       this.#watch(record)
     } catch (error) {
       this.#asked.delete(id)
@@ -83,7 +83,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     const { retainMs, positionTtlMs, publishCommand } = this.#settings
     const [position, log] = this.#keys.stream(ENDS)
     const result = await this.#commands.run(scripts.settle, [this.#key(callbackId), position, log], [
-      JSON.stringify(settlement), randomUUID(), retainMs,
+      encode(settlement), randomUUID(), retainMs,
       publishCommand, this.#keys.channel(ENDS), this.#newEpoch(), positionTtlMs, ENDS_SIZE, ENDS_TTL_MS
     ]) as [number, ...Stored] | null
     if (result === null) return null

@@ -12,10 +12,6 @@ export class Deadline {
     return Math.max(0, this.#at - performance.now())
   }
 
-  get isOver (): boolean {
-    return this.leftMs === 0
-  }
-
   /**
    * What the promise comes to, in time. A result that comes later is dropped, as is a late failure.
    *

@@ -33,6 +33,8 @@ export class RedisEngine implements Engine {
   readonly #log: FastifyBaseLogger
   #onDelivery: (delivery: Delivery) => void = () => {}
   #onBreak: (topic: string, position: Position) => void = () => {}
+  /** Whether there may be ends of questions that this node has not heard of. */
+  #hasMissedEnds = false
   #graceTimer: NodeJS.Timeout | null = null
   #closed: Promise<void> | null = null
 
@@ -169,8 +171,11 @@ export class RedisEngine implements Engine {
   }
 
   #break (topic: string, position: Position): void {
-    if (topic === ENDS) this.#catchUp()
-    else this.#onBreak(topic, position)
+    if (topic !== ENDS) this.#onBreak(topic, position)
+    else {
+      this.#hasMissedEnds = true
+      this.#catchUp()
+    }
   }
 
   #broke (): void {
@@ -187,26 +192,28 @@ export class RedisEngine implements Engine {
 
   #renewed (isForgotten: boolean): void {
     this.presence.restore(isForgotten)
+    if (this.#hasMissedEnds) this.#catchUp()
     if (isForgotten) this.#streams.checkAll()
   }
 
   async #catchUp (): Promise<void> {
     try {
       await this.confirmations.catchUp()
+      this.#hasMissedEnds = false
     } catch (error) {
-      this.#log.error({ err: error }, 'it is not known which questions have ended')
+      this.#log.warn({ err: error }, 'it is not known yet which questions have ended')
     }
   }
 
   /** A connection that breaks is mostly back at once; a node that is not ready gets no new clients. */
   #reckon (): void {
     const isUp = this.#commandLink.isUp && this.#subscriber.link.isUp
-    if (isUp) this.cluster.setReady(true)
-    if (!isUp && this.#closed === null) {
-      this.#graceTimer ??= setTimeout(() => {
-        this.#graceTimer = null
-        this.cluster.setReady(this.#commandLink.isUp && this.#subscriber.link.isUp)
-      }, GRACE_MS)
+    if (isUp) {
+      if (this.#graceTimer !== null) clearTimeout(this.#graceTimer)
+      this.#graceTimer = null
+      this.cluster.setReady(true)
+    } else if (this.#closed === null) {
+      this.#graceTimer ??= setTimeout(() => this.cluster.setReady(false), GRACE_MS)
     }
   }
 

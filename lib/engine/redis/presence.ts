@@ -6,6 +6,7 @@ import { Deadline } from './deadline.js'
 import type { Keys } from './keys.js'
 import { Roster, type NumberedChange } from './roster.js'
 import * as scripts from './scripts.js'
+import { decodeUser, encode } from './wire.js'
 
 export interface PresenceSettings {
   nodeId: string
@@ -140,7 +141,7 @@ export class RedisPresenceStore implements PresenceStore {
   async #readUsers (channel: string): Promise<{ number: number, users: Set<string> }> {
     const [, users, nodes] = this.#keys.presence(topicOf(channel))
     const [number, found] = await this.#commands.run(scripts.roster, [users, nodes], []) as [number, string[]]
-    return { number, users: new Set(found.map((user): string => JSON.parse(user))) }
+    return { number, users: new Set(found.map(decodeUser)) }
   }
 
   async #touchAll (isDue: (part: Part) => boolean = () => true): Promise<void> {
@@ -182,9 +183,9 @@ export class RedisPresenceStore implements PresenceStore {
   async #run (channel: string, nodeId: string, call: number, mode: 'some' | 'all' | 'gone', changes: Change[], deadline?: Deadline): Promise<void> {
     const topic = topicOf(channel)
     const { publishCommand, ttlMs } = this.#settings
-    const args = [publishCommand, this.#keys.channel(topic), JSON.stringify(channel), nodeId, call, ttlMs, mode]
+    const args = [publishCommand, this.#keys.channel(topic), encode(channel), nodeId, call, ttlMs, mode]
     for (const { sign, client } of changes) {
-      args.push(sign, client.client_id, client.user_id === null ? '' : JSON.stringify(client.user_id))
+      args.push(sign, client.client_id, client.user_id === null ? '' : encode(client.user_id))
     }
     await this.#commands.run(scripts.presence, this.#keys.presence(topic), args, deadline)
   }
@@ -198,5 +199,5 @@ function topicOf (channel: string): string {
 function parseEntry (entry: string): { order: number, user_id: string | null } {
   const [order, node] = entry.split(' ', 2) as [string, string]
   const user = entry.slice(order.length + node.length + 2)
-  return { order: Number(order), user_id: user === '' ? null : JSON.parse(user) }
+  return { order: Number(order), user_id: user === '' ? null : decodeUser(user) }
 }

@@ -1,6 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { isOurs } from '../../errors.js'
 import type { ClientFactory, RedisClient } from './client.js'
-import { Deadline } from './deadline.js'
+import { isReply } from './commands.js'
+import { Deadline, unavailable } from './deadline.js'
 import { Link } from './link.js'
 
 export interface SubscriberEvents {
@@ -61,7 +63,8 @@ export class Subscriber {
         await deadline.race(client.call(this.#isCluster ? 'ssubscribe' : 'subscribe', channel))
         if (this.#wanted.has(channel)) confirmed.add(channel)
       } catch (error) {
-        if (deadline.isOver) throw error
+        if (isOurs(error)) throw error
+        if (isReply(error)) throw unavailable('it refused a subscription', error)
         this.link.drop(client)
       }
     }

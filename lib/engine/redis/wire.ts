@@ -49,6 +49,16 @@ export function tailOf ({ json, isDroppable, isCompressible, except }: Publicati
   return `${flags},${except === undefined ? 'null' : JSON.stringify(except)}]\n${json}`
 }
 
+/** Anything that is written into a key, or that nodes tell each other. */
+export function encode (value: unknown): string {
+  return JSON.stringify(value)
+}
+
+/** A user as `encode` has written it into one of our own keys. */
+export function decodeUser (json: string): string {
+  return String(parsed(json))
+}
+
 /** What came on a topic's channel; null for what no node of ours has sent. */
 export function decode (topic: string, payload: string): { delivery: Delivery } | { change: NumberedChange } | null {
   if (payload.startsWith('{')) {

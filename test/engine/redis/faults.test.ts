@@ -212,6 +212,7 @@ t.test('without one, killing the server is a break on every topic, and none of i
   for (const { engine } of nodes) for (const topic of ['all', 'channel:a']) await engine.subscribe(topic)
   const [{ engine }] = nodes as [typeof nodes[0]]
   const before = await engine.publish(publication('all', { n: 1 }), KEPT)
+  for (const { deliveries } of nodes) await deliveries.next()
   await server.kill()
   await server.start()
   for (const { breaks } of nodes) await until(() => breaks.all.length === 2)

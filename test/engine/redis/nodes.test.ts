@@ -85,7 +85,7 @@ t.test('a node that was cut off tells of who came and went meanwhile, each once'
 t.test('the sockets of a node that is cut off go with its lease, and come back with it', async (t) => {
   const proxy = await TcpProxy.start(t, server.port)
   const prefix = `lease-${Math.random()}`
-  const options = { prefix, leaseMs: 600, commandTimeoutMs: 500 }
+  const options = { prefix, leaseMs: 600, commandTimeoutMs: 500, presenceTtlMs: 1_000 }
   const near = await listening(t, nodesOf(server.port, options))
   const far = await listening(t, nodesOf(proxy.port, options))
   await near.engine.subscribe('channel:a')
@@ -158,6 +158,40 @@ t.test('an end that a node could not hear of is told when it is connected again'
   proxy.heal()
   await until(() => told.length === 2)
   t.strictSame(told.map(({ callback_id: id }) => id), [asked.callback_id, seen.callback_id])
+})
+
+t.test('where the ends themselves are lost, a node looks for those that it knows of', async (t) => {
+  const proxy = await TcpProxy.start(t, server.port)
+  const options = { prefix: `ends-${Math.random()}`, commandTimeoutMs: 500, leaseMs: 600 }
+  const near = await listening(t, nodesOf(server.port, options))
+  const far = await listening(t, nodesOf(proxy.port, options))
+  const told: ConfirmationRecord[] = []
+  far.engine.confirmations.onSettled((record) => { told.push(record) })
+  const [ended, lost, open] = [question(), question(), question()]
+  for (const record of [ended, lost, open]) await far.engine.confirmations.create(record)
+  proxy.blackHole()
+  await near.engine.confirmations.settle(ended.callback_id, settlement())
+  const base = `${options.prefix}:{~questions}`
+  await server.admin.del(`${base}:log`, `${base}:record:${lost.callback_id}`)
+  t.equal(far.engine.confirmations.pendingCount(), 3)
+  proxy.heal()
+  await until(() => far.engine.confirmations.pendingCount() === 1)
+  t.strictSame(told.map(({ callback_id: id }) => id), [ended.callback_id])
+  await near.engine.confirmations.settle(open.callback_id, settlement())
+  await until(() => told.length === 2)
+})
+
+t.test('a listener that fails keeps nothing from arriving', async (t) => {
+  const { engine } = await listening(t, nodesOf(server.port))
+  const received: number[] = []
+  engine.onDelivery((delivery) => {
+    received.push(numberOf(delivery))
+    throw new Error('broken')
+  })
+  await engine.subscribe('all')
+  for (const n of [1, 2, 3]) await engine.publish(publication('all', { n }), KEPT)
+  await until(() => received.length === 3)
+  t.strictSame(received, [1, 2, 3])
 })
 
 t.test('what was done though nobody heard is not done twice', async (t) => {
