@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import { startApp, type TestApp } from '../fixtures/app.js'
+import { maskedFrame, opcodes } from '../fixtures/raw-client.js'
 import { StallingClient } from '../fixtures/stalling-client.js'
 
 const PADDING = 'x'.repeat(10_000)
@@ -90,4 +91,19 @@ t.test('a stalled client that is cut while messages are dropped leaves nothing b
   client.socket.resetAndDestroy()
   await gone
   t.match(server.app.ws.getStatus(), { active_connections: 0, users: 0 })
+})
+
+t.test('a client that pings and does not read the answers is cut, also where it may send as much as it likes', async (t) => {
+  const server = await startApp(t, { limits: { maxQueueBytes: 10_000, messagesPerSecond: 0 } })
+  const client = await stalled(t, server, 'sleeper')
+  const ended = new Promise((resolve) => server.app.ws.on('client_disconnected', resolve))
+  const pings = Buffer.concat(Array.from({ length: 1_000 }, () => maskedFrame(opcodes.ping, 'x'.repeat(125))))
+  let isOver = false
+  const over = ended.then((end) => { isOver = true; return end })
+  while (!isOver) {
+    client.socket.write(pings)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  t.match(await over, { code: 1013 })
+  t.equal(server.app.ws.getStatus().slow_disconnects, 1)
 })
