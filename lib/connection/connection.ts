@@ -165,8 +165,12 @@ export class Connection implements Client {
     if (!this.isOpen) return
     const result = this.#queue.send(message)
     if (result === 'queued') return
-    if (result === 'overflow') this.#overflow()
-    else if (this.#queue.dropped === 1) this.#settings.onSlow(this, 'drop')
+    if (result === 'overflow') {
+      this.#cut(closeCodes.tryAgainLater, 'The client does not read')
+      this.#settings.onSlow(this, 'disconnect')
+    } else if (this.#queue.dropped === 1) {
+      this.#settings.onSlow(this, 'drop')
+    }
   }
 
   /** Writes what waits, instead of at the end of this turn. */
@@ -228,11 +232,6 @@ export class Connection implements Client {
     }
   }
 
-  #overflow (): void {
-    this.#cut(closeCodes.tryAgainLater, 'The client does not read')
-    this.#settings.onSlow(this, 'disconnect')
-  }
-
   /** Ends a socket whose close frame would wait behind what the client does not read. */
   #cut (code: number, reason: string): void {
     this.#cutAs = { code, reason }
@@ -243,11 +242,7 @@ export class Connection implements Client {
   /** Every ping is answered with as many bytes, which a client need not read: they count as frames. */
   #pinged (): void {
     this.heardAt = performance.now()
-    if (!this.isOpen) return
-    if (this.#settings.messageRate.take(this)) {
-      if (this.#queue.isFull) this.#overflow()
-      return
-    }
+    if (this.#settings.messageRate.take(this) || !this.isOpen) return
     this.#settings.refusals.messages++
     this.close(closeCodes.policyViolation, 'Too many pings')
   }

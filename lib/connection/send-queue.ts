@@ -55,11 +55,6 @@ export class SendQueue implements Outgoing {
     return this.#socket.readyState === OPEN
   }
 
-  /** Whether more bytes wait than may, of whatever kind: ws answers pings by itself. */
-  get isFull (): boolean {
-    return this.#raw.writableLength > this.#settings.maxBytes
-  }
-
   /** How many messages were left out since the client was last told. */
   get dropped (): number {
     return this.#dropped
