@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import { startApp, type TestApp } from '../fixtures/app.js'
+import { maskedFrame, opcodes } from '../fixtures/raw-client.js'
 import { StallingClient } from '../fixtures/stalling-client.js'
 
 const PADDING = 'x'.repeat(10_000)
@@ -90,4 +91,14 @@ t.test('a stalled client that is cut while messages are dropped leaves nothing b
   client.socket.resetAndDestroy()
   await gone
   t.match(server.app.ws.getStatus(), { active_connections: 0, users: 0 })
+})
+
+t.test('a client that pings and does not read the answers is ended by ws, also where it may send as much as it likes', async (t) => {
+  const server = await startApp(t, { limits: { messagesPerSecond: 0 } })
+  const client = await stalled(t, server, 'sleeper')
+  const pings = Buffer.concat(Array.from({ length: 1_000 }, () => maskedFrame(opcodes.ping, 'x'.repeat(125))))
+  const flood = setInterval(() => client.socket.write(pings), 1)
+  const code = await new Promise((resolve) => server.app.ws.on('client_disconnected', (end) => resolve(end.code)))
+  clearInterval(flood)
+  t.equal(code, 1006)
 })
