@@ -8,20 +8,22 @@ export const closeCodes = {
   goingAway: 1001,
   /** A binary frame arrived; the protocol is text. */
   unsupportedData: 1003,
-  /** Too many errors within a minute. */
+  /** Too many errors within a minute, too many pings, or a frame in too many pieces. */
   policyViolation: 1008,
   /** A frame larger than `limits.maxPayloadBytes`. */
   messageTooBig: 1009,
   /** The server could not admit the socket; its log says why. */
   internalError: 1011,
-  /** The node has `limits.maxConnections` sockets already. */
+  /** The node, the user or the address has as many sockets as it may have. */
   tryAgainLater: 1013,
   /** The token is missing, malformed, expired or wrong. */
   unauthorized: 4401,
   /** The connection is not allowed, or was ended by the app or an administrator. */
   forbidden: 4403,
   /** No answer to a ping, or no `auth` frame in time. */
-  timeout: 4408
+  timeout: 4408,
+  /** The user has a newer connection that replaced this one, or an older one that stays (`onDuplicateUser`). */
+  replaced: 4409
 } as const
 
 /** One of {@link closeCodes}' values. */

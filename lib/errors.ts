@@ -20,6 +20,12 @@ export const TooManyChannelsError = createError<[number]>(
   'WSM_ERR_TOO_MANY_CHANNELS', 'A connection can be a member of %s channels at the most', 429)
 export const TooManyPendingError = createError<[number]>(
   'WSM_ERR_TOO_MANY_PENDING', '%s frames of this connection are being handled; wait for their answers', 429)
+export const RateLimitedError = createError<[string]>('WSM_ERR_RATE_LIMITED', '%s', 429)
+export const TooManyConnectionsError = createError<[number]>(
+  'WSM_ERR_TOO_MANY_CONNECTIONS', 'A user can have %s connections at the most', 429)
+export const AlreadyConnectedError = createError('WSM_ERR_ALREADY_CONNECTED', 'The user has a connection already', 409)
+export const TooManyConfirmationsError = createError<[number]>(
+  'WSM_ERR_TOO_MANY_CONFIRMATIONS', 'The user has %s questions to answer already', 429)
 export const UnavailableError = createError<[string]>('WSM_ERR_UNAVAILABLE', '%s', 503)
 export const InternalError = createError('WSM_ERR_INTERNAL', 'The server could not process this', 500)
 
@@ -40,6 +46,8 @@ const wireCodes: ReadonlySet<string> = new Set(errorCodes)
 /** An error of ours, perhaps with `details` that may go to the client. */
 export interface DetailedError extends FastifyError {
   details?: unknown
+  /** After how many seconds a REST request may be tried again. */
+  retryAfterS?: number
   /** The app's own mistake: whoever called hears of it, a client whose frame or call led to it does not. */
   isAppFault?: true
 }

@@ -12,17 +12,22 @@ export interface Events {
   client_disconnected: { client: Client } & ConnectionEnd
   /** A socket belongs to another user now, or to nobody, or has a fresh token. */
   identity_changed: { client: Client, previous: User | null }
-  /** A frame that passed its schema, before its handler runs. */
+  /** A frame that passed its schema, before its handler runs. Of `auth` and `change_user` only the type and the id. */
   message_received: { client: Client, message: Readonly<Record<string, unknown>> }
   /** A user is in a channel with `presence`, with a first socket, and with none any more; on every node with members. */
   user_joined: { channel: string, user_id: string }
   user_left: { channel: string, user_id: string }
+  /** What the nodes share is out of reach, or in reach again. */
+  readiness_changed: { ready: boolean }
   /**
    * A client does not read what is sent to it: messages to it are being left out from now on, or it was cut
    * (`slowConsumer`).
    */
   slow_consumer: { client: Client, action: 'drop' | 'disconnect' }
-  /** A frame that was answered with an error, or failed after its answer. The message is missing where it could not be read. */
+  /**
+   * A frame that was answered with an error, or failed after its answer. The message is missing where it could not be
+   * read; of `auth` and `change_user` there is only the type and the id.
+   */
   message_failed: { client: Client, error: unknown, message?: Readonly<Record<string, unknown>> }
   /** A question has ended. */
   confirmation_settled: { confirmation: ConfirmationRecord }

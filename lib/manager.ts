@@ -1,11 +1,10 @@
-import { randomUUID } from 'node:crypto'
 import { createRequire } from 'node:module'
 import type { Static, TSchema } from '@sinclair/typebox'
 import type { DeliveryReport, SendOptions } from '../schemas/messages.js'
 import type { StreamPosition } from '../schemas/fields.js'
-import type { ChannelHistory, Health, PresenceList, Status } from '../schemas/records.js'
+import type { ChannelHistory, ClusterStatus, Health, PresenceList, Ready, Status } from '../schemas/records.js'
 import type { EndpointRule } from './auth/admission.js'
-import { closeCodes } from './close-codes.js'
+import { Nodes } from './cluster/nodes.js'
 import type { Confirmations } from './confirmations/confirmations.js'
 import type { AskOptions, StepResult, UserConfirmation } from './confirmations/question.js'
 import { InvalidHandlerError } from './errors.js'
@@ -37,9 +36,10 @@ export class WsManager {
   readonly confirmations: Pick<Confirmations, 'get' | 'list' | 'wait' | 'answer' | 'cancel'>
   /** Tasks that users watch. */
   readonly tasks: Pick<Tasks, 'start' | 'progress' | 'log' | 'done' | 'fail' | 'cancel' | 'get' | 'list'>
+  /** @internal */
+  readonly nodes: Nodes
   readonly #system: System
   readonly #host: Host
-  readonly #nodeId = randomUUID()
   readonly #startedAt = performance.now()
 
   /** @internal */
@@ -48,6 +48,7 @@ export class WsManager {
     this.#host = host
     this.confirmations = system.confirmations
     this.tasks = system.tasks
+    this.nodes = new Nodes(system.cluster, system.registry, () => this.#status())
   }
 
   /** To every authenticated socket (row A3). */
@@ -153,18 +154,22 @@ export class WsManager {
     return this.#system.history.read(topicOf.channel(channel), since ?? null)
   }
 
-  /** Closes one socket, or all of a user's, with 4403. Resolves to how many there were. */
-  async disconnect (target: string | { userId: string }, reason = 'Disconnected by the server'): Promise<number> {
-    const { registry } = this.#system
-    const connections = typeof target === 'string'
-      ? [registry.getOpen(target)].filter((connection) => connection !== null)
-      : registry.ofUser(target.userId)
-    for (const connection of connections) connection.close(closeCodes.forbidden, reason)
-    return connections.length
+  /** Closes one socket, or all of a user's, with 4403, on whichever node. Resolves to how many there were. */
+  disconnect (target: string | { userId: string }, reason = 'Disconnected by the server'): Promise<number> {
+    return this.nodes.disconnect(typeof target === 'string' ? { client_id: target, reason } : { user_id: target.userId, reason })
   }
 
-  /** What this node is doing (row A1). */
-  getStatus (): Status {
+  /**
+   * What this node is doing (row A1); with `cluster` what all of them are. A node that does not answer within two seconds
+   * is named in `missing`.
+   */
+  getStatus (options: { cluster: true }): Promise<ClusterStatus>
+  getStatus (options?: { cluster?: false }): Status
+  getStatus ({ cluster = false }: { cluster?: boolean } = {}): Status | Promise<ClusterStatus> {
+    return cluster ? this.nodes.status() : this.#status()
+  }
+
+  #status (): Status {
     const { registry, topics, confirmations, counters } = this.#system
     const address = this.#host.address()
     return {
@@ -173,12 +178,13 @@ export class WsManager {
       port: address?.port ?? null,
       active_connections: registry.openCount,
       pending_callbacks: confirmations.pendingCount,
-      node_id: this.#nodeId,
+      node_id: this.#system.cluster.nodeId,
       uptime_s: this.#uptimeSeconds(),
       users: registry.userCount,
       channels: [...topics.channels()].length,
       slow_disconnects: counters.slowDisconnects,
       messages_dropped: counters.messagesDropped,
+      rejected: { ...counters.refusals },
       version
     }
   }
@@ -191,6 +197,11 @@ export class WsManager {
   /** Whether this node takes sockets (row A17). */
   getHealth (): Health {
     return { status: this.#host.isClosing() ? 'closing' : 'healthy', uptime_s: this.#uptimeSeconds() }
+  }
+
+  /** Whether this node can do everything: it reaches what the nodes share, and does not close. */
+  getReadiness (): Ready {
+    return { status: this.#host.isClosing() ? 'closing' : this.#system.readiness.isReady ? 'ready' : 'unavailable' }
   }
 
   #addCallRoute (entry: HandlerEntry): void {

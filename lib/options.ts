@@ -2,7 +2,9 @@ import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import type { FastifyRequest } from 'fastify'
 import type { FastifyJWTOptions } from '@fastify/jwt'
+import type { EngineFactory } from './engine/engine.js'
 import { InvalidOptionError } from './errors.js'
+import type { AuthenticatedUser } from './auth/hook-authenticator.js'
 import type { RestAction, SendTarget } from './auth/permissions.js'
 import type { User } from './auth/user.js'
 
@@ -10,6 +12,9 @@ const count = (value: number, description: string) =>
   Type.Integer({ minimum: 1, maximum: 10_000_000, default: value, description })
 const milliseconds = (value: number, description: string) =>
   Type.Integer({ minimum: 1, maximum: 2_147_483_647, default: value, description: `${description}, milliseconds` })
+/** A rate that can be switched off. */
+const rate = (value: number, description: string) =>
+  Type.Integer({ minimum: 0, maximum: 10_000_000, default: value, description: `${description}; 0: no limit` })
 const group = <T extends Record<string, TSchema>>(properties: T, description: string) =>
   Type.Object(properties, { additionalProperties: false, default: {}, description })
 const hook = <T>(description: string) =>
@@ -40,6 +45,14 @@ export const OptionsSchema = Type.Object({
     additionalProperties: true,
     description: 'Options for @fastify/jwt; needed unless the app registered it, or with its own namespace'
   }))),
+  authenticate: hook<(request: FastifyRequest) => AuthenticatedUser | null | Promise<AuthenticatedUser | null>>(
+    'Says who a request is from, instead of JWT; null: from nobody'),
+  verifyToken: hook<(token: string) => AuthenticatedUser | null | Promise<AuthenticatedUser | null>>(
+    'Beside authenticate: says whose the token of an auth frame is; by default such frames are refused'),
+  origins: Type.Optional(Type.Union([
+    Type.Literal('*'),
+    Type.Array(Type.String({ pattern: '^[A-Za-z][A-Za-z0-9+.-]*://[^/?#@\\s]+/?$' }))
+  ], { description: 'Whose pages may open a socket; by default those of the same origin' })),
   rejectMode: Type.Union([Type.Literal('http'), Type.Literal('close')], {
     default: 'http',
     description: 'How a socket is refused: with an HTTP status before the upgrade, or opened and closed with a code that a browser can read'
@@ -52,6 +65,12 @@ export const OptionsSchema = Type.Object({
       description: 'Open the socket without a token and wait for an auth frame'
     }),
     anonymous: Type.Boolean({ default: false, description: 'Open the socket without a token as nobody (user_id null)' }),
+    cookie: Type.Optional(Type.String({
+      minLength: 1,
+      description: 'The cookie that may hold the token, parsed by @fastify/cookie'
+    })),
+    ticketTtlMs: milliseconds(30_000, 'How long a ticket for a socket can be used'),
+    requireExp: Type.Boolean({ default: true, description: 'Refuse tokens that never expire' }),
     userIdClaim: Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
       default: ['sub', 'user_id', 'id'],
       description: 'The token\'s claim that names the user; of several the first that is there'
@@ -79,6 +98,7 @@ export const OptionsSchema = Type.Object({
   tasks: group({
     retainMs: milliseconds(3_600_000, 'How long an ended task can still be read')
   }, 'Tasks that users watch'),
+  engine: hook<EngineFactory>('What the nodes share: redis(…) of fastify-ws-manager/redis; by default this node\'s memory'),
   history: group({
     enabled: Type.Boolean({ default: true, description: 'Keep the latest messages, so that who was away gets what they missed' }),
     size: Type.Integer({ minimum: 1, maximum: 100_000, default: 300, description: 'Messages of each stream' }),
@@ -96,6 +116,10 @@ export const OptionsSchema = Type.Object({
     timeoutMs: milliseconds(5_000, 'How long a client may take to acknowledge a message, after each try'),
     retries: Type.Integer({ minimum: 0, maximum: 100, default: 3, description: 'How often it is sent again' })
   }, 'Acknowledged sends'),
+  onDuplicateUser: Type.Union([Type.Literal('allow'), Type.Literal('replace'), Type.Literal('refuse')], {
+    default: 'allow',
+    description: 'What becomes of a user\'s second connection: it stays beside the first, replaces it (4409), or is refused'
+  }),
   slowConsumer: Type.Union([Type.Literal('disconnect'), Type.Literal('drop')], {
     default: 'disconnect',
     description: 'What becomes of a client that does not read: it is cut (1013), or misses messages and is told how many'
@@ -106,13 +130,20 @@ export const OptionsSchema = Type.Object({
   }, 'Compression'),
   limits: group({
     maxConnections: count(1_000, 'Open sockets on this node'),
+    maxConnectionsPerUser: count(10, 'Open sockets of one user on this node'),
+    maxUnauthenticated: count(100, 'Sockets on this node that wait for their first auth frame'),
+    connectionsPerIpPerMinute: rate(600, 'Upgrade requests from one address within a minute'),
+    messagesPerSecond: rate(20, 'Frames of one socket, in the long run'),
+    burst: count(100, 'Frames of one socket at once'),
     maxPayloadBytes: count(65_536, 'Size of a client\'s frame, bytes'),
+    maxFragments: count(128, 'Fragments of a client\'s frame'),
     maxDepth: count(32, 'Nesting of a client\'s frame, levels'),
     maxChannelsPerConnection: count(100, 'Channels that one socket can be a member of'),
     maxPendingHandlers: count(100, 'Frames of one socket that are being handled at the same time'),
     maxQueueMessages: count(10_000, 'Messages that wait for one socket'),
     maxQueueBytes: count(1_048_576, 'What waits for one socket, bytes'),
-    maxErrorsPerMinute: count(10, 'Faulty frames within a minute; this one closes the socket')
+    maxErrorsPerMinute: count(10, 'Faulty frames within a minute; this one closes the socket'),
+    maxPendingConfirmationsPerUser: count(100, 'Questions to one user that this node waits for')
   }, 'What a client can use up')
 }, { additionalProperties: false })
 
@@ -138,7 +169,7 @@ export function normalizeOptions (given: WsPluginOptions): Options {
 }
 
 type DeepPartial<T> = { [K in keyof T]?: T[K] extends object | undefined ? K extends Kept ? T[K] : DeepPartial<T[K]> : T[K] }
-type Kept = 'jwt' | 'channels' | 'authorize' | 'authorizeSubscribe' | 'authorizeSend' | 'userIdClaim'
+type Kept = 'jwt' | 'channels' | 'engine' | 'authenticate' | 'verifyToken' | 'origins' | 'authorize' | 'authorizeSubscribe' | 'authorizeSend' | 'userIdClaim'
 
 /**
  * A copy in which what is missing or undefined has its default. TypeBox's own way would write into what it is given, and

@@ -4,7 +4,7 @@ import fp from 'fastify-plugin'
 import { callRoute } from '../routes/call.js'
 import { routes } from '../routes/index.js'
 import { socketRoute } from '../routes/socket.js'
-import { useJwt } from './auth/jwt.js'
+import { useAuthenticator } from './auth/use-authenticator.js'
 import type { User } from './auth/user.js'
 import { Shutdown } from './connection/shutdown.js'
 import { Upgrades } from './connection/upgrades.js'
@@ -32,11 +32,15 @@ const servers = new WeakSet<object>()
 const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   if (fastify.hasDecorator('ws') || servers.has(fastify.server)) throw new AlreadyRegisteredError()
   const options = normalizeOptions(given)
-  const tokens = await useJwt(fastify, options)
+  const authenticator = await useAuthenticator(fastify, options)
   const webSocketServer = await useWebSocketServer(fastify, options)
 
-  const engine = new MemoryEngine({ retainMs: options.confirmations.retainMs, ...options.history })
-  const system = createSystem(engine, tokens, options, fastify.log.child({ plugin: 'fastify-ws-manager' }))
+  const log = fastify.log.child({ plugin: 'fastify-ws-manager' })
+  const { retainMs } = options.confirmations
+  const engine = await options.engine?.({ retainMs, log }) ?? new MemoryEngine({ retainMs, ...options.history })
+  // Whatever fails from here on: what the engine has opened is closed with the server.
+  fastify.addHook('onClose', () => engine.close())
+  const system = createSystem(engine, authenticator, options, log)
   const upgrades = new Upgrades(fastify.server, webSocketServer)
   const shutdown = new Shutdown(system.registry, upgrades, options.closeTimeoutMs)
   const manager = new WsManager(system, {
@@ -45,7 +49,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
     addEndpoint: (url, rule) => socketRoute(fastify, url, context, rule),
     addCallRoute: (entry) => callRoute(fastify, `${options.path}/call/${entry.type}`, context, entry)
   })
-  const context = { ...system, manager, options, shutdown, upgrades, webSocketServer }
+  const context = { ...system, manager, nodes: manager.nodes, options, shutdown, upgrades, webSocketServer }
 
   servers.add(fastify.server)
   fastify.decorate('ws', manager)
@@ -55,10 +59,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
 
   fastify.addHook('onReady', async () => { if (options.heartbeat.enabled) system.heartbeat.start() })
   fastify.addHook('preClose', () => shutdown.close(system.close))
-  fastify.addHook('onClose', async () => {
-    upgrades.stop()
-    await engine.close()
-  })
+  fastify.addHook('onClose', async () => upgrades.stop())
 }
 
 /** The first address that the server listens on. */

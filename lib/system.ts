@@ -1,13 +1,19 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { Admission } from './auth/admission.js'
+import type { Authenticator } from './auth/authenticator.js'
 import { Permissions } from './auth/permissions.js'
-import type { TokenVerifier } from './auth/tokens.js'
+import { MemoryTicketStore, Tickets } from './auth/tickets.js'
+import { Readiness } from './cluster/readiness.js'
 import { Confirmations } from './confirmations/confirmations.js'
+import { OpenQuestions } from './confirmations/open-questions.js'
+import { ConnectRate } from './connection/connect-rate.js'
 import { Heartbeat } from './connection/heartbeat.js'
-import type { ConnectionSettings } from './connection/connection.js'
+import type { Connection, ConnectionSettings } from './connection/connection.js'
 import { Lifecycle } from './connection/lifecycle.js'
+import { MessageRate } from './connection/message-rate.js'
 import { Outbox } from './connection/outbox.js'
 import { Registry } from './connection/registry.js'
+import { UserSlots } from './connection/user-slots.js'
 import type { Engine } from './engine/engine.js'
 import { EventHub } from './events.js'
 import type { Options } from './options.js'
@@ -40,7 +46,7 @@ import { Topics } from './topics/topics.js'
 export type System = ReturnType<typeof createSystem>
 
 /** Puts the parts together. Nothing of Fastify but its logger is known here. */
-export function createSystem (engine: Engine, tokens: TokenVerifier, options: Options, log: FastifyBaseLogger) {
+export function createSystem (engine: Engine, authenticator: Authenticator, options: Options, log: FastifyBaseLogger) {
   const { limits } = options
   const registry = new Registry()
   const events = new EventHub(log)
@@ -52,14 +58,22 @@ export function createSystem (engine: Engine, tokens: TokenVerifier, options: Op
   const outbound = new Outbound()
   const publisher = new Publisher(engine, topics, rules, registry, outbound, acknowledgements, options.ack)
   const permissions = new Permissions(options, log)
-  const admission = new Admission(tokens, permissions, options, log)
-  const confirmations = new Confirmations(engine.confirmations, publisher, events, options.confirmations, log)
+  const counters = new Counters()
+  const tickets = new Tickets(new MemoryTicketStore(options.auth.ticketTtlMs, counters), options.auth.ticketTtlMs)
+  const admission = new Admission(authenticator, tickets, permissions, options, counters, log)
+  const openQuestions = new OpenQuestions(limits.maxPendingConfirmationsPerUser, counters)
+  const confirmations = new Confirmations(engine.confirmations, publisher, events, openQuestions, options.confirmations, log)
   const taskHeartbeats = new TaskHeartbeats(publisher, (taskId) => tasks.hasEnded(taskId), log)
   const tasks: Tasks = new Tasks(publisher, confirmations, taskHeartbeats, events, options.tasks.retainMs)
   const lifecycle = new Lifecycle(registry, memberships, permissions, confirmations, events, options.auth.timeoutMs)
   const heartbeat = new Heartbeat(registry, options.heartbeat)
   const handlers = new Handlers(permissions)
-  const counters = new Counters()
+  const connectRate = new ConnectRate(limits.connectionsPerIpPerMinute)
+  const slots = new UserSlots(registry, options, counters)
+  // Told in the turn in which a socket becomes its user's, before the app is.
+  for (const event of ['client_connected', 'identity_changed'] as const) {
+    events.on(event, ({ client }) => slots.taken(client as Connection))
+  }
   const sendSettings = {
     outbox: new Outbox(),
     maxMessages: limits.maxQueueMessages,
@@ -70,6 +84,8 @@ export function createSystem (engine: Engine, tokens: TokenVerifier, options: Op
   }
   const connectionSettings: ConnectionSettings = {
     maxErrorsPerMinute: limits.maxErrorsPerMinute,
+    messageRate: new MessageRate(limits.messagesPerSecond, limits.burst),
+    refusals: counters.refusals,
     closeTimeoutMs: options.closeTimeoutMs,
     log,
     onSlow: (client, action) => {
@@ -79,11 +95,11 @@ export function createSystem (engine: Engine, tokens: TokenVerifier, options: Op
     }
   }
   const contextOf = (exchange: Exchange<object>) => new SocketContext(exchange, memberships, outbound)
-  const router = new Router(events, limits)
+  const router = new Router(events, limits, counters)
   const builtIns = [
     pingFrame(),
     connectionFrame(lifecycle),
-    ...authFrames(lifecycle, options.auth.anonymous),
+    ...authFrames(lifecycle, slots, options.auth.anonymous),
     subscribeFrame(memberships, permissions),
     unsubscribeFrame(memberships),
     ackFrame(acknowledgements),
@@ -98,12 +114,15 @@ export function createSystem (engine: Engine, tokens: TokenVerifier, options: Op
     close: async () => {
       heartbeat.stop()
       admission.close()
+      tickets.close()
       taskHeartbeats.close()
       acknowledgements.close()
       // Before the tasks' signals, which the asking code may have passed on: its questions end as closed, not aborted.
       await confirmations.close().finally(() => tasks.close())
     },
     log,
+    cluster: engine.cluster,
+    readiness: new Readiness(engine.cluster, registry, events),
     registry,
     topics,
     presence,
@@ -114,6 +133,9 @@ export function createSystem (engine: Engine, tokens: TokenVerifier, options: Op
     events,
     permissions,
     admission,
+    tickets,
+    connectRate,
+    slots,
     confirmations,
     taskHeartbeats,
     tasks,

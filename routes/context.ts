@@ -1,6 +1,7 @@
 import type { FastifyInstance, RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, FastifyBaseLogger } from 'fastify'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { WebSocketServer } from 'ws'
+import type { Nodes } from '../lib/cluster/nodes.js'
 import type { Shutdown } from '../lib/connection/shutdown.js'
 import type { Upgrades } from '../lib/connection/upgrades.js'
 import type { WsManager } from '../lib/manager.js'
@@ -10,6 +11,7 @@ import type { System } from '../lib/system.js'
 /** What the routes work on. */
 export interface RouteContext extends Omit<System, 'close'> {
   manager: WsManager
+  nodes: Nodes
   options: Options
   shutdown: Shutdown
   upgrades: Upgrades

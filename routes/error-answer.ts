@@ -13,10 +13,10 @@ export function answerError (error: FastifyError, request: FastifyRequest, reply
   const told = toldError(error)
   if (told !== error) request.log.error({ err: error }, 'a route failed')
   const statusCode = told.statusCode!
-  // RFC 6750 section 3; RFC 9110 sections 15.5.22 and 15.6.4.
+  // RFC 6750 section 3; RFC 9110 sections 10.2.3, 15.5.22 and 15.6.4; RFC 6585 section 4.
   if (statusCode === 401) reply.header('www-authenticate', 'Bearer')
   if (statusCode === 426) reply.header('upgrade', 'websocket').header('connection', 'upgrade')
-  if (statusCode === 503) reply.header('retry-after', RETRY_AFTER_S)
+  if (statusCode === 503 || told.retryAfterS !== undefined) reply.header('retry-after', told.retryAfterS ?? RETRY_AFTER_S)
   reply.code(statusCode).send({
     statusCode,
     code: told.code,

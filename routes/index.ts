@@ -9,6 +9,7 @@ import { messageRoutes } from './messages.js'
 import { socketRoute } from './socket.js'
 import { statusRoutes } from './status.js'
 import { taskRoutes } from './tasks.js'
+import { ticketRoutes } from './tickets.js'
 import { validatorCompiler } from './validator.js'
 
 /** The plugin's routes, below its path. */
@@ -17,6 +18,6 @@ export function routes (instance: FastifyInstance, context: RouteContext): void 
   instance.setValidatorCompiler(validatorCompiler)
   const scope = instance as unknown as Scope
   const access = new Access(context.admission, context.permissions)
-  for (const add of [statusRoutes, messageRoutes, clientRoutes, channelRoutes, confirmationRoutes, taskRoutes]) add(scope, context, access)
+  for (const add of [statusRoutes, messageRoutes, clientRoutes, channelRoutes, confirmationRoutes, taskRoutes, ticketRoutes]) add(scope, context, access)
   socketRoute(instance, '', context, null)
 }

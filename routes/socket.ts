@@ -14,6 +14,7 @@ import { ChannelName } from '../schemas/fields.js'
 import { faults, tags } from './answers.js'
 import type { RouteContext } from './context.js'
 import { answerError } from './error-answer.js'
+import { hidingSecrets } from './url-secrets.js'
 import { validatorCompiler } from './validator.js'
 
 declare module 'fastify' {
@@ -27,22 +28,49 @@ interface Admitted { origin: ConnectionOrigin, response: ServerResponse }
 
 const SocketQuery = Type.Object({
   channel_id: Type.Optional(ChannelName),
-  recover: Type.Optional(Type.String({ description: 'What the client has of its streams, JSON: {topic: {epoch, offset}}' }))
+  recover: Type.Optional(Type.String({ description: 'What the client has of its streams, JSON: {topic: {epoch, offset}}' })),
+  ticket: Type.Optional(Type.String({ maxLength: 64, description: 'From POST tickets, in place of a token' }))
 }, { additionalProperties: true })
 
 /** A route for sockets: the plugin's own, or with a rule the app's. */
 export function socketRoute (fastify: FastifyInstance, url: string, context: RouteContext, rule: EndpointRule | null): void {
-  const { admission, shutdown, upgrades, options } = context
+  const { admission, shutdown, upgrades, options, connectRate, slots, counters } = context
+
+  const refused = (request: FastifyRequest, error: unknown): void => {
+    if (options.rejectMode === 'http') throw error
+    if (!isOurs(error)) request.log.error({ err: error }, 'a socket could not be admitted')
+    request.wsAdmission = { refusal: error }
+  }
 
   async function decide (request: FastifyRequest, reply: FastifyReply): Promise<void> {
     if (!request.ws) return
     try {
       if (shutdown.isClosing) throw new UnavailableError('The server is closing')
+      countConnect(request)
       request.wsAdmission = { origin: await admission.admit(request, rule), response: reply.raw }
     } catch (error) {
-      if (options.rejectMode === 'http') throw error
-      if (!isOurs(error)) request.log.error({ err: error }, 'a socket could not be admitted')
-      request.wsAdmission = { refusal: error }
+      refused(request, error)
+    }
+  }
+
+  function countConnect ({ ip }: FastifyRequest): void {
+    try {
+      connectRate.hit(ip)
+    } catch (error) {
+      counters.refusals.connections_per_ip++
+      throw error
+    }
+  }
+
+  /** The last look, in the turn in which the socket opens: others may have taken the place since the first. */
+  function assertRoom (request: FastifyRequest): void {
+    const decision = request.wsAdmission!
+    if (!('origin' in decision)) return
+    try {
+      if (decision.origin.awaitsAuth) slots.assertMayWait()
+      else slots.assertFree(decision.origin.user)
+    } catch (error) {
+      refused(request, error)
     }
   }
 
@@ -54,7 +82,7 @@ export function socketRoute (fastify: FastifyInstance, url: string, context: Rou
       tags,
       summary: 'The socket: send an upgrade request',
       querystring: SocketQuery,
-      response: { 101: Type.Null({ description: 'The socket is open' }), ...faults(400, 401, 403, 426, 429, 503) }
+      response: { 101: Type.Null({ description: 'The socket is open' }), ...faults(400, 401, 403, 409, 426, 429, 503) }
     },
     validatorCompiler,
     // The channel is checked with the rest of the admission, whose refusals can also be close frames.
@@ -62,10 +90,14 @@ export function socketRoute (fastify: FastifyInstance, url: string, context: Rou
     errorHandler: answerError,
     onRequest: decide,
     preHandler: (request, _reply, done) => {
-      // What answers the upgrade and the first frame leave in one write.
-      if (request.ws) upgrades.socketOf(request.raw).cork()
+      if (request.ws) {
+        assertRoom(request)
+        // What answers the upgrade and the first frame leave in one write.
+        upgrades.socketOf(request.raw).cork()
+      }
       done()
     },
+    childLoggerFactory: hidingSecrets(fastify),
     handler: () => { throw new UpgradeRequiredError() },
     wsHandler: (socket, request) => {
       const decision = request.wsAdmission!
@@ -80,9 +112,10 @@ export function socketRoute (fastify: FastifyInstance, url: string, context: Rou
 
 /** Nothing here waits: a frame that follows the upgrade in the same packet must find its listener. */
 function open (socket: WebSocket, { raw: upgrade }: FastifyRequest, { origin, response }: Admitted, context: RouteContext): void {
-  const { registry, lifecycle, router, options, shutdown, webSocketServer, upgrades, sendSettings, connectionSettings } = context
+  const { registry, lifecycle, router, slots, counters, options, shutdown, webSocketServer, upgrades, sendSettings, connectionSettings } = context
   if (shutdown.isClosing) return refuse(socket, closeCodes.goingAway, 'The server is closing', context)
   if (registry.size >= options.limits.maxConnections) {
+    counters.refusals.connections++
     return refuse(socket, closeCodes.tryAgainLater, 'The server has too many connections', context)
   }
   // From here on the socket is ours: @fastify/websocket would log every reset with its request, which its listener keeps
@@ -97,8 +130,12 @@ function open (socket: WebSocket, { raw: upgrade }: FastifyRequest, { origin, re
   const connection = new Connection(socket, queue, origin, connectionSettings)
   connection.listen(
     (data, isBinary) => router.receive(connection, data, isBinary),
-    (end) => lifecycle.end(connection, end)
+    (end) => {
+      slots.ended(connection)
+      lifecycle.end(connection, end)
+    }
   )
+  slots.opened(connection)
   lifecycle.open(connection)
 }
 

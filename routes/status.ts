@@ -1,14 +1,24 @@
 import { Type } from '@sinclair/typebox'
-import { Health, Status } from '../schemas/records.js'
-import { ErrorBody } from '../schemas/rest.js'
+import { ClusterStatus, Health, Ready, Status } from '../schemas/records.js'
+import { ErrorBody, StatusQuery } from '../schemas/rest.js'
 import { answers, tags } from './answers.js'
 import type { Routes } from './context.js'
 
 export const statusRoutes: Routes = (scope, { manager }, access) => {
   scope.get('/status', {
-    schema: { tags, summary: 'What this node is doing', response: answers(Status, 401, 403) },
+    schema: {
+      tags, summary: 'What this node is doing, or all of them', querystring: StatusQuery, response: answers(Type.Union([ClusterStatus, Status]), 400, 401, 403)
+    },
     onRequest: access.permitted('status')
-  }, () => manager.getStatus())
+  }, ({ query }) => query.cluster ? manager.getStatus({ cluster: true }) : manager.getStatus())
+
+  scope.get('/ready', {
+    schema: { tags, summary: 'Whether this node can do everything', response: { 200: Ready, 503: Type.Union([Ready, ErrorBody]) } }
+  }, async (_request, reply) => {
+    const { status } = manager.getReadiness()
+    reply.code(status === 'ready' ? 200 : 503)
+    return { status }
+  })
 
   // No token: load balancers and orchestrators have none, and the answer holds nothing worth hiding.
   scope.get('/health', {

@@ -25,6 +25,14 @@ export const errorCodes = [
   'too_many_channels',
   /** `limits.maxPendingHandlers` frames of this connection are being handled. */
   'too_many_pending',
+  /** More frames than `limits.messagesPerSecond` and `limits.burst` allow; more upgrades or tickets than are allowed. */
+  'rate_limited',
+  /** The user has `limits.maxConnectionsPerUser` connections already. */
+  'too_many_connections',
+  /** The user has a connection already, and may have one only (`onDuplicateUser: 'refuse'`). */
+  'already_connected',
+  /** `limits.maxPendingConfirmationsPerUser` questions wait for the user's answer. */
+  'too_many_confirmations',
   /** Something that the server depends on is out of reach; try again later. */
   'unavailable',
   /** The server failed; its log says why. */

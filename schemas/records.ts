@@ -140,6 +140,28 @@ export const ChannelRecord = Type.Object({
   presence: Nullable(PresenceList, { description: 'Who is there, on all nodes; null where the channel has no presence' })
 })
 
+const refused = (description: string) => Type.Integer({ description })
+
+/** What was refused, and how often, since the node started. */
+export const Rejected = Type.Object({
+  connections: refused('Sockets over limits.maxConnections'),
+  connections_per_user: refused('Sockets over limits.maxConnectionsPerUser'),
+  connections_per_ip: refused('Upgrade requests over limits.connectionsPerIpPerMinute'),
+  duplicate_user: refused('Sockets refused or replaced by onDuplicateUser'),
+  unauthenticated: refused('Sockets over limits.maxUnauthenticated'),
+  origin: refused('Requests of an origin that may not connect'),
+  messages: refused('Frames over limits.messagesPerSecond, pings included'),
+  errors: refused('Sockets closed by limits.maxErrorsPerMinute'),
+  payload: refused('Frames over limits.maxPayloadBytes'),
+  fragments: refused('Frames over limits.maxFragments'),
+  depth: refused('Frames over limits.maxDepth'),
+  channels: refused('Subscriptions over limits.maxChannelsPerConnection'),
+  pending_handlers: refused('Frames over limits.maxPendingHandlers'),
+  confirmations: refused('Questions over limits.maxPendingConfirmationsPerUser'),
+  tickets: refused('Tickets that a user had too many of, or that there was no room for')
+})
+export type Rejected = Static<typeof Rejected>
+
 /** What `ws.getStatus()` and `GET /ws/status` say of this node (row A1). */
 export const Status = Type.Object({
   running: Type.Boolean(),
@@ -153,9 +175,33 @@ export const Status = Type.Object({
   channels: Type.Integer({ description: 'Channels with at least one member' }),
   slow_disconnects: Type.Integer({ description: 'Sockets that were cut because they did not read' }),
   messages_dropped: Type.Integer({ description: 'Messages that were left out for sockets that did not read' }),
+  rejected: Rejected,
   version: Type.String()
 })
 export type Status = Static<typeof Status>
+
+/** Whether all nodes have answered what was asked of all of them. */
+export const Completeness = Type.Object({
+  complete: Type.Boolean({ description: 'Whether every node has answered' }),
+  missing: Nullable(Type.Array(Type.String()), { description: 'The nodes that have not; null where it is not known which there are' })
+})
+
+/** What all nodes are doing, together and each. */
+export const ClusterStatus = Type.Object({
+  ...Completeness.properties,
+  active_connections: Type.Integer(),
+  pending_callbacks: Type.Integer(),
+  nodes: Type.Array(Status)
+})
+export type ClusterStatus = Static<typeof ClusterStatus>
+
+/** Whether this node can do everything that it is there for. */
+export const Ready = Type.Object({
+  status: Type.Union([Type.Literal('ready'), Type.Literal('unavailable'), Type.Literal('closing')], {
+    description: 'unavailable: what the nodes share is out of reach'
+  })
+})
+export type Ready = Static<typeof Ready>
 
 /** Whether this node takes sockets (row A17). */
 export const Health = Type.Object({

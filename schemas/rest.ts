@@ -1,7 +1,7 @@
-import { Type, type TSchema } from '@sinclair/typebox'
-import { CallbackId, ChannelName, ClientId, TaskId, UserId } from './fields.js'
+import { Type, type Static, type TSchema } from '@sinclair/typebox'
+import { CallbackId, ChannelName, ClientId, TaskId, Timestamp, UserId } from './fields.js'
 import { Message, SendOptions } from './messages.js'
-import { ChannelSummary, ClientRecord, ConfirmationRecord, Outcome } from './records.js'
+import { ChannelSummary, ClientRecord, Completeness, ConfirmationRecord, Outcome } from './records.js'
 
 /**
  * Every REST fault of ours has this shape, and all of its fields but `details`. None is required here, since the app's
@@ -31,12 +31,15 @@ export const ClientsQuery = Type.Object({
   limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'How many at the most' }),
   after: Type.Optional(Type.String({ pattern: '^\\d+:[\\w-]+$', description: 'What the page before gave as next' }))
 }, { additionalProperties: false })
+export type ClientsQuery = Static<typeof ClientsQuery>
 
 export const ClientsPage = Type.Object({
   total: Type.Integer({ description: 'Open sockets that match' }),
   clients: Type.Array(ClientRecord),
-  next: Type.Union([Type.String(), Type.Null()], { description: 'Pass it as after for the next page' })
+  next: Type.Union([Type.String(), Type.Null()], { description: 'Pass it as after for the next page' }),
+  ...Completeness.properties
 })
+export type ClientsPage = Static<typeof ClientsPage>
 
 export const ChannelsPage = Type.Object({ channels: Type.Array(ChannelSummary) })
 
@@ -60,5 +63,16 @@ export const CancelQuery = Type.Object({
   reason: Type.Optional(Type.String({ maxLength: 500, description: 'What the asking code gets as feedback' }))
 }, { additionalProperties: false })
 
+/** What opens one socket, once. */
+export const Ticket = Type.Object({
+  ticket: Type.String({ description: '128 random bits' }),
+  expires_at: Timestamp
+})
+export type Ticket = Static<typeof Ticket>
+
 /** What a handler answered. */
 export const callReply = <T extends TSchema>(reply: T) => Type.Object({ data: reply })
+
+export const StatusQuery = Type.Object({
+  cluster: Type.Boolean({ default: false, description: 'Of all nodes, not of this one alone' })
+}, { additionalProperties: false })

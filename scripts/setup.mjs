@@ -1,6 +1,6 @@
 /*
  * Installs what is missing and nothing else: the packages of package-lock.json, and with --tests the programs that the
- * tests run as real clients. Quick when everything is there.
+ * tests run as real clients and servers. Quick when everything is there.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, statSync } from 'node:fs'
@@ -22,11 +22,12 @@ function arePackagesInstalled () {
 function installClients () {
   const missing = [
     ...succeeds('which', ['chromium']) ? [] : ['chromium'],
+    ...succeeds('which', ['redis-server']) ? [] : ['redis-server'],
     ...succeeds('/usr/bin/python3', ['-c', 'import websockets']) ? [] : ['python3-websockets']
   ]
   if (missing.length === 0) return
   if (!succeeds('which', ['apt-get']) || process.getuid() !== 0) {
-    fail(`The tests need "chromium" on the PATH and Python's "websockets" for /usr/bin/python3. On Debian, as root: apt-get install ${missing.join(' ')}`)
+    fail(`The tests need "chromium" and "redis-server" on the PATH and Python's "websockets" for /usr/bin/python3. On Debian, as root: apt-get install ${missing.join(' ')}`)
   }
   run('apt-get', ['update', '-qq'])
   run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing])

@@ -153,3 +153,24 @@ t.test('a listener that fails is logged and touches nobody else', async (t) => {
   ])
   t.match(ws.getStatus(), { active_connections: 0 })
 })
+
+t.test('of a frame that brings a token listeners get the type and the id', async (t) => {
+  const heard: string[] = []
+  const server = await startApp(t, { limits: { maxErrorsPerMinute: 100 } }, {
+    after: ({ ws }) => {
+      for (const event of ['message_received', 'message_failed'] as const) ws.on(event, ({ message }) => heard.push(JSON.stringify([event, message])))
+    }
+  })
+  const client = await server.connect('alice')
+  const token = server.token('alice', { nonce: 'secret' })
+  const frames: object[] = [
+    { type: 'auth', token }, { type: 'change_user', token: `Bearer ${token}` }, { action: 'auth', token }, { type: 'auth', token: `${token}x` },
+    { type: 'auth', tokens: token }, { type: 'auth', token: { token } }, { type: 'auth', token, constructor: { prototype: 1 } }
+  ]
+  for (const frame of frames) await client.request(frame)
+  client.socket.send('no JSON')
+  await client.settled()
+  t.equal(heard.filter((line) => line.startsWith('["message_failed"')).length, 5)
+  t.equal(heard.filter((line) => line.includes('"type":"auth","id":"request-')).length, 7)
+  t.notMatch(heard.join(), token.split('.')[1]!)
+})

@@ -13,6 +13,8 @@ const defaults: Record<string, unknown> = {
   'auth.timeoutMs': 5_000,
   'auth.firstFrame': false,
   'auth.anonymous': false,
+  'auth.ticketTtlMs': 30_000,
+  'auth.requireExp': true,
   'auth.userIdClaim': ['sub', 'user_id', 'id'],
   'heartbeat.enabled': true,
   'heartbeat.intervalMs': 30_000,
@@ -30,20 +32,28 @@ const defaults: Record<string, unknown> = {
   channels: {},
   'ack.timeoutMs': 5_000,
   'ack.retries': 3,
+  onDuplicateUser: 'allow',
   slowConsumer: 'disconnect',
   'compression.enabled': false,
   'compression.thresholdBytes': 1_024,
   'limits.maxConnections': 1_000,
+  'limits.maxConnectionsPerUser': 10,
+  'limits.maxUnauthenticated': 100,
+  'limits.connectionsPerIpPerMinute': 600,
+  'limits.messagesPerSecond': 20,
+  'limits.burst': 100,
   'limits.maxPayloadBytes': 65_536,
+  'limits.maxFragments': 128,
   'limits.maxDepth': 32,
   'limits.maxChannelsPerConnection': 100,
   'limits.maxPendingHandlers': 100,
   'limits.maxQueueMessages': 10_000,
   'limits.maxQueueBytes': 1_048_576,
-  'limits.maxErrorsPerMinute': 10
+  'limits.maxErrorsPerMinute': 10,
+  'limits.maxPendingConfirmationsPerUser': 100
 }
 /** What an app may leave out altogether. */
-const withoutDefault = ['jwt', 'authorize', 'authorizeSubscribe', 'authorizeSend']
+const withoutDefault = ['jwt', 'engine', 'authenticate', 'verifyToken', 'origins', 'auth.cookie', 'authorize', 'authorizeSubscribe', 'authorizeSend']
 
 /** Every option by its path, groups opened. */
 function leaves (schema: TSchema, path = ''): [string, TSchema][] {
@@ -125,7 +135,7 @@ t.test('a number out of its range is refused, naming the option and the bound', 
 
 t.test('what is none of the choices is refused', (t) => {
   const bad: [string, unknown][] = [
-    ['rejectMode', 'https'], ['confirmations.onTimeout', 'continue'], ['slowConsumer', 'wait'], ['path', 'ws'], ['path', '/'], ['path', '/ws/'], ['path', '/ws?a'], ['path', ''],
+    ['rejectMode', 'https'], ['confirmations.onTimeout', 'continue'], ['slowConsumer', 'wait'], ['onDuplicateUser', 'close'], ['origins', ['app.example']], ['origins', 'https://app.example'], ['auth.cookie', ''], ['path', 'ws'], ['path', '/'], ['path', '/ws/'], ['path', '/ws?a'], ['path', ''],
     ['auth.userIdClaim', ''], ['auth.userIdClaim', []], ['auth.userIdClaim', ['sub', '']], ['auth.userIdClaim', [5]]
   ]
   for (const [path, value] of bad) {

@@ -1,6 +1,7 @@
 /*
  * The product as an app runs it: sockets with a token, an authorised channel in the URL, every outbound message and every
- * request checked against its schema. Only `limits` and the switch that a scenario is about are set.
+ * request checked against its schema. Only the switch that a scenario is about is set, and `limits` that one machine with
+ * all the clients, or one client with all the requests, would run into: they are checked all the same.
  */
 import { Type } from '@sinclair/typebox'
 import Fastify from 'fastify'
@@ -9,11 +10,15 @@ import { MESSAGE_TYPE, REQUEST_TYPE } from '../shared/payloads.mjs'
 import { Fields, Reply, Request } from './schemas.mjs'
 import { control, settings } from './control.mjs'
 
+const RAISED = { messagesPerSecond: 10_000_000, burst: 10_000_000, connectionsPerIpPerMinute: 10_000_000 }
+const { limits, ...options } = settings.options ?? {}
+
 const app = Fastify()
 await app.register(wsPlugin, {
   jwt: { secret: settings.secret },
   authorizeSubscribe: (user, channel) => user?.claims.channel === channel,
-  ...settings.options
+  limits: { ...RAISED, ...limits },
+  ...options
 })
 app.ws.declare(MESSAGE_TYPE, Type.Object({ type: Type.Literal(MESSAGE_TYPE), ...Fields.properties }))
 app.ws.handle(REQUEST_TYPE, { schema: Request, reply: Reply }, ({ text }) => ({ text }))

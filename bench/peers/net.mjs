@@ -6,13 +6,17 @@ import { createHash } from 'node:crypto'
 import { createServer } from 'node:net'
 import { MESSAGE_TYPE } from '../shared/payloads.mjs'
 import { control } from './control.mjs'
+import { Members } from './members.mjs'
 
 const sockets = new Set()
+const members = new Members()
 const server = createServer((socket) => {
   socket.setNoDelay(true)
   socket.on('error', () => {})
   socket.on('close', () => sockets.delete(socket))
   socket.once('data', (request) => {
+    const leave = members.add(socket, /^GET (\S+)/.exec(request.toString('latin1'))[1])
+    socket.on('close', leave)
     const key = /sec-websocket-key: *(\S+)/i.exec(request.toString('latin1'))[1]
     const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`)
@@ -22,11 +26,14 @@ const server = createServer((socket) => {
 })
 server.listen({ host: '127.0.0.1', port: 0, backlog: 4096 }, () => control({
   port: server.address().port,
-  all: (fields) => {
-    const frame = encode(fields)
-    for (const socket of sockets) socket.write(frame)
-  }
+  all: (fields) => writeTo(sockets, fields),
+  channel: (channel, fields) => writeTo(members.ofChannel(channel), fields)
 }))
+
+function writeTo (receivers, fields) {
+  const frame = encode(fields)
+  for (const socket of receivers) socket.write(frame)
+}
 
 /** A text frame of a server; the messages of this benchmark have between 126 and 65 535 bytes. */
 function encode (fields) {

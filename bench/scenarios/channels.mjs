@@ -8,7 +8,7 @@ export const channels = published({
   sockets: 8000,
   isOneAtATime: true,
   settings: { [OURS]: { options: { limits: { maxConnections: 10_000 } } } },
-  peers: [OURS, 'socket.io', 'bun'],
+  peers: [OURS, 'socket.io', 'bun', 'net'],
   targets: [
     { figure: 'cpuMicros', peer: 'socket.io', most: 0.6 }
   ]

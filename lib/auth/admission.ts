@@ -9,9 +9,12 @@ import type { Options } from '../options.js'
 import { decodePositions } from '../protocol/decode.js'
 import { assertValid } from '../protocol/faults.js'
 import type { Positions } from '../topics/memberships.js'
-import { tokenFrom } from './credentials.js'
+import type { Counters } from '../telemetry/counters.js'
+import type { Authenticator } from './authenticator.js'
+import { carriesToken } from './credentials.js'
+import { OriginPolicy } from './origin.js'
 import type { Permissions } from './permissions.js'
-import type { TokenVerifier } from './tokens.js'
+import type { Tickets } from './tickets.js'
 import type { User } from './user.js'
 
 /** What an app's own endpoint adds (row H4). */
@@ -28,41 +31,60 @@ const checkChannels = TypeCompiler.Compile(Type.Array(ChannelName))
 
 /** Decides before the upgrade whether a socket may open, and as whom. */
 export class Admission {
-  readonly #tokens: TokenVerifier
+  readonly #authenticator: Authenticator
+  readonly #tickets: Tickets
+  readonly #origins: OriginPolicy
   readonly #permissions: Permissions
   readonly #options: Options['auth']
   readonly #maxChannels: number
+  readonly #counters: Counters
   readonly #log: FastifyBaseLogger
   /** Gives up the decisions that are under way. */
   readonly #giveUps = new Set<() => void>()
   #verifyLater: ConnectionOrigin['verify'] | null = null
 
-  constructor (tokens: TokenVerifier, permissions: Permissions, { auth, limits }: Pick<Options, 'auth' | 'limits'>, log: FastifyBaseLogger) {
-    this.#tokens = tokens
+  /** @throws WSM_ERR_INVALID_OPTION for `origins` that cannot be meant */
+  constructor (authenticator: Authenticator, tickets: Tickets, permissions: Permissions, options: Options, counters: Counters, log: FastifyBaseLogger) {
+    const { auth, limits, origins } = options
+    this.#authenticator = authenticator
+    this.#tickets = tickets
+    this.#origins = new OriginPolicy(origins, auth.cookie !== undefined || options.authenticate !== undefined)
     this.#permissions = permissions
     this.#options = auth
     this.#maxChannels = limits.maxChannelsPerConnection
+    this.#counters = counters
     this.#log = log
   }
 
   /**
    * The user of a REST request.
    *
-   * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_UNAVAILABLE
+   * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_UNAVAILABLE, WSM_ERR_FORBIDDEN for one that another site may have forged
    */
   async identify (request: FastifyRequest): Promise<User> {
-    const token = tokenFrom(request.headers)
-    if (token === null) throw new UnauthorizedError('A token is needed')
-    return this.#bounded(this.#tokens.verify(request, token))
+    this.#assertOrigin(() => this.#origins.assertNotForged(request))
+    const user = await this.#bounded(this.#authenticator.identify(request))
+    if (user === null) throw new UnauthorizedError('A token is needed')
+    return user
+  }
+
+  /**
+   * Whether pages of the request's origin may open a socket.
+   *
+   * @throws WSM_ERR_FORBIDDEN
+   */
+  assertOrigin (request: FastifyRequest): void {
+    this.#assertOrigin(() => this.#origins.assertAllowed(request))
   }
 
   /**
    * What a socket starts with. An endpoint knows its user before it opens: there `auth.firstFrame` does not apply.
    *
-   * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_FORBIDDEN, WSM_ERR_INVALID_MESSAGE, WSM_ERR_TOO_MANY_CHANNELS,
+   * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_FORBIDDEN (the origin's, too), WSM_ERR_INVALID_MESSAGE, WSM_ERR_TOO_MANY_CHANNELS,
    *   WSM_ERR_UNAVAILABLE, and what the endpoint's rule throws
    */
   async admit (request: FastifyRequest, endpoint: EndpointRule | null): Promise<ConnectionOrigin> {
+    this.assertOrigin(request)
     return this.#bounded(this.#admit(request, endpoint))
   }
 
@@ -72,12 +94,11 @@ export class Admission {
   }
 
   async #admit (request: FastifyRequest, endpoint: EndpointRule | null): Promise<ConnectionOrigin> {
-    const token = tokenFrom(request.headers)
+    const { channel_id: channelId = null, ticket } = request.query as { channel_id?: unknown, ticket?: unknown }
+    const user = ticket === undefined ? await this.#authenticator.identify(request) : await this.#redeem(request, ticket)
     const mayWait = this.#options.firstFrame && endpoint === null
-    if (token === null && !this.#options.anonymous && !mayWait) throw new UnauthorizedError('A token is needed')
-    const user = token === null ? null : await this.#tokens.verify(request, token)
-    const awaitsAuth = token === null && !this.#options.anonymous
-    const { channel_id: channelId = null } = request.query as { channel_id?: unknown }
+    if (user === null && !this.#options.anonymous && !mayWait) throw new UnauthorizedError('A token is needed')
+    const awaitsAuth = user === null && !this.#options.anonymous
     if (channelId !== null) assertValid(checkChannel, channelId)
     if (channelId !== null && !awaitsAuth) await this.#permissions.subscribe(user, channelId as string)
     if (endpoint !== null) {
@@ -99,10 +120,24 @@ export class Admission {
     }
   }
 
+  async #redeem (request: FastifyRequest, ticket: unknown): Promise<User> {
+    if (carriesToken(request.headers)) throw new UnauthorizedError('The request carries a token and a ticket')
+    return this.#tickets.redeem(ticket)
+  }
+
+  #assertOrigin (check: () => void): void {
+    try {
+      check()
+    } catch (error) {
+      this.#counters.refusals.origin++
+      throw error
+    }
+  }
+
   /** One function serves all connections. */
   #detached (request: FastifyRequest): ConnectionOrigin['verify'] {
     if (this.#verifyLater === null) {
-      const verify = this.#tokens.detached(request)
+      const verify = this.#authenticator.detached(request)
       this.#verifyLater = (token) => this.#bounded(verify(token))
     }
     return this.#verifyLater
@@ -134,6 +169,9 @@ export function closeCodeFor (refusal: unknown): CloseCode {
   switch (toWire(refusal).code) {
     case 'unauthorized': return closeCodes.unauthorized
     case 'forbidden': return closeCodes.forbidden
+    case 'already_connected': return closeCodes.replaced
+    case 'too_many_connections':
+    case 'rate_limited':
     case 'unavailable': return closeCodes.tryAgainLater
     case 'internal': return closeCodes.internalError
     default: return closeCodes.policyViolation

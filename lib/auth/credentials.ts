@@ -3,20 +3,29 @@ import { UnauthorizedError } from '../errors.js'
 
 /** A browser cannot set headers on a socket: its token comes as an offered subprotocol behind this prefix. */
 export const BEARER_PROTOCOL_PREFIX = 'bearer.'
+const BEARER_SCHEME = /^bearer\b/i
 
 /**
- * The token of a request: from the Authorization header (RFC 6750 section 2.1) or from the offered subprotocols.
+ * The token of a request: from the Authorization header (RFC 6750 section 2.1) or from the offered subprotocols. Beside
+ * a token among the subprotocols a header of another scheme is somebody else's: a proxy's Basic, for instance.
  *
  * @returns null where there is none
  * @throws WSM_ERR_UNAUTHORIZED for a header that is no bearer token, and for two different tokens
  */
 export function tokenFrom (headers: IncomingHttpHeaders): string | null {
-  const fromHeader = headers.authorization === undefined ? null : stripBearer(headers.authorization)
+  const { authorization } = headers
   const fromProtocol = bearerProtocol(headers['sec-websocket-protocol'])
+  const isForUs = authorization !== undefined && (fromProtocol === null || BEARER_SCHEME.test(authorization))
+  const fromHeader = isForUs ? stripBearer(authorization) : null
   if (fromHeader !== null && fromProtocol !== null && fromHeader !== fromProtocol) {
     throw new UnauthorizedError('The request carries two different tokens')
   }
   return fromHeader ?? fromProtocol
+}
+
+/** Whether a request brings a token on purpose, not by a cookie; it may be a bad one. */
+export function carriesToken (headers: IncomingHttpHeaders): boolean {
+  return BEARER_SCHEME.test(headers.authorization ?? '') || (headers['sec-websocket-protocol'] ?? '').includes(BEARER_PROTOCOL_PREFIX)
 }
 
 /** A token as a frame may carry it: `<jwt>` or `Bearer <jwt>`, the scheme in any case (row J6). */

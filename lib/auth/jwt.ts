@@ -3,19 +3,27 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { InvalidOptionError } from '../errors.js'
 import type { Options } from '../options.js'
+import { assertStrong, withExplicitKeys } from './keys.js'
 import { TokenVerifier } from './tokens.js'
 
 /** What @fastify/jwt decorates the app with, by namespace or plainly. */
 interface JwtDecorator {
   verify?: unknown
   decode: (token: string, options: { complete: false }) => Record<string, unknown>
-  options: { verify: { extractToken?: unknown, onlyCookie?: boolean } }
+  options: {
+    sign: { key?: unknown }
+    verify: { key?: unknown, algorithms?: readonly string[], extractToken?: unknown, onlyCookie?: boolean }
+  }
 }
 
 /**
- * The app's @fastify/jwt: the one that it registered, or one that is registered here from `options.jwt`.
+ * The app's @fastify/jwt: the one that it registered, or one that is registered here from `options.jwt`. Ours names its
+ * algorithms. One of the app's that names none is only warned of: it may verify what the app's other routes take, and
+ * by itself it never mixes secrets with public keys. Its secret cannot be read, except where it is an option of
+ * `sign` or `verify`.
  *
- * @throws WSM_ERR_INVALID_OPTION where there is none and no option for one, or both
+ * @throws WSM_ERR_INVALID_OPTION where there is none and no option for one, or both, and for keys as in
+ *   {@link withExplicitKeys}
  */
 export async function useJwt (fastify: FastifyInstance, { jwt, auth }: Options): Promise<TokenVerifier> {
   const namespace = jwt?.namespace
@@ -31,17 +39,31 @@ export async function useJwt (fastify: FastifyInstance, { jwt, auth }: Options):
   // The claims alone, also where the app decodes tokens with their headers.
   const decorator = decoratorOf(fastify, namespace)!
   const decode = (token: string) => decorator.decode(token, { complete: false })
-  const { extractToken, onlyCookie } = decorator.options.verify
+  const { sign, verify } = decorator.options
+  if (isRegistered) {
+    assertStrong('jwt', sign.key)
+    assertStrong('jwt', verify.key)
+    if (verify.algorithms === undefined) {
+      fastify.log.warn('@fastify/jwt was registered without verify.algorithms: whatever fits the kind of its key is accepted; name them, for instance [\'HS256\']')
+    }
+  }
   const claimNames = typeof auth.userIdClaim === 'string' ? [auth.userIdClaim] : auth.userIdClaim
-  return new TokenVerifier(method, decode, extractToken === undefined && onlyCookie !== true, claimNames, fastify.log)
+  return new TokenVerifier({
+    method,
+    decode,
+    readsHeader: verify.extractToken === undefined && verify.onlyCookie !== true,
+    claimNames,
+    requireExp: auth.requireExp
+  }, fastify.log)
 }
 
 async function register (fastify: FastifyInstance, jwt: FastifyJWTOptions | undefined): Promise<void> {
   if (jwt === undefined) {
     throw new InvalidOptionError('jwt', 'is needed, for instance { secret }, unless the app registers @fastify/jwt before this plugin')
   }
+  const options = withExplicitKeys(jwt)
   try {
-    await fastify.register(ownJwt, jwt)
+    await fastify.register(ownJwt, options)
   } catch (error) {
     throw new InvalidOptionError('jwt', `is not valid: ${(error as Error).message}`)
   }

@@ -6,25 +6,26 @@ import { userFromClaims, type User } from './user.js'
 type JwtVerify = (this: object, options?: { verify: { extractToken: () => string } }) => Promise<unknown>
 type Decode = (token: string) => Readonly<Record<string, unknown>>
 
+export interface TokenRules {
+  /** The name of the request decorator that verifies: `jwtVerify`, or what a namespace makes of it. */
+  method: string
+  /** Reads a token's claims. */
+  decode: Decode
+  /** Whether the decorator looks for the token in the Authorization header. */
+  readsHeader: boolean
+  /** The claims that may name the user, first match wins. */
+  claimNames: readonly string[]
+  /** Whether a token without `exp` is refused. */
+  requireExp: boolean
+}
+
 /** Verifies tokens with the app's @fastify/jwt, whoever registered it, keys from functions and JWKS included. */
 export class TokenVerifier {
-  readonly #method: string
-  readonly #decode: Decode
-  readonly #readsHeader: boolean
-  readonly #claimNames: readonly string[]
+  readonly #rules: TokenRules
   readonly #log: FastifyBaseLogger
 
-  /**
-   * @param method the name of the request decorator that verifies: `jwtVerify`, or what a namespace makes of it
-   * @param decode reads a token's claims
-   * @param readsHeader whether the decorator looks for the token in the Authorization header
-   * @param claimNames the claims that may name the user, first match wins
-   */
-  constructor (method: string, decode: Decode, readsHeader: boolean, claimNames: readonly string[], log: FastifyBaseLogger) {
-    this.#method = method
-    this.#decode = decode
-    this.#readsHeader = readsHeader
-    this.#claimNames = claimNames
+  constructor (rules: TokenRules, log: FastifyBaseLogger) {
+    this.#rules = rules
     this.#log = log
   }
 
@@ -45,19 +46,23 @@ export class TokenVerifier {
    */
   detached (request: FastifyRequest): (token: string) => Promise<User> {
     const { server } = request
-    const jwtVerify = (request as unknown as Record<string, JwtVerify>)[this.#method]
-    return (token) => this.#verify({ headers: { authorization: `Bearer ${token}` }, server, log: server.log, [this.#method]: jwtVerify }, token)
+    const { method } = this.#rules
+    const jwtVerify = (request as unknown as Record<string, JwtVerify>)[method]
+    return (token) => this.#verify({ headers: { authorization: `Bearer ${token}` }, server, log: server.log, [method]: jwtVerify }, token)
   }
 
   async #verify (request: object, token: string): Promise<User> {
+    const { method, readsHeader, decode, claimNames, requireExp } = this.#rules
     try {
       // Options of a call's own make @fastify/jwt build a verifier for that call: only where it looks elsewhere.
-      await (request as Record<string, JwtVerify>)[this.#method]!(this.#readsHeader ? undefined : { verify: { extractToken: () => token } })
+      await (request as Record<string, JwtVerify>)[method]!(readsHeader ? undefined : { verify: { extractToken: () => token } })
     } catch (error) {
       throw this.#toAuthError(error)
     }
     // What jwtVerify answers went through the app's formatUser, which may have dropped exp: read the token itself.
-    return userFromClaims(this.#decode(token), this.#claimNames)
+    const claims = decode(token)
+    if (requireExp && claims.exp === undefined) throw new UnauthorizedError('The token has no expiry')
+    return userFromClaims(claims, claimNames)
   }
 
   #toAuthError (error: unknown): Error {

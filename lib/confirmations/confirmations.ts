@@ -10,13 +10,23 @@ import type { Options } from '../options.js'
 import { encode } from '../protocol/encode.js'
 import type { Publisher } from '../topics/publisher.js'
 import { topicOf } from '../topics/topic-names.js'
+import type { OpenQuestions } from './open-questions.js'
 import {
-  assertAnswers, compileAnswer, toConfirmation, toRecord, type AskOptions, type StepResult, type UserConfirmation
+  assertAnswers, compileAnswer, meansProceed, storedCheck, toConfirmation, toRecord, type AskOptions, type StepResult, type UserConfirmation
 } from './question.js'
 import { Waiters } from './waiters.js'
 
 /** What this node knows of a question beyond its record. */
-interface Asked { timer: NodeJS.Timeout, checkAnswer: TypeCheck<TSchema> | null, stopListening: () => void }
+interface Asked {
+  timer: NodeJS.Timeout
+  checkAnswer: TypeCheck<TSchema> | null
+  stopListening: () => void
+  /** Ends the wait of the asking code; the question itself goes on. */
+  leave: () => void
+}
+
+/** How long after its time a question is ended by others, since the node that asked is gone: clocks differ. */
+const ORPHANED_MS = 5_000
 
 /**
  * Questions to people. A question is stored, sent to every socket of its user and again to each one that connects,
@@ -26,16 +36,19 @@ export class Confirmations {
   readonly #store: ConfirmationStore
   readonly #publisher: Publisher
   readonly #events: EventHub
+  readonly #open: OpenQuestions
   readonly #defaults: Options['confirmations']
   readonly #log: FastifyBaseLogger
   readonly #asked = new Map<string, Asked>()
   readonly #waiters = new Waiters<ConfirmationRecord>()
   #isClosed = false
 
-  constructor (store: ConfirmationStore, publisher: Publisher, events: EventHub, defaults: Options['confirmations'], log: FastifyBaseLogger) {
+  constructor (store: ConfirmationStore, publisher: Publisher, events: EventHub, open: OpenQuestions, defaults: Options['confirmations'],
+    log: FastifyBaseLogger) {
     this.#store = store
     this.#publisher = publisher
     this.#events = events
+    this.#open = open
     this.#defaults = defaults
     this.#log = log
     store.onSettled((record) => this.#settled(record))
@@ -49,7 +62,7 @@ export class Confirmations {
    * Asks, and resolves when the question has ended, however it ended.
    *
    * @throws WSM_ERR_INVALID_MESSAGE for a question without a message, a step, a user or a task, for a `result` that JSON
-   *   cannot hold, a `timeoutMs` out of range, and an `answer` that is no TypeBox schema
+   *   cannot hold, a `timeoutMs` out of range, and an `answer` that is no TypeBox schema; WSM_ERR_TOO_MANY_CONFIRMATIONS
    */
   async ask<S extends TSchema = TSchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<Static<S>>> {
     const record = toRecord(result, options, this.#defaults)
@@ -57,16 +70,18 @@ export class Confirmations {
     if (this.#isClosed || options.signal?.aborted === true) {
       return { proceed: false, outcome: this.#isClosed ? 'closed' : 'aborted', callback_id: record.callback_id }
     }
+    this.#open.begin(record.user_id)
     const waiter = this.#waiters.start(record.callback_id)
     try {
       await this.#store.create(record)
-      this.#arm(record, checkAnswer, options.signal)
+      const left = this.#arm(record, checkAnswer, options.signal)
       // Else it ended while it was stored: a client that is told now would show it for ever.
       if (this.#asked.has(record.callback_id)) await this.#announce(record.user_id, record.question)
-      return toConfirmation<Static<S>>(await waiter.promise)
+      return toConfirmation<Static<S>>(await Promise.race([waiter.promise, left]))
     } finally {
       waiter.stop()
       this.#disarm(record.callback_id)
+      this.#open.end(record.user_id)
     }
   }
 
@@ -79,7 +94,8 @@ export class Confirmations {
   async answer (callbackId: string, { proceed, feedback, answer }: Answer, by: AnsweredBy): Promise<ConfirmationRecord> {
     const record = await this.get(callbackId)
     if (record.user_id !== by.user_id) throw new ForbiddenError('The question is for somebody else')
-    if (proceed) assertAnswers(this.#asked.get(callbackId)?.checkAnswer ?? null, answer)
+    const asked = this.#asked.get(callbackId)
+    if (proceed) assertAnswers(asked === undefined ? storedCheck(record.question.answer_schema) : asked.checkAnswer, answer)
     return this.#settle(callbackId, { outcome: proceed ? 'confirmed' : 'declined', proceed, feedback, answer, answered_by: by })
   }
 
@@ -102,12 +118,13 @@ export class Confirmations {
   async get (callbackId: string): Promise<ConfirmationRecord> {
     const record = await this.#store.get(callbackId)
     if (record === null) throw new NotFoundError('There is no such question')
-    return record
+    return this.#current(record)
   }
 
   /** What matches, oldest first. */
   async list (filter: ConfirmationFilter = {}): Promise<ConfirmationRecord[]> {
-    return this.#store.list(filter)
+    const records = await Promise.all((await this.#store.list(filter)).map((record) => this.#current(record)))
+    return filter.status === undefined ? records : records.filter(({ status }) => status === filter.status)
   }
 
   /**
@@ -123,10 +140,14 @@ export class Confirmations {
   async poll (callbackId: string, signal?: AbortSignal): Promise<ConfirmationRecord> {
     // Before the look-up, so that an end between the two is not missed.
     const waiter = this.#waiters.start(callbackId, signal)
+    let timer
     try {
       const record = await this.get(callbackId)
-      return record.status === 'pending' ? await waiter.promise : record
+      if (record.status !== 'pending') return record
+      timer = setTimeout(() => this.#end(callbackId, 'expired', meansProceed(record)), record.expires_at + ORPHANED_MS - Date.now())
+      return await waiter.promise
     } finally {
+      clearTimeout(timer)
       waiter.stop()
     }
   }
@@ -139,23 +160,29 @@ export class Confirmations {
     }
   }
 
-  /** Ends every question that this node asked. Idempotent. */
+  /** Ends every question that this node asked, or where others can go on with it, the wait for it. Idempotent. */
   async close (): Promise<void> {
     this.#isClosed = true
-    await Promise.all([...this.#asked.keys()].map((callbackId) => this.#end(callbackId, 'closed', false)))
+    if (this.#store.outlivesNode) for (const { leave } of this.#asked.values()) leave()
+    else await Promise.all([...this.#asked.keys()].map((callbackId) => this.#end(callbackId, 'closed', false)))
   }
 
   /** From now on the question can end by itself. What happened while it was stored counts, too. */
-  #arm ({ callback_id: callbackId, question }: ConfirmationRecord, checkAnswer: Asked['checkAnswer'], signal?: AbortSignal): void {
+  #arm (record: ConfirmationRecord, checkAnswer: Asked['checkAnswer'], signal?: AbortSignal): Promise<ConfirmationRecord> {
+    const { callback_id: callbackId, question } = record
+    let leave!: () => void
+    const left = new Promise<ConfirmationRecord>((resolve) => { leave = () => resolve({ ...record, status: 'closed', proceed: false }) })
     const abort = () => this.#end(callbackId, 'aborted', false)
     signal?.addEventListener('abort', abort, { once: true })
     this.#asked.set(callbackId, {
-      timer: setTimeout(() => this.#end(callbackId, 'expired', question.on_timeout === 'proceed'), question.expires_at - question.timestamp),
+      timer: setTimeout(() => this.#end(callbackId, 'expired', meansProceed(record)), question.expires_at - question.timestamp),
       checkAnswer,
-      stopListening: () => signal?.removeEventListener('abort', abort)
+      stopListening: () => signal?.removeEventListener('abort', abort),
+      leave
     })
-    if (this.#isClosed) this.#end(callbackId, 'closed', false)
+    if (this.#isClosed) this.close()
     else if (signal?.aborted === true) abort()
+    return left
   }
 
   #disarm (callbackId: string): void {
@@ -170,7 +197,10 @@ export class Confirmations {
     const result = await this.#store.settle(callbackId, settlement)
     if (result === null) throw new NotFoundError('There is no such question')
     const { won, record } = result
-    if (won) return record
+    if (won) {
+      this.#announceEnd(record)
+      return record
+    }
     throw withDetails(new AlreadySettledError('The question has ended already'), {
       callback_id: callbackId, outcome: record.status, proceed: record.proceed, answered_by: record.answered_by, settled_at: record.settled_at
     })
@@ -179,16 +209,29 @@ export class Confirmations {
   /** Ends a question without a person. That somebody was faster is no fault here. */
   async #end (callbackId: string, outcome: Outcome, proceed: boolean): Promise<void> {
     try {
-      await this.#store.settle(callbackId, { outcome, proceed, answered_by: null })
+      const result = await this.#store.settle(callbackId, { outcome, proceed, answered_by: null })
+      if (result?.won === true) this.#announceEnd(result.record)
     } catch (error) {
       this.#log.error({ err: error, callback_id: callbackId }, 'a question could not be ended')
     }
   }
 
+  /** A question whose node is gone ends when somebody looks at it, or waits for it, after its time. */
+  async #current (record: ConfirmationRecord): Promise<ConfirmationRecord> {
+    if (record.status !== 'pending' || Date.now() < record.expires_at + ORPHANED_MS) return record
+    await this.#end(record.callback_id, 'expired', meansProceed(record))
+    return await this.#store.get(record.callback_id) ?? record
+  }
+
+  /** On every node. */
   #settled (record: ConfirmationRecord): void {
     this.#disarm(record.callback_id)
     this.#waiters.settle(record.callback_id, record)
     this.#events.emit('confirmation_settled', { confirmation: record })
+  }
+
+  /** On the node that ended it. */
+  #announceEnd (record: ConfirmationRecord): void {
     this.#announce(record.user_id, {
       type: 'confirmation_closed',
       callback_id: record.callback_id,

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
+import { Ajv } from 'ajv'
 import { TaskStepResultFrame, type AnsweredBy, type ConfirmationRecord, type Outcome, type TaskStepResult } from '../../schemas/records.js'
 import { InvalidMessageError } from '../errors.js'
 import { OptionsSchema, type Options } from '../options.js'
-import { assertValid, below, faultsOf, invalidMessage } from '../protocol/faults.js'
+import { schemaFault } from '../protocol/compile.js'
+import { assertValid, below, faultsOf, invalidMessage, type Fault } from '../protocol/faults.js'
 import { snapshot } from '../protocol/snapshot.js'
 
 /** What the asking code gets (row A5). Only a person's answer has `answered_by`. */
@@ -37,6 +39,8 @@ export interface AskOptions<S extends TSchema = TSchema> {
 
 /** The question itself: any result of a step; the name of the step can also come with the options. */
 export type StepResult = Omit<TaskStepResult, 'step'> & { step?: string | number }
+
+interface AnswerCheck { Check: (answer: unknown) => boolean, faults: () => Fault[] }
 
 const checkQuestion = TypeCompiler.Compile(TaskStepResultFrame)
 const checkTimeout = TypeCompiler.Compile(OptionsSchema.properties.confirmations.properties.timeoutMs)
@@ -80,19 +84,41 @@ export function toRecord (result: StepResult, options: AskOptions, defaults: Opt
   }
 }
 
-/** @throws WSM_ERR_INVALID_MESSAGE for what is no TypeBox schema, as a plain JSON Schema */
+/** @throws WSM_ERR_INVALID_MESSAGE for what is no TypeBox schema, as a plain JSON Schema, and for patterns as in handlers */
 export function compileAnswer (schema: TSchema | undefined): TypeCheck<TSchema> | null {
   if (schema === undefined) return null
+  let check
   try {
-    return TypeCompiler.Compile(schema)
+    check = TypeCompiler.Compile(schema)
   } catch (error) {
     throw new InvalidMessageError(`its answer schema cannot be compiled: ${(error as Error).message}`)
+  }
+  const fault = schemaFault(schema)
+  if (fault !== null) throw new InvalidMessageError(`its answer schema has ${fault}`)
+  return check
+}
+
+/**
+ * The check of a question that another process asked, from the JSON Schema that it was stored with. null: anything will do.
+ */
+export function storedCheck (schema: unknown): AnswerCheck | null {
+  if (schema === undefined) return null
+  const validate = new Ajv({ strict: false, validateFormats: false, allErrors: true }).compile(schema as object)
+  return {
+    Check: (answer) => validate(answer),
+    faults: () => validate.errors!.map(({ instancePath, message }) => ({ path: instancePath, message: message! }))
   }
 }
 
 /** @throws WSM_ERR_INVALID_MESSAGE with paths as in a `confirm` frame */
-export function assertAnswers (check: TypeCheck<TSchema> | null, answer: unknown): void {
-  if (check !== null && !check.Check(answer)) throw invalidMessage(faultsOf(check, answer).map(below('/answer')))
+export function assertAnswers (check: TypeCheck<TSchema> | AnswerCheck | null, answer: unknown): void {
+  if (check === null || check.Check(answer)) return
+  throw invalidMessage(('faults' in check ? check.faults() : faultsOf(check, answer)).map(below('/answer')))
+}
+
+/** What no answer means. */
+export function meansProceed ({ question }: ConfirmationRecord): boolean {
+  return question.on_timeout === 'proceed'
 }
 
 export function toConfirmation<A> (record: ConfirmationRecord): UserConfirmation<A> {

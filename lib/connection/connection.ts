@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import type { WebSocket } from 'ws'
-import type { ClientRecord } from '../../schemas/records.js'
+import type { ClientRecord, Rejected } from '../../schemas/records.js'
 import type { User } from '../auth/user.js'
 import { closeCodes } from '../close-codes.js'
 import type { EncodedMessage } from '../protocol/encode.js'
 import { closeSocket } from './closing.js'
 import { ErrorCap } from './error-cap.js'
 import type { Positions } from '../topics/memberships.js'
+import type { MessageRate } from './message-rate.js'
 import type { SendQueue } from './send-queue.js'
 
 /** What the app sees of an open socket. */
@@ -53,6 +54,9 @@ const NO_GRANTS: ReadonlyMap<string, Grant> = new Map()
 /** What all connections of a node have in common. */
 export interface ConnectionSettings {
   maxErrorsPerMinute: number
+  messageRate: MessageRate
+  /** Where refusals are counted. */
+  refusals: Rejected
   /** How long a client may take to answer a close frame. */
   closeTimeoutMs: number
   log: FastifyBaseLogger
@@ -74,6 +78,8 @@ export class Connection implements Client {
   rttMs: number | null = null
   /** When anything last arrived, on the clock of `performance.now()`. */
   heardAt = performance.now()
+  /** Kept by the `messageRate`. */
+  dueAt = 0
   /** When the latest ping was sent, or the socket opened, same clock. */
   pingedAt = this.heardAt
   /** Whether that ping has no answer yet. */
@@ -142,13 +148,19 @@ export class Connection implements Client {
       onMessage(data as Buffer, isBinary)
     })
     this.#socket.on('pong', (data) => this.#ponged(data))
-    this.#socket.on('ping', () => { this.heardAt = performance.now() })
+    this.#socket.on('ping', () => this.#pinged())
     // ws has answered the fault with the close frame that fits it (1002, 1007, 1009) before it reports it here.
-    this.#socket.on('error', (error) => this.log.debug({ err: error }, 'the socket failed'))
+    this.#socket.on('error', (error) => this.#failed(error))
     this.#socket.on('close', (code, reason) => {
       this.#abort?.abort()
       onEnd(this.#cutAs ?? { code, reason: reason.toString() })
     })
+  }
+
+  /** Counts a frame that has arrived: 0, or where it is one too many the milliseconds until one is taken again. */
+  pace (): number {
+    const { messageRate } = this.#settings
+    return messageRate.take(this) ? 0 : messageRate.waitMs(this)
   }
 
   /** Hands a message to the socket; on a socket that is closing it goes nowhere. */
@@ -238,6 +250,20 @@ export class Connection implements Client {
     this.#cutAs = { code, reason }
     this.#queue.destroy()
     this.#abort?.abort()
+  }
+
+  /** Every ping is answered with as many bytes, which a client need not read: they count as frames. */
+  #pinged (): void {
+    this.heardAt = performance.now()
+    if (this.#settings.messageRate.take(this) || !this.isOpen) return
+    this.#settings.refusals.messages++
+    this.close(closeCodes.policyViolation, 'Too many pings')
+  }
+
+  #failed (error: Error & { code?: string }): void {
+    if (error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') this.#settings.refusals.payload++
+    else if (error.code === 'WS_ERR_TOO_MANY_BUFFERED_PARTS') this.#settings.refusals.fragments++
+    this.log.debug({ err: error }, 'the socket failed')
   }
 
   #ponged (data: Buffer): void {

@@ -53,9 +53,9 @@ export class Registry {
     return [...userId === undefined ? this.#byId.values() : this.#byUser.get(userId) ?? NONE].filter(isUsable)
   }
 
-  /** The open sockets of one user, those that are still being admitted included. */
-  ofUser (userId: string): Connection[] {
-    return [...this.#byUser.get(userId) ?? NONE].filter(({ isOpen }) => isOpen)
+  /** A user's open sockets, with or without one, those included that are not announced yet. */
+  others (userId: string, self: Connection | null): Connection[] {
+    return [...this.#byUser.get(userId) ?? NONE].filter((connection) => connection !== self && connection.isOpen)
   }
 
   all (): IterableIterator<Connection> {

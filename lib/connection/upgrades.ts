@@ -22,14 +22,18 @@ export class Upgrades {
         socket.end(CLOSING, () => socket.destroy())
         return
       }
+      // Node has taken its own listener away, ws has none on it yet, and a reset in between would end the process.
+      const destroy = () => { socket.destroy() }
       const forget = () => {
         this.#pending.delete(request)
+        socket.removeListener('error', destroy)
         // An open socket must not keep its request alive.
         socket.removeListener('close', forget)
       }
       this.#pending.set(request, { socket, forget })
       this.#sockets.set(request, socket)
       socket.on('close', forget)
+      socket.on('error', destroy)
     }
     const onConnection = (_socket: unknown, request: IncomingMessage) => this.#pending.get(request)?.forget()
     server.prependListener('upgrade', onUpgrade)

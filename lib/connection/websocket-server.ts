@@ -7,6 +7,12 @@ import type { Options } from '../options.js'
 import { COMPRESSION_WINDOW_BITS } from '../protocol/encode.js'
 
 /**
+ * In how many pieces what is not yet a whole frame may arrive: each costs more than the byte that it can hold. A frame of
+ * 64 KiB comes in about 50 from a network.
+ */
+const MAX_BUFFERED_CHUNKS = 4_096
+
+/**
  * The server's @fastify/websocket. Its options hold for every socket route of the app, so one that the app registered
  * first keeps them; only the choice of the subprotocol is added where there is none.
  */
@@ -21,6 +27,8 @@ export async function useWebSocketServer (fastify: FastifyInstance, options: Opt
   } else {
     const serverOptions = {
       maxPayload: options.limits.maxPayloadBytes,
+      maxFragments: options.limits.maxFragments,
+      maxBufferedChunks: MAX_BUFFERED_CHUNKS,
       // Not in the types of ws yet: how long it waits for the answer to a close frame.
       closeTimeout: options.closeTimeoutMs,
       handleProtocols: selectSubprotocol,

@@ -1,3 +1,4 @@
+import type { FastifyBaseLogger } from 'fastify'
 import type { AnsweredBy, ConfirmationRecord, Outcome } from '../../schemas/records.js'
 
 /** A place in a stream. Offsets are 1, 2, 3… within an epoch; another epoch says that continuity was lost. */
@@ -63,11 +64,12 @@ export interface Engine {
    * Resolves when the publication cannot be lost by this process any more: to its position, or null without a
    * retention. Deliveries go to subscribed nodes only; a node without members costs nothing but the append.
    *
-   * @throws WSM_ERR_UNAVAILABLE when that is not known in time; it may have been published then
+   * @throws WSM_ERR_UNAVAILABLE when that is not known in time; it may have been published then, or be published yet
    */
   publish (publication: Publication, retention: Retention | null): Promise<Position | null>
   /**
-   * Resolves to the position as of which deliveries reach the listener: everything behind it, nothing up to it.
+   * Resolves to the position as of which deliveries reach the listener: everything behind it, nothing up to it. What was
+   * published meanwhile may reach it before this resolves.
    *
    * @throws WSM_ERR_UNAVAILABLE
    */
@@ -90,13 +92,30 @@ export interface Engine {
   close (): Promise<void>
 }
 
+/** What an engine is made with. */
+export interface EngineContext {
+  /** How long an ended question is kept, milliseconds. */
+  retainMs: number
+  log: FastifyBaseLogger
+}
+
+/**
+ * Makes the engine of one node. Resolves when it can be used.
+ *
+ * @throws WSM_ERR_UNAVAILABLE, WSM_ERR_INVALID_OPTION
+ */
+export type EngineFactory = (context: EngineContext) => Promise<Engine>
+
 /** A socket that is present in a channel. */
 export interface PresentClient { client_id: string, user_id: string | null }
 
 /** A user came with their first socket, or left with their last. */
 export interface PresenceChange { channel: string, kind: 'joined' | 'left', user_id: string }
 
-/** Who is in which channel, on all nodes. Sockets of a node that has died go with its lease. */
+/**
+ * Who is in which channel, on all nodes. Sockets of a node that has died go with its lease. What a call fails to say
+ * (WSM_ERR_UNAVAILABLE) is still what is wanted: the store makes it good as soon as it can.
+ */
 export interface PresenceStore {
   /** Adding twice is harmless. `topic` is what nodes that want to hear of the channel's changes are subscribed to. */
   add (channel: string, client: PresentClient): Promise<void>
@@ -149,6 +168,8 @@ export interface ConfirmationFilter {
 
 /** Where questions are kept. Records that it hands out are snapshots: they do not change afterwards. */
 export interface ConfirmationStore {
+  /** Whether questions are still there when the node that asked is not. */
+  readonly outlivesNode: boolean
   /** Resolves when the record is stored; the question may be sent then. */
   create (record: ConfirmationRecord): Promise<void>
   /** null: never asked, or ended longer than the retention ago. */

@@ -41,10 +41,10 @@ export function decode (json: string, maxDepth: number): Record<string, unknown>
 export function assertFrame (message: Record<string, unknown>, json: string): asserts message is ClientMessage {
   message.type ??= message.action
   if (typeof message.type !== 'string') throw new BadFrameError()
-  // Harmless here, and not in an app that merges the message into another object. Fastify refuses it in bodies, too.
-  // A key can only be that one if it is there in plain or has an escape for a character of ASCII.
-  if ((json.includes('__proto__') || json.includes('\\u00')) && hasProtoKey(message)) {
-    throw invalidMessage([{ path: '', message: 'A key must not be "__proto__"' }])
+  // Harmless here, and not in an app that merges the message into another object. Fastify refuses the same in bodies.
+  // A key can only be one of these if it is there in plain or has an escape for a character of ASCII.
+  if ((json.includes('__proto__') || json.includes('constructor') || json.includes('\\u00')) && reachesPrototypes(message)) {
+    throw invalidMessage([{ path: '', message: 'A key must not be "__proto__", nor "prototype" below "constructor"' }])
   }
 }
 
@@ -69,9 +69,17 @@ export function decodePositions (json: unknown): Static<typeof RecoverQuery> {
   return positions
 }
 
-function hasProtoKey (value: unknown): boolean {
-  return typeof value === 'object' && value !== null &&
-    (Object.hasOwn(value, '__proto__') || Object.values(value).some(hasProtoKey))
+function reachesPrototypes (value: unknown): boolean {
+  return isObject(value) && (Object.hasOwn(value, '__proto__') || hasPrototypeBelow(value) || Object.values(value).some(reachesPrototypes))
+}
+
+function hasPrototypeBelow (value: object): boolean {
+  const { constructor } = Object.hasOwn(value, 'constructor') ? value as { constructor: unknown } : { constructor: null }
+  return isObject(constructor) && Object.hasOwn(constructor, 'prototype')
+}
+
+function isObject (value: unknown): value is object {
+  return typeof value === 'object' && value !== null
 }
 
 function isDeeperThan (json: string, maxDepth: number): boolean {

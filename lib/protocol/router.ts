@@ -3,9 +3,12 @@ import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import { clientFrames, type ClientFrame, type ClientFrameType } from '../../schemas/frames.js'
 import { closeCodes } from '../close-codes.js'
 import type { Connection } from '../connection/connection.js'
-import { TooManyPendingError, UnauthorizedError, UnknownTypeError, toClientError, toWire } from '../errors.js'
+import { RateLimitedError, TooManyPendingError, UnauthorizedError, UnknownTypeError, toClientError, toWire, withDetails } from '../errors.js'
 import type { EventHub } from '../events.js'
+import type { Counters } from '../telemetry/counters.js'
 import { isThenable } from '../thenable.js'
+import type { ErrorCode } from '../../schemas/error-codes.js'
+import type { Rejected } from '../../schemas/records.js'
 import { assertFrame, decode, frameId, type ClientMessage } from './decode.js'
 import { encode } from './encode.js'
 import { Exchange } from './exchange.js'
@@ -32,6 +35,11 @@ export function builtIn<T extends ClientFrameType> (
 
 export interface RouterLimits { maxPayloadBytes: number, maxDepth: number, maxPendingHandlers: number }
 
+/** The limits that a frame meets here or in its handler, by the error's code. */
+const limitOf: { readonly [code in ErrorCode]?: keyof Rejected } = {
+  rate_limited: 'messages', too_deep: 'depth', too_many_channels: 'channels', too_many_pending: 'pending_handlers'
+}
+
 /**
  * The way in: one parse, one look-up, one compiled check, then the handler. Frames of a socket are handled as they
  * come and do not wait for each other, except behind a barrier.
@@ -40,10 +48,12 @@ export class Router {
   readonly #routes = new Map<string, Route>()
   readonly #events: EventHub
   readonly #limits: RouterLimits
+  readonly #counters: Counters
 
-  constructor (events: EventHub, limits: RouterLimits) {
+  constructor (events: EventHub, limits: RouterLimits, counters: Counters) {
     this.#events = events
     this.#limits = limits
+    this.#counters = counters
   }
 
   add (route: Route): void {
@@ -55,12 +65,18 @@ export class Router {
     if (!connection.isOpen) return
     if (isBinary) return connection.close(closeCodes.unsupportedData, 'Binary frames are not understood')
     // ws has this limit too where the plugin registered it; a host that did so first may have set a larger one.
-    if (data.length > this.#limits.maxPayloadBytes) return connection.close(closeCodes.messageTooBig, 'The frame is too big')
+    if (data.length > this.#limits.maxPayloadBytes) {
+      this.#counters.refusals.payload++
+      return connection.close(closeCodes.messageTooBig, 'The frame is too big')
+    }
+    const waitMs = connection.pace()
     let message
     try {
       const json = data.toString()
       message = decode(json, this.#limits.maxDepth)
       assertFrame(message, json)
+      // Read all the same, since its id belongs to the answer; the cap on errors ends this soon.
+      if (waitMs > 0) throw withDetails(new RateLimitedError('Frames come too fast'), { retry_after_ms: waitMs })
       const route = this.#routes.get(message.type)
       if (route === undefined) throw new UnknownTypeError(message.type.slice(0, 128))
       this.#dispatch(connection, route, message)
@@ -95,7 +111,7 @@ export class Router {
       if (!connection.isAdmitted && route.isOpenToAll !== true) {
         throw new UnauthorizedError('Authenticate with an auth frame first')
       }
-      if (this.#events.has('message_received')) this.#events.emit('message_received', { client: connection, message })
+      if (this.#events.has('message_received')) this.#events.emit('message_received', { client: connection, message: withoutToken(message) })
       const result = route.run(exchange)
       if (isThenable(result)) return this.#settle(exchange, result)
       exchange.reply(result)
@@ -120,19 +136,28 @@ export class Router {
     if (!isAnswered) return this.#fail(connection, error, message)
     // The client has the one answer that it gets.
     connection.log.error({ err: error, type: message.type }, 'a handler failed after it had answered')
-    this.#events.emit('message_failed', { client: connection, error, message })
+    this.#events.emit('message_failed', { client: connection, error, message: withoutToken(message) })
   }
 
   #fail (connection: Connection, error: unknown, message?: Record<string, unknown>): void {
     const { code, ...told } = toWire(error)
+    const limit = limitOf[code]
+    if (limit !== undefined) this.#counters.refusals[limit]++
     const isServerFault = toClientError(error).statusCode! >= 500
     if (isServerFault) connection.log.error({ err: error, type: message?.type }, 'a handler failed')
     else connection.log.debug({ code, type: message?.type }, 'a frame was refused')
     connection.send(encode({ type: 'error', code, id: message === undefined ? undefined : frameId(message), ...told }))
-    this.#events.emit('message_failed', { client: connection, error, message })
+    if (this.#events.has('message_failed')) this.#events.emit('message_failed', { client: connection, error, message: message && withoutToken(message) })
     // What the server got wrong is not held against the client, nor that it asks faster than it is answered.
     if (!isServerFault && code !== 'too_many_pending' && connection.errorCap.hit()) {
+      this.#counters.refusals.errors++
       connection.close(closeCodes.policyViolation, 'Too many errors within a minute')
     }
   }
+}
+
+/** Of a frame that brings a token listeners get the type and the id: what else it holds, good or bad, may be the token. */
+function withoutToken (message: Record<string, unknown>): Record<string, unknown> {
+  const { type, id } = message
+  return type === 'auth' || type === 'change_user' ? { type, id } : message
 }

@@ -1,14 +1,33 @@
 import { randomUUID } from 'node:crypto'
-import type { AckOptions, DeliveryReport, SendOptions } from '../../schemas/messages.js'
+import { Type, type Static } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { AckOptions, DeliveryReport, type SendOptions } from '../../schemas/messages.js'
 import type { Connection } from '../connection/connection.js'
 import type { Registry } from '../connection/registry.js'
 import type { Engine, Position, Publication } from '../engine/engine.js'
 import { toJson, toMessage, withFields } from '../protocol/delivery.js'
+import type { EncodedMessage } from '../protocol/encode.js'
 import type { Outbound } from '../protocol/outbound.js'
 import type { Acknowledgements } from './acknowledgements.js'
 import type { StreamRules } from './stream-rules.js'
 import { topicOf } from './topic-names.js'
 import type { Topics } from './topics.js'
+
+/** How long another node may take to say whether a socket is there. */
+const ASK_TIMEOUT_MS = 2_000
+const NOBODY: DeliveryReport = { recipients: 0 }
+
+/** What one node asks the others to send to a socket of theirs. */
+const Direct = Type.Object({
+  client_id: Type.String(),
+  json: Type.String({ pattern: '^\\{"' }),
+  compress: Type.Boolean(),
+  ack: Type.Optional(Type.Required(AckOptions))
+})
+type Direct = Static<typeof Direct>
+
+const checkDirect = TypeCompiler.Compile(Direct)
+const checkReport = TypeCompiler.Compile(DeliveryReport)
 
 /** How a frame of the protocol is sent. */
 export interface AnnounceOptions {
@@ -39,6 +58,7 @@ export class Publisher {
     this.#outbound = outbound
     this.#acknowledgements = acknowledgements
     this.#ack = ack
+    engine.cluster.onAsk('send', (data) => checkDirect.Check(data) ? this.#sendHere(data) : NOBODY)
   }
 
   /** A message of the app, to every member of a topic. */
@@ -57,27 +77,40 @@ export class Publisher {
     await this.#engine.publish(publication, this.#retention(topic, history))
   }
 
-  /** A message of the app, to one socket. It is part of no stream. */
+  /** A message of the app, to one socket, on whichever node it is. It is part of no stream. */
   async sendToClient (clientId: string, message: object, { ack, compress = true }: SendOptions = {}): Promise<DeliveryReport> {
-    const json = this.#outbound.toJson(message)
-    const connection = this.#registry.getOpen(clientId)
-    const direct = { topic: '', json, isDroppable: true, isCompressible: compress }
-    if (ack === undefined) {
-      connection?.send(toMessage({ ...direct, position: null }))
-      return { recipients: connection === null ? 0 : 1 }
-    }
-    // Somebody who comes back comes to their own topic, or, where the socket is nobody's, not at all.
-    const user = connection?.user ?? null
-    return this.#acknowledged(user === null ? topicOf.all : topicOf.user(user.id), direct, connection === null ? [] : [connection], ack, async (publication) => {
-      connection?.send(toMessage({ ...publication, position: null }))
-      return null
-    })
+    return this.#sendTo({ client_id: clientId, json: this.#outbound.toJson(message), compress, ...ack !== undefined && { ack: { ...this.#ack, ...ack } } })
   }
 
   /** What a client sends to one socket. */
-  announceToClient (clientId: string, frame: object): void {
-    const direct = { topic: '', json: toJson(frame), isDroppable: true, isCompressible: true, position: null }
-    this.#registry.getOpen(clientId)?.send(toMessage(direct))
+  async announceToClient (clientId: string, frame: object): Promise<void> {
+    await this.#sendTo({ client_id: clientId, json: toJson(frame), compress: true })
+  }
+
+  async #sendTo (direct: Direct): Promise<DeliveryReport> {
+    const here = await this.#sendHere(direct)
+    if (here.recipients > 0) return here
+    const waitMs = direct.ack === undefined ? 0 : direct.ack.timeoutMs * (direct.ack.retries + 1)
+    const { answers } = await this.#engine.cluster.ask('send', direct, ASK_TIMEOUT_MS + waitMs)
+    const there = answers.map(({ data }) => data).find((data) => checkReport.Check(data) && data.recipients > 0)
+    return there === undefined ? here : there as DeliveryReport
+  }
+
+  async #sendHere ({ client_id: clientId, json, compress, ack }: Direct): Promise<DeliveryReport> {
+    const connection = this.#registry.getOpen(clientId)
+    const publication = { topic: '', json, isDroppable: true, isCompressible: compress }
+    if (connection === null) return ack === undefined ? NOBODY : { ...NOBODY, acked: [], missing: [] }
+    const send = (message: EncodedMessage) => { connection.send(message) }
+    if (ack === undefined) {
+      send(toMessage({ ...publication, position: null }))
+      return { recipients: 1 }
+    }
+    // Who comes back comes to their own topic; the socket of nobody does not come back.
+    const topic = connection.user === null ? topicOf.all : topicOf.user(connection.user.id)
+    return this.#acknowledged(topic, publication, [connection], ack, async (withId) => {
+      send(toMessage({ ...withId, position: null }))
+      return null
+    })
   }
 
   #publishAcknowledged (publication: Publication, history: boolean | undefined, ack: AckOptions): Promise<DeliveryReport> {

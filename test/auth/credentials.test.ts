@@ -66,6 +66,16 @@ t.test('an Authorization header that is no bearer token is refused, whatever els
   }
 })
 
+t.test('an Authorization header of another scheme does not spoil the token among the subprotocols', async (t) => {
+  const server = await startApp(t)
+  const client = await server.connect('alice', { socket: { headers: { authorization: 'Basic YWxpY2U6c2VjcmV0' } } })
+  t.equal(client.received[0]!.data.user_id, 'alice')
+  for (const authorization of ['Bearer', 'bearer ', 'Bearer a b']) {
+    const answer = await refusal(server.dial('alice', { socket: { headers: { authorization } } }))
+    t.equal(answer.statusCode, 401, `an empty or broken one of ours does: ${authorization}`)
+  }
+})
+
 t.test('an empty token among the subprotocols is a bad token, not none', async (t) => {
   const server = await startApp(t, { auth: { anonymous: true, firstFrame: true } })
   const answer = await refusal(server.dial('alice', { token: '' }))

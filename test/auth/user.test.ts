@@ -1,9 +1,9 @@
 import t from 'tap'
-import { startApp } from '../fixtures/app.js'
+import { inAnHour, startApp } from '../fixtures/app.js'
 import { refusal } from '../fixtures/refusal.js'
 
 const named = async (server: Awaited<ReturnType<typeof startApp>>, claims: object): Promise<unknown> => {
-  const client = await server.dial('', { token: server.app.jwt.sign(claims as { sub: string }) }).opened()
+  const client = await server.dial('', { token: server.app.jwt.sign({ exp: inAnHour(), ...claims as { sub: string } }) }).opened()
   return (await client.next('connection')).data.user_id
 }
 
@@ -23,7 +23,7 @@ t.test('a number is a name, zero too', async (t) => {
 t.test('the first claim that is there counts, also where it names nobody', async (t) => {
   const server = await startApp(t)
   for (const claims of [{ user_id: '', id: 'alice' }, { user_id: null, id: 'alice' }, { user_id: ['alice'], id: 'alice' }]) {
-    const answer = await refusal(server.dial('', { token: server.app.jwt.sign(claims) }))
+    const answer = await refusal(server.dial('', { token: server.app.jwt.sign({ exp: inAnHour(), ...claims }) }))
     t.match(answer, { statusCode: 401, body: { message: /name a user/ } }, JSON.stringify(claims))
   }
 })

@@ -2,14 +2,14 @@ import t from 'tap'
 import { openPage, startBrowser } from '../fixtures/browser.js'
 import { chatOf, id, inChat, say, signIn } from '../fixtures/example-page.js'
 import { startExample } from '../fixtures/process.js'
-import { startProxy } from '../fixtures/tcp-proxy.js'
+import { TcpProxy } from '../fixtures/tcp-proxy.js'
 
 const browser = await startBrowser(t)
 
 t.test('a lost connection misses nothing, how tasks and questions ended included', async (t) => {
   const { origin } = await startExample(t)
-  const proxy = await startProxy(t, origin)
-  const [far, near] = [await openPage(t, browser, proxy.origin), await openPage(t, browser, origin)]
+  const proxy = await TcpProxy.start(t, Number(new URL(origin).port))
+  const [far, near] = [await openPage(t, browser, `http://127.0.0.1:${proxy.port}`), await openPage(t, browser, origin)]
   await signIn(far, 'ann')
   await signIn(near, 'ann')
   await Promise.all([inChat(far), inChat(near)])
@@ -17,6 +17,7 @@ t.test('a lost connection misses nothing, how tasks and questions ended included
   await near.click(id('start-task'))
   await Promise.all([far.waitForSelector('text="before"'), far.waitForSelector(id('question')), near.waitForSelector(id('question'))])
 
+  proxy.blackHole()
   proxy.cut()
   await far.waitForSelector(`${id('connection-state')}[data-state="reconnecting"]`)
   await near.click(id('question-proceed'))
@@ -27,7 +28,7 @@ t.test('a lost connection misses nothing, how tasks and questions ended included
 
   const calls: string[] = []
   far.on('request', (request) => { if (request.resourceType() === 'fetch') calls.push(new URL(request.url()).pathname) })
-  proxy.restore()
+  proxy.heal()
   await inChat(far)
   t.same(await chatOf(far), ['before', '[While you were away]', 'after'])
   t.equal(await far.locator(`${id('task')}[data-status="done"]`).count(), 1)

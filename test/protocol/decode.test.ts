@@ -128,7 +128,7 @@ t.test('what JSON allows and looks odd comes through as it was sent', async (t) 
   t.equal(seen.at(-1)!.n, -Infinity)
 })
 
-t.test('a key "__proto__" is refused at every depth, however it is written', async (t) => {
+t.test('a key "__proto__", and "prototype" below "constructor", is refused at every depth, however it is written', async (t) => {
   const { server, seen } = await startEcho(t)
   const client = await server.connect('alice')
   const texts = [
@@ -136,13 +136,16 @@ t.test('a key "__proto__" is refused at every depth, however it is written', asy
     '{"type":"echo.any","id":1,"a":[{"b":{"__proto__":{"polluted":true}}}]}',
     '{"type":"echo.any","id":1,"\\u005f_proto__":{"polluted":true}}',
     '{"type":"echo.any","id":1,"__pr\\u006Fto__":null}',
-    '{"type":"subscribe","id":1,"channel_ids":["a"],"__proto__":{"polluted":true}}'
+    '{"type":"subscribe","id":1,"channel_ids":["a"],"__proto__":{"polluted":true}}',
+    '{"type":"echo.any","id":1,"constructor":{"prototype":{"polluted":true}}}',
+    '{"type":"echo.any","id":1,"a":[{"constructor":{"prototype":null}}]}',
+    '{"type":"echo.any","id":1,"\\u0063onstructor":{"\\u0070rototype":{}}}'
   ]
   for (const text of texts) t.match(await fault(client, text), { code: 'invalid_message', id: 1, message: /__proto__/ }, text)
   t.equal(seen.length, 0)
   t.equal(({} as Record<string, unknown>).polluted, undefined)
-  const { data } = await client.request({ type: 'echo.any', text: 'the word __proto__ and a \\u005f', constructor: { prototype: 1 }, ünïcode: '\u0001' })
-  t.match(data, { text: 'the word __proto__ and a \\u005f', constructor: { prototype: 1 }, ünïcode: '\u0001' }, 'anything but a key')
+  const { data } = await client.request({ type: 'echo.any', text: 'the word __proto__ and a \\u005f', constructor: 'prototype', prototype: { constructor: {} }, ünïcode: '\u0001' })
+  t.match(data, { text: 'the word __proto__ and a \\u005f', constructor: 'prototype', prototype: { constructor: {} }, ünïcode: '\u0001' }, 'anything but a key')
 })
 
 t.test('action is read in the place of type, by every kind of frame', async (t) => {

@@ -30,7 +30,7 @@ t.test('before it listens it is not running', async (t) => {
   t.teardown(() => app.close())
   await app.register(wsPlugin, { jwt: { secret: SECRET } })
   await app.ready()
-  const headers = { authorization: `Bearer ${app.jwt.sign({ sub: 'admin', roles: ['ws:admin'] })}` }
+  const headers = { authorization: `Bearer ${app.jwt.sign({ sub: 'admin', roles: ['ws:admin'] }, { expiresIn: '1h' })}` }
   const { statusCode, body } = await app.inject({ url: '/ws/status', headers })
   t.equal(statusCode, 200)
   t.match(JSON.parse(body), { running: false, host: null, port: null })

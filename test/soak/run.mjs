@@ -22,13 +22,15 @@ const RETAIN_MS = 2_000
 const app = Fastify()
 await app.register(wsPlugin, {
   jwt: { secret: 'a secret for the soak that is long enough' },
+  // Every client is on this machine, and asks as fast as it is answered.
+  limits: { connectionsPerIpPerMinute: 0, messagesPerSecond: 0 },
   authorizeSubscribe: () => true,
   confirmations: { retainMs: RETAIN_MS, timeoutMs: 1_000 },
   tasks: { retainMs: RETAIN_MS }
 })
 app.ws.handle('soak.add', { schema: Type.Object({ a: Type.Number(), b: Type.Number() }) }, ({ a, b }) => a + b)
 await app.listen({ port: 0, host: '127.0.0.1' })
-const tokens = Array.from({ length: 50 }, (_, i) => app.jwt.sign({ sub: `user-${i}` }))
+const tokens = Array.from({ length: 50 }, (_, i) => app.jwt.sign({ sub: `user-${i}` }, { expiresIn: '8h' }))
 const clients = spawn(process.execPath, [fileURLToPath(new URL('clients.mjs', import.meta.url)), app.listeningOrigin, JSON.stringify(tokens)], { stdio: ['ignore', 'inherit', 'inherit'] })
 
 const end = Date.now() + minutes * 60_000

@@ -4,6 +4,7 @@ import { ExpiringMap } from '../expiring-map.js'
 
 /** The questions of one node. */
 export class MemoryConfirmationStore implements ConfirmationStore {
+  readonly outlivesNode = false
   readonly #pending = new Map<string, ConfirmationRecord>()
   readonly #settled: ExpiringMap<string, ConfirmationRecord>
   #listener: (record: ConfirmationRecord) => void = () => {}

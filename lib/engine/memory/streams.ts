@@ -87,16 +87,15 @@ export class Streams {
 
   /** The stream, made where there is none, as the one that was used last. */
   #use (topic: string): Stream {
-    let stream = this.#streams.get(topic)
-    if (stream === undefined) {
-      stream = new Stream(topic, this.#epoch)
-      this.#streams.set(topic, stream)
-      this.#boundTopics()
-    } else if (stream !== this.#latest) {
+    const known = this.#streams.get(topic)
+    const stream = known ?? new Stream(topic, this.#epoch)
+    if (stream !== this.#latest) {
       this.#streams.delete(topic)
       this.#streams.set(topic, stream)
+      this.#latest = stream
     }
-    this.#latest = stream
+    // It is the latest by now, which stays.
+    if (known === undefined) this.#boundTopics()
     stream.usedAt = performance.now()
     return stream
   }

@@ -22,7 +22,7 @@ export const sendFrames = (publisher: Publisher, permissions: Permissions, outbo
     const ids = new Set(given)
     for (const id of ids) await permissions.send(user, { kind, id, data: message })
     for (const id of ids) {
-      if (kind === 'client') publisher.announceToClient(id, message)
+      if (kind === 'client') await publisher.announceToClient(id, message)
       else await publisher.announce(topicOf[kind](id), message, { isDroppable: true, except: echo === false ? [clientId] : undefined })
     }
   }

@@ -1,0 +1,14 @@
+import type { FastifyRequest } from 'fastify'
+import type { User } from './user.js'
+
+/** Says who a request, or a token that comes later by frame, belongs to. */
+export interface Authenticator {
+  /**
+   * The user of a request; null where it does not say who it is.
+   *
+   * @throws WSM_ERR_UNAUTHORIZED for bad credentials, WSM_ERR_FORBIDDEN, WSM_ERR_UNAVAILABLE when they cannot be checked now
+   */
+  identify (request: FastifyRequest): Promise<User | null>
+  /** Verifies tokens of later frames, with the same errors, without keeping the request that the socket was opened with. */
+  detached (request: FastifyRequest): (token: string) => Promise<User>
+}

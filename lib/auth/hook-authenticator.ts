@@ -1,0 +1,71 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import { UserId } from '../../schemas/fields.js'
+import { ForbiddenError, InternalError, UnauthorizedError, UnavailableError, isOurs } from '../errors.js'
+import type { Options } from '../options.js'
+import type { Authenticator } from './authenticator.js'
+import type { User } from './user.js'
+
+/** What an app's own `authenticate` and `verifyToken` answer. */
+export const AuthenticatedUser = Type.Object({
+  id: UserId,
+  claims: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: 'What else is known, as a token\'s claims: roles and scope, for instance' })),
+  expiresAt: Type.Optional(Type.Union([Type.Number(), Type.Null()], { description: 'Until when this holds, milliseconds since 1970' }))
+})
+export type AuthenticatedUser = Static<typeof AuthenticatedUser>
+
+const check = TypeCompiler.Compile(Type.Union([AuthenticatedUser, Type.Null()]))
+
+/** Asks the app's own hooks who somebody is. */
+export class HookAuthenticator implements Authenticator {
+  readonly #authenticate: NonNullable<Options['authenticate']>
+  readonly #verifyToken: Options['verifyToken']
+  readonly #log: FastifyBaseLogger
+
+  constructor (authenticate: NonNullable<Options['authenticate']>, verifyToken: Options['verifyToken'], log: FastifyBaseLogger) {
+    this.#authenticate = authenticate
+    this.#verifyToken = verifyToken
+    this.#log = log
+  }
+
+  identify (request: FastifyRequest): Promise<User | null> {
+    return this.#ask('authenticate', () => this.#authenticate(request))
+  }
+
+  detached (): (token: string) => Promise<User> {
+    const verifyToken = this.#verifyToken
+    return async (token) => {
+      const user = verifyToken === undefined ? null : await this.#ask('verifyToken', () => verifyToken(token))
+      if (user === null) throw new UnauthorizedError(verifyToken === undefined ? 'Tokens are not taken here' : 'The token is not valid')
+      return user
+    }
+  }
+
+  async #ask (name: string, hook: () => unknown): Promise<User | null> {
+    let answer
+    try {
+      answer = await hook()
+    } catch (error) {
+      throw this.#toAuthError(name, error)
+    }
+    if (!check.Check(answer)) {
+      this.#log.error(`${name} must answer null or { id, claims?, expiresAt? }`)
+      throw new InternalError()
+    }
+    if (answer === null) return null
+    const { id, claims = {}, expiresAt = null } = answer
+    if (expiresAt !== null && expiresAt <= Date.now()) throw new UnauthorizedError('The credentials have expired')
+    return { id, claims, expiresAt }
+  }
+
+  /** Like key functions, it says with a `statusCode` whose fault it is. */
+  #toAuthError (name: string, error: unknown): Error {
+    if (isOurs(error)) return error
+    const { statusCode } = Object(error) as { statusCode?: unknown }
+    if (statusCode === 401) return new UnauthorizedError('The credentials are not valid')
+    if (statusCode === 403) return new ForbiddenError('You may not connect')
+    this.#log.error({ err: error }, `${name} failed`)
+    return new UnavailableError('It cannot be checked at the moment who you are')
+  }
+}

@@ -1,0 +1,76 @@
+import type { FastifyRequest } from 'fastify'
+import { ForbiddenError, InvalidOptionError } from '../errors.js'
+import { carriesToken } from './credentials.js'
+
+/** What may stand in a Host header (RFC 3986 section 3.2), so that it means to a URL parser what it means to a server. */
+const HOST = /^(?:\[[0-9a-f:.]+\]|[^\s/?#@\\:[\]]+)(?::\d+)?$/i
+
+/**
+ * Which pages may open a socket (RFC 6455 section 10.2): a browser sends a user's cookies along wherever a page connects
+ * to, and says in `Origin` whose page it is.
+ */
+export class OriginPolicy {
+  readonly #allowed: '*' | ReadonlySet<string> | null
+  readonly #readsCookies: boolean
+
+  /**
+   * @param origins which pages: a list of origins, compared to the letter; `'*'`: all; undefined: those of the host that
+   *   the request is addressed to
+   * @param readsCookies whether cookies may say who the user is
+   * @throws WSM_ERR_INVALID_OPTION for an origin that no browser would send, and for `'*'` with cookies
+   */
+  constructor (origins: '*' | readonly string[] | undefined, readsCookies: boolean) {
+    if (origins === '*' && readsCookies) throw new InvalidOptionError('origins', 'must not be "*" where cookies say who the user is: any page could open a socket as its visitor')
+    if (Array.isArray(origins)) for (const origin of origins) assertSerialized(origin)
+    this.#allowed = origins === '*' ? '*' : origins === undefined ? null : new Set(origins)
+    this.#readsCookies = readsCookies
+  }
+
+  /**
+   * Checks a request that opens a socket, or that gets a ticket for one. Without an `Origin` it comes from no browser,
+   * and is let in unless it is by cookies that it says who it is.
+   *
+   * @throws WSM_ERR_FORBIDDEN
+   */
+  assertAllowed (request: FastifyRequest): void {
+    const { origin } = request.headers
+    if (this.#allowed === '*') return
+    if (origin === undefined ? !this.#isByCookie(request) : this.#allowed === null ? isSameOrigin(origin, request) : this.#allowed.has(origin)) return
+    throw new ForbiddenError(origin === undefined ? 'A request with cookies must say its origin' : 'This origin may not connect')
+  }
+
+  /**
+   * Checks a REST request that changes something: a form on another site sends cookies, too. What only reads needs no
+   * check, since that site does not see the answer.
+   *
+   * @throws WSM_ERR_FORBIDDEN
+   */
+  assertNotForged (request: FastifyRequest): void {
+    if (request.method !== 'GET' && this.#isByCookie(request)) this.assertAllowed(request)
+  }
+
+  #isByCookie ({ headers, query }: FastifyRequest): boolean {
+    return this.#readsCookies && headers.cookie !== undefined && !carriesToken(headers) && (query as { ticket?: unknown }).ticket === undefined
+  }
+}
+
+/**
+ * RFC 6454 section 5, as far as it can be known: behind a proxy that Fastify was not told to trust a page of https comes to
+ * a server that only sees http; a page of http never belongs to a server of https.
+ */
+function isSameOrigin (origin: string, { host, protocol }: FastifyRequest): boolean {
+  const [scheme] = origin.split('://', 1)
+  if (scheme !== 'https' && (scheme !== 'http' || protocol !== 'http')) return false
+  // Parsed, so that a default port counts for none.
+  return HOST.test(host) && originOf(`${scheme}://${host}`) === origin
+}
+
+function assertSerialized (origin: string): void {
+  const isWeb = /^https?:/i.test(origin)
+  if (isWeb && originOf(origin) !== origin) throw new InvalidOptionError('origins', `has "${origin}", which no browser sends: write it in lower case, without a default port and a slash at the end`)
+}
+
+/** null: it is no URL. */
+function originOf (url: string): string | null {
+  return URL.canParse(url) ? new URL(url).origin : null
+}

@@ -1,0 +1,87 @@
+import { InvalidOptionError } from '../../errors.js'
+
+/** What the engine uses of ioredis' `Redis` and `Cluster`, of version 5 and 6. */
+export interface RedisClient {
+  readonly isCluster: boolean
+  connect (): Promise<void>
+  disconnect (): void
+  call (command: string, ...args: (string | number)[]): Promise<unknown>
+  /** The servers of a cluster. */
+  nodes? (role: 'master'): RedisClient[]
+  on (event: string, listener: (...args: never[]) => void): unknown
+}
+
+/** An ioredis `Redis` or `Cluster`. The engine makes its own connections like it and never uses it itself. */
+export interface RedisSource {
+  readonly isCluster: boolean
+  // Only the two classes' own types tell their parameters apart.
+  duplicate (...args: never[]): unknown
+}
+
+/** Options for ioredis' `Redis`, as `{ host, port, password }`. */
+export interface RedisConnectionOptions { host?: string, port?: number, path?: string, [option: string]: unknown }
+
+/** Makes connections that are the engine's own, not connected yet. */
+export interface ClientFactory {
+  readonly isCluster: boolean
+  /** The number of the database; pub/sub does not tell databases apart, so that names must. */
+  readonly database: number
+  create (): RedisClient
+}
+
+/**
+ * A connection of ours ends when it breaks and is replaced by a new one. Left to itself, ioredis sends again what it does
+ * not know the result of, or leaves it without one, depending on its options.
+ */
+const OURS = {
+  lazyConnect: true,
+  retryStrategy: null,
+  reconnectOnError: null,
+  autoResubscribe: false,
+  autoResendUnfulfilledCommands: false,
+  enableOfflineQueue: false,
+  enableAutoPipelining: false,
+  enableReadyCheck: true,
+  maxRetriesPerRequest: null,
+  commandTimeout: undefined,
+  // A server that is stopped never says goodbye.
+  disconnectTimeout: 50,
+  keyPrefix: ''
+}
+
+/** @throws WSM_ERR_INVALID_OPTION for what is neither a client nor options */
+export async function clientFactory (given: RedisSource | RedisConnectionOptions, connectTimeoutMs: number): Promise<ClientFactory> {
+  if (typeof given !== 'object' || given === null) throw new InvalidOptionError('engine', 'needs an ioredis client or its options')
+  const ours = { ...OURS, connectTimeout: connectTimeoutMs }
+  if (!isSource(given)) {
+    const { Redis } = await importIoredis()
+    return { isCluster: false, database: Number(given.db ?? 0), create: () => new Redis({ ...given, ...ours } as never) as RedisClient }
+  }
+  if (given.isCluster) {
+    const cluster = given as unknown as { options: { redisOptions?: object }, duplicate (nodes: [], options: object): RedisClient }
+    const { lazyConnect, enableOfflineQueue, retryStrategy, ...ofNodes } = ours
+    const options = {
+      lazyConnect,
+      enableOfflineQueue,
+      shardedSubscribers: true,
+      clusterRetryStrategy: retryStrategy,
+      slotsRefreshTimeout: connectTimeoutMs,
+      redisOptions: { ...cluster.options.redisOptions, ...ofNodes }
+    }
+    return { isCluster: true, database: 0, create: () => cluster.duplicate([], options) }
+  }
+  const single = given as unknown as { options: { db?: number }, duplicate (options: object): RedisClient }
+  return { isCluster: false, database: single.options.db ?? 0, create: () => single.duplicate(ours) }
+}
+
+function isSource (given: RedisSource | RedisConnectionOptions): given is RedisSource {
+  return typeof given.duplicate === 'function'
+}
+
+async function importIoredis () {
+  try {
+    return await import('ioredis')
+  } catch (error) {
+    throw Object.assign(new InvalidOptionError('engine', 'needs the package "ioredis" to be installed'), { cause: error })
+  }
+}

@@ -1,0 +1,65 @@
+import { isOurs } from '../../errors.js'
+import type { RedisClient } from './client.js'
+import { Deadline, unavailable } from './deadline.js'
+import type { Link } from './link.js'
+import type { Script } from './scripts.js'
+
+/** Calls that settle in time, whatever happens to the connection, and are made again on the next one where it breaks. */
+export class Commands {
+  readonly #link: Link
+  readonly #timeoutMs: number
+
+  constructor (link: Link, timeoutMs: number) {
+    this.#link = link
+    this.#timeoutMs = timeoutMs
+  }
+
+  deadline (): Deadline {
+    return new Deadline(this.#timeoutMs)
+  }
+
+  /**
+   * Runs a script. It may run more than once, since the connection can break after the first time: every script must be
+   * written so that this changes nothing.
+   *
+   * @throws WSM_ERR_UNAVAILABLE
+   */
+  async run (script: Script, keys: string[], args: (string | number)[], deadline = this.deadline()): Promise<unknown> {
+    return this.#retry(deadline, async (client) => {
+      try {
+        return await client.call('evalsha', script.sha, keys.length, ...keys, ...args)
+      } catch (error) {
+        if (!isReply(error, 'NOSCRIPT')) throw error
+        return client.call('eval', script.source, keys.length, ...keys, ...args)
+      }
+    })
+  }
+
+  /** A command that may run twice. */
+  async call (command: string, ...args: (string | number)[]): Promise<unknown> {
+    return this.#retry(this.deadline(), (client) => client.call(command, ...args))
+  }
+
+  async #retry (deadline: Deadline, send: (client: RedisClient) => Promise<unknown>): Promise<unknown> {
+    for (;;) {
+      const client = await this.#link.ready(deadline)
+      try {
+        return await deadline.race(send(client))
+      } catch (error) {
+        if (isOurs(error)) throw error
+        if (isReply(error)) {
+          // What was a master has become a replica: the next connection finds the new one.
+          if (isReply(error, 'READONLY')) this.#link.drop(client)
+          throw unavailable('it refused a command', error)
+        }
+        // The connection is of no use, even where it has not been noticed yet.
+        this.#link.drop(client)
+      }
+    }
+  }
+}
+
+/** Whether an error is what Redis itself answered. */
+function isReply (error: unknown, code = ''): boolean {
+  return error instanceof Error && error.name === 'ReplyError' && error.message.startsWith(code)
+}

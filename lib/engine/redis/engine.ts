@@ -1,0 +1,236 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { InvalidOptionError } from '../../errors.js'
+import type { Delivery, Engine, HistoryPage, Position, Publication, Retention } from '../engine.js'
+import type { ClientFactory } from './client.js'
+import { RedisCluster } from './cluster.js'
+import { Commands } from './commands.js'
+import { ENDS, RedisConfirmationStore } from './confirmations.js'
+import { Deadline, unavailable } from './deadline.js'
+import { Keys } from './keys.js'
+import { Link } from './link.js'
+import type { RedisEngineOptions } from './options.js'
+import { CHANNEL, RedisPresenceStore } from './presence.js'
+import { newEpoch, Streams } from './streams.js'
+import { Subscriber } from './subscriber.js'
+import { decode } from './wire.js'
+
+/** How long a connection may be away before the node says that it is not ready. */
+const GRACE_MS = 1_000
+/** How long leaving may take: Redis may not be there to be told. */
+const LEAVE_MS = 500
+
+/** Many nodes on one Redis, each with a connection for commands and one on which messages arrive. */
+export class RedisEngine implements Engine {
+  readonly confirmations: RedisConfirmationStore
+  readonly presence: RedisPresenceStore
+  readonly cluster: RedisCluster
+  readonly #commands: Commands
+  readonly #commandLink: Link
+  readonly #subscriber: Subscriber
+  readonly #streams: Streams
+  readonly #keys: Keys
+  readonly #timeoutMs: number
+  readonly #log: FastifyBaseLogger
+  #onDelivery: (delivery: Delivery) => void = () => {}
+  #onBreak: (topic: string, position: Position) => void = () => {}
+  #graceTimer: NodeJS.Timeout | null = null
+  #closed: Promise<void> | null = null
+
+  constructor (factory: ClientFactory, options: RedisEngineOptions, retainMs: number, log: FastifyBaseLogger) {
+    const { prefix, commandTimeoutMs: timeoutMs, leaseMs, checkMs, positionTtlMs, presenceTtlMs } = options
+    const keys = this.#keys = new Keys(prefix, factory.database)
+    this.#log = log
+    this.#timeoutMs = timeoutMs
+    this.#commandLink = new Link(factory, timeoutMs, log, {
+      onConnect: async () => {},
+      onUp: () => this.#restore(),
+      onDown: () => this.#broke()
+    })
+    const commands = this.#commands = new Commands(this.#commandLink, timeoutMs)
+    this.cluster = new RedisCluster(commands, keys, { leaseMs, presenceTtlMs }, {
+      onRenewed: (isForgotten) => this.#renewed(isForgotten),
+      onDead: (nodeId) => this.presence.removeNode(nodeId)
+    }, log)
+    const { nodeId } = this.cluster
+    this.#subscriber = new Subscriber(factory, [keys.questions, keys.answers(nodeId)], timeoutMs, log, {
+      onMessage: (channel, payload) => this.#receive(channel, payload),
+      onUp: () => this.#reckon(),
+      onDown: () => this.#broke(),
+      onRestored: () => {
+        this.#streams.checkAll()
+        this.presence.checkAll()
+      }
+    })
+    const { isCluster } = factory
+    this.#streams = new Streams(commands, this.#subscriber, keys, { isCluster, nodeId, timeoutMs, checkMs, positionTtlMs }, {
+      deliver: (delivery) => this.#deliver(delivery),
+      break: (topic, position) => this.#break(topic, position)
+    }, log)
+    const { publishCommand } = this.#streams
+    this.presence = new RedisPresenceStore(commands, keys, { nodeId, timeoutMs, ttlMs: presenceTtlMs, publishCommand }, log)
+    this.confirmations = new RedisConfirmationStore(commands, keys, { retainMs, positionTtlMs, publishCommand }, newEpoch, log)
+  }
+
+  /**
+   * Connects, and resolves when the node is one of the others'.
+   *
+   * @throws WSM_ERR_UNAVAILABLE, WSM_ERR_INVALID_OPTION where Redis may evict what must not be lost
+   */
+  async open (acceptEviction: boolean): Promise<void> {
+    this.#commandLink.open()
+    this.#subscriber.link.open()
+    const deadline = new Deadline(this.#timeoutMs)
+    await Promise.all([this.#commandLink.ready(deadline), this.#subscriber.link.ready(deadline)])
+    if (!acceptEviction) await this.#refuseEviction()
+    await this.#streams.subscribe(ENDS)
+    await this.cluster.renew()
+  }
+
+  publish (publication: Publication, retention: Retention | null): Promise<Position | null> {
+    return this.#streams.publish(publication, retention)
+  }
+
+  async subscribe (topic: string): Promise<Position> {
+    const position = await this.#streams.subscribe(topic)
+    if (!topic.startsWith(CHANNEL) || !this.#streams.isSubscribed(topic)) return position
+    try {
+      await this.presence.watch(topic.slice(CHANNEL.length))
+    } catch (error) {
+      this.unsubscribe(topic)
+      throw error
+    }
+    return position
+  }
+
+  unsubscribe (topic: string): void {
+    this.#streams.unsubscribe(topic)
+    if (topic.startsWith(CHANNEL)) this.presence.unwatch(topic.slice(CHANNEL.length))
+  }
+
+  history (topic: string, since: Position | null, limit: number): Promise<HistoryPage> {
+    return this.#streams.history(topic, since, limit)
+  }
+
+  onDelivery (listener: (delivery: Delivery) => void): void {
+    this.#onDelivery = listener
+  }
+
+  onBreak (listener: (topic: string, position: Position) => void): void {
+    this.#onBreak = listener
+  }
+
+  close (): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close (): Promise<void> {
+    this.#onDelivery = () => {}
+    this.#onBreak = () => {}
+    this.#streams.close()
+    this.presence.close()
+    this.confirmations.close()
+    this.cluster.close()
+    if (this.#graceTimer !== null) clearTimeout(this.#graceTimer)
+    if (this.#commandLink.isUp) await this.#leave()
+    this.#commandLink.close()
+    this.#subscriber.link.close()
+  }
+
+  /** The others need not wait for the lease to end. */
+  async #leave (): Promise<void> {
+    const { nodeId } = this.cluster
+    try {
+      await new Deadline(LEAVE_MS).race(
+        this.#commands.call('zrem', this.#keys.leases, nodeId).then(() => this.presence.removeNode(nodeId)))
+    } catch (error) {
+      this.#log.debug({ err: error }, 'the other nodes could not be told of the end of this one')
+    }
+  }
+
+  #receive (channel: string, payload: string): void {
+    if (!channel.endsWith('}')) {
+      if (!this.cluster.receive(channel, payload)) this.#log.warn({ channel }, 'what came on a channel is not from a node')
+      return
+    }
+    const topic = this.#keys.topicOf(channel)
+    const message = decode(topic, payload)
+    if (message === null) this.#log.warn({ channel }, 'what came on a channel is not from a node')
+    else if ('delivery' in message) this.#streams.receive(message.delivery)
+    else this.presence.receive(message.change)
+  }
+
+  #deliver (delivery: Delivery): void {
+    if (delivery.topic === ENDS) this.confirmations.receive(delivery.json)
+    else this.#onDelivery(delivery)
+  }
+
+  #break (topic: string, position: Position): void {
+    if (topic === ENDS) this.#catchUp()
+    else this.#onBreak(topic, position)
+  }
+
+  #broke (): void {
+    this.#streams.connectionBroke()
+    this.#reckon()
+  }
+
+  /** Commands can be sent again. */
+  #restore (): void {
+    this.#reckon()
+    this.#streams.checkAll()
+    this.cluster.renew()
+  }
+
+  #renewed (isForgotten: boolean): void {
+    this.presence.restore(isForgotten)
+    if (isForgotten) this.#streams.checkAll()
+  }
+
+  async #catchUp (): Promise<void> {
+    try {
+      await this.confirmations.catchUp()
+    } catch (error) {
+      this.#log.error({ err: error }, 'it is not known which questions have ended')
+    }
+  }
+
+  /** A connection that breaks is mostly back at once; a node that is not ready gets no new clients. */
+  #reckon (): void {
+    const isUp = this.#commandLink.isUp && this.#subscriber.link.isUp
+    if (isUp) this.cluster.setReady(true)
+    if (!isUp && this.#closed === null) {
+      this.#graceTimer ??= setTimeout(() => {
+        this.#graceTimer = null
+        this.cluster.setReady(this.#commandLink.isUp && this.#subscriber.link.isUp)
+      }, GRACE_MS)
+    }
+  }
+
+  async #refuseEviction (): Promise<void> {
+    const deadline = new Deadline(this.#timeoutMs)
+    const client = await this.#commandLink.ready(deadline)
+    const servers = client.nodes?.('master') ?? [client]
+    for (const info of await deadline.race(Promise.all(servers.map((server) => server.call('info', 'memory'))))) {
+      const policy = /^maxmemory_policy:(\S+)/m.exec(String(info))?.[1]
+      const limit = /^maxmemory:(\d+)/m.exec(String(info))?.[1]
+      if (policy !== undefined && policy !== 'noeviction' && limit !== '0') throw mayEvict(policy)
+    }
+  }
+}
+
+function mayEvict (policy: string): Error {
+  return new InvalidOptionError('engine', `needs a Redis that evicts nothing, but its maxmemory-policy is "${policy}": streams and questions would be lost. Set it to noeviction, or the option acceptEviction`)
+}
+
+/** Connects, and closes what it opened where that fails. See `RedisEngine.open`. */
+export async function openRedisEngine (factory: ClientFactory, options: RedisEngineOptions, retainMs: number, log: FastifyBaseLogger): Promise<RedisEngine> {
+  const engine = new RedisEngine(factory, options, retainMs, log)
+  try {
+    await engine.open(options.acceptEviction)
+    return engine
+  } catch (error) {
+    await engine.close()
+    throw error instanceof Error ? error : unavailable('it could not be connected to', error)
+  }
+}

@@ -1,0 +1,119 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { ClientFactory, RedisClient } from './client.js'
+import { Deadline, unavailable } from './deadline.js'
+
+export interface LinkEvents {
+  /** Runs on every new connection before anybody else can use it; where it fails, another connection is made. */
+  onConnect: (client: RedisClient) => Promise<void>
+  /** The connection can be used. */
+  onUp: () => void
+  onDown: () => void
+}
+
+const PING_MS = 1_000
+const FIRST_RETRY_MS = 20
+const MAX_RETRY_MS = 1_000
+
+/** One connection to Redis that is replaced when it breaks, or when nothing comes back on it any more. */
+export class Link {
+  readonly #factory: ClientFactory
+  readonly #events: LinkEvents
+  readonly #timeoutMs: number
+  readonly #log: FastifyBaseLogger
+  /** The one in use or in the making. */
+  #client: RedisClient | null = null
+  #isUp = false
+  #isClosed = false
+  #failures = 0
+  #retryTimer: NodeJS.Timeout | null = null
+  #pingTimer: NodeJS.Timeout | null = null
+  #waiting = new Set<() => void>()
+
+  constructor (factory: ClientFactory, timeoutMs: number, log: FastifyBaseLogger, events: LinkEvents) {
+    this.#factory = factory
+    this.#timeoutMs = timeoutMs
+    this.#log = log
+    this.#events = events
+  }
+
+  get isUp (): boolean {
+    return this.#isUp
+  }
+
+  open (): void {
+    this.#connect().catch((error) => this.#log.error({ err: error }, 'a Redis connection could not be made'))
+  }
+
+  /** @throws WSM_ERR_UNAVAILABLE when there is no connection in time */
+  async ready (deadline: Deadline): Promise<RedisClient> {
+    while (!this.#isUp) {
+      if (this.#isClosed) throw unavailable('the engine is closed')
+      let wake = () => {}
+      const changed = new Promise<void>((resolve) => { wake = resolve })
+      this.#waiting.add(wake)
+      await deadline.race(changed).finally(() => this.#waiting.delete(wake))
+    }
+    return this.#client!
+  }
+
+  /** Gives up a connection that is no longer of use; another one is made. */
+  drop (client: RedisClient): void {
+    if (this.#client !== client) return
+    const wasUp = this.#isUp
+    this.#client = null
+    this.#isUp = false
+    if (this.#pingTimer !== null) clearTimeout(this.#pingTimer)
+    client.disconnect()
+    if (wasUp) this.#events.onDown()
+    if (this.#isClosed) return
+    const delayMs = Math.min(FIRST_RETRY_MS * 2 ** this.#failures++, MAX_RETRY_MS)
+    this.#retryTimer = setTimeout(() => this.open(), delayMs * (0.5 + Math.random() / 2))
+  }
+
+  /** Idempotent. */
+  close (): void {
+    this.#isClosed = true
+    if (this.#retryTimer !== null) clearTimeout(this.#retryTimer)
+    if (this.#client !== null) this.drop(this.#client)
+    this.#wake()
+  }
+
+  async #connect (): Promise<void> {
+    const client = this.#factory.create()
+    this.#client = client
+    client.on('error', (error: Error) => this.#log.debug({ err: error }, 'a Redis connection failed'))
+    client.on('end', () => this.drop(client))
+    const deadline = new Deadline(this.#timeoutMs)
+    try {
+      await deadline.race(client.connect())
+      await this.#events.onConnect(client)
+    } catch (error) {
+      this.#log.debug({ err: error }, 'Redis could not be connected to')
+      this.drop(client)
+      return
+    }
+    if (this.#client !== client) return
+    this.#failures = 0
+    this.#isUp = true
+    this.#schedulePing(client)
+    this.#wake()
+    this.#events.onUp()
+  }
+
+  /** A server that has stopped, or a network that swallows everything, breaks no connection: it is just silent. */
+  #schedulePing (client: RedisClient): void {
+    this.#pingTimer = setTimeout(async () => {
+      try {
+        await new Deadline(this.#timeoutMs).race(client.call('ping'))
+        if (this.#client === client) this.#schedulePing(client)
+      } catch (error) {
+        this.#log.debug({ err: error }, 'a Redis connection is silent')
+        this.drop(client)
+      }
+    }, PING_MS)
+  }
+
+  #wake (): void {
+    for (const wake of this.#waiting) wake()
+  }
+}

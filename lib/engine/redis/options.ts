@@ -1,0 +1,28 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
+import { InvalidOptionError } from '../../errors.js'
+
+const milliseconds = (value: number, minimum: number, description: string) =>
+  Type.Integer({ minimum, maximum: 2_147_483_647, default: value, description: `${description}, milliseconds` })
+
+const OptionsSchema = Type.Object({
+  // The name of a topic is the hash tag of its keys, so that no other may come before it.
+  prefix: Type.String({ pattern: '^[^{}\\s]+$', default: 'wsm', description: 'What the names of all keys and channels begin with' }),
+  commandTimeoutMs: milliseconds(2_000, 10, 'How long any call may take'),
+  leaseMs: milliseconds(15_000, 300, 'How long a node counts as alive that is not heard of'),
+  checkMs: milliseconds(3_000, 10, 'How often it is checked that no message was lost on the way to this node'),
+  positionTtlMs: milliseconds(86_400_000, 60_000, 'How long the position of a stream is remembered that nobody uses'),
+  presenceTtlMs: milliseconds(600_000, 1_000, 'How long presence is kept when all nodes are gone'),
+  acceptEviction: Type.Boolean({ default: false, description: 'Start although Redis may evict keys' })
+}, { additionalProperties: false })
+
+export type RedisEngineOptions = Static<typeof OptionsSchema>
+
+/** @throws WSM_ERR_INVALID_OPTION that names the first bad option */
+export function normalizeRedisOptions (given: Partial<RedisEngineOptions>): RedisEngineOptions {
+  const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+  const options = { ...Value.Create(OptionsSchema), ...set }
+  const fault = Value.Errors(OptionsSchema, options).First()
+  if (fault === undefined) return options
+  throw new InvalidOptionError(`engine.${fault.path.slice(1)}`, `is not valid: ${fault.message}`)
+}

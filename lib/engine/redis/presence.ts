@@ -1,0 +1,202 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { PresenceChange, PresenceStore, PresentClient } from '../engine.js'
+import { Batches } from './batches.js'
+import type { Commands } from './commands.js'
+import { Deadline } from './deadline.js'
+import type { Keys } from './keys.js'
+import { Roster, type NumberedChange } from './roster.js'
+import * as scripts from './scripts.js'
+
+export interface PresenceSettings {
+  nodeId: string
+  timeoutMs: number
+  ttlMs: number
+  publishCommand: string
+}
+
+/** What the topics of channels begin with. */
+export const CHANNEL = 'channel:'
+
+interface Change { sign: '+' | '-', client: PresentClient }
+
+/** The part of this node in a channel. */
+interface Part {
+  clients: Map<string, PresentClient>
+  /** Whether Redis may have something else than `clients`. */
+  isDirty: boolean
+  /** Whether survivors would find this node's part here. */
+  isListed: boolean
+}
+
+/**
+ * Who is in which channel. A node keeps its own part as it should be, and Redis is brought to it: a change that failed is
+ * made good by the next one, or when Redis is back.
+ */
+export class RedisPresenceStore implements PresenceStore {
+  readonly #commands: Commands
+  readonly #keys: Keys
+  readonly #settings: PresenceSettings
+  readonly #log: FastifyBaseLogger
+  readonly #parts = new Map<string, Part>()
+  readonly #rosters = new Map<string, Roster>()
+  readonly #changes: Batches<Change | null, void>
+  readonly #timer: NodeJS.Timeout
+  #calls = 0
+  #listener: (change: PresenceChange) => void = () => {}
+
+  constructor (commands: Commands, keys: Keys, settings: PresenceSettings, log: FastifyBaseLogger) {
+    this.#commands = commands
+    this.#keys = keys
+    this.#settings = settings
+    this.#log = log
+    this.#changes = new Batches(settings.timeoutMs, (batch, leftMs, channel) => this.#apply(channel, batch, leftMs))
+    this.#timer = setInterval(() => this.#touchAll(), settings.ttlMs / 3)
+  }
+
+  add (channel: string, client: PresentClient): Promise<void> {
+    let part = this.#parts.get(channel)
+    if (part === undefined) this.#parts.set(channel, part = { clients: new Map(), isDirty: false, isListed: false })
+    part.clients.set(client.client_id, client)
+    return this.#changes.push(channel, { sign: '+', client })
+  }
+
+  async remove (channel: string, client: PresentClient): Promise<void> {
+    if (this.#parts.get(channel)?.clients.delete(client.client_id) !== true) return
+    await this.#changes.push(channel, { sign: '-', client })
+  }
+
+  async list (channel: string): Promise<PresentClient[]> {
+    const [clients] = this.#keys.presence(topicOf(channel))
+    const found = await this.#commands.call('hgetall', clients) as string[] | Record<string, string>
+    const pairs = Array.isArray(found)
+      ? found.flatMap((id, i) => i % 2 === 0 ? [[id, found[i + 1]!] as const] : [])
+      : Object.entries(found)
+    return pairs.map(([client_id, entry]) => ({ client_id, ...parseEntry(entry) }))
+      .sort((a, b) => a.order - b.order)
+      .map(({ client_id, user_id }) => ({ client_id, user_id }))
+  }
+
+  onChange (listener: (change: PresenceChange) => void): void {
+    this.#listener = listener
+  }
+
+  /**
+   * Listens to the changes of a channel, whose topic is subscribed to.
+   *
+   * @throws WSM_ERR_UNAVAILABLE
+   */
+  async watch (channel: string): Promise<void> {
+    if (this.#rosters.has(channel)) return
+    const roster = new Roster({
+      read: () => this.#readUsers(channel),
+      tell: (kind, user) => this.#listener({ channel, kind, user_id: user }),
+      fail: (error) => this.#log.warn({ err: error, channel }, 'who is in a channel could not be read again yet')
+    })
+    this.#rosters.set(channel, roster)
+    try {
+      await roster.open()
+    } catch (error) {
+      // Else it was left meanwhile.
+      if (this.#rosters.get(channel) === roster) throw error
+    }
+  }
+
+  unwatch (channel: string): void {
+    this.#rosters.get(channel)?.close()
+    this.#rosters.delete(channel)
+  }
+
+  receive (change: NumberedChange): void {
+    this.#rosters.get(change.channel)?.receive(change)
+  }
+
+  /** Compares with who is there, since changes may have been lost. */
+  checkAll (): void {
+    for (const roster of this.#rosters.values()) roster.load()
+  }
+
+  /** Brings Redis to what this node has: it may have forgotten, or not have heard of it. */
+  async restore (isForgotten: boolean): Promise<void> {
+    for (const part of this.#parts.values()) {
+      if (isForgotten) part.isDirty = true
+      if (isForgotten) part.isListed = false
+    }
+    await this.#touchAll(({ isDirty }) => isDirty)
+  }
+
+  /** Takes a node that has died out of all channels. */
+  async removeNode (nodeId: string): Promise<void> {
+    const channels = await this.#commands.call('smembers', this.#keys.channelsOf(nodeId)) as string[]
+    await Promise.all(channels.map((channel) => this.#run(channel, nodeId, Number.MAX_SAFE_INTEGER, 'gone', [])))
+    await this.#commands.run(scripts.forget, [this.#keys.leases, this.#keys.channelsOf(nodeId)], [nodeId])
+  }
+
+  close (): void {
+    clearInterval(this.#timer)
+    for (const channel of [...this.#rosters.keys()]) this.unwatch(channel)
+    this.#listener = () => {}
+  }
+
+  async #readUsers (channel: string): Promise<{ number: number, users: Set<string> }> {
+    const [, users, nodes] = this.#keys.presence(topicOf(channel))
+    const [number, found] = await this.#commands.run(scripts.roster, [users, nodes], []) as [number, string[]]
+    return { number, users: new Set(found.map((user): string => JSON.parse(user))) }
+  }
+
+  async #touchAll (isDue: (part: Part) => boolean = () => true): Promise<void> {
+    const due = [...this.#parts].flatMap(([channel, part]) => isDue(part) ? [channel] : [])
+    await Promise.all(due.map(async (channel) => {
+      try {
+        await this.#changes.push(channel, null)
+      } catch (error) {
+        this.#log.warn({ err: error, channel }, 'presence in Redis could not be renewed yet')
+      }
+    }))
+  }
+
+  async #apply (channel: string, batch: (Change | null)[], leftMs: number): Promise<void[]> {
+    const { nodeId, ttlMs } = this.#settings
+    const deadline = new Deadline(leftMs)
+    const part = this.#parts.get(channel) ?? { clients: new Map(), isDirty: true, isListed: false }
+    const wasDirty = part.isDirty
+    // Until it is known to have gone well.
+    part.isDirty = true
+    if (!part.isListed) await this.#commands.run(scripts.enlist, [this.#keys.channelsOf(nodeId)], [channel, ttlMs], deadline)
+    part.isListed = true
+    const changes = wasDirty
+      ? [...part.clients.values()].map((client): Change => ({ sign: '+', client }))
+      : batch.filter((change) => change !== null)
+    await this.#run(channel, nodeId, ++this.#calls, wasDirty ? 'all' : 'some', changes, deadline)
+    part.isDirty = false
+    if (part.clients.size === 0) await this.#release(channel, part)
+    return batch.map(() => undefined)
+  }
+
+  /** Nobody of this node is left in the channel; somebody may come while that is noted. */
+  async #release (channel: string, part: Part): Promise<void> {
+    part.isListed = false
+    await this.#commands.call('srem', this.#keys.channelsOf(this.#settings.nodeId), channel).catch(() => {})
+    if (part.clients.size === 0 && this.#parts.get(channel) === part) this.#parts.delete(channel)
+  }
+
+  async #run (channel: string, nodeId: string, call: number, mode: 'some' | 'all' | 'gone', changes: Change[], deadline?: Deadline): Promise<void> {
+    const topic = topicOf(channel)
+    const { publishCommand, ttlMs } = this.#settings
+    const args = [publishCommand, this.#keys.channel(topic), JSON.stringify(channel), nodeId, call, ttlMs, mode]
+    for (const { sign, client } of changes) {
+      args.push(sign, client.client_id, client.user_id === null ? '' : JSON.stringify(client.user_id))
+    }
+    await this.#commands.run(scripts.presence, this.#keys.presence(topic), args, deadline)
+  }
+}
+
+function topicOf (channel: string): string {
+  return `${CHANNEL}${channel}`
+}
+
+/** An entry is the order in which it came, its node and its user. */
+function parseEntry (entry: string): { order: number, user_id: string | null } {
+  const [order, node] = entry.split(' ', 2) as [string, string]
+  const user = entry.slice(order.length + node.length + 2)
+  return { order: Number(order), user_id: user === '' ? null : JSON.parse(user) }
+}

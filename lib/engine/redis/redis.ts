@@ -1,0 +1,17 @@
+import type { EngineFactory } from '../engine.js'
+import { clientFactory, type RedisConnectionOptions, type RedisSource } from './client.js'
+import { openRedisEngine } from './engine.js'
+import { normalizeRedisOptions, type RedisEngineOptions } from './options.js'
+
+/**
+ * An engine for any number of nodes that share one Redis (row H2).
+ *
+ * @param client an ioredis `Redis` or `Cluster`, which is used as a model only and stays the app's own; or options for
+ *   `Redis`, for which the package `ioredis` is loaded
+ * @throws WSM_ERR_INVALID_OPTION that names the first bad option
+ */
+export function redis (client: RedisSource | RedisConnectionOptions, options: Partial<RedisEngineOptions> = {}): EngineFactory {
+  const normalized = normalizeRedisOptions(options)
+  return async ({ retainMs, log }) =>
+    openRedisEngine(await clientFactory(client, normalized.commandTimeoutMs), normalized, retainMs, log)
+}

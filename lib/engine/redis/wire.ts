@@ -1,0 +1,123 @@
+import { Type, type Static, type TSchema } from '@sinclair/typebox'
+import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
+import { ConfirmationRecord, Outcome, AnsweredBy } from '../../../schemas/records.js'
+import type { Delivery, Position, Publication } from '../engine.js'
+import type { NumberedChange } from './roster.js'
+
+/*
+ * What goes through Redis. A publication is two lines: `[epoch, offset, flags, except]` and the message as it is. Its tail,
+ * which is what the log keeps, begins behind the offset; scripts put the rest before it.
+ */
+
+const DROPPABLE = 1
+const COMPRESSIBLE = 2
+
+const Head = Type.Tuple([
+  Type.Union([Type.String({ minLength: 1 }), Type.Null()]),
+  Type.Integer({ minimum: 0 }),
+  Type.Integer({ minimum: 0, maximum: 3 }),
+  Type.Union([Type.Array(Type.String()), Type.Null()])
+])
+const Change = Type.Object({
+  number: Type.Integer(), channel: Type.String(), kind: Type.Union([Type.Literal('joined'), Type.Literal('left')]), user_id: Type.String()
+})
+const Question = Type.Object({ id: Type.String(), from: Type.String(), kind: Type.String(), data: Type.Unknown() })
+const Answer = Type.Object({ id: Type.String(), from: Type.String(), ok: Type.Boolean(), data: Type.Unknown() })
+const Settlement = Type.Object({
+  outcome: Outcome,
+  proceed: Type.Boolean(),
+  feedback: Type.Optional(Type.String()),
+  answer: Type.Optional(Type.Unknown()),
+  answered_by: Type.Union([AnsweredBy, Type.Null()])
+})
+const Ended = Type.Object({ record: ConfirmationRecord, settlement: Settlement, at: Type.Integer() })
+
+export type Question = Static<typeof Question>
+export type Answer = Static<typeof Answer>
+export type Ended = Static<typeof Ended>
+
+const checkHead = TypeCompiler.Compile(Head)
+const checkChange = TypeCompiler.Compile(Change)
+const checkQuestion = TypeCompiler.Compile(Question)
+const checkAnswer = TypeCompiler.Compile(Answer)
+const checkEnded = TypeCompiler.Compile(Ended)
+const checkRecord = TypeCompiler.Compile(ConfirmationRecord)
+const checkSettlement = TypeCompiler.Compile(Settlement)
+
+export function tailOf ({ json, isDroppable, isCompressible, except }: Publication): string {
+  const flags = (isDroppable ? DROPPABLE : 0) | (isCompressible ? COMPRESSIBLE : 0)
+  return `${flags},${except === undefined ? 'null' : JSON.stringify(except)}]\n${json}`
+}
+
+/** What came on a topic's channel; null for what no node of ours has sent. */
+export function decode (topic: string, payload: string): { delivery: Delivery } | { change: NumberedChange } | null {
+  if (payload.startsWith('{')) {
+    const change = parse(checkChange, payload)
+    return change === null ? null : { change }
+  }
+  const delivery = deliveryOf(topic, payload)
+  return delivery === null ? null : { delivery }
+}
+
+/** An entry of the log; null as for `decode`. */
+export function decodeEntry (topic: string, { epoch, offset }: Position, tail: string): Delivery | null {
+  return deliveryOf(topic, `["${epoch}",${offset},${tail}`)
+}
+
+export function decodeQuestion (payload: string): Question | null {
+  return parse(checkQuestion, payload)
+}
+
+export function decodeAnswer (payload: string): Answer | null {
+  return parse(checkAnswer, payload)
+}
+
+export function decodeEnded (payload: string): Ended | null {
+  return parse(checkEnded, payload)
+}
+
+/** A question as it is kept: the record as it was stored, how it ended, and when. */
+export function decodeRecord (record: string, settlement: string | null, at: string | null): ConfirmationRecord | null {
+  const stored = parse(checkRecord, record)
+  if (stored === null || settlement === null) return stored
+  const end = parse(checkSettlement, settlement)
+  return end === null ? null : endedRecord({ record: stored, settlement: end, at: Number(at) })
+}
+
+export function endedRecord ({ record, settlement: { outcome, ...answer }, at }: Ended): ConfirmationRecord {
+  return { ...record, ...answer, status: outcome, settled_at: at }
+}
+
+function deliveryOf (topic: string, line: string): Delivery | null {
+  const end = line.indexOf('\n')
+  const head = parse(checkHead, line.slice(0, Math.max(0, end)))
+  const json = line.slice(end + 1)
+  if (head === null || !isMessage(json)) return null
+  const [epoch, offset, flags, except] = head
+  return {
+    topic,
+    json,
+    isDroppable: (flags & DROPPABLE) !== 0,
+    isCompressible: (flags & COMPRESSIBLE) !== 0,
+    ...(except !== null && { except }),
+    position: epoch === null ? null : { epoch, offset }
+  }
+}
+
+function isMessage (json: string): boolean {
+  const message = parsed(json)
+  return typeof message === 'object' && message !== null && !Array.isArray(message)
+}
+
+function parse<S extends TSchema> (check: TypeCheck<S>, json: string): Static<S> | null {
+  const value = parsed(json)
+  return check.Check(value) ? value : null
+}
+
+function parsed (json: string): unknown {
+  try {
+    return JSON.parse(json)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,20 @@
+import { Ticket } from '../schemas/rest.js'
+import { userOf } from './access.js'
+import { answers, tags } from './answers.js'
+import type { Routes } from './context.js'
+
+export const ticketRoutes: Routes = (scope, { admission, tickets }, access) => {
+  scope.post('/tickets', {
+    schema: {
+      tags, summary: 'A ticket: opens one socket, once, as the caller, by ?ticket= in its URL', response: answers(Ticket, 401, 403, 429, 503)
+    },
+    onRequest: async (request) => {
+      admission.assertOrigin(request)
+      await access.authenticated(request)
+    }
+  }, async (request, reply) => {
+    // RFC 6750 section 5.3: what is worth as much as a token is not stored on the way.
+    reply.header('cache-control', 'no-store')
+    return tickets.issue(userOf(request))
+  })
+}

@@ -1,0 +1,22 @@
+import t from 'tap'
+import { startStalling, storm } from '../fixtures/reset-storm.js'
+import { forge } from '../fixtures/tokens.js'
+
+// RESET_ROUNDS=10000 npx tap test/connection/reset-storm.test.ts is the long form.
+const ROUNDS = Number(process.env.RESET_ROUNDS ?? 400)
+
+t.test('a reset at any wait of an upgrade or an authentication ends nothing but its socket', { timeout: 600_000 }, async (t) => {
+  const seed = Date.now()
+  t.comment(`seed ${seed}, ${ROUNDS} rounds`)
+  const failures: unknown[] = []
+  const note = (error: unknown) => { failures.push(error) }
+  process.on('uncaughtException', note).on('unhandledRejection', note)
+  t.teardown(() => process.off('uncaughtException', note).off('unhandledRejection', note))
+  const server = await startStalling(t, seed)
+  await storm(t, server, ROUNDS, seed)
+  t.same(failures, [])
+  t.match(server.app.ws.getStatus(), { active_connections: 0, users: 0, channels: 0, pending_callbacks: 0 })
+  t.same(server.logs.filter(({ level }) => level >= 50), [], 'the log has no error')
+  const client = await server.connect('carol', { token: forge({ sub: 'carol' }) })
+  t.match(await client.request({ type: 'ping' }), { type: 'reply' }, 'and the server goes on')
+})

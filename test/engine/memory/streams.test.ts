@@ -1,0 +1,187 @@
+import t, { type Test } from 'tap'
+import type { HistoryPage, Position } from '../../../lib/engine/engine.js'
+import { Streams, type StreamLimits } from '../../../lib/engine/memory/streams.js'
+import { FakeClock } from '../../fixtures/fake-clock.js'
+
+const KEPT = { size: 1_000, ttlMs: 60_000 }
+/** `{"n":1}` and some more, so that the size of each message is known. */
+const BYTES = 100
+
+function streamsOf (t: Test, limits: Partial<StreamLimits> = {}) {
+  const clock = new FakeClock(t)
+  const streams = new Streams({ maxTopics: 10, maxBytes: 1_000_000, positionTtlMs: 60_000, ...limits })
+  t.teardown(() => streams.close())
+  const append = (topic: string, retention = KEPT, bytes = BYTES) =>
+    streams.append({ topic, json: 'x'.repeat(bytes), isDroppable: false, isCompressible: false }, retention).position
+  const lengthOf = (topic: string) => streams.read(topic, null, Infinity).entries.length
+  return { clock, streams, append, lengthOf }
+}
+
+const offsetsOf = ({ entries }: HistoryPage) => entries.map(({ position }) => position!.offset)
+
+t.test('messages go when their time is over, and no sooner, also where nobody reads', (t) => {
+  const { clock, append, lengthOf } = streamsOf(t)
+  append('a', { size: 10, ttlMs: 1_000 })
+  clock.advance(500)
+  append('a', { size: 10, ttlMs: 1_000 })
+  clock.advance(499)
+  t.equal(lengthOf('a'), 2)
+  clock.advance(1)
+  t.equal(lengthOf('a'), 1)
+  clock.advance(500)
+  t.equal(lengthOf('a'), 0)
+  t.end()
+})
+
+t.test('all histories together hold no more than maxBytes; what was used longest ago loses its messages first', (t) => {
+  const { append, lengthOf } = streamsOf(t, { maxBytes: 10 * BYTES })
+  const last: Record<string, Position> = {}
+  for (const topic of ['a', 'b', 'a', 'b', 'c', 'c', 'c', 'c', 'c', 'c']) last[topic] = append(topic)
+  t.strictSame(['a', 'b', 'c'].map(lengthOf), [2, 2, 6], 'as many as there is room for')
+  append('c')
+  t.strictSame(['a', 'b', 'c'].map(lengthOf), [0, 2, 7], 'a was used before b; with some room left')
+  for (let n = 0; n < 5; n++) append('c')
+  t.strictSame(['a', 'b', 'c'].map(lengthOf), [0, 0, 10])
+  t.match(append('a'), { epoch: last.a!.epoch, offset: 3 }, 'its position stays')
+  t.end()
+})
+
+t.test('one stream alone loses its oldest messages, but not the newest however big', (t) => {
+  const { streams, append } = streamsOf(t, { maxBytes: 10 * BYTES })
+  for (let n = 0; n < 11; n++) append('a')
+  t.strictSame(offsetsOf(streams.read('a', null, 100)), [3, 4, 5, 6, 7, 8, 9, 10, 11])
+  const { epoch } = append('a', KEPT, 50 * BYTES)
+  t.strictSame(offsetsOf(streams.read('a', null, 100)), [12])
+  t.match(streams.read('a', { epoch, offset: 11 }, 100), { isComplete: true })
+  t.match(streams.read('a', { epoch, offset: 10 }, 100), { isComplete: false, entries: [] })
+  t.end()
+})
+
+t.test('bytes are counted, not characters', (t) => {
+  const { streams } = streamsOf(t, { maxBytes: 10 })
+  const append = (json: string) => streams.append({ topic: 'a', json, isDroppable: false, isCompressible: false }, KEPT)
+  append('12345')
+  append('12345')
+  t.equal(streams.read('a', null, 10).entries.length, 2)
+  append('👋')
+  t.strictSame(offsetsOf(streams.read('a', null, 10)), [2, 3])
+  t.end()
+})
+
+t.test('what a history loses, by size, time or being forgotten, is room for others', (t) => {
+  const { clock, append, lengthOf } = streamsOf(t, { maxBytes: 10 * BYTES, maxTopics: 2 })
+  for (let n = 0; n < 50; n++) append('a', { size: 2, ttlMs: 1_000 })
+  for (let n = 0; n < 8; n++) append('b')
+  t.strictSame([lengthOf('a'), lengthOf('b')], [2, 8], 'by size')
+  clock.advance(1_000)
+  t.equal(lengthOf('a'), 0)
+  append('b')
+  append('b')
+  t.equal(lengthOf('b'), 10, 'by time')
+  append('c')
+  t.strictSame([lengthOf('b'), lengthOf('c')], [0, 1])
+  for (let n = 0; n < 9; n++) append('c')
+  t.equal(lengthOf('c'), 10, 'by being forgotten')
+  t.end()
+})
+
+t.test('more topics than maxTopics are not remembered; those used longest ago go first, and begin again in a new epoch', (t) => {
+  const { streams, append, lengthOf } = streamsOf(t, { maxTopics: 10 })
+  const first = append('topic-0')
+  for (let n = 1; n < 10; n++) append(`topic-${n}`)
+  t.equal(lengthOf('topic-0'), 1)
+  append('topic-0')
+  append('topic-10')
+  t.strictSame(Array.from({ length: 11 }, (_, n) => lengthOf(`topic-${n}`)), [2, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1])
+  t.match(append('topic-0'), { epoch: first.epoch, offset: 3 }, 'one that is used is not forgotten')
+  const again = append('topic-1')
+  t.equal(again.offset, 1)
+  t.not(again.epoch, first.epoch)
+  t.match(streams.read('topic-1', { epoch: first.epoch, offset: 1 }, 10), { entries: [], isComplete: false })
+  t.end()
+})
+
+t.test('topics with members are remembered beyond maxTopics, until they are left', (t) => {
+  const { streams, append, lengthOf } = streamsOf(t, { maxTopics: 2 })
+  for (let n = 0; n < 5; n++) {
+    streams.subscribe(`topic-${n}`)
+    streams.subscribe(`topic-${n}`)
+    append(`topic-${n}`)
+  }
+  append('other')
+  append('another')
+  t.strictSame([0, 1, 2, 3, 4].map((n) => lengthOf(`topic-${n}`)), [1, 1, 1, 1, 1])
+  t.strictSame([lengthOf('other'), lengthOf('another')], [1, 1])
+  streams.unsubscribe('topic-0')
+  streams.unsubscribe('topic-0')
+  streams.unsubscribe('never')
+  t.strictSame([lengthOf('topic-0'), lengthOf('other')], [0, 0])
+  t.equal(streams.isSubscribed('topic-0'), false)
+  t.equal(streams.isSubscribed('topic-1'), true)
+  t.end()
+})
+
+t.test('the stream that is in use is not forgotten for its own sake', (t) => {
+  const { streams, append } = streamsOf(t, { maxTopics: 0 })
+  const { epoch } = append('a')
+  t.match(append('a'), { epoch, offset: 2 })
+  t.equal(streams.read('a', null, 10).entries.length, 2)
+  append('b')
+  t.match(streams.read('a', { epoch, offset: 2 }, 10), { isComplete: false })
+  t.end()
+})
+
+t.test('the position of a stream that nobody uses is remembered for positionTtlMs, from when it was last used', (t) => {
+  const { clock, streams, append } = streamsOf(t, { positionTtlMs: 20_000 })
+  const brief = { size: 10, ttlMs: 1_000 }
+  const last = append('a', brief)
+  streams.subscribe('b')
+  clock.advance(19_000)
+  t.strictSame(streams.read('a', last, 10), { entries: [], isComplete: true, top: last })
+  const next = append('a', brief)
+  t.strictSame(next, { epoch: last.epoch, offset: 2 })
+  clock.advance(30_000)
+  t.match(streams.read('a', next, 10), { isComplete: false })
+  const { epoch, offset } = append('a', brief)
+  t.equal(offset, 1)
+  t.not(epoch, last.epoch)
+  t.match(streams.subscribe('b'), { epoch: last.epoch, offset: 0 }, 'one with members is remembered all the time')
+  streams.unsubscribe('b')
+  clock.advance(15_000)
+  t.match(streams.read('b', { epoch: last.epoch, offset: 0 }, 10), { isComplete: true }, 'and from then on')
+  clock.advance(15_000)
+  t.match(streams.read('b', { epoch: last.epoch, offset: 0 }, 10), { isComplete: false })
+  t.end()
+})
+
+t.test('a stream that still has messages is not forgotten, however long nobody uses it', (t) => {
+  const { clock, streams, append } = streamsOf(t, { positionTtlMs: 5_000 })
+  const last = append('a', { size: 10, ttlMs: 60_000 })
+  clock.advance(59_000)
+  t.match(streams.read('a', { epoch: last.epoch, offset: 0 }, 10), { entries: [{ position: last }], isComplete: true })
+  t.end()
+})
+
+t.test('streams that begin between two forgettings share an epoch; none does with one that was forgotten', (t) => {
+  const { append } = streamsOf(t, { maxTopics: 10 })
+  const epochs = Array.from({ length: 40 }, (_, n) => append(`topic-${n}`).epoch)
+  t.equal(epochs[0], epochs[9])
+  const distinct = new Set(epochs)
+  t.ok(distinct.size > 1)
+  for (let n = 0; n < 30; n++) {
+    const again = append(`topic-${n}`)
+    if (again.offset === 1 && again.epoch === epochs[n]) t.fail(`topic-${n} began again in its old epoch`)
+  }
+  t.end()
+})
+
+t.test('closing stops the clock and lets everything go', (t) => {
+  const { clock, streams, append, lengthOf } = streamsOf(t)
+  append('a')
+  t.equal(clock.timerCount, 1)
+  streams.close()
+  streams.close()
+  t.equal(clock.timerCount, 0)
+  t.equal(lengthOf('a'), 0)
+  t.end()
+})

@@ -1,0 +1,86 @@
+import { Redis } from 'ioredis'
+import t from 'tap'
+import { redis } from '../../../lib/engine/redis/redis.js'
+import { KEPT, listening, numberOf, publication, question } from '../../fixtures/engine-suite.js'
+import { nodesOf, silent } from '../../fixtures/redis-nodes.js'
+import { RedisServer } from '../../fixtures/redis.js'
+import { until } from '../../fixtures/until.js'
+
+const server = await RedisServer.start(t)
+const context = { retainMs: 60_000, log: silent }
+
+t.test('bad options are refused by name', async (t) => {
+  for (const [options, name] of [
+    [{ prefix: 'a{b}' }, 'engine.prefix'], [{ prefix: '' }, 'engine.prefix'], [{ commandTimeoutMs: 0 }, 'engine.commandTimeoutMs'],
+    [{ leaseMs: '5s' }, 'engine.leaseMs'], [{ unknown: 1 }, 'engine.unknown']
+  ] as const) {
+    t.throws(() => redis({}, options as object), { code: 'WSM_ERR_INVALID_OPTION', message: new RegExp(`"${name}"`) })
+  }
+  t.doesNotThrow(() => redis({}, { prefix: undefined }))
+  for (const given of [null, undefined, 'redis://localhost']) await t.rejects(redis(given as never)(context), { code: 'WSM_ERR_INVALID_OPTION' })
+})
+
+t.test('the app\'s own client is a model only: it is neither used nor closed, and its odd settings do no harm', async (t) => {
+  const app = new Redis(server.port, '127.0.0.1', { db: 3, keyPrefix: 'app:', enableAutoPipelining: true, maxRetriesPerRequest: 0 })
+  t.teardown(() => app.disconnect())
+  await app.set('x', 1)
+  const before = app.listenerCount('error')
+  const { engine, deliveries } = await listening(t, () => redis(app, { prefix: 'own' })(context))
+  await engine.subscribe('all')
+  await engine.publish(publication('all', { n: 1 }), KEPT)
+  t.equal(numberOf(await deliveries.next()), 1)
+  t.ok((await app.keys('*')).every((key) => key === 'app:x' || key.startsWith('own@3:')))
+  await engine.close()
+  t.equal(await app.get('x'), '1')
+  t.equal(app.listenerCount('error'), before)
+})
+
+t.test('one prefix in two databases is two clusters', async (t) => {
+  const build = (db: number) => () => redis({ host: '127.0.0.1', port: server.port, db }, { prefix: 'two' })(context)
+  const [a, b] = [await listening(t, build(0)), await listening(t, build(1))]
+  for (const { engine } of [a, b]) await engine.subscribe('all')
+  await a.engine.publish(publication('all', { n: 1 }), KEPT)
+  await b.engine.publish(publication('all', { n: 2 }), KEPT)
+  t.equal(numberOf(await b.deliveries.next()), 2)
+  t.equal(b.deliveries.all.length, 1)
+  t.strictSame(await a.engine.cluster.ask('any', null, 1_000), { answers: [], missing: [] })
+})
+
+t.test('a server that may not be written to is not available, and is found again when it may', async (t) => {
+  const replica = await RedisServer.start(t)
+  const { engine } = await listening(t, nodesOf(replica.port))
+  await engine.publish(publication('all'), KEPT)
+  await replica.admin.replicaof('127.0.0.1', 1)
+  await t.rejects(engine.confirmations.create(question()), { code: 'WSM_ERR_UNAVAILABLE' })
+  await t.rejects(engine.publish(publication('all'), KEPT), { code: 'WSM_ERR_UNAVAILABLE' })
+  await replica.admin.replicaof('NO', 'ONE')
+  t.match(await engine.publish(publication('all'), KEPT), { offset: 2 })
+})
+
+t.test('a server that is full is not available for what needs room', async (t) => {
+  const full = await RedisServer.start(t)
+  const { engine } = await listening(t, nodesOf(full.port))
+  await engine.publish(publication('all'), KEPT)
+  await full.admin.config('SET', 'maxmemory', '1')
+  await t.rejects(engine.publish(publication('all'), KEPT), { code: 'WSM_ERR_UNAVAILABLE' })
+  await full.admin.config('SET', 'maxmemory', '0')
+  t.match(await engine.publish(publication('all'), KEPT), { offset: 2 })
+})
+
+t.test('what does not hold what it should is not available, and harms nothing else', async (t) => {
+  const prefix = 'wrong'
+  const { engine, breaks } = await listening(t, nodesOf(server.port, { prefix, checkMs: 50 }))
+  await server.admin.set(`${prefix}:{channel:bad}:log`, 'no stream')
+  await server.admin.hset(`${prefix}:{channel:bad}:position`, { epoch: 'e', offset: 1, run: '', base: 0 })
+  const [bad, good] = await Promise.allSettled(['channel:bad', 'channel:good'].map((topic) => engine.publish(publication(topic), KEPT)))
+  t.match(bad, { status: 'rejected', reason: { code: 'WSM_ERR_UNAVAILABLE' } })
+  t.match(good, { status: 'fulfilled', value: { offset: 1 } })
+  await server.admin.hset(`${prefix}:{~questions}:record:x`, 'record', '{"not":"a question"}')
+  t.equal(await engine.confirmations.get('x'), null)
+  await t.rejects(engine.confirmations.settle('x', { outcome: 'confirmed', proceed: true, answered_by: null }), { code: 'WSM_ERR_UNAVAILABLE' })
+  const start = await engine.subscribe('channel:log')
+  await server.admin.xadd(`${prefix}:{channel:log}:log`, '1-0', 'x', '9999999999999', 'm', 'garbage')
+  await server.admin.hset(`${prefix}:{channel:log}:position`, 'offset', 1)
+  t.match(await breaks.next(), { topic: 'channel:log', position: { epoch: start.epoch, offset: 1 } })
+  await until(() => engine.cluster.isReady)
+})

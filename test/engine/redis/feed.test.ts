@@ -1,0 +1,136 @@
+import { setImmediate } from 'node:timers/promises'
+import t from 'tap'
+import type { Delivery, HistoryPage, Position } from '../../../lib/engine/engine.js'
+import { Feed } from '../../../lib/engine/redis/feed.js'
+
+const at = (offset: number, epoch = 'e'): Position => ({ epoch, offset })
+const message = (position: Position | null): Delivery => ({ topic: 'all', json: '{"n":1}', isDroppable: false, isCompressible: false, position })
+
+/** A feed on a history that the test answers for. */
+function feedOf () {
+  const [delivered, breaks, failures]: [(string | number)[], Position[], unknown[]] = [[], [], []]
+  const reads: { since: Position, resolve: (page: HistoryPage) => void, reject: (error: Error) => void }[] = []
+  const feed = new Feed({
+    read: (since) => new Promise((resolve, reject) => reads.push({ since, resolve, reject })),
+    deliver: ({ position }) => { delivered.push(position?.offset ?? 'passing') },
+    break: (position) => { breaks.push(position) },
+    fail: (error) => { failures.push(error) }
+  })
+  const receive = (...offsets: (number | null)[]) => {
+    for (const offset of offsets) feed.receive(message(offset === null ? null : at(offset)))
+  }
+  /** Answers the latest read with what there is behind it, up to an offset. */
+  const answer = async (top: number, last = top) => {
+    const { since, resolve } = reads.at(-1)!
+    const entries = Array.from({ length: last - since.offset }, (_, i) => message(at(since.offset + 1 + i)))
+    resolve({ entries, isComplete: true, top: at(top) })
+    await setImmediate()
+  }
+  return { feed, delivered, breaks, failures, reads, receive, answer }
+}
+
+t.test('what comes before it is known where to begin is held; what was before that is dropped', (t) => {
+  const { feed, delivered, reads, receive } = feedOf()
+  receive(3, 4, null, 5)
+  t.equal(feed.position, null)
+  feed.start(at(4))
+  t.strictSame(delivered, ['passing', 5])
+  t.strictSame([feed.position, reads.length], [at(5), 0])
+  t.end()
+})
+
+t.test('a gap is filled before anything later is delivered', async (t) => {
+  const { feed, delivered, reads, receive, answer } = feedOf()
+  feed.start(at(0))
+  receive(1, 4, null, 5)
+  t.strictSame(delivered, [1])
+  t.strictSame(reads.map(({ since }) => since), [at(1)])
+  await answer(4)
+  t.strictSame(delivered, [1, 2, 3, 4, 'passing', 5])
+  receive(5, 6)
+  t.strictSame(delivered.slice(-1), [6])
+})
+
+t.test('a gap between what was held is found, too, as is one at the start', async (t) => {
+  const { feed, delivered, reads, receive, answer } = feedOf()
+  receive(3)
+  feed.start(at(1))
+  receive(6)
+  await answer(3)
+  t.strictSame([delivered, reads.length], [[2, 3], 2])
+  await answer(6)
+  t.strictSame(delivered, [2, 3, 4, 5, 6])
+})
+
+t.test('a history that comes in pages is read to its end', async (t) => {
+  const { feed, delivered, reads, answer } = feedOf()
+  feed.start(at(0))
+  feed.check(at(4))
+  feed.check(at(4))
+  t.equal(reads.length, 1)
+  await answer(4, 2)
+  await answer(4)
+  t.strictSame(delivered, [1, 2, 3, 4])
+  feed.check(at(4))
+  t.equal(reads.length, 2)
+})
+
+t.test('more than can be held is read from the history instead', async (t) => {
+  const { feed, delivered, receive, reads, answer } = feedOf()
+  feed.start(at(0))
+  receive(...Array.from({ length: 1_500 }, (_, n) => n + 2))
+  await answer(10)
+  t.equal(delivered.length, 1_001)
+  receive(1_502)
+  await answer(1_502)
+  t.strictSame([delivered.length, delivered.at(-1), reads.length], [1_502, 1_502, 2])
+})
+
+t.test('where the history does not reach, the feed goes on from its end and says so', async (t) => {
+  const { feed, delivered, breaks, reads, receive } = feedOf()
+  feed.start(at(1))
+  receive(9)
+  reads[0]!.resolve({ entries: [], isComplete: false, top: at(9) })
+  await setImmediate()
+  t.strictSame([delivered, breaks, feed.position], [[], [at(9)], at(9)])
+  receive(9, 10)
+  t.strictSame(delivered, [10])
+})
+
+t.test('another epoch is a break; what is left of the old one is dropped', async (t) => {
+  const { feed, delivered, breaks, reads, receive } = feedOf()
+  feed.start(at(5))
+  feed.receive(message(at(1, 'f')))
+  receive(6)
+  reads[0]!.resolve({ entries: [], isComplete: false, top: at(1, 'f') })
+  await setImmediate()
+  t.strictSame([delivered, breaks], [[], [at(1, 'f')]])
+  // What could not be placed may have been of a still newer epoch.
+  reads[1]!.resolve({ entries: [], isComplete: true, top: at(1, 'f') })
+  await setImmediate()
+  feed.receive(message(at(2, 'f')))
+  t.strictSame([delivered, reads.length], [[2], 2])
+})
+
+t.test('a history that cannot be read is tried again', async (t) => {
+  const { feed, delivered, failures, reads, receive, answer } = feedOf()
+  feed.start(at(0))
+  receive(2)
+  reads[0]!.reject(new Error('away'))
+  await setImmediate()
+  t.equal(failures.length, 1)
+  feed.check(at(2))
+  await answer(2)
+  t.strictSame(delivered, [1, 2])
+})
+
+t.test('a feed that is closed delivers nothing and reads nothing', async (t) => {
+  const { feed, delivered, reads, receive, answer } = feedOf()
+  feed.start(at(0))
+  receive(2)
+  feed.close()
+  await answer(2)
+  receive(3)
+  feed.fill()
+  t.strictSame([delivered, reads.length], [[], 1])
+})

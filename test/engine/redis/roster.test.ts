@@ -1,0 +1,81 @@
+import { setImmediate } from 'node:timers/promises'
+import t from 'tap'
+import { Roster } from '../../../lib/engine/redis/roster.js'
+
+/** A roster on what the test says that Redis has. */
+function rosterOf () {
+  const told: string[] = []
+  const failures: unknown[] = []
+  const stored = { number: 0, users: [] as string[], isAway: false, reads: 0 }
+  const roster = new Roster({
+    read: async () => {
+      stored.reads++
+      if (stored.isAway) throw new Error('away')
+      return { number: stored.number, users: new Set(stored.users) }
+    },
+    tell: (kind, user) => { told.push(`${user} ${kind}`) },
+    fail: (error) => { failures.push(error) }
+  })
+  const receive = (number: number, kind: 'joined' | 'left', user_id: string) => roster.receive({ number, kind, user_id, channel: 'a' })
+  return { roster, told, failures, stored, receive }
+}
+
+t.test('who is there to begin with is no news; changes that came meanwhile are told where they are newer', async (t) => {
+  const { roster, told, stored, receive } = rosterOf()
+  Object.assign(stored, { number: 2, users: ['alice', 'bob'] })
+  const opened = roster.open()
+  receive(2, 'joined', 'bob')
+  receive(3, 'left', 'alice')
+  roster.load()
+  await opened
+  t.strictSame(told, ['alice left'])
+  t.equal(stored.reads, 1)
+})
+
+t.test('a change that was missed is found by its number', async (t) => {
+  const { roster, told, stored, receive } = rosterOf()
+  Object.assign(stored, { number: 1, users: ['alice'] })
+  await roster.open()
+  Object.assign(stored, { number: 4, users: ['carol'] })
+  receive(4, 'joined', 'carol')
+  receive(5, 'joined', 'dora')
+  await setImmediate()
+  t.strictSame(told, ['alice left', 'carol joined', 'dora joined'])
+})
+
+t.test('where the numbers began again, it is looked who is there', async (t) => {
+  const { roster, told, stored, receive } = rosterOf()
+  Object.assign(stored, { number: 7, users: ['alice'] })
+  await roster.open()
+  Object.assign(stored, { number: 1, users: ['bob'] })
+  receive(1, 'joined', 'bob')
+  await setImmediate()
+  t.strictSame(told, ['alice left', 'bob joined'])
+  receive(2, 'left', 'bob')
+  t.equal(told.at(-1), 'bob left')
+})
+
+t.test('what cannot be read is read at the next occasion', async (t) => {
+  const { roster, told, failures, stored, receive } = rosterOf()
+  await roster.open()
+  stored.isAway = true
+  receive(2, 'joined', 'bob')
+  await setImmediate()
+  t.strictSame([failures.length, told], [1, []])
+  Object.assign(stored, { isAway: false, number: 2, users: ['bob', 'alice'] })
+  roster.load()
+  await setImmediate()
+  t.strictSame(told, ['bob joined', 'alice joined'])
+})
+
+t.test('a roster that is closed tells nothing', async (t) => {
+  const { roster, told, stored, receive } = rosterOf()
+  await roster.open()
+  Object.assign(stored, { number: 1, users: ['bob'] })
+  roster.load()
+  roster.close()
+  await setImmediate()
+  roster.load()
+  receive(1, 'joined', 'bob')
+  t.strictSame([told, stored.reads], [[], 2])
+})

@@ -1,0 +1,173 @@
+import t, { type Test } from 'tap'
+import type { WsPluginOptions } from '../../lib/index.js'
+import { startApp } from '../fixtures/app.js'
+import type { Frame, TestClient } from '../fixtures/client.js'
+import { failPublish } from '../fixtures/failing-publish.js'
+
+async function start (t: Test, options: WsPluginOptions = {}) {
+  const server = await startApp(t, { authorizeSubscribe: () => true, ...options })
+  return { server, ws: server.app.ws }
+}
+
+/** Acknowledges everything that asks for it, and that has asked already. */
+function acknowledging<T extends TestClient> (client: T): T {
+  const acknowledge = (frame: Frame) => {
+    if (frame.requires_ack === true) client.send({ type: 'ack', message_id: frame.message_id })
+  }
+  client.received.forEach(acknowledge)
+  client.socket.on('message', (data) => acknowledge(JSON.parse(data.toString())))
+  return client
+}
+
+const isAcked = (frame: Frame) => frame.type === 'x.y'
+const patient = { ack: { timeoutMs: 60_000 } }
+
+t.test('the report says who acknowledged, for one client, a user, a channel and all', async (t) => {
+  const { server, ws } = await start(t)
+  const alice = acknowledging(await server.connect('alice'))
+  const alice2 = acknowledging(await server.connect('alice'))
+  const bob = acknowledging(await server.connect('bob'))
+  await ws.join(alice2.id, 'room')
+  await ws.join(bob.id, 'room')
+  const acked = (...clients: Array<{ id: string }>) => ({ recipients: clients.length, acked: clients.map(({ id }) => id), missing: [] })
+  t.same(await ws.sendToClient(bob.id, { type: 'x.y' }, patient), acked(bob))
+  t.same(await ws.sendToUser('alice', { type: 'x.y' }, patient), acked(alice, alice2))
+  t.same(await ws.sendToChannel('room', { type: 'x.y' }, patient), acked(alice2, bob))
+  t.same(await ws.broadcast({ type: 'x.y' }, patient), acked(alice, alice2, bob))
+  t.same(await ws.broadcast({ type: 'x.y' }, { ack: {}, except: [bob.id] }), acked(alice, alice2))
+  const [first, second] = alice2.received.filter(isAcked)
+  t.match(first, { message_id: /^[\w-]{36}$/, requires_ack: true })
+  t.not(first!.message_id, second!.message_id)
+  t.match(await server.rest('POST', '/ws/users/bob/messages', { body: { message: { type: 'x.y' }, options: { ack: { retries: 0 } } } }),
+    { status: 200, body: acked(bob) })
+})
+
+t.test('with nobody there nobody is waited for', async (t) => {
+  const { ws } = await start(t)
+  const nobody = { recipients: 0, acked: [], missing: [] }
+  t.same(await ws.sendToUser('carol', { type: 'x.y' }, patient), nobody)
+  t.same(await ws.sendToClient('gone', { type: 'x.y' }, patient), nobody)
+})
+
+t.test('it is sent again to those who have not answered, as often as asked, and then they are missing', async (t) => {
+  const { server, ws } = await start(t)
+  const quick = acknowledging(await server.connect('alice'))
+  const silent = await server.connect('alice')
+  const report = await ws.sendToUser('alice', { type: 'x.y', n: 1 }, { ack: { timeoutMs: 20, retries: 2 } })
+  t.same(report, { recipients: 2, acked: [quick.id], missing: [silent.id] })
+  await quick.settled()
+  await silent.settled()
+  const copies = silent.received.filter(isAcked)
+  t.equal(copies.length, 3)
+  t.strictSame(new Set(copies.map(({ message_id: id }) => id)).size, 1)
+  t.strictSame(copies.map((copy) => silent.streamOf(copy)!.offset), [1, 1, 1])
+  t.equal(quick.received.filter(isAcked).length, 1)
+  silent.send({ type: 'ack', message_id: copies[0]!.message_id })
+  t.match(await silent.request({ type: 'ack', message_id: 'unheard of' }), { type: 'reply', data: null }, 'a late one is harmless')
+})
+
+t.test('an answer after the second try counts; one of a socket that was not asked does not', async (t) => {
+  const { server, ws } = await start(t)
+  const alice = await server.connect('alice')
+  const bob = await server.connect('bob')
+  const report = ws.sendToUser('alice', { type: 'x.y' }, { ack: { timeoutMs: 20, retries: 100 } })
+  const { message_id: id } = await alice.next('x.y')
+  await bob.request({ type: 'ack', message_id: id })
+  await alice.next('x.y')
+  alice.send({ type: 'ack', message_id: id })
+  t.same(await report, { recipients: 1, acked: [alice.id], missing: [] })
+})
+
+t.test('who comes back within the time gets it again, in the place of the socket that has ended', async (t) => {
+  const { server, ws } = await start(t)
+  for (const send of [
+    (id: string) => ws.sendToClient(id, { type: 'x.y' }, patient),
+    () => ws.sendToUser('alice', { type: 'x.y' }, patient),
+    () => ws.sendToChannel('room', { type: 'x.y' }, patient)
+  ]) {
+    const before = await server.connect('alice', { path: '/ws?channel_id=room' })
+    const report = send(before.id)
+    const { message_id: id } = await before.next('x.y')
+    await before.close()
+    const other = acknowledging(await server.connect('bob', { path: '/ws?channel_id=room' }))
+    const after = acknowledging(await server.connect('alice', { path: '/ws?channel_id=room' }))
+    t.same(await report, { recipients: 1, acked: [after.id], missing: [] })
+    await after.settled()
+    await other.settled()
+    t.strictSame(after.received.filter(isAcked).map(({ message_id: id }) => id), [id])
+    t.equal(other.count('x.y'), 0)
+    await after.close()
+    await other.close()
+  }
+})
+
+t.test('who recovers finds it in the history, once', async (t) => {
+  const { server, ws } = await start(t)
+  const before = await server.connect('alice')
+  const { topic, epoch, offset } = before.received[0]!.data.streams[1]
+  const report = ws.sendToUser('alice', { type: 'x.y' }, patient)
+  await before.next('x.y')
+  await before.close()
+  const after = acknowledging(await server.connect('alice', { path: `/ws?recover=${encodeURIComponent(JSON.stringify({ [topic]: { epoch, offset } }))}` }))
+  t.same(await after.next('x.y').then(() => after.settled()).then(() => after.count('x.y')), 1)
+  t.same(await report, { recipients: 1, acked: [after.id], missing: [] })
+})
+
+t.test('a return that is faster than the server\'s notice takes the place when it is free', async (t) => {
+  const { server, ws } = await start(t)
+  const before = await server.connect('alice')
+  const report = ws.sendToUser('alice', { type: 'x.y' }, patient)
+  await before.next('x.y')
+  const after = acknowledging(await server.connect('alice'))
+  await after.settled()
+  t.equal(after.count('x.y'), 0, 'the place is not free yet')
+  await before.close()
+  t.same(await report, { recipients: 1, acked: [after.id], missing: [] })
+})
+
+t.test('nobody gets it who may not any more', async (t) => {
+  const { server, ws } = await start(t)
+  const [kicked, switched, anonymous] = [await server.connect('alice'), await server.connect('alice'), await server.connect('carol')]
+  for (const { id } of [kicked, switched, anonymous]) await ws.join(id, 'room')
+  const report = ws.sendToChannel('room', { type: 'x.y' }, { ack: { timeoutMs: 300, retries: 1 } })
+  for (const client of [kicked, switched, anonymous]) await client.next('x.y')
+  await ws.leave(kicked.id, 'room')
+  await switched.request({ type: 'change_user', token: server.token('bob') })
+  await anonymous.close()
+  t.same(await report, { recipients: 3, acked: [], missing: [kicked.id, switched.id, anonymous.id] })
+  for (const client of [kicked, switched]) {
+    await client.settled()
+    t.equal(client.count('x.y'), 1)
+  }
+})
+
+t.test('nobody takes the place of an anonymous socket', async (t) => {
+  const { server, ws } = await start(t, { auth: { anonymous: true } })
+  const nobody = await server.connect('', { token: null })
+  const report = ws.sendToClient(nobody.id, { type: 'x.y' }, { ack: { timeoutMs: 100, retries: 0 } })
+  await nobody.next('x.y')
+  await nobody.close()
+  const [other, alice] = [await server.connect('', { token: null }), await server.connect('alice')]
+  t.same(await report, { recipients: 1, acked: [], missing: [nobody.id] })
+  for (const client of [other, alice]) {
+    await client.settled()
+    t.equal(client.count('x.y'), 0)
+  }
+})
+
+t.test('a message that cannot be sent is waited for by nobody, and the caller hears why', async (t) => {
+  const { server, ws } = await start(t)
+  await server.connect('alice')
+  await t.rejects(ws.sendToUser('alice', { type: 'x.y', message_id: '1' }, patient), { code: 'WSM_ERR_INVALID_MESSAGE' })
+  const { message } = failPublish(t)
+  await t.rejects(ws.sendToUser('alice', { type: 'x.y' }, patient), { message })
+})
+
+t.test('a server that closes waits for nobody', async (t) => {
+  const { server, ws } = await start(t)
+  const alice = await server.connect('alice')
+  const report = ws.sendToUser('alice', { type: 'x.y' }, patient)
+  await alice.next('x.y')
+  await server.app.close()
+  t.same(await report, { recipients: 1, acked: [], missing: [alice.id] })
+})

@@ -1,0 +1,177 @@
+import t from 'tap'
+import type { Connection } from '../../lib/connection/connection.js'
+import type { Delivery, Engine, HistoryPage, Position } from '../../lib/engine/engine.js'
+import { normalizeOptions } from '../../lib/options.js'
+import { StreamRules } from '../../lib/topics/stream-rules.js'
+import { Topics, type StreamState } from '../../lib/topics/topics.js'
+
+const at = (offset: number, epoch = 'e'): Position => ({ epoch, offset })
+const entry = (offset: number, epoch = 'e'): Delivery => (
+  { topic: 'x', json: `{"n":${offset}}`, isDroppable: true, isCompressible: true, position: at(offset, epoch) })
+const page = (from: number, to: number, top = to, epoch = 'e'): HistoryPage => (
+  { entries: Array.from({ length: to - from + 1 }, (_, i) => entry(from + i, epoch)), isComplete: true, top: at(top, epoch) })
+const unreachable = (top: Position): HistoryPage => ({ entries: [], isComplete: false, top })
+
+/** A node whose deliveries are behind what its history reads: as it is where messages come over a network. */
+function setUp (deliveredTo: number) {
+  const reads: Array<{ since: Position | null, answer: (page: HistoryPage | Error) => void }> = []
+  let deliver!: (delivery: Delivery) => void
+  let breakStream!: (topic: string, position: Position) => void
+  const engine = {
+    onDelivery: (listener: typeof deliver) => { deliver = listener },
+    onBreak: (listener: typeof breakStream) => { breakStream = listener },
+    subscribe: async () => at(deliveredTo),
+    unsubscribe: () => {},
+    history: (_topic: string, since: Position | null) => new Promise<HistoryPage>((resolve, reject) => {
+      reads.push({ since, answer: (page) => page instanceof Error ? reject(page) : resolve(page) })
+    })
+  }
+  const topics = new Topics(engine as unknown as Engine, new StreamRules(normalizeOptions({})))
+  const received: string[] = []
+  const client = {
+    id: 'a',
+    isOpen: true,
+    isCongested: false,
+    drained: async () => {},
+    send: ({ frame }: { frame: Buffer }) => {
+      const { type, n, offset } = JSON.parse(frame.subarray(frame[1]! < 126 ? 2 : 4).toString())
+      received.push(type === 'gap' ? `gap ${offset}` : String(n))
+    }
+  }
+  const connection = client as unknown as Connection
+  const states: StreamState[] = []
+  const join = (since: Position | null) => topics.join(connection, [{ topic: 'x', since }], (enter) => { states.push(...enter()) })
+  /** The next read of the history, when it comes. */
+  const read = async () => {
+    while (reads.length === 0) await new Promise((resolve) => setImmediate(resolve))
+    return reads.shift()!
+  }
+  return { topics, connection, client, received, states, join, read, deliver, breakStream, entry }
+}
+
+t.test('what the history was ahead by is not delivered again', async (t) => {
+  const { received, states, join, read, deliver, topics, connection } = setUp(2)
+  const joined = join(at(0));
+  (await read()).answer(page(1, 5))
+  await joined
+  t.strictSame(states, [{ topic: 'x', position: at(0), recovered: true, missed: 5 }])
+  t.match(topics.stateOf('x', connection), { position: at(5) })
+  for (const offset of [3, 4, 5, 6]) deliver(entry(offset))
+  deliver({ ...entry(0), position: null })
+  deliver(entry(7))
+  t.strictSame(received, ['1', '2', '3', '4', '5', '6', '0', '7'])
+})
+
+t.test('a new epoch ends being ahead', async (t) => {
+  const { received, join, read, deliver, breakStream } = setUp(1)
+  const joined = join(at(0));
+  (await read()).answer(page(1, 4))
+  await joined
+  deliver(entry(1, 'f'))
+  const second = setUp(1)
+  const joinedSecond = second.join(at(0));
+  (await second.read()).answer(page(1, 4))
+  await joinedSecond
+  second.breakStream('x', at(1, 'f'))
+  second.deliver(entry(2, 'f'))
+  breakStream('unknown', at(1))
+  t.strictSame(received, ['1', '2', '3', '4', '1'])
+  t.strictSame(second.received, ['1', '2', '3', '4', 'gap 1', '2'])
+})
+
+t.test('what is delivered while the history is read comes in its place', async (t) => {
+  const { received, join, read, deliver } = setUp(3)
+  const joined = join(at(0))
+  const first = await read()
+  deliver(entry(4))
+  first.answer(page(1, 3))
+  const second = await read()
+  t.strictSame(second.since, at(3))
+  deliver(entry(5))
+  second.answer(page(4, 4, 5));
+  (await read()).answer(page(5, 5))
+  await joined
+  deliver(entry(6))
+  t.strictSame(received, ['1', '2', '3', '4', '5', '6'])
+})
+
+t.test('a history that runs away from its reader ends with a gap, and so does one that breaks', async (t) => {
+  const { received, join, read, deliver } = setUp(3)
+  const joined = join(at(0));
+  (await read()).answer(page(1, 1, 3));
+  (await read()).answer(unreachable(at(3)))
+  await joined
+  deliver(entry(4))
+  t.strictSame(received, ['1', 'gap 3', '4'])
+  const other = setUp(3)
+  const joinedOther = other.join(at(0));
+  (await other.read()).answer(page(1, 2, 3))
+  other.breakStream('x', at(9, 'f'));
+  (await other.read()).answer(unreachable(at(9, 'f')))
+  await joinedOther
+  other.deliver(entry(10, 'f'))
+  t.strictSame(other.received, ['1', '2', 'gap 9', '10'])
+})
+
+t.test('a history that cannot be read any more ends with a gap; one that cannot be read at all fails the join', async (t) => {
+  const { received, join, read, deliver } = setUp(3)
+  const joined = join(at(0));
+  (await read()).answer(page(1, 1, 3));
+  (await read()).answer(new Error('out of reach'))
+  await joined
+  deliver(entry(4))
+  t.strictSame(received, ['1', 'gap 3', '4'])
+  const other = setUp(3)
+  const failed = other.join(at(0));
+  (await other.read()).answer(new Error('out of reach'))
+  await t.rejects(failed, { message: 'out of reach' })
+  t.equal(other.topics.count('x'), 0)
+})
+
+t.test('who has left is not gone on with, whatever the history answers', async (t) => {
+  for (const answer of [page(2, 3), unreachable(at(3)), new Error('out of reach')]) {
+    const { topics, connection, received, join, read, deliver } = setUp(3)
+    const joined = join(at(0));
+    (await read()).answer(page(1, 1, 3))
+    const second = await read()
+    topics.leave('x', connection)
+    second.answer(answer)
+    await joined
+    deliver(entry(4))
+    t.strictSame(received, ['1'])
+    t.equal(topics.stateOf('x', connection), null)
+  }
+})
+
+t.test('joining again in the middle begins where that join says', async (t) => {
+  const { received, join, read, deliver, topics, connection } = setUp(3)
+  const first = join(at(0));
+  (await read()).answer(page(1, 1, 3))
+  const stale = await read()
+  t.match(topics.stateOf('x', connection), { position: at(1) })
+  const second = join(at(1));
+  (await read()).answer(page(2, 3))
+  await second
+  stale.answer(page(2, 3))
+  await first
+  deliver(entry(4))
+  t.strictSame(received, ['1', '2', '3', '4'])
+})
+
+t.test('a congested client is waited for, until it has gone', async (t) => {
+  const { client, received, join, read } = setUp(3)
+  let waits = 0
+  client.isCongested = true
+  client.drained = async () => { if (++waits === 2) client.isCongested = false }
+  const joined = join(at(0));
+  (await read()).answer(page(1, 3))
+  await joined
+  t.strictSame([waits, received], [2, ['1', '2', '3']])
+  const other = setUp(3)
+  other.client.isCongested = true
+  other.client.drained = async () => { other.client.isOpen = false }
+  const gone = other.join(at(0));
+  (await other.read()).answer(page(1, 3))
+  await gone
+  t.strictSame(other.received, [])
+})

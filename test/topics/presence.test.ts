@@ -1,0 +1,115 @@
+import t, { type Test } from 'tap'
+import type { WsPluginOptions } from '../../lib/index.js'
+import { startApp } from '../fixtures/app.js'
+import type { TestClient } from '../fixtures/client.js'
+import { StallingClient } from '../fixtures/stalling-client.js'
+
+async function start (t: Test, options: WsPluginOptions = {}) {
+  const server = await startApp(t, { authorizeSubscribe: () => true, channels: { 'room.*': { presence: true } }, ...options })
+  const events: string[] = []
+  for (const event of ['user_joined', 'user_left'] as const) server.app.ws.on(event, ({ channel, user_id: id }) => events.push(`${event} ${channel} ${id}`))
+  return { server, ws: server.app.ws, events }
+}
+
+const room = '/ws?channel_id=room.1'
+
+/** What a client was told of who is there. */
+function told (client: TestClient): string[] {
+  return client.received.filter(({ type }) => ['presence', 'joined', 'left'].includes(type)).map((frame) => frame.type === 'presence'
+    ? `presence ${frame.users.map(({ user_id: id, client_ids: ids }: { user_id: string, client_ids: string[] }) => `${id}:${ids.length}`).join(' ')}`
+    : `${frame.type} ${frame.user_id}`)
+}
+
+/** Resolves when the server has noticed that a socket is gone. */
+async function gone (ws: Awaited<ReturnType<typeof start>>['ws'], close: () => unknown): Promise<void> {
+  const noticed = new Promise<void>((resolve) => {
+    const off = ws.on('client_disconnected', () => {
+      off()
+      resolve()
+    })
+  })
+  await close()
+  await noticed
+}
+
+t.test('members hear who is there, who comes with a first socket and who leaves with the last', async (t) => {
+  const { server, ws, events } = await start(t)
+  const alice = await server.connect('alice', { path: room })
+  const bob = await server.connect('bob')
+  await bob.request({ type: 'subscribe', channel_ids: ['room.1'] })
+  const bob2 = await server.connect('bob', { path: room })
+  await gone(ws, () => bob.close())
+  t.same(await ws.presence('room.1'), { clients: 2, users: [{ user_id: 'alice', client_ids: [alice.id] }, { user_id: 'bob', client_ids: [bob2.id] }] })
+  await gone(ws, () => bob2.close())
+  await alice.settled()
+  t.strictSame(told(alice), ['presence alice:1', 'joined bob', 'left bob'])
+  t.strictSame(told(bob), ['presence alice:1 bob:1'])
+  t.strictSame(told(bob2), ['presence alice:1 bob:2'])
+  t.strictSame(events, ['user_joined room.1 alice', 'user_joined room.1 bob', 'user_left room.1 bob'])
+})
+
+t.test('a channel without the rule has none', async (t) => {
+  const { server, ws, events } = await start(t)
+  const alice = await server.connect('alice', { path: '/ws?channel_id=hall' })
+  await alice.close()
+  t.strictSame(told(alice), [])
+  t.same(await ws.presence('hall'), { clients: 0, users: [] })
+  t.strictSame(events, [])
+})
+
+t.test('joining and leaving by the app count like subscribing, and twice like once', async (t) => {
+  const { server, ws, events } = await start(t)
+  const alice = await server.connect('alice')
+  await ws.join(alice.id, 'room.1')
+  await ws.join(alice.id, 'room.1')
+  await alice.request({ type: 'subscribe', channel_ids: ['room.1'] })
+  await ws.leave(alice.id, 'room.1')
+  await ws.leave(alice.id, 'room.1')
+  t.strictSame(events, ['user_joined room.1 alice', 'user_left room.1 alice'])
+})
+
+t.test('a socket that changes its user leaves as one and comes as the other', async (t) => {
+  const { server, ws, events } = await start(t)
+  const watcher = await server.connect('watcher', { path: room })
+  const alice = await server.connect('alice', { path: room })
+  await alice.request({ type: 'change_user', token: server.token('bob') })
+  await watcher.settled()
+  t.strictSame(told(watcher).slice(1), ['joined alice', 'left alice', 'joined bob'])
+  t.same((await ws.presence('room.1')).users.map(({ user_id: id }) => id), ['watcher', 'bob'])
+  t.equal(events.length, 4)
+})
+
+t.test('anonymous sockets are in the list, and not told of', async (t) => {
+  const { server, ws, events } = await start(t, { auth: { anonymous: true } })
+  const nobody = await server.connect('', { token: null, path: room })
+  const other = await server.connect('', { token: null, path: room })
+  t.same(await ws.presence('room.1'), { clients: 2, users: [{ user_id: null, client_ids: [nobody.id, other.id] }] })
+  await gone(ws, () => nobody.close())
+  t.equal((await ws.presence('room.1')).clients, 1)
+  t.strictSame(events, [])
+})
+
+t.test('a socket that dies without a word does not stay in the list', async (t) => {
+  const { server, ws, events } = await start(t, { heartbeat: { intervalMs: 20, timeoutMs: 20 }, closeTimeoutMs: 20 })
+  const watcher = await server.connect('watcher', { path: room })
+  const dead = await StallingClient.open(server.origin, server.token('alice'))
+  t.teardown(() => dead.socket.destroy())
+  const [record] = (await server.rest('GET', '/ws/clients?user_id=alice')).body.clients
+  await ws.join(record.client_id, 'room.1')
+  await watcher.next((frame) => frame.type === 'left' && frame.user_id === 'alice')
+  t.same((await ws.presence('room.1')).users.map(({ user_id: id }) => id), ['watcher'])
+  t.strictSame(events, ['user_joined room.1 watcher', 'user_joined room.1 alice', 'user_left room.1 alice'])
+})
+
+t.test('REST lists the channels, and who is in one', async (t) => {
+  const { server } = await start(t)
+  const alice = await server.connect('alice', { path: room })
+  await server.connect('bob', { path: '/ws?channel_id=hall' })
+  t.match(await server.rest('GET', '/ws/channels'), { status: 200, body: { channels: [{ channel: 'room.1', clients: 1 }, { channel: 'hall', clients: 1 }] } })
+  t.match(await server.rest('GET', '/ws/channels/room.1'), {
+    status: 200, body: { channel: 'room.1', clients: 1, presence: { clients: 1, users: [{ user_id: 'alice', client_ids: [alice.id] }] } }
+  })
+  t.same((await server.rest('GET', '/ws/channels/empty')).body, { channel: 'empty', clients: 0, presence: null })
+  t.match(await server.rest('GET', '/ws/channels', { as: 'bob' }), { status: 403 })
+  t.match(await server.rest('GET', '/ws/channels/room.1', { as: 'bob' }), { status: 403 })
+})
