@@ -77,7 +77,8 @@ t.test('nothing in it names this machine', async (t) => {
 })
 
 t.test('what it needs is installed with it, and nothing that is for development', (t) => {
-  t.same(Object.keys(manifest.peerDependencies).sort(), ['@fastify/jwt', 'fastify'])
+  t.same(Object.keys(manifest.peerDependencies).sort(), ['@fastify/jwt', 'fastify', 'ioredis'])
+  t.same(manifest.peerDependenciesMeta, { ioredis: { optional: true } })
   for (const name of Object.keys(manifest.dependencies)) t.notOk(name in manifest.devDependencies, name)
   for (const name of ['preinstall', 'install', 'postinstall']) t.notOk(name in manifest.scripts, `no ${name} script`)
   t.end()

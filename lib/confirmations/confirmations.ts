@@ -95,7 +95,8 @@ export class Confirmations {
     const record = await this.get(callbackId)
     if (record.user_id !== by.user_id) throw new ForbiddenError('The question is for somebody else')
     const asked = this.#asked.get(callbackId)
-    if (proceed) assertAnswers(asked === undefined ? storedCheck(record.question.answer_schema) : asked.checkAnswer, answer)
+    // One that is too late hears that first, whatever it holds.
+    if (proceed && record.status === 'pending') assertAnswers(asked === undefined ? storedCheck(record.question.answer_schema) : asked.checkAnswer, answer)
     return this.#settle(callbackId, { outcome: proceed ? 'confirmed' : 'declined', proceed, feedback, answer, answered_by: by })
   }
 

@@ -49,7 +49,9 @@ t.test('the open sockets are listed with what is known of them, oldest first', a
       { client_id: bob!.id, user_id: 'bob', channels: [], ip: '127.0.0.1', protocol: 'ws-manager.v1', connected_at: body.clients[1].connected_at, rtt_ms: null },
       { client_id: nobody.id, user_id: null, channels: [], ip: '127.0.0.1', protocol: null, connected_at: body.clients[2].connected_at, rtt_ms: null }
     ],
-    next: null
+    next: null,
+    complete: true,
+    missing: []
   })
   const one = await server.rest('GET', `/ws/clients/${bob!.id}`)
   t.strictSame(one.body, body.clients[1])
@@ -107,7 +109,7 @@ t.test('the next page goes on where it should when the socket that ended the las
   await leave(server, clients[1]!)
   t.strictSame(ids(await page(server, { limit: 2, after: first.next! })), [clients[2]!.id, clients[3]!.id])
   for (const index of [0, 2, 3, 4]) await leave(server, clients[index]!)
-  t.strictSame(await page(server, { after: first.next! }), { total: 0, clients: [], next: null })
+  t.strictSame(await page(server, { after: first.next! }), { total: 0, clients: [], next: null, complete: true, missing: [] })
   const later = await server.connect('alice')
   t.strictSame(ids(await page(server, { after: first.next! })), [later.id], 'what came later is behind it')
 })
@@ -122,7 +124,7 @@ t.test('the list can be of one user, also by pages', async (t) => {
   const first = await page(server, { user_id: 'alice', limit: 2 })
   t.strictSame(ids(first), alices.slice(0, 2))
   t.strictSame(ids(await page(server, { user_id: 'alice', limit: 2, after: first.next! })), alices.slice(2))
-  t.strictSame(await page(server, { user_id: 'carol' }), { total: 0, clients: [], next: null })
+  t.strictSame(await page(server, { user_id: 'carol' }), { total: 0, clients: [], next: null, complete: true, missing: [] })
 })
 
 t.test('a socket that was given to another user keeps its place by age', async (t) => {

@@ -17,7 +17,8 @@ interface Operation {
 /** Each route, and what it answers. */
 const documented: Record<string, number[]> = {
   'GET /ws': [101, 400, 401, 403, 409, 426, 429, 503],
-  'GET /ws/status': [200, 401, 403],
+  'GET /ws/status': [200, 400, 401, 403],
+  'GET /ws/ready': [200, 503],
   'GET /ws/health': [200, 503],
   'POST /ws/broadcast': [200, 400, 401, 403, 413, 415],
   'POST /ws/users/{user_id}/messages': [200, 400, 401, 403, 413, 415],
