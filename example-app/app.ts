@@ -7,7 +7,7 @@ import fastifySwaggerUi from '@fastify/swagger-ui'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import wsPlugin from 'fastify-ws-manager'
 import { accountRoutes } from './accounts.js'
-import { CHAT_CHANNEL, chat } from './chat.js'
+import { CHAT_CHANNEL, chat, chatRules } from './chat.js'
 import { taskRoutes } from './tasks.js'
 
 // Compiled, this file is in dist/example-app; the page is not compiled and stays where it is.
@@ -21,7 +21,8 @@ export async function createApp (options: FastifyServerOptions = {}): Promise<Fa
   // Without JWT_SECRET every start has a new secret, and with it everybody signs in again.
   await app.register(fastifyJwt, { secret: process.env.JWT_SECRET ?? randomBytes(32).toString('hex'), sign: { expiresIn: '8h' } })
   await app.register(wsPlugin, {
-    authorizeSubscribe: (user, channel) => user !== null && channel === CHAT_CHANNEL
+    authorizeSubscribe: (user, channel) => user !== null && channel === CHAT_CHANNEL,
+    channels: chatRules
   })
   await app.register(accountRoutes)
   await app.register(taskRoutes)

@@ -24,6 +24,15 @@ export class Announcements {
     })
   }
 
+  // Oldest first, as they came.
+  get snapshot () {
+    return [...this.#list.querySelectorAll('[data-part="text"]')].map(({ textContent }) => textContent).reverse()
+  }
+
+  restore (texts) {
+    for (const text of texts) this.#show(text)
+  }
+
   enter () {
     this.#panel.hidden = !this.#session.isAdmin
   }

@@ -1,37 +1,41 @@
-import { clockTime } from './durations.js'
-import { showError } from './notices.js'
-import { stamp } from './template.js'
+import { ChatLines } from './chat-lines.js'
+import { showError, showFailure } from './notices.js'
 
-const CHANNEL = 'chat'
-const MAX_MESSAGES = 200
+export const CHANNEL = 'chat'
+export const TOPIC = `channel:${CHANNEL}`
 const MAX_TEXT = 500
 const COUNT_FROM = 400
-const GROUP_MS = 120_000
 
 export class ChatPanel {
   #connection
   #session
-  #list = document.getElementById('chat-list')
-  #scroll = document.getElementById('chat-scroll')
-  #empty = document.getElementById('chat-empty')
+  #positions
   #state = document.getElementById('chat-state')
   #input = document.getElementById('chat-input')
   #button = document.getElementById('chat-send')
   #count = document.getElementById('chat-count')
-  #last = null
   #isJoined = false
-  #hasGap = false
+  #joins = 0
+  // What has come since the page has begun to load what the server has; null while it does not.
+  #waiting = null
+  #loading = null
 
   frames = {
-    'chat.message': (frame) => this.#show(frame),
-    subscribed: ({ channel }) => this.#joined(channel),
-    subscription_confirmed: () => this.#joined(CHANNEL),
-    unsubscribed: ({ channel }) => this.#left(channel)
+    'chat.message': (frame) => {
+      if (!this.#positions.isHeld(TOPIC)) this.lines.say(frame)
+      else this.#waiting?.push(frame)
+    },
+    subscribed: ({ channel, recovered, missed }) => {
+      if (channel === CHANNEL && recovered && missed > 0) this.lines.markAway()
+    },
+    unsubscribed: ({ channel }) => { if (channel === CHANNEL) this.#leave('No longer a member') }
   }
 
-  constructor ({ connection, session }) {
+  constructor ({ connection, session, positions }) {
     this.#connection = connection
     this.#session = session
+    this.#positions = positions
+    this.lines = new ChatLines({ session })
     document.getElementById('chat-form').addEventListener('submit', (event) => {
       event.preventDefault()
       this.#send()
@@ -40,13 +44,17 @@ export class ChatPanel {
   }
 
   async connected () {
+    const join = ++this.#joins
+    const had = this.#positions.get(TOPIC)
     this.#state.textContent = 'Joining…'
     try {
-      await this.#connection.request({ type: 'subscribe', channel_ids: [CHANNEL] })
-      this.#joined(CHANNEL)
+      const recover = had === null ? {} : { [CHANNEL]: had }
+      await this.#connection.request({ type: 'subscribe', channel_ids: [CHANNEL], recover })
+      await this.#loading
+      if (join === this.#joins) this.#joined()
     } catch (error) {
-      if (this.#isJoined || !this.#connection.isOpen) return
-      this.#state.textContent = 'Not available'
+      if (join !== this.#joins) return
+      this.#leave('Not available')
       showError(`The chat cannot be joined: ${error.message}`)
     }
   }
@@ -55,32 +63,50 @@ export class ChatPanel {
     this.#leave('Not connected')
   }
 
+  // The stream does not go on from what the page has of it.
+  restart (had) {
+    this.#positions.hold(TOPIC, had)
+    this.#loading = this.#load(had)
+  }
+
   reset () {
     this.disconnected()
-    this.#hasGap = false
-    this.#last = null
-    this.#list.replaceChildren()
-    this.#empty.hidden = false
+    this.lines.reset()
     this.#state.textContent = ''
     this.#input.value = ''
     this.#showCount()
   }
 
-  #joined (channel) {
-    if (channel !== CHANNEL || this.#isJoined) return
+  async #load (had) {
+    const waiting = this.#waiting = []
+    try {
+      const { messages, position } = await this.#session.call('GET', '/chat/messages')
+      if (waiting !== this.#waiting) return
+      const later = waiting.filter(({ stream }) => stream.epoch === position.epoch)
+      const { offset } = later.at(-1)?.stream ?? position
+      const reached = { epoch: position.epoch, offset: Math.max(offset, position.offset) }
+      const known = new Map([...messages, ...later].map((message) => [message.stream.offset, message]))
+      this.lines.catchUp([...known.values()].sort((one, other) => one.stream.offset - other.stream.offset), reached, had)
+      this.#positions.goOn(TOPIC, reached)
+      this.#waiting = null
+    } catch (error) {
+      if (waiting !== this.#waiting) return
+      this.#leave('Not available')
+      showFailure('The chat could not be loaded', error)
+    }
+  }
+
+  #joined () {
     this.#isJoined = true
     this.#button.disabled = false
     this.#state.textContent = ''
-    if (this.#hasGap) this.#showGap()
-    this.#hasGap = false
-  }
-
-  #left (channel) {
-    if (channel === CHANNEL) this.#leave('No longer a member')
+    this.#connection.request({ type: 'chat.enter' }).catch((error) => console.warn('The others do not hear of this tab', error))
   }
 
   #leave (state) {
-    this.#hasGap ||= this.#isJoined
+    this.#joins++
+    this.#waiting = null
+    this.#loading = null
     this.#isJoined = false
     this.#button.disabled = true
     this.#state.textContent = state
@@ -100,38 +126,6 @@ export class ChatPanel {
       this.#showCount()
       showError(`The message was not sent: ${error.message}`)
     }
-  }
-
-  #show ({ text, user_id: userId, sent_at: sentAt }) {
-    const { root, parts } = stamp('chat-template')
-    const isOwn = userId === this.#session.userId
-    if (isOwn) root.dataset.own = ''
-    root.classList.toggle('followup', this.#last?.userId === userId && sentAt - this.#last.sentAt < GROUP_MS)
-    parts.author.textContent = isOwn ? 'You' : userId
-    parts.time.dateTime = new Date(sentAt).toISOString()
-    parts.time.textContent = clockTime(sentAt)
-    parts.text.textContent = text
-    this.#last = { userId, sentAt }
-    this.#append(root)
-  }
-
-  #showGap () {
-    const last = this.#list.lastElementChild
-    if (!last || last.className === 'chat-gap') return
-    const gap = document.createElement('li')
-    gap.className = 'chat-gap'
-    gap.textContent = 'Reconnected. Messages sent in between are not shown.'
-    this.#last = null
-    this.#append(gap)
-  }
-
-  #append (item) {
-    const { scrollHeight, scrollTop, clientHeight } = this.#scroll
-    const wasAtEnd = scrollHeight - scrollTop - clientHeight < 8
-    this.#empty.hidden = true
-    this.#list.append(item)
-    while (this.#list.children.length > MAX_MESSAGES) this.#list.firstElementChild.remove()
-    if (wasAtEnd || 'own' in item.dataset) this.#scroll.scrollTop = this.#scroll.scrollHeight
   }
 
   #showCount () {

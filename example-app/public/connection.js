@@ -31,7 +31,7 @@ export class Connection {
   #deadlineTimer = null
   #pingTimer = null
 
-  // events: state({ name, roundTripMs?, retryAt?, failures?, reason? }), frame(frame), refused() → promise, unauthorized()
+  // events: state({ name, roundTripMs?, retryAt?, failures?, reason? }), frame(frame), refused() → promise, unauthorized(), positions(): what to recover from
   constructor (events) {
     this.#events = events
     // A network that is back, or a laptop that woke up, need not wait for the rest of the delay.
@@ -83,7 +83,8 @@ export class Connection {
     clearTimeout(this.#retryTimer)
     this.#retryTimer = null
     const scheme = location.protocol === 'https:' ? 'wss' : 'ws'
-    const socket = new WebSocket(`${scheme}://${location.host}/ws`, ['ws-manager.v1', `bearer.${this.#token}`])
+    const recover = encodeURIComponent(JSON.stringify(this.#events.positions()))
+    const socket = new WebSocket(`${scheme}://${location.host}/ws?recover=${recover}`, ['ws-manager.v1', `bearer.${this.#token}`])
     let opened = false
     this.#socket = socket
     this.#deadlineTimer = setTimeout(() => this.#lost(), CONNECT_TIMEOUT_MS)

@@ -1,14 +1,14 @@
-import { showError, speak } from './notices.js'
+import { showError, showFailure, speak } from './notices.js'
 import { QuestionCard } from './question-card.js'
 
 const NO_LONGER_OPEN = 'No longer open'
 const LOOSE_OUTCOME_MS = 10_000
-const REDELIVERY_MS = 5_000
 // After these the server may still ask the same question again, from another node or after a restart.
 const REPEATABLE_OUTCOMES = new Set(['closed', 'aborted'])
 
 export class QuestionBoard {
   #connection
+  #session
   #identity
   #placeOf
   #open = new Map()
@@ -16,7 +16,7 @@ export class QuestionBoard {
   #top = document.getElementById('loose-questions')
   #pageTitle = document.title
   #ticker = null
-  #sweep = null
+  #mustCheck = false
 
   frames = {
     task_step_result: (frame) => this.#ask(frame),
@@ -24,28 +24,27 @@ export class QuestionBoard {
   }
 
   // placeOf(taskId): the element inside the task's card, or null while there is no card.
-  constructor ({ connection, identity, placeOf }) {
+  constructor ({ connection, session, identity, placeOf }) {
     this.#connection = connection
+    this.#session = session
     this.#identity = identity
     this.#placeOf = placeOf
   }
 
-  // The server asks every open question again after a connect. One that it does not repeat was settled meanwhile.
   connected () {
-    clearTimeout(this.#sweep)
-    for (const card of this.#open.values()) {
-      card.isConfirmed = false
-      card.setConnected(true)
-    }
-    this.#sweep = setTimeout(() => {
-      for (const card of this.#open.values()) {
-        if (!card.isConfirmed) this.#settle(card, NO_LONGER_OPEN)
-      }
-    }, REDELIVERY_MS)
+    for (const card of this.#open.values()) card.setConnected(true)
+  }
+
+  // Frames are missing that cannot be had any more, and with them perhaps how a question ended.
+  lost () {
+    this.#mustCheck = this.#open.size > 0
+  }
+
+  loadMissing () {
+    if (this.#mustCheck) this.#check()
   }
 
   disconnected () {
-    clearTimeout(this.#sweep)
     for (const card of this.#open.values()) card.setConnected(false)
   }
 
@@ -57,11 +56,28 @@ export class QuestionBoard {
   }
 
   reset () {
-    clearTimeout(this.#sweep)
+    this.#mustCheck = false
     this.#open.clear()
     this.#settled.clear()
     this.#top.replaceChildren()
     this.#count()
+  }
+
+  async #check () {
+    const cards = [...this.#open.values()]
+    try {
+      const { confirmations } = await this.#session.call('GET', '/ws/confirmations')
+      const records = new Map(confirmations.map((record) => [record.callback_id, record]))
+      this.#mustCheck = false
+      for (const card of cards) {
+        const record = records.get(card.callbackId)
+        if (!this.#open.has(card.callbackId) || record?.status === 'pending') continue
+        if (record) this.#close({ ...record, outcome: record.status })
+        else this.#settle(card, NO_LONGER_OPEN)
+      }
+    } catch (error) {
+      showFailure('The questions could not be loaded', error)
+    }
   }
 
   #ask (frame) {

@@ -5,8 +5,6 @@ import { stamp } from './template.js'
 const URGENT_MS = 30_000
 
 export class QuestionCard {
-  // False after a reconnect, until the server asked again.
-  isConfirmed = true
   #parts
   #frame
   #isSending = false
@@ -42,7 +40,6 @@ export class QuestionCard {
   ask (frame) {
     const parts = this.#parts
     this.#frame = frame
-    this.isConfirmed = true
     parts.step.textContent = stepText(frame.step)
     parts.message.textContent = frame.message
     parts.error.hidden = !frame.error_code && !frame.error_message

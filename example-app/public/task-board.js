@@ -4,7 +4,6 @@ import { TaskCard } from './task-card.js'
 export class TaskBoard {
   #session
   #identity
-  #now
   #onCard
   #cards = new Map()
   #list = document.getElementById('task-list')
@@ -16,6 +15,8 @@ export class TaskBoard {
   #tick = 0
   #isLoading = false
   #isStale = false
+  // Whether every change since the last load has come, or will come, as a frame.
+  #isFollowed = false
 
   frames = {
     task_progress: (frame) => this.#progress(frame),
@@ -25,11 +26,10 @@ export class TaskBoard {
     heartbeat: (frame) => this.#known(frame, (card) => card.beat())
   }
 
-  // now(): the server's time. onCard(taskId): a card was made, its place for questions is questionPlace(taskId).
-  constructor ({ session, identity, now, onCard }) {
+  // onCard(taskId): a card was made, its place for questions is questionPlace(taskId).
+  constructor ({ session, identity, onCard }) {
     this.#session = session
     this.#identity = identity
-    this.#now = now
     this.#onCard = onCard
     this.#start.addEventListener('click', () => this.#startTask())
     this.#reload.addEventListener('click', () => this.load())
@@ -39,6 +39,15 @@ export class TaskBoard {
 
   questionPlace (taskId) {
     return this.#cards.get(taskId)?.questions ?? null
+  }
+
+  // Frames are missing that cannot be had any more.
+  lost () {
+    this.#isFollowed = false
+  }
+
+  loadMissing () {
+    if (!this.#isFollowed) this.load()
   }
 
   async load () {
@@ -52,6 +61,7 @@ export class TaskBoard {
     try {
       const { tasks } = await this.#session.call('GET', '/tasks')
       this.#restore(tasks, since)
+      this.#isFollowed = !this.#isStale
       this.#showEmpty('No tasks yet. Start an import and follow it here.', { isLoaded: true })
     } catch (error) {
       this.#showEmpty('The tasks could not be loaded.', { isLoaded: this.isLoaded, canRetry: true })
@@ -69,6 +79,7 @@ export class TaskBoard {
     this.#cards.clear()
     this.#list.replaceChildren()
     this.#isStale = false
+    this.#isFollowed = false
     this.#start.ariaDisabled = 'false'
     this.#showEmpty('Loading tasks…', {})
   }
@@ -136,7 +147,7 @@ export class TaskBoard {
     // A frame of a finished task is late, not news.
     if (card.status !== 'running') return
     card.change({ title, progress, message }, ++this.#tick)
-    if (isNew) speak(`${card.title} started`)
+    if (isNew && progress === 0) speak(`${card.title} started`)
     // Opened in the middle: the lines and the start before this frame are known only to the server.
     if (isNew && progress > 0) this.load()
   }
@@ -147,20 +158,20 @@ export class TaskBoard {
     else this.load()
   }
 
-  #done (card, { status, result, error }, tick) {
-    const changes = { status, result, error, finished_at: this.#now() }
+  #done (card, { status, result, error, finished_at: finishedAt }, tick) {
+    const changes = { status, result, error, finished_at: finishedAt }
     if (status === 'done') changes.progress = 100
     card.change(changes, tick)
     speak(`${card.title}: ${status}`)
   }
 
-  #cancelled (card, { cancelled_by: by }, tick) {
+  #cancelled (card, { cancelled_by: by, timestamp }, tick) {
     const note = {
       you: 'Cancelled by you',
       window: 'Cancelled in another window',
       other: `Cancelled by ${by?.user_id}`
     }[this.#identity.relation(by)] ?? 'Cancelled'
-    card.change({ status: 'cancelled', note, finished_at: this.#now() }, tick)
+    card.change({ status: 'cancelled', note, finished_at: timestamp }, tick)
     speak(`${card.title}: cancelled`)
   }
 

@@ -15,6 +15,8 @@ export class TaskLog {
   }
 
   add (line, tick) {
+    // A frame of a snapshot's line can come behind the snapshot.
+    if (this.#lines.some((known) => known.isRestored && isSame(known, line))) return
     this.#append([{ ...line, tick }])
   }
 
@@ -23,7 +25,7 @@ export class TaskLog {
     // The server keeps fewer lines than this page may have seen.
     const older = this.#lines.filter((line) => line.timestamp < snapshot[0]?.timestamp)
     const later = this.#lines.filter((line) => line.tick > since && !snapshot.some((known) => isSame(known, line)))
-    const wanted = [...older, ...snapshot.map((line) => ({ ...line, tick: since })), ...later].slice(-MAX_LINES)
+    const wanted = [...older, ...snapshot.map((line) => ({ ...line, tick: since, isRestored: true })), ...later].slice(-MAX_LINES)
     const isPrefix = this.#lines.length <= wanted.length && this.#lines.every((line, index) => isSame(line, wanted[index]))
     if (!isPrefix) {
       this.#list.replaceChildren()

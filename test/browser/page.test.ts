@@ -1,15 +1,7 @@
-import type { Page } from 'playwright-core'
 import t from 'tap'
 import { openPage, startBrowser } from '../fixtures/browser.js'
+import { id, signIn } from '../fixtures/example-page.js'
 import { startExample } from '../fixtures/process.js'
-
-const id = (name: string) => `[data-testid="${name}"]`
-
-async function signIn (page: Page, username: string): Promise<void> {
-  await page.fill(id('username'), username)
-  await page.click(id('sign-in'))
-  await page.waitForSelector(`${id('connection-state')}[data-state="connected"]`)
-}
 
 // One server and one browser for the tests that do not need their own; each test has its own user.
 const { origin } = await startExample(t)

@@ -1,0 +1,81 @@
+import t from 'tap'
+import { openPage, startBrowser } from '../fixtures/browser.js'
+import { chatOf, id, inChat, say, signIn, talk } from '../fixtures/example-page.js'
+import { startExample } from '../fixtures/process.js'
+
+const browser = await startBrowser(t)
+
+t.test('the chat says how many messages the server does not have any more', async (t) => {
+  const { origin } = await startExample(t, { CHAT_HISTORY: '2' })
+  const [ann, ben] = [await openPage(t, browser, origin), await openPage(t, browser, origin)]
+  await signIn(ann, 'ann')
+  await signIn(ben, 'ben')
+  await inChat(ben)
+  await say(ben, 'one')
+  await ann.waitForSelector('text="one"')
+  await ann.goto('about:blank')
+  await say(ben, 'two', 'three', 'four', 'five', 'six')
+  await ann.goto(origin)
+  await inChat(ann)
+  const [first, note, ...rest] = await chatOf(ann)
+  t.equal(first, 'one')
+  t.match(note, /^\[3 messages are missing here/)
+  t.same(rest, ['five', 'six'])
+  await say(ben, 'seven')
+  await ann.waitForSelector('text="seven"')
+  await ann.reload()
+  await inChat(ann)
+  t.same(await chatOf(ann), [first, note, 'five', 'six', 'seven'], 'it stays where something is missing, and is said once')
+})
+
+t.test('amid a stream of messages every hole is told, as large as it is', async (t) => {
+  const { origin } = await startExample(t, { CHAT_HISTORY: '3' })
+  const page = await openPage(t, browser, origin)
+  await signIn(page, 'ann')
+  await inChat(page)
+  const stop = new AbortController()
+  const talking = talk(origin, stop.signal)
+  for (let reloads = 0; reloads < 3; reloads++) {
+    await page.reload()
+    await inChat(page)
+  }
+  stop.abort()
+  const texts = await talking
+  await page.waitForSelector(`text="${texts.at(-1)}"`)
+  const lines = (await chatOf(page)).filter((line) => line !== '[While you were away]')
+  const holes = lines.map((line) => /^\[(\d+ messages are|A message is) missing/.exec(line))
+  const first = holes.indexOf(null)
+  let expected = Number.parseInt(lines[first]!.slice('message '.length))
+  for (const [index, line] of lines.entries()) {
+    const hole = holes[index] ?? null
+    if (index < first) continue
+    if (hole === null) t.equal(line, `message ${expected++}`)
+    else expected += Number.parseInt(hole[1]!) || 1
+  }
+  t.equal(expected, texts.length + 1)
+  t.ok(holes.some((hole) => hole !== null), 'there were some')
+})
+
+t.test('a page says so when the server has forgotten everything', async (t) => {
+  const env = { JWT_SECRET: 'the same secret before and after a restart' }
+  const { origin, child } = await startExample(t, env)
+  const page = await openPage(t, browser, origin)
+  await signIn(page, 'ann')
+  await inChat(page)
+  await say(page, 'before')
+  await page.click(id('start-task'))
+  await page.waitForSelector(id('question'))
+  child.kill('SIGKILL')
+  await page.waitForSelector(`${id('connection-state')}[data-state="reconnecting"]`)
+  await startExample(t, { ...env, PORT: new URL(origin).port })
+  await inChat(page)
+  await page.waitForSelector(id('recovery-notice'))
+  await page.waitForSelector(id('question'), { state: 'detached' })
+  await page.waitForSelector(`${id('task')}[data-status="failed"]`)
+  t.match(await page.locator(id('question-outcome')).textContent(), /No longer open/)
+  t.match(await chatOf(page), ['before', /may be missing here/])
+  await say(page, 'after')
+  t.match(await chatOf(page), ['before', /may be missing here/, 'after'])
+  await page.locator(`${id('recovery-notice')} button`).click()
+  t.equal(await page.locator(id('recovery-notice')).isVisible(), false)
+})

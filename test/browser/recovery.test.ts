@@ -1,0 +1,60 @@
+import t from 'tap'
+import { openPage, startBrowser } from '../fixtures/browser.js'
+import { chatOf, id, inChat, say, signIn } from '../fixtures/example-page.js'
+import { startExample } from '../fixtures/process.js'
+import { TcpProxy } from '../fixtures/tcp-proxy.js'
+
+const browser = await startBrowser(t)
+
+t.test('a lost connection misses nothing, how tasks and questions ended included', async (t) => {
+  const { origin } = await startExample(t)
+  const proxy = await TcpProxy.start(t, Number(new URL(origin).port))
+  const [far, near] = [await openPage(t, browser, `http://127.0.0.1:${proxy.port}`), await openPage(t, browser, origin)]
+  await signIn(far, 'ann')
+  await signIn(near, 'ann')
+  await Promise.all([inChat(far), inChat(near)])
+  await say(near, 'before')
+  await near.click(id('start-task'))
+  await Promise.all([far.waitForSelector('text="before"'), far.waitForSelector(id('question')), near.waitForSelector(id('question'))])
+
+  proxy.blackHole()
+  proxy.cut()
+  await far.waitForSelector(`${id('connection-state')}[data-state="reconnecting"]`)
+  await near.click(id('question-proceed'))
+  await near.waitForSelector(`${id('task')}[data-status="done"]`)
+  await say(near, 'after')
+  t.equal(await far.locator(id('question')).count(), 1, 'the page does not know yet')
+  t.same(await chatOf(far), ['before'])
+
+  const calls: string[] = []
+  far.on('request', (request) => { if (request.resourceType() === 'fetch') calls.push(new URL(request.url()).pathname) })
+  proxy.heal()
+  await inChat(far)
+  t.same(await chatOf(far), ['before', '[While you were away]', 'after'])
+  t.equal(await far.locator(`${id('task')}[data-status="done"]`).count(), 1)
+  t.equal(await far.locator(id('question')).count(), 0)
+  t.match(await far.locator(id('question-outcome')).textContent(), /Answered in another window/)
+  t.notOk(calls.includes('/tasks'), 'all of it came by the socket')
+  t.equal(await far.locator(id('recovery-notice')).isVisible(), false)
+})
+
+t.test('an announcement that was made meanwhile is shown, and stays when the page is loaded again', async (t) => {
+  const { origin } = await startExample(t)
+  const [ann, admin] = [await openPage(t, browser, origin), await openPage(t, browser, origin)]
+  await signIn(ann, 'ann')
+  await signIn(admin, 'admin')
+  await ann.goto('about:blank')
+  await admin.fill(id('announcement-input'), 'tea is ready')
+  await admin.click(id('announcement-send'))
+  await admin.waitForSelector(id('announcement'))
+  await ann.goto(origin)
+  await ann.waitForSelector(id('announcement'))
+  await ann.reload()
+  await inChat(ann)
+  t.match(await ann.locator(id('announcement')).allTextContents(), [/tea is ready/])
+
+  await ann.click(id('sign-out'))
+  await signIn(ann, 'ben')
+  await inChat(ann)
+  t.equal(await ann.locator(id('announcement')).count(), 0, 'it is not kept for somebody else')
+})
