@@ -6,6 +6,7 @@
 export const closeCodes = {
   /** The server closes. */
   goingAway: 1001,
+  serviceRestart: 1012,
   /** A binary frame arrived; the protocol is text. */
   unsupportedData: 1003,
   /** Too many errors within a minute, too many pings, or a frame in too many pieces. */

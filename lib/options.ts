@@ -124,6 +124,10 @@ export const OptionsSchema = Type.Object({
     default: 'disconnect',
     description: 'What becomes of a client that does not read: it is cut (1013), or misses messages and is told how many'
   }),
+  drain: group({
+    timeoutMs: milliseconds(30_000, 'How long saying what must still be said may take when the server closes'),
+    windowMs: Type.Integer({ minimum: 0, maximum: 3_600_000, default: 10_000, description: 'Over how long the return of the clients is spread, milliseconds' })
+  }, 'How the server closes'),
   compression: group({
     enabled: Type.Boolean({ default: false, description: 'Compress messages for clients that can read it (permessage-deflate)' }),
     thresholdBytes: Type.Integer({ minimum: 0, default: 1_024, description: 'From which size on, bytes' })

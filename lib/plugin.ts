@@ -42,7 +42,12 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   fastify.addHook('onClose', () => engine.close())
   const system = createSystem(engine, authenticator, options, log)
   const upgrades = new Upgrades(fastify.server, webSocketServer)
-  const shutdown = new Shutdown(system.registry, upgrades, options.closeTimeoutMs)
+  const shutdown = new Shutdown(system.registry, upgrades, {
+    drainMs: options.drain.timeoutMs,
+    windowMs: options.drain.windowMs,
+    isOneOfMany: options.engine !== undefined,
+    closeTimeoutMs: options.closeTimeoutMs
+  })
   const manager = new WsManager(system, {
     address: () => addressOf(fastify),
     isClosing: () => shutdown.isClosing,

@@ -34,6 +34,8 @@ const defaults: Record<string, unknown> = {
   'ack.retries': 3,
   onDuplicateUser: 'allow',
   slowConsumer: 'disconnect',
+  'drain.timeoutMs': 30_000,
+  'drain.windowMs': 10_000,
   'compression.enabled': false,
   'compression.thresholdBytes': 1_024,
   'limits.maxConnections': 1_000,

@@ -1,22 +1,34 @@
+import { randomInt } from 'node:crypto'
 import { closeCodes } from '../close-codes.js'
+import { encode } from '../protocol/encode.js'
 import type { Registry } from './registry.js'
 import type { Upgrades } from './upgrades.js'
 
 /** How long destroyed sockets may take to report their end. */
 const FINAL_MS = 1_000
 
+export interface ShutdownSettings {
+  /** How long what must still be said may take. */
+  drainMs: number
+  /** Over how long the return of the clients is spread. */
+  windowMs: number
+  /** Whether other nodes go on. */
+  isOneOfMany: boolean
+  /** How long clients may take to answer the close frame. */
+  closeTimeoutMs: number
+}
+
 /** Ends every socket of a node: first with a close frame, and after a bounded time without one. */
 export class Shutdown {
   readonly #registry: Registry
   readonly #upgrades: Upgrades
-  readonly #timeoutMs: number
+  readonly #settings: ShutdownSettings
   #done: Promise<void> | null = null
 
-  /** @param timeoutMs how long clients may take to answer the close frame */
-  constructor (registry: Registry, upgrades: Upgrades, timeoutMs: number) {
+  constructor (registry: Registry, upgrades: Upgrades, settings: ShutdownSettings) {
     this.#registry = registry
     this.#upgrades = upgrades
-    this.#timeoutMs = timeoutMs
+    this.#settings = settings
   }
 
   get isClosing (): boolean {
@@ -37,18 +49,29 @@ export class Shutdown {
     // Not in the same turn: isClosing must be true before anything is prepared.
     await null
     this.#upgrades.refuse()
-    await prepare()
-    for (const connection of this.#registry.all()) connection.close(closeCodes.goingAway, 'The server is closing')
-    await this.#empty(this.#timeoutMs)
+    const { drainMs, closeTimeoutMs } = this.#settings
+    await within(drainMs, prepare())
+    this.#sendAway()
+    await within(closeTimeoutMs, this.#registry.empty())
     for (const connection of this.#registry.all()) connection.terminate()
     this.#upgrades.destroy()
-    await this.#empty(FINAL_MS)
+    await within(FINAL_MS, this.#registry.empty())
   }
 
-  async #empty (withinMs: number): Promise<void> {
-    let timer
-    const late = new Promise<void>((resolve) => { timer = setTimeout(resolve, withinMs) })
-    await Promise.race([this.#registry.empty(), late])
-    clearTimeout(timer)
+  /** All at once; that they do not come back all at once is up to them. */
+  #sendAway (): void {
+    const { windowMs, isOneOfMany } = this.#settings
+    const [code, reason] = isOneOfMany ? [closeCodes.serviceRestart, 'This node is closing'] : [closeCodes.goingAway, 'The server is closing']
+    for (const connection of this.#registry.all()) {
+      if (connection.isAdmitted) connection.send(encode({ type: 'reconnect', after_ms: randomInt(windowMs + 1) }))
+      connection.close(code, reason)
+    }
   }
+}
+
+/** Resolves when the work is done, or after that time; rejects as the work does. */
+async function within (ms: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => { timer = setTimeout(resolve, ms) })
+  await Promise.race([work, late]).finally(() => clearTimeout(timer))
 }

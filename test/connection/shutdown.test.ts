@@ -7,6 +7,7 @@ import { SECRET, startApp, type AppOptions } from '../fixtures/app.js'
 import { Gate } from '../fixtures/gate.js'
 import { RawClient } from '../fixtures/raw-client.js'
 import { forge } from '../fixtures/tokens.js'
+import { MemoryConfirmationStore } from '../../lib/engine/memory/confirmations.js'
 
 /** Far above the bounds of these tests, and far below the 30 s that ws itself would wait. */
 const BOUND_MS = 4_000
@@ -41,6 +42,25 @@ t.test('every client is told with 1001, whatever its state', async (t) => {
   for (const client of clients) t.same(await client.closed, { code: 1001, reason: 'The server is closing' })
   t.same(heard.sort(), [['alice', 1001, 'closing'], ['bob', 1001, 'closing']], 'carol never was announced')
   t.match(server.app.ws.getStatus(), { running: false, active_connections: 0, users: 0, channels: 0 })
+})
+
+t.test('every client is told when to come back, each at another time within the window', async (t) => {
+  const server = await startApp(t, { drain: { windowMs: 1_000_000 } })
+  const clients = await Promise.all(Array.from({ length: 8 }, (_, n) => server.connect(`user-${n}`)))
+  await server.app.close()
+  const delays = await Promise.all(clients.map((client) => client.next('reconnect').then(({ after_ms: ms }) => ms)))
+  t.ok(delays.every((ms) => Number.isInteger(ms) && ms >= 0 && ms <= 1_000_000))
+  t.equal(new Set(delays).size, 8)
+})
+
+t.test('what is still to be said when a server closes cannot hold it up', async (t) => {
+  const server = await startApp(t, { drain: { timeoutMs: 20 } })
+  const client = await server.connect('alice')
+  t.intercept(MemoryConfirmationStore.prototype, 'settle', { value: () => new Promise(() => {}) })
+  server.app.ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task' })
+  await client.next('task_step_result')
+  await server.app.close()
+  t.equal((await client.closed).code, 1001)
 })
 
 t.test('open questions end before the sockets do', async (t) => {
