@@ -6,7 +6,7 @@ import { ExpiringMap } from '../expiring-map.js'
 import type { Commands } from './commands.js'
 import { unavailable } from './deadline.js'
 import type { Keys } from './keys.js'
-import * as scripts from './scripts.js'
+import * as scripts from './question-scripts.js'
 import { decodeEnded, decodeRecord, encode, endedRecord } from './wire.js'
 
 export interface ConfirmationSettings {
