@@ -4,7 +4,7 @@ import type { Cluster, ClusterAnswers } from '../engine.js'
 import type { Commands } from './commands.js'
 import { Deadline } from './deadline.js'
 import type { Keys } from './keys.js'
-import * as scripts from './scripts.js'
+import * as scripts from './node-scripts.js'
 import { decodeAnswer, decodeQuestion, encode, type Answer, type Question } from './wire.js'
 
 export interface ClusterEvents {

@@ -2,7 +2,7 @@ import { isOurs } from '../../errors.js'
 import type { RedisClient } from './client.js'
 import { Deadline, unavailable } from './deadline.js'
 import type { Link } from './link.js'
-import type { Script } from './scripts.js'
+import type { Script } from './lua.js'
 
 /** Calls that settle in time, whatever happens to the connection, and are made again on the next one where it breaks. */
 export class Commands {

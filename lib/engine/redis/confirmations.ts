@@ -6,7 +6,7 @@ import { ExpiringMap } from '../expiring-map.js'
 import type { Commands } from './commands.js'
 import { unavailable } from './deadline.js'
 import type { Keys } from './keys.js'
-import * as scripts from './scripts.js'
+import * as scripts from './question-scripts.js'
 import { decodeEnded, decodeRecord, encode, endedRecord } from './wire.js'
 
 export interface ConfirmationSettings {
@@ -21,7 +21,8 @@ export interface ConfirmationSettings {
  * questions share its slot: there are few of them, and what ends one is one script.
  */
 export const ENDS = '~questions'
-const ENDS_SIZE = 10_000
+/** They hold whole questions; a node that misses more looks for those that it knows of. */
+const ENDS_SIZE = 1_000
 const ENDS_TTL_MS = 300_000
 
 type Stored = [record: string | null, settlement: string | null, at: string | null]

@@ -4,8 +4,9 @@ import { Batches } from './batches.js'
 import type { Commands } from './commands.js'
 import { Deadline } from './deadline.js'
 import type { Keys } from './keys.js'
+import { forget } from './node-scripts.js'
+import * as scripts from './presence-scripts.js'
 import { Roster, type NumberedChange } from './roster.js'
-import * as scripts from './scripts.js'
 import { decodeUser, encode } from './wire.js'
 
 export interface PresenceSettings {
@@ -129,7 +130,7 @@ export class RedisPresenceStore implements PresenceStore {
   async removeNode (nodeId: string): Promise<void> {
     const channels = await this.#commands.call('smembers', this.#keys.channelsOf(nodeId)) as string[]
     await Promise.all(channels.map((channel) => this.#run(channel, nodeId, Number.MAX_SAFE_INTEGER, 'gone', [])))
-    await this.#commands.run(scripts.forget, [this.#keys.leases, this.#keys.channelsOf(nodeId)], [nodeId])
+    await this.#commands.run(forget, [this.#keys.leases, this.#keys.channelsOf(nodeId)], [nodeId])
   }
 
   close (): void {

@@ -6,7 +6,7 @@ import type { Commands } from './commands.js'
 import { Deadline, unavailable } from './deadline.js'
 import { Feed } from './feed.js'
 import type { Keys } from './keys.js'
-import * as scripts from './scripts.js'
+import * as scripts from './stream-scripts.js'
 import type { Subscriber } from './subscriber.js'
 import { decodeEntry, tailOf } from './wire.js'
 

@@ -160,6 +160,20 @@ t.test('an end that a node could not hear of is told when it is connected again'
   t.strictSame(told.map(({ callback_id: id }) => id), [asked.callback_id, seen.callback_id])
 })
 
+t.test('a subscription that is under way when the connection breaks is made on the next one', async (t) => {
+  const proxy = await TcpProxy.start(t, server.port)
+  const prefix = `under-way-${Math.random()}`
+  const near = await listening(t, nodesOf(server.port, { prefix }))
+  const far = await listening(t, nodesOf(proxy.port, { prefix }))
+  proxy.delay(30)
+  const subscribed = far.engine.subscribe('all')
+  await until(async () => (await server.admin.pubsub('NUMSUB', `${prefix}:{all}`))[1] === 1)
+  proxy.cut()
+  await subscribed
+  await near.engine.publish(publication('all', { n: 1 }), KEPT)
+  t.equal(numberOf(await far.deliveries.next()), 1)
+})
+
 t.test('where the ends themselves are lost, a node looks for those that it knows of', async (t) => {
   const proxy = await TcpProxy.start(t, server.port)
   const options = { prefix: `ends-${Math.random()}`, commandTimeoutMs: 500, leaseMs: 600 }
