@@ -19,7 +19,7 @@ export async function createApp (options: FastifyServerOptions = {}): Promise<Fa
   await app.register(fastifySwagger, { openapi: { info: { title: 'fastify-ws-manager: the example app', version: '1.0.0' } } })
   await app.register(fastifySwaggerUi, { routePrefix: '/docs' })
   // Without JWT_SECRET every start has a new secret, and with it everybody signs in again.
-  await app.register(fastifyJwt, { secret: process.env.JWT_SECRET ?? randomBytes(32).toString('hex'), sign: { expiresIn: '8h' } })
+  await app.register(fastifyJwt, { secret: process.env.JWT_SECRET ?? randomBytes(32).toString('hex'), sign: { expiresIn: '8h' }, verify: { algorithms: ['HS256'] } })
   await app.register(wsPlugin, {
     authorizeSubscribe: (user, channel) => user !== null && channel === CHAT_CHANNEL,
     channels: chatRules
