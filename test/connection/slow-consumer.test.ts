@@ -55,6 +55,27 @@ t.test('with slowConsumer "drop" a client misses messages, and is told how many 
   t.strictSame(actions, ['drop'], 'told once for one gap')
 })
 
+t.test('what may not be missed comes behind the word about what is missing before it', async (t) => {
+  const server = await startApp(t, { slowConsumer: 'drop', limits: { maxQueueBytes: 100_000 } })
+  const client = await stalled(t, server, 'sleeper')
+  const actions: string[] = []
+  server.app.ws.on('slow_consumer', ({ action }) => { actions.push(action) })
+  await broadcastUntil(server, () => server.app.ws.getStatus().messages_dropped > 0)
+  const { task } = await server.app.ws.tasks.start({ userId: 'sleeper' })
+  const before = server.app.ws.getStatus().messages_dropped
+  await server.app.ws.tasks.done(task.task_id)
+  await server.app.ws.broadcast({ type: 'test.numbered', number: 'left out' })
+  client.resume()
+  const frames = () => client.frames().filter(({ opcode }) => opcode === 1).map(({ payload }) => JSON.parse(payload.toString()))
+  const ends = () => frames().filter(({ type }) => type === 'dropped' || type.startsWith('task_')).map(({ type, count }) => [type, count])
+  while (ends().length < 3) await new Promise((resolve) => client.socket.once('data', resolve))
+  const after = server.app.ws.getStatus().messages_dropped - before
+  t.strictSame(ends().at(0), ['dropped', before], 'who has what follows, and no more, knows that something is missing')
+  t.strictSame(ends().at(-1), ['dropped', after])
+  t.equal(frames().at(-1)!.type, 'dropped')
+  t.strictSame(actions, ['drop'])
+})
+
 t.test('what may not be missed cuts a client that does not read, also with "drop"', async (t) => {
   const server = await startApp(t, { slowConsumer: 'drop', limits: { maxQueueBytes: 100_000 } })
   await stalled(t, server, 'sleeper')
