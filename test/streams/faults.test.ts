@@ -36,7 +36,7 @@ async function run (t: Test, options: WsPluginOptions, given: Pick<FaultRunOptio
 const NOTHING_WRONG = { duplicated: 0, reordered: 0, falselyRecovered: 0, strays: 0, falselyAcked: 0 }
 
 t.test('whoever is dropped, in whatever way, gets everything in order and once', async (t) => {
-  const { drops, dropsInRecovery, floods, status, ...report } = await run(t, { history: ENOUGH }, { steps: 18, floodBytes: FLOOD_BYTES })
+  const { drops, dropsInRecovery, floods, status, ...report } = await run(t, { history: ENOUGH }, { steps: 14, floodBytes: FLOOD_BYTES })
   t.match(report, { ...NOTHING_WRONG, lost: 0, silentlyLost: 0 })
   t.ok(drops > 250 * LENGTH && report.delivered > 5_000 * LENGTH, 'enough has happened')
   t.ok(dropsInRecovery > 0, 'some while pages of the history were still to come')
