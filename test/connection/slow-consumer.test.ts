@@ -88,6 +88,24 @@ t.test('what may not be missed cuts a client that does not read, also with "drop
   t.match(await gone, { code: 1013 })
 })
 
+t.test('what the app sends when it hears of a slow client comes behind what it was that did not fit', async (t) => {
+  for (const slowConsumer of ['disconnect', 'drop'] as const) {
+    const server = await startApp(t, { slowConsumer, limits: { maxQueueBytes: 100_000 } })
+    // Before the reader, so that it is handed each message first.
+    await stalled(t, server, 'sleeper')
+    const reader = await server.connect('reader')
+    let isSlow = false
+    server.app.ws.on('slow_consumer', () => {
+      isSlow = true
+      server.app.ws.broadcast({ type: 'test.news' })
+    })
+    const sent = await broadcastUntil(server, () => isSlow)
+    await reader.settled()
+    const frames = reader.received.filter(({ type }) => type.startsWith('test.'))
+    t.strictSame(frames.map((frame) => reader.streamOf(frame)!.offset), Array.from({ length: sent + 1 }, (_, i) => i + 1), slowConsumer)
+  }
+})
+
 t.test('a reading client gets many more messages in one turn than may wait', async (t) => {
   const server = await startApp(t, { limits: { maxQueueMessages: 10 } })
   const client = await server.connect('reader')
