@@ -70,12 +70,13 @@ export class Bench {
   }
 
   /** One round of a plan while clients are dropped and come back, see `load/jitter.mjs`. */
-  jitter (key, { plan, ticks, ...options }) {
+  async jitter (key, { plan, ticks, ...options }) {
     const server = this.server(key)
+    await this.#generator.request('expect', { group: key, plan, ticks })
     return this.#measured(server, async () => {
       const [{ tookMs }, delivered] = await Promise.all([
         server.request('publish', { plan, ticks }),
-        this.#generator.request('jitter', { group: key, ticks, durationMs: ticks / plans[plan].ticksPerSecond * 1000, ...options })
+        this.#generator.request('jitter', { group: key, durationMs: ticks / plans[plan].ticksPerSecond * 1000, ...options })
       ])
       return { tookMs, ...delivered }
     })

@@ -14,6 +14,7 @@ export class Jitter {
   latencies = new Latencies()
   #target
   #members = []
+  #ticks = 0
   #isOver = false
   #drops = 0
   #failures = []
@@ -31,14 +32,18 @@ export class Jitter {
     }))
   }
 
+  expect ({ ticks }) {
+    this.#ticks = ticks
+    for (const member of this.#members) member.expect(ticks)
+  }
+
   /**
    * Drops each client after a time of `upMs` on average, exponentially distributed, for `awayMs`; after `durationMs` all come
    * back. Resolves when every message has come, or nothing comes any more.
    */
-  async run ({ ticks, durationMs, upMs, awayMs, seed }) {
+  async run ({ durationMs, upMs, awayMs, seed }) {
     const next = random(seed)
     const endMs = performance.now() + durationMs
-    for (const member of this.#members) member.expect(ticks)
     await Promise.all(this.#members.map(async (member) => {
       for (;;) {
         const ms = -Math.log(1 - next()) * upMs
@@ -52,15 +57,15 @@ export class Jitter {
       }
     }))
     await sleep(endMs - performance.now())
+    const expected = this.#ticks * this.#members.length
     const delivered = () => this.#members.reduce((sum, member) => sum + member.delivered, 0)
-    for (let before = -1, quietSinceMs = performance.now(); delivered() < ticks * this.#members.length;) {
+    for (let before = -1, quietSinceMs = performance.now(); delivered() < expected;) {
       if (delivered() !== before) quietSinceMs = performance.now()
       else if (performance.now() - quietSinceMs > QUIET_MS) break
       before = delivered()
       await sleep(50)
     }
     const sum = (field) => this.#members.reduce((sum, member) => sum + member[field], 0)
-    const expected = ticks * this.#members.length
     return {
       expected,
       delivered: delivered(),
