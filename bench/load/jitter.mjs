@@ -42,9 +42,9 @@ export class Jitter {
    * back. Resolves when every message has come, or nothing comes any more.
    */
   async run ({ durationMs, upMs, awayMs, seed }) {
-    const next = random(seed)
     const endMs = performance.now() + durationMs
     await Promise.all(this.#members.map(async (member) => {
+      const next = random(seed * 100_000 + member.index)
       for (;;) {
         const ms = -Math.log(1 - next()) * upMs
         if (performance.now() + ms + awayMs > endMs) return
