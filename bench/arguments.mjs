@@ -2,9 +2,11 @@ import { parseArgs } from 'node:util'
 import { OURS, peers } from './peers/index.mjs'
 import { scenarios } from './scenarios/index.mjs'
 
+const onDemand = Object.keys(scenarios).filter((name) => scenarios[name].isOnDemand === true).join(', ')
+
 export const USAGE = `npm run bench -- [scenario…] [options]
 
-  scenarios          ${Object.keys(scenarios).join(' ')}; all of them where none is named
+  scenarios          ${Object.keys(scenarios).join(' ')}; where none is named, all but ${onDemand}
   --rounds N         measured rounds of each peer, in turns (5)
   --seconds N        how long a round takes (2)
   --peers a,b        of ${Object.keys(peers).slice(1).join(', ')}; ${OURS} is always there
@@ -31,7 +33,7 @@ export function parseArguments (args) {
   const chosenPeers = values.peers?.split(',') ?? Object.keys(peers)
   return {
     isHelp: values.help,
-    scenarios: known(positionals.length === 0 ? Object.keys(scenarios) : positionals, scenarios, 'scenario').map((name) => scenarios[name]),
+    scenarios: known(positionals.length === 0 ? Object.keys(scenarios).filter((name) => scenarios[name].isOnDemand !== true) : positionals, scenarios, 'scenario').map((name) => scenarios[name]),
     peers: new Set([OURS, ...known(chosenPeers, peers, 'peer')]),
     rounds: positive(values.rounds ?? (values.quick ? 1 : 5), 'rounds'),
     seconds: positive(values.seconds ?? (values.quick ? 1 : 2), 'seconds'),

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { LineProcess } from './line-process.mjs'
 import { OURS, commandOf, peers } from './peers/index.mjs'
 import { cpuMicros } from './process-usage.mjs'
+import { plans } from './shared/plans.mjs'
 
 const SECRET = 'the secret of the benchmark has more than thirty-two characters'
 
@@ -66,6 +67,19 @@ export class Bench {
   /** One round of requests. */
   requests (key, options) {
     return this.#measured(this.server(key), () => this.#generator.request('requests', { group: key, ...options }))
+  }
+
+  /** One round of a plan while clients are dropped and come back, see `load/jitter.mjs`. */
+  async jitter (key, { plan, ticks, ...options }) {
+    const server = this.server(key)
+    await this.#generator.request('expect', { group: key, plan, ticks })
+    return this.#measured(server, async () => {
+      const [{ tookMs }, delivered] = await Promise.all([
+        server.request('publish', { plan, ticks }),
+        this.#generator.request('jitter', { group: key, durationMs: ticks / plans[plan].ticksPerSecond * 1000, ...options })
+      ])
+      return { tookMs, ...delivered }
+    })
   }
 
   async stop (key) {

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 
-const TIMEOUT_MS = 120_000
+const TIMEOUT_MS = 300_000
 
 /** A process that takes commands as lines of JSON and answers each; see `shared/lines.mjs`. */
 export class LineProcess {
@@ -35,7 +35,7 @@ export class LineProcess {
     return this.#greeting
   }
 
-  /** Sends a command; rejects when it fails, when the process ends, and after two minutes. */
+  /** Sends a command; rejects when it fails, when the process ends, and after five minutes. */
   request (name, command = {}) {
     const id = ++this.#lastId
     return new Promise((resolve, reject) => {

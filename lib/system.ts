@@ -91,7 +91,8 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
     onSlow: (client, action) => {
       if (action === 'disconnect') counters.slowDisconnects++
       client.log.warn({ action }, 'the client does not read what is sent to it')
-      events.emit('slow_consumer', { client, action })
+      // Not in this call: what a listener publishes must not overtake the message that is being handed out.
+      queueMicrotask(() => events.emit('slow_consumer', { client, action }))
     }
   }
   const contextOf = (exchange: Exchange<object>) => new SocketContext(exchange, memberships, outbound)

@@ -4,12 +4,13 @@
 import { calibrate } from '../shared/clock.mjs'
 import { serveCommands } from '../shared/lines.mjs'
 import { Group } from './group.mjs'
+import { Jitter } from './jitter.mjs'
 
 const groups = new Map()
 
 serveCommands({
-  connect: ({ group, dialect, ...options }) => {
-    groups.set(group, new Group(dialect))
+  connect: ({ group, dialect, isReturning = false, ...options }) => {
+    groups.set(group, isReturning ? new Jitter(dialect) : new Group(dialect))
     return groups.get(group).connect(options)
   },
   expect: ({ group, ...options }) => {
@@ -18,6 +19,7 @@ serveCommands({
   },
   delivered: ({ group }) => groups.get(group).delivered(),
   requests: ({ group, ...options }) => groups.get(group).requests(options),
+  jitter: ({ group, ...options }) => groups.get(group).run(options),
   close: ({ group }) => {
     const result = groups.get(group).close()
     groups.delete(group)

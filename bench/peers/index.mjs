@@ -7,6 +7,7 @@ export const OURS = 'fastify-ws-manager'
 export const peers = {
   [OURS]: { file: 'fastify-ws-manager.mjs', dialect: 'manager' },
   'socket.io': { file: 'socket.io.mjs', dialect: 'socket.io' },
+  'socket.io-recovery': { file: 'socket.io.mjs', dialect: 'socket.io' },
   ws: { file: 'ws.mjs', dialect: 'plain' },
   '@fastify/websocket': { file: 'fastify-websocket.mjs', dialect: 'plain' },
   bun: { file: 'bun.mjs', dialect: 'plain', isBun: true },

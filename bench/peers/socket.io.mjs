@@ -1,15 +1,19 @@
 /*
  * Socket.IO on the WebSocket transport alone, everything else as it comes: no compression, the adapter in memory, rooms
  * for channels. Its guide to memory use says to let go of the first request; that is done. One socket of a user is held
- * in a Map, which is cheaper than a room with one member.
+ * in a Map, which is cheaper than a room with one member. With `recovery` its connection-state recovery is on, as it comes.
  */
 import { createServer } from 'node:http'
 import { Server } from 'socket.io'
 import { MESSAGE_TYPE, REQUEST_TYPE } from '../shared/payloads.mjs'
-import { control } from './control.mjs'
+import { control, settings } from './control.mjs'
 
 const server = createServer()
-const io = new Server(server, { transports: ['websocket'], serveClient: false })
+const io = new Server(server, {
+  transports: ['websocket'],
+  serveClient: false,
+  ...settings.recovery === true ? { connectionStateRecovery: {} } : {}
+})
 const sockets = new Map()
 io.engine.on('connection', (connection) => { connection.request = null })
 io.on('connection', (socket) => {

@@ -3,6 +3,7 @@ import { channels } from './channels.mjs'
 import { compressed } from './compressed.mjs'
 import { connect } from './connect.mjs'
 import { fanout } from './fanout.mjs'
+import { jitter } from './jitter.mjs'
 import { memory } from './memory.mjs'
 import { mixed, mixedSmall } from './mixed.mjs'
 import { rpc1, rpc8 } from './rpc.mjs'
@@ -10,7 +11,8 @@ import { slow } from './slow.mjs'
 
 /**
  * By name, in the order that they run in. A scenario has its `peers`, the first of them the one that the targets are
- * about; `run(bench, peers)`, which resolves to the rounds of each; and which of their `figures` are shown.
+ * about; `run(bench, peers)`, which resolves to the rounds of each; and which of their `figures` are shown. One that
+ * `isOnDemand` runs only when it is named.
  */
 export const scenarios = Object.fromEntries(
-  [fanout, burst, channels, mixed, mixedSmall, rpc1, rpc8, memory, connect, compressed, slow].map((scenario) => [scenario.name, scenario]))
+  [fanout, burst, channels, mixed, mixedSmall, rpc1, rpc8, memory, connect, compressed, slow, jitter].map((scenario) => [scenario.name, scenario]))

@@ -34,6 +34,11 @@ export const plans = {
     channels: 0,
     operations: (_tick, visit) => visit('all', 0, 'rows')
   },
+  jitter: {
+    ticksPerSecond: 10,
+    channels: 0,
+    operations: (_tick, visit) => visit('all', 0, 'text')
+  },
   /** 10 000 blocks a second for socket 0, and beside them what `fanout` does. */
   slow: {
     ticksPerSecond: 200,

@@ -42,6 +42,8 @@ export class SendQueue implements Outgoing {
   /** How many messages the raw socket has not passed on; stands only while its writableLength is not 0. */
   #stuck = 0
   #dropped = 0
+  /** How many of those the client was told of. */
+  #told = 0
 
   /**
    * @param raw the socket under the WebSocket, as the upgrade brought it
@@ -59,7 +61,7 @@ export class SendQueue implements Outgoing {
     return this.#socket.readyState === OPEN
   }
 
-  /** How many messages were left out since the client was last told. */
+  /** How many messages were left out since the client stopped reading. */
   get dropped (): number {
     return this.#dropped
   }
@@ -90,6 +92,7 @@ export class SendQueue implements Outgoing {
         return this.#settings.slowConsumer === 'drop' && message.isDroppable ? this.#drop() : 'overflow'
       }
     }
+    if (this.#dropped > 0) this.#tell()
     this.#settings.outbox.append(this, message)
     return 'queued'
   }
@@ -129,8 +132,14 @@ export class SendQueue implements Outgoing {
   }
 
   #resume (): void {
-    const count = this.#dropped
-    this.#dropped = 0
-    if (this.isOpen) this.#settings.outbox.append(this, encode({ type: 'dropped', count }))
+    this.#tell()
+    this.#dropped = this.#told = 0
+  }
+
+  /** Before whatever comes behind the missing messages: a client that has that, and no more, must not take all before it for read. */
+  #tell (): void {
+    const count = this.#dropped - this.#told
+    this.#told = this.#dropped
+    if (count > 0 && this.isOpen) this.#settings.outbox.append(this, encode({ type: 'dropped', count }))
   }
 }

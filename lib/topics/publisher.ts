@@ -161,7 +161,9 @@ export class Publisher {
     const { report, sent, giveUp } = this.#acknowledgements.expect(messageId, topic, connections, { ...this.#ack, ...ack })
     try {
       const position = await send(publication, messageId)
-      sent(toMessage({ ...publication, position }), position)
+      // Again it goes out beside the stream: a client that is past that place, or has not got there yet, must not take it
+      // for its own.
+      sent(toMessage({ ...publication, position: null }), position)
     } catch (error) {
       giveUp()
       throw error

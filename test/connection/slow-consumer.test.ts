@@ -56,6 +56,27 @@ t.test('with slowConsumer "drop" a client misses messages, and is told how many 
   t.strictSame(actions, ['drop'], 'told once for one gap')
 })
 
+t.test('what may not be missed comes behind the word about what is missing before it', async (t) => {
+  const server = await startApp(t, { slowConsumer: 'drop', limits: { maxQueueBytes: 100_000 } })
+  const client = await stalled(t, server, 'sleeper')
+  const actions: string[] = []
+  server.app.ws.on('slow_consumer', ({ action }) => { actions.push(action) })
+  await broadcastUntil(server, () => server.app.ws.getStatus().messages_dropped > 0)
+  const { task } = await server.app.ws.tasks.start({ userId: 'sleeper' })
+  const before = server.app.ws.getStatus().messages_dropped
+  await server.app.ws.tasks.done(task.task_id)
+  await server.app.ws.broadcast({ type: 'test.numbered', number: 'left out' })
+  client.resume()
+  const frames = () => client.frames().filter(({ opcode }) => opcode === 1).map(({ payload }) => JSON.parse(payload.toString()))
+  const ends = () => frames().filter(({ type }) => type === 'dropped' || type.startsWith('task_')).map(({ type, count }) => [type, count])
+  while (ends().length < 3) await new Promise((resolve) => client.socket.once('data', resolve))
+  const after = server.app.ws.getStatus().messages_dropped - before
+  t.strictSame(ends().at(0), ['dropped', before], 'who has what follows, and no more, knows that something is missing')
+  t.strictSame(ends().at(-1), ['dropped', after])
+  t.equal(frames().at(-1)!.type, 'dropped')
+  t.strictSame(actions, ['drop'])
+})
+
 t.test('what may not be missed cuts a client that does not read, also with "drop"', async (t) => {
   const server = await startApp(t, { slowConsumer: 'drop', limits: { maxQueueBytes: 100_000 } })
   await stalled(t, server, 'sleeper')
@@ -66,6 +87,24 @@ t.test('what may not be missed cuts a client that does not read, also with "drop
     server.app.ws.notifyUser({ step: i, message: PADDING }, { userId: 'sleeper', taskId: 'task' }).catch(() => {})
   }
   t.match(await gone, { code: 1013 })
+})
+
+t.test('what the app sends when it hears of a slow client comes behind what it was that did not fit', async (t) => {
+  for (const slowConsumer of ['disconnect', 'drop'] as const) {
+    const server = await startApp(t, { slowConsumer, limits: { maxQueueBytes: 100_000 } })
+    // Before the reader, so that it is handed each message first.
+    await stalled(t, server, 'sleeper')
+    const reader = await server.connect('reader')
+    let isSlow = false
+    server.app.ws.on('slow_consumer', () => {
+      isSlow = true
+      server.app.ws.broadcast({ type: 'test.news' })
+    })
+    const sent = await broadcastUntil(server, () => isSlow)
+    await reader.settled()
+    const frames = reader.received.filter(({ type }) => type.startsWith('test.'))
+    t.strictSame(frames.map((frame) => reader.streamOf(frame)!.offset), Array.from({ length: sent + 1 }, (_, i) => i + 1), slowConsumer)
+  }
 })
 
 t.test('a reading client gets many more messages in one turn than may wait', async (t) => {

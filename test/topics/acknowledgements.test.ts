@@ -60,10 +60,24 @@ t.test('it is sent again to those who have not answered, as often as asked, and 
   const copies = silent.received.filter(isAcked)
   t.equal(copies.length, 3)
   t.strictSame(new Set(copies.map(({ message_id: id }) => id)).size, 1)
-  t.strictSame(copies.map((copy) => silent.streamOf(copy)!.offset), [1, 1, 1])
+  t.strictSame(copies.map((copy) => silent.streamOf(copy)?.offset), [1, undefined, undefined])
   t.equal(quick.received.filter(isAcked).length, 1)
   silent.send({ type: 'ack', message_id: copies[0]!.message_id })
   t.match(await silent.request({ type: 'ack', message_id: 'unheard of' }), { type: 'reply', data: null }, 'a late one is harmless')
+})
+
+t.test('sent again it says nothing of a place in the stream, which the client may be past already', async (t) => {
+  const { server, ws } = await start(t)
+  const client = await server.connect('alice')
+  const report = ws.sendToUser('alice', { type: 'x.y' }, { ack: { timeoutMs: 20, retries: 1 } })
+  const first = await client.next('x.y')
+  t.match(client.streamOf(first), { topic: 'user:alice', offset: 1 })
+  await ws.sendToUser('alice', { type: 'x.later' })
+  const again = await client.next('x.y')
+  t.equal(again.message_id, first.message_id)
+  t.equal(client.streamOf(again), undefined)
+  acknowledging(client)
+  await report
 })
 
 t.test('an answer after the second try counts; one of a socket that was not asked does not', async (t) => {

@@ -1,0 +1,182 @@
+import t from 'tap'
+import { Checker, type Position } from '../fixtures/checker.js'
+
+const at = (offset: number, epoch = 'a'): Position => ({ epoch, offset })
+const CLEAN = {
+  lost: 0, announced: 0, silentlyLost: 0, duplicated: 0, reordered: 0, falselyRecovered: 0, strays: 0, falselyAcked: 0, examples: []
+}
+
+/** A run by hand: one stream, whose messages have their number as offset, and one client. */
+function start () {
+  const checker = new Checker()
+  const journal = checker.journal('client')
+  const publish = (count = 1, { except = [] as string[], acked = [] as string[], isTaken = true } = {}) => {
+    for (; count > 0; count--) {
+      const published = checker.publishing('all', 'p', except)
+      if (isTaken) checker.accepted(published, acked)
+    }
+  }
+  const enter = (offset: number, { asked = null, recovered = false, epoch = 'a' }: { asked?: Position | null, recovered?: boolean, epoch?: string } = {}) =>
+    journal.write({ kind: 'entered', topic: 'all', position: at(offset, epoch), asked, recovered })
+  const receive = (...numbers: number[]) => {
+    for (const n of numbers) journal.write({ kind: 'received', topic: 'all', producer: 'p', n, position: at(n) })
+  }
+  const recover = (offset: number) => enter(offset, { asked: at(offset), recovered: true })
+  /** Another client, which gets everything: so it is known where in the stream each message is. */
+  const witness = (count: number) => {
+    const other = checker.journal('witness')
+    other.write({ kind: 'entered', topic: 'all', position: at(0), asked: null, recovered: false })
+    for (let n = 1; n <= count; n++) other.write({ kind: 'received', topic: 'all', producer: 'p', n, position: at(n) })
+  }
+  journal.write({ kind: 'opened', clientId: 'socket' })
+  return { checker, journal, publish, enter, receive, recover, witness }
+}
+
+t.test('who gets everything from its position on has lost nothing', async (t) => {
+  const { checker, publish, enter, receive, recover } = start()
+  publish(2)
+  enter(2)
+  publish(3)
+  receive(3, 4)
+  recover(4)
+  publish()
+  receive(5, 6)
+  t.match(checker.report(), { ...CLEAN, published: 6, sockets: 1, delivered: 4 })
+})
+
+t.test('a message that is missing without a word is silently lost, at the end and in the middle, known to others or not', async (t) => {
+  for (const isKnown of [true, false]) {
+    const { checker, publish, enter, receive, witness } = start()
+    enter(0)
+    publish(5)
+    if (isKnown) witness(5)
+    receive(1, 2, 4)
+    t.match(checker.report(), { lost: 2, announced: 0, silentlyLost: 2, falselyRecovered: 0 })
+  }
+})
+
+t.test('one that is missing behind "recovered" is counted as a false promise, too', async (t) => {
+  const { checker, publish, enter, receive, recover } = start()
+  enter(0)
+  publish(4)
+  receive(1)
+  recover(1)
+  receive(3, 4)
+  t.match(checker.report(), { silentlyLost: 1, falselyRecovered: 1 })
+})
+
+t.test('so is a recovery from another position than the client has', async (t) => {
+  const { checker, enter } = start()
+  enter(3)
+  enter(5, { asked: at(3), recovered: true })
+  t.match(checker.report(), { falselyRecovered: 1 })
+})
+
+t.test('"recovered: false" and a gap announce what is before them, and nothing behind', async (t) => {
+  for (const kind of ['entered', 'gap'] as const) {
+    const { checker, journal, publish, enter, receive, witness } = start()
+    enter(0)
+    publish(6)
+    witness(6)
+    receive(1)
+    if (kind === 'entered') enter(3, { asked: at(1) })
+    else journal.write({ kind, topic: 'all', position: at(3) })
+    receive(6)
+    t.match(checker.report(), { lost: 4, announced: 2, silentlyLost: 2 })
+  }
+})
+
+t.test('another epoch announces what was published before it', async (t) => {
+  const { checker, publish, enter, receive } = start()
+  enter(0)
+  publish(3)
+  receive(1)
+  enter(0, { asked: at(1), epoch: 'b' })
+  publish()
+  t.match(checker.report(), { lost: 3, announced: 2, silentlyLost: 1 })
+})
+
+t.test('"dropped" announces as many as it says, where it says it', async (t) => {
+  const { checker, journal, publish, enter, receive } = start()
+  enter(0)
+  publish(8)
+  receive(1)
+  journal.write({ kind: 'dropped', count: 2 })
+  receive(5, 8)
+  t.match(checker.report(), { lost: 5, announced: 2, silentlyLost: 3 })
+})
+
+t.test('a stream that is not kept announces nothing', async (t) => {
+  const { checker, journal, publish } = start()
+  const enter = () => journal.write({ kind: 'entered', topic: 'all', position: null, asked: null, recovered: false })
+  const receive = (n: number) => journal.write({ kind: 'received', topic: 'all', producer: 'p', n, position: null })
+  enter()
+  publish(3)
+  receive(1)
+  enter()
+  receive(3)
+  t.match(checker.report(), { lost: 1, announced: 0, silentlyLost: 1, falselyRecovered: 0 })
+})
+
+t.test('twice, too early and uninvited are each counted as what they are', async (t) => {
+  const { checker, publish, enter, receive } = start()
+  publish()
+  receive(1)
+  enter(1)
+  publish(3)
+  receive(2, 4, 3, 4)
+  t.match(checker.report(), { lost: 0, strays: 1, reordered: 1, duplicated: 1 })
+})
+
+t.test('an offset that goes back is out of order, whoever published', async (t) => {
+  const { checker, journal, enter } = start()
+  enter(0)
+  for (const [producer, offset] of [['p', 2], ['q', 1]] as const) {
+    checker.accepted(checker.publishing('all', producer))
+    journal.write({ kind: 'received', topic: 'all', producer, n: 1, position: at(offset) })
+  }
+  t.match(checker.report(), { reordered: 1, lost: 0 })
+})
+
+t.test('who leaves is to get what was there when it asked to, and nothing later', async (t) => {
+  for (const hasCaughtUp of [true, false]) {
+    const { checker, journal, publish, enter, receive } = start()
+    enter(0)
+    publish(2)
+    const askedAt = checker.now()
+    publish()
+    receive(1)
+    journal.write({ kind: 'left', topic: 'all', askedAt, hasCaughtUp })
+    publish()
+    t.match(checker.report(), { silentlyLost: hasCaughtUp ? 1 : 0 })
+  }
+})
+
+t.test('who comes back to a stream that it has left, from where it was, is to get what was meanwhile', async (t) => {
+  const { checker, journal, publish, enter, receive, recover, witness } = start()
+  enter(0)
+  publish()
+  receive(1)
+  journal.write({ kind: 'left', topic: 'all', askedAt: checker.now(), hasCaughtUp: true })
+  publish(2)
+  witness(3)
+  recover(1)
+  receive(3)
+  t.match(checker.report(), { silentlyLost: 1, falselyRecovered: 1, strays: 0 })
+})
+
+t.test('what was not for a socket, or may not have been published, need not come', async (t) => {
+  const { checker, publish, enter } = start()
+  enter(0)
+  publish(1, { except: ['socket'] })
+  publish(1, { isTaken: false })
+  t.match(checker.report(), CLEAN)
+})
+
+t.test('an acknowledgement of what did not come is false', async (t) => {
+  const { checker, publish, enter, receive } = start()
+  enter(0)
+  publish(2, { acked: ['socket'] })
+  receive(1)
+  t.match(checker.report(), { falselyAcked: 1 })
+})
