@@ -21,9 +21,12 @@ interface Asked {
   timer: NodeJS.Timeout
   checkAnswer: TypeCheck<TSchema> | null
   stopListening: () => void
-  /** Ends the wait of the asking code; the question itself goes on. */
-  leave: () => void
+  /** Ends the wait of the asking code, whatever the store says. */
+  leave: (outcome: Outcome, proceed: boolean) => void
 }
+
+/** How long after the store could not be reached a question that has run out is tried again. */
+const RETRY_MS = 1_000
 
 /** How long after its time a question is ended by others, since the node that asked is gone: clocks differ. */
 const ORPHANED_MS = 5_000
@@ -73,7 +76,7 @@ export class Confirmations {
     this.#open.begin(record.user_id)
     const waiter = this.#waiters.start(record.callback_id)
     try {
-      await this.#store.create(record)
+      await this.#create(record)
       const left = this.#arm(record, checkAnswer, options.signal)
       // Else it ended while it was stored: a client that is told now would show it for ever.
       if (this.#asked.has(record.callback_id)) await this.#announce(record.user_id, record.question)
@@ -164,15 +167,18 @@ export class Confirmations {
   /** Ends every question that this node asked, or where others can go on with it, the wait for it. Idempotent. */
   async close (): Promise<void> {
     this.#isClosed = true
-    if (this.#store.outlivesNode) for (const { leave } of this.#asked.values()) leave()
-    else await Promise.all([...this.#asked.keys()].map((callbackId) => this.#end(callbackId, 'closed', false)))
+    for (const { timer, leave } of this.#asked.values()) {
+      clearTimeout(timer)
+      if (this.#store.outlivesNode) leave('closed', false)
+    }
+    if (!this.#store.outlivesNode) await Promise.all([...this.#asked.keys()].map((callbackId) => this.#end(callbackId, 'closed', false)))
   }
 
   /** From now on the question can end by itself. What happened while it was stored counts, too. */
   #arm (record: ConfirmationRecord, checkAnswer: Asked['checkAnswer'], signal?: AbortSignal): Promise<ConfirmationRecord> {
     const { callback_id: callbackId, question } = record
-    let leave!: () => void
-    const left = new Promise<ConfirmationRecord>((resolve) => { leave = () => resolve({ ...record, status: 'closed', proceed: false }) })
+    let leave!: Asked['leave']
+    const left = new Promise<ConfirmationRecord>((resolve) => { leave = (status, proceed) => resolve({ ...record, status, proceed }) })
     const abort = () => this.#end(callbackId, 'aborted', false)
     signal?.addEventListener('abort', abort, { once: true })
     this.#asked.set(callbackId, {
@@ -184,6 +190,16 @@ export class Confirmations {
     if (this.#isClosed) this.close()
     else if (signal?.aborted === true) abort()
     return left
+  }
+
+  async #create (record: ConfirmationRecord): Promise<void> {
+    try {
+      await this.#store.create(record)
+    } catch (error) {
+      // It may have been stored: then nobody waits for it.
+      this.#end(record.callback_id, 'aborted', false)
+      throw error
+    }
   }
 
   #disarm (callbackId: string): void {
@@ -211,9 +227,14 @@ export class Confirmations {
   async #end (callbackId: string, outcome: Outcome, proceed: boolean): Promise<void> {
     try {
       const result = await this.#store.settle(callbackId, { outcome, proceed, answered_by: null })
-      if (result?.won === true) this.#announceEnd(result.record)
+      // The store has lost it, but not the code that waits for it here.
+      if (result === null) this.#asked.get(callbackId)?.leave(outcome, proceed)
+      else if (result.won) this.#announceEnd(result.record)
     } catch (error) {
       this.#log.error({ err: error, callback_id: callbackId }, 'a question could not be ended')
+      const asked = this.#asked.get(callbackId)
+      if (asked === undefined || outcome !== 'expired' || this.#isClosed) return
+      asked.timer = setTimeout(() => this.#end(callbackId, outcome, proceed), RETRY_MS)
     }
   }
 

@@ -89,7 +89,8 @@ t.test('the server closes: the asking code and the sockets hear it before the so
   const closing = server.app.close()
   t.strictSame(await end, { proceed: false, outcome: 'closed', callback_id: id })
   t.equal((await alice.closed).code, 1001)
-  t.match(alice.received.at(-1), { type: 'confirmation_closed', callback_id: id, outcome: 'closed', proceed: false, answered_by: null })
+  t.match(alice.received.at(-1), { type: 'reconnect' })
+  t.match(alice.received.at(-2), { type: 'confirmation_closed', callback_id: id, outcome: 'closed', proceed: false, answered_by: null })
   await closing
   t.match(await ask(server, 'alice'), { outcome: 'closed', proceed: false }, 'a question to a closed server ends at once')
   t.equal(server.app.ws.getStatus().pending_callbacks, 0)

@@ -89,3 +89,32 @@ t.test('what happens while a question is being stored ends it as soon as it is',
     await engine.close()
   }
 })
+
+t.test('a question that runs out while the store is away ends when the store is there again', async (t) => {
+  const engine = new FarEngine()
+  const { system: { confirmations }, logs } = systemOn(engine)
+  engine.failsToSettle = true
+  const end = confirmations.ask(step, { ...to, timeoutMs: 5 })
+  while (!logs.some(({ msg }) => msg === 'a question could not be ended')) await new Promise((resolve) => setImmediate(resolve))
+  engine.failsToSettle = false
+  t.match(await end, { outcome: 'expired', proceed: true })
+  await engine.close()
+})
+
+t.test('a question that the store has lost ends for the code that asked', async (t) => {
+  const engine = new FarEngine()
+  const { system: { confirmations } } = systemOn(engine)
+  const end = confirmations.ask(step, { ...to, timeoutMs: 5, onTimeout: 'cancel' })
+  engine.confirmations.close()
+  t.match(await end, { outcome: 'expired', proceed: false })
+  await engine.close()
+})
+
+t.test('a question that could not be stored, or not for sure, is taken back', async (t) => {
+  const engine = new FarEngine()
+  const { system: { confirmations } } = systemOn(engine)
+  engine.stored = Promise.reject(new Error('out of reach'))
+  await t.rejects(confirmations.ask(step, to), { message: 'out of reach' })
+  t.same(await confirmations.list({ status: 'pending' }), [])
+  await engine.close()
+})

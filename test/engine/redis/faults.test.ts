@@ -107,7 +107,6 @@ t.test('while the server is stopped every call fails in time, readiness says so,
   const { presence, confirmations: store } = engine
   const calls = () => ({
     publish: engine.publish(publication('channel:b'), KEPT),
-    publishOnce: engine.publish(publication('channel:b'), null),
     subscribe: engine.subscribe(`channel:${Math.random()}`),
     history: engine.history('all', null, 10),
     add: presence.add('a', client('c1', 'alice')),
