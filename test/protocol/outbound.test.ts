@@ -104,3 +104,12 @@ t.test('a type is declared once, with a schema that can be compiled', async (t) 
   t.throws(() => ws.declare('chat.bad', { type: 'object' } as unknown as TSchema), { code: 'WSM_ERR_INVALID_HANDLER', message: /"chat.bad".*compiled/ })
   t.same(await ws.broadcast({ type: 'chat.bad' }), { recipients: 1 }, 'what was refused declares nothing')
 })
+
+t.test('a message that makes something else of itself than an object is refused', async (t) => {
+  const { ways } = await start(t)
+  for (const [name, send] of ways) {
+    for (const json of [undefined, 'text', {}, []]) {
+      await t.rejects(send({ type: 'x.y', toJSON: () => json }), { code: 'WSM_ERR_INVALID_MESSAGE', message: /no object/ }, name)
+    }
+  }
+})

@@ -60,6 +60,13 @@ t.test('what the history was ahead by is not delivered again', async (t) => {
   deliver({ ...entry(0), position: null })
   deliver(entry(7))
   t.strictSame(received, ['1', '2', '3', '4', '5', '6', '0', '7'])
+  const gone = setUp(2)
+  const joinedToo = gone.join(at(0));
+  (await gone.read()).answer(page(1, 5))
+  await joinedToo
+  gone.topics.leave('x', gone.connection)
+  gone.deliver(entry(6))
+  t.strictSame(gone.received, ['1', '2', '3', '4', '5'])
 })
 
 t.test('a new epoch ends being ahead', async (t) => {

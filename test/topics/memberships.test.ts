@@ -1,5 +1,9 @@
 import t from 'tap'
+import { MemoryEngine } from '../../lib/engine/memory/engine.js'
+import { MemoryPresenceStore } from '../../lib/engine/memory/presence.js'
+import { errors } from '../../lib/index.js'
 import { startApp } from '../fixtures/app.js'
+import { Gate } from '../fixtures/gate.js'
 
 t.test('a socket is a member of all and of its user from its first frame on', async (t) => {
   const server = await startApp(t)
@@ -43,4 +47,43 @@ t.test('an anonymous socket hears what is for all and what is for its channels',
   t.same(await ws.sendToUser('null', { type: 'x.y' }), { recipients: 0 }, 'nobody is nobody\'s name')
   t.match(ws.getStatus(), { active_connections: 1, users: 0 })
   await client.close()
+})
+
+t.test('a channel that could not be joined is left again, and those of before are kept', async (t) => {
+  const server = await startApp(t, { authorizeSubscribe: () => true })
+  const { ws } = server.app
+  const client = await server.connect('alice')
+  await client.request({ type: 'subscribe', channel_ids: ['kept'] })
+  const { subscribe } = MemoryEngine.prototype
+  t.intercept(MemoryEngine.prototype, 'subscribe', {
+    value: async function (this: MemoryEngine, topic: string) {
+      if (topic === 'channel:far') throw new errors.UnavailableError('out of reach')
+      return subscribe.call(this, topic)
+    }
+  })
+  t.match(await client.request({ type: 'subscribe', channel_ids: ['near', 'far', 'kept'] }), { type: 'error', code: 'unavailable' })
+  t.same((await client.request({ type: 'connection' })).data.channels, ['kept'])
+  t.same(await ws.sendToChannel('near', { type: 'x.y' }), { recipients: 0 })
+  t.same(await ws.sendToChannel('kept', { type: 'x.y' }), { recipients: 1 })
+})
+
+t.test('a channel that the app takes back while it is joined is not joined', async (t) => {
+  const server = await startApp(t, { channels: { room: { presence: true } } })
+  const { ws } = server.app
+  const client = await server.connect('alice')
+  const gate = new Gate()
+  const { add } = MemoryPresenceStore.prototype
+  t.intercept(MemoryPresenceStore.prototype, 'add', {
+    value: async function (this: MemoryPresenceStore, ...args: Parameters<typeof add>) {
+      await gate.wait()
+      return add.apply(this, args)
+    }
+  })
+  const joined = ws.join(client.id, 'room')
+  await gate.reached
+  await ws.leave(client.id, 'room')
+  gate.open()
+  await joined
+  t.same(await ws.sendToChannel('room', { type: 'x.y' }), { recipients: 0 })
+  t.same(await ws.presence('room'), { clients: 0, users: [] })
 })

@@ -1,8 +1,12 @@
 import t, { type Test } from 'tap'
 import type { WsPluginOptions } from '../../lib/index.js'
+import { MemoryEngine } from '../../lib/engine/memory/engine.js'
+import { MemoryPresenceStore } from '../../lib/engine/memory/presence.js'
 import { startApp } from '../fixtures/app.js'
 import type { TestClient } from '../fixtures/client.js'
+import { memoryOptions } from '../fixtures/memory.js'
 import { StallingClient } from '../fixtures/stalling-client.js'
+import { systemOn } from '../fixtures/system.js'
 
 async function start (t: Test, options: WsPluginOptions = {}) {
   const server = await startApp(t, { authorizeSubscribe: () => true, channels: { 'room.*': { presence: true } }, ...options })
@@ -112,4 +116,42 @@ t.test('REST lists the channels, and who is in one', async (t) => {
   t.same((await server.rest('GET', '/ws/channels/empty')).body, { channel: 'empty', clients: 0, presence: null })
   t.match(await server.rest('GET', '/ws/channels', { as: 'bob' }), { status: 403 })
   t.match(await server.rest('GET', '/ws/channels/room.1', { as: 'bob' }), { status: 403 })
+})
+
+t.test('a list that changes while it is read is read again, but not for ever', async (t) => {
+  const engine = new MemoryEngine(memoryOptions())
+  t.teardown(() => engine.close())
+  const { system: { presence } } = systemOn(engine, { channels: { '*': { presence: true } } })
+  const store = engine.presence
+  const list = store.list.bind(store)
+  let [reads, changing, client] = [0, 1, 0]
+  t.intercept(store, 'list', {
+    value: async (channel: string) => {
+      reads++
+      const before = await list(channel)
+      // A change of another channel makes none of this one old.
+      await store.add('other', { client_id: `${client++}`, user_id: 'carol' })
+      if (changing-- > 0) await store.add(channel, { client_id: `${client++}`, user_id: `user-${client}` })
+      return before
+    }
+  })
+  t.equal((await presence.list('room')).clients, 1)
+  t.equal(reads, 2)
+  changing = 1_000
+  await presence.list('room')
+  t.equal(reads, 7)
+})
+
+t.test('a store that cannot be reached costs the list, and not the membership', async (t) => {
+  const { server, ws } = await start(t)
+  const fail = { value: async () => { throw new Error('out of reach') } }
+  t.intercept(MemoryPresenceStore.prototype, 'list', fail)
+  t.intercept(MemoryPresenceStore.prototype, 'remove', fail)
+  const client = await server.connect('alice', { path: room })
+  t.same(await ws.sendToChannel('room.1', { type: 'x.y' }), { recipients: 1 })
+  await ws.leave(client.id, 'room.1')
+  await client.settled()
+  t.strictSame(told(client), [])
+  t.ok(server.logs.some(({ msg, err }) => msg === 'a socket could not be told who is in the channel' && err.message === 'out of reach'))
+  t.ok(server.logs.some(({ msg }) => msg === 'a socket that left could not be taken out of the presence list'))
 })
