@@ -165,7 +165,7 @@ export class Connection implements Client {
 
   /** Hands a message to the socket; on a socket that is closing it goes nowhere. */
   send (message: EncodedMessage): void {
-    if (!this.isOpen) return
+    if (this.#cutAs !== null) return
     const result = this.#queue.send(message)
     if (result === 'queued') return
     if (result === 'overflow') {

@@ -41,6 +41,9 @@ export class SendQueue implements Outgoing {
   readonly #compresses: boolean
   /** How many messages the raw socket has not passed on; stands only while its writableLength is not 0. */
   #stuck = 0
+  /** How much more can be taken before the socket is looked at again. */
+  #roomBytes = 0
+  #roomMessages = 0
   #dropped = 0
   /** How many of those the client was told of. */
   #told = 0
@@ -82,8 +85,19 @@ export class SendQueue implements Outgoing {
     if (this.isOpen) await new Promise<void>((resolve) => { this.#raw.write(PONG, () => resolve()) })
   }
 
-  /** Hot: runs once for every message and socket. */
+  /** Hot: runs once for every message and socket. On a socket that is closing the message goes nowhere. */
   send (message: EncodedMessage): SendResult {
+    const { path } = this
+    // What has room this turn needs no look at the socket: what is stuck there can only have become less.
+    if (path === null || this.#dropped > 0 || path.bytes + message.frame.length > this.#roomBytes || path.count >= this.#roomMessages) {
+      return this.isOpen ? this.#sendFirst(message) : 'queued'
+    }
+    this.#settings.outbox.append(this, message)
+    return 'queued'
+  }
+
+  /** The first message of a turn, or one that there may be no room for. */
+  #sendFirst (message: EncodedMessage): SendResult {
     if (this.#dropped > 0 && message.isDroppable) return this.#drop()
     if (!this.#hasRoom(message)) {
       // What was only collected for the end of this turn may find its way out now.
@@ -115,12 +129,13 @@ export class SendQueue implements Outgoing {
   }
 
   #hasRoom ({ frame }: EncodedMessage): boolean {
-    const { path } = this
-    const stuckBytes = this.#raw.writableLength
-    if (stuckBytes === 0 && path === null) return true
     const { maxBytes, maxMessages } = this.#settings
-    return stuckBytes + (path === null ? 0 : path.bytes) + frame.length <= maxBytes &&
-      (stuckBytes === 0 ? 0 : this.#stuck) + (path === null ? 0 : path.count) < maxMessages
+    const stuckBytes = this.#raw.writableLength
+    const { count, bytes } = this.path ?? NO_PATH
+    this.#roomBytes = maxBytes - stuckBytes
+    this.#roomMessages = maxMessages - (stuckBytes === 0 ? 0 : this.#stuck)
+    // A single message is taken whatever its size.
+    return (stuckBytes === 0 && count === 0) || (bytes + frame.length <= this.#roomBytes && count < this.#roomMessages)
   }
 
   /** From the first one on everything that may be left out is, until the client has read what waits; then it is told. */

@@ -62,12 +62,14 @@ export class Presence {
     const read = { channel, isStale: false }
     this.#reads.add(read)
     try {
-      for (let reads = 1; ; reads++) {
+      let clients
+      let reads = 0
+      do {
         read.isStale = false
-        const clients = await this.#store.list(channel)
+        clients = await this.#store.list(channel)
         // A change that came meanwhile may be in the list or not; those that come after it are told to the members.
-        if (!read.isStale || reads === MAX_READS) return byUser(clients)
-      }
+      } while (read.isStale && ++reads < MAX_READS)
+      return byUser(clients)
     } finally {
       this.#reads.delete(read)
     }
