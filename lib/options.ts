@@ -60,6 +60,7 @@ export const OptionsSchema = Type.Object({
   closeTimeoutMs: milliseconds(3_000, 'How long a client may take to answer a close frame before its socket is destroyed; bounds app.close()'),
   auth: group({
     timeoutMs: milliseconds(5_000, 'How long authentication, or the wait for a first auth frame, may take'),
+    expiryNoticeMs: milliseconds(30_000, 'How long before its token expires a client is told'),
     firstFrame: Type.Boolean({
       default: false,
       description: 'Open the socket without a token and wait for an auth frame'

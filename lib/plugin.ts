@@ -62,7 +62,10 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   fastify.decorateRequest('wsAdmission', null)
   await fastify.register(async (scope) => routes(scope, context), { prefix: options.path })
 
-  fastify.addHook('onReady', async () => { if (options.heartbeat.enabled) system.heartbeat.start() })
+  fastify.addHook('onReady', async () => {
+    if (options.heartbeat.enabled) system.heartbeat.start()
+    system.tokenExpiry.start()
+  })
   fastify.addHook('preClose', () => shutdown.close(system.close))
   fastify.addHook('onClose', async () => upgrades.stop())
 }

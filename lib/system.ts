@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { Admission } from './auth/admission.js'
 import type { Authenticator } from './auth/authenticator.js'
+import { TokenExpiry } from './auth/expiry.js'
 import { Permissions } from './auth/permissions.js'
 import { MemoryTicketStore, Tickets } from './auth/tickets.js'
 import { Readiness } from './cluster/readiness.js'
@@ -67,6 +68,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
   const tasks: Tasks = new Tasks(publisher, confirmations, taskHeartbeats, events, options.tasks.retainMs)
   const lifecycle = new Lifecycle(registry, memberships, permissions, confirmations, events, options.auth.timeoutMs)
   const heartbeat = new Heartbeat(registry, options.heartbeat)
+  const tokenExpiry = new TokenExpiry(registry, options.auth.expiryNoticeMs)
   const handlers = new Handlers(permissions)
   const connectRate = new ConnectRate(limits.connectionsPerIpPerMinute)
   const slots = new UserSlots(registry, options, counters)
@@ -114,6 +116,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
     /** Ends what runs by itself; the sockets are still open, and hear of it. */
     close: async () => {
       heartbeat.stop()
+      tokenExpiry.stop()
       admission.close()
       tickets.close()
       taskHeartbeats.close()
@@ -142,6 +145,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
     tasks,
     lifecycle,
     heartbeat,
+    tokenExpiry,
     handlers,
     contextOf,
     router,

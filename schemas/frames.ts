@@ -13,7 +13,7 @@ export type FrameId = Static<typeof FrameId>
 export const serverFrameTypes = [
   'connection', 'pong', 'reply', 'error', 'subscribed', 'unsubscribed', 'subscription_confirmed',
   'task_step_result', 'confirmation_closed', 'task_progress', 'task_log', 'task_done', 'task_cancelled',
-  'heartbeat', 'dropped', 'gap', 'availability', 'presence', 'joined', 'left', 'reconnect'
+  'heartbeat', 'dropped', 'gap', 'availability', 'token_expiring', 'presence', 'joined', 'left', 'reconnect'
 ] as const
 
 /** An app's own types are namespaced, `<plugin>.<event>` (row F7). */

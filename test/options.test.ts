@@ -11,6 +11,7 @@ const defaults: Record<string, unknown> = {
   rejectMode: 'http',
   closeTimeoutMs: 3_000,
   'auth.timeoutMs': 5_000,
+  'auth.expiryNoticeMs': 30_000,
   'auth.firstFrame': false,
   'auth.anonymous': false,
   'auth.ticketTtlMs': 30_000,

@@ -1,0 +1,44 @@
+import { closeCodes } from '../close-codes.js'
+import type { Connection } from '../connection/connection.js'
+import type { Registry } from '../connection/registry.js'
+import { encode } from '../protocol/encode.js'
+
+/** How late a socket may be closed after its token has expired. */
+const SWEEP_MS = 500
+
+/** A socket does not outlive its token: its client is told in time to send a fresh one, and closed where it did not. */
+export class TokenExpiry {
+  readonly #registry: Registry
+  readonly #noticeMs: number
+  /** The expiry that a client was told of. */
+  readonly #noticed = new WeakMap<Connection, number>()
+  #timer: NodeJS.Timeout | null = null
+
+  /** @param noticeMs how long before the end a client is told */
+  constructor (registry: Registry, noticeMs: number) {
+    this.#registry = registry
+    this.#noticeMs = noticeMs
+  }
+
+  start (): void {
+    this.#timer = setInterval(() => this.#sweep(), SWEEP_MS)
+  }
+
+  stop (): void {
+    clearInterval(this.#timer!)
+  }
+
+  #sweep (): void {
+    const now = Date.now()
+    for (const connection of this.#registry.open()) {
+      const expiresAt = connection.user?.expiresAt ?? Infinity
+      if (expiresAt <= now) {
+        connection.log.info('the token of the client has expired')
+        connection.close(closeCodes.unauthorized, 'The token has expired')
+      } else if (expiresAt - this.#noticeMs <= now && this.#noticed.get(connection) !== expiresAt) {
+        this.#noticed.set(connection, expiresAt)
+        connection.send(encode({ type: 'token_expiring', expires_at: expiresAt }))
+      }
+    }
+  }
+}
