@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import type { WsPluginOptions } from '../../lib/index.js'
 import { startApp } from '../fixtures/app.js'
-import { faultRun, type FaultRunOptions } from '../fixtures/fault-run.js'
+import { faultRun, FLOOD_BYTES, SERVER_OPTIONS, type FaultRunOptions } from '../fixtures/fault-run.js'
 
 /** `npm run test:streams` sets them: how many times longer than here, and another seed. */
 const LENGTH = Number(process.env.STREAMS_LENGTH ?? 1)
@@ -11,18 +11,9 @@ t.setTimeout(300_000 * LENGTH)
 
 /** More than any of the clients misses. */
 const ENOUGH = { size: 100_000, maxBytes: 1_000_000_000 }
-/** More than a kernel takes for a socket that is not read. */
-const FLOOD_BYTES = 8_000_000
 
 async function run (t: Test, options: WsPluginOptions, given: Pick<FaultRunOptions, 'steps'> & Partial<FaultRunOptions>) {
-  const server = await startApp(t, {
-    authorizeSubscribe: () => true,
-    heartbeat: { enabled: false },
-    ...options,
-    limits: {
-      maxConnections: 1_000_000, maxConnectionsPerUser: 1_000_000, connectionsPerIpPerMinute: 0, messagesPerSecond: 0, maxQueueBytes: 262_144
-    }
-  }, { fastify: { logger: false } })
+  const server = await startApp(t, { ...SERVER_OPTIONS, ...options }, { fastify: { logger: false } })
   const report = await faultRun({
     seed: SEED, origins: [server.origin], token: (user, claims) => server.token(user, claims), clients: 32, ...given, steps: given.steps * LENGTH
   })
