@@ -57,7 +57,7 @@ export class Subscriber {
     this.#wanted.add(channel)
     while (this.#wanted.has(channel)) {
       const client = await this.link.ready(deadline)
-      if (this.#confirmed.has(channel)) return
+      if (this.#confirmed.has(channel) || !this.#wanted.has(channel)) return
       const confirmed = this.#confirmed
       try {
         await deadline.race(client.call(this.#commandOf('subscribe'), channel))

@@ -1,4 +1,4 @@
-import { setTimeout } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import type { ConfirmationRecord } from '../../../schemas/records.js'
 import { client, KEPT, listening, numberOf, publication, question, settlement, taken } from '../../fixtures/engine-suite.js'
@@ -49,6 +49,19 @@ t.test('a user who is present on two nodes comes and goes once', async (t) => {
   await a.engine.presence.remove('a', phone)
   await b.engine.presence.remove('a', laptop)
   for (const { changes } of [a, b]) t.strictSame(await taken(changes, 2), ['alice joined a', 'alice left a'])
+})
+
+t.test('who leaves while the one before them is still leaving is gone, too', async (t) => {
+  const build = nodesOf(server.port)
+  const [a, b] = [await listening(t, build), await listening(t, build)]
+  await b.engine.subscribe('channel:a')
+  const [alice, bob] = [client('c1', 'alice'), client('c2', 'bob')]
+  for (const one of [alice, bob]) await a.engine.presence.add('a', one)
+  const first = a.engine.presence.remove('a', alice)
+  await setImmediate()
+  await Promise.all([first, a.engine.presence.remove('a', bob)])
+  t.strictSame(await taken(b.changes, 4), ['alice joined a', 'bob joined a', 'alice left a', 'bob left a'])
+  t.strictSame(await b.engine.presence.list('a'), [])
 })
 
 t.test('a node that closes takes its sockets along at once', async (t) => {
