@@ -72,8 +72,8 @@ export async function clientFactory (given: RedisSource | RedisConnectionOptions
     }
     return { isCluster: true, database: 0, create: () => cluster.duplicate([], options) }
   }
-  const single = given as unknown as { options: { db?: number }, duplicate (options: object): RedisClient }
-  return { isCluster: false, database: single.options.db ?? 0, create: () => single.duplicate(ours) }
+  const single = given as unknown as { options: { db: number }, duplicate (options: object): RedisClient }
+  return { isCluster: false, database: single.options.db, create: () => single.duplicate(ours) }
 }
 
 function isSource (given: RedisSource | RedisConnectionOptions): given is RedisSource {

@@ -60,17 +60,15 @@ export class RedisCluster implements Cluster {
     const answered: ClusterAnswers['answers'] = []
     let expected: string[] | null = null
     try {
-      let onAnswer = () => {}
       const complete = new Promise<void>((resolve) => {
-        onAnswer = () => { if (expected?.every((node) => answers.has(node)) === true) resolve() }
+        const onAnswer = () => { if (expected?.every((node) => answers.has(node)) === true) resolve() }
+        this.#asked.set(id, { answers, onAnswer })
       })
-      this.#asked.set(id, { answers, onAnswer })
       const question: Question = { id, from: this.nodeId, kind, data: data ?? null }
       const nodes = await deadline.race(this.#commands.run(scripts.nodes, [this.#keys.leases], [], deadline)) as string[]
       expected = nodes.filter((node) => node !== this.nodeId)
       if (expected.length > 0) {
         await deadline.race(this.#commands.call('publish', this.#keys.questions, encode(question)))
-        onAnswer()
         await deadline.race(complete)
       }
     } catch (error) {

@@ -42,6 +42,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
   /** Whose end was told here. An end can be heard of twice, by its own answer and by the stream. */
   readonly #ended = new ExpiringMap<string, true>(ENDS_TTL_MS * 2)
   #listener: (record: ConfirmationRecord) => void = () => {}
+  #isClosed = false
 
   constructor (commands: Commands, keys: Keys, settings: ConfirmationSettings, newEpoch: () => string, log: FastifyBaseLogger) {
     this.#commands = commands
@@ -120,7 +121,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
   }
 
   close (): void {
-    this.#listener = () => {}
+    this.#isClosed = true
     this.#asked.clear()
     this.#open.clear()
     this.#ended.clear()
@@ -151,7 +152,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     // In about the order in which they go.
     for (const [open, goneAt] of this.#open) {
       if (goneAt > now) break
-      this.#open.delete(open)
+      this.#forget(open)
     }
     this.#open.set(id, expiresAt + this.#settings.retainMs)
   }
@@ -164,7 +165,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
   #tell (record: ConfirmationRecord): void {
     const { callback_id: id } = record
     this.#forget(id)
-    if (this.#ended.get(id) === true) return
+    if (this.#isClosed || this.#ended.get(id) === true) return
     this.#ended.set(id, true)
     this.#listener(record)
   }

@@ -96,6 +96,7 @@ export class RedisEngine implements Engine {
   }
 
   async subscribe (topic: string): Promise<Position> {
+    if (this.#closed !== null) throw unavailable('the engine is closed')
     const position = await this.#streams.subscribe(topic)
     if (!topic.startsWith(CHANNEL) || !this.#streams.isSubscribed(topic)) return position
     try {
@@ -130,8 +131,6 @@ export class RedisEngine implements Engine {
   }
 
   async #close (): Promise<void> {
-    this.#onDelivery = () => {}
-    this.#onBreak = () => {}
     this.#streams.close()
     this.presence.close()
     this.confirmations.close()
@@ -241,6 +240,6 @@ export async function openRedisEngine (factory: ClientFactory, options: RedisEng
     return engine
   } catch (error) {
     await engine.close()
-    throw error instanceof Error ? error : unavailable('it could not be connected to', error)
+    throw error
   }
 }

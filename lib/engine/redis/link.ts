@@ -48,7 +48,7 @@ export class Link {
   async ready (deadline: Deadline): Promise<RedisClient> {
     while (!this.#isUp) {
       if (this.#isClosed) throw unavailable('the engine is closed')
-      let wake = () => {}
+      let wake!: () => void
       const changed = new Promise<void>((resolve) => { wake = resolve })
       this.#waiting.add(wake)
       await deadline.race(changed).finally(() => this.#waiting.delete(wake))

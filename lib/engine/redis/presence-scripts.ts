@@ -58,6 +58,11 @@ export const roster = new Script(`
 return { tonumber(redis.call('HGET', KEYS[2], '#') or 0), redis.call('HKEYS', KEYS[1]) }
 `)
 
+/** Reads which clients are in a channel. KEYS: clients. Returns their ids, and what is noted of each. */
+export const list = new Script(`
+return { redis.call('HKEYS', KEYS[1]), redis.call('HVALS', KEYS[1]) }
+`)
+
 /** Notes in which channel a node has sockets. KEYS: its channels. ARGV: channel, life. */
 export const enlist = new Script(LIFE, `
 redis.call('SADD', KEYS[1], ARGV[1])

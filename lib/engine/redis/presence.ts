@@ -69,11 +69,8 @@ export class RedisPresenceStore implements PresenceStore {
 
   async list (channel: string): Promise<PresentClient[]> {
     const [clients] = this.#keys.presence(topicOf(channel))
-    const found = await this.#commands.call('hgetall', clients) as string[] | Record<string, string>
-    const pairs = Array.isArray(found)
-      ? found.flatMap((id, i) => i % 2 === 0 ? [[id, found[i + 1]!] as const] : [])
-      : Object.entries(found)
-    return pairs.map(([client_id, entry]) => ({ client_id, ...parseEntry(entry) }))
+    const [ids, entries] = await this.#commands.run(scripts.list, [clients], []) as [string[], string[]]
+    return ids.map((client_id, i) => ({ client_id, ...parseEntry(entries[i]!) }))
       .sort((a, b) => a.order - b.order)
       .map(({ client_id, user_id }) => ({ client_id, user_id }))
   }
@@ -136,7 +133,6 @@ export class RedisPresenceStore implements PresenceStore {
   close (): void {
     clearInterval(this.#timer)
     for (const channel of [...this.#rosters.keys()]) this.unwatch(channel)
-    this.#listener = () => {}
   }
 
   async #readUsers (channel: string): Promise<{ number: number, users: Set<string> }> {

@@ -77,7 +77,7 @@ export class Streams {
 
   subscribe (topic: string): Promise<Position> {
     const subscribed = this.#feeds.get(topic)
-    if (subscribed !== undefined) return subscribed.opened.then((position) => subscribed.feed.position ?? position)
+    if (subscribed !== undefined) return subscribed.opened.then(() => subscribed.feed.position!)
     const feed = new Feed({
       read: (since) => this.history(topic, since, PAGE),
       deliver: this.#events.deliver,

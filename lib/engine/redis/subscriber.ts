@@ -57,10 +57,10 @@ export class Subscriber {
     this.#wanted.add(channel)
     while (this.#wanted.has(channel)) {
       const client = await this.link.ready(deadline)
-      if (this.#confirmed.has(channel)) return
+      if (this.#confirmed.has(channel) || !this.#wanted.has(channel)) return
       const confirmed = this.#confirmed
       try {
-        await deadline.race(client.call(this.#isCluster ? 'ssubscribe' : 'subscribe', channel))
+        await deadline.race(client.call(this.#commandOf('subscribe'), channel))
         if (this.#wanted.has(channel)) confirmed.add(channel)
       } catch (error) {
         if (isOurs(error)) throw error
@@ -71,13 +71,9 @@ export class Subscriber {
   }
 
   unsubscribe (channel: string): void {
-    if (!this.#wanted.delete(channel)) return
+    this.#wanted.delete(channel)
     this.#confirmed.delete(channel)
-    if (!this.link.isUp) return
-    this.link.ready(new Deadline(this.#timeoutMs))
-      .then((client) => client.call(this.#isCluster ? 'sunsubscribe' : 'unsubscribe', channel))
-      // What comes on it nevertheless is dropped, and the next connection is not subscribed to it.
-      .catch((error) => this.#log.debug({ err: error, channel }, 'a channel could not be unsubscribed from'))
+    if (this.link.isUp) this.link.ready(new Deadline(this.#timeoutMs)).then((client) => this.#leave(client, channel))
   }
 
   async #restore (client: RedisClient): Promise<void> {
@@ -98,9 +94,20 @@ export class Subscriber {
     }
     for (const channel of channels) if (this.#wanted.has(channel)) confirmed.add(channel)
     // Unsubscribed from while it was being subscribed to.
-    for (const channel of channels) {
-      if (!this.#wanted.has(channel)) client.call(this.#isCluster ? 'sunsubscribe' : 'unsubscribe', channel).catch(() => {})
+    for (const channel of channels) if (!this.#wanted.has(channel)) this.#leave(client, channel)
+  }
+
+  /** What comes nevertheless is dropped, and the next connection is not subscribed to the channel. */
+  async #leave (client: RedisClient, channel: string): Promise<void> {
+    try {
+      await client.call(this.#commandOf('unsubscribe'), channel)
+    } catch (error) {
+      this.#log.debug({ err: error, channel }, 'a channel could not be unsubscribed from')
     }
+  }
+
+  #commandOf (name: 'subscribe' | 'unsubscribe'): string {
+    return this.#isCluster ? `s${name}` : name
   }
 
   #receive (channel: string, payload: string): void {

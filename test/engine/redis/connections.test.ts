@@ -1,8 +1,8 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { redis } from '../../../lib/engine/redis/redis.js'
-import { KEPT, listening, numberOf, publication, question } from '../../fixtures/engine-suite.js'
-import { nodesOf, silent } from '../../fixtures/redis-nodes.js'
+import { client, KEPT, listening, numberOf, publication, question, taken } from '../../fixtures/engine-suite.js'
+import { keepingLog, nodesOf, silent } from '../../fixtures/redis-nodes.js'
 import { RedisServer } from '../../fixtures/redis.js'
 import { until } from '../../fixtures/until.js'
 
@@ -76,7 +76,8 @@ t.test('what does not hold what it should is not available, and harms nothing el
   t.match(bad, { status: 'rejected', reason: { code: 'WSM_ERR_UNAVAILABLE' } })
   t.match(good, { status: 'fulfilled', value: { offset: 1 } })
   await server.admin.hset(`${prefix}:{~questions}:record:x`, 'record', '{"not":"a question"}')
-  t.equal(await engine.confirmations.get('x'), null)
+  await server.admin.hset(`${prefix}:{~questions}:record:y`, { record: JSON.stringify(question()), settlement: '{"not":"a settlement"}', at: 1 })
+  for (const id of ['x', 'y']) t.equal(await engine.confirmations.get(id), null)
   await t.rejects(engine.confirmations.settle('x', { outcome: 'confirmed', proceed: true, answered_by: null }), { code: 'WSM_ERR_UNAVAILABLE' })
   await server.admin.set(`${prefix}:{channel:who}:users`, 'no hash')
   await t.rejects(engine.subscribe('channel:who'), { code: 'WSM_ERR_UNAVAILABLE' })
@@ -87,4 +88,38 @@ t.test('what does not hold what it should is not available, and harms nothing el
   await server.admin.hset(`${prefix}:{channel:log}:position`, 'offset', 1)
   t.match(await breaks.next(), { topic: 'channel:log', position: { epoch: start.epoch, offset: 1 } })
   await until(() => engine.cluster.isReady)
+})
+
+t.test('what cannot be read just now is read when it can: lost messages, and who is in a channel', async (t) => {
+  const prefix = 'unreadable'
+  const { log, messages } = keepingLog()
+  const { engine, deliveries, changes } = await listening(t, nodesOf(server.port, { prefix, checkMs: 50 }, log))
+  const base = `${prefix}:{channel:a}`
+  await engine.subscribe('channel:a')
+  await server.admin.set(`${base}:log`, 'no stream')
+  await server.admin.hset(`${base}:position`, 'offset', 1)
+  await until(() => messages.includes('lost messages could not be read again yet'))
+  await server.admin.del(`${base}:log`)
+  await server.admin.xadd(`${base}:log`, '1-0', 'x', '9999999999999', 'm', '0,null]\n{"n":1}')
+  t.equal(numberOf(await deliveries.next()), 1)
+  await server.admin.set(`${base}:users`, 'no hash')
+  await server.admin.publish(base, '{"number":2,"channel":"a","kind":"joined","user_id":"alice"}')
+  await until(() => messages.includes('who is in a channel could not be read again yet'))
+  t.equal(changes.all.length, 0)
+  await server.admin.del(`${base}:users`)
+  await engine.presence.add('a', client('c1', 'bob'))
+  t.strictSame(await taken(changes, 1), ['bob joined a'])
+})
+
+t.test('a subscription that the server refuses is not available, until it allows it', async (t) => {
+  const strict = await RedisServer.start(t)
+  const prefix = 'refused'
+  await strict.admin.acl('SETUSER', 'default', 'resetchannels', `&${prefix}:cluster*`, `&${prefix}:{~questions}`)
+  const { engine, deliveries } = await listening(t, nodesOf(strict.port, { prefix }))
+  await t.rejects(engine.subscribe('all'), { code: 'WSM_ERR_UNAVAILABLE', message: /it refused a subscription/ })
+  t.ok(engine.cluster.isReady)
+  await strict.admin.acl('SETUSER', 'default', 'allchannels')
+  await engine.subscribe('all')
+  await engine.publish(publication('all', { n: 1 }), KEPT)
+  t.equal(numberOf(await deliveries.next()), 1)
 })

@@ -1,6 +1,8 @@
 import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import type { Delivery } from '../../../lib/engine/engine.js'
 import { client, KEPT, listening, numberOf, publication, question, settlement } from '../../fixtures/engine-suite.js'
+import { Received } from '../../fixtures/received.js'
 import { nodesOf } from '../../fixtures/redis-nodes.js'
 import { RedisServer } from '../../fixtures/redis.js'
 import { TcpProxy } from '../../fixtures/tcp-proxy.js'
@@ -161,6 +163,20 @@ t.test('a server that forgets everything is noticed: a break, and another epoch'
   await a.engine.publish(publication('all', { n: 3 }), KEPT)
   await until(() => b.deliveries.all.some((delivery) => numberOf(delivery) === 3))
   await until(async () => (await b.engine.presence.list('a')).length === 1)
+})
+
+t.test('a break that nobody listens for does no harm', async (t) => {
+  const server = await RedisServer.start(t)
+  const engine = await nodesOf(server.port, { checkMs: 50 })({ retainMs: 60_000 })
+  t.teardown(() => engine.close())
+  const start = await engine.subscribe('all')
+  await engine.publish(publication('all', { n: 1 }), KEPT)
+  await server.admin.flushall()
+  await until(async () => (await engine.subscribe('all')).epoch !== start.epoch)
+  const deliveries = new Received<Delivery>()
+  engine.onDelivery((delivery) => deliveries.push(delivery))
+  await engine.publish(publication('all', { n: 2 }), KEPT)
+  t.equal(numberOf(await deliveries.next()), 2)
 })
 
 t.test('a server that lost the end of a stream is noticed, though the offsets have been given out again', async (t) => {

@@ -1,0 +1,16 @@
+import { register } from 'node:module'
+import t from 'tap'
+import { redis } from '../../../lib/engine/redis/redis.js'
+import { silent } from '../../fixtures/redis-nodes.js'
+
+const hooks = `export async function resolve (specifier, context, next) {
+  if (specifier === 'ioredis') throw new Error('it is not there')
+  return next(specifier, context)
+}`
+
+t.test('options need the package ioredis, and say so where it is missing', async (t) => {
+  register(`data:text/javascript,${encodeURIComponent(hooks)}`)
+  await t.rejects(redis({ host: '127.0.0.1' })({ retainMs: 60_000, log: silent }), {
+    code: 'WSM_ERR_INVALID_OPTION', message: /"ioredis"/, cause: { message: /it is not there/ }
+  })
+})
