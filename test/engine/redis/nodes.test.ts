@@ -324,8 +324,8 @@ t.test('nodes ask each other, and know who did not answer', async (t) => {
   t.strictSame(await cluster.ask('sum', [1, 2], 5_000), { answers: [{ node_id: idOfB, data: 3 }], missing: [idOfC] })
   proxy.blackHole()
   const askedAt = performance.now()
-  t.strictSame(await cluster.ask('sum', [1, 2], 200), { answers: [{ node_id: idOfB, data: 3 }], missing: [idOfC] })
-  t.ok(performance.now() - askedAt < 1_000)
+  t.strictSame(await cluster.ask('sum', [1, 2], 500), { answers: [{ node_id: idOfB, data: 3 }], missing: [idOfC] })
+  t.ok(performance.now() - askedAt < 1_800)
   t.strictSame(await c.engine.cluster.ask('sum', [1, 2], 200), { answers: [], missing: null })
 })
 
