@@ -223,26 +223,32 @@ export class Confirmations {
     })
   }
 
-  /** Ends a question without a person. That somebody was faster is no fault here. */
-  async #end (callbackId: string, outcome: Outcome, proceed: boolean): Promise<void> {
+  /**
+   * Ends a question without a person. That somebody was faster is no fault here. Never rejects.
+   *
+   * @returns how it ended; null where that is not known
+   */
+  async #end (callbackId: string, outcome: Outcome, proceed: boolean): Promise<ConfirmationRecord | null> {
     try {
       const result = await this.#store.settle(callbackId, { outcome, proceed, answered_by: null })
       // The store has lost it, but not the code that waits for it here.
       if (result === null) this.#asked.get(callbackId)?.leave(outcome, proceed)
       else if (result.won) this.#announceEnd(result.record)
+      return result?.record ?? null
     } catch (error) {
       this.#log.error({ err: error, callback_id: callbackId }, 'a question could not be ended')
       const asked = this.#asked.get(callbackId)
-      if (asked === undefined || outcome !== 'expired' || this.#isClosed) return
-      asked.timer = setTimeout(() => this.#end(callbackId, outcome, proceed), RETRY_MS)
+      if (asked !== undefined && outcome === 'expired' && !this.#isClosed) {
+        asked.timer = setTimeout(() => this.#end(callbackId, outcome, proceed), RETRY_MS)
+      }
+      return null
     }
   }
 
   /** A question whose node is gone ends when somebody looks at it, or waits for it, after its time. */
   async #current (record: ConfirmationRecord): Promise<ConfirmationRecord> {
     if (record.status !== 'pending' || Date.now() < record.expires_at + ORPHANED_MS) return record
-    await this.#end(record.callback_id, 'expired', meansProceed(record))
-    return await this.#store.get(record.callback_id) ?? record
+    return await this.#end(record.callback_id, 'expired', meansProceed(record)) ?? record
   }
 
   /** On every node. */

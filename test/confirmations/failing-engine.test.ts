@@ -2,6 +2,7 @@ import t from 'tap'
 import type { ConfirmationStore, Position, Publication, Retention, Settlement } from '../../lib/engine/engine.js'
 import { MemoryEngine } from '../../lib/engine/memory/engine.js'
 import type { ConfirmationRecord } from '../../schemas/records.js'
+import { question } from '../fixtures/engine-suite.js'
 import { memoryOptions } from '../fixtures/memory.js'
 import { systemOn } from '../fixtures/system.js'
 
@@ -107,6 +108,19 @@ t.test('a question that the store has lost ends for the code that asked', async 
   const end = confirmations.ask(step, { ...to, timeoutMs: 5, onTimeout: 'cancel' })
   engine.confirmations.close()
   t.match(await end, { outcome: 'expired', proceed: false })
+  await engine.close()
+})
+
+t.test('a question of nobody here that has run out ends when it is looked at, if it can', async (t) => {
+  const engine = new FarEngine()
+  const { system: { confirmations } } = systemOn(engine)
+  const past = Date.now() - 60_000
+  const orphan = question({ expires_at: past })
+  await engine.confirmations.create(orphan)
+  engine.failsToSettle = true
+  t.match(await confirmations.get(orphan.callback_id), { status: 'pending' })
+  engine.failsToSettle = false
+  t.match(await confirmations.get(orphan.callback_id), { status: 'expired', proceed: true, answered_by: null })
   await engine.close()
 })
 

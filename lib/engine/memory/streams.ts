@@ -23,7 +23,9 @@ export class Streams {
   /** By when they were last published to or subscribed to, longest ago first. */
   readonly #streams = new Map<string, Stream>()
   readonly #limits: StreamLimits
-  readonly #timer: NodeJS.Timeout
+  /** Runs while there is anything to let go. */
+  #timer: NodeJS.Timeout | null = null
+  #isClosed = false
   /** The one at the end of the map, which is often the next one too. */
   #latest: Stream | null = null
   #bytes = 0
@@ -33,7 +35,6 @@ export class Streams {
 
   constructor (limits: StreamLimits) {
     this.#limits = limits
-    this.#timer = setInterval(() => this.#sweep(), SWEEP_MS).unref()
   }
 
   isSubscribed (topic: string): boolean {
@@ -79,7 +80,8 @@ export class Streams {
   }
 
   close (): void {
-    clearInterval(this.#timer)
+    this.#isClosed = true
+    this.#stopSweeping()
     this.#streams.clear()
     this.#latest = null
     this.#bytes = 0
@@ -96,6 +98,7 @@ export class Streams {
     }
     // It is the latest by now, which stays.
     if (known === undefined) this.#boundTopics()
+    if (!this.#isClosed) this.#timer ??= setInterval(() => this.#sweep(), SWEEP_MS)
     stream.usedAt = performance.now()
     return stream
   }
@@ -139,6 +142,12 @@ export class Streams {
       const isIdle = stream.length === 0 && !stream.isSubscribed
       if (isIdle && now - stream.usedAt >= this.#limits.positionTtlMs) this.#forget(stream)
     }
+    if (this.#streams.size === 0) this.#stopSweeping()
+  }
+
+  #stopSweeping (): void {
+    if (this.#timer !== null) clearInterval(this.#timer)
+    this.#timer = null
   }
 }
 
