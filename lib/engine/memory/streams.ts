@@ -98,7 +98,8 @@ export class Streams {
     }
     // It is the latest by now, which stays.
     if (known === undefined) this.#boundTopics()
-    if (!this.#isClosed) this.#timer ??= setInterval(() => this.#sweep(), SWEEP_MS)
+    // What is forgotten later than the process ends is no reason to go on.
+    if (!this.#isClosed) this.#timer ??= setInterval(() => this.#sweep(), SWEEP_MS).unref()
     stream.usedAt = performance.now()
     return stream
   }
