@@ -16,7 +16,7 @@ const minutes = Number(process.argv[2] ?? 3)
 const SAMPLE_MS = 5_000
 /** How much of the heap of the first samples the last ones may lie above it. */
 const TOLERANCE = 0.05
-/** Ended questions and tasks are kept this long: short, so that they are part of the steady state. */
+/** Messages, ended questions and tasks are kept this long: short, so that they are part of the steady state. */
 const RETAIN_MS = 2_000
 
 const app = Fastify()
@@ -26,7 +26,8 @@ await app.register(wsPlugin, {
   limits: { connectionsPerIpPerMinute: 0, messagesPerSecond: 0 },
   authorizeSubscribe: () => true,
   confirmations: { retainMs: RETAIN_MS, timeoutMs: 1_000 },
-  tasks: { retainMs: RETAIN_MS }
+  tasks: { retainMs: RETAIN_MS },
+  history: { ttlMs: RETAIN_MS }
 })
 app.ws.handle('soak.add', { schema: Type.Object({ a: Type.Number(), b: Type.Number() }) }, ({ a, b }) => a + b)
 await app.listen({ port: 0, host: '127.0.0.1' })
