@@ -7,6 +7,7 @@ import type { Commands } from './commands.js'
 import { unavailable } from './deadline.js'
 import type { Keys } from './keys.js'
 import * as scripts from './question-scripts.js'
+import { newEpoch } from './streams.js'
 import { decodeEnded, decodeRecord, encode, endedRecord } from './wire.js'
 
 export interface ConfirmationSettings {
@@ -33,7 +34,6 @@ export class RedisConfirmationStore implements ConfirmationStore {
   readonly #commands: Commands
   readonly #keys: Keys
   readonly #settings: ConfirmationSettings
-  readonly #newEpoch: () => string
   readonly #log: FastifyBaseLogger
   /** What this node asked. */
   readonly #asked = new Set<string>()
@@ -44,11 +44,10 @@ export class RedisConfirmationStore implements ConfirmationStore {
   #listener: (record: ConfirmationRecord) => void = () => {}
   #isClosed = false
 
-  constructor (commands: Commands, keys: Keys, settings: ConfirmationSettings, newEpoch: () => string, log: FastifyBaseLogger) {
+  constructor (commands: Commands, keys: Keys, settings: ConfirmationSettings, log: FastifyBaseLogger) {
     this.#commands = commands
     this.#keys = keys
     this.#settings = settings
-    this.#newEpoch = newEpoch
     this.#log = log
   }
 
@@ -86,7 +85,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     const [position, log] = this.#keys.stream(ENDS)
     const result = await this.#commands.run(scripts.settle, [this.#key(callbackId), position, log], [
       encode(settlement), randomUUID(), retainMs,
-      publishCommand, this.#keys.channel(ENDS), this.#newEpoch(), positionTtlMs, ENDS_SIZE, ENDS_TTL_MS
+      publishCommand, this.#keys.channel(ENDS), newEpoch(), positionTtlMs, ENDS_SIZE, ENDS_TTL_MS
     ]) as [number, ...Stored] | null
     if (result === null) return null
     const [won, ...stored] = result

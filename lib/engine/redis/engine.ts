@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { InvalidOptionError } from '../../errors.js'
+import { channelOf } from '../../topics/topic-names.js'
 import type { Delivery, Engine, HistoryPage, Position, Publication, Retention } from '../engine.js'
 import type { ClientFactory } from './client.js'
 import { RedisCluster } from './cluster.js'
@@ -9,8 +10,8 @@ import { Deadline, unavailable } from './deadline.js'
 import { Keys } from './keys.js'
 import { Link } from './link.js'
 import type { RedisEngineOptions } from './options.js'
-import { CHANNEL, RedisPresenceStore } from './presence.js'
-import { newEpoch, Streams } from './streams.js'
+import { RedisPresenceStore } from './presence.js'
+import { Streams } from './streams.js'
 import { Subscriber } from './subscriber.js'
 import { decode } from './wire.js'
 
@@ -70,7 +71,7 @@ export class RedisEngine implements Engine {
     }, log)
     const { publishCommand } = this.#streams
     this.presence = new RedisPresenceStore(commands, keys, { nodeId, timeoutMs, ttlMs: presenceTtlMs, publishCommand }, log)
-    this.confirmations = new RedisConfirmationStore(commands, keys, { retainMs, positionTtlMs, publishCommand }, newEpoch, log)
+    this.confirmations = new RedisConfirmationStore(commands, keys, { retainMs, positionTtlMs, publishCommand }, log)
   }
 
   /**
@@ -98,9 +99,10 @@ export class RedisEngine implements Engine {
   async subscribe (topic: string): Promise<Position> {
     if (this.#closed !== null) throw unavailable('the engine is closed')
     const position = await this.#streams.subscribe(topic)
-    if (!topic.startsWith(CHANNEL) || !this.#streams.isSubscribed(topic)) return position
+    const channel = channelOf(topic)
+    if (channel === null || !this.#streams.isSubscribed(topic)) return position
     try {
-      await this.presence.watch(topic.slice(CHANNEL.length))
+      await this.presence.watch(channel)
     } catch (error) {
       this.unsubscribe(topic)
       throw error
@@ -110,7 +112,8 @@ export class RedisEngine implements Engine {
 
   unsubscribe (topic: string): void {
     this.#streams.unsubscribe(topic)
-    if (topic.startsWith(CHANNEL)) this.presence.unwatch(topic.slice(CHANNEL.length))
+    const channel = channelOf(topic)
+    if (channel !== null) this.presence.unwatch(channel)
   }
 
   history (topic: string, since: Position | null, limit: number): Promise<HistoryPage> {

@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { topicOf } from '../../topics/topic-names.js'
 import type { PresenceChange, PresenceStore, PresentClient } from '../engine.js'
 import { Batches } from './batches.js'
 import type { Commands } from './commands.js'
@@ -15,9 +16,6 @@ export interface PresenceSettings {
   ttlMs: number
   publishCommand: string
 }
-
-/** What the topics of channels begin with. */
-export const CHANNEL = 'channel:'
 
 interface Change { sign: '+' | '-', client: PresentClient }
 
@@ -68,7 +66,7 @@ export class RedisPresenceStore implements PresenceStore {
   }
 
   async list (channel: string): Promise<PresentClient[]> {
-    const [clients] = this.#keys.presence(topicOf(channel))
+    const [clients] = this.#keys.presence(topicOf.channel(channel))
     const [ids, entries] = await this.#commands.run(scripts.list, [clients], []) as [string[], string[]]
     return ids.map((client_id, i) => ({ client_id, ...parseEntry(entries[i]!) }))
       .sort((a, b) => a.order - b.order)
@@ -136,7 +134,7 @@ export class RedisPresenceStore implements PresenceStore {
   }
 
   async #readUsers (channel: string): Promise<{ number: number, users: Set<string> }> {
-    const [, users, nodes] = this.#keys.presence(topicOf(channel))
+    const [, users, nodes] = this.#keys.presence(topicOf.channel(channel))
     const [number, found] = await this.#commands.run(scripts.roster, [users, nodes], []) as [number, string[]]
     return { number, users: new Set(found.map(decodeUser)) }
   }
@@ -178,7 +176,7 @@ export class RedisPresenceStore implements PresenceStore {
   }
 
   async #run (channel: string, nodeId: string, call: number, mode: 'some' | 'all' | 'gone', changes: Change[], deadline?: Deadline): Promise<void> {
-    const topic = topicOf(channel)
+    const topic = topicOf.channel(channel)
     const { publishCommand, ttlMs } = this.#settings
     const args = [publishCommand, this.#keys.channel(topic), encode(channel), nodeId, call, ttlMs, mode]
     for (const { sign, client } of changes) {
@@ -186,10 +184,6 @@ export class RedisPresenceStore implements PresenceStore {
     }
     await this.#commands.run(scripts.presence, this.#keys.presence(topic), args, deadline)
   }
-}
-
-function topicOf (channel: string): string {
-  return `${CHANNEL}${channel}`
 }
 
 /** An entry is the order in which it came, its node and its user. */
