@@ -6,7 +6,6 @@ import type { Connection } from '../connection/connection.js'
 import type { Registry } from '../connection/registry.js'
 import type { ClusterAnswers, Engine, Position, Publication } from '../engine/engine.js'
 import { toJson, toMessage, withFields } from '../protocol/delivery.js'
-import type { EncodedMessage } from '../protocol/encode.js'
 import type { Outbound } from '../protocol/outbound.js'
 import type { Acknowledgements } from './acknowledgements.js'
 import type { StreamRules } from './stream-rules.js'
@@ -113,15 +112,14 @@ export class Publisher {
     const connection = this.#registry.getOpen(clientId)
     const publication = { topic: '', json, isDroppable: true, isCompressible: compress }
     if (connection === null) return ack === undefined ? NOBODY : NOT_ACKNOWLEDGED
-    const send = (message: EncodedMessage) => { connection.send(message) }
     if (ack === undefined) {
-      send(toMessage({ ...publication, position: null }))
+      connection.send(toMessage({ ...publication, position: null }))
       return { recipients: 1 }
     }
     // Who comes back comes to their own topic; the socket of nobody does not come back.
     const topic = connection.user === null ? topicOf.all : topicOf.user(connection.user.id)
     return this.#acknowledged(topic, publication, [connection], ack, async (withId) => {
-      send(toMessage({ ...withId, position: null }))
+      connection.send(toMessage({ ...withId, position: null }))
       return null
     })
   }
@@ -154,11 +152,11 @@ export class Publisher {
     return { recipients: connections.length, ...await report }
   }
 
-  async #acknowledged (topic: string, plain: Publication, connections: readonly Connection[], ack: AckOptions,
+  async #acknowledged (topic: string, plain: Publication, connections: readonly Connection[], ack: Required<AckOptions>,
     send: (publication: Publication, messageId: string) => Promise<Position | null>): Promise<DeliveryReport> {
     const messageId = randomUUID()
     const publication = { ...plain, json: withFields(plain.json, { message_id: messageId, requires_ack: true }) }
-    const { report, sent, giveUp } = this.#acknowledgements.expect(messageId, topic, connections, { ...this.#ack, ...ack })
+    const { report, sent, giveUp } = this.#acknowledgements.expect(messageId, topic, connections, ack)
     try {
       const position = await send(publication, messageId)
       // Again it goes out beside the stream: a client that is past that place, or has not got there yet, must not take it

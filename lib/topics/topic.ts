@@ -1,6 +1,7 @@
 import type { Connection } from '../connection/connection.js'
 import type { HistoryPage, Position } from '../engine/engine.js'
 import type { CatchUp } from './catch-up.js'
+import type { StreamRule } from './stream-rules.js'
 import type { Request } from './topics.js'
 
 /** A connection on its way into a topic. */
@@ -9,8 +10,7 @@ export interface Join { topic: Topic, request: Request, connection: Connection, 
 /** A topic on this node: who is in it, who is coming, and where its stream is. */
 export class Topic {
   readonly name: string
-  /** Whether messages of it are kept; it has positions for its members only then. */
-  readonly isKept: boolean
+  readonly rule: StreamRule
   /** Those that get what is delivered. */
   readonly members = new Set<Connection>()
   /** Those that are on their way in. */
@@ -24,9 +24,14 @@ export class Topic {
   /** Of the last delivery on this node; null before the topic is ready. */
   position: Position | null = null
 
-  constructor (name: string, isKept: boolean) {
+  constructor (name: string, rule: StreamRule) {
     this.name = name
-    this.isKept = isKept
+    this.rule = rule
+  }
+
+  /** Whether messages of it are kept; it has positions for its members only then. */
+  get isKept (): boolean {
+    return this.rule.retention !== null
   }
 
   get size (): number {

@@ -116,7 +116,7 @@ export class Topics {
   #open (name: string): Topic {
     let topic = this.#topics.get(name)
     if (topic === undefined) {
-      topic = new Topic(name, this.#rules.of(name).retention !== null)
+      topic = new Topic(name, this.#rules.of(name))
       this.#topics.set(name, topic)
       topic.ready = this.#subscribe(topic)
     }
@@ -141,7 +141,7 @@ export class Topics {
     const { topic, request: { since } } = join
     await topic.ready
     if (!topic.isKept) return
-    if (this.#rules.of(topic.name).latest) {
+    if (topic.rule.latest) {
       const { epoch, offset } = topic.position!
       const hasLatest = since?.epoch === epoch && since.offset === offset
       if (offset > 0 && !hasLatest && topic.positionOf(join.connection) === null) {
