@@ -30,7 +30,8 @@ export class TokenExpiry {
 
   #sweep (): void {
     const now = Date.now()
-    for (const connection of this.#registry.open()) {
+    for (const connection of this.#registry.all()) {
+      if (!connection.isOpen || !connection.isAdmitted) continue
       const expiresAt = connection.user?.expiresAt ?? Infinity
       if (expiresAt <= now) {
         connection.log.info('the token of the client has expired')

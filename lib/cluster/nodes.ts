@@ -86,7 +86,7 @@ export class Nodes {
   #disconnectHere ({ client_id: clientId, user_id: userId, reason }: Target): number {
     const connections = userId === undefined
       ? [this.#registry.getOpen(clientId ?? '')].filter((connection) => connection !== null)
-      : this.#registry.others(userId, null)
+      : this.#registry.others(userId)
     for (const connection of connections) connection.close(closeCodes.forbidden, reason)
     return connections.length
   }

@@ -54,7 +54,7 @@ export class Registry {
   }
 
   /** A user's open sockets, with or without one, those included that are not announced yet. */
-  others (userId: string, self: Connection | null): Connection[] {
+  others (userId: string, self: Connection | null = null): Connection[] {
     return [...this.#byUser.get(userId) ?? NONE].filter((connection) => connection !== self && connection.isOpen)
   }
 
