@@ -4,7 +4,7 @@ import { CallbackId, ClientId, Feedback, Nullable, StreamPosition, TaskId, Times
 /**
  * How a question ended. `confirmed` and `declined` are a person's answer; `expired`: nobody answered in time;
  * `cancelled`: the app, the user's `cancel` frame or a `DELETE` took it back; `aborted`: the asking code's signal
- * fired; `closed`: the server that asked closed.
+ * fired; `closed`: the only server closed; where others go on, the question stays open.
  */
 export const Outcome = Type.Union([
   Type.Literal('confirmed'), Type.Literal('declined'), Type.Literal('expired'),
