@@ -1,14 +1,16 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import Fastify from 'fastify'
 import t from 'tap'
 import wsPlugin from '../lib/index.js'
 import { SECRET, startApp } from './fixtures/app.js'
 import { RawClient } from './fixtures/raw-client.js'
+import { root } from './fixtures/root.js'
 
 t.test('the status says what the node is doing', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: () => true })
   const { ws } = server.app
-  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const before = ws.getStatus()
   t.match(before, {
     running: true,

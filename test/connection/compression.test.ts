@@ -21,10 +21,10 @@ t.test('long messages are compressed for those who read it, and plain for the ot
   const server = await startApp(t, plainly)
   const offer = 'permessage-deflate; client_max_window_bits'
   const [deflating, plain, tiny] = await Promise.all([
-    StallingClient.open(server.origin, server.token('a'), offer),
+    StallingClient.open(server.origin, server.token('a'), { extensions: offer }),
     StallingClient.open(server.origin, server.token('b')),
     // Its window cannot hold what the common compression refers to.
-    StallingClient.open(server.origin, server.token('c'), 'permessage-deflate; server_max_window_bits=9')
+    StallingClient.open(server.origin, server.token('c'), { extensions: 'permessage-deflate; server_max_window_bits=9' })
   ])
   t.teardown(() => { for (const { socket } of [deflating, plain, tiny]) socket.destroy() })
   for (let n = 0; n < 3; n++) {

@@ -1,5 +1,4 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
 import type { TSchema } from '@sinclair/typebox'
 import t from 'tap'
@@ -9,8 +8,8 @@ import { clientFrames, serverFrameTypes } from '../../schemas/frames.js'
 import { closeCodes } from '../../lib/close-codes.js'
 import { openPage, startBrowser } from '../fixtures/browser.js'
 import { startProcess } from '../fixtures/process.js'
+import { root } from '../fixtures/root.js'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const readme = await readFile(join(root, 'README.md'), 'utf8')
 const protocol = await readFile(join(root, 'schemas/PROTOCOL.md'), 'utf8')
 

@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process'
 
 const [length = '10', seed = String(1 + Date.now() % 100_000)] = process.argv.slice(2)
 console.log(`length ${length}, seed ${seed}`)
-const tap = spawn('npx', ['tap', '--disable-coverage', '--allow-incomplete-coverage', `--timeout=${300 * Number(length)}`, 'test/streams/faults.test.ts'], {
+const tap = spawn('npx', ['tap', '--disable-coverage', '--allow-incomplete-coverage', `--timeout=${300 * Number(length)}`, 'dist/test/streams/faults.test.js'], {
   stdio: 'inherit', env: { ...process.env, STREAMS_LENGTH: length, STREAMS_SEED: seed }
 })
 tap.on('exit', (code) => { process.exitCode = code ?? 1 })

@@ -94,12 +94,10 @@ t.test('anonymous sockets are in the list, and not told of', async (t) => {
 })
 
 t.test('a socket that dies without a word does not stay in the list', async (t) => {
-  const { server, ws, events } = await start(t, { heartbeat: { intervalMs: 20, timeoutMs: 20 }, closeTimeoutMs: 20 })
+  const { server, ws, events } = await start(t, { heartbeat: { intervalMs: 20, timeoutMs: 300 }, closeTimeoutMs: 20 })
   const watcher = await server.connect('watcher', { path: room })
-  const dead = await StallingClient.open(server.origin, server.token('alice'))
+  const dead = await StallingClient.open(server.origin, server.token('alice'), { path: room })
   t.teardown(() => dead.socket.destroy())
-  const [record] = (await server.rest('GET', '/ws/clients?user_id=alice')).body.clients
-  await ws.join(record.client_id, 'room.1')
   await watcher.next((frame) => frame.type === 'left' && frame.user_id === 'alice')
   t.same((await ws.presence('room.1')).users.map(({ user_id: id }) => id), ['watcher'])
   t.strictSame(events, ['user_joined room.1 watcher', 'user_joined room.1 alice', 'user_left room.1 alice'])
