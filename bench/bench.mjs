@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { LineProcess } from './line-process.mjs'
 import { OURS, commandOf, peers } from './peers/index.mjs'
 import { cpuMicros } from './process-usage.mjs'
+import { RedisServer } from './redis-server.mjs'
 import { plans } from './shared/plans.mjs'
 
 const SECRET = 'the secret of the benchmark has more than thirty-two characters'
@@ -12,6 +13,7 @@ export class Bench {
   options
   #generator
   #servers = new Map()
+  #redis = null
 
   constructor (options) {
     this.options = options
@@ -34,6 +36,12 @@ export class Bench {
     this.#servers.set(key, { server, peer })
     server.port = (await server.greeting()).port
     return server
+  }
+
+  /** One for the scenario, which ends with it. */
+  async startRedis () {
+    this.#redis = await RedisServer.start()
+    return this.#redis
   }
 
   server (key) {
@@ -64,6 +72,39 @@ export class Bench {
     })
   }
 
+  /** One round of a plan that one node publishes and the sockets of another get: what it cost both, and Redis. */
+  async publishAcross ({ sender, receiver, redis }, { plan, ticks, sampleEvery }) {
+    await this.#generator.request('expect', { group: receiver, plan, ticks, sampleEvery })
+    const pids = { senderMicros: this.server(sender).pid, receiverMicros: this.server(receiver).pid, redisMicros: redis.pid }
+    const { result: [{ published }, delivered], used } = await withUsage(pids, () => Promise.all([
+      this.server(sender).request('publish', { plan, ticks }),
+      this.#generator.request('delivered', { group: receiver })
+    ]))
+    const { senderMicros, receiverMicros, redisMicros } = used
+    return {
+      ...delivered,
+      senderMicros: senderMicros / published,
+      receiverMicros: receiverMicros / delivered.delivered,
+      redisMicros: redisMicros / published
+    }
+  }
+
+  /** One round of questions that one node asks and the sockets of another answer. */
+  async askAcross ({ sender, receiver }, options) {
+    await this.#generator.request('answer', { group: receiver })
+    const pids = { senderMicros: this.server(sender).pid, receiverMicros: this.server(receiver).pid }
+    const { result: { asked, missed, tookMs, latency }, used } = await withUsage(pids, () => this.server(sender).request('ask', options))
+    return {
+      latency,
+      perSecond: asked / tookMs * 1000,
+      senderMicros: used.senderMicros / asked,
+      receiverMicros: used.receiverMicros / asked,
+      faults: { missed },
+      isFaulty: missed > 0,
+      losses: []
+    }
+  }
+
   /** One round of requests. */
   requests (key, options) {
     return this.#measured(this.server(key), () => this.#generator.request('requests', { group: key, ...options }))
@@ -90,6 +131,7 @@ export class Bench {
   async close () {
     await Promise.all([...this.#servers.keys()].map((key) => this.stop(key)))
     await this.#generator.stop()
+    await this.#redis?.stop()
   }
 
   async #measured (server, work) {
@@ -106,4 +148,11 @@ export class Bench {
       generatorLoad: generatorCpu / 1000 / result.tookMs
     }
   }
+}
+
+/** What processes spend on the CPU while something is done, in microseconds by their names. */
+async function withUsage (pids, work) {
+  const before = Object.entries(pids).map(([name, pid]) => [name, pid, cpuMicros(pid)])
+  const result = await work()
+  return { result, used: Object.fromEntries(before.map(([name, pid, micros]) => [name, cpuMicros(pid) - micros])) }
 }

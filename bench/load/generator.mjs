@@ -19,6 +19,7 @@ serveCommands({
   },
   delivered: ({ group }) => groups.get(group).delivered(),
   requests: ({ group, ...options }) => groups.get(group).requests(options),
+  answer: ({ group }) => groups.get(group).answer(),
   jitter: ({ group, ...options }) => groups.get(group).run(options),
   close: ({ group }) => {
     const result = groups.get(group).close()

@@ -1,3 +1,4 @@
+import { AnswerLoop } from './answer-loop.mjs'
 import { Client } from './client.mjs'
 import { DeliveryCheck } from './delivery-check.mjs'
 import { dialects } from './dialects.mjs'
@@ -65,6 +66,11 @@ export class Group {
     const result = await loop.run(durationMs, QUIET_MS)
     this.receiver = this
     return this.#report(result)
+  }
+
+  /** Says yes to what is asked, until another round begins. */
+  answer () {
+    this.receiver = new AnswerLoop()
   }
 
   close () {

@@ -1,3 +1,4 @@
+import { Latencies } from '../load/latencies.mjs'
 import { calibrate, nowMicros } from '../shared/clock.mjs'
 import { answer, serveCommands } from '../shared/lines.mjs'
 import { FIRST_SEQ, payloads } from '../shared/payloads.mjs'
@@ -15,12 +16,14 @@ export const settings = JSON.parse(process.argv[2] ?? '{}')
  * @param {(fields: object) => unknown} [peer.all] sends to every socket
  * @param {(channel: string, fields: object) => unknown} [peer.channel] sends to the members of a channel
  * @param {(user: string, fields: object) => unknown} [peer.user] sends to one user's socket
+ * @param {(user: string) => Promise<object>} [peer.ask] asks a user; resolves to how the question ended
  * @param {() => void} [peer.collect] collects garbage; otherwise Node's `gc` where it is exposed
  * @param {() => object} [peer.describe] what the run may want to know at the end of a round
  */
 export function control (peer) {
   serveCommands({
     publish: ({ plan, ticks }) => publish(peer, plans[plan], ticks),
+    ask: (options) => ask(peer, options),
     collect: async () => {
       for (let n = 0; n < 3; n++) {
         (peer.collect ?? globalThis.gc)?.()
@@ -59,6 +62,24 @@ function publish (peer, plan, ticks) {
   }
   setTimeout(run, 1)
   return promise
+}
+
+/** Keeps a number of questions open for a while; resolves when the last one has ended. */
+async function ask (peer, { users, inFlight, durationMs }) {
+  const latencies = new Latencies()
+  const startMs = performance.now()
+  let asked = 0
+  let missed = 0
+  const askOn = async () => {
+    while (performance.now() - startMs < durationMs) {
+      const beforeMs = performance.now()
+      const { outcome } = await peer.ask(`user-${asked++ % users}`)
+      if (outcome !== 'confirmed') missed++
+      latencies.add((performance.now() - beforeMs) * 1000)
+    }
+  }
+  await Promise.all(Array.from({ length: inFlight }, askOn))
+  return { asked, missed, tookMs: performance.now() - startMs, latency: latencies.summary() }
 }
 
 function deferred () {

@@ -5,7 +5,9 @@
  */
 import { Type } from '@sinclair/typebox'
 import Fastify from 'fastify'
+import { Redis } from 'ioredis'
 import wsPlugin from '../../dist/lib/index.js'
+import { redis } from '../../dist/lib/engine/redis/redis.js'
 import { MESSAGE_TYPE, REQUEST_TYPE } from '../shared/payloads.mjs'
 import { Fields, Reply, Request } from './schemas.mjs'
 import { control, settings } from './control.mjs'
@@ -18,6 +20,7 @@ await app.register(wsPlugin, {
   jwt: { secret: settings.secret },
   authorizeSubscribe: (user, channel) => user?.claims.channel === channel,
   limits: { ...RAISED, ...limits },
+  ...settings.redisPort === undefined ? {} : { engine: redis(new Redis(settings.redisPort)) },
   ...options
 })
 app.ws.declare(MESSAGE_TYPE, Type.Object({ type: Type.Literal(MESSAGE_TYPE), ...Fields.properties }))
@@ -29,5 +32,6 @@ control({
   all: (fields) => app.ws.broadcast({ type: MESSAGE_TYPE, ...fields }),
   channel: (channel, fields) => app.ws.sendToChannel(channel, { type: MESSAGE_TYPE, ...fields }),
   user: (user, fields) => app.ws.sendToUser(user, { type: MESSAGE_TYPE, ...fields }),
+  ask: (user) => app.ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: user, taskId: 'bench' }),
   describe: () => app.ws.getStatus()
 })

@@ -3,11 +3,13 @@ import { fileURLToPath } from 'node:url'
 
 export const OURS = 'fastify-ws-manager'
 
-/** Every peer: its file, what runs it, and which dialect (see `load/dialects.mjs`) its sockets speak. */
+/** Every peer: its file, what runs it, which dialect (see `load/dialects.mjs`) its sockets speak, and its own settings. */
 export const peers = {
   [OURS]: { file: 'fastify-ws-manager.mjs', dialect: 'manager' },
   'socket.io': { file: 'socket.io.mjs', dialect: 'socket.io' },
   'socket.io-recovery': { file: 'socket.io.mjs', dialect: 'socket.io' },
+  'socket.io-redis': { file: 'socket.io.mjs', dialect: 'socket.io', settings: { adapter: 'redis' } },
+  'socket.io-redis-streams': { file: 'socket.io.mjs', dialect: 'socket.io', settings: { adapter: 'redis-streams' } },
   ws: { file: 'ws.mjs', dialect: 'plain' },
   '@fastify/websocket': { file: 'fastify-websocket.mjs', dialect: 'plain' },
   bun: { file: 'bun.mjs', dialect: 'plain', isBun: true },
@@ -16,8 +18,8 @@ export const peers = {
 
 /** How to start a peer: the program and its arguments. */
 export function commandOf (name, settings, nodeArguments = []) {
-  const { file, isBun } = peers[name]
-  const script = [fileURLToPath(new URL(file, import.meta.url)), JSON.stringify(settings)]
+  const { file, isBun, settings: own } = peers[name]
+  const script = [fileURLToPath(new URL(file, import.meta.url)), JSON.stringify({ ...settings, ...own })]
   return isBun ? [bunPath(), script] : [process.execPath, [...nodeArguments, ...script]]
 }
 

@@ -1,0 +1,88 @@
+import { OURS } from '../peers/index.mjs'
+import { settled } from '../process-usage.mjs'
+import { plans } from '../shared/plans.mjs'
+import { interleaved } from './rounds.mjs'
+
+const SOCKETS = 500
+const PEERS = [OURS, 'socket.io-redis', 'socket.io-redis-streams']
+
+/** The two nodes of a peer: one publishes, the sockets are at the other. */
+const nodesOf = (peer) => ({ sender: `${peer}, sender`, receiver: `${peer}, receiver` })
+
+async function startNodes (bench, peer, redis) {
+  const { sender, receiver } = nodesOf(peer)
+  for (const key of [sender, receiver]) await bench.start(peer, { redisPort: redis.port }, { key })
+  await bench.connect(receiver, { sockets: SOCKETS })
+}
+
+/** @param {number} most the ratio to reach, to both peers and on both nodes */
+function published ({ plan, most, ...scenario }) {
+  return {
+    ...scenario,
+    peers: PEERS,
+    figures: [
+      { name: 'senderMicros', title: 'sender µs CPU/publication' },
+      { name: 'receiverMicros', title: 'receiver µs CPU/msg' },
+      { name: 'redisMicros', title: 'redis µs CPU/publication' },
+      { name: 'p50', title: 'p50 ms' },
+      { name: 'p99', title: 'p99 ms' },
+      { name: 'max', title: 'max ms' }
+    ],
+    targets: PEERS.slice(1).flatMap((peer) => ['senderMicros', 'receiverMicros'].map((figure) => ({ figure, peer, most }))),
+    async run (bench, peers) {
+      const { seconds, rounds, isQuick } = bench.options
+      const { ticksPerSecond } = plans[plan]
+      const redis = await bench.startRedis()
+      const publish = (peer, forSeconds) => {
+        const { sender, receiver } = nodesOf(peer)
+        return bench.publishAcross({ sender, receiver, redis }, { plan, sampleEvery: 47, ticks: Math.ceil(ticksPerSecond * forSeconds) })
+      }
+      for (const peer of peers) {
+        await startNodes(bench, peer, redis)
+        await publish(peer, isQuick ? 0.3 : 1)
+      }
+      return interleaved(peers, rounds, async (peer) => {
+        await settled(bench.server(nodesOf(peer).receiver).pid)
+        return publish(peer, seconds)
+      })
+    }
+  }
+}
+
+export const nodesBurst = published({
+  name: 'nodes-burst',
+  title: `two nodes on one Redis: published on one, ${SOCKETS} sockets at the other; ten messages a tick, 10 ticks a second`,
+  plan: 'burst',
+  most: 0.25
+})
+
+export const nodesSingle = published({
+  name: 'nodes-single',
+  title: 'the same, one message a tick, 40 ticks a second',
+  plan: 'fanout',
+  most: 0.7
+})
+
+/** One node asks, the user's socket is at the other and answers at once, the one that asked goes on. */
+export const nodesAsk = {
+  name: 'nodes-ask',
+  title: 'two nodes on one Redis: questions asked on one, answered by sockets at the other; 1 and 64 questions open at a time',
+  peers: ['1 at a time', '64 at a time'],
+  isOwnOnly: true,
+  figures: [
+    { name: 'perSecond', title: 'questions/s' },
+    { name: 'p50', title: 'p50 ms' },
+    { name: 'p99', title: 'p99 ms' },
+    { name: 'max', title: 'max ms' },
+    { name: 'senderMicros', title: 'sender µs CPU/question' },
+    { name: 'receiverMicros', title: 'receiver µs CPU/question' }
+  ],
+  targets: [],
+  async run (bench, keys) {
+    const { seconds, rounds, isQuick } = bench.options
+    await startNodes(bench, OURS, await bench.startRedis())
+    const ask = (key, forSeconds) => bench.askAcross(nodesOf(OURS), { users: SOCKETS, inFlight: parseInt(key), durationMs: forSeconds * 1000 })
+    for (const key of keys) await ask(key, isQuick ? 0.3 : 1)
+    return interleaved(keys, rounds, (key) => ask(key, seconds))
+  }
+}
