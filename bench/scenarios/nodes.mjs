@@ -9,9 +9,11 @@ const PEERS = [OURS, 'socket.io-redis', 'socket.io-redis-streams']
 /** The two nodes of a peer: one publishes, the sockets are at the other. */
 const nodesOf = (peer) => ({ sender: `${peer}, sender`, receiver: `${peer}, receiver` })
 
+/** What publishes is warm when the sockets come: a few hundred publications a second would warm it up for minutes. */
 async function startNodes (bench, peer, redis) {
   const { sender, receiver } = nodesOf(peer)
   for (const key of [sender, receiver]) await bench.start(peer, { redisPort: redis.port }, { key })
+  await bench.server(sender).request('publish', { plan: 'warmUp', ticks: plans.warmUp.ticksPerSecond * (bench.options.isQuick ? 1 : 4) })
   await bench.connect(receiver, { sockets: SOCKETS })
 }
 

@@ -19,6 +19,14 @@ export const plans = {
       for (let n = 0; n < 10; n++) visit('all', 0, 'text')
     }
   },
+  /** As `burst` with ten times the ticks: to warm up a server that nobody listens to. */
+  warmUp: {
+    ticksPerSecond: 100,
+    channels: 0,
+    operations: (_tick, visit) => {
+      for (let n = 0; n < 10; n++) visit('all', 0, 'text')
+    }
+  },
   /** 2000 publications a second, ten a tick, each to another channel: no socket gets two messages in a tick. */
   channels: {
     ticksPerSecond: 200,

@@ -51,7 +51,7 @@ export interface HistoryPage {
  * is subscribed to. Two publications on one topic by one caller arrive in the order in which `publish` was called.
  * Where an engine cannot keep that promise it says so by `onBreak`, and goes on from there.
  *
- * **Epochs.** An epoch is random. It stays as long as the stream's offsets are remembered, and a new one begins when they
+ * **Epochs.** No two epochs are the same. One stays as long as the stream's offsets are remembered, and a new one begins when they
  * are not: nobody is ever told that nothing is missing because a number happens to fit.
  *
  * **Close.** After `close` nothing is delivered any more, and every call settles.

@@ -4,21 +4,23 @@ import { LIFE, Script, STREAM } from './lua.js'
  * Appends and publishes a batch. One that was done already is answered as it was then; one that comes after a later batch
  * of the same publisher is dropped, since nobody waits for it any more and it would be out of order.
  *
- * KEYS: the publisher's latest batch; then for each publication the position, the log.
+ * KEYS: the publisher's latest batch; then for each stream the position, the log.
  * ARGV: number of the batch, how long it is remembered, command, epoch for new streams, life of positions; then for each
- * publication the channel, the message's tail, the size of the history (-1 for none), its life.
- * Returns for each one `{epoch, offset}`, `{}` without a history, or why it failed.
+ * stream the channel, the size of the history (-1 for none), its life; then for each publication the number of its stream,
+ * from 0, and the message's tail.
+ * Returns for each publication `{epoch, offset}`, `{}` without a history, or why it failed.
  */
 export const publish = new Script(LIFE, STREAM, `
 local batch, command, epoch, life = tonumber(ARGV[1]), ARGV[3], ARGV[4], tonumber(ARGV[5])
 
-local function publish(k, a)
-  local channel, tail, size = ARGV[a], ARGV[a + 1], tonumber(ARGV[a + 2])
+local function publish(stream, tail)
+  local k, a = stream * 2 + 2, stream * 3 + 6
+  local channel, size = ARGV[a], tonumber(ARGV[a + 1])
   if size < 0 then
     redis.call(command, channel, '[null,0,' .. tail)
     return {}
   end
-  local current, offset = append(KEYS[k], KEYS[k + 1], epoch, life, tail, size, tonumber(ARGV[a + 3]))
+  local current, offset = append(KEYS[k], KEYS[k + 1], epoch, life, tail, size, tonumber(ARGV[a + 2]))
   redis.call(command, channel, line(current, offset, tail))
   return { current, offset }
 end
@@ -29,9 +31,9 @@ if latest[1] then
   if tonumber(latest[1]) > batch then return redis.error_reply('LATE the publisher has gone on') end
 end
 local results = {}
-for i = 0, (#KEYS - 1) / 2 - 1 do
-  local ok, result = pcall(publish, i * 2 + 2, i * 4 + 6)
-  results[i + 1] = ok and result or tostring(type(result) == 'table' and result.err or result)
+for a = (#KEYS - 1) / 2 * 3 + 6, #ARGV, 2 do
+  local ok, result = pcall(publish, tonumber(ARGV[a]), ARGV[a + 1])
+  results[#results + 1] = ok and result or tostring(type(result) == 'table' and result.err or result)
 end
 redis.call('HSET', KEYS[1], 'batch', ARGV[1], 'results', cjson.encode(results))
 redis.call('PEXPIRE', KEYS[1], ARGV[2])

@@ -39,6 +39,8 @@ interface Subscribed {
 /** How long it is remembered what a node published last: no connection that has been given up delivers anything later. */
 const REMEMBER_MS = 60_000
 const PAGE = 500
+/** How the script is told that a message is not kept. */
+const NOTHING_KEPT: Retention = { size: -1, ttlMs: 0 }
 
 /** The streams of all nodes, and the feeds of the topics that this one is subscribed to. */
 export class Streams {
@@ -172,11 +174,21 @@ export class Streams {
   async #publish (batch: Publishing[], leftMs: number, lane: string): Promise<(Position | null | Error)[]> {
     const { isCluster, nodeId, positionTtlMs } = this.#settings
     const keys = [this.#keys.publisher(isCluster ? lane : null, nodeId)]
-    const args: (string | number)[] = [++this.#batches, REMEMBER_MS, this.publishCommand, newEpoch(), positionTtlMs]
+    const streams: (string | number)[] = []
+    const messages: (string | number)[] = []
+    const numbers = new Map<string, number>()
     for (const { publication: { topic }, tail, retention } of batch) {
-      keys.push(...this.#keys.stream(topic))
-      args.push(this.#keys.channel(topic), tail, retention?.size ?? -1, retention?.ttlMs ?? 0)
+      const { size, ttlMs } = retention ?? NOTHING_KEPT
+      const stream = `${size} ${ttlMs} ${topic}`
+      let number = numbers.get(stream)
+      if (number === undefined) {
+        numbers.set(stream, number = numbers.size)
+        keys.push(...this.#keys.stream(topic))
+        streams.push(this.#keys.channel(topic), size, ttlMs)
+      }
+      messages.push(number, tail)
     }
+    const args = [++this.#batches, REMEMBER_MS, this.publishCommand, newEpoch(), positionTtlMs, ...streams, ...messages]
     const results = await this.#commands.run(scripts.publish, keys, args, new Deadline(leftMs)) as ([string, string] | [] | string)[]
     return results.map((result) => {
       if (typeof result === 'string') return unavailable('it refused a publication', new Error(result))
@@ -197,7 +209,13 @@ export class Streams {
   }
 }
 
-/** Two streams that begin in one call may share it: an epoch is told apart within its topic only. */
+const PROCESS = randomBytes(9).toString('base64url')
+let epochs = 0
+
+/**
+ * Never the same twice, on any node. Every publication brings one along, in case its stream has none, so it must cost
+ * little. Two streams that begin in one call may share it: an epoch is told apart within its topic only.
+ */
 export function newEpoch (): string {
-  return randomBytes(9).toString('base64url')
+  return `${PROCESS}${(++epochs).toString(36)}`
 }
