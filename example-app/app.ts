@@ -10,12 +10,9 @@ import { redis } from 'fastify-ws-manager/redis'
 import { Redis } from 'ioredis'
 import { accountRoutes } from './accounts.js'
 import { CHAT_CHANNEL, chat, chatRules } from './chat.js'
-import type { Config } from './config.js'
+import { DRAIN_MS, type Config } from './config.js'
 import { Imports } from './import.js'
 import { taskRoutes } from './tasks.js'
-
-/** How long what must still be said may take when the node closes. */
-export const DRAIN_MS = 10_000
 
 // Compiled, this file is in dist/example-app; the page is not compiled and stays where it is.
 const publicFolder = fileURLToPath(new URL('../../example-app/public', import.meta.url))

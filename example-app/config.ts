@@ -1,7 +1,12 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { envSchema } from 'env-schema'
 
-const Config = Type.Object({
+/** How long what must still be said may take when the node closes. */
+export const DRAIN_MS = 10_000
+/** How long closing may take altogether, clients that do not answer their close frame included. */
+export const CLOSE_MS = DRAIN_MS + 5_000
+
+export const Config = Type.Object({
   HOST: Type.String({ minLength: 1, default: '127.0.0.1' }),
   PORT: Type.Integer({ minimum: 0, maximum: 65_535, default: 3000, description: '0: any that is free' }),
   LOG_LEVEL: Type.String({ minLength: 1, default: 'warn' }),

@@ -1,13 +1,10 @@
 import closeWithGrace from 'close-with-grace'
-import { createApp, DRAIN_MS } from './app.js'
-import { readConfig } from './config.js'
-
-/** What closing may take besides, above all clients that do not answer their close frame. */
-const MARGIN_MS = 5_000
+import { createApp } from './app.js'
+import { CLOSE_MS, readConfig } from './config.js'
 
 const config = readConfig()
 const app = await createApp(config)
-closeWithGrace({ delay: DRAIN_MS + MARGIN_MS, logger: app.log }, async ({ err }) => {
+closeWithGrace({ delay: CLOSE_MS, logger: app.log }, async ({ err }) => {
   if (err !== undefined) app.log.fatal({ err }, 'the node ends by an error')
   // Fastify goes on listening while it closes. Refused at once, a load balancer takes every request to another node.
   app.server.close()
