@@ -48,5 +48,5 @@ function label ({ name, roundTripMs, retryAt }) {
   if (name === 'offline') return 'Offline'
   if (!retryAt) return 'Reconnecting…'
   const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000))
-  return name === 'returning' ? `Server restarts · back in ${seconds} s` : `Reconnecting in ${seconds} s`
+  return name === 'returning' ? `Restarting · ${seconds} s` : `Reconnecting in ${seconds} s`
 }
