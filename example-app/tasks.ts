@@ -9,8 +9,8 @@ export const taskRoutes: FastifyPluginAsyncTypebox<{ imports: Imports, batchMs: 
   app.addHook('onRequest', signedIn)
 
   app.get('/tasks', {
-    schema: { tags, summary: 'My tasks, oldest first', response: { 200: Type.Object({ tasks: Type.Array(Type.Unknown()) }) } }
-  }, async (request) => ({ tasks: app.ws.tasks.list(userIdOf(request)) }))
+    schema: { tags, summary: 'My tasks, oldest first', response: { 200: Type.Object({ tasks: Type.Array(Type.Unknown()), complete: Type.Boolean({ description: 'Whether every node has answered' }) }) } }
+  }, (request) => app.ws.tasks.list(userIdOf(request), { cluster: true }))
 
   app.post('/tasks', {
     schema: { tags, summary: 'Start an import of a few seconds that asks a question on its way', response: { 201: Type.Unknown() } }

@@ -51,7 +51,7 @@ const frames = {
   ...people.frames,
   ...announcements.frames,
   connection: connected,
-  availability: ({ available }) => availability.show(available),
+  availability: showAvailability,
   token_expiring: refreshToken,
   error: (frame, isAnswer) => { if (!isAnswer) showError(`The server refused a frame: ${frame.message}`) },
   gap: loadMissing,
@@ -106,6 +106,12 @@ function connected ({ data }) {
   loadMissing()
   questions.connected()
   chat.connected()
+}
+
+function showAvailability ({ available }) {
+  availability.show(available)
+  // How tasks ended meanwhile could not be sent.
+  if (available) tasks.load()
 }
 
 // In time, or the server ends the socket with the token.

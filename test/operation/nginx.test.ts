@@ -82,6 +82,22 @@ t.test('a long poll waits at any node, and its answer comes at once', async (t) 
   await alice.close()
 })
 
+t.test('a task is shown, asks and is cancelled, on whichever node the page is', async (t) => {
+  const page = await openPage(t, browser, origin)
+  await signIn(page, 'cleo')
+  await page.click(id('start-task'))
+  await page.waitForSelector(id('question'))
+  for (let reloads = 0; reloads < 4; reloads++) {
+    await page.reload()
+    await page.waitForSelector(`${id('task')}[data-status="running"] ${id('question')}`)
+  }
+  await page.click(id('task-cancel'))
+  await page.waitForSelector(`${id('task')}[data-status="cancelled"]`)
+  await page.waitForSelector(id('question'), { state: 'detached' })
+  await page.close()
+  t.pass('by REST, at any node')
+})
+
 t.test('limits by address count the client\'s, as nginx sees it, and not what it says', async (t) => {
   const client = await connect('alice', { localAddress: '127.0.0.2', headers: { 'x-forwarded-for': '203.0.113.9' } })
   t.match(await call('GET', `/ws/clients/${client.id}`), { ip: '127.0.0.2' })
