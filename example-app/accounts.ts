@@ -22,6 +22,15 @@ export const accountRoutes: FastifyPluginAsyncTypebox = async (app) => {
     return { token: app.jwt.sign(claims), user_id: username, roles }
   })
 
+  app.post('/token', {
+    schema: { tags, summary: 'A fresh token in place of one that is still valid', response: { 200: Type.Object({ token: Type.String() }) } },
+    onRequest: signedIn
+  }, async (request) => {
+    const { sub, roles } = request.user as Claims
+    const claims: Claims = { sub, roles }
+    return { token: app.jwt.sign(claims) }
+  })
+
   app.get('/me', {
     schema: { tags, summary: 'Who am I?', response: { 200: Type.Object({ user_id: Type.String(), roles: Type.Array(Type.String()) }) } },
     onRequest: signedIn

@@ -4,28 +4,39 @@ import fastifyJwt from '@fastify/jwt'
 import fastifyStatic from '@fastify/static'
 import fastifySwagger from '@fastify/swagger'
 import fastifySwaggerUi from '@fastify/swagger-ui'
-import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import wsPlugin from 'fastify-ws-manager'
+import { redis } from 'fastify-ws-manager/redis'
+import { Redis } from 'ioredis'
 import { accountRoutes } from './accounts.js'
 import { CHAT_CHANNEL, chat, chatRules } from './chat.js'
+import { DRAIN_MS, type Config } from './config.js'
+import { Imports } from './import.js'
 import { taskRoutes } from './tasks.js'
 
 // Compiled, this file is in dist/example-app; the page is not compiled and stays where it is.
 const publicFolder = fileURLToPath(new URL('../../example-app/public', import.meta.url))
 
 /** An app with accounts, long-running tasks that ask their user, a chat, and a page that shows them. */
-export async function createApp (options: FastifyServerOptions = {}): Promise<FastifyInstance> {
-  const app = Fastify(options)
+export async function createApp (config: Config): Promise<FastifyInstance> {
+  const app = Fastify({ logger: { level: config.LOG_LEVEL }, trustProxy: config.TRUST_PROXY ?? false })
   await app.register(fastifySwagger, { openapi: { info: { title: 'fastify-ws-manager: the example app', version: '1.0.0' } } })
   await app.register(fastifySwaggerUi, { routePrefix: '/docs' })
-  // Without JWT_SECRET every start has a new secret, and with it everybody signs in again.
-  await app.register(fastifyJwt, { secret: process.env.JWT_SECRET ?? randomBytes(32).toString('hex'), sign: { expiresIn: '8h' }, verify: { algorithms: ['HS256'] } })
+  await app.register(fastifyJwt, {
+    secret: config.JWT_SECRET ?? randomBytes(32).toString('hex'), sign: { expiresIn: `${config.TOKEN_TTL_S}s` }, verify: { algorithms: ['HS256'] }
+  })
+  const imports = new Imports()
+  // Before the plugin's own hook, while their users can still be told.
+  app.addHook('preClose', () => imports.close())
   await app.register(wsPlugin, {
+    // A model for the engine's own connections; it is never connected itself.
+    engine: config.REDIS_URL === undefined ? undefined : redis(new Redis(config.REDIS_URL, { lazyConnect: true })),
     authorizeSubscribe: (user, channel) => user !== null && channel === CHAT_CHANNEL,
-    channels: chatRules
+    channels: chatRules(config.CHAT_HISTORY),
+    drain: { timeoutMs: DRAIN_MS, windowMs: config.DRAIN_WINDOW_MS }
   })
   await app.register(accountRoutes)
-  await app.register(taskRoutes)
+  await app.register(taskRoutes, { imports, batchMs: config.BATCH_MS })
   await app.register(chat)
   await app.register(fastifyStatic, { root: publicFolder })
   return app

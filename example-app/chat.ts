@@ -1,13 +1,13 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { User } from 'fastify-ws-manager'
+import type { User, WsPluginOptions } from 'fastify-ws-manager'
 import { signedIn } from './accounts.js'
 
 export const CHAT_CHANNEL = 'chat'
 
-/** How the chat is kept: as many messages as the page shows, for an hour, and who is there. */
-export const chatRules = {
-  [CHAT_CHANNEL]: { presence: true, history: { size: Number(process.env.CHAT_HISTORY ?? 200), ttlMs: 3_600_000 } }
-}
+/** How the chat is kept: so many messages, for an hour, and who is there. */
+export const chatRules = (size: number): WsPluginOptions['channels'] => ({
+  [CHAT_CHANNEL]: { presence: true, history: { size, ttlMs: 3_600_000 } }
+})
 
 const message = {
   type: Type.Literal('chat.message'),

@@ -1,13 +1,14 @@
+import closeWithGrace from 'close-with-grace'
 import { createApp } from './app.js'
+import { CLOSE_MS, readConfig } from './config.js'
 
-const app = await createApp({ logger: { level: process.env.LOG_LEVEL ?? 'warn' } })
-await app.listen({ host: process.env.HOST ?? '127.0.0.1', port: Number(process.env.PORT ?? 3000) })
-const { address, family, port } = app.server.address() as import('node:net').AddressInfo
-console.log(`The example app listens on http://${family === 'IPv6' ? `[${address}]` : address}:${port}`)
-
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, async () => {
-    await app.close()
-    process.exit(0)
-  })
-}
+const config = readConfig()
+const app = await createApp(config)
+closeWithGrace({ delay: CLOSE_MS, logger: app.log }, async ({ err }) => {
+  if (err !== undefined) app.log.fatal({ err }, 'the node ends by an error')
+  // Fastify goes on listening while it closes. Refused at once, a load balancer takes every request to another node.
+  app.server.close()
+  await app.close()
+})
+await app.listen({ host: config.HOST, port: config.PORT })
+console.log(`The example app listens on ${app.listeningOrigin}`)

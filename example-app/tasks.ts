@@ -1,18 +1,16 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { signedIn, userIdOf } from './accounts.js'
-import { runImport } from './import.js'
+import type { Imports } from './import.js'
 
 const tags = ['tasks']
-/** How long one of the import's twenty batches takes. */
-const batchMs = Number(process.env.BATCH_MS ?? 250)
 
 /** Tasks of the user who is signed in. */
-export const taskRoutes: FastifyPluginAsyncTypebox = async (app) => {
+export const taskRoutes: FastifyPluginAsyncTypebox<{ imports: Imports, batchMs: number }> = async (app, { imports, batchMs }) => {
   app.addHook('onRequest', signedIn)
 
   app.get('/tasks', {
-    schema: { tags, summary: 'My tasks, oldest first', response: { 200: Type.Object({ tasks: Type.Array(Type.Unknown()) }) } }
-  }, async (request) => ({ tasks: app.ws.tasks.list(userIdOf(request)) }))
+    schema: { tags, summary: 'My tasks, oldest first', response: { 200: Type.Object({ tasks: Type.Array(Type.Unknown()), complete: Type.Boolean({ description: 'Whether every node has answered' }) }) } }
+  }, (request) => app.ws.tasks.list(userIdOf(request), { cluster: true }))
 
   app.post('/tasks', {
     schema: { tags, summary: 'Start an import of a few seconds that asks a question on its way', response: { 201: Type.Unknown() } }
@@ -20,7 +18,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox = async (app) => {
     const userId = userIdOf(request)
     const { task, signal } = await app.ws.tasks.start({ userId, title: 'Import of customers.csv' })
     // Not awaited: the import goes on after this request, and reports to its user.
-    runImport(app.ws, { taskId: task.task_id, userId, signal, batchMs }).catch((error) => app.log.error(error))
+    imports.run(app.ws, { taskId: task.task_id, userId, cancelled: signal, batchMs }).catch((error) => app.log.error(error))
     return reply.code(201).send(task)
   })
 

@@ -65,7 +65,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
   const openQuestions = new OpenQuestions(limits.maxPendingConfirmationsPerUser, counters)
   const confirmations = new Confirmations(engine.confirmations, publisher, events, openQuestions, options.confirmations, log)
   const taskHeartbeats = new TaskHeartbeats(publisher, (taskId) => tasks.hasEnded(taskId), log)
-  const tasks: Tasks = new Tasks(publisher, confirmations, taskHeartbeats, events, options.tasks.retainMs)
+  const tasks: Tasks = new Tasks(engine.cluster, publisher, confirmations, taskHeartbeats, events, options.tasks.retainMs)
   const lifecycle = new Lifecycle(registry, memberships, permissions, confirmations, events, options.auth.timeoutMs)
   const heartbeat = new Heartbeat(registry, options.heartbeat)
   const tokenExpiry = new TokenExpiry(registry, options.auth.expiryNoticeMs)

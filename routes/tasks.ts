@@ -9,7 +9,7 @@ export const taskRoutes: Routes = (scope, { tasks }, access) => {
     schema: { tags, summary: 'One task; one\'s own, or with permission another\'s', params: TaskParams, response: answers(TaskRecord, 400, 401, 403, 404) },
     onRequest: access.authenticated
   }, async (request) => {
-    const record = found(tasks.get(request.params.task_id), 'task')
+    const record = found(await tasks.get(request.params.task_id, { cluster: true }), 'task')
     await access.owned(request, record.user_id, 'tasks:read')
     return record
   })
@@ -18,9 +18,9 @@ export const taskRoutes: Routes = (scope, { tasks }, access) => {
     schema: { tags, summary: 'Cancels a task', params: TaskParams, response: answers(TaskRecord, 400, 401, 403, 404, 409) },
     onRequest: access.authenticated
   }, async (request) => {
-    const { task_id: taskId, user_id: userId } = found(tasks.get(request.params.task_id), 'task')
+    const { task_id: taskId, user_id: userId } = found(await tasks.get(request.params.task_id, { cluster: true }), 'task')
     await access.owned(request, userId, 'tasks:cancel')
     await tasks.cancel(taskId, { by: { user_id: userOf(request).id, client_id: null } })
-    return found(tasks.get(taskId), 'task')
+    return found(await tasks.get(taskId, { cluster: true }), 'task')
   })
 }

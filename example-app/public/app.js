@@ -1,4 +1,5 @@
 import { Announcements } from './announcements.js'
+import { AvailabilityNotice } from './availability-notice.js'
 import { CHANNEL, ChatPanel, TOPIC as CHAT_TOPIC } from './chat-panel.js'
 import { Connection } from './connection.js'
 import { ConnectionView } from './connection-view.js'
@@ -14,6 +15,7 @@ import { TabMemory } from './tab-memory.js'
 import { TaskBoard } from './task-board.js'
 
 const EXPIRED = 'Your session is no longer valid. Sign in again to continue.'
+const REFRESH_AGAIN_MS = 5_000
 
 const session = new Session({ onExpired: () => leave(EXPIRED) })
 const identity = new Identity()
@@ -32,6 +34,7 @@ const announcements = new Announcements({ session })
 const chat = new ChatPanel({ connection, session, positions })
 const people = new PresenceList({ session, channel: CHANNEL })
 const recoveryNotice = new RecoveryNotice()
+const availability = new AvailabilityNotice()
 const tasks = new TaskBoard({
   session,
   identity,
@@ -48,6 +51,8 @@ const frames = {
   ...people.frames,
   ...announcements.frames,
   connection: connected,
+  availability: showAvailability,
+  token_expiring: refreshToken,
   error: (frame, isAnswer) => { if (!isAnswer) showError(`The server refused a frame: ${frame.message}`) },
   gap: loadMissing,
   subscription_confirmed: ignored,
@@ -76,7 +81,7 @@ function leave (notice) {
   memory.close()
   session.close()
   connection.close()
-  for (const part of [tasks, questions, chat, people, announcements, recoveryNotice, identity, positions]) part.reset()
+  for (const part of [tasks, questions, chat, people, announcements, recoveryNotice, availability, identity, positions]) part.reset()
   clearErrors()
   document.getElementById('account').hidden = true
   document.getElementById('workspace').hidden = true
@@ -85,20 +90,39 @@ function leave (notice) {
 
 function showState (state) {
   connectionView.show(state)
-  if (state.name === 'connected' || state.name === 'connecting') return
+  if (state.name === 'connected') return
+  // Another socket, perhaps of another server, says how it is there.
+  availability.reset()
+  if (state.name === 'connecting') return
   questions.disconnected()
   chat.disconnected()
   people.disconnected()
   if (!tasks.isLoaded) tasks.load()
 }
 
-// The first frame of a connection, and the answer to a request for it.
-function connected ({ data }, isAnswer) {
-  if (isAnswer) return
+// The first frame of a connection.
+function connected ({ data }) {
   identity.learn(data)
   loadMissing()
   questions.connected()
   chat.connected()
+}
+
+function showAvailability ({ available }) {
+  availability.show(available)
+  // How tasks ended meanwhile could not be sent.
+  if (available) tasks.load()
+}
+
+// In time, or the server ends the socket with the token.
+async function refreshToken () {
+  try {
+    await session.refresh()
+    await connection.refresh(session.token)
+  } catch (error) {
+    console.warn('The token could not be refreshed', error)
+    setTimeout(() => { if (session.isOpen && connection.isOpen) refreshToken() }, REFRESH_AGAIN_MS)
+  }
 }
 
 function dispatch (frame, isAnswer) {

@@ -34,8 +34,9 @@ export class ConnectionView {
 
   // The pill counts down; read aloud it says each change once.
   #speak ({ name, reason }) {
-    const isLost = name === 'reconnecting' || Boolean(reason)
-    if (isLost && !this.#wasLost) speak(reason ?? 'Connection lost, reconnecting')
+    const isLost = name === 'reconnecting' || name === 'returning' || Boolean(reason)
+    const what = name === 'returning' ? 'The server restarts, reconnecting in a moment' : 'Connection lost, reconnecting'
+    if (isLost && !this.#wasLost) speak(reason ?? what)
     if (name === 'connected' && this.#wasLost) speak('Connected again')
     if (name !== 'connecting') this.#wasLost = isLost
   }
@@ -46,5 +47,6 @@ function label ({ name, roundTripMs, retryAt }) {
   if (name === 'connected') return roundTripMs === undefined ? 'Connected' : `Connected · ${Math.max(1, Math.round(roundTripMs))} ms`
   if (name === 'offline') return 'Offline'
   if (!retryAt) return 'Reconnecting…'
-  return `Reconnecting in ${Math.max(1, Math.ceil((retryAt - Date.now()) / 1000))} s`
+  const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000))
+  return name === 'returning' ? `Restarting · ${seconds} s` : `Reconnecting in ${seconds} s`
 }

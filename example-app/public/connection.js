@@ -27,11 +27,14 @@ export class Connection {
   #connectedAt = null
   #ping = null
   #skewMs = 0
+  // When the server has said to come back, should this socket end.
+  #returnAfterMs = null
   #retryTimer = null
   #deadlineTimer = null
   #pingTimer = null
 
-  // events: state({ name, roundTripMs?, retryAt?, failures?, reason? }), frame(frame), refused() → promise, unauthorized(), positions(): what to recover from
+  // events: state({ name, roundTripMs?, retryAt?, failures?, reason? }), frame(frame, isAnswer), refused() → promise,
+  // unauthorized(), positions(): what to recover from
   constructor (events) {
     this.#events = events
     // A network that is back, or a laptop that woke up, need not wait for the rest of the delay.
@@ -57,6 +60,12 @@ export class Connection {
     this.#token = null
     this.#abandon('Signed out')
     this.#events.state({ name: 'offline' })
+  }
+
+  // A fresh token of the same user, for this socket and those that follow.
+  async refresh (token) {
+    this.#token = token
+    await this.request({ type: 'auth', token })
   }
 
   retry () {
@@ -99,13 +108,20 @@ export class Connection {
 
   #receive (data) {
     const frame = JSON.parse(data)
-    if (frame.type === 'connection') this.#established()
     if (frame.type === 'pong') return this.#pong(frame)
+    if (frame.type === 'reconnect') {
+      this.#returnAfterMs = frame.after_ms
+      return
+    }
+    if (frame.type === 'connection') {
+      // Said again after a fresh token: the same socket goes on where it is.
+      if (this.isOpen) return
+      this.#established()
+    }
     this.#events.frame(frame, this.#answer(frame))
   }
 
   #established () {
-    if (this.isOpen) return
     clearTimeout(this.#deadlineTimer)
     this.#connectedAt = performance.now()
     this.#events.state({ name: 'connected' })
@@ -148,6 +164,7 @@ export class Connection {
 
   #closed (code, reason, opened) {
     if (this.isOpen && performance.now() - this.#connectedAt > STABLE_MS) this.#failures = 0
+    const returnAfterMs = this.#returnAfterMs
     this.#abandon('the connection was lost')
     if (code === UNAUTHORIZED) return this.#events.unauthorized()
     if (FINAL_REASONS.has(code)) {
@@ -155,12 +172,17 @@ export class Connection {
       return this.#events.state({ name: 'offline', reason: FINAL_REASONS.get(code) + detail })
     }
 
+    // Each page is told another time, so that they do not all come at once to the servers that are left.
+    if (returnAfterMs !== null) return this.#comeBack('returning', returnAfterMs)
     this.#failures++
-    const delayMs = Math.random() * Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#failures)
-    this.#events.state({ name: 'reconnecting', retryAt: Date.now() + delayMs, failures: this.#failures })
-    this.#retryTimer = setTimeout(() => this.retry(), delayMs)
+    this.#comeBack('reconnecting', Math.random() * Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#failures))
     // The browser hides the status of a refused upgrade; only a request can tell whether the token was the reason.
     if (!opened) this.#events.refused()
+  }
+
+  #comeBack (name, delayMs) {
+    this.#events.state({ name, retryAt: Date.now() + delayMs, failures: this.#failures })
+    this.#retryTimer = setTimeout(() => this.retry(), delayMs)
   }
 
   // Whatever happens, nothing of a socket outlives it: no timer, no promise, no late frame.
@@ -169,6 +191,7 @@ export class Connection {
     this.#socket = null
     this.#connectedAt = null
     this.#ping = null
+    this.#returnAfterMs = null
     for (const timer of [this.#retryTimer, this.#deadlineTimer, this.#pingTimer]) clearTimeout(timer)
     this.#retryTimer = null
     socket?.close()

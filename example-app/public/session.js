@@ -24,8 +24,13 @@ export class Session {
 
   async open (username) {
     const response = await send('POST', '/login', { body: { username } })
-    this.#current = await content(response)
-    sessionStorage.setItem(STORAGE_KEY, JSON.stringify(this.#current))
+    this.#keep(await content(response))
+  }
+
+  // A fresh token in place of one that ends soon.
+  async refresh () {
+    const { token } = await this.call('POST', '/token')
+    this.#keep({ ...this.#current, token })
   }
 
   close () {
@@ -37,9 +42,14 @@ export class Session {
     const asked = this.#current
     const response = await send(method, path, { body, token: asked?.token })
     // An answer to whoever was signed in before must not reach the page of the one who is now.
-    if (asked !== this.#current) throw new HttpError(401, 'Signed out')
+    if (asked?.user_id !== this.#current?.user_id) throw new HttpError(401, 'Signed out')
     if (response.status === 401) this.#onExpired()
     return content(response)
+  }
+
+  #keep (session) {
+    this.#current = session
+    sessionStorage.setItem(STORAGE_KEY, JSON.stringify(session))
   }
 }
 

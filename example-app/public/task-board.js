@@ -1,6 +1,10 @@
 import { showFailure, speak } from './notices.js'
 import { TaskCard } from './task-card.js'
 
+const CHECK_EVERY_MS = 5_000
+// A running task says that it is alive every 5 s.
+const SILENT_MS = 15_000
+
 export class TaskBoard {
   #session
   #identity
@@ -33,6 +37,7 @@ export class TaskBoard {
     this.#onCard = onCard
     this.#start.addEventListener('click', () => this.#startTask())
     this.#reload.addEventListener('click', () => this.load())
+    setInterval(() => this.#check(), CHECK_EVERY_MS)
   }
 
   get isLoaded () { return this.#empty.dataset.loaded === 'true' }
@@ -50,7 +55,7 @@ export class TaskBoard {
     if (!this.#isFollowed) this.load()
   }
 
-  async load () {
+  async load ({ quietly = false } = {}) {
     if (!this.#session.isOpen) return
     if (this.#isLoading) {
       this.#isStale = true
@@ -59,13 +64,13 @@ export class TaskBoard {
     this.#isLoading = true
     const since = this.#tick
     try {
-      const { tasks } = await this.#session.call('GET', '/tasks')
-      this.#restore(tasks, since)
+      const { tasks, complete } = await this.#session.call('GET', '/tasks')
+      this.#restore(tasks, since, complete)
       this.#isFollowed = !this.#isStale
       this.#showEmpty('No tasks yet. Start an import and follow it here.', { isLoaded: true })
     } catch (error) {
       this.#showEmpty('The tasks could not be loaded.', { isLoaded: this.isLoaded, canRetry: true })
-      showFailure('The tasks could not be loaded', error)
+      if (!quietly) showFailure('The tasks could not be loaded', error)
     } finally {
       this.#isLoading = false
       if (this.#isStale) {
@@ -107,12 +112,19 @@ export class TaskBoard {
     await this.load()
   }
 
-  #restore (records, since) {
+  // The server that a task runs on may be gone, and nobody left to say so.
+  #check () {
+    const isSilent = (card) => card.status === 'running' && performance.now() - card.heardAt > SILENT_MS
+    if ([...this.#cards.values()].some(isSilent)) this.load({ quietly: true })
+  }
+
+  // isComplete: whether a task that is not among the records is known to nobody.
+  #restore (records, since, isComplete) {
     const ids = new Set(records.map((record) => record.task_id))
     for (const record of [...records].sort((one, other) => one.started_at - other.started_at)) {
       this.#card(record.task_id).restore(record, since)
     }
-    for (const [taskId, card] of this.#cards) {
+    for (const [taskId, card] of isComplete ? this.#cards : []) {
       if (card.status === 'running' && card.touched <= since && !ids.has(taskId)) {
         card.change({ status: 'failed', error: 'The server no longer knows this task.' }, this.#tick)
       }

@@ -7,6 +7,7 @@ const STATUS_TEXT = { running: 'Running', done: 'Done', failed: 'Failed', cancel
 
 export class TaskCard {
   touched = 0
+  heardAt = performance.now()
   #parts
   #state
   #cancelling = false
@@ -33,6 +34,7 @@ export class TaskCard {
 
   change (changes, tick) {
     this.touched = tick
+    this.heardAt = performance.now()
     Object.assign(this.#state, changes)
     this.#render()
   }
@@ -50,6 +52,7 @@ export class TaskCard {
   }
 
   beat () {
+    this.heardAt = performance.now()
     this.#parts.pulse.classList.remove('beat')
     // Reading a layout value makes the browser notice the removal, without it the animation would not start again.
     this.#parts.pulse.getBoundingClientRect()

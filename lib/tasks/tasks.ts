@@ -2,13 +2,15 @@ import { randomUUID } from 'node:crypto'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { TaskRecord, type AnsweredBy, type TaskLogLine, type TaskStatus } from '../../schemas/records.js'
 import type { Confirmations } from '../confirmations/confirmations.js'
+import type { Cluster } from '../engine/engine.js'
 import { ExpiringMap } from '../engine/expiring-map.js'
-import { AlreadySettledError, ForbiddenError, InvalidMessageError, NotFoundError, withDetails } from '../errors.js'
+import { AlreadySettledError, ForbiddenError, InvalidMessageError, NotFoundError, UnavailableError, withDetails } from '../errors.js'
 import type { EventHub } from '../events.js'
 import { assertValid } from '../protocol/faults.js'
 import { snapshot } from '../protocol/snapshot.js'
 import type { Publisher } from '../topics/publisher.js'
 import { topicOf } from '../topics/topic-names.js'
+import { RemoteTasks } from './remote-tasks.js'
 import type { TaskHeartbeats } from './task-heartbeats.js'
 
 export interface StartOptions {
@@ -17,6 +19,15 @@ export interface StartOptions {
   /** Default: a new UUID. */
   taskId?: string
   title?: string
+}
+
+/** A user's tasks on all nodes. */
+export interface ClusterTasks {
+  tasks: TaskRecord[]
+  /** Whether every node has answered. */
+  complete: boolean
+  /** The nodes that did not; null: it is not known which there are. */
+  missing: string[] | null
 }
 
 interface RunningTask { record: TaskRecord, controller: AbortController }
@@ -28,9 +39,10 @@ const checkTask = TypeCompiler.Compile(TaskRecord)
 
 /**
  * Tasks that users watch (row F8). What happens to a task goes to its user's sockets; what it came to can be read for
- * `tasks.retainMs` afterwards.
+ * `tasks.retainMs` afterwards. A task is at home on the node that has started it, and is read and cancelled from all.
  */
 export class Tasks {
+  readonly #remote: RemoteTasks
   readonly #publisher: Publisher
   readonly #confirmations: Confirmations
   readonly #heartbeats: TaskHeartbeats
@@ -40,7 +52,10 @@ export class Tasks {
   #isClosed = false
 
   /** @param retainMs how long an ended task can be read */
-  constructor (publisher: Publisher, confirmations: Confirmations, heartbeats: TaskHeartbeats, events: EventHub, retainMs: number) {
+  constructor (cluster: Cluster, publisher: Publisher, confirmations: Confirmations, heartbeats: TaskHeartbeats, events: EventHub, retainMs: number) {
+    this.#remote = new RemoteTasks(cluster, {
+      get: (taskId) => this.get(taskId), list: (userId) => this.list(userId), cancelHere: (taskId, by) => this.#cancelHere(taskId, by)
+    })
     this.#publisher = publisher
     this.#confirmations = confirmations
     this.#heartbeats = heartbeats
@@ -118,22 +133,20 @@ export class Tasks {
   }
 
   /**
-   * Cancels a task: its signal fires, what it still asks is taken back, its user's sockets are told. A task that was
-   * not started here is cancelled by telling: the app stops it on `task_cancelled`.
+   * Cancels a task, on whichever node it is: its signal fires, what it still asks is taken back, its user's sockets are
+   * told. A task that no node has started is cancelled by telling: the app stops it on `task_cancelled`.
    *
    * @param by who cancels; missing: the app itself
-   * @throws WSM_ERR_FORBIDDEN for a task of another user than `userId`, WSM_ERR_ALREADY_SETTLED for one that has ended
+   * @throws WSM_ERR_FORBIDDEN for a task of another user than `userId`, WSM_ERR_ALREADY_SETTLED for one that has ended,
+   *   WSM_ERR_UNAVAILABLE where a node that may have it did not answer
    */
   async cancel (taskId: string, { userId, by }: { userId?: string, by?: AnsweredBy } = {}): Promise<void> {
     const running = this.#running.get(taskId)
     const known = running?.record ?? this.#ended.get(taskId)
+    if (known === undefined && await this.#cancelElsewhere(taskId, userId, by)) return
     const owner = known?.user_id ?? userId
     if (owner === undefined) throw new NotFoundError('There is no such task')
-    if (userId !== undefined && userId !== owner) throw new ForbiddenError('The task is somebody else\'s')
-    if (known !== undefined && running === undefined) {
-      throw withDetails(new AlreadySettledError('The task has ended already'),
-        { task_id: taskId, status: known.status, finished_at: known.finished_at })
-    }
+    if (known !== undefined) assertCancellable(known, userId)
     if (running !== undefined) this.#end(running, 'cancelled')
     this.#heartbeats.stop(taskId, owner)
     // Before the signal, which the asking code may have passed on to its questions: they end as cancelled, not aborted.
@@ -144,16 +157,27 @@ export class Tasks {
     })
   }
 
-  /** null: never started here, or ended longer than the retention ago. */
-  get (taskId: string): TaskRecord | null {
+  /** null: never started here, or ended longer than the retention ago. With `cluster` also of another node that answers. */
+  get (taskId: string): TaskRecord | null
+  get (taskId: string, options: { cluster: true }): Promise<TaskRecord | null>
+  get (taskId: string, { cluster = false } = {}): TaskRecord | null | Promise<TaskRecord | null> {
+    const here = this.#here(taskId)
+    if (!cluster) return here
+    return here === null ? this.#remote.find(taskId).then(({ record }) => record) : Promise.resolve(here)
+  }
+
+  #here (taskId: string): TaskRecord | null {
     const record = this.#running.get(taskId)?.record ?? this.#ended.get(taskId)
     return record === undefined ? null : copy(record)
   }
 
-  /** A user's tasks, the running ones and those that can still be read, oldest first. */
-  list (userId: string): TaskRecord[] {
-    return [...this.#ended.values(), ...[...this.#running.values()].map(({ record }) => record)]
-      .filter((record) => record.user_id === userId).sort((a, b) => a.started_at - b.started_at).map(copy)
+  /** A user's tasks, the running ones and those that can still be read, oldest first. With `cluster` those of all nodes. */
+  list (userId: string): TaskRecord[]
+  list (userId: string, options: { cluster: true }): Promise<ClusterTasks>
+  list (userId: string, { cluster = false } = {}): TaskRecord[] | Promise<ClusterTasks> {
+    const here = [...this.#ended.values(), ...[...this.#running.values()].map(({ record }) => record)]
+      .filter((record) => record.user_id === userId).sort(oldestFirst).map(copy)
+    return cluster ? this.#withOthers(here, userId) : here
   }
 
   /** Whether there was such a task, and it is over. */
@@ -167,6 +191,29 @@ export class Tasks {
     for (const { controller } of this.#running.values()) controller.abort()
     this.#running.clear()
     this.#ended.clear()
+  }
+
+  async #withOthers (here: TaskRecord[], userId: string): Promise<ClusterTasks> {
+    const { tasks, missing } = await this.#remote.list(userId)
+    return { tasks: [...here, ...tasks].sort(oldestFirst), complete: missing?.length === 0, missing }
+  }
+
+  /** Whether another node had it. */
+  async #cancelElsewhere (taskId: string, userId: string | undefined, by: AnsweredBy | undefined): Promise<boolean> {
+    const { record, isComplete } = await this.#remote.find(taskId)
+    if (record === null && !isComplete) throw new UnavailableError('A node that may have the task does not answer')
+    if (record === null) return false
+    assertCancellable(record, userId)
+    if (await this.#remote.cancel(taskId, by ?? null)) return true
+    const { record: left } = await this.#remote.find(taskId)
+    if (left !== null) assertCancellable(left, userId)
+    throw new UnavailableError('The node that has the task does not answer')
+  }
+
+  async #cancelHere (taskId: string, by: AnsweredBy | null): Promise<boolean> {
+    if (!this.#running.has(taskId)) return false
+    await this.cancel(taskId, by === null ? {} : { by })
+    return true
   }
 
   #open (taskId: string): TaskRecord | null {
@@ -202,6 +249,16 @@ export class Tasks {
   async #announce ({ task_id, user_id }: TaskRecord, frame: object, isDroppable = false): Promise<void> {
     await this.#publisher.announce(topicOf.user(user_id), { ...frame, task_id, user_id }, { isDroppable })
   }
+}
+
+/** @throws WSM_ERR_FORBIDDEN, WSM_ERR_ALREADY_SETTLED */
+function assertCancellable ({ task_id, user_id, status, finished_at }: TaskRecord, userId: string | undefined): void {
+  if (userId !== undefined && userId !== user_id) throw new ForbiddenError('The task is somebody else\'s')
+  if (status !== 'running') throw withDetails(new AlreadySettledError('The task has ended already'), { task_id, status, finished_at })
+}
+
+function oldestFirst (a: TaskRecord, b: TaskRecord): number {
+  return a.started_at - b.started_at
 }
 
 function copy (record: TaskRecord): TaskRecord {

@@ -1,0 +1,260 @@
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { normalizeOptions } from '../../lib/options.js'
+import { openPage, startBrowser } from '../fixtures/browser.js'
+import { Checker } from '../fixtures/checker.js'
+import { TestClient } from '../fixtures/client.js'
+import { chatOf, connected, id, inChat, say, signIn, waitForPeople, watchConnection } from '../fixtures/example-page.js'
+import { startNginx } from '../fixtures/nginx.js'
+import { startExample, type ServerProcess } from '../fixtures/process.js'
+import { callOf, Producers, type Call } from '../fixtures/producers.js'
+import { RedisServer } from '../fixtures/redis.js'
+import { forge } from '../fixtures/tokens.js'
+import { until } from '../fixtures/until.js'
+import { WellBehavedClient } from '../fixtures/well-behaved-client.js'
+
+const SECRET = 'the one secret of all nodes of this test'
+const WINDOW_MS = 1_500
+
+const redis = await RedisServer.start(t)
+const nodes = await Promise.all(Array.from({ length: 3 }, () => startExample(t, {
+  REDIS_URL: `redis://127.0.0.1:${redis.port}`,
+  JWT_SECRET: SECRET,
+  TRUST_PROXY: 'loopback',
+  DRAIN_WINDOW_MS: String(WINDOW_MS)
+})))
+const origins = nodes.map(({ origin }) => origin)
+const origin = await startNginx(t, { nodes: origins })
+const browser = await startBrowser(t)
+
+const token = (sub: string, claims: object = {}) => forge({ sub, ...claims }, { secret: SECRET })
+const admin = token('admin', { roles: ['ws:admin'] })
+/** As an administrator, through nginx. */
+const call = callOf([origin], admin)
+
+/** A socket that is greeted. */
+async function connect (user: string, { at = origin, ...socket }: { at?: string, localAddress?: string, headers?: Record<string, string> } = {}) {
+  const client = await new TestClient(`${at.replace('http', 'ws')}/ws`, ['ws-manager.v1', `bearer.${token(user)}`], socket).opened()
+  const { data } = await client.next('connection')
+  return Object.assign(client, { id: data.client_id as string })
+}
+
+/** The node on which pages are in the chat. */
+async function nodeOfChat (): Promise<ServerProcess> {
+  const running = nodes.filter(({ child }) => child.exitCode === null && child.signalCode === null)
+  for (const node of running) {
+    const { channels } = await callOf([node.origin], admin)('GET', '/ws/channels') as { channels: { channel: string }[] }
+    if (channels.some(({ channel }) => channel === 'chat')) return node
+  }
+  throw new Error('nobody is in the chat')
+}
+
+t.test('sockets are spread over the nodes, and what is sent by REST reaches all of them', async (t) => {
+  const clients = await Promise.all(Array.from({ length: 9 }, (_, n) => connect(`user-${n}`)))
+  const status = await call('GET', '/ws/status?cluster=true') as { complete: boolean, nodes: { active_connections: number }[] }
+  t.match(status, { complete: true, active_connections: 9 })
+  t.ok(status.nodes.every(({ active_connections: count }) => count >= 2), 'the node with the fewest gets the next')
+  for (let n = 0; n < 3; n++) await call('POST', '/ws/broadcast', { message: { type: 'x.all', n } })
+  await call('POST', '/ws/users/user-5/messages', { message: { type: 'x.five' } })
+  for (const client of clients) {
+    for (let n = 0; n < 3; n++) t.match(await client.next('x.all'), { n })
+  }
+  await clients[5]!.next('x.five')
+  await call('POST', `/ws/clients/${clients[7]!.id}/messages`, { message: { type: 'x.client' } })
+  await clients[7]!.next('x.client')
+  t.equal(clients.reduce((sum, client) => sum + client.count('x.five') + client.count('x.client'), 0), 2)
+  await Promise.all(clients.map((client) => client.close()))
+})
+
+t.test('a long poll waits at any node, and its answer comes at once', async (t) => {
+  const alice = await connect('alice')
+  const asAlice = callOf([origin], token('alice'))
+  await asAlice('POST', '/tasks')
+  const { callback_id: question } = await alice.next('task_step_result')
+  const polls = nodes.map(() => asAlice('GET', `/ws/confirmations/${question}?wait=20`))
+  const begun = performance.now()
+  await alice.request({ type: 'confirm', callback_id: question, proceed: false })
+  for (const poll of polls) t.match(await poll, { status: 'declined' })
+  t.ok(performance.now() - begun < 10_000)
+  await alice.close()
+})
+
+t.test('a task is shown, asks and is cancelled, on whichever node the page is', async (t) => {
+  const page = await openPage(t, browser, origin)
+  await signIn(page, 'cleo')
+  await page.click(id('start-task'))
+  await page.waitForSelector(id('question'))
+  for (let reloads = 0; reloads < 4; reloads++) {
+    await page.reload()
+    await page.waitForSelector(`${id('task')}[data-status="running"] ${id('question')}`)
+  }
+  await page.click(id('task-cancel'))
+  await page.waitForSelector(`${id('task')}[data-status="cancelled"]`)
+  await page.waitForSelector(id('question'), { state: 'detached' })
+  await page.close()
+  t.pass('by REST, at any node')
+})
+
+t.test('limits by address count the client\'s, as nginx sees it, and not what it says', async (t) => {
+  const client = await connect('alice', { localAddress: '127.0.0.2', headers: { 'x-forwarded-for': '203.0.113.9' } })
+  t.match(await call('GET', `/ws/clients/${client.id}`), { ip: '127.0.0.2' })
+  await client.close()
+})
+
+t.test('idle sockets live longer than nginx leaves connections by default', async (t) => {
+  const config = await readFile(fileURLToPath(new URL('../../example-app/nginx.conf', import.meta.url)), 'utf8')
+  const [, location] = /location = \/ws \{([^}]*)\}/.exec(config)!
+  const { heartbeat } = normalizeOptions({})
+  for (const name of ['proxy_read_timeout', 'proxy_send_timeout']) {
+    const hours = Number(new RegExp(`${name} (\\d+)h;`).exec(location!)![1])
+    t.ok(hours * 3_600_000 > Math.max(60_000, heartbeat.intervalMs + heartbeat.timeoutMs), name)
+  }
+  // The same with a second in place of the hour: it is these lines that nginx goes by.
+  const hasty = await startNginx(t, { nodes: origins, change: (text) => text.replaceAll('1h;', '1s;') })
+  const [lasting, cut] = [await connect('alice'), await connect('alice', { at: hasty })]
+  t.equal((await cut.closed).code, 1006)
+  await lasting.settled()
+  await lasting.close()
+})
+
+t.test('a node that is killed and one that is drained, under load: nothing is lost, and nothing is doubled', async (t) => {
+  const page = await openPage(t, browser, origin)
+  await signIn(page, 'ann')
+  await inChat(page)
+  const ben = await openPage(t, browser, origin)
+  await signIn(ben, 'ben')
+  await inChat(ben)
+  await say(ben, 'hello')
+  await page.waitForSelector('text="hello"')
+  await waitForPeople(page, 'ann you', 'ben')
+  await ben.close()
+  await waitForPeople(page, 'ann you')
+
+  const load = new Load(t)
+  await load.start(60)
+
+  const killed = await nodeOfChat()
+  await Promise.all([page.waitForEvent('websocket'), once(killed.child, 'exit'), killed.child.kill('SIGKILL')])
+  await Promise.all([connected(page), load.isComplete()])
+  load.answers.clear()
+
+  const drained = await nodeOfChat()
+  const states = await watchConnection(page)
+  const begun = performance.now()
+  const gone = once(drained.child, 'exit').then((end) => ({ end, tookMs: performance.now() - begun }))
+  await Promise.all([page.waitForEvent('websocket'), gone, drained.child.kill('SIGTERM')])
+  const { end, tookMs } = await gone
+  t.same(end, [0, null])
+  t.ok(tookMs < 10_000, `the node was gone after ${Math.round(tookMs)} ms`)
+  await Promise.all([inChat(page), load.isComplete()])
+  t.strictSame(await states(), ['returning', 'reconnecting', 'connected'])
+  t.strictSame([...load.answers.keys()].sort(), ['GET 200', 'POST 200'], 'callers notice nothing of the drain')
+
+  const returns = load.returns.map((at) => at - begun)
+  const spread = Math.max(...returns) - Math.min(...returns)
+  t.comment(`${returns.length} clients came back within ${Math.round(spread)} ms; the node was gone after ${Math.round(tookMs)} ms`)
+  t.ok(returns.length >= 15)
+  t.ok(spread > WINDOW_MS / 2 && Math.max(...returns) >= WINDOW_MS / 2, 'they did not come all at once')
+
+  const { examples, ...report } = await load.end()
+  t.comment(JSON.stringify(report))
+  for (const example of examples) t.comment(example)
+  t.match(report, { lost: 0, silentlyLost: 0, duplicated: 0, reordered: 0, falselyRecovered: 0, strays: 0 })
+  t.ok(report.delivered > 2_000 && report.uncertain < 10, 'enough has happened')
+
+  const { messages } = await callOf([origin], token('ann'))('GET', '/chat/messages') as { messages: { text: string }[] }
+  await page.waitForSelector(`text="${messages.at(-1)!.text}"`)
+  t.strictSame((await chatOf(page)).filter((line) => !line.startsWith('[')), messages.map(({ text }) => text))
+  t.equal(await page.locator(id('recovery-notice')).isVisible(), false)
+})
+
+/** Clients that stay, and messages for all and for each of them, and in the chat; all through nginx. */
+class Load {
+  /** How often REST callers were answered how. */
+  readonly answers = new Map<string, number>()
+  /** When clients came back whom a node had said when to. */
+  readonly returns: number[] = []
+  readonly #checker = new Checker()
+  readonly #producers = new Producers(this.#checker, (...args) => this.#call(...args))
+  readonly #clients: WellBehavedClient[] = []
+  readonly #publishing: Promise<void>[] = []
+  readonly #staying: Promise<void>[] = []
+  #isOver = false
+
+  constructor (t: Test) {
+    t.teardown(() => {
+      this.#producers.end()
+      this.#isOver = true
+      for (const client of this.#clients) client.destroy()
+    })
+  }
+
+  async start (clients: number): Promise<void> {
+    for (let n = 0; n < clients; n++) {
+      const client = new WellBehavedClient(`user-${n % 10}`, { journal: this.#checker.journal(`client ${n}`), now: this.#checker.now, origin: () => origin, token })
+      this.#clients.push(client)
+      client.connect()
+    }
+    await this.isComplete()
+    for (const client of this.#clients) this.#staying.push(this.#stay(client))
+    this.#publishing.push(
+      this.#repeat(5, () => this.#producers.publish('all', 'one')),
+      this.#repeat(5, (n) => this.#producers.publish(`user:user-${n % 10}`, 'two')),
+      this.#repeat(50, (n) => this.#call('POST', '/ws/call/chat.send', { text: `message ${n}` }).catch(() => {})),
+      this.#repeat(5, () => this.#call('GET', '/ws/status')))
+  }
+
+  /** Resolves when every client is there. */
+  async isComplete (): Promise<void> {
+    await until(() => this.#clients.every((client) => client.isEntered))
+  }
+
+  /** Everybody gets a last message; what is not there then does not come. */
+  async end () {
+    this.#producers.end()
+    await Promise.all(this.#publishing)
+    await this.isComplete()
+    const topics = new Set(this.#clients.flatMap((client) => client.topics))
+    const last = new Map(await Promise.all([...topics].map(async (topic) => [topic, await this.#producers.publish(topic, 'last')] as const)))
+    await Promise.all(this.#clients.map((client) => client.until(() => client.topics.every((topic) => client.has(last.get(topic)!)))))
+    this.#isOver = true
+    await Promise.all(this.#staying)
+    return this.#checker.report()
+  }
+
+  async #stay (client: WellBehavedClient): Promise<void> {
+    for (;;) {
+      await until(() => !client.isConnected || this.#isOver)
+      if (this.#isOver) return
+      const { returnAfterMs } = client
+      await sleep(returnAfterMs ?? 50 + Math.random() * 200)
+      client.connect()
+      if (returnAfterMs !== null) this.returns.push(performance.now())
+    }
+  }
+
+  async #repeat (pauseMs: number, work: (n: number) => Promise<unknown>): Promise<void> {
+    for (let n = 1; !this.#producers.isOver; n++) {
+      await work(n)
+      await sleep(pauseMs)
+    }
+  }
+
+  /** Of a request that nginx had handed to a node which is gone, nobody knows what came of it. */
+  readonly #call: Call = async (...args) => {
+    const [method] = args
+    let status = 200
+    try {
+      return await call(...args)
+    } catch (error) {
+      status = (error as { status?: number }).status ?? 0
+      throw status === 502 ? new Error('no node has answered', { cause: error }) : error
+    } finally {
+      const answer = `${method} ${status}`
+      this.answers.set(answer, (this.answers.get(answer) ?? 0) + 1)
+    }
+  }
+}

@@ -1,0 +1,90 @@
+import { randomUUID } from 'node:crypto'
+import t, { type Test } from 'tap'
+import { redis } from '../../lib/engine/redis/redis.js'
+import { RedisCluster } from '../../lib/engine/redis/cluster.js'
+import { startApp, type TestApp } from '../fixtures/app.js'
+import { RedisServer } from '../fixtures/redis.js'
+
+const { port } = await RedisServer.start(t)
+
+async function startNodes (t: Test): Promise<[TestApp, TestApp]> {
+  const prefix = randomUUID()
+  const start = () => startApp(t, { engine: redis({ host: '127.0.0.1', port }, { prefix }) })
+  return Promise.all([start(), start()])
+}
+
+/** Does something before this node asks the others, and answers in their place where that returns something. */
+function intercept (t: Test, before: (kind: string) => Promise<unknown> | unknown): void {
+  const { ask } = RedisCluster.prototype
+  t.intercept(RedisCluster.prototype, 'ask', {
+    async value (this: RedisCluster, kind: string, data: unknown, timeoutMs: number) {
+      return await before(kind) ?? ask.call(this, kind, data, timeoutMs)
+    }
+  })
+}
+
+t.test('a task of another node is read, alone and with the user\'s others', async (t) => {
+  const [here, there] = await startNodes(t)
+  const { task: { task_id: first } } = await there.app.ws.tasks.start({ userId: 'alice', title: 'there' })
+  const { task: second } = await here.app.ws.tasks.start({ userId: 'alice', title: 'here' })
+  await there.app.ws.tasks.start({ userId: 'bob' })
+  await there.app.ws.tasks.done(first, { rows: 5 })
+  const record = there.app.ws.tasks.get(first)
+  t.equal(here.app.ws.tasks.get(first), null)
+  t.same(await here.app.ws.tasks.get(first, { cluster: true }), record)
+  t.same(await here.app.ws.tasks.get(second.task_id, { cluster: true }), second)
+  t.equal(await here.app.ws.tasks.get('nowhere', { cluster: true }), null)
+  t.same(await here.app.ws.tasks.list('alice', { cluster: true }), { tasks: [record, second], complete: true, missing: [] })
+  t.same(here.app.ws.tasks.list('alice'), [second])
+  t.same(await here.rest('GET', `/ws/tasks/${first}`, { as: 'alice' }).then(({ body }) => body), record)
+  t.match(await here.rest('GET', `/ws/tasks/${first}`, { as: 'bob' }), { status: 403 })
+})
+
+t.test('a task of another node is cancelled there, by frame and by REST', async (t) => {
+  const [here, there] = await startNodes(t)
+  const { tasks } = there.app.ws
+  const [one, two, three] = await Promise.all(['one', 'two', 'three'].map((taskId) => tasks.start({ userId: 'alice', taskId })))
+  const alice = await here.connect('alice')
+  t.match(await alice.request({ type: 'cancel', task_id: 'one' }), { type: 'reply', data: { task_id: 'one' } })
+  t.equal(one!.signal.aborted, true)
+  const by = { user_id: 'alice', client_id: alice.id }
+  t.match(await alice.next('task_cancelled'), { task_id: 'one', cancelled_by: by })
+  t.match(await here.rest('DELETE', '/ws/tasks/two', { as: 'alice' }), { status: 200, body: { status: 'cancelled' } })
+  t.equal(two!.signal.aborted, true)
+  await here.app.ws.tasks.cancel('three')
+  t.equal(three!.signal.aborted, true)
+  t.match(await alice.next((frame) => frame.task_id === 'three'), { type: 'task_cancelled', cancelled_by: null })
+  t.equal(alice.count('task_cancelled'), 3, 'told once of each')
+
+  t.match(await alice.request({ type: 'cancel', task_id: 'one' }), { code: 'already_settled', details: { status: 'cancelled' } })
+  await tasks.start({ userId: 'bob', taskId: 'his' })
+  t.match(await alice.request({ type: 'cancel', task_id: 'his' }), { code: 'forbidden' })
+  t.equal(tasks.get('his')!.status, 'running')
+})
+
+t.test('where a node does not answer nothing is said to be cancelled', async (t) => {
+  const [here] = await startNodes(t)
+  const alice = await here.connect('alice')
+  intercept(t, () => ({ answers: [{ node_id: 'strange', data: 'what?' }], missing: ['other'] }))
+  t.match(await alice.request({ type: 'cancel', task_id: 'somewhere' }), { code: 'unavailable' })
+  t.same(await here.app.ws.tasks.list('alice', { cluster: true }), { tasks: [], complete: false, missing: ['other'] })
+})
+
+t.test('a task that ends while it is cancelled from another node has ended', async (t) => {
+  const [here, there] = await startNodes(t)
+  const { task } = await there.app.ws.tasks.start({ userId: 'alice' })
+  intercept(t, async (kind) => { if (kind === 'cancel task') await there.app.ws.tasks.done(task.task_id) })
+  await t.rejects(here.app.ws.tasks.cancel(task.task_id), { code: 'WSM_ERR_ALREADY_SETTLED' })
+  t.match(there.app.ws.tasks.get(task.task_id), { status: 'done' })
+})
+
+t.test('a task whose node is gone while it is cancelled may still run', async (t) => {
+  const [here, there] = await startNodes(t)
+  const { task } = await there.app.ws.tasks.start({ userId: 'alice' })
+  let isGone = false
+  intercept(t, (kind) => {
+    isGone ||= kind === 'cancel task'
+    return isGone ? { answers: [], missing: ['there'] } : undefined
+  })
+  await t.rejects(here.app.ws.tasks.cancel(task.task_id), { code: 'WSM_ERR_UNAVAILABLE' })
+})
