@@ -71,6 +71,10 @@ export const OptionsSchema = Type.Object({
       description: 'The cookie that may hold the token, parsed by @fastify/cookie'
     })),
     ticketTtlMs: milliseconds(30_000, 'How long a ticket for a socket can be used'),
+    identitySwitch: Type.Union([Type.Literal('allow'), Type.Literal('refuse')], {
+      default: 'allow',
+      description: 'What becomes of an auth frame that would make a user\'s socket another user\'s, or nobody\'s'
+    }),
     requireExp: Type.Boolean({ default: true, description: 'Refuse tokens that never expire' }),
     userIdClaim: Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
       default: ['sub', 'user_id', 'id'],

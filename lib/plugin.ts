@@ -7,6 +7,7 @@ import { socketRoute } from '../routes/socket.js'
 import { useAuthenticator } from './auth/use-authenticator.js'
 import type { User } from './auth/user.js'
 import { Shutdown } from './connection/shutdown.js'
+import { UnfinishedRequests } from './connection/unfinished-requests.js'
 import { Upgrades } from './connection/upgrades.js'
 import { useWebSocketServer } from './connection/websocket-server.js'
 import { MemoryEngine } from './engine/memory/engine.js'
@@ -42,7 +43,8 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   fastify.addHook('onClose', () => engine.close())
   const system = createSystem(engine, authenticator, options, log)
   const upgrades = new Upgrades(fastify.server, webSocketServer)
-  const shutdown = new Shutdown(system.registry, upgrades, {
+  const requests = new UnfinishedRequests(fastify.server, options.path)
+  const shutdown = new Shutdown(system.registry, upgrades, requests, {
     drainMs: options.drain.timeoutMs,
     windowMs: options.drain.windowMs,
     isOneOfMany: options.engine !== undefined,

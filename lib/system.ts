@@ -66,7 +66,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
   const confirmations = new Confirmations(engine.confirmations, publisher, events, openQuestions, options.confirmations, log)
   const taskHeartbeats = new TaskHeartbeats(publisher, (taskId) => tasks.hasEnded(taskId), log)
   const tasks: Tasks = new Tasks(engine.cluster, publisher, confirmations, taskHeartbeats, events, options.tasks.retainMs)
-  const lifecycle = new Lifecycle(registry, memberships, permissions, confirmations, events, options.auth.timeoutMs)
+  const lifecycle = new Lifecycle(registry, memberships, permissions, confirmations, events, counters, options.auth.timeoutMs)
   const heartbeat = new Heartbeat(registry, options.heartbeat)
   const tokenExpiry = new TokenExpiry(registry, options.auth.expiryNoticeMs)
   const handlers = new Handlers(permissions)
@@ -102,7 +102,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
   const builtIns = [
     pingFrame(),
     connectionFrame(lifecycle),
-    ...authFrames(lifecycle, slots, options.auth.anonymous),
+    ...authFrames(lifecycle, slots, options.auth),
     subscribeFrame(memberships, permissions),
     unsubscribeFrame(memberships),
     ackFrame(acknowledgements),

@@ -34,7 +34,7 @@ const SocketQuery = Type.Object({
 
 /** A route for sockets: the plugin's own, or with a rule the app's. */
 export function socketRoute (fastify: FastifyInstance, url: string, context: RouteContext, rule: EndpointRule | null): void {
-  const { admission, shutdown, upgrades, options, connectRate, slots, counters } = context
+  const { admission, shutdown, upgrades, options, registry, connectRate, slots, counters } = context
 
   const refused = (request: FastifyRequest, error: unknown): void => {
     if (options.rejectMode === 'http') throw error
@@ -47,6 +47,7 @@ export function socketRoute (fastify: FastifyInstance, url: string, context: Rou
     try {
       if (shutdown.isClosing) throw new UnavailableError('The server is closing')
       countConnect(request)
+      assertCapacity()
       request.wsAdmission = { origin: await admission.admit(request, rule), response: reply.raw }
     } catch (error) {
       refused(request, error)
@@ -62,11 +63,19 @@ export function socketRoute (fastify: FastifyInstance, url: string, context: Rou
     }
   }
 
+  /** Asked before anything is spent on the request, and again by the last look. */
+  function assertCapacity (): void {
+    if (registry.size < options.limits.maxConnections) return
+    counters.refusals.connections++
+    throw new UnavailableError('The server has too many connections')
+  }
+
   /** The last look, in the turn in which the socket opens: others may have taken the place since the first. */
   function assertRoom (request: FastifyRequest): void {
     const decision = request.wsAdmission!
     if (!('origin' in decision)) return
     try {
+      assertCapacity()
       if (decision.origin.awaitsAuth) slots.assertMayWait()
       else slots.assertFree(decision.origin.user)
     } catch (error) {
@@ -112,12 +121,8 @@ export function socketRoute (fastify: FastifyInstance, url: string, context: Rou
 
 /** Nothing here waits: a frame that follows the upgrade in the same packet must find its listener. */
 function open (socket: WebSocket, { raw: upgrade }: FastifyRequest, { origin, response }: Admitted, context: RouteContext): void {
-  const { registry, lifecycle, router, slots, counters, options, shutdown, webSocketServer, upgrades, sendSettings, connectionSettings } = context
+  const { lifecycle, router, slots, shutdown, webSocketServer, upgrades, sendSettings, connectionSettings } = context
   if (shutdown.isClosing) return refuse(socket, closeCodes.goingAway, 'The server is closing', context)
-  if (registry.size >= options.limits.maxConnections) {
-    counters.refusals.connections++
-    return refuse(socket, closeCodes.tryAgainLater, 'The server has too many connections', context)
-  }
   // From here on the socket is ours: @fastify/websocket would log every reset with its request, which its listener keeps
   // alive, and close the socket with 1005 when the server closes.
   socket.removeAllListeners('error')

@@ -149,6 +149,7 @@ export const Rejected = Type.Object({
   connections_per_ip: refused('Upgrade requests over limits.connectionsPerIpPerMinute'),
   duplicate_user: refused('Sockets refused or replaced by onDuplicateUser'),
   unauthenticated: refused('Sockets over limits.maxUnauthenticated'),
+  auth_timeouts: refused('Sockets closed by auth.timeoutMs, without an auth frame'),
   origin: refused('Requests of an origin that may not connect'),
   messages: refused('Frames over limits.messagesPerSecond, pings included'),
   errors: refused('Sockets closed by limits.maxErrorsPerMinute'),

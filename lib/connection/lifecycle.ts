@@ -5,6 +5,7 @@ import { closeCodes } from '../close-codes.js'
 import type { Confirmations } from '../confirmations/confirmations.js'
 import type { EventHub } from '../events.js'
 import { encode, type EncodedMessage } from '../protocol/encode.js'
+import type { Counters } from '../telemetry/counters.js'
 import type { Memberships } from '../topics/memberships.js'
 import type { StreamState } from '../topics/topics.js'
 import type { Connection, ConnectionEnd, Grant } from './connection.js'
@@ -17,16 +18,18 @@ export class Lifecycle {
   readonly #permissions: Permissions
   readonly #confirmations: Confirmations
   readonly #events: EventHub
+  readonly #counters: Counters
   readonly #authTimeoutMs: number
   readonly #authTimers = new Map<Connection, NodeJS.Timeout>()
 
   constructor (registry: Registry, memberships: Memberships, permissions: Permissions, confirmations: Confirmations,
-    events: EventHub, authTimeoutMs: number) {
+    events: EventHub, counters: Counters, authTimeoutMs: number) {
     this.#registry = registry
     this.#memberships = memberships
     this.#permissions = permissions
     this.#confirmations = confirmations
     this.#events = events
+    this.#counters = counters
     this.#authTimeoutMs = authTimeoutMs
   }
 
@@ -36,6 +39,7 @@ export class Lifecycle {
     if (connection.origin.awaitsAuth) {
       this.#authTimers.set(connection, setTimeout(() => {
         this.#authTimers.delete(connection)
+        this.#counters.refusals.auth_timeouts++
         connection.close(closeCodes.timeout, 'No auth frame in time')
       }, this.#authTimeoutMs))
       return

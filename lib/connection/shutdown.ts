@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto'
 import { closeCodes } from '../close-codes.js'
 import { encode } from '../protocol/encode.js'
 import type { Registry } from './registry.js'
+import type { UnfinishedRequests } from './unfinished-requests.js'
 import type { Upgrades } from './upgrades.js'
 
 /** How long destroyed sockets may take to report their end. */
@@ -22,12 +23,14 @@ export interface ShutdownSettings {
 export class Shutdown {
   readonly #registry: Registry
   readonly #upgrades: Upgrades
+  readonly #requests: UnfinishedRequests
   readonly #settings: ShutdownSettings
   #done: Promise<void> | null = null
 
-  constructor (registry: Registry, upgrades: Upgrades, settings: ShutdownSettings) {
+  constructor (registry: Registry, upgrades: Upgrades, requests: UnfinishedRequests, settings: ShutdownSettings) {
     this.#registry = registry
     this.#upgrades = upgrades
+    this.#requests = requests
     this.#settings = settings
   }
 
@@ -55,6 +58,7 @@ export class Shutdown {
     await within(closeTimeoutMs, this.#registry.empty())
     for (const connection of this.#registry.all()) connection.terminate()
     this.#upgrades.destroy()
+    this.#requests.destroy()
     await within(FINAL_MS, this.#registry.empty())
   }
 

@@ -70,6 +70,7 @@ t.test('a socket without an auth frame in time is closed with 4408', async (t) =
   const server = await startApp(t, { auth: { firstFrame: true, timeoutMs: 30 } })
   const client = await server.dial('alice', { token: null }).opened()
   t.same(await client.closed, { code: 4408, reason: 'No auth frame in time' })
+  t.equal(server.app.ws.getStatus().rejected.auth_timeouts, 1)
   t.equal(server.app.ws.getConnectionCount(), 0)
 })
 

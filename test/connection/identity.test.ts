@@ -32,6 +32,19 @@ t.test('a switched socket gets the new user\'s messages and no more of the old o
   t.equal(ws.getStatus().users, 1)
 })
 
+t.test('where a switch is refused the socket stays its user\'s, and a fresh token is taken', async (t) => {
+  const server = await startApp(t, { auth: { identitySwitch: 'refuse', anonymous: true } })
+  const client = await server.connect('alice')
+  for (const frame of [{ type: 'change_user', token: server.token('bob') }, { type: 'auth', token: server.token('bob') }, { type: 'change_user' }]) {
+    t.match(await client.request(frame), { type: 'error', code: 'forbidden' })
+    t.match(await client.request({ type: 'connection' }), { data: { user_id: 'alice' } })
+  }
+  t.match(await client.request({ type: 'auth', token: server.token('alice') }), { type: 'reply', data: { user_id: 'alice' } })
+  const nobody = await server.connect('', { token: null })
+  t.match(await nobody.request({ type: 'auth', token: server.token('bob') }), { data: { user_id: 'bob' } }, 'nobody\'s socket becomes somebody\'s')
+  t.match(await nobody.request({ type: 'auth', token: server.token('alice') }), { code: 'forbidden' }, 'once')
+})
+
 t.test('the channels are asked for again, and left where the new user may not be', async (t) => {
   const { server, client, ws } = await switched(t)
   client.send({ type: 'change_user', token: server.token('bob'), id: 1 })

@@ -1,9 +1,26 @@
 import t from 'tap'
 import { startApp } from '../fixtures/app.js'
 import { RawClient } from '../fixtures/raw-client.js'
+import { refusal } from '../fixtures/refusal.js'
 
-t.test('one socket too many is closed with 1013, and the others stay', async (t) => {
+t.test('one socket too many is 503 before the upgrade, and the others stay', async (t) => {
   const server = await startApp(t, { limits: { maxConnections: 2 } })
+  const clients = [await server.connect('alice'), await server.connect('bob')]
+  const answer = await refusal(server.dial('carol', { token: 'unread' }))
+  t.match(answer, { statusCode: 503, headers: { 'retry-after': /^\d+$/ }, body: { code: 'WSM_ERR_UNAVAILABLE', message: /too many connections/ } })
+  for (const client of clients) await client.settled()
+  t.match(server.app.ws.getStatus(), { active_connections: 2, rejected: { connections: 1 } })
+})
+
+t.test('however many come at the same time', async (t) => {
+  const server = await startApp(t, { limits: { maxConnections: 3 } })
+  const outcomes = await Promise.all(Array.from({ length: 30 }, () => server.dial('alice').opened().then(() => 101, ({ statusCode }) => statusCode)))
+  t.same(outcomes.sort(), [101, 101, 101, ...Array(27).fill(503)])
+  t.match(server.app.ws.getStatus(), { active_connections: 3, rejected: { connections: 27 } })
+})
+
+t.test('with rejectMode close it is closed with 1013', async (t) => {
+  const server = await startApp(t, { limits: { maxConnections: 2 }, rejectMode: 'close' })
   server.app.ws.on('client_connected', ({ client }) => { if (client.user?.id === 'carol') t.fail('it never was a client') })
   const clients = [await server.connect('alice'), await server.connect('bob')]
   const carol = await server.dial('carol').opened()
@@ -33,7 +50,7 @@ t.test('a socket without an identity takes a place, and one that is being closed
   await server.app.ws.disconnect({ userId: 'bob' })
   t.equal(await stubborn.closeCode(), 4403)
   t.equal(server.app.ws.getConnectionCount(), 1, 'it does not count as a connection')
-  t.match(await (await server.dial('carol').opened()).closed, { code: 1013 })
+  t.match(await refusal(server.dial('carol')), { statusCode: 503 })
   const ended = new Promise<void>((resolve) => server.app.ws.on('client_disconnected', () => resolve()))
   stubborn.reset()
   await ended
@@ -41,7 +58,7 @@ t.test('a socket without an identity takes a place, and one that is being closed
 })
 
 t.test('who is refused and does not answer the close frame is cut', async (t) => {
-  const server = await startApp(t, { limits: { maxConnections: 1 }, closeTimeoutMs: 30 })
+  const server = await startApp(t, { limits: { maxConnections: 1 }, rejectMode: 'close', closeTimeoutMs: 30 })
   await server.connect('alice')
   const client = await RawClient.to(t, server)
   client.upgrade('/ws', { authorization: `Bearer ${server.token('bob')}` })

@@ -1,9 +1,11 @@
 import fastifyWebsocket from '@fastify/websocket'
 import type { FastifyRequest } from 'fastify'
 import { createHook } from 'node:async_hooks'
+import { connect } from 'node:tls'
 import t, { type Test } from 'tap'
 import type { WsPluginOptions } from '../../lib/index.js'
-import { SECRET, startApp, type AppOptions } from '../fixtures/app.js'
+import { SECRET, startApp, type AppOptions, type TestApp } from '../fixtures/app.js'
+import { selfSigned } from '../fixtures/certificate.js'
 import { Gate } from '../fixtures/gate.js'
 import { RawClient } from '../fixtures/raw-client.js'
 import { forge } from '../fixtures/tokens.js'
@@ -116,6 +118,61 @@ t.test('nor does a socket that was refused and does not answer', async (t) => {
   await closes(t, () => server.app.close())
   t.equal(await client.closeCode(), 4401)
   await client.ended
+})
+
+/** What is not all of a request: its connection waits for the rest. */
+const beginnings = (server: TestApp) => [
+  'GET /w',
+  'GET /ws HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n',
+  `POST /ws/tickets HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer ${server.token('alice')}\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{`,
+  'POST /ws/broadcast HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{'
+]
+
+t.test('nor does a request that is never finished, of a socket or by REST', async (t) => {
+  const server = await startApp(t)
+  const clients = await Promise.all(beginnings(server).map(async (text) => {
+    const client = await RawClient.to(t, server)
+    client.socket.write(text)
+    return client
+  }))
+  await server.rest('GET', '/ws/health')
+  await closes(t, () => server.app.close())
+  for (const { ended } of clients) await ended
+})
+
+t.test('nor does one over TLS', async (t) => {
+  const server = await startApp(t, {}, { fastify: { https: selfSigned() } as object })
+  const socket = connect({ port: Number(new URL(server.origin).port), host: '127.0.0.1', rejectUnauthorized: false })
+  t.teardown(() => socket.destroy())
+  socket.on('error', () => {})
+  const ended = new Promise((resolve) => socket.once('close', resolve))
+  await new Promise((resolve) => socket.write(beginnings(server)[1]!, resolve))
+  await closes(t, () => server.app.close())
+  await ended
+})
+
+t.test('what the app answers elsewhere is not cut, and what connects meanwhile is', async (t) => {
+  const gate = new Gate()
+  const server = await startApp(t, {}, {
+    after: (app) => {
+      app.post('/upload', async ({ body }) => body)
+      app.addHook('preClose', () => gate.wait())
+    }
+  })
+  const upload = await RawClient.to(t, server)
+  upload.socket.write('POST /upload HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 7\r\n\r\n{"a"')
+  const given = await RawClient.to(t, server)
+  given.socket.write('POST /upload HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 7\r\n\r\n{"a"')
+  await server.rest('GET', '/ws/health')
+  given.reset()
+  const closed = server.app.close()
+  await gate.reached
+  const late = await RawClient.to(t, server)
+  await late.ended
+  gate.open()
+  upload.socket.write(':1}')
+  t.equal((await upload.response()).status, 200)
+  await closed
 })
 
 t.test('an upgrade while the server closes is 503', async (t) => {

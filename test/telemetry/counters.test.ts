@@ -3,6 +3,7 @@ import t from 'tap'
 import { Rejected } from '../../schemas/records.js'
 import { startApp } from '../fixtures/app.js'
 import { Gate } from '../fixtures/gate.js'
+import { refusal } from '../fixtures/refusal.js'
 
 t.test('a node that has refused nothing says so, for every limit', async (t) => {
   const server = await startApp(t)
@@ -22,7 +23,7 @@ t.test('what a client does too much of is counted by its limit', async (t) => {
   })
   const counted = () => Object.fromEntries(Object.entries(server.app.ws.getStatus().rejected).filter(([, count]) => count > 0))
   const client = await server.connect('alice')
-  t.equal((await (await server.dial('bob').opened()).closed).code, 1013)
+  t.equal((await refusal(server.dial('bob'))).statusCode, 503)
   t.same(counted(), { connections: 1 })
   client.send({ type: 'ping', a: { b: { c: {} } } })
   t.match(await client.next('error'), { code: 'too_deep' })

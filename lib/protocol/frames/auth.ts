@@ -2,18 +2,23 @@ import type { Connection } from '../../connection/connection.js'
 import type { Lifecycle } from '../../connection/lifecycle.js'
 import type { UserSlots } from '../../connection/user-slots.js'
 import { tokenFromFrame } from '../../auth/credentials.js'
-import { UnauthorizedError } from '../../errors.js'
+import { ForbiddenError, UnauthorizedError } from '../../errors.js'
+import type { Options } from '../../options.js'
 import { builtIn } from '../router.js'
 
 /**
  * `auth` and `change_user`: a token for this socket, its first or a fresh one, of the same user or another (row J6).
- * Without a token the socket becomes anonymous where that is allowed. A bad token changes nothing.
+ * Without a token the socket becomes anonymous where that is allowed. A bad token changes nothing, nor does another user's
+ * where `auth.identitySwitch` refuses it; a socket that is nobody's can still become somebody's.
  */
-export const authFrames = (lifecycle: Lifecycle, slots: UserSlots, allowsAnonymous: boolean) => {
+export const authFrames = (lifecycle: Lifecycle, slots: UserSlots, { anonymous, identitySwitch }: Pick<Options['auth'], 'anonymous' | 'identitySwitch'>) => {
   const run = async ({ token }: { token?: string }, connection: Connection) => {
-    if (token === undefined && !allowsAnonymous) throw new UnauthorizedError('A token is needed')
+    if (token === undefined && !anonymous) throw new UnauthorizedError('A token is needed')
     const user = token === undefined ? null : await connection.origin.verify(tokenFromFrame(token))
-    if (user?.id !== connection.user?.id) slots.assertFree(user, connection)
+    if (user?.id !== connection.user?.id) {
+      if (identitySwitch === 'refuse' && connection.user !== null) throw new ForbiddenError('This socket stays its user\'s')
+      slots.assertFree(user, connection)
+    }
     await lifecycle.identify(connection, user)
     return lifecycle.describe(connection)
   }
