@@ -42,6 +42,11 @@ export async function underLoad (t: Test, deployment: Deployment, act: (load: Lo
   return figuresOf(report)
 }
 
+/** Whether every call settled in time; a machine that is busy makes all of them late. */
+export function settledInTime ({ slowestMs, delayMs }: Figures): boolean {
+  return slowestMs! <= 2_000 + delayMs!
+}
+
 /** The same, without a judgement. */
 export async function loadReport (t: Test, deployment: Deployment, act: (load: Load) => Promise<void>): Promise<LoadReport> {
   const load = new Load(deployment, lengthy({ sockets: 1_500, rate: 500 }, { sockets: 90, rate: 100 }))
@@ -56,6 +61,6 @@ export async function loadReport (t: Test, deployment: Deployment, act: (load: L
   }
 }
 
-function figuresOf ({ published, uncertain, refused, delivered, lost, silentlyLost, duplicated, reordered, slowestMs }: LoadReport): Figures {
-  return { published, uncertain, refused, delivered, lost, silentlyLost, duplicated, reordered, slowestMs: Math.round(slowestMs) }
+function figuresOf ({ published, uncertain, refused, delivered, lost, silentlyLost, duplicated, reordered, slowestMs, delayMs }: LoadReport): Figures {
+  return { published, uncertain, refused, delivered, lost, silentlyLost, duplicated, reordered, slowestMs: Math.round(slowestMs), delayMs: Math.round(delayMs) }
 }

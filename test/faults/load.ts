@@ -19,6 +19,8 @@ export interface Timed { node: number, at: number, ms: number, status: number }
 export interface LoadReport extends Report {
   /** The longest that a request took in any of the nodes, milliseconds. */
   slowestMs: number
+  /** How late the timers of any of the nodes were at the worst, milliseconds. */
+  delayMs: number
   /** Answers 503. */
   refused: number
   /** Those of them that do not say when to try again. */
@@ -131,9 +133,11 @@ export class Load {
     const last = new Map(await Promise.all([...topics].map(async (topic) => [topic, await this.#producers.publish(topic, 'last')] as const)))
     await Promise.all(clients.map((client) => client.until(() => client.isEntered && client.topics.every((topic) => client.has(last.get(topic)!)), PATIENCE_MS)))
     await this.#presenceIsTrue()
+    const times = await Promise.all(this.#deployment.nodes.map((node) => node.command<{ slowestMs: number, delayMs: number }>('slowest')))
     return {
       ...this.checker.report(),
-      slowestMs: Math.max(...await Promise.all(this.#deployment.nodes.map((node) => node.command<number>('slowest')))),
+      slowestMs: Math.max(...times.map(({ slowestMs }) => slowestMs)),
+      delayMs: Math.max(...times.map(({ delayMs }) => delayMs)),
       refused: this.calls.filter(({ status }) => status === 503).length,
       withoutRetryAfter: this.#withoutRetryAfter
     }

@@ -2,6 +2,7 @@
  * One node of a run: the plugin as it is built, on Redis. What it needs is in the first argument, as JSON; the run talks to it over
  * IPC. It goes when it is told to (SIGTERM), and with the run.
  */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import Fastify from 'fastify'
 import wsPlugin from 'fastify-ws-manager'
 import { redis } from 'fastify-ws-manager/redis'
@@ -9,8 +10,10 @@ import { redis } from 'fastify-ws-manager/redis'
 const { port, redisPort, secret, engine, options } = JSON.parse(process.argv[2])
 
 const app = Fastify()
-/** The longest that a request took here, milliseconds. */
+/** The longest that a request took here, milliseconds. What a busy machine makes the whole process wait for is looked at apart. */
 let slowestMs = 0
+const delay = monitorEventLoopDelay()
+delay.enable()
 app.addHook('onResponse', async (_request, { elapsedTime }) => { slowestMs = Math.max(slowestMs, elapsedTime) })
 await app.register(wsPlugin, {
   ...options,
@@ -22,8 +25,11 @@ await app.register(wsPlugin, {
 })
 
 const commands = {
-  slowest: async () => slowestMs,
-  forget: async () => { slowestMs = 0 },
+  slowest: async () => ({ slowestMs, delayMs: delay.max / 1_000_000 }),
+  forget: async () => {
+    slowestMs = 0
+    delay.reset()
+  },
   ask: (options) => app.ws.notifyUser({ step: 1, message: 'Go on?' }, options),
   wait: (callbackId) => app.ws.confirmations.wait(callbackId),
   pending: async () => (await app.ws.confirmations.list({ status: 'pending' })).length,
