@@ -36,7 +36,8 @@ export interface UnderLoadOptions {
 
 /** Does something to a deployment under load. */
 export async function underLoad (t: Test, deployment: Deployment, act: (load: Load) => Promise<void>, { isLossless = true }: UnderLoadOptions = {}): Promise<Figures> {
-  const report = await loadReport(t, deployment, act)
+  const report = await loadReport(deployment, act)
+  for (const example of report.examples) t.comment(example)
   t.match(report, { ...NOTHING_WRONG, ...isLossless && { lost: 0 } })
   t.ok(report.delivered > report.published, 'enough has happened')
   return figuresOf(report)
@@ -48,14 +49,12 @@ export function settledInTime ({ slowestMs, delayMs }: Figures): boolean {
 }
 
 /** The same, without a judgement. */
-export async function loadReport (t: Test, deployment: Deployment, act: (load: Load) => Promise<void>): Promise<LoadReport> {
+export async function loadReport (deployment: Deployment, act: (load: Load) => Promise<void>): Promise<LoadReport> {
   const load = new Load(deployment, lengthy({ sockets: 1_500, rate: 500 }, { sockets: 90, rate: 100 }))
   try {
     await load.start()
     await act(load)
-    const report = await load.end()
-    for (const example of report.examples) t.comment(example)
-    return report
+    return await load.end()
   } finally {
     load.close()
   }

@@ -199,9 +199,10 @@ export class Load {
         end(200)
         return answer
       } catch (error) {
-        const { status = 0, retryAfter } = error as { status?: number, retryAfter?: string | null }
+        const { status = 0, retryAfter, message } = error as Error & { status?: number, retryAfter?: string | null }
         end(status)
-        if (status === 503 && retryAfter === null) this.#withoutRetryAfter++
+        // While a server closes, Fastify itself answers so.
+        if (status === 503 && retryAfter === null && message.includes('WSM_ERR_')) this.#withoutRetryAfter++
         throw error
       }
     }
