@@ -27,7 +27,7 @@ export function fault (name: string, run: (t: Test) => Promise<Figures>): void {
 }
 
 /** What holds in every run, whatever happens. */
-const NOTHING_WRONG = { silentlyLost: 0, duplicated: 0, reordered: 0, falselyRecovered: 0, strays: 0, falselyAcked: 0, withoutRetryAfter: 0 }
+const NOTHING_WRONG = { silentlyLost: 0, duplicated: 0, reordered: 0, falselyRecovered: 0, strays: 0, falselyAcked: 0 }
 
 export interface UnderLoadOptions {
   /** Whether nothing may be lost at all, not even with an announcement; default true. */

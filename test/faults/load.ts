@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Checker, type Entry, type Journal, type Published } from '../fixtures/checker.js'
-import { callOf, Producers, type Call, type PublishOptions } from '../fixtures/producers.js'
+import { callOf, Producers, type Call, type Publish, type PublishOptions } from '../fixtures/producers.js'
 import { forge } from '../fixtures/tokens.js'
 import { until } from '../fixtures/until.js'
 import type { Report } from '../fixtures/verdict.js'
@@ -13,18 +13,16 @@ export interface LoadSettings {
   rate: number
 }
 
-/** A REST call; `at` as of `performance.now()`, `status` 0 for one without an answer. */
-export interface Timed { node: number, at: number, ms: number, status: number }
+/** A publication; `at` as of `performance.now()`. `error` is its code, or "gone" with the node. */
+export interface Timed { node: number, at: number, ms: number, error: string | null }
 
 export interface LoadReport extends Report {
-  /** The longest that a request took in any of the nodes, milliseconds. */
+  /** The longest that a publication or a request took in any of the nodes, milliseconds. */
   slowestMs: number
   /** How late the timers of any of the nodes were at the worst, milliseconds. */
   delayMs: number
-  /** Answers 503. */
+  /** Publications that failed with WSM_ERR_UNAVAILABLE. */
   refused: number
-  /** Those of them that do not say when to try again. */
-  withoutRetryAfter: number
 }
 
 const SOCKETS_PER_USER = 3
@@ -37,8 +35,8 @@ const RETURN_MS = 1_000
 const PATIENCE_MS = 60_000
 
 /**
- * What goes on while there are faults: clients that come back by themselves to any node that is ready, and publications over
- * REST to each of the nodes in turn, at a steady rate whatever becomes of them.
+ * What goes on while there are faults: clients that come back by themselves to any node that is ready, and publications by each
+ * of the nodes in turn, at a steady rate whatever becomes of them.
  */
 export class Load {
   readonly checker = new Checker()
@@ -49,7 +47,6 @@ export class Load {
   readonly #deployment: Deployment
   readonly #settings: LoadSettings
   readonly #producers: Producers
-  readonly #call: Call
   readonly #users: number
   readonly #channels: number
   readonly #journals: Journal[] = []
@@ -58,7 +55,6 @@ export class Load {
   /** The numbers of the producers that have a publication under way, by topic: each has one at a time. */
   readonly #busy = new Map<string, Set<number>>()
   readonly #timers = new Set<NodeJS.Timeout>()
-  #withoutRetryAfter = 0
   #pacing: Promise<void> | null = null
   #isOver = false
 
@@ -67,8 +63,7 @@ export class Load {
     this.#settings = settings
     this.#users = Math.ceil(settings.sockets / SOCKETS_PER_USER)
     this.#channels = Math.ceil(settings.sockets / SOCKETS_PER_CHANNEL)
-    this.#call = this.#timed()
-    this.#producers = new Producers(this.checker, this.#call)
+    this.#producers = new Producers(this.checker, (...args) => this.#anyNode(...args))
     this.clients = Array.from({ length: settings.sockets }, (_, index) => this.#client(index))
   }
 
@@ -91,7 +86,7 @@ export class Load {
     return this.#count('gap')
   }
 
-  /** What calls each of the nodes as a user; they count as part of the load nowhere. */
+  /** What calls each of the nodes over REST, as a user. */
   callsOf (user: string): Call[] {
     const token = forge(user === 'admin' ? { sub: user, roles: ['ws:admin'] } : { sub: user })
     return this.#deployment.origins.map((origin) => callOf([origin], token))
@@ -138,8 +133,7 @@ export class Load {
       ...this.checker.report(),
       slowestMs: Math.max(...times.map(({ slowestMs }) => slowestMs)),
       delayMs: Math.max(...times.map(({ delayMs }) => delayMs)),
-      refused: this.calls.filter(({ status }) => status === 503).length,
-      withoutRetryAfter: this.#withoutRetryAfter
+      refused: this.calls.filter(({ error }) => error === 'WSM_ERR_UNAVAILABLE').length
     }
   }
 
@@ -187,24 +181,20 @@ export class Load {
     return client
   }
 
-  #timed (): Call {
-    const calls = this.callsOf('admin')
-    let n = 0
-    return async (method, path, body) => {
-      const node = n++ % calls.length
-      const at = performance.now()
-      const end = (status: number) => { this.calls.push({ node, at, ms: performance.now() - at, status }) }
-      try {
-        const answer = await calls[node]!(method, path, body)
-        end(200)
-        return answer
-      } catch (error) {
-        const { status = 0, retryAfter, message } = error as Error & { status?: number, retryAfter?: string | null }
-        end(status)
-        // While a server closes, Fastify itself answers so.
-        if (status === 503 && retryAfter === null && message.includes('WSM_ERR_')) this.#withoutRetryAfter++
-        throw error
-      }
+  /** Each of the nodes in turn, whatever becomes of it. */
+  async #anyNode (...args: Parameters<Publish>): ReturnType<Publish> {
+    const { nodes } = this.#deployment
+    const node = this.calls.length % nodes.length
+    const call: Timed = { node, at: performance.now(), ms: 0, error: null }
+    this.calls.push(call)
+    try {
+      return await nodes[node]!.command<{ acked?: string[] }>('publish', ...args)
+    } catch (error) {
+      const { code = 'gone' } = error as { code?: string }
+      call.error = code
+      throw code === 'gone' || code === 'WSM_ERR_UNAVAILABLE' ? error : Object.assign(error as Error, { status: 500 })
+    } finally {
+      call.ms = performance.now() - call.at
     }
   }
 

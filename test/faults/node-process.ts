@@ -55,8 +55,11 @@ export class NodeProcess {
   /** What the node's own code does; see node.mjs. Rejects also when the process ends before it has answered. */
   command<T> (command: string, ...args: unknown[]): Promise<T> {
     const id = ++this.#calls
-    this.#child.send({ id, command, args })
-    return new Promise((resolve, reject) => { this.#waiting.set(id, { resolve, reject }) })
+    return new Promise((resolve, reject) => {
+      if (!this.#child.connected) return reject(new Error('the node is not there'))
+      this.#waiting.set(id, { resolve, reject })
+      this.#child.send({ id, command, args }, (error) => { if (error !== null) reject(error) })
+    })
   }
 
   /** Ends it at once, as a crash would. */

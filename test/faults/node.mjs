@@ -10,11 +10,12 @@ import { redis } from 'fastify-ws-manager/redis'
 const { port, redisPort, secret, engine, options } = JSON.parse(process.argv[2])
 
 const app = Fastify()
-/** The longest that a request took here, milliseconds. What a busy machine makes the whole process wait for is looked at apart. */
+/** The longest that a publication or a request took here, milliseconds. What a busy machine makes the whole process wait for is looked at apart. */
 let slowestMs = 0
 const delay = monitorEventLoopDelay()
 delay.enable()
-app.addHook('onResponse', async (_request, { elapsedTime }) => { slowestMs = Math.max(slowestMs, elapsedTime) })
+const took = (ms) => { slowestMs = Math.max(slowestMs, ms) }
+app.addHook('onResponse', async (_request, { elapsedTime }) => took(elapsedTime))
 await app.register(wsPlugin, {
   ...options,
   jwt: { secret },
@@ -29,6 +30,14 @@ const commands = {
   forget: async () => {
     slowestMs = 0
     delay.reset()
+  },
+  async publish (topic, message, options) {
+    const from = performance.now()
+    const [kind, name] = topic.split(/:(.*)/s)
+    const sent = kind === 'all'
+      ? app.ws.broadcast(message, options)
+      : kind === 'user' ? app.ws.sendToUser(name, message, options) : app.ws.sendToChannel(name, message, options)
+    return sent.finally(() => took(performance.now() - from))
   },
   ask: (options) => app.ws.notifyUser({ step: 1, message: 'Go on?' }, options),
   wait: (callbackId) => app.ws.confirmations.wait(callbackId),
