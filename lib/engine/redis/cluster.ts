@@ -65,7 +65,7 @@ export class RedisCluster implements Cluster {
         this.#asked.set(id, { answers, onAnswer })
       })
       const question: Question = { id, from: this.nodeId, kind, data: data ?? null }
-      const nodes = await deadline.race(this.#commands.run(scripts.nodes, [this.#keys.leases], [], deadline)) as string[]
+      const nodes = await deadline.race(this.#commands.run(scripts.nodes, [this.#keys.leases], [])) as string[]
       expected = nodes.filter((node) => node !== this.nodeId)
       if (expected.length > 0) {
         await deadline.race(this.#commands.call('publish', this.#keys.questions, encode(question)))

@@ -17,6 +17,8 @@ import { decode } from './wire.js'
 
 /** How long a connection may be away before the node says that it is not ready. */
 const GRACE_MS = 1_000
+/** Timers fire late, never early, and whoever called has an answer to give: calls end a little before their time is over. */
+const SHARE = 0.95
 /** How long leaving may take: Redis may not be there to be told. */
 const LEAVE_MS = 500
 
@@ -40,10 +42,10 @@ export class RedisEngine implements Engine {
   #closed: Promise<void> | null = null
 
   constructor (factory: ClientFactory, options: RedisEngineOptions, retainMs: number, log: FastifyBaseLogger) {
-    const { prefix, commandTimeoutMs: timeoutMs, leaseMs, checkMs, positionTtlMs, presenceTtlMs } = options
+    const { prefix, commandTimeoutMs, leaseMs, checkMs, positionTtlMs, presenceTtlMs } = options
     const keys = this.#keys = new Keys(prefix, factory.database)
     this.#log = log
-    this.#timeoutMs = timeoutMs
+    const timeoutMs = this.#timeoutMs = commandTimeoutMs * SHARE
     this.#commandLink = new Link(factory, timeoutMs, log, {
       onConnect: async () => {},
       onUp: () => this.#restore(),
@@ -98,11 +100,12 @@ export class RedisEngine implements Engine {
 
   async subscribe (topic: string): Promise<Position> {
     if (this.#closed !== null) throw unavailable('the engine is closed')
+    const deadline = new Deadline(this.#timeoutMs)
     const position = await this.#streams.subscribe(topic)
     const channel = channelOf(topic)
     if (channel === null || !this.#streams.isSubscribed(topic)) return position
     try {
-      await this.presence.watch(channel)
+      await deadline.race(this.presence.watch(channel))
     } catch (error) {
       this.unsubscribe(topic)
       throw error

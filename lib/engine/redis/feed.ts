@@ -66,16 +66,23 @@ export class Feed {
 
   async #readOn (): Promise<void> {
     while (this.#isFilling) {
-      const { entries, isComplete, top } = await this.#events.read(this.#position!)
+      const page = await this.#events.read(this.#position!)
+      const { entries, top } = page.isComplete ? page : await this.#break(page.top)
       if (this.#isClosed) return
-      if (!isComplete) {
-        this.#position = top
-        this.#events.break(top)
-      }
       for (const entry of entries) this.#next(entry)
       const { epoch, offset } = this.#position!
       if (epoch === top.epoch && offset >= top.offset && this.#release()) this.#isFilling = false
     }
+  }
+
+  /** What is missing cannot be had. A stream that has begun anew goes on with its beginning, any other one with what comes next. */
+  async #break (top: Position): Promise<HistoryPage> {
+    const beginning = { epoch: top.epoch, offset: 0 }
+    let page: HistoryPage = { entries: [], isComplete: false, top }
+    if (top.epoch !== this.#position!.epoch) page = await this.#events.read(beginning)
+    this.#position = page.isComplete ? beginning : page.top
+    if (!this.#isClosed) this.#events.break(this.#position)
+    return page
   }
 
   /** Delivers what is next, and drops what was delivered already. False: something is missing before it. */

@@ -97,19 +97,45 @@ t.test('where the history does not reach, the feed goes on from its end and says
   t.strictSame(delivered, [10])
 })
 
-t.test('another epoch is a break; what is left of the old one is dropped', async (t) => {
+t.test('another epoch is a break, behind which all of it follows; what is left of the old one is dropped', async (t) => {
   const { feed, delivered, breaks, reads, receive } = feedOf()
   feed.start(at(5))
   feed.receive(message(at(1, 'f')))
   receive(6)
   reads[0]!.resolve({ entries: [], isComplete: false, top: at(1, 'f') })
   await setImmediate()
-  t.strictSame([delivered, breaks], [[], [at(1, 'f')]])
+  t.strictSame([delivered, breaks, reads[1]!.since], [[], [], at(0, 'f')])
+  reads[1]!.resolve({ entries: [message(at(1, 'f'))], isComplete: true, top: at(1, 'f') })
+  await setImmediate()
+  t.strictSame([delivered, breaks], [[1], [at(0, 'f')]])
   // What could not be placed may have been of a still newer epoch.
-  reads[1]!.resolve({ entries: [], isComplete: true, top: at(1, 'f') })
+  reads[2]!.resolve({ entries: [], isComplete: true, top: at(1, 'f') })
   await setImmediate()
   feed.receive(message(at(2, 'f')))
-  t.strictSame([delivered, reads.length], [[2], 2])
+  t.strictSame([delivered, reads.length], [[1, 2], 3])
+})
+
+t.test('another epoch whose beginning is gone, or that is over meanwhile, is a break at its end', async (t) => {
+  const { feed, breaks, reads } = feedOf()
+  feed.start(at(5))
+  feed.receive(message(at(400, 'f')))
+  reads[0]!.resolve({ entries: [], isComplete: false, top: at(400, 'f') })
+  await setImmediate()
+  reads[1]!.resolve({ entries: [], isComplete: false, top: at(2, 'g') })
+  await setImmediate()
+  t.strictSame([breaks, feed.position], [[at(2, 'g')], at(2, 'g')])
+})
+
+t.test('a feed that is closed while it looks for a beginning breaks no more', async (t) => {
+  const { feed, breaks, reads } = feedOf()
+  feed.start(at(5))
+  feed.receive(message(at(1, 'f')))
+  reads[0]!.resolve({ entries: [], isComplete: false, top: at(1, 'f') })
+  await setImmediate()
+  feed.close()
+  reads[1]!.resolve({ entries: [message(at(1, 'f'))], isComplete: true, top: at(1, 'f') })
+  await setImmediate()
+  t.strictSame(breaks, [])
 })
 
 t.test('a history that cannot be read is tried again', async (t) => {

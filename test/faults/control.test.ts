@@ -1,0 +1,42 @@
+import { setTimeout } from 'node:timers/promises'
+import root from 'tap'
+import { Deployment } from './deployment.js'
+import { fault, lengthy, loadReport } from './fault.js'
+import type { Load } from './load.js'
+
+root.setTimeout(lengthy(600_000, 60_000))
+
+/*
+ * The same faults, eyes and clients without a history must find losses: else the other runs prove nothing.
+ */
+const faults: Record<string, (deployment: Deployment, load: Load) => Promise<void>> = {
+  'CLIENT KILL TYPE pubsub': async ({ redis }) => {
+    for (let kill = 0; kill < lengthy(40, 10); kill++) {
+      await setTimeout(150)
+      await redis.admin.client('KILL', 'TYPE', 'pubsub')
+    }
+  },
+  'kill -9 redis-server': async ({ redis }) => {
+    for (let crash = 0; crash < 5; crash++) {
+      await redis.kill()
+      await redis.start()
+      await setTimeout(lengthy(1_000, 200))
+    }
+  },
+  'kill -9 a node': async ({ nodes }) => {
+    await nodes[0]!.kill()
+    await setTimeout(lengthy(2_000, 1_000))
+    await nodes[0]!.start()
+  }
+}
+
+let deployment: Promise<Deployment> | null = null
+
+for (const [name, act] of Object.entries(faults)) {
+  fault(`control: ${name} without a history`, async (t) => {
+    const silent = await (deployment ??= Deployment.start(root, { options: { history: { enabled: false } }, engine: { leaseMs: 1_000 } }))
+    const { published, delivered, silentlyLost } = await loadReport(silent, (load) => act(silent, load))
+    t.ok(silentlyLost > 0, 'the checker finds losses')
+    return { published, delivered, silentlyLost }
+  })
+}

@@ -1,0 +1,91 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { SECRET } from '../fixtures/app.js'
+
+export interface NodeSettings {
+  redisPort: number
+  /** Options of the engine. */
+  engine: object
+  /** Options of the plugin. */
+  options: object
+}
+
+interface Message { id?: number, origin?: string, value?: unknown, error?: { code: string, message: string } }
+
+const script = fileURLToPath(new URL('node.mjs', import.meta.url))
+/** A run that ends before its time leaves nothing behind. */
+const children = new Set<ChildProcess>()
+process.on('exit', () => { for (const child of children) child.kill('SIGKILL') })
+
+/** A node in a process of its own, always on the same port. */
+export class NodeProcess {
+  origin = ''
+  readonly #settings: NodeSettings
+  readonly #waiting = new Map<number, { resolve: (value: never) => void, reject: (error: Error) => void }>()
+  #child!: ChildProcess
+  #calls = 0
+
+  constructor (settings: NodeSettings) {
+    this.#settings = settings
+  }
+
+  /** Resolves when it listens. */
+  async start (): Promise<void> {
+    const port = this.origin === '' ? 0 : Number(new URL(this.origin).port)
+    const settings = JSON.stringify({ ...this.#settings, port, secret: SECRET })
+    const child = this.#child = spawn(process.execPath, [script, settings], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    children.add(child)
+    await new Promise<void>((resolve, reject) => {
+      child.on('message', (message: Message) => {
+        if (message.origin === undefined) return this.#receive(message)
+        this.origin = message.origin
+        resolve()
+      })
+      child.on('exit', (code, signal) => {
+        children.delete(child)
+        const error = new Error(`the node ended with ${code ?? signal}`)
+        reject(error)
+        for (const { reject } of this.#waiting.values()) reject(error)
+        this.#waiting.clear()
+      })
+    })
+  }
+
+  /** What the node's own code does; see node.mjs. Rejects also when the process ends before it has answered. */
+  command<T> (command: string, ...args: unknown[]): Promise<T> {
+    const id = ++this.#calls
+    return new Promise((resolve, reject) => {
+      if (!this.#child.connected) return reject(new Error('the node is not there'))
+      this.#waiting.set(id, { resolve, reject })
+      this.#child.send({ id, command, args }, (error) => { if (error !== null) reject(error) })
+    })
+  }
+
+  /** Ends it at once, as a crash would. */
+  kill (): Promise<number> {
+    return this.#end('SIGKILL')
+  }
+
+  /** Lets it close; resolves to how long that took, milliseconds. */
+  terminate (): Promise<number> {
+    return this.#end('SIGTERM')
+  }
+
+  async #end (signal: NodeJS.Signals): Promise<number> {
+    const child = this.#child
+    const from = performance.now()
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill(signal)
+      await once(child, 'exit')
+    }
+    return performance.now() - from
+  }
+
+  #receive ({ id, value, error }: Message): void {
+    const call = this.#waiting.get(id!)!
+    this.#waiting.delete(id!)
+    if (error === undefined) call.resolve(value as never)
+    else call.reject(Object.assign(new Error(error.message), { code: error.code }))
+  }
+}

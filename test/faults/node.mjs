@@ -1,0 +1,64 @@
+/*
+ * One node of a run: the plugin as it is built, on Redis. What it needs is in the first argument, as JSON; the run talks to it over
+ * IPC. It goes when it is told to (SIGTERM), and with the run.
+ */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import Fastify from 'fastify'
+import wsPlugin from 'fastify-ws-manager'
+import { redis } from 'fastify-ws-manager/redis'
+
+const { port, redisPort, secret, engine, options } = JSON.parse(process.argv[2])
+
+const app = Fastify()
+/** The longest that a publication or a request took here, milliseconds. What a busy machine makes the whole process wait for is looked at apart. */
+let slowestMs = 0
+const delay = monitorEventLoopDelay()
+delay.enable()
+const took = (ms) => { slowestMs = Math.max(slowestMs, ms) }
+app.addHook('onResponse', async (_request, { elapsedTime }) => took(elapsedTime))
+await app.register(wsPlugin, {
+  ...options,
+  jwt: { secret },
+  authorizeSubscribe: () => true,
+  engine: redis({ host: '127.0.0.1', port: redisPort }, engine),
+  // All clients are on one machine, and those of a node that ends come to the others.
+  limits: { maxConnections: 10_000, connectionsPerIpPerMinute: 0, messagesPerSecond: 0, maxPendingConfirmationsPerUser: 10_000 }
+})
+
+const commands = {
+  slowest: async () => ({ slowestMs, delayMs: delay.max / 1_000_000 }),
+  forget: async () => {
+    slowestMs = 0
+    delay.reset()
+  },
+  async publish (topic, message, options) {
+    const from = performance.now()
+    const [kind, name] = topic.split(/:(.*)/s)
+    const sent = kind === 'all'
+      ? app.ws.broadcast(message, options)
+      : kind === 'user' ? app.ws.sendToUser(name, message, options) : app.ws.sendToChannel(name, message, options)
+    return sent.finally(() => took(performance.now() - from))
+  },
+  ask: (options) => app.ws.notifyUser({ step: 1, message: 'Go on?' }, options),
+  wait: (callbackId) => app.ws.confirmations.wait(callbackId),
+  pending: async () => (await app.ws.confirmations.list({ status: 'pending' })).length,
+  presence: (channel) => app.ws.presence(channel),
+  history: (channel) => app.ws.history(channel)
+}
+
+process.on('message', async ({ id, command, args }) => {
+  const answer = await commands[command](...args).then((value) => ({ id, value }), ({ code, message }) => ({ id, error: { code, message } }))
+  // The run may be over.
+  if (process.connected) process.send(answer)
+})
+const endWithRun = () => process.exit(1)
+process.on('disconnect', endWithRun)
+process.on('SIGTERM', async () => {
+  await app.close()
+  // From here on nothing keeps the process but what the plugin may have left behind.
+  process.off('disconnect', endWithRun)
+  process.disconnect()
+})
+
+await app.listen({ port, host: '127.0.0.1' })
+process.send({ origin: app.listeningOrigin })
