@@ -7,7 +7,8 @@ import type { EventHub } from '../events.js'
 import { encode, type EncodedMessage } from '../protocol/encode.js'
 import type { Memberships } from '../topics/memberships.js'
 import type { StreamState } from '../topics/topics.js'
-import type { Connection, ConnectionEnd, Grant } from './connection.js'
+import type { ConnectionEnd, Grant } from './client.js'
+import type { Connection } from './connection.js'
 import type { Registry } from './registry.js'
 
 /** What a connection goes through: it opens, authenticates, may become another user's, and ends. */
