@@ -20,8 +20,9 @@ export class MemoryRevocationStore implements RevocationStore {
     return true
   }
 
-  /** There is no other node. */
-  learn (): void {}
+  learn (revocation: Revocation): void {
+    this.#list.add(revocation)
+  }
 
   isRevoked (user: Revocable): boolean {
     return this.#list.has(user)
@@ -29,6 +30,6 @@ export class MemoryRevocationStore implements RevocationStore {
 
   async current (): Promise<void> {}
 
-  /** Never calls: there is nobody else who adds any. */
+  /** Never calls: there is nothing to read. */
   onLearned (): void {}
 }

@@ -24,7 +24,7 @@ export interface RevocationSettings {
   reachable: () => Promise<void>
 }
 
-/** As of what the list was read. */
+/** As of what the list was read; without an epoch there was nothing. */
 interface Known { epoch: string, run: string, number: number }
 const NOTHING: Known = { epoch: '', run: '', number: 0 }
 type Read = [epoch: string, run: string, number: number, entries: [name: string, before: string, expiry: string][]]
@@ -42,8 +42,7 @@ export class RedisRevocationStore implements RevocationStore {
   readonly #settings: RevocationSettings
   readonly #log: FastifyBaseLogger
   readonly #list = new RevocationList()
-  /** null: nothing was read yet. */
-  #known: Known | null = null
+  #known = NOTHING
   /** How often something may have been missed. */
   #gaps = 1
   /** Of these all that was missed has been read. */
@@ -110,7 +109,7 @@ export class RedisRevocationStore implements RevocationStore {
     // First reachable, then read: who stores one after this has been read finds this node, and tells it.
     await this.#settings.reachable()
     const before = this.#known
-    let known = before ?? NOTHING
+    let known = before
     const found = new Set<string>()
     let isNews = false
     for (let isDone = false; !isDone;) {
@@ -125,7 +124,8 @@ export class RedisRevocationStore implements RevocationStore {
     }
     this.#filled = gaps
     if (isNews) this.#listener()
-    if (before !== null && (before.epoch !== known.epoch || before.run !== known.run)) await this.#writeBack(found)
+    const isAll = before.epoch === '' || before.epoch !== known.epoch || before.run !== known.run
+    if (isAll) await this.#writeBack(found)
     // Where that has failed, all is read and compared again.
     this.#known = known
   }

@@ -35,7 +35,7 @@ export class RedisTicketStore implements TicketStore {
     const holder = await this.#commands.run(scripts.take, [this.#key(key), this.#all], [key, randomUUID()]) as string | null
     if (holder === null) return null
     const user = decodeHolder(holder)
-    if (user === null) this.#log.error('a ticket in Redis is for nobody')
+    if (user === null) this.#log.error({ key }, 'a ticket in Redis is for nobody')
     return user
   }
 
