@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { ConfirmationRecord, TaskRecord } from '../schemas/records.js'
-import type { Client, ConnectionEnd } from './connection/connection.js'
+import type { Client, ConnectionEnd } from './connection/client.js'
 import type { User } from './auth/user.js'
 import { isThenable } from './thenable.js'
 

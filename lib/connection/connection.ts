@@ -5,49 +5,15 @@ import type { ClientRecord, Rejected } from '../../schemas/records.js'
 import type { User } from '../auth/user.js'
 import { closeCodes } from '../close-codes.js'
 import type { EncodedMessage } from '../protocol/encode.js'
+import type { Client, ConnectionEnd, ConnectionOrigin, Grant } from './client.js'
 import { closeSocket } from './closing.js'
 import { ErrorCap } from './error-cap.js'
-import type { Positions } from '../topics/memberships.js'
+import { Liveness } from './liveness.js'
 import type { MessageRate } from './message-rate.js'
 import type { SendQueue } from './send-queue.js'
 
-/** What the app sees of an open socket. */
-export interface Client {
-  /** The socket's name; new on every connect. It is no key to anything. */
-  readonly id: string
-  /** null: anonymous, or not authenticated yet. */
-  readonly user: User | null
-  /** The channels that the socket is a member of, at this moment. */
-  readonly channels: readonly string[]
-  readonly ip: string
-  /** Milliseconds since 1970. */
-  readonly connectedAt: number
-  /** The latest ping round trip in milliseconds; null before the first. */
-  readonly rttMs: number | null
-}
-
-/** What a connection keeps of its upgrade: nothing else of the request outlives it. */
-export interface ConnectionOrigin {
-  ip: string
-  /** null: anonymous, or not authenticated yet. */
-  user: User | null
-  /** Whether the socket waits for its first `auth` frame. */
-  awaitsAuth: boolean
-  /** The channel of `?channel_id=`. */
-  channelId: string | null
-  /** What the client has of its streams, from `?recover=`, by topic. */
-  positions: Positions
-  /** The channels of the app's own endpoint. */
-  endpointChannels: readonly string[]
-  /** Verifies the token of a later `auth` frame. */
-  verify: (token: string) => Promise<User>
-}
-
-/** Why a connection is a member of a channel: it subscribed and was allowed to, or the app put it there. */
-export type Grant = 'subscribed' | 'joined'
-
-/** How a connection ended: the close frame's code and reason, 1006 without one (RFC 6455 section 7.1.5). */
-export interface ConnectionEnd { code: number, reason: string }
+/** How long a client may take to answer a close frame while somebody waits for its end. */
+const FAREWELL_MS = 1_000
 
 const NO_GRANTS: ReadonlyMap<string, Grant> = new Map()
 
@@ -75,15 +41,11 @@ export class Connection implements Client {
   user: User | null
   /** Whether it is known who the socket belongs to; until then only `auth` frames are read. */
   isAdmitted = false
-  rttMs: number | null = null
+  readonly liveness = new Liveness()
   /** When anything last arrived, on the clock of `performance.now()`. */
   heardAt = performance.now()
   /** Kept by the `messageRate`. */
   dueAt = 0
-  /** When the latest ping was sent, or the socket opened, same clock. */
-  pingedAt = this.heardAt
-  /** Whether that ping has no answer yet. */
-  awaitsPong = false
   /** Settles when the frames that change identity or memberships are done; null where none is under way. */
   barrier: Promise<void> | null = null
   readonly #socket: WebSocket
@@ -111,6 +73,10 @@ export class Connection implements Client {
 
   get ip (): string {
     return this.origin.ip
+  }
+
+  get rttMs (): number | null {
+    return this.liveness.rttMs
   }
 
   get channels (): string[] {
@@ -147,7 +113,10 @@ export class Connection implements Client {
       this.heardAt = performance.now()
       onMessage(data as Buffer, isBinary)
     })
-    this.#socket.on('pong', (data) => this.#ponged(data))
+    this.#socket.on('pong', (data) => {
+      this.heardAt = performance.now()
+      this.liveness.ponged(data.toString(), this.heardAt)
+    })
     this.#socket.on('ping', () => this.#pinged())
     // ws has answered the fault with the close frame that fits it (1002, 1007, 1009) before it reports it here.
     this.#socket.on('error', (error) => this.#failed(error))
@@ -193,9 +162,7 @@ export class Connection implements Client {
 
   /** Sends a WebSocket ping. */
   ping (): void {
-    this.pingedAt = performance.now()
-    this.awaitsPong = true
-    this.#socket.ping(String(this.pingedAt))
+    this.#socket.ping(this.liveness.pinging())
   }
 
   /** Sends the close frame; nothing is sent after it. A client that does not answer in `closeTimeoutMs` is cut. */
@@ -204,6 +171,28 @@ export class Connection implements Client {
     this.#queue.flush()
     closeSocket(this.#socket, code, reason, this.#settings.closeTimeoutMs)
     this.#abort?.abort()
+  }
+
+  /**
+   * Ends the socket so that nothing of what waits for it reaches the client any more: it is thrown away, and where some of
+   * it is stuck in the socket already, which would be written before a close frame, the socket is cut without one. Resolves
+   * as `gone` does.
+   */
+  expel (code: number, reason: string): Promise<void> {
+    if (this.#queue.discard()) this.close(code, reason)
+    else this.#cut(code, reason)
+    return this.gone()
+  }
+
+  /**
+   * Resolves when the socket is over. Where its client does not answer the close frame soon it is cut, with what the kernel
+   * has of it: who waits for this knows that nothing reaches the client afterwards. (Behind TLS the kernel keeps what it has.)
+   */
+  async gone (): Promise<void> {
+    if (this.#socket.readyState === this.#socket.CLOSED) return
+    const timer = setTimeout(() => this.#queue.destroy(), Math.min(FAREWELL_MS, this.#settings.closeTimeoutMs))
+    await new Promise<void>((resolve) => this.#socket.once('close', () => resolve()))
+    clearTimeout(timer)
   }
 
   /** Cuts the socket without a word. */
@@ -264,13 +253,5 @@ export class Connection implements Client {
     if (error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') this.#settings.refusals.payload++
     else if (error.code === 'WS_ERR_TOO_MANY_BUFFERED_PARTS') this.#settings.refusals.fragments++
     this.log.debug({ err: error }, 'the socket failed')
-  }
-
-  #ponged (data: Buffer): void {
-    this.heardAt = performance.now()
-    // One that answers an earlier ping, or none, measures nothing.
-    if (data.toString() !== String(this.pingedAt)) return
-    this.awaitsPong = false
-    this.rttMs = Math.round((this.heardAt - this.pingedAt) * 100) / 100
   }
 }

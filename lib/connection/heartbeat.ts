@@ -34,12 +34,13 @@ export class Heartbeat {
     const now = performance.now()
     for (const connection of this.#registry.all()) {
       if (!connection.isOpen) continue
-      const sinceMs = now - connection.pingedAt
-      if (!connection.awaitsPong) {
+      const { liveness } = connection
+      const sinceMs = now - liveness.pingedAt
+      if (!liveness.awaitsPong) {
         if (sinceMs >= this.#options.intervalMs) connection.ping()
-      } else if (connection.heardAt > connection.pingedAt) {
+      } else if (connection.heardAt > liveness.pingedAt) {
         // Its pong is late, but it is alive: messages count too.
-        connection.awaitsPong = false
+        liveness.awaitsPong = false
       } else if (sinceMs >= this.#options.timeoutMs) {
         connection.log.info('the client did not answer a ping in time')
         connection.close(closeCodes.timeout, 'No answer to a ping')

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { Client, Connection } from '../connection/connection.js'
+import type { Client } from '../connection/client.js'
+import type { Connection } from '../connection/connection.js'
 import type { User } from '../auth/user.js'
 import { NoSocketError } from '../errors.js'
 import type { Memberships } from '../topics/memberships.js'

@@ -1,5 +1,6 @@
 import type { User } from '../auth/user.js'
-import type { Connection, Grant } from '../connection/connection.js'
+import type { Grant } from '../connection/client.js'
+import type { Connection } from '../connection/connection.js'
 import type { Position } from '../engine/engine.js'
 import { TooManyChannelsError } from '../errors.js'
 import type { Acknowledgements } from './acknowledgements.js'

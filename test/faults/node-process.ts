@@ -1,7 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { SECRET } from '../fixtures/app.js'
+import { root } from '../fixtures/root.js'
 
 export interface NodeSettings {
   redisPort: number
@@ -13,7 +14,7 @@ export interface NodeSettings {
 
 interface Message { id?: number, origin?: string, value?: unknown, error?: { code: string, message: string } }
 
-const script = fileURLToPath(new URL('node.mjs', import.meta.url))
+const script = join(root, 'test/faults/node.mjs')
 /** A run that ends before its time leaves nothing behind. */
 const children = new Set<ChildProcess>()
 process.on('exit', () => { for (const child of children) child.kill('SIGKILL') })

@@ -3,16 +3,15 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { builtinModules } from 'node:module'
-import { join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import Fastify from 'fastify'
 import t from 'tap'
 import { parse } from 'yaml'
 import { CLOSE_MS, Config, readConfig } from '../../example-app/config.js'
 import { startExample } from '../fixtures/process.js'
 import { RedisServer } from '../fixtures/redis.js'
+import { root } from '../fixtures/root.js'
 
-const root = resolve(fileURLToPath(new URL('../..', import.meta.url)))
 const folder = join(root, 'example-app')
 const read = (name: string) => readFile(join(folder, name), 'utf8')
 

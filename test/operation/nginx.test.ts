@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { normalizeOptions } from '../../lib/options.js'
 import { openPage, startBrowser } from '../fixtures/browser.js'
@@ -10,8 +10,9 @@ import { TestClient } from '../fixtures/client.js'
 import { chatOf, connected, id, inChat, say, signIn, waitForPeople, watchConnection } from '../fixtures/example-page.js'
 import { startNginx } from '../fixtures/nginx.js'
 import { startExample, type ServerProcess } from '../fixtures/process.js'
-import { callOf, Producers, type Call } from '../fixtures/producers.js'
+import { callOf, Producers, publishOver, type Call } from '../fixtures/producers.js'
 import { RedisServer } from '../fixtures/redis.js'
+import { root } from '../fixtures/root.js'
 import { forge } from '../fixtures/tokens.js'
 import { until } from '../fixtures/until.js'
 import { WellBehavedClient } from '../fixtures/well-behaved-client.js'
@@ -105,7 +106,7 @@ t.test('limits by address count the client\'s, as nginx sees it, and not what it
 })
 
 t.test('idle sockets live longer than nginx leaves connections by default', async (t) => {
-  const config = await readFile(fileURLToPath(new URL('../../example-app/nginx.conf', import.meta.url)), 'utf8')
+  const config = await readFile(join(root, 'example-app/nginx.conf'), 'utf8')
   const [, location] = /location = \/ws \{([^}]*)\}/.exec(config)!
   const { heartbeat } = normalizeOptions({})
   for (const name of ['proxy_read_timeout', 'proxy_send_timeout']) {
@@ -178,10 +179,9 @@ class Load {
   /** When clients came back whom a node had said when to. */
   readonly returns: number[] = []
   readonly #checker = new Checker()
-  readonly #producers = new Producers(this.#checker, (...args) => this.#call(...args))
+  readonly #producers = new Producers(this.#checker, publishOver((...args) => this.#call(...args)))
   readonly #clients: WellBehavedClient[] = []
   readonly #publishing: Promise<void>[] = []
-  readonly #staying: Promise<void>[] = []
   #isOver = false
 
   constructor (t: Test) {
@@ -194,12 +194,13 @@ class Load {
 
   async start (clients: number): Promise<void> {
     for (let n = 0; n < clients; n++) {
-      const client = new WellBehavedClient(`user-${n % 10}`, { journal: this.#checker.journal(`client ${n}`), now: this.#checker.now, origin: () => origin, token })
+      const client: WellBehavedClient = new WellBehavedClient(`user-${n % 10}`, {
+        journal: this.#checker.journal(`client ${n}`), now: this.#checker.now, origin: () => origin, token, onEnd: ({ afterMs }) => this.#return(client, afterMs)
+      })
       this.#clients.push(client)
       client.connect()
     }
     await this.isComplete()
-    for (const client of this.#clients) this.#staying.push(this.#stay(client))
     this.#publishing.push(
       this.#repeat(5, () => this.#producers.publish('all', 'one')),
       this.#repeat(5, (n) => this.#producers.publish(`user:user-${n % 10}`, 'two')),
@@ -221,19 +222,16 @@ class Load {
     const last = new Map(await Promise.all([...topics].map(async (topic) => [topic, await this.#producers.publish(topic, 'last')] as const)))
     await Promise.all(this.#clients.map((client) => client.until(() => client.topics.every((topic) => client.has(last.get(topic)!)))))
     this.#isOver = true
-    await Promise.all(this.#staying)
     return this.#checker.report()
   }
 
-  async #stay (client: WellBehavedClient): Promise<void> {
-    for (;;) {
-      await until(() => !client.isConnected || this.#isOver)
+  /** A client comes back when its node has said, otherwise soon. */
+  #return (client: WellBehavedClient, afterMs: number | null): void {
+    setTimeout(() => {
       if (this.#isOver) return
-      const { returnAfterMs } = client
-      await sleep(returnAfterMs ?? 50 + Math.random() * 200)
       client.connect()
-      if (returnAfterMs !== null) this.returns.push(performance.now())
-    }
+      if (afterMs !== null) this.returns.push(performance.now())
+    }, afterMs ?? 50 + Math.random() * 200)
   }
 
   async #repeat (pauseMs: number, work: (n: number) => Promise<unknown>): Promise<void> {

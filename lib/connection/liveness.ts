@@ -1,0 +1,23 @@
+/** What the WebSocket pings of a socket say of it. */
+export class Liveness {
+  /** When the latest ping was sent, or the socket opened, on the clock of `performance.now()`. */
+  pingedAt = performance.now()
+  /** Whether that ping has no answer yet. */
+  awaitsPong = false
+  /** The latest round trip in milliseconds; null before the first. */
+  rttMs: number | null = null
+
+  /** A ping is sent now; what it carries. */
+  pinging (): string {
+    this.pingedAt = performance.now()
+    this.awaitsPong = true
+    return String(this.pingedAt)
+  }
+
+  /** A pong came; one that answers an earlier ping, or none, measures nothing. */
+  ponged (data: string, now: number): void {
+    if (data !== String(this.pingedAt)) return
+    this.awaitsPong = false
+    this.rttMs = Math.round((now - this.pingedAt) * 100) / 100
+  }
+}
