@@ -31,7 +31,8 @@ export class UnfinishedRequests {
         if (this.#isOver) socket.end(() => socket.destroy())
       })
     }
-    const onUpgrade = ({ socket }: IncomingMessage) => {
+    // In the place of the request's own: an upgrade that was injected has no socket there.
+    const onUpgrade = (_request: IncomingMessage, socket: Duplex) => {
       requests.delete(socket)
       socket.removeListener('close', forget)
     }
