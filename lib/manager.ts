@@ -3,7 +3,9 @@ import type { Static, TSchema } from '@sinclair/typebox'
 import type { DeliveryReport, SendOptions } from '../schemas/messages.js'
 import type { StreamPosition } from '../schemas/fields.js'
 import type { ChannelHistory, ClusterStatus, Health, PresenceList, Ready, Status } from '../schemas/records.js'
+import type { RevocationReport } from '../schemas/rest.js'
 import type { EndpointRule } from './auth/admission.js'
+import type { RevocationTarget } from './auth/revocations.js'
 import { Nodes } from './cluster/nodes.js'
 import type { Confirmations } from './confirmations/confirmations.js'
 import type { AskOptions, StepResult, UserConfirmation } from './confirmations/question.js'
@@ -154,7 +156,23 @@ export class WsManager {
     return this.#system.history.read(topicOf.channel(channel), since ?? null)
   }
 
-  /** Closes one socket, or all of a user's, with 4403, on whichever node. Resolves to how many there were. */
+  /**
+   * Makes a token worth nothing, or all of a user's that were issued before a moment: on every node its sockets are closed
+   * with 4401, and it opens no socket, refreshes none, and is 401 by REST. When this resolves, and `complete` is true,
+   * nothing reaches those sockets any more. `missing` are nodes that could not be asked: they do it when they are back. A
+   * token's `iat` is in whole seconds, so one issued in the second of `issuedBefore` counts as issued before it, and so does
+   * one without `iat`.
+   *
+   * @throws WSM_ERR_INVALID_MESSAGE, WSM_ERR_UNAVAILABLE where it could not be stored; it may hold all the same
+   */
+  revoke (target: RevocationTarget): Promise<RevocationReport> {
+    return this.#system.revocations.revoke(target)
+  }
+
+  /**
+   * Closes one socket, or all of a user's, with 4403, on whichever node. Resolves when they are gone, to how many there
+   * were. What was sent to them before is still written, where they read it.
+   */
   disconnect (target: string | { userId: string }, reason = 'Disconnected by the server'): Promise<number> {
     return this.nodes.disconnect(typeof target === 'string' ? { client_id: target, reason } : { user_id: target.userId, reason })
   }

@@ -71,6 +71,13 @@ export const OptionsSchema = Type.Object({
       description: 'The cookie that may hold the token, parsed by @fastify/cookie'
     })),
     ticketTtlMs: milliseconds(30_000, 'How long a ticket for a socket can be used'),
+    // Half a year can be meant: more than a timer can wait.
+    revocationTtlMs: Type.Integer({
+      minimum: 1,
+      maximum: 31_622_400_000,
+      default: 2_592_000_000,
+      description: 'How long a revocation is remembered where the token\'s expiry is not given: the longest life of a token, milliseconds'
+    }),
     requireExp: Type.Boolean({ default: true, description: 'Refuse tokens that never expire' }),
     userIdClaim: Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
       default: ['sub', 'user_id', 'id'],
@@ -148,7 +155,8 @@ export const OptionsSchema = Type.Object({
     maxQueueMessages: count(10_000, 'Messages that wait for one socket'),
     maxQueueBytes: count(1_048_576, 'What waits for one socket, bytes'),
     maxErrorsPerMinute: count(10, 'Faulty frames within a minute; this one closes the socket'),
-    maxPendingConfirmationsPerUser: count(100, 'Questions to one user that this node waits for')
+    maxPendingConfirmationsPerUser: count(100, 'Questions to one user that this node waits for'),
+    maxRevocations: count(100_000, 'Revocations that are remembered')
   }, 'What a client can use up')
 }, { additionalProperties: false })
 

@@ -36,8 +36,9 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   const webSocketServer = await useWebSocketServer(fastify, options)
 
   const log = fastify.log.child({ plugin: 'fastify-ws-manager' })
-  const { retainMs } = options.confirmations
-  const engine = await options.engine?.({ retainMs, log }) ?? new MemoryEngine({ retainMs, ...options.history })
+  const { confirmations: { retainMs }, auth: { ticketTtlMs }, limits: { maxRevocations } } = options
+  const kept = { retainMs, ticketTtlMs, maxRevocations }
+  const engine = await options.engine?.({ ...kept, log }) ?? new MemoryEngine({ ...kept, ...options.history })
   // Whatever fails from here on: what the engine has opened is closed with the server.
   fastify.addHook('onClose', () => engine.close())
   const system = createSystem(engine, authenticator, options, log)

@@ -3,7 +3,8 @@ import { Admission } from './auth/admission.js'
 import type { Authenticator } from './auth/authenticator.js'
 import { TokenExpiry } from './auth/expiry.js'
 import { Permissions } from './auth/permissions.js'
-import { MemoryTicketStore, Tickets } from './auth/tickets.js'
+import { Revocations } from './auth/revocations.js'
+import { Tickets } from './auth/tickets.js'
 import { Readiness } from './cluster/readiness.js'
 import { Confirmations } from './confirmations/confirmations.js'
 import { OpenQuestions } from './confirmations/open-questions.js'
@@ -60,13 +61,14 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
   const publisher = new Publisher(engine, topics, rules, registry, outbound, acknowledgements, options.ack)
   const permissions = new Permissions(options, log)
   const counters = new Counters()
-  const tickets = new Tickets(new MemoryTicketStore(options.auth.ticketTtlMs, counters), options.auth.ticketTtlMs)
-  const admission = new Admission(authenticator, tickets, permissions, options, counters, log)
+  const tickets = new Tickets(engine.tickets, options.auth.ticketTtlMs, counters)
+  const revocations = new Revocations(engine.revocations, engine.cluster, registry, options.auth.revocationTtlMs, log)
+  const admission = new Admission(authenticator, tickets, revocations, permissions, options, counters, log)
   const openQuestions = new OpenQuestions(limits.maxPendingConfirmationsPerUser, counters)
   const confirmations = new Confirmations(engine.confirmations, publisher, events, openQuestions, options.confirmations, log)
   const taskHeartbeats = new TaskHeartbeats(publisher, (taskId) => tasks.hasEnded(taskId), log)
   const tasks: Tasks = new Tasks(publisher, confirmations, taskHeartbeats, events, options.tasks.retainMs)
-  const lifecycle = new Lifecycle(registry, memberships, permissions, confirmations, events, options.auth.timeoutMs)
+  const lifecycle = new Lifecycle(registry, memberships, permissions, revocations, confirmations, events, options.auth.timeoutMs)
   const heartbeat = new Heartbeat(registry, options.heartbeat)
   const tokenExpiry = new TokenExpiry(registry, options.auth.expiryNoticeMs)
   const handlers = new Handlers(permissions)
@@ -118,7 +120,6 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
       heartbeat.stop()
       tokenExpiry.stop()
       admission.close()
-      tickets.close()
       taskHeartbeats.close()
       acknowledgements.close()
       // Before the tasks' signals, which the asking code may have passed on: its questions end as closed, not aborted.
@@ -138,6 +139,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
     permissions,
     admission,
     tickets,
+    revocations,
     connectRate,
     slots,
     confirmations,

@@ -6,6 +6,7 @@ import { clientRoutes } from './clients.js'
 import { confirmationRoutes } from './confirmations.js'
 import type { RouteContext, Scope } from './context.js'
 import { messageRoutes } from './messages.js'
+import { revocationRoutes } from './revocations.js'
 import { socketRoute } from './socket.js'
 import { statusRoutes } from './status.js'
 import { taskRoutes } from './tasks.js'
@@ -18,6 +19,6 @@ export function routes (instance: FastifyInstance, context: RouteContext): void 
   instance.setValidatorCompiler(validatorCompiler)
   const scope = instance as unknown as Scope
   const access = new Access(context.admission, context.permissions)
-  for (const add of [statusRoutes, messageRoutes, clientRoutes, channelRoutes, confirmationRoutes, taskRoutes, ticketRoutes]) add(scope, context, access)
+  for (const add of [statusRoutes, messageRoutes, clientRoutes, channelRoutes, confirmationRoutes, taskRoutes, ticketRoutes, revocationRoutes]) add(scope, context, access)
   socketRoute(instance, '', context, null)
 }

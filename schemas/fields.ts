@@ -19,6 +19,12 @@ export const MessageType = Type.String({ minLength: 1, maxLength: 128, descripti
 /** Milliseconds since 1970-01-01T00:00:00Z. */
 export const Timestamp = Type.Number({ description: 'Milliseconds since 1970-01-01T00:00:00Z' })
 
+/** A moment that somebody names: before 2001 it would be in seconds, after 5138 in microseconds. */
+export const Moment = Type.Integer({ minimum: 1e12, maximum: 1e14, description: 'Milliseconds since 1970-01-01T00:00:00Z' })
+
+/** The claim that names a token (RFC 7519 section 4.1.7). */
+export const Jti = Type.String({ minLength: 1, maxLength: 512, description: 'The token\'s own name, its claim jti' })
+
 export const Feedback = Type.String({ maxLength: 10_000, description: 'What the person wrote, free text' })
 
 export const Nullable = <T extends TSchema>(schema: T, options?: SchemaOptions) => Type.Union([schema, Type.Null()], options)

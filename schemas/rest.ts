@@ -1,5 +1,5 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
-import { CallbackId, ChannelName, ClientId, TaskId, Timestamp, UserId } from './fields.js'
+import { CallbackId, ChannelName, ClientId, Jti, Moment, TaskId, Timestamp, UserId } from './fields.js'
 import { Message, SendOptions } from './messages.js'
 import { ChannelSummary, ClientRecord, Completeness, ConfirmationRecord, Outcome } from './records.js'
 
@@ -69,6 +69,20 @@ export const Ticket = Type.Object({
   expires_at: Timestamp
 })
 export type Ticket = Static<typeof Ticket>
+
+/** One token by its `jti`, or a user's by when they were issued. */
+export const RevocationBody = Type.Object({
+  jti: Type.Optional(Jti),
+  expires_at: Type.Optional(Type.Integer({ ...Moment, description: 'With jti: when the token expires by itself; by default it is remembered for auth.revocationTtlMs' })),
+  user_id: Type.Optional(UserId),
+  issued_before: Type.Optional(Type.Integer({ ...Moment, description: 'With user_id: the tokens issued before this; by default before now' }))
+}, { additionalProperties: false, description: 'Either jti or user_id' })
+
+export const RevocationReport = Type.Object({
+  closed: Type.Integer({ description: 'Sockets that were open' }),
+  ...Completeness.properties
+})
+export type RevocationReport = Static<typeof RevocationReport>
 
 /** What a handler answered. */
 export const callReply = <T extends TSchema>(reply: T) => Type.Object({ data: reply })

@@ -14,6 +14,7 @@ import type { Authenticator } from './authenticator.js'
 import { carriesToken } from './credentials.js'
 import { OriginPolicy } from './origin.js'
 import type { Permissions } from './permissions.js'
+import type { Revocations } from './revocations.js'
 import type { Tickets } from './tickets.js'
 import type { User } from './user.js'
 
@@ -33,6 +34,7 @@ const checkChannels = TypeCompiler.Compile(Type.Array(ChannelName))
 export class Admission {
   readonly #authenticator: Authenticator
   readonly #tickets: Tickets
+  readonly #revocations: Revocations
   readonly #origins: OriginPolicy
   readonly #permissions: Permissions
   readonly #options: Options['auth']
@@ -44,10 +46,12 @@ export class Admission {
   #verifyLater: ConnectionOrigin['verify'] | null = null
 
   /** @throws WSM_ERR_INVALID_OPTION for `origins` that cannot be meant */
-  constructor (authenticator: Authenticator, tickets: Tickets, permissions: Permissions, options: Options, counters: Counters, log: FastifyBaseLogger) {
+  constructor (authenticator: Authenticator, tickets: Tickets, revocations: Revocations, permissions: Permissions, options: Options,
+    counters: Counters, log: FastifyBaseLogger) {
     const { auth, limits, origins } = options
     this.#authenticator = authenticator
     this.#tickets = tickets
+    this.#revocations = revocations
     this.#origins = new OriginPolicy(origins, auth.cookie !== undefined || options.authenticate !== undefined)
     this.#permissions = permissions
     this.#options = auth
@@ -63,7 +67,7 @@ export class Admission {
    */
   async identify (request: FastifyRequest): Promise<User> {
     this.#assertOrigin(() => this.#origins.assertNotForged(request))
-    const user = await this.#bounded(this.#authenticator.identify(request))
+    const user = await this.#bounded(this.#good(this.#authenticator.identify(request)))
     if (user === null) throw new UnauthorizedError('A token is needed')
     return user
   }
@@ -95,7 +99,7 @@ export class Admission {
 
   async #admit (request: FastifyRequest, endpoint: EndpointRule | null): Promise<ConnectionOrigin> {
     const { channel_id: channelId = null, ticket } = request.query as { channel_id?: unknown, ticket?: unknown }
-    const user = ticket === undefined ? await this.#authenticator.identify(request) : await this.#redeem(request, ticket)
+    const user = await this.#good(ticket === undefined ? this.#authenticator.identify(request) : this.#redeem(request, ticket))
     const mayWait = this.#options.firstFrame && endpoint === null
     if (user === null && !this.#options.anonymous && !mayWait) throw new UnauthorizedError('A token is needed')
     const awaitsAuth = user === null && !this.#options.anonymous
@@ -125,6 +129,13 @@ export class Admission {
     return this.#tickets.redeem(ticket)
   }
 
+  /** Whoever it is, by a token that has not been revoked. */
+  async #good<U extends User | null> (identified: Promise<U>): Promise<U> {
+    const user = await identified
+    if (user !== null) await this.#revocations.assertGood(user)
+    return user
+  }
+
   #assertOrigin (check: () => void): void {
     try {
       check()
@@ -138,7 +149,7 @@ export class Admission {
   #detached (request: FastifyRequest): ConnectionOrigin['verify'] {
     if (this.#verifyLater === null) {
       const verify = this.#authenticator.detached(request)
-      this.#verifyLater = (token) => this.#bounded(verify(token))
+      this.#verifyLater = (token) => this.#bounded(this.#good(verify(token)))
     }
     return this.#verifyLater
   }

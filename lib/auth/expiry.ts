@@ -35,7 +35,7 @@ export class TokenExpiry {
       const expiresAt = connection.user?.expiresAt ?? Infinity
       if (expiresAt <= now) {
         connection.log.info('the token of the client has expired')
-        connection.close(closeCodes.unauthorized, 'The token has expired')
+        connection.expel(closeCodes.unauthorized, 'The token has expired')
       } else if (expiresAt - this.#noticeMs <= now && this.#noticed.get(connection) !== expiresAt) {
         this.#noticed.set(connection, expiresAt)
         connection.send(encode({ type: 'token_expiring', expires_at: expiresAt }))

@@ -11,7 +11,9 @@ import type { User } from './user.js'
 export const AuthenticatedUser = Type.Object({
   id: UserId,
   claims: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: 'What else is known, as a token\'s claims: roles and scope, for instance' })),
-  expiresAt: Type.Optional(Type.Union([Type.Number(), Type.Null()], { description: 'Until when this holds, milliseconds since 1970' }))
+  expiresAt: Type.Optional(Type.Union([Type.Number(), Type.Null()], { description: 'Until when this holds, milliseconds since 1970' })),
+  issuedAt: Type.Optional(Type.Union([Type.Number(), Type.Null()], { description: 'Since when this holds, milliseconds since 1970: what revocations of the user go by' })),
+  jti: Type.Optional(Type.Union([Type.String(), Type.Null()], { description: 'The name of the session or token, by which it can be revoked' }))
 })
 export type AuthenticatedUser = Static<typeof AuthenticatedUser>
 
@@ -50,13 +52,13 @@ export class HookAuthenticator implements Authenticator {
       throw this.#toAuthError(name, error)
     }
     if (!check.Check(answer)) {
-      this.#log.error(`${name} must answer null or { id, claims?, expiresAt? }`)
+      this.#log.error(`${name} must answer null or { id, claims?, expiresAt?, issuedAt?, jti? }`)
       throw new InternalError()
     }
     if (answer === null) return null
-    const { id, claims = {}, expiresAt = null } = answer
+    const { id, claims = {}, expiresAt = null, issuedAt = null, jti = null } = answer
     if (expiresAt !== null && expiresAt <= Date.now()) throw new UnauthorizedError('The credentials have expired')
-    return { id, claims, expiresAt }
+    return { id, claims, expiresAt, issuedAt, jti }
   }
 
   /** Like key functions, it says with a `statusCode` whose fault it is. */

@@ -10,6 +10,7 @@ export type RestAction =
   | 'channels:list' | 'channels:read'
   | 'confirmations:list' | 'confirmations:read' | 'confirmations:cancel'
   | 'tasks:read' | 'tasks:cancel'
+  | 'revocations:create'
 
 /** What a client's own `user`, `channel` or `client` frame is addressed to. */
 export interface SendTarget {

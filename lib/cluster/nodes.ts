@@ -4,7 +4,7 @@ import { ClientRecord, Status, type ClusterStatus } from '../../schemas/records.
 import { ClientsPage, ClientsQuery } from '../../schemas/rest.js'
 import { closeCodes } from '../close-codes.js'
 import type { Registry } from '../connection/registry.js'
-import type { Cluster } from '../engine/engine.js'
+import type { Cluster, ClusterAnswers } from '../engine/engine.js'
 import { pageOf, pageOfRecords } from './client-pages.js'
 
 /** How long the other nodes may take to answer. */
@@ -13,6 +13,8 @@ const ASK_TIMEOUT_MS = 2_000
 /** Whose sockets are to be closed. */
 const Target = Type.Object({ client_id: Type.Optional(Type.String()), user_id: Type.Optional(Type.String()), reason: Type.String() })
 type Target = Static<typeof Target>
+
+const NOBODY: ClusterAnswers = { answers: [], missing: [] }
 
 const checkTarget = TypeCompiler.Compile(Target)
 const checkQuery = TypeCompiler.Compile(ClientsQuery)
@@ -67,11 +69,12 @@ export class Nodes {
     return answers.map(({ data }) => data).find((data) => checkRecord.Check(data)) ?? null
   }
 
-  /** Resolves to how many sockets there were on the nodes that have answered. */
+  /** Resolves when the sockets are gone, to how many there were on the nodes that have answered. */
   async disconnect (target: Target): Promise<number> {
-    const here = this.#disconnectHere(target)
-    if (here > 0 && target.client_id !== undefined) return here
-    const { answers } = await this.#cluster.ask('disconnect', target, ASK_TIMEOUT_MS)
+    const isHere = target.client_id !== undefined && this.#registry.getOpen(target.client_id) !== null
+    const [here, { answers }] = await Promise.all([
+      this.#disconnectHere(target), isHere ? NOBODY : this.#cluster.ask('disconnect', target, ASK_TIMEOUT_MS)
+    ])
     return answers.map(({ data }) => data).filter((data) => checkCount.Check(data)).reduce((total, count) => total + count, here)
   }
 
@@ -83,11 +86,14 @@ export class Nodes {
     return this.#registry.getOpen(clientId)?.toRecord() ?? null
   }
 
-  #disconnectHere ({ client_id: clientId, user_id: userId, reason }: Target): number {
+  async #disconnectHere ({ client_id: clientId, user_id: userId, reason }: Target): Promise<number> {
     const connections = userId === undefined
       ? [this.#registry.getOpen(clientId ?? '')].filter((connection) => connection !== null)
       : this.#registry.others(userId)
-    for (const connection of connections) connection.close(closeCodes.forbidden, reason)
+    await Promise.all(connections.map((connection) => {
+      connection.close(closeCodes.forbidden, reason)
+      return connection.gone()
+    }))
     return connections.length
   }
 }

@@ -12,6 +12,9 @@ import { Liveness } from './liveness.js'
 import type { MessageRate } from './message-rate.js'
 import type { SendQueue } from './send-queue.js'
 
+/** How long a client may take to answer a close frame while somebody waits for its end. */
+const FAREWELL_MS = 1_000
+
 const NO_GRANTS: ReadonlyMap<string, Grant> = new Map()
 
 /** What all connections of a node have in common. */
@@ -168,6 +171,28 @@ export class Connection implements Client {
     this.#queue.flush()
     closeSocket(this.#socket, code, reason, this.#settings.closeTimeoutMs)
     this.#abort?.abort()
+  }
+
+  /**
+   * Ends the socket so that nothing of what waits for it reaches the client any more: it is thrown away, and where some of
+   * it is stuck in the socket already, which would be written before a close frame, the socket is cut without one. Resolves
+   * as `gone` does.
+   */
+  expel (code: number, reason: string): Promise<void> {
+    if (this.#queue.discard()) this.close(code, reason)
+    else this.#cut(code, reason)
+    return this.gone()
+  }
+
+  /**
+   * Resolves when the socket is over. Where its client does not answer the close frame soon it is cut, with what the kernel
+   * has of it: who waits for this knows that nothing reaches the client afterwards. (Behind TLS the kernel keeps what it has.)
+   */
+  async gone (): Promise<void> {
+    if (this.#socket.readyState === this.#socket.CLOSED) return
+    const timer = setTimeout(() => this.#queue.destroy(), Math.min(FAREWELL_MS, this.#settings.closeTimeoutMs))
+    await new Promise<void>((resolve) => this.#socket.once('close', () => resolve()))
+    clearTimeout(timer)
   }
 
   /** Cuts the socket without a word. */

@@ -1,5 +1,7 @@
 import { SUBPROTOCOL } from '../../schemas/frames.js'
+import { closeCodeFor } from '../auth/admission.js'
 import type { Permissions } from '../auth/permissions.js'
+import type { Revocations } from '../auth/revocations.js'
 import type { User } from '../auth/user.js'
 import { closeCodes } from '../close-codes.js'
 import type { Confirmations } from '../confirmations/confirmations.js'
@@ -16,16 +18,18 @@ export class Lifecycle {
   readonly #registry: Registry
   readonly #memberships: Memberships
   readonly #permissions: Permissions
+  readonly #revocations: Revocations
   readonly #confirmations: Confirmations
   readonly #events: EventHub
   readonly #authTimeoutMs: number
   readonly #authTimers = new Map<Connection, NodeJS.Timeout>()
 
-  constructor (registry: Registry, memberships: Memberships, permissions: Permissions, confirmations: Confirmations,
-    events: EventHub, authTimeoutMs: number) {
+  constructor (registry: Registry, memberships: Memberships, permissions: Permissions, revocations: Revocations,
+    confirmations: Confirmations, events: EventHub, authTimeoutMs: number) {
     this.#registry = registry
     this.#memberships = memberships
     this.#permissions = permissions
+    this.#revocations = revocations
     this.#confirmations = confirmations
     this.#events = events
     this.#authTimeoutMs = authTimeoutMs
@@ -41,6 +45,7 @@ export class Lifecycle {
       }, this.#authTimeoutMs))
       return
     }
+    if (!this.#isGood(connection, connection.user)) return
     connection.hold(this.#orClose(connection, this.#admit(connection)))
   }
 
@@ -57,6 +62,8 @@ export class Lifecycle {
    * A verified token came by frame: the first one admits the connection; a later one refreshes its user, or gives it
    * to another user or, with null, to nobody. Subscriptions are asked for again, and left where they are no longer
    * allowed; another user does not keep the channels that the app put the socket in.
+   *
+   * @throws WSM_ERR_UNAUTHORIZED where the token has been revoked meanwhile, and what `authorizeSubscribe` leads to
    */
   async identify (connection: Connection, user: User | null): Promise<void> {
     if (!connection.isAdmitted) return this.#admitAs(connection, user)
@@ -68,7 +75,9 @@ export class Lifecycle {
     }
     // It may have ended meanwhile, and nothing of it must come back.
     if (!connection.isOpen) return
+    if (user !== null) this.#revocations.assertGoodNow(user)
     const commit = (enter: () => StreamState[]) => {
+      if (!this.#isGood(connection, user)) return
       // In one turn: the socket is the old user's, then the new one's, and never half of each.
       for (const channel of lost) this.#memberships.leave(connection, channel)
       const entered = enter()
@@ -115,9 +124,24 @@ export class Lifecycle {
     // With a token at the upgrade this was asked before the socket opened.
     if (channelId !== null) await this.#permissions.subscribe(user, channelId)
     if (!connection.isOpen) return
+    if (user !== null) this.#revocations.assertGoodNow(user)
     this.#stopAuthTimer(connection)
     this.#registry.reindex(connection, () => connection.become(user))
     await this.#orClose(connection, this.#admit(connection))
+  }
+
+  /**
+   * The last look, in the turn in which the socket becomes the user's: from then on a revocation finds it. Where the token
+   * has been revoked since it was verified, the socket is closed.
+   */
+  #isGood (connection: Connection, user: User | null): boolean {
+    try {
+      if (user !== null) this.#revocations.assertGoodNow(user)
+      return true
+    } catch (error) {
+      connection.close(closeCodeFor(error), (error as Error).message)
+      return false
+    }
   }
 
   /** A socket that cannot be served as whose it is does not stay: it would miss messages without a word. */

@@ -55,7 +55,12 @@ export class Registry {
 
   /** A user's open sockets, with or without one, those included that are not announced yet. */
   others (userId: string, self: Connection | null = null): Connection[] {
-    return [...this.#byUser.get(userId) ?? NONE].filter((connection) => connection !== self && connection.isOpen)
+    return [...this.of(userId)].filter((connection) => connection !== self && connection.isOpen)
+  }
+
+  /** A user's sockets that have not ended, the closing ones included. */
+  of (userId: string): Iterable<Connection> {
+    return this.#byUser.get(userId) ?? NONE
   }
 
   all (): IterableIterator<Connection> {

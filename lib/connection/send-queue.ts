@@ -120,6 +120,12 @@ export class SendQueue implements Outgoing {
     this.#stuck = this.#raw.writableLength === 0 ? 0 : this.#stuck + path.count
   }
 
+  /** Throws away what waits here. False: some of it is in the socket already. */
+  discard (): boolean {
+    this.path = null
+    return this.#raw.writableLength === 0
+  }
+
   /** Cuts the socket and lets go of all that waits, here and in the kernel. */
   destroy (): void {
     this.path = null

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { AnsweredBy, ConfirmationRecord, Outcome } from '../../schemas/records.js'
+import type { User } from '../auth/user.js'
 
 /** A place in a stream. Offsets are 1, 2, 3… within an epoch; another epoch says that continuity was lost. */
 export interface Position { epoch: string, offset: number }
@@ -59,6 +60,8 @@ export interface HistoryPage {
 export interface Engine {
   readonly confirmations: ConfirmationStore
   readonly presence: PresenceStore
+  readonly revocations: RevocationStore
+  readonly tickets: TicketStore
   readonly cluster: Cluster
   /**
    * Resolves when the publication cannot be lost by this process any more: to its position, or null without a
@@ -97,6 +100,10 @@ export interface Engine {
 export interface EngineContext {
   /** How long an ended question is kept, milliseconds. */
   retainMs: number
+  /** How long a ticket can be used at the most, milliseconds. */
+  ticketTtlMs: number
+  /** How many revocations are kept. */
+  maxRevocations: number
   log: FastifyBaseLogger
 }
 
@@ -187,3 +194,62 @@ export interface ConfirmationStore {
   /** How many questions that this node asked have no end yet. */
   pendingCount (): number
 }
+
+/**
+ * What makes tokens worth nothing: one by its `jti`, or all of a user's that were issued before a moment. It is kept until
+ * `expiresAt`; what it is about must have expired by then. Times are milliseconds since 1970.
+ */
+export type Revocation =
+  | { jti: string, expiresAt: number }
+  | { userId: string, issuedBefore: number, expiresAt: number }
+
+/** What a revocation can be about. A token that does not say when it was issued counts as issued before any moment. */
+export type Revocable = Pick<User, 'id' | 'jti' | 'issuedAt'>
+
+/**
+ * Which tokens are worth nothing any more. It is asked for every socket and request, so each node knows all of it, and no
+ * question costs a round trip; what a node has not heard of, it knows that it has not heard of it.
+ *
+ * **Order.** A revocation is stored first, and the nodes are told of it afterwards, by whoever stored it: a node that can be
+ * told has it in its answers then, and one that cannot says that it does not know, until it has read all that was stored.
+ */
+export interface RevocationStore {
+  /**
+   * Resolves when it cannot be lost by this process any more, and `isRevoked` says so on this node. Adding twice is
+   * harmless; of two for one user, or one token, the later moments count. False: there is no room.
+   *
+   * @throws WSM_ERR_UNAVAILABLE when that is not known in time; it may have been stored then, or be stored yet
+   */
+  add (revocation: Revocation): Promise<boolean>
+  /** At once: another node has stored it. */
+  learn (revocation: Revocation): void
+  /** null: this node may have missed something, and a token that it does not know to be revoked may be so. */
+  isRevoked (user: Revocable): boolean | null
+  /**
+   * Resolves when this node knows of everything that was stored before the call.
+   *
+   * @throws WSM_ERR_UNAVAILABLE
+   */
+  current (): Promise<void>
+  /** Sets the one who is told when this node has read of revocations that nobody told it. */
+  onLearned (listener: () => void): void
+}
+
+/** Where tickets wait to be used. Its keys are hashes, so that what it holds opens nothing. Every value survives JSON. */
+export interface TicketStore {
+  /**
+   * Keeps a user under a new key. Resolves when `take` can find it, on every node, or to why there is no room.
+   *
+   * @throws WSM_ERR_UNAVAILABLE
+   */
+  put (key: string, user: User, expiresAt: number): Promise<'kept' | 'user_full' | 'full'>
+  /**
+   * Takes a user out: of any number of callers, on any node, exactly one gets it. null: it is not there, or expired.
+   *
+   * @throws WSM_ERR_UNAVAILABLE; the ticket may be used up then
+   */
+  take (key: string): Promise<User | null>
+}
+
+/** How many unused tickets are kept. */
+export interface TicketBounds { perUser: number, inAll: number }

@@ -34,11 +34,11 @@ t.test('the app\'s own authenticate says who a request is from, without any JWT'
 
 t.test('what it answers is what the socket has', async (t) => {
   const expiresAt = inAnHour()
-  const server = await start(t, { ...named, authenticate: () => ({ id: 'alice', claims: { team: 'red' }, expiresAt }) })
+  const server = await start(t, { ...named, authenticate: () => ({ id: 'alice', claims: { team: 'red' }, expiresAt, issuedAt: 7, jti: 'session-1' }) })
   const connected = new Promise((resolve) => server.app.ws.on('client_connected', ({ client }) => resolve(client.user)))
   const client = await server.connect('', { token: null })
   t.match(client.received[0], { data: { user_id: 'alice', expires_at: expiresAt } })
-  t.same(await connected, { id: 'alice', claims: { team: 'red' }, expiresAt })
+  t.same(await connected, { id: 'alice', claims: { team: 'red' }, expiresAt, issuedAt: 7, jti: 'session-1' })
 })
 
 t.test('whose fault it is shows in the status', async (t) => {

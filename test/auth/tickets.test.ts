@@ -1,11 +1,11 @@
 import t, { type Test } from 'tap'
-import { MemoryTicketStore, Tickets } from '../../lib/auth/tickets.js'
-import type { WsPluginOptions } from '../../lib/index.js'
+import { Tickets } from '../../lib/auth/tickets.js'
+import { MemoryTicketStore } from '../../lib/engine/memory/tickets.js'
 import { Counters } from '../../lib/telemetry/counters.js'
 import { inAnHour, startApp, type TestApp } from '../fixtures/app.js'
 import { refusal } from '../fixtures/refusal.js'
 
-const alice = { id: 'alice', claims: {}, expiresAt: null }
+const alice = { id: 'alice', claims: {}, expiresAt: null, issuedAt: null, jti: null }
 
 async function ticketOf (server: TestApp, as = 'alice'): Promise<string> {
   return (await server.rest('POST', '/ws/tickets', { as })).body.ticket
@@ -13,10 +13,9 @@ async function ticketOf (server: TestApp, as = 'alice'): Promise<string> {
 
 const withTicket = (ticket: string) => ({ token: null, path: `/ws?ticket=${ticket}` })
 
-async function startClosing (t: Test, options: WsPluginOptions = {}) {
-  const tickets = new Tickets(new MemoryTicketStore(1_000, new Counters()), 1_000)
-  t.teardown(() => tickets.close())
-  return { tickets, options }
+function ticketsIn (t: Test, store = new MemoryTicketStore(1_000), counters = new Counters()): Tickets {
+  t.teardown(() => store.close())
+  return new Tickets(store, 1_000, counters)
 }
 
 t.test('a ticket opens one socket, once, as its user and with the token\'s expiry', async (t) => {
@@ -73,7 +72,7 @@ t.test('a ticket expires by itself, or with the token', async (t) => {
   await new Promise((resolve) => setTimeout(resolve, 40))
   t.equal((await refusal(server.dial('', withTicket(ticket)))).statusCode, 401)
 
-  const { tickets } = await startClosing(t)
+  const tickets = ticketsIn(t)
   const soon = Date.now() + 20
   const bound = await tickets.issue({ ...alice, expiresAt: soon })
   t.equal(bound.expires_at, soon)
@@ -83,9 +82,7 @@ t.test('a ticket expires by itself, or with the token', async (t) => {
 
 t.test('tickets are bounded for each user, and in all', async (t) => {
   const counters = new Counters()
-  const store = new MemoryTicketStore(1_000, counters, { perUser: 3, inAll: 5 })
-  const tickets = new Tickets(store, 1_000)
-  t.teardown(() => tickets.close())
+  const tickets = ticketsIn(t, new MemoryTicketStore(1_000, { perUser: 3, inAll: 5 }), counters)
   const first = await tickets.issue(alice)
   for (let i = 0; i < 2; i++) await tickets.issue(alice)
   await t.rejects(tickets.issue(alice), { code: 'WSM_ERR_RATE_LIMITED', statusCode: 429 })
@@ -98,7 +95,7 @@ t.test('tickets are bounded for each user, and in all', async (t) => {
 })
 
 t.test('what has expired makes room, too', async (t) => {
-  const store = new MemoryTicketStore(10_000, new Counters(), { perUser: 1, inAll: 5 })
+  const store = new MemoryTicketStore(10_000, { perUser: 1, inAll: 5 })
   t.teardown(() => store.close())
   await store.put('a', alice, Date.now() - 1)
   await store.put('b', alice, Date.now() + 1_000)

@@ -1,24 +1,27 @@
 import { randomUUID } from 'node:crypto'
-import type { Cluster, ClusterAnswers, Delivery, Engine, HistoryPage, Position, Publication, Retention } from '../engine.js'
+import type { Cluster, ClusterAnswers, Delivery, Engine, EngineContext, HistoryPage, Position, Publication, Retention } from '../engine.js'
 import { MemoryConfirmationStore } from './confirmations.js'
 import { MemoryPresenceStore } from './presence.js'
+import { MemoryRevocationStore } from './revocations.js'
+import { MemoryTicketStore } from './tickets.js'
 import { Streams, type StreamLimits } from './streams.js'
 
-export interface MemoryEngineOptions extends StreamLimits {
-  /** How long an ended question is kept, milliseconds. */
-  retainMs: number
-}
+export type MemoryEngineOptions = StreamLimits & Omit<EngineContext, 'log'>
 
 /** One node: deliveries go straight to the listener, in the call itself. */
 export class MemoryEngine implements Engine {
   readonly confirmations: MemoryConfirmationStore
   readonly presence = new MemoryPresenceStore()
+  readonly revocations: MemoryRevocationStore
+  readonly tickets: MemoryTicketStore
   readonly cluster = new SingleNode()
   readonly #streams: Streams
   #listener: (delivery: Delivery) => void = () => {}
 
-  constructor ({ retainMs, ...limits }: MemoryEngineOptions) {
+  constructor ({ retainMs, ticketTtlMs, maxRevocations, ...limits }: MemoryEngineOptions) {
     this.confirmations = new MemoryConfirmationStore(retainMs)
+    this.revocations = new MemoryRevocationStore(maxRevocations)
+    this.tickets = new MemoryTicketStore(ticketTtlMs)
     this.#streams = new Streams(limits)
   }
 
@@ -50,6 +53,7 @@ export class MemoryEngine implements Engine {
   async close (): Promise<void> {
     this.#listener = () => {}
     this.presence.close()
+    this.tickets.close()
     this.#streams.close()
     this.confirmations.close()
   }

@@ -29,6 +29,8 @@ export class RedisCluster implements Cluster {
   #readinessListener: (isReady: boolean) => void = () => {}
   #isReady = false
   #isClosed = false
+  /** Until when the other nodes know of this one at the least, on the clock of `performance.now()`. */
+  #leasedUntil = 0
   #timer: NodeJS.Timeout | null = null
 
   constructor (commands: Commands, keys: Keys, lives: { leaseMs: number, presenceTtlMs: number }, events: ClusterEvents, log: FastifyBaseLogger) {
@@ -41,6 +43,11 @@ export class RedisCluster implements Cluster {
 
   get isReady (): boolean {
     return this.#isReady
+  }
+
+  /** Whether the other nodes know of this one: also a process that was stopped for a while finds that they may not. */
+  get isLeased (): boolean {
+    return performance.now() < this.#leasedUntil && !this.#isClosed
   }
 
   onReadiness (listener: (isReady: boolean) => void): void {
@@ -106,9 +113,11 @@ export class RedisCluster implements Cluster {
     this.#timer = null
     const { leaseMs, presenceTtlMs } = this.#lives
     const keys = [this.#keys.leases, this.#keys.channelsOf(this.nodeId)]
+    const leasedUntil = performance.now() + leaseMs
     try {
       const [had, dead] = await this.#commands.run(scripts.renew, keys, [this.nodeId, leaseMs, presenceTtlMs]) as [number, string[]]
       if (!this.#isClosed) {
+        this.#leasedUntil = leasedUntil
         this.#events.onRenewed(had === 0)
         await Promise.all(dead.map((node) => this.#events.onDead(node)))
       }

@@ -1,18 +1,20 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { InvalidOptionError } from '../../errors.js'
 import { channelOf } from '../../topics/topic-names.js'
-import type { Delivery, Engine, HistoryPage, Position, Publication, Retention } from '../engine.js'
+import type { Delivery, Engine, EngineContext, HistoryPage, Position, Publication, Retention } from '../engine.js'
 import type { ClientFactory } from './client.js'
 import { RedisCluster } from './cluster.js'
 import { Commands } from './commands.js'
 import { ENDS, RedisConfirmationStore } from './confirmations.js'
 import { Deadline, unavailable } from './deadline.js'
+import { refuseEviction } from './eviction.js'
 import { Keys } from './keys.js'
 import { Link } from './link.js'
 import type { RedisEngineOptions } from './options.js'
 import { RedisPresenceStore } from './presence.js'
+import { RedisRevocationStore } from './revocations.js'
 import { Streams } from './streams.js'
 import { Subscriber } from './subscriber.js'
+import { RedisTicketStore } from './tickets.js'
 import { decode } from './wire.js'
 
 /** How long a connection may be away before the node says that it is not ready. */
@@ -24,6 +26,8 @@ const LEAVE_MS = 500
 export class RedisEngine implements Engine {
   readonly confirmations: RedisConfirmationStore
   readonly presence: RedisPresenceStore
+  readonly revocations: RedisRevocationStore
+  readonly tickets: RedisTicketStore
   readonly cluster: RedisCluster
   readonly #commands: Commands
   readonly #commandLink: Link
@@ -39,7 +43,7 @@ export class RedisEngine implements Engine {
   #graceTimer: NodeJS.Timeout | null = null
   #closed: Promise<void> | null = null
 
-  constructor (factory: ClientFactory, options: RedisEngineOptions, retainMs: number, log: FastifyBaseLogger) {
+  constructor (factory: ClientFactory, options: RedisEngineOptions, { retainMs, maxRevocations, log }: EngineContext) {
     const { prefix, commandTimeoutMs: timeoutMs, leaseMs, checkMs, positionTtlMs, presenceTtlMs } = options
     const keys = this.#keys = new Keys(prefix, factory.database)
     this.#log = log
@@ -62,6 +66,7 @@ export class RedisEngine implements Engine {
       onRestored: () => {
         this.#streams.checkAll()
         this.presence.checkAll()
+        this.revocations.refresh()
       }
     })
     const { isCluster } = factory
@@ -72,6 +77,12 @@ export class RedisEngine implements Engine {
     const { publishCommand } = this.#streams
     this.presence = new RedisPresenceStore(commands, keys, { nodeId, timeoutMs, ttlMs: presenceTtlMs, publishCommand }, log)
     this.confirmations = new RedisConfirmationStore(commands, keys, { retainMs, positionTtlMs, publishCommand }, log)
+    this.tickets = new RedisTicketStore(commands, keys, log)
+    this.revocations = new RedisRevocationStore(commands, keys, {
+      max: maxRevocations,
+      isReachable: () => this.#isUp && this.cluster.isLeased,
+      reachable: () => this.#reachable()
+    }, log)
   }
 
   /**
@@ -84,9 +95,10 @@ export class RedisEngine implements Engine {
     this.#subscriber.link.open()
     const deadline = new Deadline(this.#timeoutMs)
     await Promise.all([this.#commandLink.ready(deadline), this.#subscriber.link.ready(deadline)])
-    if (!acceptEviction) await this.#refuseEviction()
+    if (!acceptEviction) await refuseEviction(this.#commandLink, new Deadline(this.#timeoutMs))
     await this.#streams.subscribe(ENDS)
     await this.cluster.renew()
+    await this.revocations.current()
   }
 
   async publish (publication: Publication, retention: Retention | null): Promise<Position | null> {
@@ -182,6 +194,7 @@ export class RedisEngine implements Engine {
 
   #broke (): void {
     this.#streams.connectionBroke()
+    this.revocations.mayHaveMissed()
     this.#reckon()
   }
 
@@ -196,6 +209,8 @@ export class RedisEngine implements Engine {
     this.presence.restore(isForgotten)
     if (this.#hasMissedEnds) this.#catchUp()
     if (isForgotten) this.#streams.checkAll()
+    if (isForgotten) this.revocations.mayHaveMissed()
+    this.revocations.refresh()
   }
 
   async #catchUp (): Promise<void> {
@@ -207,10 +222,21 @@ export class RedisEngine implements Engine {
     }
   }
 
+  get #isUp (): boolean {
+    return this.#commandLink.isUp && this.#subscriber.link.isUp
+  }
+
+  /** Resolves when the other nodes can ask this one. */
+  async #reachable (): Promise<void> {
+    const deadline = this.#commands.deadline()
+    await Promise.all([this.#commandLink.ready(deadline), this.#subscriber.link.ready(deadline)])
+    if (!this.cluster.isLeased) await this.cluster.renew()
+    if (!this.cluster.isLeased) throw unavailable('this node has no lease')
+  }
+
   /** A connection that breaks is mostly back at once; a node that is not ready gets no new clients. */
   #reckon (): void {
-    const isUp = this.#commandLink.isUp && this.#subscriber.link.isUp
-    if (isUp) {
+    if (this.#isUp) {
       if (this.#graceTimer !== null) clearTimeout(this.#graceTimer)
       this.#graceTimer = null
       this.cluster.setReady(true)
@@ -218,26 +244,11 @@ export class RedisEngine implements Engine {
       this.#graceTimer ??= setTimeout(() => this.cluster.setReady(false), GRACE_MS)
     }
   }
-
-  async #refuseEviction (): Promise<void> {
-    const deadline = new Deadline(this.#timeoutMs)
-    const client = await this.#commandLink.ready(deadline)
-    const servers = client.nodes?.('master') ?? [client]
-    for (const info of await deadline.race(Promise.all(servers.map((server) => server.call('info', 'memory'))))) {
-      const policy = /^maxmemory_policy:(\S+)/m.exec(String(info))?.[1]
-      const limit = /^maxmemory:(\d+)/m.exec(String(info))?.[1]
-      if (policy !== undefined && policy !== 'noeviction' && limit !== '0') throw mayEvict(policy)
-    }
-  }
-}
-
-function mayEvict (policy: string): Error {
-  return new InvalidOptionError('engine', `needs a Redis that evicts nothing, but its maxmemory-policy is "${policy}": streams and questions would be lost. Set it to noeviction, or the option acceptEviction`)
 }
 
 /** Connects, and closes what it opened where that fails. See `RedisEngine.open`. */
-export async function openRedisEngine (factory: ClientFactory, options: RedisEngineOptions, retainMs: number, log: FastifyBaseLogger): Promise<RedisEngine> {
-  const engine = new RedisEngine(factory, options, retainMs, log)
+export async function openRedisEngine (factory: ClientFactory, options: RedisEngineOptions, context: EngineContext): Promise<RedisEngine> {
+  const engine = new RedisEngine(factory, options, context)
   try {
     await engine.open(options.acceptEviction)
     return engine

@@ -12,6 +12,5 @@ import { normalizeRedisOptions, type RedisEngineOptions } from './options.js'
  */
 export function redis (client: RedisSource | RedisConnectionOptions, options: Partial<RedisEngineOptions> = {}): EngineFactory {
   const normalized = normalizeRedisOptions(options)
-  return async ({ retainMs, log }) =>
-    openRedisEngine(await clientFactory(client, normalized.commandTimeoutMs), normalized, retainMs, log)
+  return async (context) => openRedisEngine(await clientFactory(client, normalized.commandTimeoutMs), normalized, context)
 }

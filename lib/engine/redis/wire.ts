@@ -1,6 +1,7 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import { ConfirmationRecord, Outcome, AnsweredBy } from '../../../schemas/records.js'
+import type { User } from '../../auth/user.js'
 import type { Delivery, Position, Publication } from '../engine.js'
 import type { NumberedChange } from './roster.js'
 
@@ -32,6 +33,11 @@ const Settlement = Type.Object({
 })
 const Ended = Type.Object({ record: ConfirmationRecord, settlement: Settlement, at: Type.Integer() })
 
+const Moment = Type.Union([Type.Number(), Type.Null()])
+const Holder = Type.Object({
+  id: Type.String(), claims: Type.Record(Type.String(), Type.Unknown()), expiresAt: Moment, issuedAt: Moment, jti: Type.Union([Type.String(), Type.Null()])
+})
+
 export type Question = Static<typeof Question>
 export type Answer = Static<typeof Answer>
 export type Ended = Static<typeof Ended>
@@ -43,6 +49,7 @@ const checkAnswer = TypeCompiler.Compile(Answer)
 const checkEnded = TypeCompiler.Compile(Ended)
 const checkRecord = TypeCompiler.Compile(ConfirmationRecord)
 const checkSettlement = TypeCompiler.Compile(Settlement)
+const checkHolder = TypeCompiler.Compile(Holder)
 
 export function tailOf ({ json, isDroppable, isCompressible, except }: Publication): string {
   const flags = (isDroppable ? DROPPABLE : 0) | (isCompressible ? COMPRESSIBLE : 0)
@@ -57,6 +64,11 @@ export function encode (value: unknown): string {
 /** A user as `encode` has written it into one of our own keys. */
 export function decodeUser (json: string): string {
   return String(parsed(json))
+}
+
+/** Whom a ticket is for. */
+export function decodeHolder (json: string): User | null {
+  return parse(checkHolder, json)
 }
 
 /** What came on a topic's channel; null for what no node of ours has sent. */

@@ -12,7 +12,7 @@ const ports = await startRedisCluster(t)
 const app = new Cluster(ports.map((port) => ({ host: '127.0.0.1', port })), { lazyConnect: true })
 t.teardown(() => app.disconnect())
 
-const builder = (options: Partial<RedisEngineOptions>): BuildEngine => ({ retainMs }) => redis(app, { prefix: randomUUID(), ...options })({ retainMs, log: silent })
+const builder = (options: Partial<RedisEngineOptions>): BuildEngine => (engine) => redis(app, { prefix: randomUUID(), ...options })({ ...engine, log: silent })
 
 t.test('on a Redis Cluster the engine keeps the contract', (t) => engineSuite(t, builder({})))
 

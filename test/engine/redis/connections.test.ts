@@ -1,13 +1,13 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { redis } from '../../../lib/engine/redis/redis.js'
-import { client, KEPT, listening, numberOf, publication, question, taken } from '../../fixtures/engine-suite.js'
+import { client, ENGINE, KEPT, listening, numberOf, publication, question, taken } from '../../fixtures/engine-suite.js'
 import { keepingLog, nodesOf, silent } from '../../fixtures/redis-nodes.js'
 import { RedisServer } from '../../fixtures/redis.js'
 import { until } from '../../fixtures/until.js'
 
 const server = await RedisServer.start(t)
-const context = { retainMs: 60_000, log: silent }
+const context = { ...ENGINE, log: silent }
 
 t.test('bad options are refused by name', async (t) => {
   for (const [options, name] of [

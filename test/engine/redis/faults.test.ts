@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { Delivery } from '../../../lib/engine/engine.js'
-import { client, KEPT, listening, numberOf, publication, question, settlement } from '../../fixtures/engine-suite.js'
+import { ENGINE, client, KEPT, listening, numberOf, publication, question, settlement } from '../../fixtures/engine-suite.js'
 import { Received } from '../../fixtures/received.js'
 import { nodesOf } from '../../fixtures/redis-nodes.js'
 import { RedisServer } from '../../fixtures/redis.js'
@@ -167,7 +167,7 @@ t.test('a server that forgets everything is noticed: a break, and another epoch'
 
 t.test('a break that nobody listens for does no harm', async (t) => {
   const server = await RedisServer.start(t)
-  const engine = await nodesOf(server.port, { checkMs: 50 })({ retainMs: 60_000 })
+  const engine = await nodesOf(server.port, { checkMs: 50 })(ENGINE)
   t.teardown(() => engine.close())
   const start = await engine.subscribe('all')
   await engine.publish(publication('all', { n: 1 }), KEPT)

@@ -1,6 +1,7 @@
 import { register } from 'node:module'
 import t from 'tap'
 import { redis } from '../../../lib/engine/redis/redis.js'
+import { ENGINE } from '../../fixtures/engine-suite.js'
 import { silent } from '../../fixtures/redis-nodes.js'
 
 const hooks = `export async function resolve (specifier, context, next) {
@@ -10,7 +11,7 @@ const hooks = `export async function resolve (specifier, context, next) {
 
 t.test('options need the package ioredis, and say so where it is missing', async (t) => {
   register(`data:text/javascript,${encodeURIComponent(hooks)}`)
-  await t.rejects(redis({ host: '127.0.0.1' })({ retainMs: 60_000, log: silent }), {
+  await t.rejects(redis({ host: '127.0.0.1' })({ ...ENGINE, log: silent }), {
     code: 'WSM_ERR_INVALID_OPTION', message: /"ioredis"/, cause: { message: /it is not there/ }
   })
 })

@@ -1,0 +1,147 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import type { FastifyBaseLogger } from 'fastify'
+import { Jti, Moment, UserId } from '../../schemas/fields.js'
+import type { RevocationReport } from '../../schemas/rest.js'
+import { closeCodes } from '../close-codes.js'
+import type { Connection } from '../connection/connection.js'
+import type { Registry } from '../connection/registry.js'
+import type { Cluster, Revocation, RevocationStore } from '../engine/engine.js'
+import { InvalidMessageError, UnauthorizedError, UnavailableError } from '../errors.js'
+import { assertValid } from '../protocol/faults.js'
+import type { User } from './user.js'
+
+/** One token, or those of a user that were issued before a moment. */
+const Target = Type.Object({
+  jti: Type.Optional(Jti),
+  expiresAt: Type.Optional(Moment),
+  userId: Type.Optional(UserId),
+  issuedBefore: Type.Optional(Moment)
+}, { additionalProperties: false })
+
+/** What `ws.revoke()` takes; times are milliseconds since 1970. */
+export type RevocationTarget =
+  /** `expiresAt` is when the token expires by itself; by default it is kept for `auth.revocationTtlMs`. */
+  | { jti: string, expiresAt?: number | undefined }
+  /** By default those issued until now. A later moment also revokes what is issued from now until then. */
+  | { userId: string, issuedBefore?: number | undefined }
+
+/** What one node tells the others. */
+const Told = Type.Object({
+  jti: Type.Optional(Type.String()), userId: Type.Optional(Type.String()), issuedBefore: Type.Optional(Type.Number()), expiresAt: Type.Number()
+})
+
+const checkTarget = TypeCompiler.Compile(Target)
+const checkTold = TypeCompiler.Compile(Told)
+const checkCount = TypeCompiler.Compile(Type.Integer())
+
+/** How long the other nodes may take: longer than their clients may take to answer the close frame. */
+const ASK_TIMEOUT_MS = 3_000
+/** How far the clocks of those who issue tokens, and of the nodes, may be apart. */
+const CLOCKS_MS = 60_000
+
+/**
+ * Tokens that are worth nothing before they expire. A revocation is stored, then every node is told of it; each ends the
+ * sockets that it is about, and answers when they are gone. So when `revoke` resolves, and no node is missing, nothing
+ * reaches such a socket any more, and nobody gets in: whoever was let in before is among the sockets that are ended, whoever
+ * comes after is refused, and what is on its way is asked again in the turn in which it is granted.
+ *
+ * A node that is missing ends them when it is back. Until it has caught up it grants nothing.
+ */
+export class Revocations {
+  readonly #store: RevocationStore
+  readonly #cluster: Cluster
+  readonly #registry: Registry
+  readonly #ttlMs: number
+  readonly #log: FastifyBaseLogger
+  #hasWarned = false
+
+  /** @param ttlMs how long a revocation is kept where it is not known when its tokens have expired */
+  constructor (store: RevocationStore, cluster: Cluster, registry: Registry, ttlMs: number, log: FastifyBaseLogger) {
+    this.#store = store
+    this.#cluster = cluster
+    this.#registry = registry
+    this.#ttlMs = ttlMs
+    this.#log = log
+    store.onLearned(() => this.#end(registry.all()))
+    cluster.onAsk('revoke', (told) => {
+      if (!checkTold.Check(told)) throw new TypeError('what another node revokes cannot be read')
+      store.learn(told as Revocation)
+      return this.#endBy(told as Revocation)
+    })
+  }
+
+  /**
+   * Resolves when no socket of the revoked is left, to how many there were.
+   *
+   * @throws WSM_ERR_INVALID_MESSAGE; WSM_ERR_UNAVAILABLE where it could not be stored, or there is no room for it: then it
+   *   may hold or not
+   */
+  async revoke (target: RevocationTarget): Promise<RevocationReport> {
+    const revocation = this.#revocationOf(target)
+    if (!await this.#store.add(revocation)) throw new UnavailableError('There are too many revocations; revoke by user, or raise limits.maxRevocations')
+    const [here, { answers, missing }] = await Promise.all([
+      this.#endBy(revocation), this.#cluster.ask('revoke', revocation, ASK_TIMEOUT_MS)
+    ])
+    const closed = answers.map(({ data }) => data).filter((data) => checkCount.Check(data)).reduce((sum, count) => sum + count, here)
+    const report = { closed, complete: missing !== null && missing.length === 0, missing }
+    this.#log.info({ ...target, ...report }, 'tokens were revoked')
+    return report
+  }
+
+  /**
+   * Whether a user may go on into what takes time; to be asked again by `assertGoodNow` when it is granted.
+   *
+   * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_UNAVAILABLE where it cannot be known in time
+   */
+  async assertGood (user: User): Promise<void> {
+    if (this.#store.isRevoked(user) === null) await this.#store.current()
+    this.assertGoodNow(user)
+    this.#warnOf(user)
+  }
+
+  /**
+   * In the turn in which something is granted: who is granted it from here on is found by the next revocation.
+   *
+   * @throws as `assertGood`
+   */
+  assertGoodNow (user: User): void {
+    const isRevoked = this.#store.isRevoked(user)
+    if (isRevoked === null) throw new UnavailableError('It cannot be known at the moment whether the token has been revoked')
+    if (isRevoked) throw new UnauthorizedError('The token has been revoked')
+  }
+
+  #revocationOf (target: RevocationTarget): Revocation {
+    assertValid(checkTarget, target)
+    const { jti, expiresAt, userId, issuedBefore } = target as Static<typeof Target>
+    const keptUntil = (moment: number) => moment + CLOCKS_MS
+    if (jti !== undefined && userId === undefined && issuedBefore === undefined) {
+      return { jti, expiresAt: keptUntil(expiresAt ?? Date.now() + this.#ttlMs) }
+    }
+    if (userId !== undefined && jti === undefined && expiresAt === undefined) {
+      const moment = issuedBefore ?? Date.now()
+      return { userId, issuedBefore: moment, expiresAt: keptUntil(Math.max(moment, Date.now()) + this.#ttlMs) }
+    }
+    throw new InvalidMessageError('name one token by its jti, with its expiry or without, or a user, with the moment or without')
+  }
+
+  #endBy (revocation: Revocation): Promise<number> {
+    return this.#end('jti' in revocation ? this.#registry.all() : this.#registry.of(revocation.userId))
+  }
+
+  /** Ends those of the sockets that belong to somebody whose token is revoked. Resolves when they are gone, to how many were open. */
+  async #end (connections: Iterable<Connection>): Promise<number> {
+    const revoked = [...connections].filter(({ user }) => user !== null && this.#store.isRevoked(user) === true)
+    const open = revoked.filter(({ isOpen }) => isOpen)
+    for (const connection of open) connection.log.info('the token of the client has been revoked')
+    await Promise.all(revoked.map((connection) => connection.expel(closeCodes.unauthorized, 'The token has been revoked')))
+    return open.length
+  }
+
+  /** A token that is good for longer would be good again one day. */
+  #warnOf ({ jti, issuedAt, expiresAt }: User): void {
+    if (this.#hasWarned || (jti === null && issuedAt === null) || (expiresAt ?? Infinity) - Date.now() <= this.#ttlMs) return
+    this.#hasWarned = true
+    this.#log.warn('there are tokens that live longer than auth.revocationTtlMs: once revoked, they are good again after that time')
+  }
+}

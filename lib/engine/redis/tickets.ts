@@ -1,0 +1,49 @@
+import { randomUUID } from 'node:crypto'
+import type { FastifyBaseLogger } from 'fastify'
+import type { User } from '../../auth/user.js'
+import type { TicketBounds, TicketStore } from '../engine.js'
+import type { Commands } from './commands.js'
+import type { Keys } from './keys.js'
+import * as scripts from './ticket-scripts.js'
+import { decodeHolder, encode } from './wire.js'
+
+/** They share a slot, as questions do: there are few of them at a time, and bounds are counted over all. */
+const TICKETS = '~tickets'
+
+/** The tickets of all nodes: what one has issued opens a socket on any other. */
+export class RedisTicketStore implements TicketStore {
+  readonly #commands: Commands
+  readonly #base: string
+  readonly #log: FastifyBaseLogger
+  readonly #bounds: TicketBounds
+
+  constructor (commands: Commands, keys: Keys, log: FastifyBaseLogger, bounds: TicketBounds = { perUser: 20, inAll: 100_000 }) {
+    this.#commands = commands
+    this.#base = keys.channel(TICKETS)
+    this.#log = log
+    this.#bounds = bounds
+  }
+
+  async put (key: string, user: User, expiresAt: number): Promise<'kept' | 'user_full' | 'full'> {
+    const { perUser, inAll } = this.#bounds
+    const lifeMs = Math.max(1, Math.ceil(expiresAt - Date.now()))
+    return await this.#commands.run(scripts.put, [this.#key(key), `${this.#base}:user:${user.id}`, this.#all],
+      [key, encode(user), lifeMs, perUser, inAll]) as 'kept' | 'user_full' | 'full'
+  }
+
+  async take (key: string): Promise<User | null> {
+    const holder = await this.#commands.run(scripts.take, [this.#key(key), this.#all], [key, randomUUID()]) as string | null
+    if (holder === null) return null
+    const user = decodeHolder(holder)
+    if (user === null) this.#log.error({ key }, 'a ticket in Redis is for nobody')
+    return user
+  }
+
+  #key (key: string): string {
+    return `${this.#base}:ticket:${key}`
+  }
+
+  get #all (): string {
+    return `${this.#base}:all`
+  }
+}

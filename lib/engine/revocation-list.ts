@@ -1,0 +1,59 @@
+import type { Revocable, Revocation } from './engine.js'
+
+/** How often what has expired is looked for, at the most. */
+const SWEEP_MS = 60_000
+
+interface OfUser { issuedBefore: number, expiresAt: number }
+
+/** The revocations that a node knows of. What has expired is out of force at once, and goes when others come. */
+export class RevocationList {
+  /** When the revocation of a token expires, by its `jti`. */
+  readonly #tokens = new Map<string, number>()
+  readonly #users = new Map<string, OfUser>()
+  #sweptAt = performance.now()
+
+  get size (): number {
+    return this.#tokens.size + this.#users.size
+  }
+
+  /** The later moments count. Returns whether it says anything that was not known. */
+  add (revocation: Revocation): boolean {
+    if (performance.now() - this.#sweptAt >= SWEEP_MS) this.sweep()
+    const { expiresAt } = revocation
+    if ('jti' in revocation) {
+      const known = this.#tokens.get(revocation.jti) ?? 0
+      if (known >= expiresAt) return false
+      this.#tokens.set(revocation.jti, expiresAt)
+      return true
+    }
+    const { userId, issuedBefore } = revocation
+    const known = this.#users.get(userId) ?? { issuedBefore: -Infinity, expiresAt: 0 }
+    if (known.issuedBefore >= issuedBefore && known.expiresAt >= expiresAt) return false
+    this.#users.set(userId, { issuedBefore: Math.max(known.issuedBefore, issuedBefore), expiresAt: Math.max(known.expiresAt, expiresAt) })
+    return true
+  }
+
+  /** Whether there is a revocation of the same token or user. */
+  knows (revocation: Revocation): boolean {
+    return 'jti' in revocation ? this.#tokens.has(revocation.jti) : this.#users.has(revocation.userId)
+  }
+
+  has ({ id, jti, issuedAt }: Revocable): boolean {
+    const ofUser = this.#users.get(id)
+    if (ofUser !== undefined && (issuedAt ?? -Infinity) < ofUser.issuedBefore && ofUser.expiresAt > Date.now()) return true
+    return jti !== null && (this.#tokens.get(jti) ?? 0) > Date.now()
+  }
+
+  /** Lets go of what has expired. */
+  sweep (): void {
+    this.#sweptAt = performance.now()
+    const now = Date.now()
+    for (const [jti, expiresAt] of this.#tokens) if (expiresAt <= now) this.#tokens.delete(jti)
+    for (const [userId, { expiresAt }] of this.#users) if (expiresAt <= now) this.#users.delete(userId)
+  }
+
+  * values (): IterableIterator<Revocation> {
+    for (const [jti, expiresAt] of this.#tokens) yield { jti, expiresAt }
+    for (const [userId, ofUser] of this.#users) yield { userId, ...ofUser }
+  }
+}

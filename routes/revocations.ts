@@ -1,0 +1,17 @@
+import { RevocationBody, RevocationReport } from '../schemas/rest.js'
+import type { RevocationTarget } from '../lib/auth/revocations.js'
+import { answers, tags } from './answers.js'
+import type { Routes } from './context.js'
+
+export const revocationRoutes: Routes = (scope, { revocations }, access) => {
+  scope.post('/revocations', {
+    schema: {
+      tags,
+      summary: 'Makes a token, or a user\'s tokens, worth nothing, and closes their sockets on all nodes',
+      body: RevocationBody,
+      response: answers(RevocationReport, 400, 401, 403, 413, 415, 503)
+    },
+    onRequest: access.permitted('revocations:create')
+  }, ({ body: { jti, expires_at: expiresAt, user_id: userId, issued_before: issuedBefore } }) =>
+    revocations.revoke({ jti, expiresAt, userId, issuedBefore } as RevocationTarget))
+}

@@ -1,0 +1,203 @@
+import { randomUUID } from 'node:crypto'
+import type { Duplex } from 'node:stream'
+import { setImmediate, setTimeout } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import type { RedisEngineOptions } from '../../lib/engine/redis/options.js'
+import { redis } from '../../lib/engine/redis/redis.js'
+import { startApp, type TestApp } from '../fixtures/app.js'
+import type { Frame, TestClient } from '../fixtures/client.js'
+import { RedisServer } from '../fixtures/redis.js'
+import { refusal } from '../fixtures/refusal.js'
+import { StallingClient } from '../fixtures/stalling-client.js'
+import { TcpProxy } from '../fixtures/tcp-proxy.js'
+import { forge } from '../fixtures/tokens.js'
+import { until } from '../fixtures/until.js'
+
+const server = await RedisServer.start(t)
+const REVOKED = { code: 4401, reason: 'The token has been revoked' }
+const RATE = 1_000
+const PADDING = 'x'.repeat(20_000)
+
+/** A token of ten seconds ago. */
+const issued = (userId: string, fields: object = {}) => forge({ sub: userId, iat: Math.floor(Date.now() / 1000) - 10, ...fields })
+
+/** An app on the Redis that is listening there; those with one prefix are one. */
+function startNode (t: Test, prefix: string, port = server.port, options: Partial<RedisEngineOptions> = {}): Promise<TestApp> {
+  return startApp(t, { authorizeSubscribe: () => true, engine: redis({ port, host: '127.0.0.1' }, { prefix, checkMs: 200, ...options }) })
+}
+
+async function startTwo (t: Test): Promise<[TestApp, TestApp]> {
+  const prefix = randomUUID()
+  return [await startNode(t, prefix), await startNode(t, prefix)]
+}
+
+/** Publishes numbers in every way there is, a thousand a second, until it is stopped. `number` is the latest. */
+class Flood {
+  number = 0
+  readonly #done: Promise<void>
+  #isStopped = false
+
+  constructor (nodes: TestApp[], user: string, padding = '') {
+    this.#done = this.#run(nodes, user, padding)
+  }
+
+  async stop (): Promise<void> {
+    this.#isStopped = true
+    await this.#done
+  }
+
+  async #run (nodes: TestApp[], user: string, padding: string): Promise<void> {
+    const startedAt = performance.now()
+    const published: Promise<unknown>[] = []
+    while (!this.#isStopped) {
+      for (const due = (performance.now() - startedAt) * RATE / 1_000; this.number < due;) {
+        const number = ++this.number
+        const { ws } = nodes[number % nodes.length]!.app
+        const message = { type: 'test.numbered', number, padding }
+        published.push(number % 3 === 0 ? ws.broadcast(message) : number % 3 === 1 ? ws.sendToUser(user, message) : ws.sendToUser(user, message, { history: false }))
+      }
+      await setTimeout(1)
+    }
+    await Promise.all(published)
+  }
+}
+
+const numbersOf = (frames: readonly Frame[]): number[] => frames.filter(({ type }) => type === 'test.numbered').map(({ number }) => number)
+
+for (const [name, end, code] of [
+  ['revoked by user', (node: TestApp) => node.app.ws.revoke({ userId: 'alice' }), 4401],
+  ['revoked by token', (node: TestApp) => node.app.ws.revoke({ jti: 'laptop' }), 4401],
+  ['kicked', (node: TestApp) => node.app.ws.disconnect({ userId: 'alice' }), 4403]
+] as const) {
+  t.test(`a user who is ${name} in the middle of 1000 messages a second gets not one more`, async (t) => {
+    const [a, b] = await startTwo(t)
+    const token = issued('alice', { jti: 'laptop' })
+    const clients: TestClient[] = []
+    for (const node of [a, b, a, b]) clients.push(await node.connect('', { token }))
+    const bob = await b.connect('bob')
+    const flood = new Flood([a, b], 'alice')
+    await until(() => clients.every((client) => numbersOf(client.received).length > 200))
+    await end(a)
+    // Whatever is published from here on is published after the call resolved.
+    const { number } = flood
+    t.equal(a.app.ws.getConnectionCount() + b.app.ws.getConnectionCount(), 1, 'the sockets are gone')
+    await until(() => flood.number > number + 300)
+    await flood.stop()
+    await bob.settled()
+    t.ok(numbersOf(bob.received).some((n) => n > number), 'others get it')
+    for (const client of clients) {
+      t.equal((await client.closed).code, code)
+      t.equal(numbersOf(client.received).filter((n) => n > number).length, 0, `the last was ${numbersOf(client.received).at(-1)} of ${number}`)
+    }
+  })
+}
+
+t.test('nor does one who reads slowly, of what was published before', async (t) => {
+  const [a, b] = await startTwo(t)
+  let raw!: Duplex
+  b.app.server.on('upgrade', (_request, socket) => { raw = socket })
+  const client = await StallingClient.open(b.origin, issued('alice'))
+  client.stall()
+  const flood = new Flood([a], 'alice', PADDING)
+  await until(() => raw.writableLength > 0)
+  t.match(await a.app.ws.revoke({ userId: 'alice' }), { closed: 1, complete: true })
+  const { number } = flood
+  t.equal(raw.destroyed, true, 'with all that waited in it')
+  await until(() => flood.number > number + 100)
+  await flood.stop()
+  const over = new Promise((resolve) => client.socket.once('close', resolve))
+  client.resume()
+  await over
+  const numbers = numbersOf(client.frames().filter(({ opcode }) => opcode === 1).map(({ payload }) => JSON.parse(payload.toString())))
+  t.ok(numbers.every((n) => n < number - 1), `the last was ${numbers.at(-1)} of ${number}`)
+})
+
+t.test('a revocation holds on every node, for sockets, frames, REST and tickets', async (t) => {
+  const [a, b] = await startTwo(t)
+  const token = issued('alice', { jti: 'laptop' })
+  const bearer = { as: null, headers: { authorization: `Bearer ${token}` } }
+  const { body: { ticket } } = await a.rest('POST', '/ws/tickets', bearer)
+  const phone = await b.connect('', { token: issued('alice', { jti: 'phone' }) })
+  t.match(await a.rest('POST', '/ws/revocations', { body: { jti: 'laptop' } }), { status: 200, body: { closed: 0, complete: true, missing: [] } })
+  t.equal((await refusal(b.dial('', { token }))).statusCode, 401)
+  t.equal((await refusal(b.dial('', { token: null, path: `/ws?ticket=${ticket}` }))).statusCode, 401)
+  t.equal((await b.rest('GET', '/ws/confirmations', bearer)).status, 401)
+  t.match(await phone.request({ type: 'auth', token }), { type: 'error', code: 'unauthorized' })
+  t.match(await b.app.ws.revoke({ jti: 'phone' }), { closed: 1 })
+  t.same(await phone.closed, REVOKED)
+})
+
+t.test('who is let in by one node while another revokes the token is not served', async (t) => {
+  const [a, b] = await startTwo(t)
+  for (let round = 0; round < 10; round++) {
+    const jti = `round-${round}`
+    const dialled = Array.from({ length: 10 }, () => b.dial('', { token: issued('alice', { jti }) }))
+    const ends = dialled.map((client) => client.opened().then(async () => (await client.closed).code, ({ statusCode }) => statusCode as number))
+    for (let turns = round * 3; turns > 0; turns--) await setImmediate()
+    t.match(await a.app.ws.revoke({ jti }), { complete: true })
+    t.same(await b.app.ws.sendToUser('alice', { type: 'test.after' }), { recipients: 0 })
+    const outcomes = await Promise.all(ends)
+    t.ok(outcomes.every((outcome) => [401, 4401].includes(outcome)), outcomes.join())
+    t.equal(dialled.reduce((sum, client) => sum + client.count('test.after'), 0), 0)
+  }
+})
+
+t.test('a ticket of one node opens one socket on another', async (t) => {
+  const [a, b] = await startTwo(t)
+  const { body: { ticket } } = await a.rest('POST', '/ws/tickets', { as: 'alice' })
+  const outcomes = await Promise.all(Array.from({ length: 10 }, (_, n) =>
+    (n % 2 === 0 ? a : b).dial('', { token: null, path: `/ws?ticket=${ticket}` }).opened().then(() => 101, ({ statusCode }) => statusCode)))
+  t.same(outcomes.sort(), [101, ...Array(9).fill(401)])
+  const second = (await a.rest('POST', '/ws/tickets', { as: 'alice' })).body
+  const client = await b.connect('', { token: null, path: `/ws?ticket=${second.ticket}` })
+  t.match(client.received[0], { data: { user_id: 'alice' } })
+})
+
+t.test('a revocation survives all nodes, and with a Redis that writes it down its end, too', async (t) => {
+  const own = await RedisServer.start(t, { isDurable: true, config: ['--appendfsync', 'always'] })
+  const prefix = randomUUID()
+  const before = await startNode(t, prefix, own.port)
+  await before.app.ws.revoke({ userId: 'alice' })
+  await before.app.close()
+  await own.kill()
+  await own.start()
+  const after = await startNode(t, prefix, own.port)
+  t.match(await refusal(after.dial('', { token: issued('alice') })), { statusCode: 401, body: { message: REVOKED.reason } })
+  await after.connect('', { token: issued('bob') })
+})
+
+t.test('a node that cannot be asked is missing; it lets nobody in, and does its part when it is back', async (t) => {
+  const proxy = await TcpProxy.start(t, server.port)
+  const prefix = randomUUID()
+  const near = await startNode(t, prefix)
+  const far = await startNode(t, prefix, proxy.port, { commandTimeoutMs: 300 })
+  const token = issued('alice')
+  const client = await far.connect('', { token })
+  // An auth frame waits for all that a socket begins with.
+  await client.request({ type: 'auth', token })
+  proxy.blackHole()
+  t.same(await near.app.ws.revoke({ userId: 'alice' }), { closed: 0, complete: false, missing: [far.app.ws.getStatus().node_id] })
+  await until(async () => (await far.rest('GET', '/ws/ready', { as: null })).status === 503)
+  for (const stranger of [token, issued('bob')]) {
+    t.match(await refusal(far.dial('', { token: stranger })), { statusCode: 503, headers: { 'retry-after': /^\d+$/ }, body: { code: 'WSM_ERR_UNAVAILABLE' } })
+  }
+  t.match(await far.rest('GET', '/ws/status'), { status: 503, body: { code: 'WSM_ERR_UNAVAILABLE' } })
+  t.match(await client.request({ type: 'auth', token: issued('alice') }), { type: 'error', code: 'unavailable' })
+  proxy.heal()
+  t.same(await client.closed, REVOKED)
+  t.equal((await refusal(far.dial('', { token }))).statusCode, 401)
+  await far.connect('', { token: issued('bob') })
+})
+
+t.test('while Redis is away nothing is revoked, and the call says so', async (t) => {
+  const own = await RedisServer.start(t)
+  const node = await startNode(t, randomUUID(), own.port, { commandTimeoutMs: 300 })
+  await node.connect('', { token: issued('alice') })
+  own.pause()
+  t.teardown(() => own.resume())
+  await t.rejects(node.app.ws.revoke({ userId: 'alice' }), { code: 'WSM_ERR_UNAVAILABLE', statusCode: 503 })
+  const refused = await node.rest('POST', '/ws/revocations', { body: { user_id: 'alice' } })
+  t.equal(refused.status, 503)
+  t.match(refused.headers.get('retry-after'), /^\d+$/)
+  t.match(await node.rest('POST', '/ws/tickets', { as: 'alice' }), { status: 503, body: { code: 'WSM_ERR_UNAVAILABLE' } })
+})
