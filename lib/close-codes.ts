@@ -17,7 +17,7 @@ export const closeCodes = {
   internalError: 1011,
   /** The node, the user or the address has as many sockets as it may have. */
   tryAgainLater: 1013,
-  /** The token is missing, malformed, expired or wrong. */
+  /** The token is missing, malformed, expired, revoked or wrong. */
   unauthorized: 4401,
   /** The connection is not allowed, or was ended by the app or an administrator. */
   forbidden: 4403,

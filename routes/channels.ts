@@ -6,7 +6,7 @@ import type { Routes } from './context.js'
 
 export const channelRoutes: Routes = (scope, { topics, presence }, access) => {
   scope.get('/channels', {
-    schema: { tags, summary: 'The channels with members on this node', response: answers(ChannelsPage, 401, 403) },
+    schema: { tags, summary: 'The channels with members on this node', response: answers(ChannelsPage, 401, 403, 503) },
     onRequest: access.permitted('channels:list')
   }, () => ({ channels: [...topics.channels()] }))
 

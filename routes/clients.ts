@@ -8,12 +8,12 @@ import type { Routes } from './context.js'
 
 export const clientRoutes: Routes = (scope, { manager, nodes }, access) => {
   scope.get('/clients', {
-    schema: { tags, summary: 'The open sockets of all nodes, oldest first', querystring: ClientsQuery, response: answers(ClientsPage, 400, 401, 403) },
+    schema: { tags, summary: 'The open sockets of all nodes, oldest first', querystring: ClientsQuery, response: answers(ClientsPage, 400, 401, 403, 503) },
     onRequest: access.permitted('clients:list')
   }, ({ query }) => nodes.clients(query))
 
   scope.get('/clients/:client_id', {
-    schema: { tags, summary: 'One open socket', params: ClientParams, response: answers(ClientRecord, 400, 401, 403, 404) },
+    schema: { tags, summary: 'One open socket', params: ClientParams, response: answers(ClientRecord, 400, 401, 403, 404, 503) },
     onRequest: access.permitted('clients:read')
   }, async ({ params }) => found(await nodes.client(params.client_id), 'client'))
 
@@ -23,7 +23,7 @@ export const clientRoutes: Routes = (scope, { manager, nodes }, access) => {
       summary: 'Closes a socket with code 4403',
       params: ClientParams,
       querystring: DisconnectQuery,
-      response: { 204: Type.Null({ description: 'It is closed' }), ...faults(400, 401, 403, 404) }
+      response: { 204: Type.Null({ description: 'It is closed' }), ...faults(400, 401, 403, 404, 503) }
     },
     onRequest: access.permitted('clients:disconnect')
   }, async ({ params, query }, reply) => {

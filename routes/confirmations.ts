@@ -4,10 +4,10 @@ import { userOf } from './access.js'
 import { answers, tags } from './answers.js'
 import type { Routes } from './context.js'
 
-export const confirmationRoutes: Routes = (scope, { confirmations }, access) => {
+export const confirmationRoutes: Routes = (scope, { confirmations, revocations }, access) => {
   scope.get('/confirmations', {
     schema: {
-      tags, summary: 'Questions, oldest first; one\'s own, or with permission those of others', querystring: ConfirmationsQuery, response: answers(ConfirmationsList, 400, 401, 403)
+      tags, summary: 'Questions, oldest first; one\'s own, or with permission those of others', querystring: ConfirmationsQuery, response: answers(ConfirmationsList, 400, 401, 403, 503)
     },
     onRequest: access.authenticated
   }, async (request) => {
@@ -18,7 +18,7 @@ export const confirmationRoutes: Routes = (scope, { confirmations }, access) => 
 
   scope.get('/confirmations/:callback_id', {
     schema: {
-      tags, summary: 'One question; with wait, as soon as it has ended or that many seconds later', params: ConfirmationParams, querystring: WaitQuery, response: answers(ConfirmationRecord, 400, 401, 403, 404)
+      tags, summary: 'One question; with wait, as soon as it has ended or that many seconds later', params: ConfirmationParams, querystring: WaitQuery, response: answers(ConfirmationRecord, 400, 401, 403, 404, 503)
     },
     onRequest: access.authenticated
   }, async (request) => {
@@ -33,22 +33,25 @@ export const confirmationRoutes: Routes = (scope, { confirmations }, access) => 
     request.raw.socket.once('close', abort)
     if (request.raw.socket.destroyed) abort()
     // Rejected when its time is over; another fault is met again by the second look.
-    return confirmations.poll(callbackId, stop.signal).catch(() => confirmations.get(callbackId)).finally(() => {
+    const later = await confirmations.poll(callbackId, stop.signal).catch(() => confirmations.get(callbackId)).finally(() => {
       clearTimeout(timer)
       request.raw.socket.removeListener('close', abort)
     })
+    // Its token may have been revoked while it waited.
+    await revocations.assertGood(userOf(request))
+    return later
   })
 
   scope.post('/confirmations/:callback_id', {
     schema: {
-      tags, summary: 'Answers a question; only its user can', params: ConfirmationParams, body: Answer, response: answers(ConfirmationRecord, 400, 401, 403, 404, 409, 413, 415)
+      tags, summary: 'Answers a question; only its user can', params: ConfirmationParams, body: Answer, response: answers(ConfirmationRecord, 400, 401, 403, 404, 409, 413, 415, 503)
     },
     onRequest: access.authenticated
   }, (request) => confirmations.answer(request.params.callback_id, request.body, { user_id: userOf(request).id, client_id: null }))
 
   scope.delete('/confirmations/:callback_id', {
     schema: {
-      tags, summary: 'Takes a question back', params: ConfirmationParams, querystring: CancelQuery, response: answers(ConfirmationRecord, 400, 401, 403, 404, 409)
+      tags, summary: 'Takes a question back', params: ConfirmationParams, querystring: CancelQuery, response: answers(ConfirmationRecord, 400, 401, 403, 404, 409, 503)
     },
     onRequest: access.authenticated
   }, async (request) => {

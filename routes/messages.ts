@@ -6,27 +6,27 @@ import type { Routes } from './context.js'
 
 export const messageRoutes: Routes = (scope, { manager }, access) => {
   scope.post('/broadcast', {
-    schema: { tags, summary: 'A message to every socket', body: SendBody, response: answers(DeliveryReport, 400, 401, 403, 413, 415) },
+    schema: { tags, summary: 'A message to every socket', body: SendBody, response: answers(DeliveryReport, 400, 401, 403, 413, 415, 503) },
     onRequest: access.permitted('broadcast')
   }, ({ body }) => manager.broadcast(body.message, body.options))
 
   scope.post('/users/:user_id/messages', {
     schema: {
-      tags, summary: 'A message to every socket of a user', params: UserParams, body: SendBody, response: answers(DeliveryReport, 400, 401, 403, 413, 415)
+      tags, summary: 'A message to every socket of a user', params: UserParams, body: SendBody, response: answers(DeliveryReport, 400, 401, 403, 413, 415, 503)
     },
     onRequest: access.permitted('send:user')
   }, ({ params, body }) => manager.sendToUser(params.user_id, body.message, body.options))
 
   scope.post('/channels/:channel/messages', {
     schema: {
-      tags, summary: 'A message to every member of a channel', params: ChannelParams, body: SendBody, response: answers(DeliveryReport, 400, 401, 403, 413, 415)
+      tags, summary: 'A message to every member of a channel', params: ChannelParams, body: SendBody, response: answers(DeliveryReport, 400, 401, 403, 413, 415, 503)
     },
     onRequest: access.permitted('send:channel')
   }, ({ params, body }) => manager.sendToChannel(params.channel, body.message, body.options))
 
   scope.post('/clients/:client_id/messages', {
     schema: {
-      tags, summary: 'A message to one socket', params: ClientParams, body: SendBody, response: answers(DeliveryReport, 400, 401, 403, 404, 413, 415)
+      tags, summary: 'A message to one socket', params: ClientParams, body: SendBody, response: answers(DeliveryReport, 400, 401, 403, 404, 413, 415, 503)
     },
     onRequest: access.permitted('send:client')
   }, async ({ params, body }) => {

@@ -7,7 +7,7 @@ import type { Routes } from './context.js'
 export const statusRoutes: Routes = (scope, { manager }, access) => {
   scope.get('/status', {
     schema: {
-      tags, summary: 'What this node is doing, or all of them', querystring: StatusQuery, response: answers(Type.Union([ClusterStatus, Status]), 400, 401, 403)
+      tags, summary: 'What this node is doing, or all of them', querystring: StatusQuery, response: answers(Type.Union([ClusterStatus, Status]), 400, 401, 403, 503)
     },
     onRequest: access.permitted('status')
   }, ({ query }) => query.cluster ? manager.getStatus({ cluster: true }) : manager.getStatus())

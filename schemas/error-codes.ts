@@ -13,7 +13,7 @@ export const errorCodes = [
   'unknown_type',
   /** A field is missing, unknown or of the wrong type; `details` lists them. */
   'invalid_message',
-  /** The token is missing, malformed, expired or wrong, or this socket has not authenticated yet. */
+  /** The token is missing, malformed, expired, revoked or wrong, or this socket has not authenticated yet. */
   'unauthorized',
   /** The user may not do this. */
   'forbidden',

@@ -15,6 +15,7 @@ const defaults: Record<string, unknown> = {
   'auth.firstFrame': false,
   'auth.anonymous': false,
   'auth.ticketTtlMs': 30_000,
+  'auth.revocationTtlMs': 2_592_000_000,
   'auth.requireExp': true,
   'auth.userIdClaim': ['sub', 'user_id', 'id'],
   'heartbeat.enabled': true,
@@ -53,7 +54,8 @@ const defaults: Record<string, unknown> = {
   'limits.maxQueueMessages': 10_000,
   'limits.maxQueueBytes': 1_048_576,
   'limits.maxErrorsPerMinute': 10,
-  'limits.maxPendingConfirmationsPerUser': 100
+  'limits.maxPendingConfirmationsPerUser': 100,
+  'limits.maxRevocations': 100_000
 }
 /** What an app may leave out altogether. */
 const withoutDefault = ['jwt', 'engine', 'authenticate', 'verifyToken', 'origins', 'auth.cookie', 'authorize', 'authorizeSubscribe', 'authorizeSend']

@@ -50,6 +50,17 @@ t.test('a long poll resolves as soon as the question is answered, for all who wa
   t.match((await server.rest('GET', url, { as: 'alice' })).body, { status: 'confirmed' }, 'one that comes later at once')
 })
 
+t.test('a long poll whose token is revoked meanwhile is not answered', async (t) => {
+  const polls = new Polls()
+  const server = await startApp(t, {}, polls)
+  const { id } = await askStored(server, 'alice')
+  const answer = server.rest('GET', `/ws/confirmations/${id}?wait=60`, { as: 'alice' })
+  await polls.waiting(1)
+  await server.app.ws.revoke({ userId: 'alice' })
+  await server.app.ws.confirmations.cancel(id)
+  t.match(await answer, { status: 401, body: { code: 'WSM_ERR_UNAUTHORIZED' } })
+})
+
 t.test('a long poll hears of every end', async (t) => {
   const polls = new Polls()
   const server = await startApp(t, {}, polls)

@@ -17,26 +17,27 @@ interface Operation {
 /** Each route, and what it answers. */
 const documented: Record<string, number[]> = {
   'GET /ws': [101, 400, 401, 403, 409, 426, 429, 503],
-  'GET /ws/status': [200, 400, 401, 403],
+  'GET /ws/status': [200, 400, 401, 403, 503],
   'GET /ws/ready': [200, 503],
   'GET /ws/health': [200, 503],
-  'POST /ws/broadcast': [200, 400, 401, 403, 413, 415],
-  'POST /ws/users/{user_id}/messages': [200, 400, 401, 403, 413, 415],
-  'POST /ws/channels/{channel}/messages': [200, 400, 401, 403, 413, 415],
-  'POST /ws/clients/{client_id}/messages': [200, 400, 401, 403, 404, 413, 415],
-  'GET /ws/clients': [200, 400, 401, 403],
-  'GET /ws/clients/{client_id}': [200, 400, 401, 403, 404],
-  'DELETE /ws/clients/{client_id}': [204, 400, 401, 403, 404],
-  'GET /ws/channels': [200, 401, 403],
+  'POST /ws/broadcast': [200, 400, 401, 403, 413, 415, 503],
+  'POST /ws/users/{user_id}/messages': [200, 400, 401, 403, 413, 415, 503],
+  'POST /ws/channels/{channel}/messages': [200, 400, 401, 403, 413, 415, 503],
+  'POST /ws/clients/{client_id}/messages': [200, 400, 401, 403, 404, 413, 415, 503],
+  'GET /ws/clients': [200, 400, 401, 403, 503],
+  'GET /ws/clients/{client_id}': [200, 400, 401, 403, 404, 503],
+  'DELETE /ws/clients/{client_id}': [204, 400, 401, 403, 404, 503],
+  'GET /ws/channels': [200, 401, 403, 503],
   'GET /ws/channels/{channel}': [200, 400, 401, 403, 503],
-  'GET /ws/confirmations': [200, 400, 401, 403],
-  'GET /ws/confirmations/{callback_id}': [200, 400, 401, 403, 404],
-  'POST /ws/confirmations/{callback_id}': [200, 400, 401, 403, 404, 409, 413, 415],
-  'DELETE /ws/confirmations/{callback_id}': [200, 400, 401, 403, 404, 409],
-  'GET /ws/tasks/{task_id}': [200, 400, 401, 403, 404],
-  'DELETE /ws/tasks/{task_id}': [200, 400, 401, 403, 404, 409],
+  'GET /ws/confirmations': [200, 400, 401, 403, 503],
+  'GET /ws/confirmations/{callback_id}': [200, 400, 401, 403, 404, 503],
+  'POST /ws/confirmations/{callback_id}': [200, 400, 401, 403, 404, 409, 413, 415, 503],
+  'DELETE /ws/confirmations/{callback_id}': [200, 400, 401, 403, 404, 409, 503],
+  'GET /ws/tasks/{task_id}': [200, 400, 401, 403, 404, 503],
+  'DELETE /ws/tasks/{task_id}': [200, 400, 401, 403, 404, 409, 503],
   'POST /ws/tickets': [200, 401, 403, 429, 503],
-  'POST /ws/call/chat.send': [200, 400, 401, 403, 404, 409, 413, 415, 429]
+  'POST /ws/revocations': [200, 400, 401, 403, 413, 415, 503],
+  'POST /ws/call/chat.send': [200, 400, 401, 403, 404, 409, 413, 415, 429, 503]
 }
 
 /** An app that documents itself, and what it registered. */
