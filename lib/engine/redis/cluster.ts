@@ -31,6 +31,8 @@ export class RedisCluster implements Cluster {
   #isClosed = false
   /** Until when the other nodes know of this one at the least, on the clock of `performance.now()`. */
   #leasedUntil = 0
+  /** Until when others may have no lease although they are there, same clock: Redis has lost this node's, perhaps all. */
+  #uncertainUntil = 0
   #timer: NodeJS.Timeout | null = null
 
   constructor (commands: Commands, keys: Keys, lives: { leaseMs: number, presenceTtlMs: number }, events: ClusterEvents, log: FastifyBaseLogger) {
@@ -66,6 +68,7 @@ export class RedisCluster implements Cluster {
     const answers = new Map<string, Answer>()
     const answered: ClusterAnswers['answers'] = []
     let expected: string[] | null = null
+    let isCertain = false
     try {
       const complete = new Promise<void>((resolve) => {
         const onAnswer = () => { if (expected?.every((node) => answers.has(node)) === true) resolve() }
@@ -74,17 +77,16 @@ export class RedisCluster implements Cluster {
       const question: Question = { id, from: this.nodeId, kind, data: data ?? null }
       const nodes = await deadline.race(this.#commands.run(scripts.nodes, [this.#keys.leases], [], deadline)) as string[]
       expected = nodes.filter((node) => node !== this.nodeId)
-      if (expected.length > 0) {
-        await deadline.race(this.#commands.call('publish', this.#keys.questions, encode(question)))
-        await deadline.race(complete)
-      }
+      isCertain = nodes.includes(this.nodeId) && performance.now() >= this.#uncertainUntil
+      if (expected.length > 0 || !isCertain) await deadline.race(this.#commands.call('publish', this.#keys.questions, encode(question)))
+      if (expected.length > 0) await deadline.race(complete)
     } catch (error) {
       this.#log.debug({ err: error, kind }, 'not every node has answered')
     } finally {
       this.#asked.delete(id)
     }
     for (const [node_id, { ok, data }] of answers) if (ok) answered.push({ node_id, data })
-    return { answers: answered, missing: expected?.filter((node) => answers.get(node)?.ok !== true) ?? null }
+    return { answers: answered, missing: isCertain ? expected!.filter((node) => answers.get(node)?.ok !== true) : null }
   }
 
   onAsk (kind: string, listener: (data: unknown) => unknown): void {
@@ -117,6 +119,8 @@ export class RedisCluster implements Cluster {
     try {
       const [had, dead] = await this.#commands.run(scripts.renew, keys, [this.nodeId, leaseMs, presenceTtlMs]) as [number, string[]]
       if (!this.#isClosed) {
+        // The first time there is none to lose.
+        if (had === 0 && this.#leasedUntil !== 0) this.#uncertainUntil = performance.now() + leaseMs
         this.#leasedUntil = leasedUntil
         this.#events.onRenewed(had === 0)
         await Promise.all(dead.map((node) => this.#events.onDead(node)))

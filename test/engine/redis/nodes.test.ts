@@ -307,6 +307,23 @@ t.test('what was done though nobody heard is not done twice', async (t) => {
   t.strictSame([near.deliveries.all.length, near.changes.all.length, told.length], [3, 1, 1])
 })
 
+t.test('where Redis has lost the leases it is not known who is missing, until all have had time to come back', async (t) => {
+  const own = await RedisServer.start(t)
+  const build = nodesOf(own.port, { prefix: 'lost', leaseMs: 900 })
+  const [a, b] = [await listening(t, build), await listening(t, build)]
+  const { cluster } = a.engine
+  let asked = 0
+  b.engine.cluster.onAsk('count', () => ++asked)
+  t.match(await cluster.ask('count', null, 5_000), { answers: [{ data: 1 }], missing: [] })
+  await own.admin.del('lost:{nodes}:leases')
+  t.strictSame(await cluster.ask('count', null, 5_000), { answers: [], missing: null })
+  await until(() => asked === 2)
+  await until(async () => await own.admin.zcard('lost:{nodes}:leases') === 2)
+  t.match(await cluster.ask('count', null, 5_000), { answers: [{ data: 3 }], missing: null })
+  await until(async () => (await cluster.ask('count', null, 5_000)).missing !== null)
+  t.match(await cluster.ask('count', null, 5_000), { answers: { length: 1 }, missing: [] })
+})
+
 t.test('nodes ask each other, and know who did not answer', async (t) => {
   const proxy = await TcpProxy.start(t, server.port)
   const options = { prefix: `ask-${Math.random()}` }
