@@ -23,13 +23,17 @@ const Target = Type.Object({
 export type RevocationTarget =
   /** `expiresAt` is when the token expires by itself; by default it is kept for `auth.revocationTtlMs`. */
   | { jti: string, expiresAt?: number | undefined }
-  /** By default those issued until now. A later moment also revokes what is issued from now until then. */
+  /**
+   * By default those issued until now, on this node's clock. A later moment also revokes what is issued from now until then:
+   * for issuers whose clock is ahead.
+   */
   | { userId: string, issuedBefore?: number | undefined }
 
 /** What one node tells the others. */
-const Told = Type.Object({
-  jti: Type.Optional(Type.String()), userId: Type.Optional(Type.String()), issuedBefore: Type.Optional(Type.Number()), expiresAt: Type.Number()
-})
+const Told = Type.Union([
+  Type.Object({ jti: Type.String(), expiresAt: Type.Number() }),
+  Type.Object({ userId: Type.String(), issuedBefore: Type.Number(), expiresAt: Type.Number() })
+])
 
 const checkTarget = TypeCompiler.Compile(Target)
 const checkTold = TypeCompiler.Compile(Told)
@@ -66,8 +70,8 @@ export class Revocations {
     store.onLearned(() => this.#end(registry.all()))
     cluster.onAsk('revoke', (told) => {
       if (!checkTold.Check(told)) throw new TypeError('what another node revokes cannot be read')
-      store.learn(told as Revocation)
-      return this.#endBy(told as Revocation)
+      store.learn(told)
+      return this.#endBy(told)
     })
   }
 

@@ -1,6 +1,8 @@
 import type { Duplex } from 'node:stream'
 import t, { type Test } from 'tap'
+import type { Revocable } from '../../lib/engine/engine.js'
 import { MemoryEngine } from '../../lib/engine/memory/engine.js'
+import { MemoryRevocationStore } from '../../lib/engine/memory/revocations.js'
 import type { WsPluginOptions } from '../../lib/index.js'
 import { inAnHour, startApp, type TestApp } from '../fixtures/app.js'
 import { Gate } from '../fixtures/gate.js'
@@ -167,6 +169,28 @@ t.test('nor does who is between being let in and being served', async (t) => {
   gate.open()
   t.same(await client.closed, REVOKED)
   t.same(client.received, [])
+})
+
+t.test('who was let in when the node knew, and is to be served when it does not, comes again later', async (t) => {
+  let isKnown = true
+  const { isRevoked } = MemoryRevocationStore.prototype
+  t.intercept(MemoryRevocationStore.prototype, 'isRevoked', {
+    value: function (this: MemoryRevocationStore, user: Revocable): boolean | null {
+      return isKnown ? isRevoked.call(this, user) : null
+    }
+  })
+  const server = await startApp(t, {
+    authorizeSubscribe: () => {
+      isKnown = false
+      return true
+    }
+  })
+  const client = await server.dial('alice', { path: '/ws?channel_id=news' }).opened()
+  t.match(await client.closed, { code: 1013, reason: /cannot be known/ })
+  t.same(client.received, [])
+  t.equal((await refusal(server.dial('alice'))).statusCode, 503)
+  isKnown = true
+  await server.connect('alice')
 })
 
 t.test('a first frame whose token is revoked meanwhile opens nothing', async (t) => {

@@ -16,14 +16,14 @@ import { until } from '../fixtures/until.js'
 const server = await RedisServer.start(t)
 const REVOKED = { code: 4401, reason: 'The token has been revoked' }
 const RATE = 1_000
-const PADDING = 'x'.repeat(20_000)
+const PADDING = 'x'.repeat(5_000)
 
 /** A token of ten seconds ago. */
 const issued = (userId: string, fields: object = {}) => forge({ sub: userId, iat: Math.floor(Date.now() / 1000) - 10, ...fields })
 
 /** An app on the Redis that is listening there; those with one prefix are one. */
 function startNode (t: Test, prefix: string, port = server.port, options: Partial<RedisEngineOptions> = {}): Promise<TestApp> {
-  return startApp(t, { authorizeSubscribe: () => true, engine: redis({ port, host: '127.0.0.1' }, { prefix, checkMs: 200, ...options }) })
+  return startApp(t, { limits: { maxQueueBytes: 10_000_000 }, engine: redis({ port, host: '127.0.0.1' }, { prefix, checkMs: 200, ...options }) })
 }
 
 async function startTwo (t: Test): Promise<[TestApp, TestApp]> {
