@@ -196,7 +196,7 @@ t.test('a node that cannot be asked is missing; it lets nobody in, and does its 
   await far.connect('', { token: issued('bob') })
 })
 
-t.test('what is no revocation is not taken for one', async (t) => {
+t.test('what no node asks for is not done', async (t) => {
   const prefix = randomUUID()
   const node = await startNode(t, prefix)
   const stranger = await nodesOf(server.port, { prefix })(ENGINE)
@@ -205,6 +205,9 @@ t.test('what is no revocation is not taken for one', async (t) => {
   for (const told of [null, {}, { expiresAt: Date.now() + 1_000 }, { userId: 'alice', expiresAt: Date.now() + 1_000 }, { jti: 7, expiresAt: 7 }]) {
     t.same(await stranger.cluster.ask('revoke', told, 2_000), { answers: [], missing: [node.app.ws.getStatus().node_id] })
   }
+  const answered = async (kind: string, data: unknown) => (await stranger.cluster.ask(kind, data, 2_000)).answers.map(({ data }) => data)
+  for (const target of [null, {}, { reason: 'enough' }, { client_id: 7, reason: 'enough' }]) t.same(await answered('disconnect', target), [0])
+  t.same(await answered('clients', { limit: 0 }), [null])
   await client.settled()
 })
 
