@@ -189,6 +189,7 @@ export class Connection implements Client {
    * has of it: who waits for this knows that nothing reaches the client afterwards. (Behind TLS the kernel keeps what it has.)
    */
   async gone (): Promise<void> {
+    // Also while it reports its end: nobody would hear of it who asks only now.
     if (this.#socket.readyState === this.#socket.CLOSED) return
     const timer = setTimeout(() => this.#queue.destroy(), Math.min(FAREWELL_MS, this.#settings.closeTimeoutMs))
     await new Promise<void>((resolve) => this.#socket.once('close', () => resolve()))

@@ -5,7 +5,9 @@ import t, { type Test } from 'tap'
 import type { RedisEngineOptions } from '../../lib/engine/redis/options.js'
 import { redis } from '../../lib/engine/redis/redis.js'
 import { startApp, type TestApp } from '../fixtures/app.js'
+import { ENGINE } from '../fixtures/engine-suite.js'
 import type { Frame, TestClient } from '../fixtures/client.js'
+import { nodesOf } from '../fixtures/redis-nodes.js'
 import { RedisServer } from '../fixtures/redis.js'
 import { refusal } from '../fixtures/refusal.js'
 import { StallingClient } from '../fixtures/stalling-client.js'
@@ -192,6 +194,21 @@ t.test('a node that cannot be asked is missing; it lets nobody in, and does its 
   t.same(await client.closed, REVOKED)
   t.equal((await refusal(far.dial('', { token }))).statusCode, 401)
   await far.connect('', { token: issued('bob') })
+})
+
+t.test('what no node asks for is not done', async (t) => {
+  const prefix = randomUUID()
+  const node = await startNode(t, prefix)
+  const stranger = await nodesOf(server.port, { prefix })(ENGINE)
+  t.teardown(() => stranger.close())
+  const client = await node.connect('', { token: issued('alice') })
+  for (const told of [null, {}, { expiresAt: Date.now() + 1_000 }, { userId: 'alice', expiresAt: Date.now() + 1_000 }, { jti: 7, expiresAt: 7 }]) {
+    t.same(await stranger.cluster.ask('revoke', told, 2_000), { answers: [], missing: [node.app.ws.getStatus().node_id] })
+  }
+  const answered = async (kind: string, data: unknown) => (await stranger.cluster.ask(kind, data, 2_000)).answers.map(({ data }) => data)
+  for (const target of [null, {}, { reason: 'enough' }, { client_id: 7, reason: 'enough' }]) t.same(await answered('disconnect', target), [0])
+  t.same(await answered('clients', { limit: 0 }), [null])
+  await client.settled()
 })
 
 t.test('while Redis is away nothing is revoked, and the call says so', async (t) => {
