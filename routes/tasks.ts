@@ -6,7 +6,7 @@ import type { Routes } from './context.js'
 
 export const taskRoutes: Routes = (scope, { tasks }, access) => {
   scope.get('/tasks/:task_id', {
-    schema: { tags, summary: 'One task; one\'s own, or with permission another\'s', params: TaskParams, response: answers(TaskRecord, 400, 401, 403, 404) },
+    schema: { tags, summary: 'One task; one\'s own, or with permission another\'s', params: TaskParams, response: answers(TaskRecord, 400, 401, 403, 404, 503) },
     onRequest: access.authenticated
   }, async (request) => {
     const record = found(await tasks.get(request.params.task_id, { cluster: true }), 'task')
@@ -15,7 +15,7 @@ export const taskRoutes: Routes = (scope, { tasks }, access) => {
   })
 
   scope.delete('/tasks/:task_id', {
-    schema: { tags, summary: 'Cancels a task', params: TaskParams, response: answers(TaskRecord, 400, 401, 403, 404, 409) },
+    schema: { tags, summary: 'Cancels a task', params: TaskParams, response: answers(TaskRecord, 400, 401, 403, 404, 409, 503) },
     onRequest: access.authenticated
   }, async (request) => {
     const { task_id: taskId, user_id: userId } = found(await tasks.get(request.params.task_id, { cluster: true }), 'task')
