@@ -33,8 +33,8 @@ const documented: Record<string, number[]> = {
   'GET /ws/confirmations/{callback_id}': [200, 400, 401, 403, 404],
   'POST /ws/confirmations/{callback_id}': [200, 400, 401, 403, 404, 409, 413, 415],
   'DELETE /ws/confirmations/{callback_id}': [200, 400, 401, 403, 404, 409],
-  'GET /ws/tasks/{task_id}': [200, 400, 401, 403, 404],
-  'DELETE /ws/tasks/{task_id}': [200, 400, 401, 403, 404, 409],
+  'GET /ws/tasks/{task_id}': [200, 400, 401, 403, 404, 503],
+  'DELETE /ws/tasks/{task_id}': [200, 400, 401, 403, 404, 409, 503],
   'POST /ws/tickets': [200, 401, 403, 429, 503],
   'POST /ws/call/chat.send': [200, 400, 401, 403, 404, 409, 413, 415, 429]
 }
