@@ -2,6 +2,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { AnsweredBy, TaskRecord } from '../../schemas/records.js'
 import type { Cluster, ClusterAnswers } from '../engine/engine.js'
+import { UnavailableError } from '../errors.js'
 
 /** How long the other nodes may take to answer. */
 const ASK_TIMEOUT_MS = 2_000
@@ -18,8 +19,8 @@ const checkCancellation = TypeCompiler.Compile(Cancellation)
 export interface LocalTasks {
   get: (taskId: string) => TaskRecord | null
   list: (userId: string) => TaskRecord[]
-  /** Resolves to whether it was running here. */
-  cancelHere: (taskId: string, by: AnsweredBy | null) => Promise<boolean>
+  /** Cancels a task that is running here. Resolves to what it is then; null: it was never here. */
+  cancelHere: (taskId: string, by: AnsweredBy | null) => Promise<TaskRecord | null>
 }
 
 /** The tasks that other nodes have started. */
@@ -30,13 +31,12 @@ export class RemoteTasks {
     this.#cluster = cluster
     cluster.onAsk('task', (taskId) => local.get(String(taskId)))
     cluster.onAsk('tasks', (userId) => local.list(String(userId)))
-    cluster.onAsk('cancel task', (asked) => checkCancellation.Check(asked) && local.cancelHere(asked.task_id, asked.by))
+    cluster.onAsk('cancel task', (asked) => checkCancellation.Check(asked) ? local.cancelHere(asked.task_id, asked.by) : null)
   }
 
-  /** `isComplete`: whether every node has answered. */
-  async find (taskId: string): Promise<{ record: TaskRecord | null, isComplete: boolean }> {
-    const { answers, missing } = await this.#ask('task', taskId)
-    return { record: answers.map(({ data }) => data).find((data) => checkTask.Check(data)) ?? null, isComplete: missing?.length === 0 }
+  /** @throws WSM_ERR_UNAVAILABLE where a node that may have it did not answer */
+  async find (taskId: string): Promise<TaskRecord | null> {
+    return this.#one('task', taskId)
   }
 
   async list (userId: string): Promise<{ tasks: TaskRecord[], missing: string[] | null }> {
@@ -44,11 +44,20 @@ export class RemoteTasks {
     return { tasks: answers.flatMap(({ data }) => checkTasks.Check(data) ? data : []), missing }
   }
 
-  /** Resolves to whether it was running on a node that has answered. */
-  async cancel (taskId: string, by: AnsweredBy | null): Promise<boolean> {
-    const asked: Cancellation = { task_id: taskId, by }
-    const { answers } = await this.#ask('cancel task', asked)
-    return answers.some(({ data }) => data === true)
+  /**
+   * Cancels it where it runs. Resolves to what it is then.
+   *
+   * @throws WSM_ERR_UNAVAILABLE where a node that may have it did not answer
+   */
+  async cancel (taskId: string, by: AnsweredBy | null): Promise<TaskRecord | null> {
+    return this.#one('cancel task', { task_id: taskId, by } satisfies Cancellation)
+  }
+
+  async #one (kind: string, data: unknown): Promise<TaskRecord | null> {
+    const { answers, missing } = await this.#ask(kind, data)
+    const record = answers.map(({ data: answer }) => answer).find((answer) => checkTask.Check(answer))
+    if (record === undefined && missing?.length !== 0) throw new UnavailableError('A node that may have the task does not answer')
+    return record ?? null
   }
 
   #ask (kind: string, data: unknown): Promise<ClusterAnswers> {

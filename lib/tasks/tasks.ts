@@ -4,7 +4,7 @@ import { TaskRecord, type AnsweredBy, type TaskLogLine, type TaskStatus } from '
 import type { Confirmations } from '../confirmations/confirmations.js'
 import type { Cluster } from '../engine/engine.js'
 import { ExpiringMap } from '../engine/expiring-map.js'
-import { AlreadySettledError, ForbiddenError, InvalidMessageError, NotFoundError, UnavailableError, withDetails } from '../errors.js'
+import { AlreadySettledError, ForbiddenError, InvalidMessageError, NotFoundError, withDetails } from '../errors.js'
 import type { EventHub } from '../events.js'
 import { assertValid } from '../protocol/faults.js'
 import { snapshot } from '../protocol/snapshot.js'
@@ -157,13 +157,16 @@ export class Tasks {
     })
   }
 
-  /** null: never started here, or ended longer than the retention ago. With `cluster` also of another node that answers. */
+  /**
+   * null: never started here, or ended longer than the retention ago. With `cluster` a task of any node; it rejects with
+   * WSM_ERR_UNAVAILABLE where a node that may have it did not answer.
+   */
   get (taskId: string): TaskRecord | null
   get (taskId: string, options: { cluster: true }): Promise<TaskRecord | null>
   get (taskId: string, { cluster = false } = {}): TaskRecord | null | Promise<TaskRecord | null> {
     const here = this.#here(taskId)
     if (!cluster) return here
-    return here === null ? this.#remote.find(taskId).then(({ record }) => record) : Promise.resolve(here)
+    return here === null ? this.#remote.find(taskId) : Promise.resolve(here)
   }
 
   #here (taskId: string): TaskRecord | null {
@@ -200,20 +203,18 @@ export class Tasks {
 
   /** Whether another node had it. */
   async #cancelElsewhere (taskId: string, userId: string | undefined, by: AnsweredBy | undefined): Promise<boolean> {
-    const { record, isComplete } = await this.#remote.find(taskId)
-    if (record === null && !isComplete) throw new UnavailableError('A node that may have the task does not answer')
+    const record = await this.#remote.find(taskId)
     if (record === null) return false
     assertCancellable(record, userId)
-    if (await this.#remote.cancel(taskId, by ?? null)) return true
-    const { record: left } = await this.#remote.find(taskId)
-    if (left !== null) assertCancellable(left, userId)
-    throw new UnavailableError('The node that has the task does not answer')
+    const left = await this.#remote.cancel(taskId, by ?? null)
+    // It may have ended meanwhile, or with its node.
+    if (left !== null && left.status !== 'cancelled') throw settled(left)
+    return left !== null
   }
 
-  async #cancelHere (taskId: string, by: AnsweredBy | null): Promise<boolean> {
-    if (!this.#running.has(taskId)) return false
-    await this.cancel(taskId, by === null ? {} : { by })
-    return true
+  async #cancelHere (taskId: string, by: AnsweredBy | null): Promise<TaskRecord | null> {
+    if (this.#running.has(taskId)) await this.cancel(taskId, by === null ? {} : { by })
+    return this.get(taskId)
   }
 
   #open (taskId: string): TaskRecord | null {
@@ -252,9 +253,13 @@ export class Tasks {
 }
 
 /** @throws WSM_ERR_FORBIDDEN, WSM_ERR_ALREADY_SETTLED */
-function assertCancellable ({ task_id, user_id, status, finished_at }: TaskRecord, userId: string | undefined): void {
-  if (userId !== undefined && userId !== user_id) throw new ForbiddenError('The task is somebody else\'s')
-  if (status !== 'running') throw withDetails(new AlreadySettledError('The task has ended already'), { task_id, status, finished_at })
+function assertCancellable (record: TaskRecord, userId: string | undefined): void {
+  if (userId !== undefined && userId !== record.user_id) throw new ForbiddenError('The task is somebody else\'s')
+  if (record.status !== 'running') throw settled(record)
+}
+
+function settled ({ task_id, status, finished_at }: TaskRecord): Error {
+  return withDetails(new AlreadySettledError('The task has ended already'), { task_id, status, finished_at })
 }
 
 function oldestFirst (a: TaskRecord, b: TaskRecord): number {

@@ -3,12 +3,13 @@ import t, { type Test } from 'tap'
 import { redis } from '../../lib/engine/redis/redis.js'
 import { RedisCluster } from '../../lib/engine/redis/cluster.js'
 import { startApp, type TestApp } from '../fixtures/app.js'
+import { ENGINE } from '../fixtures/engine-suite.js'
+import { nodesOf } from '../fixtures/redis-nodes.js'
 import { RedisServer } from '../fixtures/redis.js'
 
 const { port } = await RedisServer.start(t)
 
-async function startNodes (t: Test): Promise<[TestApp, TestApp]> {
-  const prefix = randomUUID()
+async function startNodes (t: Test, prefix = randomUUID() as string): Promise<[TestApp, TestApp]> {
   const start = () => startApp(t, { engine: redis({ host: '127.0.0.1', port }, { prefix }) })
   return Promise.all([start(), start()])
 }
@@ -67,6 +68,7 @@ t.test('where a node does not answer nothing is said to be cancelled', async (t)
   const alice = await here.connect('alice')
   intercept(t, () => ({ answers: [{ node_id: 'strange', data: 'what?' }], missing: ['other'] }))
   t.match(await alice.request({ type: 'cancel', task_id: 'somewhere' }), { code: 'unavailable' })
+  t.match(await here.rest('GET', '/ws/tasks/somewhere', { as: 'alice' }), { status: 503 })
   t.same(await here.app.ws.tasks.list('alice', { cluster: true }), { tasks: [], complete: false, missing: ['other'] })
 })
 
@@ -78,13 +80,26 @@ t.test('a task that ends while it is cancelled from another node has ended', asy
   t.match(there.app.ws.tasks.get(task.task_id), { status: 'done' })
 })
 
-t.test('a task whose node is gone while it is cancelled may still run', async (t) => {
+t.test('a task whose node does not answer any more, or is gone, while it is cancelled', async (t) => {
   const [here, there] = await startNodes(t)
-  const { task } = await there.app.ws.tasks.start({ userId: 'alice' })
-  let isGone = false
-  intercept(t, (kind) => {
-    isGone ||= kind === 'cancel task'
-    return isGone ? { answers: [], missing: ['there'] } : undefined
-  })
-  await t.rejects(here.app.ws.tasks.cancel(task.task_id), { code: 'WSM_ERR_UNAVAILABLE' })
+  const alice = await here.connect('alice')
+  const { task: { task_id: taskId } } = await there.app.ws.tasks.start({ userId: 'alice' })
+  let missing = ['there']
+  intercept(t, (kind) => kind === 'cancel task' ? { answers: [], missing } : undefined)
+  t.match(await alice.request({ type: 'cancel', task_id: taskId }), { code: 'unavailable' }, 'it may still run')
+  t.equal(alice.count('task_cancelled'), 0)
+  missing = []
+  t.match(await alice.request({ type: 'cancel', task_id: taskId }), { type: 'reply' }, 'nobody else can have it')
+  await alice.next('task_cancelled')
+})
+
+t.test('what is no question of a node is answered with nothing', async (t) => {
+  const prefix = randomUUID()
+  const [here] = await startNodes(t, prefix)
+  await here.app.ws.tasks.start({ userId: 'alice', taskId: 'one' })
+  const stranger = await nodesOf(port, { prefix })(ENGINE)
+  t.teardown(() => stranger.close())
+  const { answers } = await stranger.cluster.ask('cancel task', { task_id: 'one', by: 'me' }, 2_000)
+  t.same(answers.map(({ data }) => data), [null, null])
+  t.match(here.app.ws.tasks.get('one'), { status: 'running' })
 })
