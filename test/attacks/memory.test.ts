@@ -5,7 +5,7 @@ import { AttackedServer } from '../fixtures/attacked-server.js'
 import { amount, figure } from '../fixtures/attacks.js'
 import { RawClient, maskedFrame, opcodes } from '../fixtures/raw-client.js'
 
-const SOCKETS = amount({ short: 20, long: 500 })
+const SOCKETS = amount({ short: 20, long: 200 })
 const MAX_PAYLOAD = 65_536
 const MIB = 1_048_576
 /** What the process may take besides the frames that its sockets may hold unfinished: its heap grows ahead of what is needed. */
