@@ -15,6 +15,7 @@ const defaults: Record<string, unknown> = {
   'auth.firstFrame': false,
   'auth.anonymous': false,
   'auth.ticketTtlMs': 30_000,
+  'auth.identitySwitch': 'allow',
   'auth.revocationTtlMs': 2_592_000_000,
   'auth.requireExp': true,
   'auth.userIdClaim': ['sub', 'user_id', 'id'],

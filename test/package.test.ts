@@ -57,7 +57,7 @@ async function runScript (name: string, text: string): Promise<Outcome> {
 
 t.test('the package holds the build of lib, routes and schemas, its documents, and nothing else', async (t) => {
   const besides = paths.filter((path) => !/^dist\/(lib|routes|schemas)\/[\w/-]+\.(js|js\.map|d\.ts)$/.test(path))
-  t.same(besides.sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', 'schemas/PROTOCOL.md'])
+  t.same(besides.sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json', 'schemas/PROTOCOL.md'])
   for (const part of ['lib', 'routes', 'schemas']) {
     const sources = (await readdir(join(root, part), { recursive: true })).filter((name) => name.endsWith('.ts'))
     t.ok(sources.length > 3)

@@ -7,10 +7,10 @@ import type { Options } from '../options.js'
 import { COMPRESSION_WINDOW_BITS } from '../protocol/encode.js'
 
 /**
- * In how many pieces what is not yet a whole frame may arrive: each costs more than the byte that it can hold. A frame of
- * 64 KiB comes in about 50 from a network.
+ * In how many pieces what is not yet a whole frame may arrive: each costs some 130 bytes more than the one that it can hold,
+ * and a network brings more than a thousand in each.
  */
-const MAX_BUFFERED_CHUNKS = 4_096
+const maxBufferedChunks = (maxPayloadBytes: number) => Math.max(1_024, Math.ceil(maxPayloadBytes / 256))
 
 /**
  * The server's @fastify/websocket. Its options hold for every socket route of the app, so one that the app registered
@@ -28,7 +28,7 @@ export async function useWebSocketServer (fastify: FastifyInstance, options: Opt
     const serverOptions = {
       maxPayload: options.limits.maxPayloadBytes,
       maxFragments: options.limits.maxFragments,
-      maxBufferedChunks: MAX_BUFFERED_CHUNKS,
+      maxBufferedChunks: maxBufferedChunks(options.limits.maxPayloadBytes),
       // Not in the types of ws yet: how long it waits for the answer to a close frame.
       closeTimeout: options.closeTimeoutMs,
       handleProtocols: selectSubprotocol,

@@ -8,8 +8,8 @@ import { random } from '../fixtures/random.js'
 const FRAMES = amount({ short: 20_000, long: 2_000_000 })
 const SOCKETS = 8
 /** So many frames, or bytes, are on their way on a socket before it waits for what was sent. */
-const WINDOW = 25
-const WINDOW_BYTES = 16_384
+const WINDOW = 10
+const WINDOW_BYTES = 8_192
 const MOST_MS = 50
 /** Of the server's own limits none shall end this. */
 const limits = { messagesPerSecond: 0, maxErrorsPerMinute: 10_000_000, maxConnectionsPerUser: 2 * SOCKETS }
