@@ -36,15 +36,14 @@ interface Vacancy {
   place: Place
   message: EncodedMessage
   /** Who has it, and has not acknowledged yet. */
-  connection: Connection | null
-  again: NodeJS.Timeout | null
+  taker: { connection: Connection, again: NodeJS.Timeout } | null
   end: NodeJS.Timeout
 }
 
 export interface VacancyEvents {
   /** The members of a topic on this node. */
   members: (topic: string) => Connection[]
-  /** A socket of this node that has acknowledged the message without being asked by this node. */
+  /** The sockets of this node that have acknowledged a message which this node does not wait for. */
   early: (messageId: string) => Iterable<Connection>
   /** A socket of another node has acknowledged in a place of this one. */
   onTaken: (taken: Taken & { client_id: string }) => void
@@ -77,25 +76,23 @@ export class Vacancies {
   joined (topic: string, connection: Connection): void {
     for (const vacancy of this.#all()) {
       const { place } = vacancy
-      if (vacancy.connection === null && place.topic === topic && place.user_id === connection.user?.id && !this.#has(place.message_id, connection)) {
-        this.#give(vacancy, connection)
-      }
+      if (vacancy.taker === null && place.topic === topic && this.#canTake(place, connection)) this.#give(vacancy, connection)
     }
   }
 
   /** Whoever has left before it acknowledged leaves its place to the next. */
   left (topic: string, connection: Connection): void {
     for (const vacancy of this.#all()) {
-      if (vacancy.connection !== connection || vacancy.place.topic !== topic) continue
-      if (vacancy.again !== null) clearInterval(vacancy.again)
-      vacancy.connection = vacancy.again = null
+      if (vacancy.taker?.connection !== connection || vacancy.place.topic !== topic) continue
+      clearInterval(vacancy.taker.again)
+      vacancy.taker = null
     }
   }
 
   /** False: the connection has no such place. */
   acknowledge (messageId: string, connection: Connection): boolean {
     for (const vacancy of this.#vacancies.get(messageId) ?? []) {
-      if (vacancy.connection !== connection) continue
+      if (vacancy.taker?.connection !== connection) continue
       this.#fill(vacancy, connection)
       return true
     }
@@ -107,29 +104,30 @@ export class Vacancies {
   }
 
   #open (place: Place): void {
-    const { message_id: id, topic, user_id: userId, json, age_ms: ageMs } = place
+    const { message_id: id, topic, json, age_ms: ageMs } = place
     const vacancy: Vacancy = {
       place,
       message: toMessage({ topic, json, isDroppable: true, isCompressible: true, position: null }),
-      connection: null,
-      again: null,
+      taker: null,
       end: setTimeout(() => this.#drop(vacancy), place.left_ms)
     }
     const siblings = this.#vacancies.get(id)
     if (siblings === undefined) this.#vacancies.set(id, new Set([vacancy]))
     else siblings.add(vacancy)
-    const isHis = (connection: Connection) => connection.user?.id === userId && connection.isOpen && !this.#has(id, connection)
     // It may have come back before its end was noticed, and even have read the message in the history.
-    for (const connection of this.#events.early(id)) if (isHis(connection)) return this.#fill(vacancy, connection)
+    const early = [...this.#events.early(id)].find((connection) => this.#canTake(place, connection))
+    if (early !== undefined) return this.#fill(vacancy, early)
     const since = Date.now() - ageMs
-    const back = this.#events.members(topic).find((connection) => isHis(connection) && connection.connectedAt >= since)
+    const back = this.#events.members(topic).find((connection) => connection.connectedAt >= since && this.#canTake(place, connection))
     if (back !== undefined) this.#give(vacancy, back)
   }
 
   #give (vacancy: Vacancy, connection: Connection): void {
-    vacancy.connection = connection
-    connection.send(vacancy.message)
-    vacancy.again = setInterval(() => connection.send(vacancy.message), vacancy.place.again_ms)
+    const { place: { user_id: userId, again_ms: againMs }, message } = vacancy
+    // It can become another user's, and stay in the topic.
+    const send = () => { if (connection.user?.id === userId) connection.send(message) }
+    vacancy.taker = { connection, again: setInterval(send, againMs) }
+    send()
   }
 
   #fill (vacancy: Vacancy, { id }: Connection): void {
@@ -143,7 +141,7 @@ export class Vacancies {
     if (clientId !== null) this.#events.onTaken({ ...taken, client_id: clientId })
     // One of those of the user is no longer to be had anywhere.
     const vacancies = [...this.#vacancies.get(id) ?? []].filter(({ place }) => place.user_id === userId)
-    const vacancy = vacancies.find(({ connection }) => connection === null)
+    const vacancy = vacancies.find(({ taker }) => taker === null)
     if (vacancy !== undefined) this.#drop(vacancy)
   }
 
@@ -151,13 +149,15 @@ export class Vacancies {
     this.#cluster.ask('taken', taken, ASK_TIMEOUT_MS)
   }
 
-  #has (messageId: string, connection: Connection): boolean {
-    return [...this.#vacancies.get(messageId) ?? []].some((vacancy) => vacancy.connection === connection)
+  /** Whether the connection is the user's, and has not taken another place for the same message. */
+  #canTake ({ message_id: id, user_id: userId }: Place, connection: Connection): boolean {
+    return connection.isOpen && connection.user?.id === userId &&
+      ![...this.#vacancies.get(id)!].some(({ taker }) => taker?.connection === connection)
   }
 
   #drop (vacancy: Vacancy): void {
     clearTimeout(vacancy.end)
-    if (vacancy.again !== null) clearInterval(vacancy.again)
+    if (vacancy.taker !== null) clearInterval(vacancy.taker.again)
     const siblings = this.#vacancies.get(vacancy.place.message_id)
     siblings?.delete(vacancy)
     if (siblings?.size === 0) this.#vacancies.delete(vacancy.place.message_id)
