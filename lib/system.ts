@@ -55,7 +55,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
   const rules = new StreamRules(options)
   const topics = new Topics(engine, rules)
   const presence = new Presence(engine.presence, topics, rules, events, log)
-  const acknowledgements = new Acknowledgements((topic, connection) => topics.has(topic, connection))
+  const acknowledgements = new Acknowledgements(topics, engine.cluster)
   const memberships = new Memberships(topics, presence, acknowledgements, limits.maxChannelsPerConnection)
   const outbound = new Outbound()
   const publisher = new Publisher(engine, topics, rules, registry, outbound, acknowledgements, options.ack)

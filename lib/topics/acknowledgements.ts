@@ -1,25 +1,41 @@
 import type { AckOptions } from '../../schemas/messages.js'
 import type { Connection } from '../connection/connection.js'
-import type { Position } from '../engine/engine.js'
+import type { Cluster, Position, Publication } from '../engine/engine.js'
 import { ExpiringMap } from '../engine/expiring-map.js'
+import { toMessage } from '../protocol/delivery.js'
 import type { EncodedMessage } from '../protocol/encode.js'
-import type { StreamState } from './topics.js'
+import type { StreamState, Topics } from './topics.js'
+import { Vacancies, type Taken } from './vacancies.js'
 
 /** Which sockets have acknowledged a message, by client id, and which have not. */
 export interface AckReport { acked: string[], missing: string[] }
 
 /** One socket that is waited for; another of the same user can take the place of one that has ended. */
-interface Slot { connection: Connection, userId: string | null, isAcked: boolean }
+interface Slot {
+  connection: Connection
+  userId: string | null
+  /** The socket that has acknowledged, which may be one of another node. */
+  ackedBy: string | null
+  /** Whether the other nodes look for one, too. */
+  isOffered: boolean
+}
 
 /** A message that is not acknowledged by everybody yet. */
 interface Pending {
+  messageId: string
   /** Who comes into this topic meanwhile may be one of those that were there, come back. */
   topic: string
   slots: Slot[]
   /** Sockets that came later and have nobody's place yet. */
   newcomers: Set<Connection>
-  message: EncodedMessage | null
+  /** null: it is not sent yet. */
+  publication: Publication | null
   position: Position | null
+  /** Made when it is sent again for the first time. */
+  message: EncodedMessage | null
+  begunAt: number
+  /** How long it is waited for, all tries together. */
+  waitMs: number
   retriesLeft: number
   timeoutMs: number
   timer: NodeJS.Timeout | null
@@ -35,34 +51,43 @@ export class Acknowledgements {
   readonly #early = new ExpiringMap<string, Set<Connection>>(EARLY_MS)
   readonly #pending = new Map<string, Pending>()
   readonly #byTopic = new Map<string, Set<Pending>>()
-  readonly #isMember: (topic: string, connection: Connection) => boolean
+  readonly #topics: Topics
+  readonly #vacancies: Vacancies
 
-  /** @param isMember whether a connection may still be sent what is for a topic */
-  constructor (isMember: (topic: string, connection: Connection) => boolean) {
-    this.#isMember = isMember
+  constructor (topics: Topics, cluster: Cluster) {
+    this.#topics = topics
+    this.#vacancies = new Vacancies(cluster, {
+      members: (topic) => topics.members(topic),
+      early: (messageId) => this.#early.get(messageId) ?? [],
+      onTaken: (taken) => this.#taken(taken)
+    })
   }
 
   /**
    * Waits for the acknowledgements of a message. Begun before it is sent: the first can come right after.
    *
    * @param topic where one that comes back would come to
-   * @returns `sent`, to be called with the message when it is sent, and the report
+   * @returns `sent`, to be called with what has been sent, and the report
    */
   expect (messageId: string, topic: string, connections: readonly Connection[], { timeoutMs, retries }: Required<AckOptions>) {
     let settle!: Pending['settle']
     const report = new Promise<AckReport>((resolve) => { settle = resolve })
     const early = this.#early.get(messageId)
     const pending: Pending = {
+      messageId,
       topic,
-      slots: connections.map((connection) => ({ connection, userId: connection.user?.id ?? null, isAcked: early?.has(connection) === true })),
+      slots: connections.map((connection) => ({ connection, userId: connection.user?.id ?? null, ackedBy: early?.has(connection) === true ? connection.id : null, isOffered: false })),
       newcomers: new Set(),
-      message: null,
+      publication: null,
       position: null,
+      message: null,
+      begunAt: performance.now(),
+      waitMs: timeoutMs * (retries + 1),
       retriesLeft: retries,
       timeoutMs,
       timer: null,
       settle: (result) => {
-        this.#forget(messageId, pending)
+        this.#forget(pending)
         settle(result)
       }
     }
@@ -70,11 +95,11 @@ export class Acknowledgements {
     const siblings = this.#byTopic.get(topic)
     if (siblings === undefined) this.#byTopic.set(topic, new Set([pending]))
     else siblings.add(pending)
-    const sent = (message: EncodedMessage, position: Position | null): void => {
-      pending.message = message
+    const sent = (publication: Publication, position: Position | null): void => {
+      pending.publication = publication
       pending.position = position
       if (this.#pending.get(messageId) !== pending) return
-      if (pending.slots.every(({ isAcked }) => isAcked)) this.#finish(pending)
+      if (isComplete(pending)) this.#finish(pending)
       else pending.timer = setTimeout(() => this.#retry(pending), timeoutMs)
     }
     /** The message could not be sent: nobody is waited for. */
@@ -85,11 +110,9 @@ export class Acknowledgements {
   /** An `ack` frame; one that is late, or of a socket that was not asked, changes nothing. */
   acknowledge (messageId: string, connection: Connection): void {
     const pending = this.#pending.get(messageId)
-    if (pending === undefined) return this.#keep(messageId, connection)
-    const slot = pending.slots.find((slot) => slot.connection === connection)
-    if (slot === undefined) return
-    slot.isAcked = true
-    if (pending.slots.every(({ isAcked }) => isAcked)) this.#finish(pending)
+    const slot = pending?.slots.find((slot) => slot.connection === connection)
+    if (slot !== undefined) this.#acked(pending!, slot, connection.id)
+    else if (!this.#vacancies.acknowledge(messageId, connection)) this.#keep(messageId, connection)
   }
 
   /** A connection has come into a topic: it gets what somebody of its user, who is gone, has not acknowledged. */
@@ -99,6 +122,7 @@ export class Acknowledgements {
       pending.newcomers.add(connection)
       this.#fill(pending, recovers(state, pending) ? connection : null)
     }
+    this.#vacancies.joined(state.topic, connection)
   }
 
   /** A connection has left a topic, or ended. */
@@ -107,15 +131,17 @@ export class Acknowledgements {
       pending.newcomers.delete(connection)
       this.#fill(pending, null)
     }
+    this.#vacancies.left(topic, connection)
   }
 
   /** Ends every wait, with what is known. */
   close (): void {
     for (const pending of this.#pending.values()) this.#finish(pending)
+    this.#vacancies.close()
     this.#early.clear()
   }
 
-  /** A message can be here, and acknowledged, before the node that sent it has said that it waits for that. */
+  /** A message can be here, and acknowledged, before the node that waits for that has said so. */
   #keep (messageId: string, connection: Connection): void {
     const connections = this.#early.get(messageId)
     if (connections !== undefined) connections.add(connection)
@@ -126,48 +152,93 @@ export class Acknowledgements {
     this.#fill(pending, null)
     if (pending.retriesLeft-- === 0) return this.#finish(pending)
     pending.timer = setTimeout(() => this.#retry(pending), pending.timeoutMs)
-    for (const slot of pending.slots) if (!slot.isAcked) this.#send(pending, slot)
+    for (const slot of pending.slots) if (slot.ackedBy === null) this.#send(pending, slot)
   }
 
   /**
-   * Gives the places of those that have ended to newcomers of the same user.
+   * Gives the places of those that have ended to newcomers of the same user, or offers them to the other nodes.
    *
    * @param recovering the one that finds the message in the history that it gets anyway
    */
   #fill (pending: Pending, recovering: Connection | null): void {
     for (const slot of pending.slots) {
-      if (slot.isAcked || slot.userId === null || this.#canGet(pending, slot)) continue
-      for (const newcomer of pending.newcomers) {
-        if (newcomer.user?.id !== slot.userId || !newcomer.isOpen) continue
+      if (!this.#isVacant(pending, slot)) continue
+      const newcomer = [...pending.newcomers].find(({ user, isOpen }) => user?.id === slot.userId && isOpen)
+      if (newcomer === undefined) this.#offer(pending, slot)
+      else {
         pending.newcomers.delete(newcomer)
         slot.connection = newcomer
         if (newcomer !== recovering) this.#send(pending, slot)
-        break
+        if (slot.isOffered) this.#vacancies.withdraw(pending.messageId, slot.userId!)
+        slot.isOffered = false
       }
     }
   }
 
+  #offer ({ messageId, topic, publication, begunAt, timeoutMs, waitMs }: Pending, slot: Slot): void {
+    if (slot.isOffered || publication === null) return
+    slot.isOffered = true
+    const ageMs = performance.now() - begunAt
+    this.#vacancies.offer({
+      message_id: messageId,
+      topic,
+      user_id: slot.userId!,
+      json: publication.json,
+      age_ms: Math.ceil(ageMs),
+      left_ms: Math.max(0, Math.ceil(waitMs - ageMs)),
+      again_ms: timeoutMs
+    })
+  }
+
+  /** A socket of the user has acknowledged on another node. */
+  #taken ({ message_id: messageId, user_id: userId, client_id: clientId }: Taken & { client_id: string }): void {
+    const pending = this.#pending.get(messageId)
+    const slot = pending?.slots.find((slot) => slot.userId === userId && this.#isVacant(pending, slot))
+    if (slot !== undefined) this.#acked(pending!, slot, clientId)
+  }
+
+  #acked (pending: Pending, slot: Slot, clientId: string): void {
+    slot.ackedBy = clientId
+    if (isComplete(pending)) this.#finish(pending)
+  }
+
   #send (pending: Pending, slot: Slot): void {
-    if (pending.message !== null && this.#canGet(pending, slot)) slot.connection.send(pending.message)
+    if (pending.publication === null || !this.#canGet(pending, slot)) return
+    // Again it goes out beside the stream: a client that is past that place, or has not got there yet, must not take it
+    // for its own.
+    pending.message ??= toMessage({ ...pending.publication, position: null })
+    slot.connection.send(pending.message)
+  }
+
+  /** Whether another socket of the user can have the place; nobody comes back to that of nobody. */
+  #isVacant (pending: Pending, slot: Slot): boolean {
+    return slot.ackedBy === null && slot.userId !== null && !this.#canGet(pending, slot)
   }
 
   /** Whether the connection is still whose and where it was. */
   #canGet ({ topic }: Pending, { connection, userId }: Slot): boolean {
-    return connection.isOpen && (connection.user?.id ?? null) === userId && this.#isMember(topic, connection)
+    return connection.isOpen && (connection.user?.id ?? null) === userId && this.#topics.has(topic, connection)
   }
 
   #finish (pending: Pending): void {
-    const ids = (isAcked: boolean) => pending.slots.filter((slot) => slot.isAcked === isAcked).map(({ connection }) => connection.id)
-    pending.settle({ acked: ids(true), missing: ids(false) })
+    const { slots } = pending
+    pending.settle({
+      acked: slots.flatMap(({ ackedBy }) => ackedBy ?? []),
+      missing: slots.flatMap(({ ackedBy, connection }) => ackedBy === null ? connection.id : [])
+    })
   }
 
-  #forget (messageId: string, pending: Pending): void {
+  #forget (pending: Pending): void {
     if (pending.timer !== null) clearTimeout(pending.timer)
-    this.#pending.delete(messageId)
+    this.#pending.delete(pending.messageId)
     const siblings = this.#byTopic.get(pending.topic)
     siblings?.delete(pending)
     if (siblings?.size === 0) this.#byTopic.delete(pending.topic)
   }
+}
+
+function isComplete ({ slots }: Pending): boolean {
+  return slots.every(({ ackedBy }) => ackedBy !== null)
 }
 
 /** Whether what follows the connection's join has the message in it. */

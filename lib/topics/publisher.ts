@@ -148,7 +148,7 @@ export class Publisher {
   async #expectHere ({ message_id: messageId, topic, json, except, ack }: Expected): Promise<DeliveryReport> {
     const connections = this.#topics.members(topic, except)
     const { report, sent } = this.#acknowledgements.expect(messageId, topic, connections, ack)
-    sent(toMessage({ topic, json, isDroppable: true, isCompressible: true, position: null }), null)
+    sent({ topic, json, isDroppable: true, isCompressible: true }, null)
     return { recipients: connections.length, ...await report }
   }
 
@@ -158,10 +158,7 @@ export class Publisher {
     const publication = { ...plain, json: withFields(plain.json, { message_id: messageId, requires_ack: true }) }
     const { report, sent, giveUp } = this.#acknowledgements.expect(messageId, topic, connections, ack)
     try {
-      const position = await send(publication, messageId)
-      // Again it goes out beside the stream: a client that is past that place, or has not got there yet, must not take it
-      // for its own.
-      sent(toMessage({ ...publication, position: null }), position)
+      sent(publication, await send(publication, messageId))
     } catch (error) {
       giveUp()
       throw error

@@ -35,7 +35,11 @@ let deployment: Promise<Deployment> | null = null
 for (const [name, act] of Object.entries(faults)) {
   fault(`control: ${name} without a history`, async (t) => {
     const silent = await (deployment ??= Deployment.start(root, { options: { history: { enabled: false } }, engine: { leaseMs: 1_000 } }))
-    const { published, delivered, silentlyLost } = await loadReport(silent, (load) => act(silent, load))
+    const { published, delivered, silentlyLost } = await loadReport(silent, async (load) => {
+      await act(silent, load)
+      // Else the messages that end the run are lost as well, for which nobody would look.
+      await setTimeout(lengthy(5_000, 1_000))
+    })
     t.ok(silentlyLost > 0, 'the checker finds losses')
     return { published, delivered, silentlyLost }
   })

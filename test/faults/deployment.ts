@@ -14,7 +14,7 @@ export interface DeploymentOptions {
   redisPortOfLast?: (t: Test, port: number) => Promise<number>
 }
 
-/** When a node said that it can do everything, and when that it cannot; `at` as of `performance.now()`. */
+/** When a node could do everything, and when it could not; `at` as of `Date.now()`. */
 export interface ReadinessChange { at: number, isReady: boolean }
 
 const NODES = 3
@@ -24,13 +24,13 @@ const LOOK_MS = 50
 export class Deployment {
   readonly redis: RedisServer
   readonly nodes: readonly NodeProcess[]
-  readonly readiness: readonly ReadinessChange[][]
+  readonly #ready: boolean[]
   #isOver = false
 
   private constructor (redis: RedisServer, nodes: readonly NodeProcess[]) {
     this.redis = redis
     this.nodes = nodes
-    this.readiness = nodes.map(() => [])
+    this.#ready = nodes.map(() => false)
   }
 
   static async start (t: Test, { redis = {}, engine = {}, options = {}, redisPortOfLast }: DeploymentOptions = {}): Promise<Deployment> {
@@ -51,8 +51,15 @@ export class Deployment {
     return this.nodes.map(({ origin }) => origin)
   }
 
+  /** What the node answers to `GET /ws/ready`. */
   isReady (index: number): boolean {
-    return this.readiness[index]!.at(-1)?.isReady === true
+    return this.#ready[index]!
+  }
+
+  /** How the readiness of each node has changed since then. */
+  readinessSince (from: number): Promise<ReadinessChange[][]> {
+    return Promise.all(this.nodes.map(async (node) =>
+      (await node.command<ReadinessChange[]>('readiness')).filter(({ at }) => at >= from)))
   }
 
   /** Where a load balancer sends a new socket: to any node that says that it is ready. */
@@ -67,14 +74,12 @@ export class Deployment {
 
   /** Asks a node again and again, as a load balancer does. */
   async #watch (index: number): Promise<void> {
-    const changes = this.readiness[index]!
     while (!this.#isOver) {
-      const isReady = await fetch(`${this.nodes[index]!.origin}/ws/ready`, { signal: AbortSignal.timeout(1_000) })
+      this.#ready[index] = await fetch(`${this.nodes[index]!.origin}/ws/ready`, { signal: AbortSignal.timeout(1_000) })
         .then(async (response) => {
           await response.arrayBuffer()
           return response.ok
         }, () => false)
-      if (changes.at(-1)?.isReady !== isReady) changes.push({ at: performance.now(), isReady })
       await setTimeout(LOOK_MS)
     }
   }

@@ -16,7 +16,7 @@ export function lengthy<T> (long: T, short: T): T {
 
 /** A fault, and what must hold. It is run as often as was asked for, and its figures are kept for the table. */
 export function fault (name: string, run: (t: Test) => Promise<Figures>): void {
-  if (!name.includes(only)) return
+  if (!only.split(',').some((part) => name.includes(part))) return
   for (let round = 1; round <= Number(repeat); round++) {
     t.test(name, async (t) => {
       const figures = await run(t)
@@ -43,9 +43,9 @@ export async function underLoad (t: Test, deployment: Deployment, act: (load: Lo
   return figuresOf(report)
 }
 
-/** Whether every call settled in time; a machine that is busy makes all of them late. */
+/** Whether every call settled in time. Where the machine is busy with something else its timers, and then its answer, are late. */
 export function settledInTime ({ slowestMs, delayMs }: Figures): boolean {
-  return slowestMs! <= 2_000 + delayMs!
+  return slowestMs! <= 2_000 + 2 * delayMs!
 }
 
 /** The same, without a judgement. */

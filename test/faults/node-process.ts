@@ -59,7 +59,7 @@ export class NodeProcess {
     return new Promise((resolve, reject) => {
       if (!this.#child.connected) return reject(new Error('the node is not there'))
       this.#waiting.set(id, { resolve, reject })
-      this.#child.send({ id, command, args }, (error) => { if (error !== null) reject(error) })
+      this.#child.send({ id, command, args }, (error) => { if (error !== null) reject(new Error('the node is not there any more', { cause: error })) })
     })
   }
 

@@ -25,7 +25,12 @@ await app.register(wsPlugin, {
   limits: { maxConnections: 10_000, connectionsPerIpPerMinute: 0, messagesPerSecond: 0, maxPendingConfirmationsPerUser: 10_000 }
 })
 
+/** When it could do everything and when not, by the clock that all processes of a machine share. */
+const readiness = []
+app.ws.on('readiness_changed', ({ ready }) => { readiness.push({ at: Date.now(), isReady: ready }) })
+
 const commands = {
+  readiness: async () => readiness,
   slowest: async () => ({ slowestMs, delayMs: delay.max / 1_000_000 }),
   forget: async () => {
     slowestMs = 0

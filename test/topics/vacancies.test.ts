@@ -1,0 +1,220 @@
+import { setTimeout } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { redis } from '../../lib/engine/redis/redis.js'
+import { startApp, type TestApp } from '../fixtures/app.js'
+import type { Frame, TestClient } from '../fixtures/client.js'
+import { RedisServer } from '../fixtures/redis.js'
+import { until } from '../fixtures/until.js'
+
+const server = await RedisServer.start(t)
+let prefixes = 0
+
+type Nodes = [a: TestApp, b: TestApp, c: TestApp]
+
+/** Three nodes that share what they know. */
+async function startNodes (t: Test): Promise<Nodes> {
+  const engine = redis({ port: server.port, host: '127.0.0.1' }, { prefix: `vacancies-${prefixes++}` })
+  return Promise.all([0, 1, 2].map(() => startApp(t, { authorizeSubscribe: () => true, engine }))) as Promise<Nodes>
+}
+
+/** Acknowledges everything that asks for it, and that has asked already. */
+function acknowledging<T extends TestClient> (client: T): T {
+  const acknowledge = (frame: Frame) => {
+    if (frame.requires_ack === true) client.send({ type: 'ack', message_id: frame.message_id })
+  }
+  client.received.forEach(acknowledge)
+  client.socket.on('message', (data) => acknowledge(JSON.parse(data.toString())))
+  return client
+}
+
+const MESSAGE = { type: 'x.y' }
+const patient = { ack: { timeoutMs: 60_000 } }
+/** Resolves when the socket has ended and its node knows. */
+async function leave (node: TestApp, client: TestClient): Promise<void> {
+  await client.close()
+  await until(() => node.app.ws.getConnectionCount() === 0)
+}
+
+/** Nodes hear what a node asks in order: resolves when the others know what this one waits for. */
+const heard = (node: TestApp) => node.app.ws.getStatus({ cluster: true })
+
+t.test('who comes back to another node acknowledges from there, whichever node has sent the message', async (t) => {
+  const [a, b, c] = await startNodes(t)
+  for (const [sender, send] of [
+    [a, () => a.app.ws.sendToUser('alice', MESSAGE, patient)],
+    [b, () => b.app.ws.sendToUser('alice', MESSAGE, patient)],
+    [c, () => c.app.ws.sendToChannel('room', MESSAGE, patient)],
+    [a, (id) => a.app.ws.sendToClient(id, MESSAGE, patient)]
+  ] as [TestApp, (id: string) => Promise<object>][]) {
+    const before = await b.connect('alice', { path: '/ws?channel_id=room' })
+    const report = send(before.id)
+    const { message_id: id } = await before.next('x.y')
+    await heard(sender)
+    await leave(b, before)
+    const other = acknowledging(await c.connect('bob', { path: '/ws?channel_id=room' }))
+    const after = acknowledging(await c.connect('alice', { path: '/ws?channel_id=room' }))
+    t.same(await report, { recipients: 1, acked: [after.id], missing: [] })
+    await after.settled()
+    await other.settled()
+    t.strictSame(after.received.filter(({ type }) => type === 'x.y').map(({ message_id: id }) => id), [id])
+    t.equal(other.count('x.y'), 0)
+    await other.close()
+    await leave(c, after)
+  }
+})
+
+t.test('a return that is faster than the notice of the old node takes the place when it is free', async (t) => {
+  const [a, b, c] = await startNodes(t)
+  const early = await c.connect('alice')
+  const before = await b.connect('alice')
+  const report = a.app.ws.sendToUser('alice', MESSAGE, patient)
+  for (const client of [early, before]) await client.next('x.y')
+  await heard(a)
+  // Who came before the message has a place of its own; how long ago that was is known as exactly as the network is fast.
+  await setTimeout(1_000)
+  const after = await c.connect('alice')
+  await before.close()
+  await after.next('x.y')
+  await early.settled()
+  t.equal(early.count('x.y'), 1, 'it has a place of its own')
+  acknowledging(early)
+  acknowledging(after)
+  t.same(new Set((await report).acked), new Set([early.id, after.id]))
+})
+
+t.test('who has recovered and acknowledged it before the old node noticed has the place', async (t) => {
+  const [a, b, c] = await startNodes(t)
+  const before = await b.connect('alice')
+  const { topic, epoch, offset } = before.received[0]!.data.streams[1]
+  const report = a.app.ws.sendToUser('alice', MESSAGE, patient)
+  await before.next('x.y')
+  const after = acknowledging(await c.connect('alice', { path: `/ws?recover=${encodeURIComponent(JSON.stringify({ [topic]: { epoch, offset } }))}` }))
+  await after.next('x.y')
+  await after.settled()
+  await heard(a)
+  await before.close()
+  t.same(await report, { recipients: 1, acked: [after.id], missing: [] })
+  await after.settled()
+  t.equal(after.count('x.y'), 1)
+})
+
+t.test('of two that come back to two nodes each has a place, and who comes later has none', async (t) => {
+  const [a, b, c] = await startNodes(t)
+  const before = [await b.connect('alice'), await b.connect('alice')]
+  const report = b.app.ws.sendToUser('alice', MESSAGE, patient)
+  for (const client of before) await client.next('x.y')
+  for (const client of before) await client.close()
+  await until(() => b.app.ws.getConnectionCount() === 0)
+  const first = await a.connect('alice')
+  await first.next('x.y')
+  const second = acknowledging(await c.connect('alice'))
+  await second.next('x.y')
+  await second.settled()
+  acknowledging(first)
+  t.same(new Set((await report).acked), new Set([first.id, second.id]))
+  const late = [await a.connect('alice'), await c.connect('alice')]
+  for (const client of late) {
+    await client.settled()
+    t.equal(client.count('x.y'), 0)
+  }
+})
+
+t.test('two that come back to one node have a place each', async (t) => {
+  const [a, b, c] = await startNodes(t)
+  const before = [await b.connect('alice'), await b.connect('alice')]
+  const report = a.app.ws.broadcast(MESSAGE, patient)
+  for (const client of before) await client.next('x.y')
+  await heard(a)
+  for (const client of before) await client.close()
+  await until(() => b.app.ws.getConnectionCount() === 0)
+  const after = [await c.connect('alice'), await c.connect('alice')]
+  for (const client of after) await client.next('x.y')
+  for (const client of after.reverse()) acknowledging(client)
+  t.same(new Set((await report).acked), new Set(after.map(({ id }) => id)))
+})
+
+t.test('who becomes another user on the way is not sent it again', async (t) => {
+  const [a, b, c] = await startNodes(t)
+  const before = await b.connect('alice')
+  const report = a.app.ws.broadcast(MESSAGE, { ack: { timeoutMs: 300, retries: 3 } })
+  await before.next('x.y')
+  await heard(a)
+  await leave(b, before)
+  const after = await c.connect('alice')
+  await after.next('x.y')
+  await after.request({ type: 'change_user', token: c.token('bob') })
+  const count = after.count('x.y')
+  t.same((await report).missing, [before.id])
+  await after.settled()
+  t.equal(after.count('x.y'), count)
+})
+
+t.test('a place that the old node could give away itself is given to nobody else', async (t) => {
+  const [a, b, c] = await startNodes(t)
+  const before = await b.connect('alice')
+  const report = a.app.ws.sendToUser('alice', MESSAGE, patient)
+  await before.next('x.y')
+  await heard(a)
+  await leave(b, before)
+  const after = await b.connect('alice')
+  await after.next('x.y')
+  await heard(b)
+  const late = await c.connect('alice')
+  await late.settled()
+  t.equal(late.count('x.y'), 0)
+  acknowledging(after)
+  t.same(await report, { recipients: 1, acked: [after.id], missing: [] })
+})
+
+t.test('it is sent again there, too, and whoever leaves without an answer leaves the place to the next', async (t) => {
+  const [a, b, c] = await startNodes(t)
+  const before = await b.connect('alice', { path: '/ws?channel_id=room' })
+  const report = a.app.ws.sendToChannel('room', MESSAGE, { ack: { timeoutMs: 100, retries: 100 } })
+  await before.next('x.y')
+  await heard(a)
+  await leave(b, before)
+  const silent = await c.connect('alice', { path: '/ws?channel_id=room' })
+  for (let tries = 0; tries < 3; tries++) await silent.next('x.y')
+  await silent.request({ type: 'unsubscribe', channel_ids: ['room'] })
+  const after = acknowledging(await c.connect('alice', { path: '/ws?channel_id=room' }))
+  t.same(await report, { recipients: 1, acked: [after.id], missing: [] })
+})
+
+t.test('what nobody takes in time is missing, and is not offered any longer', async (t) => {
+  const [a, b, c] = await startNodes(t)
+  const before = await b.connect('alice')
+  const report = a.app.ws.sendToUser('alice', MESSAGE, { ack: { timeoutMs: 150, retries: 1 } })
+  await before.next('x.y')
+  await heard(a)
+  await leave(b, before)
+  t.same(await report, { recipients: 1, acked: [], missing: [before.id] })
+  await heard(b)
+  const late = await c.connect('alice')
+  await late.settled()
+  t.equal(late.count('x.y'), 0)
+})
+
+t.test('a node that closes forgets the places of others', async (t) => {
+  const [a, b, c] = await startNodes(t)
+  const before = await b.connect('alice')
+  const report = a.app.ws.sendToUser('alice', MESSAGE, { ack: { timeoutMs: 400, retries: 0 } })
+  await before.next('x.y')
+  await heard(a)
+  await leave(b, before)
+  const silent = await c.connect('alice')
+  await silent.next('x.y')
+  await c.app.close()
+  t.same(await report, { recipients: 1, acked: [], missing: [before.id] })
+})
+
+t.test('what is no place, or was taken by nobody who is known, changes nothing', async (t) => {
+  const { app } = await startApp(t, { engine: redis({ port: server.port, host: '127.0.0.1' }, { prefix: 'vacancies-odd' }) })
+  const engine = await redis({ port: server.port, host: '127.0.0.1' }, { prefix: 'vacancies-odd' })({ retainMs: 1_000, log: app.log })
+  t.teardown(() => engine.close())
+  const place = { message_id: 'm', topic: 'all', user_id: 'u', json: '{"type":"x.y"}', age_ms: 0, left_ms: 60_000, again_ms: 1_000 }
+  const answer = async (kind: string, data: unknown) => (await engine.cluster.ask(kind, data, 2_000)).answers[0]!.data
+  t.equal(await answer('vacant', { ...place, left_ms: -1 }), false)
+  t.equal(await answer('taken', { message_id: 'm' }), false)
+  t.equal(await answer('taken', { message_id: 'm', user_id: 'u', client_id: 'c' }), null)
+  t.equal(await answer('vacant', place), null)
+})
