@@ -23,7 +23,7 @@ const scratch = await mkdtemp(join(tmpdir(), 'attacks-'))
 const figures = join(scratch, 'figures')
 await writeFile(figures, '')
 const tap = spawn('npx', [
-  'tap', '--jobs=1', '--timeout=1800', '--disable-coverage', '--allow-incomplete-coverage', '--reporter=terse', ...chosen.map((name) => join(folder, `${name}.test.ts`))
+  'tap', '--jobs=1', '--timeout=1800', '--disable-coverage', '--allow-incomplete-coverage', '--reporter=terse', ...chosen.map((name) => `dist/test/attacks/${name}.test.js`)
 ], { stdio: 'inherit', env: { ...process.env, ATTACKS_FIGURES: figures } })
 const [code] = await once(tap, 'exit')
 console.log('\n| attack | measured |\n|---|---|')

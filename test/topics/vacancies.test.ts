@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { redis } from '../../lib/engine/redis/redis.js'
 import { startApp, type TestApp } from '../fixtures/app.js'
+import { ENGINE } from '../fixtures/engine-suite.js'
 import type { Frame, TestClient } from '../fixtures/client.js'
 import { RedisServer } from '../fixtures/redis.js'
 import { until } from '../fixtures/until.js'
@@ -209,7 +210,7 @@ t.test('a node that closes forgets the places of others', async (t) => {
 
 t.test('what is no place, or was taken by nobody who is known, changes nothing', async (t) => {
   const { app } = await startApp(t, { engine: redis({ port: server.port, host: '127.0.0.1' }, { prefix: 'vacancies-odd' }) })
-  const engine = await redis({ port: server.port, host: '127.0.0.1' }, { prefix: 'vacancies-odd' })({ retainMs: 1_000, log: app.log })
+  const engine = await redis({ port: server.port, host: '127.0.0.1' }, { prefix: 'vacancies-odd' })({ ...ENGINE, log: app.log })
   t.teardown(() => engine.close())
   const place = { message_id: 'm', topic: 'all', user_id: 'u', json: '{"type":"x.y"}', age_ms: 0, left_ms: 60_000, again_ms: 1_000 }
   const answer = async (kind: string, data: unknown) => (await engine.cluster.ask(kind, data, 2_000)).answers[0]!.data
