@@ -7,7 +7,7 @@ import type { Options } from '../options.js'
 import { COMPRESSION_WINDOW_BITS } from '../protocol/encode.js'
 
 /**
- * In how many pieces what is not yet a whole frame may arrive: each costs some 130 bytes more than the one that it can hold,
+ * In how many pieces what is not yet a whole frame may arrive: each costs some 300 bytes more than the one that it can hold,
  * and a network brings more than a thousand in each.
  */
 const maxBufferedChunks = (maxPayloadBytes: number) => Math.max(1_024, Math.ceil(maxPayloadBytes / 256))

@@ -62,7 +62,7 @@ class Exhauster {
 
 /** Both servers are the same; the attack on the other one costs this machine as much, so that what differs is the server's. */
 function start (t: Test): Promise<AttackedServer> {
-  return AttackedServer.start(t, { limits: isLong ? { connectionsPerIpPerMinute: 600 } : SHORT_LIMITS })
+  return AttackedServer.start(t, { limits: isLong ? { connectionsPerIpPerMinute: 300 } : SHORT_LIMITS })
 }
 
 t.test('one user who tries to have everything is stopped by limits, and the others feel nothing of it', { timeout: 600_000 }, async (t) => {

@@ -9,12 +9,12 @@ const SOCKETS = amount({ short: 20, long: 200 })
 const MAX_PAYLOAD = 65_536
 const MIB = 1_048_576
 /** A byte may arrive in a piece of its own, of which a socket may have so many. */
-const PIECES_BYTES = 1_024 * 160
+const PIECES_BYTES = 1_024 * 350
 /** What the process may take besides the frames that its sockets may hold unfinished: its heap grows ahead of what is needed. */
-const SLACK_BYTES = 64 * MIB
+const SLACK_BYTES = 128 * MIB
 
 /** What may be held when all of them are gone: code that was compiled meanwhile, and what is kept of errors. */
-const MOST_LEFT_BYTES = 8 * MIB
+const MOST_LEFT_BYTES = 16 * MIB
 
 const RSV1 = 0x40
 const CONTINUATION = 0
