@@ -62,7 +62,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
   const permissions = new Permissions(options, log)
   const counters = new Counters()
   const tickets = new Tickets(engine.tickets, options.auth.ticketTtlMs, counters)
-  const revocations = new Revocations(engine.revocations, engine.cluster, registry, options.auth.revocationTtlMs, log)
+  const revocations = new Revocations(engine.revocations, engine.cluster, registry, counters, options.auth.revocationTtlMs, log)
   const admission = new Admission(authenticator, tickets, revocations, permissions, options, counters, log)
   const openQuestions = new OpenQuestions(limits.maxPendingConfirmationsPerUser, counters)
   const confirmations = new Confirmations(engine.confirmations, publisher, events, openQuestions, options.confirmations, log)

@@ -159,7 +159,8 @@ export const Rejected = Type.Object({
   channels: refused('Subscriptions over limits.maxChannelsPerConnection'),
   pending_handlers: refused('Frames over limits.maxPendingHandlers'),
   confirmations: refused('Questions over limits.maxPendingConfirmationsPerUser'),
-  tickets: refused('Tickets that a user had too many of, or that there was no room for')
+  tickets: refused('Tickets that a user had too many of, or that there was no room for'),
+  revocations: refused('Revocations over limits.maxRevocations')
 })
 export type Rejected = Static<typeof Rejected>
 

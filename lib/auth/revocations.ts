@@ -9,6 +9,7 @@ import type { Registry } from '../connection/registry.js'
 import type { Cluster, Revocation, RevocationStore } from '../engine/engine.js'
 import { InvalidMessageError, UnauthorizedError, UnavailableError } from '../errors.js'
 import { assertValid } from '../protocol/faults.js'
+import type { Counters } from '../telemetry/counters.js'
 import type { User } from './user.js'
 
 /** One token, or those of a user that were issued before a moment. */
@@ -56,15 +57,17 @@ export class Revocations {
   readonly #store: RevocationStore
   readonly #cluster: Cluster
   readonly #registry: Registry
+  readonly #counters: Counters
   readonly #ttlMs: number
   readonly #log: FastifyBaseLogger
   #hasWarned = false
 
   /** @param ttlMs how long a revocation is kept where it is not known when its tokens have expired */
-  constructor (store: RevocationStore, cluster: Cluster, registry: Registry, ttlMs: number, log: FastifyBaseLogger) {
+  constructor (store: RevocationStore, cluster: Cluster, registry: Registry, counters: Counters, ttlMs: number, log: FastifyBaseLogger) {
     this.#store = store
     this.#cluster = cluster
     this.#registry = registry
+    this.#counters = counters
     this.#ttlMs = ttlMs
     this.#log = log
     store.onLearned(() => this.#end(registry.all()))
@@ -83,7 +86,10 @@ export class Revocations {
    */
   async revoke (target: RevocationTarget): Promise<RevocationReport> {
     const revocation = this.#revocationOf(target)
-    if (!await this.#store.add(revocation)) throw new UnavailableError('There are too many revocations; revoke by user, or raise limits.maxRevocations')
+    if (!await this.#store.add(revocation)) {
+      this.#counters.refusals.revocations++
+      throw new UnavailableError('There are too many revocations; revoke by user, or raise limits.maxRevocations')
+    }
     const [here, { answers, missing }] = await Promise.all([
       this.#endBy(revocation), this.#cluster.ask('revoke', revocation, ASK_TIMEOUT_MS)
     ])

@@ -18,6 +18,8 @@ const MOST_LATE_MS = 500 + 1_500
 
 /** How the sockets of a user are ended by a call: what has resolved then, and the code that they are closed with. */
 const ways: Record<string, { code: number, remove: (node: TestApp, userId: string) => Promise<unknown> }> = {
+  revoked: { code: 4401, remove: ({ app: { ws } }, userId) => ws.revoke({ userId }) },
+  'revoked by token': { code: 4401, remove: (node, userId) => node.rest('POST', '/ws/revocations', { body: { jti: userId } }) },
   kicked: { code: 4403, remove: ({ app: { ws } }, userId) => ws.disconnect({ userId }, 'kicked') },
   'kicked by id': {
     code: 4403,
@@ -72,7 +74,7 @@ t.test('when a call that ends sockets has resolved not one more byte goes to the
     const resolves: number[] = []
     for (let round = 0; round < ROUNDS; round++) {
       const userId = sending.to = `${way}-${round}`.replaceAll(' ', '-')
-      const clients = await connectAll(nodes, userId)
+      const clients = await connectAll(nodes, userId, { jti: userId })
       const raw = clients.map(socketOf)
       for (const client of clients) await client.next('app.news')
       const start = performance.now()

@@ -94,6 +94,7 @@ t.test('there is an end to what is remembered, and it is seen', async (t) => {
   const server = await startApp(t, { limits: { maxRevocations: 1 } })
   await server.app.ws.revoke({ jti: 'a' })
   await t.rejects(server.app.ws.revoke({ jti: 'b' }), { code: 'WSM_ERR_UNAVAILABLE', statusCode: 503, message: /maxRevocations/ })
+  t.equal(server.app.ws.getStatus().rejected.revocations, 1)
 })
 
 t.test('a token that lives longer than a revocation is remembered is warned of, once', async (t) => {
