@@ -6,7 +6,7 @@ import { Deployment } from './deployment.js'
 import { fault, lengthy, underLoad, type Figures } from './fault.js'
 import type { Load, Timed } from './load.js'
 
-t.setTimeout(lengthy(3_600_000, 60_000))
+t.setTimeout(lengthy(3_600_000, 180_000))
 
 const CALM_MS = lengthy(5_000, 500)
 const LEASE_MS = lengthy(15_000, 1_000)

@@ -5,7 +5,7 @@ import { Deployment, type DeploymentOptions } from './deployment.js'
 import { fault, lengthy, settledInTime, underLoad } from './fault.js'
 import type { Load } from './load.js'
 
-t.setTimeout(lengthy(3_600_000, 60_000))
+t.setTimeout(lengthy(3_600_000, 180_000))
 
 const CALM_MS = lengthy(2_000, 200)
 
