@@ -91,12 +91,9 @@ export class Vacancies {
 
   /** False: the connection has no such place. */
   acknowledge (messageId: string, connection: Connection): boolean {
-    for (const vacancy of this.#vacancies.get(messageId) ?? []) {
-      if (vacancy.taker?.connection !== connection) continue
-      this.#fill(vacancy, connection)
-      return true
-    }
-    return false
+    const vacancy = this.#takenBy(connection, messageId)
+    if (vacancy !== undefined) this.#fill(vacancy, connection)
+    return vacancy !== undefined
   }
 
   close (): void {
@@ -151,8 +148,11 @@ export class Vacancies {
 
   /** Whether the connection is the user's, and has not taken another place for the same message. */
   #canTake ({ message_id: id, user_id: userId }: Place, connection: Connection): boolean {
-    return connection.isOpen && connection.user?.id === userId &&
-      ![...this.#vacancies.get(id)!].some(({ taker }) => taker?.connection === connection)
+    return connection.isOpen && connection.user?.id === userId && this.#takenBy(connection, id) === undefined
+  }
+
+  #takenBy (connection: Connection, messageId: string): Vacancy | undefined {
+    return [...this.#vacancies.get(messageId) ?? []].find(({ taker }) => taker?.connection === connection)
   }
 
   #drop (vacancy: Vacancy): void {

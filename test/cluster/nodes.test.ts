@@ -2,8 +2,9 @@ import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import { redis } from '../../lib/engine/redis/redis.js'
 import type { WsPluginOptions } from '../../lib/index.js'
+import { acknowledging } from '../fixtures/acknowledging.js'
 import { startApp, type TestApp } from '../fixtures/app.js'
-import type { Frame, TestClient } from '../fixtures/client.js'
+import type { Frame } from '../fixtures/client.js'
 import { RedisServer } from '../fixtures/redis.js'
 import { until } from '../fixtures/until.js'
 
@@ -16,14 +17,6 @@ async function startNodes (t: Test, count: number, options: WsPluginOptions = {}
   return Promise.all(Array.from({ length: count }, () => startApp(t, {
     authorizeSubscribe: () => true, engine: redis({ port, host: '127.0.0.1' }, { prefix, checkMs: 200 }), ...options
   })))
-}
-
-function acknowledging<T extends TestClient> (client: T): T {
-  client.socket.on('message', (data) => {
-    const frame: Frame = JSON.parse(data.toString())
-    if (frame.requires_ack === true) client.send({ type: 'ack', message_id: frame.message_id })
-  })
-  return client
 }
 
 t.test('what one node sends reaches the sockets of every node, in one stream', async (t) => {
@@ -65,6 +58,7 @@ t.test('a question of one node is answered on another, by socket or REST, and ex
     { code: 'invalid_message', details: [{ path: '/answer/gpu', message: 'must be string' }] }, 'the schema holds on other nodes, too')
   t.match(await alice.request({ type: 'confirm', callback_id: id, proceed: true, answer: { gpu: 'a100' } }), { type: 'reply', data: { outcome: 'confirmed' } })
   t.match(await first, { proceed: true, outcome: 'confirmed', answer: { gpu: 'a100' }, answered_by: { user_id: 'alice', client_id: alice.id } })
+  await alice.next('confirmation_closed')
   await alice.settled()
   t.equal(alice.count('confirmation_closed'), 1, 'told once')
 

@@ -4,7 +4,7 @@ import { Deployment } from './deployment.js'
 import { fault, lengthy, loadReport } from './fault.js'
 import type { Load } from './load.js'
 
-root.setTimeout(lengthy(600_000, 60_000))
+root.setTimeout(lengthy(600_000, 180_000))
 
 /*
  * The same faults, eyes and clients without a history must find losses: else the other runs prove nothing.

@@ -21,8 +21,10 @@ await app.register(wsPlugin, {
   jwt: { secret },
   authorizeSubscribe: () => true,
   engine: redis({ host: '127.0.0.1', port: redisPort }, engine),
-  // All clients are on one machine, and those of a node that ends come to the others.
-  limits: { maxConnections: 10_000, connectionsPerIpPerMinute: 0, messagesPerSecond: 0, maxPendingConfirmationsPerUser: 10_000 }
+  // All clients are on one machine, those of a node that ends come to the others, and to be too late with an answer is an error.
+  limits: {
+    maxConnections: 10_000, connectionsPerIpPerMinute: 0, messagesPerSecond: 0, maxErrorsPerMinute: 1_000_000, maxPendingConfirmationsPerUser: 10_000
+  }
 })
 
 /** When it could do everything and when not, by the clock that all processes of a machine share. */
@@ -47,6 +49,7 @@ const commands = {
   ask: (options) => app.ws.notifyUser({ step: 1, message: 'Go on?' }, options),
   wait: (callbackId) => app.ws.confirmations.wait(callbackId),
   pending: async () => (await app.ws.confirmations.list({ status: 'pending' })).length,
+  connections: async () => app.ws.getConnectionCount(),
   presence: (channel) => app.ws.presence(channel),
   history: (channel) => app.ws.history(channel)
 }

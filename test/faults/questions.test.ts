@@ -8,7 +8,7 @@ import { until } from '../fixtures/until.js'
 import { Deployment } from './deployment.js'
 import { fault, lengthy } from './fault.js'
 
-t.setTimeout(lengthy(600_000, 60_000))
+t.setTimeout(lengthy(600_000, 180_000))
 
 interface Answered { status: number, body: Frame }
 /** What one of those who want to end a question came to. */

@@ -1,22 +1,13 @@
 import t, { type Test } from 'tap'
 import type { WsPluginOptions } from '../../lib/index.js'
+import { acknowledging } from '../fixtures/acknowledging.js'
 import { startApp } from '../fixtures/app.js'
-import type { Frame, TestClient } from '../fixtures/client.js'
+import type { Frame } from '../fixtures/client.js'
 import { failPublish } from '../fixtures/failing-publish.js'
 
 async function start (t: Test, options: WsPluginOptions = {}) {
   const server = await startApp(t, { authorizeSubscribe: () => true, ...options })
   return { server, ws: server.app.ws }
-}
-
-/** Acknowledges everything that asks for it, and that has asked already. */
-function acknowledging<T extends TestClient> (client: T): T {
-  const acknowledge = (frame: Frame) => {
-    if (frame.requires_ack === true) client.send({ type: 'ack', message_id: frame.message_id })
-  }
-  client.received.forEach(acknowledge)
-  client.socket.on('message', (data) => acknowledge(JSON.parse(data.toString())))
-  return client
 }
 
 const isAcked = (frame: Frame) => frame.type === 'x.y'

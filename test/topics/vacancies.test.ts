@@ -1,9 +1,10 @@
 import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { redis } from '../../lib/engine/redis/redis.js'
+import { acknowledging } from '../fixtures/acknowledging.js'
 import { startApp, type TestApp } from '../fixtures/app.js'
+import type { TestClient } from '../fixtures/client.js'
 import { ENGINE } from '../fixtures/engine-suite.js'
-import type { Frame, TestClient } from '../fixtures/client.js'
 import { RedisServer } from '../fixtures/redis.js'
 import { until } from '../fixtures/until.js'
 
@@ -16,16 +17,6 @@ type Nodes = [a: TestApp, b: TestApp, c: TestApp]
 async function startNodes (t: Test): Promise<Nodes> {
   const engine = redis({ port: server.port, host: '127.0.0.1' }, { prefix: `vacancies-${prefixes++}` })
   return Promise.all([0, 1, 2].map(() => startApp(t, { authorizeSubscribe: () => true, engine }))) as Promise<Nodes>
-}
-
-/** Acknowledges everything that asks for it, and that has asked already. */
-function acknowledging<T extends TestClient> (client: T): T {
-  const acknowledge = (frame: Frame) => {
-    if (frame.requires_ack === true) client.send({ type: 'ack', message_id: frame.message_id })
-  }
-  client.received.forEach(acknowledge)
-  client.socket.on('message', (data) => acknowledge(JSON.parse(data.toString())))
-  return client
 }
 
 const MESSAGE = { type: 'x.y' }
