@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import t, { type Test } from 'tap'
+import type { Connection } from '../../lib/connection/connection.js'
 import type { Revocable } from '../../lib/engine/engine.js'
 import { MemoryEngine } from '../../lib/engine/memory/engine.js'
 import { MemoryRevocationStore } from '../../lib/engine/memory/revocations.js'
@@ -298,4 +299,12 @@ t.test('what was closing already is gone, too, when the call resolves', async (t
   const kicked = server.app.ws.disconnect(id)
   t.match(await server.app.ws.revoke({ userId: 'alice' }), { closed: 0 })
   await Promise.all([kicked, raw.ended])
+})
+
+t.test('who waits for the end of a socket that is over waits for nothing', async (t) => {
+  const server = await startApp(t)
+  const ended = new Promise<Connection>((resolve) => server.app.ws.on('client_disconnected', ({ client }) => resolve(client as Connection)))
+  const client = await server.connect('alice')
+  await client.close()
+  await (await ended).gone()
 })

@@ -136,3 +136,13 @@ t.test('channels are counted, other topics are not', async (t) => {
   topics.leave('channel:x', a)
   t.same([...topics.channels()], [{ channel: 'y', clients: 1 }])
 })
+
+t.test('a topic that has no members any more hears of nothing', async (t) => {
+  const { engine, topics, joined } = setUp()
+  const { connection: alice, received } = connection('alice')
+  await joined('channel:room', alice)
+  topics.leave('channel:room', alice)
+  engine.break('channel:room', { epoch: 'f', offset: 0 })
+  engine.deliver(delivery('channel:room'))
+  t.same(received, [])
+})

@@ -62,6 +62,15 @@ t.test('what the app allows is delivered to exactly whom it is for, with from', 
   t.same(await alice.request({ type: 'client', client_ids: ['gone'], data: {} }).then(({ type, data }) => [type, data]), ['reply', null])
 })
 
+t.test('with echo: false a sender does not get what it sends, its user\'s other sockets do', async (t) => {
+  const { bob, carol, counts } = await startParty(t, allow)
+  await bob.request({ type: 'channel', channel_ids: ['room'], data: { text: 'hi' }, echo: false })
+  await bob.request({ type: 'user', user_ids: ['bob'], data: { text: 'hi' }, echo: false })
+  await carol.request({ type: 'channel', channel_ids: ['room'], data: { text: 'hi' }, echo: true })
+  t.same(await counts('channel'), [0, 1, 0, 2])
+  t.same(await counts('user'), [0, 0, 1, 0])
+})
+
 t.test('somebody who is named twice gets the message once', async (t) => {
   const { alice, bob, counts } = await startParty(t, allow)
   await alice.request({ type: 'user', user_ids: ['bob', 'bob'], data: {} })
