@@ -1,9 +1,14 @@
 import t, { type Test } from 'tap'
+import type { Connection } from '../../lib/connection/connection.js'
+import { MemoryEngine } from '../../lib/engine/memory/engine.js'
 import type { WsPluginOptions } from '../../lib/index.js'
+import { Acknowledgements } from '../../lib/topics/acknowledgements.js'
 import { acknowledging } from '../fixtures/acknowledging.js'
 import { startApp } from '../fixtures/app.js'
 import type { Frame } from '../fixtures/client.js'
 import { failPublish } from '../fixtures/failing-publish.js'
+import { memoryOptions } from '../fixtures/memory.js'
+import { systemOn } from '../fixtures/system.js'
 
 async function start (t: Test, options: WsPluginOptions = {}) {
   const server = await startApp(t, { authorizeSubscribe: () => true, ...options })
@@ -175,4 +180,29 @@ t.test('a server that closes waits for nobody', async (t) => {
   await alice.next('x.y')
   await server.app.close()
   t.same(await report, { recipients: 1, acked: [], missing: [alice.id] })
+})
+
+t.test('a socket of nobody is waited for like any other', async (t) => {
+  const { server, ws } = await start(t, { auth: { anonymous: true } })
+  const [quick, silent] = [acknowledging(await server.connect('', { token: null })), await server.connect('', { token: null })]
+  const report = await ws.broadcast({ type: 'x.y' }, { ack: { timeoutMs: 20, retries: 1 } })
+  t.same(report, { recipients: 2, acked: [quick.id], missing: [silent.id] })
+  await silent.settled()
+  t.equal(silent.count('x.y'), 2)
+})
+
+t.test('an acknowledgement that comes before the message is waited for counts; what ends before it is sent stays ended', async (t) => {
+  const engine = new MemoryEngine(memoryOptions())
+  t.teardown(() => engine.close())
+  const acknowledgements = new Acknowledgements(systemOn(engine).system.topics, engine.cluster)
+  const connection = { id: 'early', user: { id: 'alice' }, isOpen: true } as unknown as Connection
+  const publication = { topic: 'all', json: '{}', isDroppable: false, isCompressible: false }
+  acknowledgements.acknowledge('first', connection)
+  const first = acknowledgements.expect('first', 'all', [connection], { timeoutMs: 60_000, retries: 0 })
+  first.sent(publication, null)
+  t.same(await first.report, { acked: ['early'], missing: [] })
+  const second = acknowledgements.expect('second', 'all', [connection], { timeoutMs: 1, retries: 0 })
+  acknowledgements.close()
+  second.sent(publication, null)
+  t.same(await second.report, { acked: [], missing: ['early'] })
 })

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Connection } from '../../lib/connection/connection.js'
 import type { Delivery, Engine, Position } from '../../lib/engine/engine.js'
-import { normalizeOptions } from '../../lib/options.js'
+import { normalizeOptions, type WsPluginOptions } from '../../lib/options.js'
 import { StreamRules } from '../../lib/topics/stream-rules.js'
 import { Topics } from '../../lib/topics/topics.js'
 import { Gate } from '../fixtures/gate.js'
@@ -40,9 +40,9 @@ function connection (id: string, isOpen = true) {
   return { received, connection: { id, isOpen, send: (message: { frame: Buffer }) => received.push(message) } as unknown as Connection }
 }
 
-function setUp () {
+function setUp (options: WsPluginOptions = {}) {
   const engine = new SlowEngine()
-  const topics = new Topics(engine as unknown as Engine, new StreamRules(normalizeOptions({})))
+  const topics = new Topics(engine as unknown as Engine, new StreamRules(normalizeOptions(options)))
   const join = (topic: string, connection: Connection) => topics.join(connection, [{ topic, since: null }], (enter) => enter())
   /** Joins, with the engine's gate for it open. */
   const joined = async (topic: string, connection: Connection) => {
@@ -135,6 +135,16 @@ t.test('channels are counted, other topics are not', async (t) => {
   t.same([...topics.channels()], [{ channel: 'x', clients: 1 }, { channel: 'y', clients: 1 }])
   topics.leave('channel:x', a)
   t.same([...topics.channels()], [{ channel: 'y', clients: 1 }])
+})
+
+t.test('that deliveries were lost is told where a client could have asked for them', async (t) => {
+  for (const enabled of [true, false]) {
+    const { engine, joined } = setUp({ history: { enabled } })
+    const { connection: alice, received } = connection('alice')
+    await joined('channel:room', alice)
+    engine.break('channel:room', { epoch: 'f', offset: 3 })
+    t.same(received.map(({ frame }) => frame.toString().match(/"type":"gap"/)?.length), enabled ? [1] : [])
+  }
 })
 
 t.test('a topic that has no members any more hears of nothing', async (t) => {

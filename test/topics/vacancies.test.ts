@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { RedisCluster } from '../../lib/engine/redis/cluster.js'
 import { redis } from '../../lib/engine/redis/redis.js'
 import { acknowledging } from '../fixtures/acknowledging.js'
 import { startApp, type TestApp } from '../fixtures/app.js'
@@ -205,8 +206,20 @@ t.test('what is no place, or was taken by nobody who is known, changes nothing',
   t.teardown(() => engine.close())
   const place = { message_id: 'm', topic: 'all', user_id: 'u', json: '{"type":"x.y"}', age_ms: 0, left_ms: 60_000, again_ms: 1_000 }
   const answer = async (kind: string, data: unknown) => (await engine.cluster.ask(kind, data, 2_000)).answers[0]!.data
+  t.same(await answer('expect', {}), { recipients: 0, acked: [], missing: [] })
+  t.same(await answer('send', {}), { recipients: 0 })
   t.equal(await answer('vacant', { ...place, left_ms: -1 }), false)
   t.equal(await answer('taken', { message_id: 'm' }), false)
   t.equal(await answer('taken', { message_id: 'm', user_id: 'u', client_id: 'c' }), null)
   t.equal(await answer('vacant', place), null)
+})
+
+t.test('a report says when a node has not said who acknowledged there', async (t) => {
+  const [a] = await startNodes(t)
+  const alice = acknowledging(await a.connect('alice'))
+  for (const missing of [['gone'], null]) {
+    const restore = t.intercept(RedisCluster.prototype, 'ask', { value: async () => ({ answers: [], missing }) })
+    t.same(await a.app.ws.sendToUser('alice', MESSAGE, { ack: {} }), { recipients: 1, acked: [alice.id], missing: [], complete: false })
+    restore.restore()
+  }
 })
