@@ -93,5 +93,5 @@ t.test('no frame, however it is made, gets past what reads it', { timeout: 1_800
   const honest = await server.connect('alice')
   await honest.settled()
   figure(t, 'mutations', `${FRAMES} frames in ${seconds.toFixed(0)} s (seed ${seed}): ${uncaught.length} uncaught, prototypes ${isIntact ? 'unchanged' : 'CHANGED'}, ` +
-    `slowest turn of the event loop ${slowestTurnMs.toFixed(1)} ms of CPU, with all frames in it`)
+    `slowest turn of the event loop ${slowestTurnMs.toFixed(1)} ms of CPU, with all of its frames`)
 })
