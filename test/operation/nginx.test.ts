@@ -43,14 +43,16 @@ async function connect (user: string, { at = origin, ...socket }: { at?: string,
   return Object.assign(client, { id: data.client_id as string })
 }
 
-/** The node on which pages are in the chat. */
+/** The node on which the page is in the chat, as soon as it is. */
 async function nodeOfChat (): Promise<ServerProcess> {
   const running = nodes.filter(({ child }) => child.exitCode === null && child.signalCode === null)
-  for (const node of running) {
-    const { channels } = await callOf([node.origin], admin)('GET', '/ws/channels') as { channels: { channel: string }[] }
-    if (channels.some(({ channel }) => channel === 'chat')) return node
-  }
-  throw new Error('nobody is in the chat')
+  let found: ServerProcess | undefined
+  await until(async () => {
+    const answers = await Promise.all(running.map(({ origin }) => callOf([origin], admin)('GET', '/ws/channels')))
+    found = running.find((_node, n) => (answers[n]!.channels as { channel: string }[]).some(({ channel }) => channel === 'chat'))
+    return found !== undefined
+  })
+  return found!
 }
 
 t.test('sockets are spread over the nodes, and what is sent by REST reaches all of them', async (t) => {
