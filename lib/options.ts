@@ -108,7 +108,8 @@ export const OptionsSchema = Type.Object({
     retainMs: milliseconds(3_600_000, 'How long an ended question can still be read')
   }, 'Questions to people'),
   tasks: group({
-    retainMs: milliseconds(3_600_000, 'How long an ended task can still be read')
+    retainMs: milliseconds(3_600_000, 'How long an ended task can still be read'),
+    cancelUnknown: Type.Boolean({ default: false, description: 'Announce a cancel frame for a task that ws.tasks has not started' })
   }, 'Tasks that users watch'),
   engine: hook<EngineFactory>('What the nodes share: redis(…) of fastify-ws-manager/redis; by default this node\'s memory'),
   history: group({
@@ -117,6 +118,8 @@ export const OptionsSchema = Type.Object({
     ttlMs: milliseconds(300_000, 'How long a message is kept'),
     maxBytes: Type.Integer({ minimum: 1, default: 67_108_864, description: 'What all of them hold together in memory, bytes' }),
     maxTopics: count(100_000, 'Streams that are remembered besides those with members; in memory'),
+    maxBytesPerSender: count(4_194_304, 'What the frames that one user has sent to others hold of that together, bytes'),
+    maxTopicsPerSender: count(1_000, 'Streams that the frames of one user have begun'),
     positionTtlMs: milliseconds(86_400_000, 'How long the position of a stream is remembered that nobody uses')
   }, 'What is kept of the streams'),
   channels: Type.Record(Type.String(), ChannelRule, {
@@ -148,14 +151,24 @@ export const OptionsSchema = Type.Object({
     maxConnections: count(1_000, 'Open sockets on this node'),
     maxConnectionsPerUser: count(10, 'Open sockets of one user on this node'),
     maxUnauthenticated: count(100, 'Sockets on this node that wait for their first auth frame'),
+    maxUnauthenticatedPerIp: count(20, 'Sockets of one address on this node that wait for their first auth frame'),
+    maxAnonymous: count(500, 'Open sockets on this node that belong to nobody (auth.anonymous)'),
+    maxAnonymousPerIp: count(100, 'Open sockets of one address on this node that belong to nobody (auth.anonymous)'),
+    maxClosing: count(1_000, 'Sockets on this node whose close frame is not answered yet; over that the oldest is cut'),
     connectionsPerIpPerMinute: rate(600, 'Upgrade requests from one address within a minute'),
-    messagesPerSecond: rate(20, 'Frames of one socket, in the long run'),
-    burst: count(100, 'Frames of one socket at once'),
+    messagesPerSecond: rate(20, 'Frames of all sockets of a user, in the long run'),
+    burst: count(100, 'Frames of all sockets of a user at once'),
+    bytesPerSecond: rate(262_144, 'Size of the frames of all sockets of a user, in the long run, bytes'),
+    burstBytes: count(1_048_576, 'Size of the frames of all sockets of a user at once, bytes'),
+    joinsPerSecond: rate(20, 'Channels that all sockets of a user join, in the long run'),
+    joinsBurst: count(1_000, 'Channels that all sockets of a user join at once'),
     maxPayloadBytes: count(65_536, 'Size of a client\'s frame, bytes'),
     maxFragments: count(128, 'Fragments of a client\'s frame'),
     maxDepth: count(32, 'Nesting of a client\'s frame, levels'),
     maxChannelsPerConnection: count(100, 'Channels that one socket can be a member of'),
     maxPendingHandlers: count(100, 'Frames of one socket that are being handled at the same time'),
+    maxPendingBytes: count(131_072, 'Frames of one socket that wait for an earlier one to be done; over that the socket is not read, bytes'),
+    maxPendingRequests: count(100, 'REST requests of one user that are being answered at the same time'),
     maxQueueMessages: count(10_000, 'Messages that wait for one socket'),
     maxQueueBytes: count(1_048_576, 'What waits for one socket, bytes'),
     maxErrorsPerMinute: count(10, 'Faulty frames within a minute; this one closes the socket'),
