@@ -1,5 +1,5 @@
 import { Answer, ConfirmationRecord } from '../schemas/records.js'
-import { CancelQuery, ConfirmationParams, ConfirmationsList, ConfirmationsQuery, WaitQuery } from '../schemas/rest.js'
+import { CancelQuery, ConfirmationParams, ConfirmationsPage, ConfirmationsQuery, WaitQuery } from '../schemas/rest.js'
 import { userOf } from './access.js'
 import { answers, tags } from './answers.js'
 import type { Routes } from './context.js'
@@ -7,13 +7,13 @@ import type { Routes } from './context.js'
 export const confirmationRoutes: Routes = (scope, { confirmations }, access) => {
   scope.get('/confirmations', {
     schema: {
-      tags, summary: 'Questions, oldest first; one\'s own, or with permission those of others', querystring: ConfirmationsQuery, response: answers(ConfirmationsList, 400, 401, 403, 503)
+      tags, summary: 'Questions, oldest first; one\'s own, or with permission those of others', querystring: ConfirmationsQuery, response: answers(ConfirmationsPage, 400, 401, 403, 503)
     },
     onRequest: access.authenticated
   }, async (request) => {
     const { user_id: userId = userOf(request).id, ...filter } = request.query
     await access.owned(request, userId, 'confirmations:list')
-    return { confirmations: await confirmations.list({ ...filter, user_id: userId }) }
+    return confirmations.list({ ...filter, user_id: userId })
   })
 
   scope.get('/confirmations/:callback_id', {
