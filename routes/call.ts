@@ -1,7 +1,9 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { callReply } from '../schemas/rest.js'
+import { guardedAbort } from '../lib/abort.js'
 import { toClientError } from '../lib/errors.js'
+import { logThrown } from '../lib/thrown.js'
 import { RestContext } from '../lib/protocol/handler-context.js'
 import type { HandlerEntry } from '../lib/protocol/handlers.js'
 import { Access, userOf } from './access.js'
@@ -32,20 +34,21 @@ export function callRoute (fastify: FastifyInstance, url: string, { admission, p
     onRequest: access.authenticated,
     // The first answer counts: the handler's own, or what it returns or throws.
     handler: (request, reply) => new Promise((resolve, reject) => {
-      const hangUp = new AbortController()
+      const user = userOf(request)
+      const log = request.log.child({ user_id: user.id })
+      const hangUp = guardedAbort((thrown) => logThrown(log, 'error', thrown, { type: entry.type }, 'an abort listener failed'))
       reply.raw.once('close', () => { if (!reply.raw.writableFinished) hangUp.abort() })
       // The caller may have hung up while hooks of the host ran.
       if (request.raw.socket.destroyed) hangUp.abort()
-      const user = userOf(request)
       let isAnswered = false
       const answer = (data: unknown) => {
         isAnswered = true
         resolve({ data: data ?? null })
       }
-      const context = new RestContext(user, hangUp.signal, request.log.child({ user_id: user.id }), answer)
+      const context = new RestContext(user, hangUp.signal, log, answer)
       handlers.call(entry.type, request.body as object, context).then(answer).catch((error: unknown) => {
         const told = toClientError(error)
-        if (told !== error || isAnswered) context.log.error({ err: error, type: entry.type }, 'a handler failed')
+        if (told.statusCode! >= 500 || isAnswered) logThrown(log, 'error', error, { type: entry.type }, 'a handler failed')
         reject(told)
       })
     })

@@ -1,4 +1,5 @@
 import { InvalidMessageError } from '../errors.js'
+import { messageOf } from '../thrown.js'
 
 /**
  * What arrives of a value that is sent, detached from the caller's own: what JSON leaves out is not there.
@@ -10,7 +11,7 @@ export function snapshot<T> (value: T): T {
   try {
     json = JSON.stringify(value) as string | undefined
   } catch (error) {
-    throw new InvalidMessageError((error as Error).message)
+    throw new InvalidMessageError(messageOf(error))
   }
   if (json === undefined) throw new InvalidMessageError(`JSON cannot hold a value of type ${typeof value}`)
   return JSON.parse(json)
