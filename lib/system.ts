@@ -69,7 +69,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
   const openQuestions = new OpenQuestions(limits.maxPendingConfirmationsPerUser, counters)
   const confirmations = new Confirmations(engine.confirmations, publisher, events, openQuestions, options.confirmations, log)
   const taskHeartbeats = new TaskHeartbeats(publisher, (taskId) => tasks.hasEnded(taskId), log)
-  const tasks: Tasks = new Tasks(engine.cluster, publisher, confirmations, taskHeartbeats, events, options.tasks.retainMs)
+  const tasks: Tasks = new Tasks(engine.cluster, publisher, confirmations, taskHeartbeats, events, options.tasks.retainMs, log)
   const lifecycle = new Lifecycle(registry, memberships, permissions, revocations, confirmations, events, counters, options.auth.timeoutMs)
   const heartbeat = new Heartbeat(registry, options.heartbeat)
   const tokenExpiry = new TokenExpiry(registry, options.auth.expiryNoticeMs)
@@ -111,7 +111,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
     unsubscribeFrame(memberships),
     ackFrame(acknowledgements),
     confirmFrame(confirmations),
-    cancelFrame(tasks),
+    cancelFrame(tasks, options.tasks),
     walkerFrame(handlers, contextOf),
     ...sendFrames(publisher, permissions, outbound)
   ]

@@ -8,6 +8,7 @@ import type { EncodedMessage } from '../protocol/encode.js'
 import type { Client, ConnectionEnd, ConnectionOrigin, Grant } from './client.js'
 import { closeSocket } from './closing.js'
 import { ErrorCap } from './error-cap.js'
+import { Identity } from './identity.js'
 import { Liveness } from './liveness.js'
 import type { MessageRate } from './message-rate.js'
 import type { SendQueue } from './send-queue.js'
@@ -38,7 +39,8 @@ export class Connection implements Client {
   readonly errorCap: ErrorCap
   /** How many handlers work on frames of this socket. */
   pending = 0
-  user: User | null
+  /** Whose the socket is; another object as soon as it is another user's. */
+  identity: Identity
   /** Whether it is known who the socket belongs to; until then only `auth` frames are read. */
   isAdmitted = false
   readonly liveness = new Liveness()
@@ -52,8 +54,6 @@ export class Connection implements Client {
   readonly #queue: SendQueue
   readonly #settings: ConnectionSettings
   #grants: Map<string, Grant> | null = null
-  #log: FastifyBaseLogger | null = null
-  #abort: AbortController | null = null
   /** How the socket was cut, where that is known better here than by the socket. */
   #cutAs: ConnectionEnd | null = null
 
@@ -62,7 +62,7 @@ export class Connection implements Client {
     this.#queue = queue
     this.#settings = settings
     this.origin = origin
-    this.user = origin.user
+    this.identity = new Identity(origin.user, this, settings.log)
     this.errorCap = new ErrorCap(settings.maxErrorsPerMinute)
   }
 
@@ -92,19 +92,13 @@ export class Connection implements Client {
     return this.#socket.protocol === '' ? null : this.#socket.protocol
   }
 
-  /** Names the socket and its user in every line (row A16). Made when first used: most connections never log. */
-  get log (): FastifyBaseLogger {
-    this.#log ??= this.#settings.log.child({ client_id: this.id, user_id: this.user?.id ?? null })
-    return this.#log
+  get user (): User | null {
+    return this.identity.user
   }
 
-  /** Fires when the connection is over. Made when first asked for. */
-  get signal (): AbortSignal {
-    if (this.#abort === null) {
-      this.#abort = new AbortController()
-      if (!this.isOpen) this.#abort.abort()
-    }
-    return this.#abort.signal
+  /** Names the socket and the user that it has now. */
+  get log (): FastifyBaseLogger {
+    return this.identity.log
   }
 
   /** Attaches the listeners; called once, before anything is awaited, so that no frame is missed. */
@@ -121,7 +115,7 @@ export class Connection implements Client {
     // ws has answered the fault with the close frame that fits it (1002, 1007, 1009) before it reports it here.
     this.#socket.on('error', (error) => this.#failed(error))
     this.#socket.on('close', (code, reason) => {
-      this.#abort?.abort()
+      this.identity.abort()
       onEnd(this.#cutAs ?? { code, reason: reason.toString() })
     })
   }
@@ -170,7 +164,7 @@ export class Connection implements Client {
     if (!this.isOpen) return
     this.#queue.flush()
     closeSocket(this.#socket, code, reason, this.#settings.closeTimeoutMs)
-    this.#abort?.abort()
+    this.identity.abort()
   }
 
   /**
@@ -217,10 +211,10 @@ export class Connection implements Client {
     return this.#grants?.delete(channel) === true
   }
 
-  /** The identity changed: the log's lines name the new user. */
+  /** The same user with a fresh token, or another: who that is ends the identity before. */
   become (user: User | null): void {
-    this.user = user
-    this.#log = null
+    if (user?.id === this.user?.id) this.identity.user = user
+    else this.identity = new Identity(user, this, this.#settings.log)
   }
 
   toRecord (): ClientRecord {
@@ -239,7 +233,7 @@ export class Connection implements Client {
   #cut (code: number, reason: string): void {
     this.#cutAs = { code, reason }
     this.#queue.destroy()
-    this.#abort?.abort()
+    this.identity.abort()
   }
 
   /** Every ping is answered with as many bytes, which a client need not read: they count as frames. */
