@@ -37,12 +37,12 @@ export interface RouterLimits { maxPayloadBytes: number, maxDepth: number, maxPe
 
 /** The limits that a frame meets here or in its handler, by the error's code. */
 const limitOf: { readonly [code in ErrorCode]?: keyof Rejected } = {
-  rate_limited: 'messages', too_deep: 'depth', too_many_channels: 'channels', too_many_pending: 'pending_handlers'
+  too_deep: 'depth', too_many_channels: 'channels', too_many_pending: 'pending_handlers'
 }
 
 /**
  * The way in: one parse, one look-up, one compiled check, then the handler. Frames of a socket are handled as they
- * come and do not wait for each other, except behind a barrier.
+ * come and do not wait for each other, except behind a barrier: those are read when it is done.
  */
 export class Router {
   readonly #routes = new Map<string, Route>()
@@ -69,7 +69,23 @@ export class Router {
       this.#counters.refusals.payload++
       return connection.close(closeCodes.messageTooBig, 'The frame is too big')
     }
-    const waitMs = connection.pace()
+    const waitMs = connection.account.pace(data.length, connection.heardAt)
+    const { inbox } = connection
+    if (inbox.isHeld && waitMs === 0 && inbox.pending + inbox.waiting < this.#limits.maxPendingHandlers && inbox.wait(data)) return
+    this.#read(connection, data, waitMs)
+  }
+
+  /** The frame that others waited for is done: they are handled, up to the next that must be waited for. */
+  release (connection: Connection): void {
+    const { inbox } = connection
+    while (!inbox.isHeld) {
+      const data = inbox.take()
+      if (data === undefined) return
+      this.#read(connection, data, 0)
+    }
+  }
+
+  #read (connection: Connection, data: Buffer, waitMs: number): void {
     let message
     try {
       const json = data.toString()
@@ -86,18 +102,11 @@ export class Router {
   }
 
   #dispatch (connection: Connection, route: Route, message: ClientMessage): void {
-    if (connection.pending >= this.#limits.maxPendingHandlers) throw new TooManyPendingError(this.#limits.maxPendingHandlers)
-    const { barrier } = connection
-    if (barrier === null && route.isBarrier !== true) {
-      this.#handle(connection, route, message)
-      return
-    }
-    connection.pending++
-    const handled = (barrier ?? Promise.resolve()).then(() => {
-      connection.pending--
-      return this.#handle(connection, route, message)
-    })
-    if (route.isBarrier === true) connection.hold(handled)
+    const { inbox } = connection
+    // A frame that could not wait with the others comes here, too.
+    if (inbox.isHeld || inbox.pending >= this.#limits.maxPendingHandlers) throw new TooManyPendingError(this.#limits.maxPendingHandlers)
+    const handled = this.#handle(connection, route, message)
+    if (route.isBarrier === true && handled !== undefined) inbox.hold(handled)
   }
 
   /**
@@ -107,10 +116,10 @@ export class Router {
   #handle (connection: Connection, route: Route, message: ClientMessage): Promise<void> | undefined {
     const exchange = new Exchange(message, connection)
     try {
-      assertValid(route.check, message)
       if (!connection.isAdmitted && route.isOpenToAll !== true) {
         throw new UnauthorizedError('Authenticate with an auth frame first')
       }
+      assertValid(route.check, message)
       if (this.#events.has('message_received')) this.#events.emit('message_received', { client: connection, message: withoutToken(message) })
       const result = route.run(exchange)
       if (isThenable(result)) return this.#settle(exchange, result)
@@ -121,14 +130,14 @@ export class Router {
   }
 
   async #settle (exchange: Exchange, result: PromiseLike<unknown>): Promise<void> {
-    const { connection } = exchange
-    connection.pending++
+    const { connection: { inbox } } = exchange
+    inbox.pending++
     try {
       exchange.reply(await result)
     } catch (error) {
       this.#failAnswer(exchange, error)
     } finally {
-      connection.pending--
+      inbox.pending--
     }
   }
 

@@ -74,6 +74,8 @@ export class Memberships {
    */
   async join (connection: Connection, channels: readonly string[], grant: Grant, positions: Positions = NOTHING,
     commit: (states: StreamState[]) => void = () => {}): Promise<void> {
+    // Its end has been told already, or will be: nothing of it may come back.
+    if (!connection.isOpen) return
     const after = new Set([...connection.channels, ...channels])
     if (after.size > this.#maxChannels) throw new TooManyChannelsError(this.#maxChannels)
     const added = channels.filter((channel) => !connection.grants.has(channel))
