@@ -38,12 +38,12 @@ export interface RouterLimits { maxPayloadBytes: number, maxDepth: number, maxPe
 
 /** The limits that a frame meets here or in its handler, by the error's code. */
 const limitOf: { readonly [code in ErrorCode]?: keyof Rejected } = {
-  rate_limited: 'messages', too_deep: 'depth', too_many_channels: 'channels', too_many_pending: 'pending_handlers'
+  too_deep: 'depth', too_many_channels: 'channels', too_many_pending: 'pending_handlers'
 }
 
 /**
  * The way in: one parse, one look-up, one compiled check, then the handler. Frames of a socket are handled as they
- * come and do not wait for each other, except behind a barrier.
+ * come and do not wait for each other, except behind a barrier: those are read when it is done.
  */
 export class Router {
   readonly #routes = new Map<string, Route>()
@@ -70,7 +70,23 @@ export class Router {
       this.#counters.refusals.payload++
       return connection.close(closeCodes.messageTooBig, 'The frame is too big')
     }
-    const waitMs = connection.pace()
+    const waitMs = connection.account.pace(data.length, connection.heardAt)
+    const { inbox } = connection
+    if (inbox.isHeld && waitMs === 0 && inbox.pending + inbox.waiting < this.#limits.maxPendingHandlers && inbox.wait(data)) return
+    this.#read(connection, data, waitMs)
+  }
+
+  /** The frame that others waited for is done: they are handled, up to the next that must be waited for. */
+  release (connection: Connection): void {
+    const { inbox } = connection
+    while (!inbox.isHeld) {
+      const data = inbox.take()
+      if (data === undefined) return
+      this.#read(connection, data, 0)
+    }
+  }
+
+  #read (connection: Connection, data: Buffer, waitMs: number): void {
     let message
     try {
       const json = data.toString()
@@ -87,18 +103,11 @@ export class Router {
   }
 
   #dispatch (connection: Connection, route: Route, message: ClientMessage): void {
-    if (connection.pending >= this.#limits.maxPendingHandlers) throw new TooManyPendingError(this.#limits.maxPendingHandlers)
-    const { barrier } = connection
-    if (barrier === null && route.isBarrier !== true) {
-      this.#handle(connection, route, message)
-      return
-    }
-    connection.pending++
-    const handled = (barrier ?? Promise.resolve()).then(() => {
-      connection.pending--
-      return this.#handle(connection, route, message)
-    })
-    if (route.isBarrier === true) connection.hold(handled)
+    const { inbox } = connection
+    // A frame that could not wait with the others comes here, too.
+    if (inbox.isHeld || inbox.pending >= this.#limits.maxPendingHandlers) throw new TooManyPendingError(this.#limits.maxPendingHandlers)
+    const handled = this.#handle(connection, route, message)
+    if (route.isBarrier === true && handled !== undefined) inbox.hold(handled)
   }
 
   /**
@@ -108,10 +117,10 @@ export class Router {
   #handle (connection: Connection, route: Route, message: ClientMessage): Promise<void> | undefined {
     const exchange = new Exchange(message, connection, this)
     try {
-      assertValid(route.check, message)
       if (!connection.isAdmitted && route.isOpenToAll !== true) {
         throw new UnauthorizedError('Authenticate with an auth frame first')
       }
+      assertValid(route.check, message)
       if (this.#events.has('message_received')) this.#events.emit('message_received', { client: connection, message: withoutToken(message) })
       const result = route.run(exchange)
       if (isThenable(result)) return this.#settle(exchange, result, route)
@@ -122,8 +131,8 @@ export class Router {
   }
 
   async #settle (exchange: Exchange, result: PromiseLike<unknown>, { isBarrier }: Route): Promise<void> {
-    const { connection, identity } = exchange
-    connection.pending++
+    const { connection: { inbox }, identity } = exchange
+    inbox.pending++
     // A frame that changes the identity is not over with it.
     if (isBarrier !== true) identity.begin(exchange)
     try {
@@ -131,7 +140,7 @@ export class Router {
     } catch (error) {
       this.fail(exchange, error)
     } finally {
-      connection.pending--
+      inbox.pending--
       identity.finish(exchange)
     }
   }
