@@ -5,6 +5,7 @@ import { UserId } from '../../schemas/fields.js'
 import { ForbiddenError, InternalError, UnauthorizedError, UnavailableError, isOurs } from '../errors.js'
 import type { Options } from '../options.js'
 import type { Authenticator } from './authenticator.js'
+import { isBearer } from './credentials.js'
 import type { User } from './user.js'
 
 /** What an app's own `authenticate` and `verifyToken` answer. */
@@ -33,6 +34,11 @@ export class HookAuthenticator implements Authenticator {
 
   identify (request: FastifyRequest): Promise<User | null> {
     return this.#ask('authenticate', () => this.#authenticate(request))
+  }
+
+  /** Only the app knows what it looked at: a bearer token beside a cookie may have had no part in it. */
+  isAmbient ({ headers: { cookie, authorization } }: FastifyRequest): boolean {
+    return cookie !== undefined || (authorization !== undefined && !isBearer(authorization))
   }
 
   detached (): (token: string) => Promise<User> {

@@ -1,9 +1,10 @@
 import { InvalidMessageError } from '../errors.js'
+import { MOST_KEPT_DEPTH, isDeeperThan } from './depth.js'
 
 /**
  * What arrives of a value that is sent, detached from the caller's own: what JSON leaves out is not there.
  *
- * @throws WSM_ERR_INVALID_MESSAGE for what JSON cannot hold: a cycle, a BigInt, a function
+ * @throws WSM_ERR_INVALID_MESSAGE for what JSON cannot hold: a cycle, a BigInt, a function; and for more than 1000 levels
  */
 export function snapshot<T> (value: T): T {
   let json
@@ -13,5 +14,7 @@ export function snapshot<T> (value: T): T {
     throw new InvalidMessageError((error as Error).message)
   }
   if (json === undefined) throw new InvalidMessageError(`JSON cannot hold a value of type ${typeof value}`)
-  return JSON.parse(json)
+  const copy: T = JSON.parse(json)
+  if (isDeeperThan(copy, MOST_KEPT_DEPTH)) throw new InvalidMessageError(`it is nested deeper than ${MOST_KEPT_DEPTH} levels`)
+  return copy
 }
