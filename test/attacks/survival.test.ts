@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { AttackedServer } from '../fixtures/attacked-server.js'
@@ -11,9 +12,12 @@ const HEAP_MB = 256
 const HOSTILE = amount({ short: 80, long: 200 })
 const HONEST = amount({ short: 10, long: 40 })
 const ROUNDS = amount({ short: 1, long: 20 })
-const ROUND_MS = amount({ short: 500, long: 2_000 })
+/** Of a round; a machine that is busy takes its time, and does as much. */
+const TICKS = amount({ short: 12, long: 40 })
 const TICK_MS = 50
 const PAUSE_MS = 60
+/** How long an honest client waits for an answer: a machine may be busy with other things for seconds. */
+const PATIENCE_MS = 20_000
 /** Of honest p99 with the attack to that without. Seconds on a busy machine tell no ratio: then it is enough that all are answered. */
 const MOST = 2
 /** All of the process at any time: the heap as it is bounded, what 200 sockets may hold outside of it, and Node itself. */
@@ -41,7 +45,9 @@ t.test('every frame and route at the limits by 200 sockets at once: the server l
     try {
       while (!run.isOver) {
         const start = performance.now()
-        await client.settled()
+        const answer = once(client.socket, 'message', { signal: AbortSignal.timeout(PATIENCE_MS) })
+        client.send({ type: 'ping' })
+        await answer
         latencies.push(performance.now() - start)
         client.received.length = client.queue.length = 0
         await setTimeout(PAUSE_MS)
@@ -56,11 +62,17 @@ t.test('every frame and route at the limits by 200 sockets at once: the server l
   const p99s: Record<keyof typeof crowds, number[]> = { attacked: [], calm: [] }
   let samples = 0
   await server.ask('memory')
+  for (const crowd of Object.values(crowds)) {
+    while (crowd.opened < HOSTILE && failures.length === 0) {
+      crowd.tick()
+      await setTimeout(TICK_MS)
+    }
+  }
   for (let round = 0; round < ROUNDS * 2 && failures.length === 0; round++) {
     // In turn, and each as often first.
     const kind = round % 4 === 0 || round % 4 === 3 ? 'calm' : 'attacked'
     latencies = []
-    for (const end = performance.now() + ROUND_MS; performance.now() < end;) {
+    for (let tick = 0; tick < TICKS; tick++) {
       crowds[kind].tick()
       await setTimeout(TICK_MS)
     }
@@ -72,7 +84,7 @@ t.test('every frame and route at the limits by 200 sockets at once: the server l
   for (const crowd of Object.values(crowds)) crowd.stop()
   t.strictSame(failures, [], 'every honest request was answered')
   const { sent, opened, answers } = crowds.attacked
-  t.ok(opened >= HOSTILE / 2, `${opened} hostile sockets were open`)
+  t.ok(opened >= HOSTILE, `${opened} hostile sockets were open`)
   t.ok(Object.keys(answers).length >= (isLong ? 4 : 1), `REST answers: ${JSON.stringify(answers)}`)
   t.equal(answers['500'], undefined, 'nothing has failed inside')
 
