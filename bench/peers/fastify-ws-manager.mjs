@@ -12,7 +12,7 @@ import { MESSAGE_TYPE, REQUEST_TYPE } from '../shared/payloads.mjs'
 import { Fields, Reply, Request } from './schemas.mjs'
 import { control, settings } from './control.mjs'
 
-const RAISED = { messagesPerSecond: 10_000_000, burst: 10_000_000, connectionsPerIpPerMinute: 10_000_000 }
+const RAISED = { messagesPerSecond: 10_000_000, burst: 10_000_000, bytesPerSecond: 10_000_000, burstBytes: 10_000_000, connectionsPerIpPerMinute: 10_000_000 }
 const { limits, ...options } = settings.options ?? {}
 
 const app = Fastify()

@@ -1,18 +1,20 @@
 import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
+import { WebSocket } from 'ws'
 import { AttackedServer } from '../fixtures/attacked-server.js'
-import { amount, figure } from '../fixtures/attacks.js'
+import { amount, figure, isLong } from '../fixtures/attacks.js'
 
 const CHANNELS = amount({ short: 20, long: 100 })
 const MEMBERS = amount({ short: 20, long: 200 })
 const ATTACK_MS = amount({ short: 1_000, long: 10_000 })
 /** 20 frames a second, that is: as many as one socket may send. */
 const TICK_MS = 50
-/** Joins and leaves that a user may cause, in the long run and at once; each is told to every member. */
-const MOST_CHANGES = 2 * (1_000 + 20 * ATTACK_MS / 1_000)
+const JOINS_BURST = amount({ short: 40, long: 1_000 })
+/** Joins and leaves that a user may cause, in the long run and at once, the last of them in debt; each is told to every member. */
+const MOST_CHANGES = 2 * (JOINS_BURST + CHANNELS + 20 * ATTACK_MS / 1_000)
 
 t.test('who comes and goes all the time is not told of all the time', { timeout: 300_000 }, async (t) => {
-  const server = await AttackedServer.start(t, { channels: { 'open-*': { presence: true } } })
+  const server = await AttackedServer.start(t, { channels: { 'open-*': { presence: true } }, limits: { joinsBurst: JOINS_BURST } })
   const channel_ids = Array.from({ length: CHANNELS }, (_, i) => `open-${i}`)
   let told = 0
   for (let i = 0; i < MEMBERS; i++) {
@@ -21,14 +23,16 @@ t.test('who comes and goes all the time is not told of all the time', { timeout:
     member.socket.removeAllListeners('message')
     member.socket.on('message', (data: Buffer) => { if (data.includes('mallory')) told++ })
   }
-  const mallory = await server.connect('mallory')
+  let mallory = await server.connect('mallory')
   const rates: string[] = []
   // As fast as changes cancel each other, and as slow as they do not.
-  for (const [name, tickMs] of [['within a window', TICK_MS], ['window by window', 3 * TICK_MS]] as const) {
+  for (const [name, tickMs] of isLong ? [['within a window', TICK_MS], ['window by window', 3 * TICK_MS]] as const : [['within a window', TICK_MS]] as const) {
     told = 0
     let frames = 0
     const start = performance.now()
     while (performance.now() - start < ATTACK_MS) {
+      // Who goes on is closed, and comes back.
+      if (mallory.socket.readyState !== WebSocket.OPEN) mallory = await server.connect('mallory')
       mallory.send({ type: frames++ % 2 === 0 ? 'subscribe' : 'unsubscribe', channel_ids })
       await setTimeout(tickMs)
     }

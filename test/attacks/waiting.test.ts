@@ -15,9 +15,8 @@ const MOST_PER_SOCKET = 64 * KIB + 350 * KIB + MAX_QUEUE_BYTES
 const SLACK_BYTES = 4 * MIB
 
 /** As large as one may be, and twenty times as large when it is read. */
-const OBJECTS = Buffer.from(`[${Array(21_000).fill('{}').join()}]`)
-const FRAME = maskedFrame(opcodes.text, OBJECTS)
-const SMALL = maskedFrame(opcodes.text, '[]')
+const FRAME = maskedFrame(opcodes.text, `{"type":"ping","list":[${Array(21_000).fill('{}').join()}]}`)
+const SMALL = maskedFrame(opcodes.text, '{"type":"ping"}')
 /** Nothing but what waits is bounded. */
 const limits = { messagesPerSecond: 0, bytesPerSecond: 0, maxConnectionsPerUser: 1_000, maxUnauthenticatedPerIp: 1_000, maxQueueBytes: MAX_QUEUE_BYTES, maxPendingHandlers: FRAMES }
 
