@@ -10,7 +10,7 @@ import { isThenable } from '../thenable.js'
 import { logThrown } from '../thrown.js'
 import type { ErrorCode } from '../../schemas/error-codes.js'
 import type { Rejected } from '../../schemas/records.js'
-import { assertFrame, decode, frameId, type ClientMessage } from './decode.js'
+import { assertFrame, decode, frameId, peekId, type ClientMessage } from './decode.js'
 import { encode } from './encode.js'
 import { Exchange } from './exchange.js'
 import { assertValid } from './faults.js'
@@ -71,9 +71,13 @@ export class Router {
       return connection.close(closeCodes.messageTooBig, 'The frame is too big')
     }
     const waitMs = connection.account.pace(data.length, connection.heardAt)
+    if (waitMs > 0) {
+      const error = withDetails(new RateLimitedError('Frames come too fast'), { retry_after_ms: waitMs })
+      return this.#fail(connection, error, undefined, peekId(data.toString()))
+    }
     const { inbox } = connection
-    if (inbox.isHeld && waitMs === 0 && inbox.pending + inbox.waiting < this.#limits.maxPendingHandlers && inbox.wait(data)) return
-    this.#read(connection, data, waitMs)
+    if (inbox.isHeld && inbox.pending + inbox.waiting < this.#limits.maxPendingHandlers && inbox.wait(data)) return
+    this.#read(connection, data)
   }
 
   /** The frame that others waited for is done: they are handled, up to the next that must be waited for. */
@@ -82,18 +86,16 @@ export class Router {
     while (!inbox.isHeld) {
       const data = inbox.take()
       if (data === undefined) return
-      this.#read(connection, data, 0)
+      this.#read(connection, data)
     }
   }
 
-  #read (connection: Connection, data: Buffer, waitMs: number): void {
+  #read (connection: Connection, data: Buffer): void {
     let message
     try {
       const json = data.toString()
       message = decode(json, this.#limits.maxDepth)
       assertFrame(message, json)
-      // Read all the same, since its id belongs to the answer; the cap on errors ends this soon.
-      if (waitMs > 0) throw withDetails(new RateLimitedError('Frames come too fast'), { retry_after_ms: waitMs })
       const route = this.#routes.get(message.type)
       if (route === undefined) throw new UnknownTypeError(message.type.slice(0, 128))
       this.#dispatch(connection, route, message)
@@ -155,14 +157,14 @@ export class Router {
     this.#events.emit('message_failed', { client: connection, user: identity.user, error, message: withoutToken(message) })
   }
 
-  #fail (connection: Connection, error: unknown, message?: Record<string, unknown>): void {
+  #fail (connection: Connection, error: unknown, message?: Record<string, unknown>, id = message && frameId(message)): void {
     const { code, statusCode, message: text, details } = toWire(error)
     const limit = limitOf[code]
     if (limit !== undefined) this.#counters.refusals[limit]++
     const isServerFault = statusCode >= 500
     if (isServerFault) logThrown(connection.log, 'error', error, { type: message?.type }, 'a handler failed')
     else connection.log.debug({ code, type: message?.type }, 'a frame was refused')
-    connection.send(encode({ type: 'error', code, id: message === undefined ? undefined : frameId(message), message: text, details }))
+    connection.send(encode({ type: 'error', code, id, message: text, details }))
     if (this.#events.has('message_failed')) {
       this.#events.emit('message_failed', { client: connection, user: connection.user, error, message: message && withoutToken(message) })
     }
