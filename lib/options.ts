@@ -5,7 +5,7 @@ import type { FastifyJWTOptions } from '@fastify/jwt'
 import type { EngineFactory } from './engine/engine.js'
 import { InvalidOptionError } from './errors.js'
 import type { AuthenticatedUser } from './auth/hook-authenticator.js'
-import type { RestAction, SendTarget } from './auth/permissions.js'
+import type { JoinDecision, RestAction, SendTarget } from './auth/permissions.js'
 import type { User } from './auth/user.js'
 
 const count = (value: number, description: string) =>
@@ -90,8 +90,8 @@ export const OptionsSchema = Type.Object({
   }, 'Who may connect'),
   authorize: hook<(request: FastifyRequest, action: RestAction, user: User) => boolean | Promise<boolean>>(
     'Who may use a REST route; by default users whose roles or scope hold ws:admin'),
-  authorizeSubscribe: hook<(user: User | null, channel: string) => boolean | Promise<boolean>>(
-    'Who may join a channel; by default nobody'),
+  authorizeSubscribe: hook<(user: User | null, channel: string) => JoinDecision | Promise<JoinDecision>>(
+    'Who may join a channel, and from when on its history may be read ({ since }); by default nobody'),
   authorizeSend: hook<(user: User | null, target: SendTarget) => boolean | Promise<boolean>>(
     'Who may send user, channel and client frames; by default nobody'),
   heartbeat: group({

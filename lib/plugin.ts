@@ -38,8 +38,9 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
 
   const log = fastify.log.child({ plugin: 'fastify-ws-manager' })
   const { confirmations: { retainMs }, auth: { ticketTtlMs }, limits: { maxRevocations } } = options
-  const kept = { retainMs, ticketTtlMs, maxRevocations }
-  const engine = await options.engine?.({ ...kept, log }) ?? new MemoryEngine({ ...kept, ...options.history })
+  const { maxBytes, maxTopics, maxBytesPerSender, maxTopicsPerSender, positionTtlMs } = options.history
+  const kept = { retainMs, ticketTtlMs, maxRevocations, maxBytes, maxTopics, maxBytesPerSender, maxTopicsPerSender }
+  const engine = await options.engine?.({ ...kept, log }) ?? new MemoryEngine({ ...kept, positionTtlMs })
   // Whatever fails from here on: what the engine has opened is closed with the server.
   fastify.addHook('onClose', () => engine.close())
   const system = createSystem(engine, authenticator, options, log)

@@ -9,7 +9,9 @@ const BYTES = 100
 
 function streamsOf (t: Test, limits: Partial<StreamLimits> = {}) {
   const clock = new FakeClock(t)
-  const streams = new Streams({ maxTopics: 10, maxBytes: 1_000_000, positionTtlMs: 60_000, ...limits })
+  const evicted: number[] = []
+  const bounds = { maxTopics: 10, maxBytes: 1_000_000, maxBytesPerSender: 10_000, maxTopicsPerSender: 10 }
+  const streams = new Streams({ ...bounds, positionTtlMs: 60_000, ...limits }, (messages) => { evicted.push(messages) })
   t.teardown(() => streams.close())
   const append = (topic: string, retention = KEPT, bytes = BYTES) =>
     streams.append({ topic, json: 'x'.repeat(bytes), isDroppable: false, isCompressible: false }, retention).position
