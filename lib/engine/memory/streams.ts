@@ -79,7 +79,8 @@ export class Streams {
     const sender = publication.sender === undefined ? null : this.#senders.of(publication.sender)
     const stream = this.#streams.get(publication.topic) ?? this.#begin(publication.topic, sender)
     this.#touch(stream)
-    if (stream.owner !== 'app' && stream.owner !== sender) this.#share(stream, sender)
+    if (sender !== null && stream.owner === sender) this.#charge(stream, sender)
+    else if (stream.owner !== 'app') this.#share(stream, sender)
     const bytes = Buffer.byteLength(publication.json)
     const delivery = { ...publication, position: { epoch: stream.epoch, offset: ++stream.offset } }
     const publishedAt = Math.max(Date.now(), stream.newest?.publishedAt ?? 0)
@@ -133,7 +134,6 @@ export class Streams {
     stream.isSubscribed = this.#silent.delete(topic)
     if (stream.isSubscribed) this.#subscribedCount++
     this.#touch(stream)
-    if (sender !== null && !stream.isSubscribed) this.#charge(stream, sender)
     // It is the latest by now, which stays.
     this.#boundTopics()
     // Expiry must not keep the process alive.
@@ -151,8 +151,10 @@ export class Streams {
     stream.usedAt = performance.now()
   }
 
-  /** A stream that nobody is a member of counts for the client that has begun it. */
+  /** A stream that nobody is a member of counts for the client that has begun it, as the one that it used last. */
   #charge (stream: Stream, sender: Sender): void {
+    sender.begun.delete(stream)
+    if (stream.isSubscribed) return
     sender.begun.add(stream)
     let messages = 0
     for (const oldest of sender.begun) {
