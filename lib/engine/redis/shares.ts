@@ -234,12 +234,19 @@ export class Shares {
 
   async #forget (topic: Topic): Promise<number> {
     this.#drop(topic)
-    const messages = await this.#actions.forget(topic.name, topic.offset)
-    if (messages !== null) return messages
-    // It is in use, so it is not only its sender's.
+    let messages: number | null = null
+    try {
+      messages = await this.#actions.forget(topic.name, topic.offset)
+    } finally {
+      if (messages === null) this.#keep(topic)
+    }
+    return messages ?? 0
+  }
+
+  /** It is in use, so it is not only its sender's; or Redis is away, and it is tried again in its turn. */
+  #keep (topic: Topic): void {
     topic.owner = topic.owner === 'app' ? 'app' : 'senders'
     if (!this.#topics.has(topic.name)) this.#add(topic)
-    return 0
   }
 
   #drop (topic: Topic): void {
