@@ -116,10 +116,10 @@ export const OptionsSchema = Type.Object({
     enabled: Type.Boolean({ default: true, description: 'Keep the latest messages, so that who was away gets what they missed' }),
     size: Type.Integer({ minimum: 1, maximum: 100_000, default: 300, description: 'Messages of each stream' }),
     ttlMs: milliseconds(300_000, 'How long a message is kept'),
-    maxBytes: Type.Integer({ minimum: 1, default: 67_108_864, description: 'What all of them hold together in memory, bytes' }),
-    maxTopics: count(100_000, 'Streams that are remembered besides those with members; in memory'),
-    maxBytesPerSender: count(4_194_304, 'What the frames that one user has sent to others hold of that together, bytes'),
-    maxTopicsPerSender: count(1_000, 'Streams that the frames of one user have begun'),
+    maxBytes: Type.Integer({ minimum: 1, default: 67_108_864, description: 'What all of them hold together, of the messages of each node, bytes' }),
+    maxTopics: count(100_000, 'Streams that are remembered besides those with members, of those that each node has published to'),
+    maxBytesPerSender: count(4_194_304, 'What the frames that one user has sent to others hold of that together, bytes; its own oldest messages go'),
+    maxTopicsPerSender: count(1_000, 'Streams that the frames of one user have begun, and nobody else has published to; its own oldest ones go'),
     positionTtlMs: milliseconds(86_400_000, 'How long the position of a stream is remembered that nobody uses')
   }, 'What is kept of the streams'),
   channels: Type.Record(Type.String(), ChannelRule, {
