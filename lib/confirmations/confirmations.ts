@@ -160,6 +160,8 @@ export class Confirmations {
   async redeliver (connection: Connection): Promise<void> {
     if (connection.user === null) return
     for (const { question } of await this.list({ user_id: connection.user.id, status: 'pending' })) {
+      // No faster than the client reads: together they can be more than may wait for a socket.
+      while (connection.isOpen && connection.isCongested) await connection.drained()
       connection.send(encode(question))
     }
   }

@@ -15,6 +15,7 @@ const SOCKET_BYTES = 350 * 1_024 + 65_536
 /** What the process may take besides: its heap grows ahead of what is needed. */
 const SLACK_BYTES = 24 * MIB
 const limits = { messagesPerSecond: 0, bytesPerSecond: 0, joinsPerSecond: 0, maxConnectionsPerUser: SOCKETS + 1 }
+t.setTimeout(600_000)
 const redis = await RedisServer.start(t)
 const stores = { memory: undefined, redis: redis.port }
 
