@@ -27,7 +27,7 @@ async function subscribe (client: TestClient, channels: string[], recover?: obje
 
 for (const [store, port] of Object.entries(stores)) {
   t.test(`histories (${store})`, { timeout: 600_000 }, async (t) => {
-    const server = await AttackedServer.start(t, { limits }, {}, port)
+    const server = await AttackedServer.start(t, { limits }, {}, port === undefined ? {} : { redisPort: port })
     const [alice, mallory] = [await server.connect('alice'), await server.connect('mallory')]
 
     await t.test(`the recovery of ${CHANNELS} channels takes no more memory than a socket may have`, async (t) => {

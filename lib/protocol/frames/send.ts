@@ -4,6 +4,7 @@ import type { Permissions, SendTarget } from '../../auth/permissions.js'
 import type { Connection } from '../../connection/connection.js'
 import type { Publisher } from '../../topics/publisher.js'
 import { topicOf } from '../../topics/topic-names.js'
+import { toJson } from '../delivery.js'
 import { below, invalidMessage } from '../faults.js'
 import type { Outbound } from '../outbound.js'
 import { builtIn } from '../router.js'
@@ -22,6 +23,8 @@ export const sendFrames = (publisher: Publisher, permissions: Permissions, outbo
     // Who is nobody has no other name than the socket's.
     const sender = user === null ? `client:${clientId}` : `user:${user.id}`
     const ids = new Set(given)
+    // Once on arrival, and once for every target but the first.
+    if (ids.size > 1) connection.account.charge((ids.size - 1) * Buffer.byteLength(toJson(message)))
     for (const id of ids) await permissions.send(user, { kind, id, data: message })
     for (const id of ids) {
       if (kind === 'client') await publisher.announceToClient(id, message)

@@ -22,6 +22,8 @@ export const subscribeFrame = (memberships: Memberships, permissions: Permission
     }
     const channels = [...new Set(given)]
     const notBefore = new Map<string, number>()
+    // Before the app is asked. A history that is read again costs as much as a channel that is joined.
+    connection.account.chargeJoins(channels.filter((channel) => !connection.grants.has(channel) || Object.hasOwn(recover, channel)).length)
     for (const channel of channels) {
       try {
         notBefore.set(channel, await permissions.subscribe(connection.user, channel))
