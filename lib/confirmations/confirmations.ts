@@ -178,9 +178,13 @@ export class Confirmations {
     const userId = connection.user?.id
     if (userId === undefined) return
     for await (const pending of this.#pages({ user_id: userId, status: 'pending' })) {
-      // Meanwhile it may have ended, or become another user's.
-      if (!connection.isOpen || connection.user?.id !== userId) return
-      for (const { question } of pending) connection.send(encode(question))
+      for (const { question } of pending) {
+        // No faster than the client reads: together they can be more than may wait for a socket.
+        while (connection.isOpen && connection.isCongested) await connection.drained()
+        // Meanwhile it may have ended, or become another user's.
+        if (!connection.isOpen || connection.user?.id !== userId) return
+        connection.send(encode(question))
+      }
     }
   }
 
