@@ -29,7 +29,7 @@ export const TaskParams = Type.Object({ task_id: TaskId })
 export const ClientsQuery = Type.Object({
   user_id: Type.Optional(UserId),
   limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'How many at the most' }),
-  after: Type.Optional(Type.String({ pattern: '^\\d+:[\\w-]+$', description: 'What the page before gave as next' }))
+  after: Type.Optional(Type.String({ pattern: '^\\d+:[\\w-]+$', maxLength: 128, description: 'What the page before gave as next' }))
 }, { additionalProperties: false })
 export type ClientsQuery = Static<typeof ClientsQuery>
 

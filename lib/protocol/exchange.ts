@@ -4,7 +4,8 @@ import { encode } from './encode.js'
 
 /** One frame of a client and its one answer. */
 export class Exchange<M extends object = ClientMessage> {
-  readonly message: M
+  /** As it came; without the fields that its schema does not name, once it is checked. */
+  message: M
   readonly connection: Connection
   /** Whether an answer is wanted that is not given yet: a frame asks for one by its `id`. */
   wantsReply: boolean

@@ -1,9 +1,9 @@
 import { Type, type Static, type TObject, type TSchema, type TUnion, Kind } from '@sinclair/typebox'
-import type { TypeCheck } from '@sinclair/typebox/compiler'
 import { APP_TYPE_PATTERN, FrameId } from '../../schemas/frames.js'
 import type { Permissions } from '../auth/permissions.js'
 import { InternalError, InvalidHandlerError, UnknownTypeError } from '../errors.js'
 import { isThenable } from '../thenable.js'
+import type { CompiledSchema } from '../validation/compiled-schema.js'
 import { compile } from './compile.js'
 import type { CallContext, HandlerContext } from './handler-context.js'
 import { assertValid, faultsOf } from './faults.js'
@@ -33,12 +33,15 @@ export interface HandlerOptions<S extends TSchema, R extends TSchema | undefined
 export type Handler<S extends TSchema, R extends TSchema | undefined = undefined> =
   (message: HandlerMessage<S>, context: HandlerContext) => Awaitable<HandlerReply<R> | void>
 
+/** What every frame may carry. */
+const ENVELOPE = ['type', 'action', 'id']
+
 /** A handler as it is kept. */
 export interface HandlerEntry {
   type: string
   schema: TSchema
   replySchema: TSchema
-  check: TypeCheck<TSchema>
+  check: CompiledSchema
   isRest: boolean
   /** Runs it on a message that passed `check`. Not asynchronous unless the handler is, or its authorize is asked. */
   invoke: (message: object, context: CallContext) => unknown
@@ -70,7 +73,7 @@ export class Handlers {
       type,
       schema,
       replySchema: options.reply ?? Type.Unknown(),
-      check: compile(type, schema),
+      check: compile(type, schema, schema[Kind] === 'Object' ? [] : ENVELOPE),
       isRest: options.rest === true,
       invoke: (message, context) => {
         const run = () => {
@@ -102,8 +105,9 @@ export class Handlers {
   async call (type: string, fields: object, context: CallContext): Promise<unknown> {
     const entry = this.#entries.get(type)
     if (entry === undefined) throw new UnknownTypeError(type)
-    assertValid(entry.check, { type, ...fields })
-    return entry.invoke({ ...fields, type }, context)
+    const message = { type, ...fields }
+    assertValid(entry.check, message)
+    return entry.invoke({ ...entry.check.Clean(message), type }, context)
   }
 }
 
