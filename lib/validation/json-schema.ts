@@ -46,7 +46,7 @@ function rewrite (schema: TSchema): TSchema {
     if (/[^dg]/.test(flags)) throw new SchemaError(`has the pattern /${source}/${flags}, whose flags JSON Schema cannot express`)
     return { ...options, type: 'string', pattern: source } as TSchema
   }
-  if (kind === 'TemplateLiteral') return { maxLength: templateLength((schema as TTemplateLiteral).pattern), ...schema }
+  if (kind === 'TemplateLiteral') return { ...schema, maxLength: schema.maxLength ?? templateLength((schema as TTemplateLiteral).pattern) } as TSchema
   return mapHeld(schema, rewrite)
 }
 

@@ -92,7 +92,7 @@ export class Preparation {
 
   #reference ({ $ref }: Pick<TRef, '$ref'>, scope: Scope): TSchema {
     const target = scope.get($ref)
-    if (target === undefined) throw new SchemaError(`refers to "${$ref}", which it does not define`)
+    if (target === undefined) throw new SchemaError(`cannot be compiled: it refers to "${$ref}", which it does not define`)
     const { definition, prepare } = target
     if (!this.definitions.has(definition)) {
       this.definitions.add(definition)

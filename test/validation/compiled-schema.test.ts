@@ -115,7 +115,7 @@ t.test('a schema that would not be safe is refused by name', (t) => {
   const bad: Array<[TSchema, RegExp]> = [
     [{ type: 'object' } as unknown as TSchema, /^cannot be compiled: it is not a TypeBox schema/],
     [Type.String({ maxLength: '20' as unknown as number }), /wrong keyword/],
-    [Type.Object({ a: Type.Ref('nowhere') }), /^refers to "nowhere", which it does not define/],
+    [Type.Object({ a: Type.Ref('nowhere') }), /^cannot be compiled: it refers to "nowhere", which it does not define/],
     [Type.Unsafe({ [Kind]: 'Computed', target: 'x', parameters: [] }), /^cannot be compiled: Unknown type/],
     [Type.String({ pattern: 'a' }), /^has the pattern a without a maxLength of 1000 at the most/],
     [Type.Intersect([Type.Record(Type.String({ pattern: '^a' }), Type.Any()), Type.Object({})], { unevaluatedProperties: false }), /^has unevaluatedProperties beside keys by pattern/],

@@ -7,7 +7,11 @@ const last = (kind: string) => ({ kind: Type.Literal(kind) })
 /** Without the type of the schema, which has no end. */
 const recursive = Type.Recursive as unknown as (make: (This: TSchema) => TSchema) => TSchema
 
+const modules = Type.Module as unknown as (schemas: Record<string, TSchema>) => { Import: (name: string) => TSchema }
+
 /** Each looks into the same field in several ways, so that without care every level doubles the work. */
+const B: TSchema = Type.Ref('B')
+const A: TSchema = Type.Ref('A')
 const schemas: Record<string, TSchema> = {
   'a union whose discriminator comes last': recursive((This) => Type.Union(['a', 'b', 'c'].map((kind) => Type.Object({ child: Type.Union([This, Type.Null()]), ...last(kind) })))),
   'a union without a discriminator': recursive((This) => Type.Union(['a', 'b', 'c'].map((name) => Type.Object({ child: Type.Union([This, Type.Null()]), [name]: Type.Number() })))),
@@ -16,9 +20,9 @@ const schemas: Record<string, TSchema> = {
   'lists in a union': recursive((This) => Type.Union([Type.Object({ child: Type.Union([Type.Array(This), This, Type.Null()]), ...last('a') }), Type.Object({ child: This, ...last('b') }), Type.Null()])),
   'what must not be': recursive((This) => Type.Union([Type.Null(), Type.Intersect([Type.Object({ child: Type.Not(Type.Not(This)) }), Type.Object({ child: This })])])),
   'records': recursive((This) => Type.Union([Type.Record(Type.Literal('child'), This), Type.Record(Type.String({ pattern: '^child$' }), This), Type.Null()])),
-  'definitions of a module': Type.Module({
-    A: Type.Union([Type.Object({ child: Type.Ref('B'), ...last('a') }), Type.Object({ child: Type.Ref('A'), ...last('b') }), Type.Null()]),
-    B: Type.Union([Type.Object({ child: Type.Ref('A'), ...last('a') }), Type.Object({ child: Type.Ref('B'), ...last('c') }), Type.Null()])
+  'definitions of a module': modules({
+    A: Type.Union([Type.Object({ child: B, ...last('a') }), Type.Object({ child: A, ...last('b') }), Type.Null()]),
+    B: Type.Union([Type.Object({ child: A, ...last('a') }), Type.Object({ child: B, ...last('c') }), Type.Null()])
   }).Import('A')
 }
 
