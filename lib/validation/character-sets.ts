@@ -5,7 +5,7 @@ export type Range = readonly [first: number, last: number]
 const BLOCK = 0x400
 const BLOCKS = { units: 0x10000 / BLOCK, points: 0x110000 / BLOCK }
 const MOST_SETS = 1_000
-const texts: string[] = []
+const texts = new Map<number, string>()
 const sets = new Map<string, readonly Range[]>()
 
 /**
@@ -44,5 +44,10 @@ function findSet (atom: string, flags: string): Range[] {
 
 /** Made when first asked for, and kept: making one takes ten times as long as reading it. */
 function block (first: number): string {
-  return texts[first / BLOCK] ??= String.fromCodePoint(...Array.from({ length: BLOCK }, (_, i) => first + i))
+  let text = texts.get(first)
+  if (text === undefined) {
+    text = String.fromCodePoint(...Array.from({ length: BLOCK }, (_, i) => first + i))
+    texts.set(first, text)
+  }
+  return text
 }

@@ -22,6 +22,8 @@ export class CompiledSchema<S extends TSchema = TSchema> implements Checker<Stat
   readonly #node: Node
   readonly #clean: Clean | null
   readonly #definitions: ReadonlySet<{ forget (): void }>
+  /** It refers to nothing that has to be forgotten. */
+  readonly #isPlain: boolean
 
   /**
    * @param kept top-level fields that cleaning keeps, whether the schema names them or not
@@ -33,12 +35,13 @@ export class CompiledSchema<S extends TSchema = TSchema> implements Checker<Stat
     const preparation = new Preparation()
     this.#node = compile(preparation, schema)
     this.#definitions = preparation.definitions
+    this.#isPlain = preparation.definitions.size === 0
     const { clean } = this.#node
     this.#clean = clean === null || kept.length === 0 ? clean : together([clean, keeper(kept)])
   }
 
   Check (value: unknown): value is Static<S> {
-    return this.#definitions.size === 0 ? this.#node.check(value) : this.#once(() => this.#node.check(value))
+    return this.#isPlain ? this.#node.check(value) : this.#once(() => this.#node.check(value))
   }
 
   /** Says why a value failed the check, with ten faults at the most. */
@@ -57,7 +60,7 @@ export class CompiledSchema<S extends TSchema = TSchema> implements Checker<Stat
   Clean<T> (value: T): T {
     const clean = this.#clean
     if (clean === null) return value
-    return (this.#definitions.size === 0 ? clean(value) : this.#once(() => clean(value))) as T
+    return (this.#isPlain ? clean(value) : this.#once(() => clean(value))) as T
   }
 
   #once<T> (run: () => T): T {

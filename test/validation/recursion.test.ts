@@ -19,7 +19,7 @@ const schemas: Record<string, TSchema> = {
   'an intersection': recursive((This) => Type.Union([Type.Null(), Type.Intersect([Type.Object({ child: This }), Type.Object({ child: This })])])),
   'lists in a union': recursive((This) => Type.Union([Type.Object({ child: Type.Union([Type.Array(This), This, Type.Null()]), ...last('a') }), Type.Object({ child: This, ...last('b') }), Type.Null()])),
   'what must not be': recursive((This) => Type.Union([Type.Null(), Type.Intersect([Type.Object({ child: Type.Not(Type.Not(This)) }), Type.Object({ child: This })])])),
-  'records': recursive((This) => Type.Union([Type.Record(Type.Literal('child'), This), Type.Record(Type.String({ pattern: '^child$' }), This), Type.Null()])),
+  records: recursive((This) => Type.Union([Type.Record(Type.Literal('child'), This), Type.Record(Type.String({ pattern: '^child$' }), This), Type.Null()])),
   'definitions of a module': modules({
     A: Type.Union([Type.Object({ child: B, ...last('a') }), Type.Object({ child: A, ...last('b') }), Type.Null()]),
     B: Type.Union([Type.Object({ child: A, ...last('a') }), Type.Object({ child: B, ...last('c') }), Type.Null()])
