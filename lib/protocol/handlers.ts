@@ -19,7 +19,8 @@ export type HandlerReply<R extends TSchema | undefined> = R extends TSchema ? St
 export interface HandlerOptions<S extends TSchema, R extends TSchema | undefined = undefined> {
   /**
    * The message's own fields. `type`, `action` and `id` need not be named in a `Type.Object` or a `Type.Union` of them,
-   * also where they are closed with `additionalProperties: false`.
+   * also where they are closed with `additionalProperties: false`. Fields that the schema does not name are removed, at any
+   * depth, unless it says `additionalProperties`: `false` refuses them, `true` or a schema keeps them.
    */
   schema: S
   /** What the handler answers. An answer that does not match is a fault of the server: `internal`, and a log line. */

@@ -82,11 +82,11 @@ function translateToken (token: string, flags: string, atomFlags: string): strin
     if (/u/.test(flags) && /i/.test(flags)) throw new Error(`it has ${token} with the flags i and u`)
     return token
   }
-  if (/^\(\?<?[=!]/.test(token)) throw new Error('it looks ahead or behind')
   if (/^\\(?:[1-9k]|0\d)/.test(token)) throw new Error('it has a backreference or an octal escape')
   if (token === '\\c') throw new Error('it has \\c without a letter')
-  if (token === '(' || token === '(?:' || /^\(\?</.test(token)) return '(?:'
-  if (/^\(\?/.test(token)) throw new Error(`it changes flags with ${token}`)
+  if (/^\((?:$|\?:|\?<[^=!])/.test(token)) return '(?:'
+  // A look-around, or a change of flags.
+  if (token.startsWith('(')) throw new Error(`it has ${token}, which is no plain group`)
   if (/^[)|*+?]/.test(token) || /^\{\d/.test(token)) return token
   const [character, ...more] = token
   // Without a case of its own, or with it, a plain character is itself.

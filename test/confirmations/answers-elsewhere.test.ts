@@ -11,7 +11,7 @@ const { port } = await RedisServer.start(t)
 
 async function startNodes (t: Test): Promise<[TestApp, TestApp]> {
   const prefix = randomUUID()
-  const start = () => startApp(t, { engine: redis({ host: '127.0.0.1', port }, { prefix }), limits: { maxErrorsPerMinute: 1_000 } })
+  const start = () => startApp(t, { engine: redis({ host: '127.0.0.1', port }, { prefix, commandTimeoutMs: 20_000 }), limits: { maxErrorsPerMinute: 1_000 } })
   return Promise.all([start(), start()])
 }
 
