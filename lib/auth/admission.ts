@@ -74,14 +74,23 @@ export class Admission {
   }
 
   /**
+   * Whether pages of the request's origin may open a socket.
+   *
+   * @throws WSM_ERR_FORBIDDEN
+   */
+  assertOrigin (request: FastifyRequest): void {
+    const isAmbient = ticketOf(request) === undefined && this.#authenticator.isAmbient(request)
+    this.#assertOrigin(() => this.#origins.assertAllowed(request, isAmbient))
+  }
+
+  /**
    * What a socket starts with. An endpoint knows its user before it opens: there `auth.firstFrame` does not apply.
    *
    * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_FORBIDDEN (the origin's, too), WSM_ERR_INVALID_MESSAGE, WSM_ERR_TOO_MANY_CHANNELS,
    *   WSM_ERR_UNAVAILABLE, and what the endpoint's rule throws
    */
   async admit (request: FastifyRequest, endpoint: EndpointRule | null): Promise<ConnectionOrigin> {
-    const isAmbient = ticketOf(request) === undefined && this.#authenticator.isAmbient(request)
-    this.#assertOrigin(() => this.#origins.assertAllowed(request, isAmbient))
+    this.assertOrigin(request)
     return this.#bounded(this.#admit(request, endpoint))
   }
 
