@@ -76,6 +76,13 @@ export class Stream {
     return count
   }
 
+  /** How many entries from the oldest one on are such. */
+  countWhile (isOne: (entry: Entry) => boolean): number {
+    let count = 0
+    while (count < this.length && isOne(this.at(count)!)) count++
+    return count
+  }
+
   /** The entry so many behind the oldest one; undefined behind the newest. */
   at (index: number): Entry | undefined {
     return this.#entries[this.#gone + index]

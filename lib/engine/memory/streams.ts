@@ -109,7 +109,7 @@ export class Streams {
       return { entries: [], isComplete: false, from: top, top }
     }
     let index = Math.max(wanted, first) - first
-    while (oldest < notBefore && index < length && stream.at(index)!.publishedAt < notBefore) index++
+    if (oldest < notBefore) index = Math.max(index, stream.countWhile(({ publishedAt }) => publishedAt < notBefore))
     return { entries: slice(stream, index, limit, maxBytes), isComplete: true, from: { epoch: top.epoch, offset: first + index - 1 }, top }
   }
 
@@ -210,7 +210,9 @@ export class Streams {
   #evict (sender: Sender, latest: Stream, isOver: () => boolean): number {
     let messages = 0
     for (const stream of sender.fronts) {
-      for (; isOver() && stream.oldest?.sender === sender && (stream !== latest || stream.length > 1); messages++) this.#shift(stream)
+      const kept = stream === latest ? 1 : 0
+      const count = stream.countWhile((entry) => entry.sender === sender) - kept
+      for (let n = 0; n < count && isOver(); n++, messages++) this.#shift(stream)
     }
     return messages
   }

@@ -10,7 +10,8 @@ const TOPICS = ['all', 'channel:x', 'channel:x}:log', 'channel:}:{all', 'user:{a
 function namesOf (keys: Keys): string[] {
   return [
     keys.publisher(null, node), keys.leases, keys.channelsOf(node), keys.questions, keys.answers(node),
-    ...TOPICS.flatMap((topic) => [keys.channel(topic), ...keys.stream(topic), keys.publisher(topic, node), ...keys.presence(topic)])
+    ...TOPICS.flatMap((topic) => [keys.channel(topic), ...keys.stream(topic), keys.publisher(topic, node), ...keys.presence(topic)]),
+    ...keys.beginnings('all')
   ]
 }
 
