@@ -42,6 +42,7 @@ t.test('fields that a schema does not name are removed, at any depth; the same v
     ['anything', Type.Unknown(), { x: 1 }, undefined],
     ['what must not be', Type.Not(num), { x: 1 }, undefined],
     ['a definition', Type.Recursive((This) => Type.Object({ next: Type.Optional(This) })), { next: { next: { x: 1 }, x: 1 } }, { next: { next: {} } }],
+    ['the scalar of a definition', Type.Module({ N: Type.Number(), O: Type.Object({ n: Type.Ref('N') }) }).Import('O'), { n: 1, x: 1 }, { n: 1 }],
     ['an open definition', Type.Recursive((This) => Type.Object({ next: Type.Optional(This) }, open)), { next: { x: 1 } }, undefined]
   ]
   for (const [name, schema, value, cleaned] of cases) {

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { setOf } from '../../lib/validation/character-sets.js'
 import { Pattern } from '../../lib/validation/pattern.js'
 import { SchemaError } from '../../lib/validation/schema-error.js'
 import { catastrophic, honest, randomPattern, randomText } from '../fixtures/patterns.js'
@@ -97,5 +98,14 @@ t.test('what cannot be matched in linear time is refused, with the reason', (t) 
   }
   t.doesNotThrow(() => new Pattern('(a|b)*a(a|b){300}', '', 500), 'it is not too big for shorter texts')
   t.doesNotThrow(() => new Pattern('^[A-Za-z][\\w-]{0,63}(\\.[A-Za-z_][\\w-]{0,63}){1,4}$', '', 1_000), 'nor where there is one way alone')
+  t.end()
+})
+
+t.test('sets of characters are remembered, and so many of them', (t) => {
+  const first = setOf('[p-q]', '')
+  t.same(first, [[0x70, 0x71]])
+  t.equal(setOf('[p-q]', ''), first)
+  for (let i = 0; i < 1_000; i++) setOf(`[\\u${i.toString(16).padStart(4, '0')}]`, '')
+  t.not(setOf('[p-q]', ''), first)
   t.end()
 })
