@@ -102,8 +102,8 @@ export const OptionsSchema = Type.Object({
   confirmations: group({
     timeoutMs: milliseconds(300_000, 'How long a question waits for its answer'),
     onTimeout: Type.Union([Type.Literal('proceed'), Type.Literal('cancel')], {
-      default: 'proceed',
-      description: 'What an unanswered question means'
+      default: 'cancel',
+      description: 'What an unanswered question means: silence is no consent, unless the app says so'
     }),
     retainMs: milliseconds(3_600_000, 'How long an ended question can still be read')
   }, 'Questions to people'),

@@ -19,6 +19,7 @@ import { Registry } from './connection/registry.js'
 import { UserSlots } from './connection/user-slots.js'
 import type { Engine } from './engine/engine.js'
 import { EventHub } from './events.js'
+import { PendingRequests } from './http/pending-requests.js'
 import type { Options } from './options.js'
 import type { Exchange } from './protocol/exchange.js'
 import { SocketContext } from './protocol/handler-context.js'
@@ -63,16 +64,17 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
   const permissions = new Permissions(options, log)
   const counters = new Counters()
   const tickets = new Tickets(engine.tickets, options.auth.ticketTtlMs, counters)
-  const revocations = new Revocations(engine.revocations, engine.cluster, registry, counters, options.auth.revocationTtlMs, log)
+  const requests = new PendingRequests(limits.maxPendingRequests, counters)
+  const revocations = new Revocations(engine.revocations, engine.cluster, registry, requests, counters, options.auth.revocationTtlMs, log)
   const admission = new Admission(authenticator, tickets, revocations, permissions, options, counters, log)
   const openQuestions = new OpenQuestions(limits.maxPendingConfirmationsPerUser, counters)
   const confirmations = new Confirmations(engine.confirmations, publisher, events, openQuestions, options.confirmations, log)
   const taskHeartbeats = new TaskHeartbeats(publisher, (taskId) => tasks.hasEnded(taskId), log)
-  const tasks: Tasks = new Tasks(engine.cluster, publisher, confirmations, taskHeartbeats, events, options.tasks.retainMs)
+  const tasks: Tasks = new Tasks(engine.cluster, publisher, confirmations, taskHeartbeats, events, options.tasks.retainMs, log)
   const lifecycle = new Lifecycle(registry, memberships, permissions, revocations, confirmations, events, counters, options.auth.timeoutMs)
   const heartbeat = new Heartbeat(registry, options.heartbeat)
   const tokenExpiry = new TokenExpiry(registry, options.auth.expiryNoticeMs)
-  const handlers = new Handlers(permissions)
+  const handlers = new Handlers(permissions, revocations)
   const connectRate = new ConnectRate(limits.connectionsPerIpPerMinute)
   const slots = new UserSlots(registry, options, counters)
   const allowances = new Allowances(limits)
@@ -115,7 +117,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
     unsubscribeFrame(memberships),
     ackFrame(acknowledgements),
     confirmFrame(confirmations),
-    cancelFrame(tasks),
+    cancelFrame(tasks, options.tasks),
     walkerFrame(handlers, contextOf),
     ...sendFrames(publisher, permissions, outbound)
   ]
@@ -148,6 +150,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
     admission,
     tickets,
     revocations,
+    requests,
     connectRate,
     slots,
     closing,

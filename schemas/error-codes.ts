@@ -33,6 +33,8 @@ export const errorCodes = [
   'already_connected',
   /** `limits.maxPendingConfirmationsPerUser` questions wait for the user's answer. */
   'too_many_confirmations',
+  /** The socket became another user's before the frame was answered; it was the earlier user's. */
+  'identity_changed',
   /** Something that the server depends on is out of reach; try again later. */
   'unavailable',
   /** The server failed; its log says why. */

@@ -10,6 +10,7 @@ import type { Allowances } from './allowances.js'
 import type { Client, ConnectionEnd, ConnectionOrigin, Grant } from './client.js'
 import type { ClosingSockets } from './closing.js'
 import { ErrorCap } from './error-cap.js'
+import { Identity } from './identity.js'
 import { Inbox, type InboxSettings } from './inbox.js'
 import { Liveness } from './liveness.js'
 import type { SendQueue } from './send-queue.js'
@@ -42,7 +43,8 @@ export class Connection implements Client {
   readonly origin: ConnectionOrigin
   readonly errorCap: ErrorCap
   readonly inbox: Inbox
-  user: User | null
+  /** Whose the socket is; another object as soon as it is another user's. */
+  identity: Identity
   /** Whether it is known who the socket belongs to; until then only `auth` frames are read. */
   isAdmitted = false
   readonly liveness = new Liveness()
@@ -52,8 +54,6 @@ export class Connection implements Client {
   readonly #queue: SendQueue
   readonly #settings: ConnectionSettings
   #grants: Map<string, Grant> | null = null
-  #log: FastifyBaseLogger | null = null
-  #abort: AbortController | null = null
   #account: Account | null = null
   /** How the socket was cut, where that is known better here than by the socket. */
   #cutAs: ConnectionEnd | null = null
@@ -63,7 +63,7 @@ export class Connection implements Client {
     this.#queue = queue
     this.#settings = settings
     this.origin = origin
-    this.user = origin.user
+    this.identity = new Identity(origin.user, this, settings.log)
     this.errorCap = new ErrorCap(settings.maxErrorsPerMinute)
     this.inbox = new Inbox(socket, this.liveness, settings)
   }
@@ -94,25 +94,19 @@ export class Connection implements Client {
     return this.#socket.protocol === '' ? null : this.#socket.protocol
   }
 
-  /** Names the socket and its user in every line (row A16). Made when first used: most connections never log. */
+  get user (): User | null {
+    return this.identity.user
+  }
+
+  /** Names the socket and the user that it has now. */
   get log (): FastifyBaseLogger {
-    this.#log ??= this.#settings.log.child({ client_id: this.id, user_id: this.user?.id ?? null })
-    return this.#log
+    return this.identity.log
   }
 
   /** What the socket's frames are charged to. Made with the first of them. */
   get account (): Account {
     this.#account ??= new Account(this.user, this.#settings.allowances, this.#settings.refusals)
     return this.#account
-  }
-
-  /** Fires when the connection is over. Made when first asked for. */
-  get signal (): AbortSignal {
-    if (this.#abort === null) {
-      this.#abort = new AbortController()
-      if (!this.isOpen) this.#abort.abort()
-    }
-    return this.#abort.signal
   }
 
   /** Attaches the listeners; called once, before anything is awaited, so that no frame is missed. */
@@ -132,7 +126,7 @@ export class Connection implements Client {
     // ws has answered the fault with the close frame that fits it (1002, 1007, 1009) before it reports it here.
     this.#socket.on('error', (error) => this.#failed(error))
     this.#socket.on('close', (code, reason) => {
-      this.#abort?.abort()
+      this.identity.abort()
       onEnd(this.#cutAs ?? { code, reason: reason.toString() })
     })
   }
@@ -219,10 +213,10 @@ export class Connection implements Client {
     return this.#grants?.delete(channel) === true
   }
 
-  /** The identity changed: the log's lines name the new user. */
+  /** The same user with a fresh token, or another: who that is ends the identity before. */
   become (user: User | null): void {
-    this.user = user
-    this.#log = null
+    if (user?.id === this.user?.id) this.identity.user = user
+    else this.identity = new Identity(user, this, this.#settings.log)
     this.#account?.become(user)
   }
 
@@ -248,7 +242,7 @@ export class Connection implements Client {
   /** The server has ended the socket. */
   #over (): void {
     this.inbox.clear()
-    this.#abort?.abort()
+    this.identity.abort()
     this.#settings.onClosing(this)
   }
 

@@ -52,7 +52,8 @@ export function assertFrame (message: Record<string, unknown>, json: string): as
 
 /** The correlation id of a frame, where it is one that can be sent back. */
 export function frameId (message: Readonly<Record<string, unknown>>): string | number | undefined {
-  return typeof message.id === 'string' || Number.isFinite(message.id) ? message.id as string | number : undefined
+  const { id } = message
+  return typeof id === 'string' || (typeof id === 'number' && Math.abs(id) <= Number.MAX_SAFE_INTEGER) ? id : undefined
 }
 
 /**

@@ -3,10 +3,11 @@ import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import { clientFrames, type ClientFrame, type ClientFrameType } from '../../schemas/frames.js'
 import { closeCodes } from '../close-codes.js'
 import type { Connection } from '../connection/connection.js'
-import { RateLimitedError, TooManyPendingError, UnauthorizedError, UnknownTypeError, toClientError, toWire, withDetails } from '../errors.js'
+import { RateLimitedError, TooManyPendingError, UnauthorizedError, UnknownTypeError, toWire, withDetails } from '../errors.js'
 import type { EventHub } from '../events.js'
 import type { Counters } from '../telemetry/counters.js'
 import { isThenable } from '../thenable.js'
+import { logThrown } from '../thrown.js'
 import type { ErrorCode } from '../../schemas/error-codes.js'
 import type { Rejected } from '../../schemas/records.js'
 import { assertFrame, decode, frameId, peekId, type ClientMessage } from './decode.js'
@@ -116,7 +117,7 @@ export class Router {
    * Hot: a handler that is not asynchronous is answered at once.
    */
   #handle (connection: Connection, route: Route, message: ClientMessage): Promise<void> | undefined {
-    const exchange = new Exchange(message, connection)
+    const exchange = new Exchange(message, connection, this)
     try {
       if (!connection.isAdmitted && route.isOpenToAll !== true) {
         throw new UnauthorizedError('Authenticate with an auth frame first')
@@ -124,43 +125,51 @@ export class Router {
       assertValid(route.check, message)
       if (this.#events.has('message_received')) this.#events.emit('message_received', { client: connection, message: withoutToken(message) })
       const result = route.run(exchange)
-      if (isThenable(result)) return this.#settle(exchange, result)
+      if (isThenable(result)) return this.#settle(exchange, result, route)
       exchange.reply(result)
     } catch (error) {
-      this.#failAnswer(exchange, error)
+      this.fail(exchange, error)
     }
   }
 
-  async #settle (exchange: Exchange, result: PromiseLike<unknown>): Promise<void> {
-    const { connection: { inbox } } = exchange
+  async #settle (exchange: Exchange, result: PromiseLike<unknown>, { isBarrier }: Route): Promise<void> {
+    const { connection: { inbox }, identity } = exchange
     inbox.pending++
+    // A frame that changes the identity is not over with it.
+    if (isBarrier !== true) identity.begin(exchange)
     try {
       exchange.reply(await result)
     } catch (error) {
-      this.#failAnswer(exchange, error)
+      this.fail(exchange, error)
     } finally {
       inbox.pending--
+      identity.finish(exchange)
     }
   }
 
-  #failAnswer ({ connection, message, isAnswered }: Exchange, error: unknown): void {
+  /** Answers a frame with what was thrown, whatever that is, unless it has its answer. Never throws. */
+  fail ({ connection, identity, message, isAnswered }: Exchange, error: unknown): void {
     if (!isAnswered) return this.#fail(connection, error, message)
     // The client has the one answer that it gets.
-    connection.log.error({ err: error, type: message.type }, 'a handler failed after it had answered')
-    this.#events.emit('message_failed', { client: connection, error, message: withoutToken(message) })
+    // A handler that was stopped by its signal did as it should.
+    const level = toWire(error).code === 'identity_changed' ? 'debug' : 'error'
+    logThrown(identity.log, level, error, { type: message.type }, 'a handler failed after it had answered')
+    this.#events.emit('message_failed', { client: connection, user: identity.user, error, message: withoutToken(message) })
   }
 
   #fail (connection: Connection, error: unknown, message?: Record<string, unknown>, id = message && frameId(message)): void {
-    const { code, ...told } = toWire(error)
+    const { code, statusCode, message: text, details } = toWire(error)
     const limit = limitOf[code]
     if (limit !== undefined) this.#counters.refusals[limit]++
-    const isServerFault = toClientError(error).statusCode! >= 500
-    if (isServerFault) connection.log.error({ err: error, type: message?.type }, 'a handler failed')
+    const isServerFault = statusCode >= 500
+    if (isServerFault) logThrown(connection.log, 'error', error, { type: message?.type }, 'a handler failed')
     else connection.log.debug({ code, type: message?.type }, 'a frame was refused')
-    connection.send(encode({ type: 'error', code, id, ...told }))
-    if (this.#events.has('message_failed')) this.#events.emit('message_failed', { client: connection, error, message: message && withoutToken(message) })
-    // What the server got wrong is not held against the client, nor that it asks faster than it is answered.
-    if (!isServerFault && code !== 'too_many_pending' && connection.errorCap.hit()) {
+    connection.send(encode({ type: 'error', code, id, message: text, details }))
+    if (this.#events.has('message_failed')) {
+      this.#events.emit('message_failed', { client: connection, user: connection.user, error, message: message && withoutToken(message) })
+    }
+    // What is not the client's fault is not held against it, nor that it asks faster than it is answered.
+    if (!isServerFault && code !== 'too_many_pending' && code !== 'identity_changed' && connection.errorCap.hit()) {
       this.#counters.refusals.errors++
       connection.close(closeCodes.policyViolation, 'Too many errors within a minute')
     }

@@ -4,6 +4,7 @@ import type { Connection } from '../connection/connection.js'
 import type { PresenceChange, PresenceStore, PresentClient } from '../engine/engine.js'
 import type { EventHub } from '../events.js'
 import { encode } from '../protocol/encode.js'
+import { logThrown } from '../thrown.js'
 import { PresenceChanges, type UserChange } from './presence-changes.js'
 import { RecentLists } from './recent-lists.js'
 import type { StreamRules } from './stream-rules.js'
@@ -49,19 +50,22 @@ export class Presence {
   /** Tells a member who is there; what changes from then on it is told like all the others. */
   async tell (channel: string, connection: Connection): Promise<void> {
     if (!this.covers(channel)) return
+    const { identity } = connection
     try {
       const { list, asOf } = await this.#read(channel)
+      // Who is there is not the next user's to know.
+      if (identity.isOver) return
       connection.send(encode({ type: 'presence', channel, ...list }))
       this.#lists.add(channel, connection, asOf)
     } catch (error) {
-      this.#log.warn({ err: error, channel }, 'a socket could not be told who is in the channel')
+      logThrown(this.#log, 'warn', error, { channel }, 'a socket could not be told who is in the channel')
     }
   }
 
   remove (channel: string, connection: Connection): void {
     if (!this.covers(channel)) return
     this.#store.remove(channel, entryOf(connection)).catch((error: unknown) => {
-      this.#log.warn({ err: error, channel }, 'a socket that left could not be taken out of the presence list')
+      logThrown(this.#log, 'warn', error, { channel }, 'a socket that left could not be taken out of the presence list')
     })
   }
 

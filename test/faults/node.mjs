@@ -48,7 +48,7 @@ const commands = {
   },
   ask: (options) => app.ws.notifyUser({ step: 1, message: 'Go on?' }, options),
   wait: (callbackId) => app.ws.confirmations.wait(callbackId),
-  pending: async () => (await app.ws.confirmations.list({ status: 'pending' })).length,
+  pending: async () => (await app.ws.confirmations.list({ status: 'pending' })).confirmations.length,
   connections: async () => app.ws.getConnectionCount(),
   presence: (channel) => app.ws.presence(channel),
   history: (channel) => app.ws.history(channel)
