@@ -55,7 +55,7 @@ for (const [name, frame] of [['frames', FRAME], ['small frames', SMALL]] as cons
 }
 
 t.test('frames behind a token whose key is far away take no more, either', { timeout: 60_000 }, async (t) => {
-  const server = await AttackedServer.start(t, { auth: { firstFrame: true, timeoutMs: 60_000 }, limits }, {}, [], 1_000)
+  const server = await AttackedServer.start(t, { auth: { firstFrame: true, timeoutMs: 60_000 }, limits }, {}, { keyDelayMs: 1_000 })
   const clients = await Promise.all(Array.from({ length: SOCKETS }, async () => {
     const client = await RawClient.to(t, server)
     client.upgrade('/ws')
