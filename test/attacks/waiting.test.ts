@@ -42,12 +42,12 @@ for (const [name, frame] of [['frames', FRAME], ['small frames', SMALL]] as cons
     await filler.request({ type: 'app.fill', channel: 'open', count: 300, bytes: 30_000 })
     filler.send({ type: 'subscribe', channel_ids: ['open'] })
     const { epoch } = await filler.next('subscribed')
-    const clients = await Promise.all(Array.from({ length: SOCKETS }, async () => {
-      const client = await RawClient.open(t, server, 'mallory')
+    const clients: RawClient[] = []
+    for (let i = 0; i < SOCKETS; i++) clients.push(await RawClient.open(t, server, 'mallory'))
+    for (const client of clients) {
       client.socket.pause()
       client.send(opcodes.text, JSON.stringify({ type: 'subscribe', channel_ids: ['open'], recover: { open: { epoch, offset: 0 } } }))
-      return client
-    }))
+    }
     await filler.settled()
     await setTimeout(amount({ short: 100, long: 1_000 }))
     await measure(t, `${name} behind a recovery`, server, clients, frame)
