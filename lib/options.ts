@@ -148,7 +148,7 @@ export const OptionsSchema = Type.Object({
     thresholdBytes: Type.Integer({ minimum: 0, default: 1_024, description: 'From which size on, bytes' })
   }, 'Compression'),
   limits: group({
-    maxConnections: count(1_000, 'Open sockets on this node; those without a user get at most half of it'),
+    maxConnections: count(1_000, 'Open sockets on this node'),
     maxConnectionsPerUser: count(10, 'Open sockets of one user on this node'),
     maxUnauthenticated: count(100, 'Sockets on this node that wait for their first auth frame'),
     maxUnauthenticatedPerIp: count(20, 'Sockets of one address on this node that wait for their first auth frame'),
