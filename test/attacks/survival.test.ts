@@ -26,7 +26,7 @@ const MOST_RSS_MB = 512
 const MOST_HELD_MB = 160
 
 function start (t: Test): Promise<AttackedServer> {
-  return AttackedServer.start(t, { auth: { firstFrame: true }, limits: { connectionsPerIpPerMinute: 600 } }, {}, [`--max-old-space-size=${HEAP_MB}`])
+  return AttackedServer.start(t, { auth: { firstFrame: true }, limits: { connectionsPerIpPerMinute: 600 } }, {}, { execArgv: [`--max-old-space-size=${HEAP_MB}`] })
 }
 
 t.test('every frame and route at the limits by 200 sockets at once: the server lives, and the others are served', { timeout: 600_000 }, async (t) => {
