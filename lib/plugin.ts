@@ -7,8 +7,9 @@ import { socketRoute } from '../routes/socket.js'
 import { useAuthenticator } from './auth/use-authenticator.js'
 import type { User } from './auth/user.js'
 import { useWebSocketServer } from './connection/websocket-server.js'
+import type { Engine, EngineContext, EngineFactory } from './engine/engine.js'
 import { MemoryEngine } from './engine/memory/engine.js'
-import { AlreadyRegisteredError } from './errors.js'
+import { AlreadyRegisteredError, InvalidOptionError } from './errors.js'
 import { warnOfSlowRequests } from './http/request-timeout.js'
 import { Shutdown } from './http/shutdown.js'
 import { UnfinishedRequests } from './http/unfinished-requests.js'
@@ -18,6 +19,7 @@ import { hideSecretsBelow } from './http/url-secrets.js'
 import { WsManager } from './manager.js'
 import { normalizeOptions, type WsPluginOptions } from './options.js'
 import { createSystem } from './system.js'
+import { isError, messageOf } from './thrown.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -43,7 +45,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   const log = fastify.log.child({ plugin: 'fastify-ws-manager' })
   const { confirmations: { retainMs }, auth: { ticketTtlMs }, limits: { maxRevocations } } = options
   const kept = { retainMs, ticketTtlMs, maxRevocations }
-  const engine = await options.engine?.({ ...kept, log }) ?? new MemoryEngine({ ...kept, ...options.history })
+  const engine = options.engine === undefined ? new MemoryEngine({ ...kept, ...options.history }) : await engineOf(options.engine, { ...kept, log })
   // Whatever fails from here on: what the engine has opened is closed with the server.
   fastify.addHook('onClose', () => engine.close())
   const system = createSystem(engine, authenticator, options, log)
@@ -77,6 +79,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   servers.add(fastify.server)
   fastify.decorate('ws', manager)
   fastify.decorateRequest('wsUser', null)
+  fastify.decorateRequest('wsPending', null)
   fastify.decorateRequest('wsAdmission', null)
   fastify.addHook('onRequest', gate.hook(upgrades))
   await fastify.register(async (scope) => {
@@ -95,6 +98,15 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
     upgrades.stop()
     fastify.server.removeListener('request', prepare)
   })
+}
+
+/** @throws what the factory throws, as an error: Fastify takes a rejection with undefined for a success */
+async function engineOf (factory: EngineFactory, context: EngineContext): Promise<Engine> {
+  try {
+    return await factory(context)
+  } catch (thrown) {
+    throw isError(thrown) ? thrown : new InvalidOptionError('engine', `failed: ${messageOf(thrown)}`)
+  }
 }
 
 /** The first address that the server listens on. */

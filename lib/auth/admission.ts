@@ -4,10 +4,11 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { ChannelName } from '../../schemas/fields.js'
 import { closeCodes, type CloseCode } from '../close-codes.js'
 import type { ConnectionOrigin } from '../connection/client.js'
-import { TooManyChannelsError, UnauthorizedError, UnavailableError, toWire } from '../errors.js'
+import { InternalError, TooManyChannelsError, UnauthorizedError, UnavailableError, toClientError, toWire } from '../errors.js'
 import type { Options } from '../options.js'
 import { decodePositions } from '../protocol/decode.js'
 import { assertValid } from '../protocol/faults.js'
+import { logThrown } from '../thrown.js'
 import type { Positions } from '../topics/memberships.js'
 import type { Counters } from '../telemetry/counters.js'
 import type { Authenticator } from './authenticator.js'
@@ -66,19 +67,19 @@ export class Admission {
    * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_UNAVAILABLE, WSM_ERR_FORBIDDEN for one that another site may have forged
    */
   async identify (request: FastifyRequest): Promise<User> {
-    this.#assertOrigin(() => this.#origins.assertNotForged(request))
+    this.#assertOrigin(() => this.#origins.assertNotForged(request, this.#authenticator.isAmbient(request)))
     const user = await this.#bounded(this.#good(this.#authenticator.identify(request)))
     if (user === null) throw new UnauthorizedError('A token is needed')
     return user
   }
 
   /**
-   * Whether pages of the request's origin may open a socket.
+   * Whether pages of the origin of an upgrade may connect; for one that opens nothing.
    *
    * @throws WSM_ERR_FORBIDDEN
    */
   assertOrigin (request: FastifyRequest): void {
-    this.#assertOrigin(() => this.#origins.assertAllowed(request))
+    this.#assertOrigin(() => this.#origins.assertAllowed(request, this.#authenticator.isAmbient(request)))
   }
 
   /**
@@ -88,7 +89,8 @@ export class Admission {
    *   WSM_ERR_UNAVAILABLE, and what the endpoint's rule throws
    */
   async admit (request: FastifyRequest, endpoint: EndpointRule | null): Promise<ConnectionOrigin> {
-    this.assertOrigin(request)
+    const isAmbient = ticketOf(request) === undefined && this.#authenticator.isAmbient(request)
+    this.#assertOrigin(() => this.#origins.assertAllowed(request, isAmbient))
     return this.#bounded(this.#admit(request, endpoint))
   }
 
@@ -98,7 +100,8 @@ export class Admission {
   }
 
   async #admit (request: FastifyRequest, endpoint: EndpointRule | null): Promise<ConnectionOrigin> {
-    const { channel_id: channelId = null, ticket } = request.query as { channel_id?: unknown, ticket?: unknown }
+    const { channel_id: channelId = null } = request.query as { channel_id?: unknown }
+    const ticket = ticketOf(request)
     const user = await this.#good(ticket === undefined ? this.#authenticator.identify(request) : this.#redeem(request, ticket))
     const mayWait = this.#options.firstFrame && endpoint === null
     if (user === null && !this.#options.anonymous && !mayWait) throw new UnauthorizedError('A token is needed')
@@ -108,7 +111,7 @@ export class Admission {
     if (endpoint !== null) {
       await this.#permissions.decide('You may not connect here', () => endpoint.authorize(request, user))
     }
-    const endpointChannels = endpoint === null ? [] : await channelsOf(endpoint, request, user)
+    const endpointChannels = endpoint === null ? [] : await this.#channelsOf(endpoint, request, user)
     if (new Set(channelId === null ? endpointChannels : [...endpointChannels, channelId]).size > this.#maxChannels) {
       throw new TooManyChannelsError(this.#maxChannels)
     }
@@ -121,6 +124,16 @@ export class Admission {
       positions: positionsFrom(request.query),
       endpointChannels,
       verify: this.#detached(request)
+    }
+  }
+
+  async #channelsOf (rule: EndpointRule, request: FastifyRequest, user: User | null): Promise<readonly string[]> {
+    try {
+      return await channelsOf(rule, request, user)
+    } catch (error) {
+      if (toWire(error).code !== 'internal') throw toClientError(error)
+      logThrown(this.#log, 'error', error, {}, 'the channels of an endpoint cannot be known')
+      throw new InternalError()
     }
   }
 
@@ -173,6 +186,11 @@ export class Admission {
       this.#giveUps.delete(giveUp)
     }
   }
+}
+
+/** A ticket says who opens a socket, and nothing else: REST requests have none. */
+function ticketOf (request: FastifyRequest): unknown {
+  return (request.query as { ticket?: unknown }).ticket
 }
 
 /** The close frame that says the same as a refusal's HTTP status. */

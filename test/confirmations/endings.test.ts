@@ -16,17 +16,22 @@ interface Ending {
 const controller = new AbortController()
 
 const endings: Record<string, Ending> = {
-  'nobody answers in time: by default the work goes on': {
+  'nobody answers in time: by default the work does not go on': {
     question: { timeoutMs: 30 },
+    result: { outcome: 'expired', proceed: false }
+  },
+  'nobody answers in time: the question says go on': {
+    question: { timeoutMs: 30, onTimeout: 'proceed' },
     result: { outcome: 'expired', proceed: true }
   },
-  'nobody answers in time: the question says stop': {
-    question: { timeoutMs: 30, onTimeout: 'cancel' },
+  'nobody answers in time: the question says stop where the options say go on': {
+    options: { confirmations: { timeoutMs: 30, onTimeout: 'proceed' } },
+    question: { onTimeout: 'cancel' },
     result: { outcome: 'expired', proceed: false }
   },
-  'nobody answers in time: the options say stop': {
-    options: { confirmations: { timeoutMs: 30, onTimeout: 'cancel' } },
-    result: { outcome: 'expired', proceed: false }
+  'nobody answers in time: the options say go on': {
+    options: { confirmations: { timeoutMs: 30, onTimeout: 'proceed' } },
+    result: { outcome: 'expired', proceed: true }
   },
   'nobody answers in time: the question says go on where the options say stop': {
     options: { confirmations: { timeoutMs: 30, onTimeout: 'cancel' } },
@@ -121,7 +126,7 @@ t.test('a signal that has fired already: nobody is asked', async (t) => {
   await alice.settled()
   t.equal(alice.count('task_step_result'), 0)
   t.equal(alice.count('confirmation_closed'), 0)
-  t.same(await server.app.ws.confirmations.list(), [])
+  t.same((await server.app.ws.confirmations.list()).confirmations, [])
 })
 
 t.test('a signal that fires in the turn of the question: no client is left with a question that is dead', async (t) => {

@@ -41,7 +41,7 @@ t.test('a question that cannot be sent now is logged, and still waits for its an
   const { system: { confirmations }, logs } = systemOn(engine)
   engine.failsToPublish = true
   const end = confirmations.ask(step, to)
-  const [record] = await confirmations.list({ user_id: 'alice', status: 'pending' })
+  const { confirmations: [record] } = await confirmations.list({ user_id: 'alice', status: 'pending' })
   await confirmations.answer(record!.callback_id, { proceed: true }, { user_id: 'alice', client_id: null })
   t.match(await end, { outcome: 'confirmed' })
   const failures = logs.filter(({ msg }) => msg === 'a question could not be announced')
@@ -54,7 +54,7 @@ t.test('a question that cannot be ended now is logged, and stays open', async (t
   const { system: { confirmations }, logs } = systemOn(engine)
   const stop = new AbortController()
   const end = confirmations.ask(step, { ...to, signal: stop.signal })
-  const [record] = await confirmations.list()
+  const { confirmations: [record] } = await confirmations.list()
   engine.failsToSettle = true
   stop.abort()
   await new Promise((resolve) => setImmediate(resolve))
@@ -98,14 +98,14 @@ t.test('a question that runs out while the store is away ends when the store is 
   const end = confirmations.ask(step, { ...to, timeoutMs: 5 })
   while (!logs.some(({ msg }) => msg === 'a question could not be ended')) await new Promise((resolve) => setImmediate(resolve))
   engine.failsToSettle = false
-  t.match(await end, { outcome: 'expired', proceed: true })
+  t.match(await end, { outcome: 'expired', proceed: false })
   await engine.close()
 })
 
-t.test('a question that the store has lost ends for the code that asked', async (t) => {
+t.test('a question that the store has lost ends for the code that asked, and is no consent: an answer may be lost with it', async (t) => {
   const engine = new FarEngine()
   const { system: { confirmations } } = systemOn(engine)
-  const end = confirmations.ask(step, { ...to, timeoutMs: 5, onTimeout: 'cancel' })
+  const end = confirmations.ask(step, { ...to, timeoutMs: 5, onTimeout: 'proceed' })
   engine.confirmations.close()
   t.match(await end, { outcome: 'expired', proceed: false })
   await engine.close()
@@ -129,6 +129,6 @@ t.test('a question that could not be stored, or not for sure, is taken back', as
   const { system: { confirmations } } = systemOn(engine)
   engine.stored = Promise.reject(new Error('out of reach'))
   await t.rejects(confirmations.ask(step, to), { message: 'out of reach' })
-  t.same(await confirmations.list({ status: 'pending' }), [])
+  t.same((await confirmations.list({ status: 'pending' })).confirmations, [])
   await engine.close()
 })
