@@ -131,7 +131,7 @@ for (const kind of Object.keys(kinds) as (keyof typeof kinds)[]) {
     await over.reached
     // What connects from here on is cut.
     const late = connectTcp(Number(new URL(server.origin).port), '127.0.0.1')
-    late.on('error', () => {})
+    late.on('error', () => {}).resume()
     await new Promise((resolve) => late.once('close', resolve))
     over.open()
     gate.open()
