@@ -31,6 +31,10 @@ export class UnfinishedRequests {
     const forget = function (this: Duplex) { connections.delete(this) }
 
     const onHandshake = (socket: Socket) => {
+      if (this.#isOver) {
+        socket.destroy()
+        return
+      }
       const peer = peerOf(socket)
       this.#handshakes.set(peer, socket)
       socket.once('close', () => { if (this.#handshakes.get(peer) === socket) this.#handshakes.delete(peer) })

@@ -61,3 +61,38 @@ t.test('without a logger all is the same', async (t) => {
   const server = await startApp(t, {}, { fastify: { logger: false } })
   await server.connect('alice', { path: `/ws?token=${SECRET}` })
 })
+
+t.test('on the plugin\'s path and below it no secret is logged, whatever the route, the protocol and the spelling, and its query is the real one', async (t) => {
+  const urls = [
+    '/ws/health', '/ws/', '/ws/nothing', '/ws/nothing/more', '/%77s/nothing', '//ws/x', '/ws/tasks/%E0%A4%A', '/ws', '/ws/own', '/WS/x'
+  ].flatMap((url) => [`${url}?ticket=${SECRET}`, `${url}?a=1&t%6Fken=${SECRET}`, `${url}?ACCESS_TOKEN=${SECRET}`])
+  const hosts: AppOptions[] = [
+    {},
+    { fastify: { requestIdHeader: 'X-Request-Id' } },
+    { fastify: { http2: true } },
+    { fastify: { rewriteUrl: (request) => request.url!.replace('/ws/nothing', '/ws/elsewhere') } },
+    { before: (app) => { app.setGenReqId(() => 'mine') } },
+    { before: (app) => { app.setNotFoundHandler((request, reply) => { request.log.info({ url: request.url, original: request.originalUrl }, 'not found'); reply.code(404).send({ mine: true }) }) } }
+  ]
+  for (const host of hosts) {
+    const queries: unknown[] = []
+    const server = await startApp(t, {}, { ...host, after: (app) => { app.get('/ws/own', ({ query, headers, id }) => { queries.push(query); return { id, header: headers['x-request-id'] ?? null } }) } })
+    for (const url of urls) {
+      await server.rest('GET', url, { headers: { 'x-request-id': 'theirs' } })
+      if (host.fastify?.http2 !== true) await refusal(server.dial('', { token: null, path: url, socket: { headers: { 'x-request-id': 'theirs' } } }))
+    }
+    const logged = JSON.stringify(server.logs)
+    t.match(logged, /=hidden/)
+    t.notMatch(logged, SECRET)
+    t.match(queries, [{ ticket: SECRET }, { a: '1', token: SECRET }, { ACCESS_TOKEN: SECRET }])
+    const { body } = await server.rest('GET', `/ws/own?ticket=${SECRET}`, { headers: { 'x-request-id': 'theirs' } })
+    t.equal(body.header, 'theirs')
+    if (host.fastify?.requestIdHeader !== undefined) t.equal(body.id, 'theirs', 'the caller still names the request')
+    if (host.before !== undefined && /setGenReqId/.test(String(host.before))) t.equal(body.id, 'mine')
+  }
+})
+
+t.test('elsewhere the app\'s URLs are its own', async (t) => {
+  const server = await startApp(t, {}, { after: (app) => { app.get('/own', ({ url }) => ({ url })) } })
+  for (const url of [`/own?token=${SECRET}`, `/own?next=/ws&token=${SECRET}`]) t.same((await server.rest('GET', url)).body, { url })
+})
