@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import { Ajv } from 'ajv'
@@ -8,6 +7,7 @@ import { OptionsSchema, type Options } from '../options.js'
 import { schemaFault } from '../protocol/compile.js'
 import { assertValid, below, faultsOf, invalidMessage, type Fault } from '../protocol/faults.js'
 import { snapshot } from '../protocol/snapshot.js'
+import { nextQuestionId } from './question-id.js'
 
 /** What the asking code gets (row A5). Only a person's answer has `answered_by`. */
 export interface UserConfirmation<A = unknown> {
@@ -54,7 +54,7 @@ export function toRecord (result: StepResult, options: AskOptions, defaults: Opt
   // A snapshot, since it is sent again on later connects: by then the app may have gone on with its result.
   const question: unknown = snapshot({
     type: 'task_step_result',
-    callback_id: randomUUID(),
+    callback_id: nextQuestionId(),
     step: options.step ?? result.step,
     message: result.message,
     result: result.result ?? null,

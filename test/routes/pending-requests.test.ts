@@ -122,10 +122,12 @@ t.test('one that goes on is cut, and what it waited for ends', async (t) => {
   const { id } = await askStored(server, 'alice')
   const polls = new Gate()
   const get = server.app.ws.confirmations.get.bind(server.app.ws.confirmations)
-  t.intercept(server.app.ws.confirmations, 'get', { value: async (callbackId: string) => {
-    polls.wait()
-    return get(callbackId)
-  } })
+  t.intercept(server.app.ws.confirmations, 'get', {
+    value: async (callbackId: string) => {
+      polls.wait()
+      return get(callbackId)
+    }
+  })
   const socket = connect(Number(new URL(server.origin).port), '127.0.0.1')
   t.teardown(() => socket.destroy())
   socket.on('error', () => {})
