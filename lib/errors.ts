@@ -28,6 +28,8 @@ export const TooManyConnectionsError = createError<[number]>(
 export const AlreadyConnectedError = createError('WSM_ERR_ALREADY_CONNECTED', 'The user has a connection already', 409)
 export const TooManyConfirmationsError = createError<[number]>(
   'WSM_ERR_TOO_MANY_CONFIRMATIONS', 'The user has %s questions to answer already', 429)
+export const IdentityChangedError = createError(
+  'WSM_ERR_IDENTITY_CHANGED', 'The socket became another user\'s before this was done', 409)
 export const UnavailableError = createError<[string]>('WSM_ERR_UNAVAILABLE', '%s', 503)
 export const InternalError = createError('WSM_ERR_INTERNAL', 'The server could not process this', 500)
 
@@ -61,20 +63,60 @@ export function withDetails (error: FastifyError, details: unknown): DetailedErr
 
 /** Whether an error comes from this catalogue; everything else stays on the server. */
 export function isOurs (error: unknown): error is DetailedError {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith(prefix)
+  try {
+    return error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith(prefix)
+  } catch {
+    return false
+  }
 }
 
-/** What a client may be told of any thrown value: the first group as it is, everything else as `internal`. */
+/** What a client may be told: plain data, read once, of which nothing can throw any more. */
+export interface WireError { code: ErrorCode, message: string, statusCode: number, details: unknown, retryAfterS: number | undefined }
+
+const internal = new InternalError()
+const INTERNAL: WireError = { code: 'internal', message: internal.message, statusCode: internal.statusCode!, details: undefined, retryAfterS: undefined }
+
+/**
+ * What a client may be told of any thrown value: the first group as it is, everything else as `internal`. Details that JSON
+ * cannot hold are left out. Never throws, whatever the value's properties do.
+ */
+export function toWire (error: unknown): WireError {
+  try {
+    if (!(error instanceof Error)) return INTERNAL
+    const { code, message, statusCode, retryAfterS, isAppFault } = error as Partial<DetailedError>
+    const wireCode = typeof code === 'string' && code.startsWith(prefix) ? code.slice(prefix.length).toLowerCase() : ''
+    if (isAppFault === true || !wireCodes.has(wireCode)) return INTERNAL
+    return {
+      code: wireCode as ErrorCode,
+      message: String(message),
+      statusCode: isStatus(statusCode) ? statusCode : INTERNAL.statusCode,
+      details: detailsOf(error),
+      retryAfterS: typeof retryAfterS === 'number' ? retryAfterS : undefined
+    }
+  } catch {
+    return INTERNAL
+  }
+}
+
+/** The same, as an error for a REST answer. */
 export function toClientError (error: unknown): DetailedError {
-  return isOurs(error) && error.isAppFault !== true && wireCodes.has(codeOf(error)) ? error : new InternalError()
+  const { code, ...told } = toWire(error)
+  return Object.assign(new InternalError(), told, { code: prefix + code.toUpperCase() })
 }
 
-/** The same, as an `error` frame says it. */
-export function toWire (error: unknown): { code: ErrorCode, message: string, details?: unknown } {
-  const told = toClientError(error)
-  return { code: codeOf(told) as ErrorCode, message: told.message, details: told.details }
+function isStatus (status: unknown): status is number {
+  return Number.isInteger(status) && (status as number) >= 400 && (status as number) < 600
 }
 
-function codeOf (error: FastifyError): string {
-  return error.code.slice(prefix.length).toLowerCase()
+/**
+ * The `details` of an error; undefined where JSON cannot hold them. A copy, since what JSON makes of the app's own object can be
+ * another thing the next time. Never throws.
+ */
+export function detailsOf (error: unknown): unknown {
+  try {
+    const { details } = error as { details?: unknown }
+    return details === undefined ? undefined : JSON.parse(JSON.stringify(details))
+  } catch {
+    return undefined
+  }
 }

@@ -3,6 +3,7 @@ import type { ConfirmationRecord, TaskRecord } from '../schemas/records.js'
 import type { Client, ConnectionEnd } from './connection/client.js'
 import type { User } from './auth/user.js'
 import { isThenable } from './thenable.js'
+import { logThrown } from './thrown.js'
 
 /** The hooks of `ws.on()` and what a listener is handed (row F4). */
 export interface Events {
@@ -25,10 +26,11 @@ export interface Events {
    */
   slow_consumer: { client: Client, action: 'drop' | 'disconnect' }
   /**
-   * A frame that was answered with an error, or failed after its answer. The message is missing where it could not be
-   * read; of `auth` and `change_user` there is only the type and the id.
+   * A frame that was answered with an error, or failed after its answer. `user` is whose frame it was; the client can be
+   * another user's by now. The message is missing where it could not be read; of `auth` and `change_user` there is only the
+   * type and the id.
    */
-  message_failed: { client: Client, error: unknown, message?: Readonly<Record<string, unknown>> }
+  message_failed: { client: Client, user: User | null, error: unknown, message?: Readonly<Record<string, unknown>> }
   /** A question has ended. */
   confirmation_settled: { confirmation: ConfirmationRecord }
   /**
@@ -71,7 +73,7 @@ export class EventHub {
     for (const { call } of entries) {
       try {
         const done = call(data)
-        if (isThenable(done)) done.then(undefined, (error: unknown) => this.#failed(event, error))
+        if (isThenable(done)) Promise.resolve(done).catch((error: unknown) => this.#failed(event, error))
       } catch (error) {
         this.#failed(event, error)
       }
@@ -79,6 +81,6 @@ export class EventHub {
   }
 
   #failed (event: EventName, error: unknown): void {
-    this.#log.error({ err: error, event }, 'a listener failed')
+    logThrown(this.#log, 'error', error, { event }, 'a listener failed')
   }
 }

@@ -3,7 +3,7 @@ import { wsPlugin } from './plugin.js'
 export default wsPlugin
 // The last name makes `require('fastify-ws-manager')` answer the plugin itself.
 export { wsPlugin, wsPlugin as 'module.exports' }
-export type { WsManager } from './manager.js'
+export type { ClientGuard, WsManager } from './manager.js'
 export type { WsPluginOptions } from './options.js'
 export { listenOptionsFromEnv, optionsFromEnv } from './options-from-env.js'
 export { closeCodes, type CloseCode } from './close-codes.js'
@@ -22,6 +22,7 @@ export type { HandlerContext } from './protocol/handler-context.js'
 export type { Handler, HandlerMessage, HandlerOptions, HandlerReply } from './protocol/handlers.js'
 export type { ClusterTasks, StartOptions } from './tasks/tasks.js'
 export type { TaskHeartbeatOptions } from './tasks/task-heartbeats.js'
+export type { ClientSendOptions } from './topics/publisher.js'
 export type { StreamPosition } from '../schemas/fields.js'
 export type { AckOptions, DeliveryReport, Message, SendOptions } from '../schemas/messages.js'
 export type {

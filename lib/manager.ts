@@ -9,12 +9,14 @@ import type { RevocationTarget } from './auth/revocations.js'
 import { Nodes } from './cluster/nodes.js'
 import type { Confirmations } from './confirmations/confirmations.js'
 import type { AskOptions, StepResult, UserConfirmation } from './confirmations/question.js'
-import { InvalidHandlerError } from './errors.js'
+import { IdentityChangedError, InvalidHandlerError } from './errors.js'
 import type { EventName, Listener } from './events.js'
+import { assertChannel, assertUserId } from './ids.js'
 import type { Handler, HandlerEntry, HandlerOptions } from './protocol/handlers.js'
 import type { System } from './system.js'
 import type { Tasks } from './tasks/tasks.js'
 import type { TaskHeartbeatOptions } from './tasks/task-heartbeats.js'
+import type { ClientSendOptions } from './topics/publisher.js'
 import { topicOf } from './topics/topic-names.js'
 
 const { version } = createRequire(import.meta.url)('fastify-ws-manager/package.json') as { version: string }
@@ -27,6 +29,9 @@ export interface Host {
   addEndpoint: (url: string, rule: EndpointRule) => void
   addCallRoute: (entry: HandlerEntry) => void
 }
+
+/** Whose a socket must be for something to be done with it; null: nobody's. By default whosever it is by now. */
+export interface ClientGuard { userId?: string | null | undefined }
 
 /**
  * `fastify.ws`. Messages are JSON objects with a `type`; every send resolves when the message is handed over, to a
@@ -59,17 +64,22 @@ export class WsManager {
   }
 
   /** To every socket of one user, and to nobody else (row A4). */
-  sendToUser (userId: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
+  async sendToUser (userId: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
+    assertUserId(userId)
     return this.#system.publisher.publish(topicOf.user(userId), message, options)
   }
 
   /** To every member of a channel (row H1). */
-  sendToChannel (channel: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
+  async sendToChannel (channel: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
+    assertChannel(channel)
     return this.#system.publisher.publish(topicOf.channel(channel), message, options)
   }
 
-  /** To one socket (row F5), past all streams. `recipients: 0` says that it is gone. */
-  sendToClient (clientId: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
+  /**
+   * To one socket (row F5), past all streams. `recipients: 0` says that it is gone, or with `userId` not that user's: a socket
+   * can change hands while a message is prepared.
+   */
+  sendToClient (clientId: string, message: object, options?: ClientSendOptions): Promise<DeliveryReport> {
     return this.#system.publisher.sendToClient(clientId, message, options)
   }
 
@@ -125,24 +135,35 @@ export class WsManager {
     return this.#system.taskHeartbeats.start(options)
   }
 
-  /** Puts a socket into a channel, without asking. False: there is no such socket. */
-  async join (clientId: string, channel: string): Promise<boolean> {
-    const connection = this.#system.registry.getOpen(clientId)
+  /**
+   * Puts a socket into a channel, without asking. False: there is no such socket, with `userId` it is not that user's (null:
+   * nobody's), or it became another user's before this was done; then it is not in the channel. Give the user wherever
+   * something was awaited since it was known whose the socket is.
+   */
+  async join (clientId: string, channel: string, { userId }: ClientGuard = {}): Promise<boolean> {
+    assertChannel(channel)
+    const connection = this.#system.registry.getOpen(clientId, userId)
     if (connection === null) return false
-    await this.#system.memberships.join(connection, [channel], 'joined')
-    return true
+    try {
+      await this.#system.memberships.join(connection, [channel], 'joined')
+      return true
+    } catch (error) {
+      if (error instanceof IdentityChangedError) return false
+      throw error
+    }
   }
 
-  /** Takes a socket out of a channel. False: there is no such socket. */
-  async leave (clientId: string, channel: string): Promise<boolean> {
-    const connection = this.#system.registry.getOpen(clientId)
+  /** Takes a socket out of a channel. False: there is no such socket, or with `userId` it is not that user's. */
+  async leave (clientId: string, channel: string, { userId }: ClientGuard = {}): Promise<boolean> {
+    const connection = this.#system.registry.getOpen(clientId, userId)
     if (connection === null) return false
     this.#system.memberships.leave(connection, channel)
     return true
   }
 
   /** Who is in a channel that has `presence` by rule, by user and by socket. */
-  presence (channel: string): Promise<PresenceList> {
+  async presence (channel: string): Promise<PresenceList> {
+    assertChannel(channel)
     return this.#system.presence.list(channel)
   }
 
@@ -152,7 +173,8 @@ export class WsManager {
    * @param since from which position on; without one everything
    * @returns `complete: false`, and no messages, where the history does not reach that position
    */
-  history (channel: string, since?: StreamPosition): Promise<ChannelHistory> {
+  async history (channel: string, since?: StreamPosition): Promise<ChannelHistory> {
+    assertChannel(channel)
     return this.#system.history.read(topicOf.channel(channel), since ?? null)
   }
 
@@ -174,7 +196,8 @@ export class WsManager {
    * Closes one socket, or all of a user's, with 4403, on whichever node. Resolves when they are gone, to how many there
    * were. What was sent to them before is still written, where they read it.
    */
-  disconnect (target: string | { userId: string }, reason = 'Disconnected by the server'): Promise<number> {
+  async disconnect (target: string | { userId: string }, reason = 'Disconnected by the server'): Promise<number> {
+    if (typeof target !== 'string') assertUserId(target.userId)
     return this.nodes.disconnect(typeof target === 'string' ? { client_id: target, reason } : { user_id: target.userId, reason })
   }
 

@@ -103,8 +103,8 @@ export const OptionsSchema = Type.Object({
   confirmations: group({
     timeoutMs: milliseconds(300_000, 'How long a question waits for its answer'),
     onTimeout: Type.Union([Type.Literal('proceed'), Type.Literal('cancel')], {
-      default: 'proceed',
-      description: 'What an unanswered question means'
+      default: 'cancel',
+      description: 'What an unanswered question means: silence is no consent, unless the app says so'
     }),
     retainMs: milliseconds(3_600_000, 'How long an ended question can still be read')
   }, 'Questions to people'),
@@ -149,27 +149,27 @@ export const OptionsSchema = Type.Object({
     thresholdBytes: Type.Integer({ minimum: 0, default: 1_024, description: 'From which size on, bytes' })
   }, 'Compression'),
   limits: group({
-    maxConnections: count(1_000, 'Open sockets on this node'),
+    maxConnections: count(1_000, 'Open sockets on this node; those without a user get at most half of it'),
     maxConnectionsPerUser: count(10, 'Open sockets of one user on this node'),
     maxUnauthenticated: count(100, 'Sockets on this node that wait for their first auth frame'),
     maxUnauthenticatedPerIp: count(20, 'Sockets of one address on this node that wait for their first auth frame'),
     maxAnonymous: count(500, 'Open sockets on this node that belong to nobody (auth.anonymous)'),
     maxAnonymousPerIp: count(100, 'Open sockets of one address on this node that belong to nobody (auth.anonymous)'),
-    maxClosing: count(1_000, 'Sockets on this node whose close frame is not answered yet; over that the oldest is cut'),
+    maxClosing: count(1_000, 'Sockets on this node whose close frame is not answered yet; over that the oldest is cut when another opens'),
     connectionsPerIpPerMinute: rate(600, 'Upgrade requests from one address within a minute'),
     messagesPerSecond: rate(20, 'Frames of all sockets of a user, in the long run'),
     burst: count(100, 'Frames of all sockets of a user at once'),
     bytesPerSecond: rate(262_144, 'Size of the frames of all sockets of a user, in the long run, bytes'),
     burstBytes: count(1_048_576, 'Size of the frames of all sockets of a user at once, bytes'),
-    joinsPerSecond: rate(20, 'Channels that all sockets of a user join, in the long run'),
-    joinsBurst: count(1_000, 'Channels that all sockets of a user join at once'),
+    joinsPerSecond: rate(20, 'Channels that all sockets of a user subscribe to, in the long run'),
+    joinsBurst: count(1_000, 'Channels that all sockets of a user subscribe to at once'),
     maxPayloadBytes: count(65_536, 'Size of a client\'s frame, bytes'),
     maxFragments: count(128, 'Fragments of a client\'s frame'),
     maxDepth: Type.Integer({
       minimum: 1, maximum: MOST_KEPT_DEPTH, default: 32, description: 'Nesting of a client\'s frame, and of the body of a REST request, levels'
     }),
     maxChannelsPerConnection: count(100, 'Channels that one socket can be a member of'),
-    maxPendingHandlers: count(100, 'Frames of one socket that are being handled at the same time'),
+    maxPendingHandlers: count(100, 'Frames of one socket that are being handled, or wait for an earlier one, at the same time'),
     maxPendingBytes: count(131_072, 'Frames of one socket that wait for an earlier one to be done; over that the socket is not read, bytes'),
     maxPendingRequests: count(100, 'REST requests that are being answered at the same time: of one user, and on one connection'),
     maxQueueMessages: count(10_000, 'Messages that wait for one socket'),

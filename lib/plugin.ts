@@ -10,11 +10,13 @@ import { Shutdown } from './connection/shutdown.js'
 import { UnfinishedRequests } from './connection/unfinished-requests.js'
 import { Upgrades } from './connection/upgrades.js'
 import { useWebSocketServer } from './connection/websocket-server.js'
+import type { Engine, EngineContext, EngineFactory } from './engine/engine.js'
 import { MemoryEngine } from './engine/memory/engine.js'
-import { AlreadyRegisteredError } from './errors.js'
+import { AlreadyRegisteredError, InvalidOptionError } from './errors.js'
 import { WsManager } from './manager.js'
 import { normalizeOptions, type WsPluginOptions } from './options.js'
 import { createSystem } from './system.js'
+import { isError, messageOf } from './thrown.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -39,7 +41,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   const log = fastify.log.child({ plugin: 'fastify-ws-manager' })
   const { confirmations: { retainMs }, auth: { ticketTtlMs }, limits: { maxRevocations } } = options
   const kept = { retainMs, ticketTtlMs, maxRevocations }
-  const engine = await options.engine?.({ ...kept, log }) ?? new MemoryEngine({ ...kept, ...options.history })
+  const engine = options.engine === undefined ? new MemoryEngine({ ...kept, ...options.history }) : await engineOf(options.engine, { ...kept, log })
   // Whatever fails from here on: what the engine has opened is closed with the server.
   fastify.addHook('onClose', () => engine.close())
   const system = createSystem(engine, authenticator, options, log)
@@ -72,6 +74,15 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   })
   fastify.addHook('preClose', () => shutdown.close(system.close))
   fastify.addHook('onClose', async () => upgrades.stop())
+}
+
+/** @throws what the factory throws, as an error: Fastify takes a rejection with undefined for a success */
+async function engineOf (factory: EngineFactory, context: EngineContext): Promise<Engine> {
+  try {
+    return await factory(context)
+  } catch (thrown) {
+    throw isError(thrown) ? thrown : new InvalidOptionError('engine', `failed: ${messageOf(thrown)}`)
+  }
 }
 
 /** The first address that the server listens on. */

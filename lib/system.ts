@@ -8,11 +8,12 @@ import { Tickets } from './auth/tickets.js'
 import { Readiness } from './cluster/readiness.js'
 import { Confirmations } from './confirmations/confirmations.js'
 import { OpenQuestions } from './confirmations/open-questions.js'
+import { Allowances } from './connection/allowances.js'
+import { ClosingSockets } from './connection/closing.js'
 import { ConnectRate } from './connection/connect-rate.js'
 import { Heartbeat } from './connection/heartbeat.js'
 import type { Connection, ConnectionSettings } from './connection/connection.js'
 import { Lifecycle } from './connection/lifecycle.js'
-import { MessageRate } from './connection/message-rate.js'
 import { Outbox } from './connection/outbox.js'
 import { Registry } from './connection/registry.js'
 import { UserSlots } from './connection/user-slots.js'
@@ -69,13 +70,15 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
   const openQuestions = new OpenQuestions(limits.maxPendingConfirmationsPerUser, counters)
   const confirmations = new Confirmations(engine.confirmations, publisher, events, openQuestions, options.confirmations, log)
   const taskHeartbeats = new TaskHeartbeats(publisher, (taskId) => tasks.hasEnded(taskId), log)
-  const tasks: Tasks = new Tasks(engine.cluster, publisher, confirmations, taskHeartbeats, events, options.tasks.retainMs)
+  const tasks: Tasks = new Tasks(engine.cluster, publisher, confirmations, taskHeartbeats, events, options.tasks.retainMs, log)
   const lifecycle = new Lifecycle(registry, memberships, permissions, revocations, confirmations, events, counters, options.auth.timeoutMs)
   const heartbeat = new Heartbeat(registry, options.heartbeat)
   const tokenExpiry = new TokenExpiry(registry, options.auth.expiryNoticeMs)
   const handlers = new Handlers(permissions, revocations)
   const connectRate = new ConnectRate(limits.connectionsPerIpPerMinute)
   const slots = new UserSlots(registry, options, counters)
+  const allowances = new Allowances(limits)
+  const closing = new ClosingSockets({ maxClosing: limits.maxClosing, closeTimeoutMs: options.closeTimeoutMs, refusals: counters.refusals })
   // Told in the turn in which a socket becomes its user's, before the app is.
   for (const event of ['client_connected', 'identity_changed'] as const) {
     events.on(event, ({ client }) => slots.taken(client as Connection))
@@ -90,7 +93,9 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
   }
   const connectionSettings: ConnectionSettings = {
     maxErrorsPerMinute: limits.maxErrorsPerMinute,
-    messageRate: new MessageRate(limits.messagesPerSecond, limits.burst),
+    maxPendingBytes: limits.maxPendingBytes,
+    allowances,
+    closing,
     refusals: counters.refusals,
     closeTimeoutMs: options.closeTimeoutMs,
     log,
@@ -99,7 +104,8 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
       client.log.warn({ action }, 'the client does not read what is sent to it')
       // Not in this call: what a listener publishes must not overtake the message that is being handed out.
       queueMicrotask(() => events.emit('slow_consumer', { client, action }))
-    }
+    },
+    onClosing: (connection) => slots.ended(connection)
   }
   const contextOf = (exchange: Exchange<object>) => new SocketContext(exchange, memberships, outbound)
   const router = new Router(events, limits, counters)
@@ -111,7 +117,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
     unsubscribeFrame(memberships),
     ackFrame(acknowledgements),
     confirmFrame(confirmations),
-    cancelFrame(tasks),
+    cancelFrame(tasks, options.tasks),
     walkerFrame(handlers, contextOf),
     ...sendFrames(publisher, permissions, outbound)
   ]
@@ -122,6 +128,8 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
       heartbeat.stop()
       tokenExpiry.stop()
       admission.close()
+      allowances.close()
+      presence.close()
       taskHeartbeats.close()
       acknowledgements.close()
       // Before the tasks' signals, which the asking code may have passed on: its questions end as closed, not aborted.
@@ -145,6 +153,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
     requests,
     connectRate,
     slots,
+    closing,
     confirmations,
     taskHeartbeats,
     tasks,

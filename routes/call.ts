@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { callReply } from '../schemas/rest.js'
 import { toClientError } from '../lib/errors.js'
+import { logThrown } from '../lib/thrown.js'
 import { RestContext } from '../lib/protocol/handler-context.js'
 import type { HandlerEntry } from '../lib/protocol/handlers.js'
 import { Access, userOf } from './access.js'
@@ -36,18 +37,19 @@ export function callRoute (fastify: FastifyInstance, url: string, context: Route
     // The first answer counts: the handler's own, or what it returns or throws.
     handler: (request) => new Promise((resolve, reject) => {
       const user = userOf(request)
+      const log = request.log.child({ user_id: user.id })
       const pending = request.wsPending!
       let isAnswered = false
       const answer = (data: unknown) => {
         isAnswered = true
         resolve({ data: data ?? null })
       }
-      const context = new RestContext(user, pending.signal, request.log.child({ user_id: user.id }), answer)
+      const context = new RestContext(user, pending.signal, log, answer)
       const handle = () => handlers.call(entry.type, request.body as object, context)
       // The handler may revoke the token that it was called with.
       access.carryOut(request, () => requests.named(pending, handle)).then(answer).catch((error: unknown) => {
         const told = toClientError(error)
-        if (told !== error || isAnswered) context.log.error({ err: error, type: entry.type }, 'a handler failed')
+        if (told.statusCode! >= 500 || isAnswered) logThrown(log, 'error', error, { type: entry.type }, 'a handler failed')
         reject(told)
       })
     })

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import { InternalError, UnavailableError, type DetailedError } from '../lib/errors.js'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { InternalError, UnavailableError, detailsOf, toClientError, type DetailedError } from '../lib/errors.js'
+import { logThrown } from '../lib/thrown.js'
 
 /** Seconds after which a client may try again what is out of reach now. */
 const RETRY_AFTER_S = 2
@@ -9,27 +10,39 @@ const RETRY_AFTER_S = 2
  * Answers every fault of our routes in one shape. Faults of the request that Fastify finds (a body that is no JSON, or
  * too big) keep their code and status; what is not a fault of the request is logged and answered without its inside.
  */
-export function answerError (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  const told = toldError(error)
-  if (told !== error) request.log.error({ err: error }, 'a route failed')
-  const statusCode = told.statusCode!
+export function answerError (error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const { isForeign, statusCode, code, message, details, retryAfterS } = toAnswer(error)
+  if (isForeign) logThrown(request.log, 'error', error, {}, 'a route failed')
   // RFC 6750 section 3; RFC 9110 sections 10.2.3, 15.5.22 and 15.6.4; RFC 6585 section 4.
   if (statusCode === 401) reply.header('www-authenticate', 'Bearer')
   if (statusCode === 426) reply.header('upgrade', 'websocket').header('connection', 'upgrade')
-  if (statusCode === 503 || told.retryAfterS !== undefined) reply.header('retry-after', told.retryAfterS ?? RETRY_AFTER_S)
-  reply.code(statusCode).send({
-    statusCode,
-    code: told.code,
-    error: STATUS_CODES[statusCode] ?? 'Error',
-    message: told.message,
-    details: told.details
-  })
+  if (statusCode === 503 || retryAfterS !== undefined) reply.header('retry-after', retryAfterS ?? RETRY_AFTER_S)
+  reply.code(statusCode).send({ statusCode, code, error: STATUS_CODES[statusCode] ?? 'Error', message, details })
 }
 
-function toldError (error: FastifyError): DetailedError {
-  const { statusCode = 500 } = error
-  const isClientFault = statusCode >= 400 && statusCode < 500
-  if (isClientFault || error instanceof UnavailableError || error instanceof InternalError) return error
-  // What the host uses against overload says so by its status, and a load balancer must see it.
-  return statusCode === 503 ? new UnavailableError('The server cannot take this now') : new InternalError()
+interface Answer extends Pick<DetailedError, 'message' | 'details' | 'retryAfterS'> {
+  statusCode: number
+  code: unknown
+  /** Whether it is another one's fault than the request's, and was not meant for the caller. */
+  isForeign: boolean
+}
+
+/** Reads it once: a hook of the host can throw anything. */
+function toAnswer (error: unknown): Answer {
+  try {
+    const { statusCode, code, message, retryAfterS } = error as DetailedError
+    const isClientFault = typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500
+    if (isClientFault) return { statusCode, code, message: String(message), details: detailsOf(error), retryAfterS, isForeign: false }
+    if (error instanceof UnavailableError || error instanceof InternalError) return answerOf(error, false)
+    // What the host uses against overload says so by its status, and a load balancer must see it.
+    if (statusCode === 503) return answerOf(new UnavailableError('The server cannot take this now'), true)
+  } catch {
+    // It cannot be read.
+  }
+  return answerOf(new InternalError(), true)
+}
+
+function answerOf (error: DetailedError, isForeign: boolean): Answer {
+  const { statusCode, code, message, details, retryAfterS } = toClientError(error)
+  return { statusCode: statusCode!, code, message, details, retryAfterS, isForeign }
 }

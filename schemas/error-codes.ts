@@ -25,7 +25,7 @@ export const errorCodes = [
   'too_many_channels',
   /** `limits.maxPendingHandlers` frames of this connection are being handled, or `limits.maxPendingRequests` REST requests are being answered. */
   'too_many_pending',
-  /** More frames than `limits.messagesPerSecond` and `limits.burst` allow; more upgrades or tickets than are allowed. */
+  /** More frames, bytes or joins than the user's allowances permit; more upgrades, tickets or sockets of an address than are allowed. */
   'rate_limited',
   /** The user has `limits.maxConnectionsPerUser` connections already. */
   'too_many_connections',
@@ -33,6 +33,8 @@ export const errorCodes = [
   'already_connected',
   /** `limits.maxPendingConfirmationsPerUser` questions wait for the user's answer. */
   'too_many_confirmations',
+  /** The socket became another user's before the frame was answered; it was the earlier user's. */
+  'identity_changed',
   /** Something that the server depends on is out of reach; try again later. */
   'unavailable',
   /** The server failed; its log says why. */

@@ -1,15 +1,21 @@
 import { Type, type SchemaOptions, type Static, type TSchema } from '@sinclair/typebox'
 
+/**
+ * Text that is well-formed UTF-16. Redis and sockets have no other: two names that differ in a lone surrogate would be one.
+ * Written without the flag u, which a pattern in JSON Schema cannot have.
+ */
+const WELL_FORMED = '^(?:[^\\ud800-\\udfff]|[\\ud800-\\udbff][\\udc00-\\udfff])*$'
+
 /** What a user is called in the app: the token's subject. */
-export const UserId = Type.String({ minLength: 1, maxLength: 256, description: 'The user, as named by the token' })
+export const UserId = Type.String({ minLength: 1, maxLength: 256, pattern: WELL_FORMED, description: 'The user, as named by the token' })
 
 /** One socket; new on every connect. */
 export const ClientId = Type.String({ minLength: 1, maxLength: 64, description: 'One socket; new on every connect' })
 
 /** A channel's name. */
-export const ChannelName = Type.String({ minLength: 1, maxLength: 200, description: 'A channel' })
+export const ChannelName = Type.String({ minLength: 1, maxLength: 200, pattern: WELL_FORMED, description: 'A channel' })
 
-export const TaskId = Type.String({ minLength: 1, maxLength: 256, description: 'A task of the app' })
+export const TaskId = Type.String({ minLength: 1, maxLength: 256, pattern: WELL_FORMED, description: 'A task of the app' })
 
 export const CallbackId = Type.String({ minLength: 1, maxLength: 64, description: 'One question to one user' })
 
@@ -23,7 +29,7 @@ export const Timestamp = Type.Number({ description: 'Milliseconds since 1970-01-
 export const Moment = Type.Integer({ minimum: 1e12, maximum: 1e14, description: 'Milliseconds since 1970-01-01T00:00:00Z' })
 
 /** The claim that names a token (RFC 7519 section 4.1.7). */
-export const Jti = Type.String({ minLength: 1, maxLength: 512, description: 'The token\'s own name, its claim jti' })
+export const Jti = Type.String({ minLength: 1, maxLength: 512, pattern: WELL_FORMED, description: 'The token\'s own name, its claim jti' })
 
 export const Feedback = Type.String({ maxLength: 10_000, description: 'What the person wrote, free text' })
 

@@ -5,8 +5,10 @@ import { CallbackId, ChannelName, ClientId, MessageType, StreamPosition, TaskId,
 /** The subprotocol that a client may offer; the server then selects it. */
 export const SUBPROTOCOL = 'ws-manager.v1'
 
-/** A client's own correlation id; a `reply` or `error` comes back with it. */
-export const FrameId = Type.Union([Type.String({ maxLength: 128 }), Type.Number()])
+/** A client's own correlation id; a `reply` or `error` comes back with it. Larger numbers would not come back as they were. */
+export const FrameId = Type.Union([
+  Type.String({ maxLength: 128 }), Type.Number({ minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER })
+])
 export type FrameId = Static<typeof FrameId>
 
 /** Types that only the server sends. No client and no handler can use one. */

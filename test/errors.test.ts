@@ -19,8 +19,9 @@ t.test('every error of the catalogue has a code and a status of its own kind', a
 t.test('every code of the wire has its error, and is told as it is', async (t) => {
   for (const code of errorCodes) {
     const { error } = catalogue.find(({ error }) => error.code === `WSM_ERR_${code.toUpperCase()}`)!
-    t.match(toWire(error), { code, message: error.message })
-    t.equal(toClientError(error), error)
+    const { message, statusCode } = error
+    t.same(toWire(error), { code, message, statusCode, details: undefined, retryAfterS: undefined })
+    t.match(toClientError(error), { code: error.code, message, statusCode, name: 'FastifyError' })
   }
 })
 
@@ -33,14 +34,47 @@ t.test('everything else that is thrown is told as internal, and nothing of it sh
   ]
   t.ok(forDevelopers.length > 3)
   for (const thrown of [...forDevelopers, ...others]) {
-    t.same(toWire(thrown), { code: 'internal', message: 'The server could not process this', details: undefined })
+    t.same(toWire(thrown), { code: 'internal', message: 'The server could not process this', statusCode: 500, details: undefined, retryAfterS: undefined })
+    t.match(toClientError(thrown), { code: 'WSM_ERR_INTERNAL', statusCode: 500 })
   }
 })
 
 t.test('details go along', async (t) => {
   const error = errors.withDetails(new errors.ForbiddenError('no'), { channel: 'a' })
-  t.same(toWire(error), { code: 'forbidden', message: 'no', details: { channel: 'a' } })
+  t.match(toWire(error), { code: 'forbidden', message: 'no', details: { channel: 'a' } })
   t.equal(errors.isOurs(error), true)
   t.equal(errors.isOurs(new Error('no')), false)
   t.ok(error instanceof errors.ForbiddenError)
+})
+
+t.test('details that JSON cannot hold are left out, and what is told is a copy', async (t) => {
+  const circular: Record<string, unknown> = {}
+  circular.self = circular
+  const throwing = { toJSON: () => { throw new Error('secret') } }
+  for (const details of [1n, circular, throwing, { deep: [throwing] }]) {
+    const error = errors.withDetails(new errors.ForbiddenError('no'), details)
+    t.same(toWire(error), { code: 'forbidden', message: 'no', statusCode: 403, details: undefined, retryAfterS: undefined })
+  }
+  const details = { list: [1] }
+  const told = toWire(errors.withDetails(new errors.ForbiddenError('no'), details))
+  details.list.push(2)
+  t.same(told.details, { list: [1] })
+})
+
+t.test('what cannot be read is told as internal', async (t) => {
+  const fail = () => { throw new Error('secret') }
+  const unreadable = new Proxy(new errors.ForbiddenError('no'), { get: fail, getPrototypeOf: fail, has: fail, ownKeys: fail })
+  t.equal(toWire(unreadable).code, 'internal')
+  t.equal(errors.isOurs(unreadable), false)
+  for (const property of ['code', 'message', 'statusCode', 'retryAfterS', 'isAppFault']) {
+    t.equal(toWire(Object.defineProperty(new errors.ForbiddenError('no'), property, { get: fail })).code, 'internal', property)
+  }
+})
+
+t.test('a status and a time that cannot be one are not told', async (t) => {
+  for (const statusCode of [200, 99, 600, 403.5, '403', 1n]) {
+    t.match(toWire(Object.assign(new errors.ForbiddenError('no'), { statusCode })), { code: 'forbidden', statusCode: 500 })
+  }
+  t.equal(toWire(Object.assign(new errors.RateLimitedError('slower'), { retryAfterS: 3 })).retryAfterS, 3)
+  t.equal(toWire(Object.assign(new errors.RateLimitedError('slower'), { retryAfterS: '3' })).retryAfterS, undefined)
 })

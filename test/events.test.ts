@@ -96,7 +96,7 @@ t.test('a change of identity, a settled question and a cancelled task are told o
   await waiting
   t.match(of('confirmation_settled'), [{ confirmation: { callback_id, status: 'confirmed', answered_by: { user_id: 'alice', client_id: client.id } } }])
   await ws.tasks.cancel(task.task_id)
-  await client.request({ type: 'cancel', task_id: 'the app\'s own' })
+  await ws.tasks.cancel('the app\'s own', { userId: 'alice' })
   t.match(of('task_cancelled'), [
     { task_id: task.task_id, user_id: 'alice', task: { status: 'cancelled' } }, { task_id: 'the app\'s own', user_id: 'alice', task: null }
   ])
@@ -147,8 +147,8 @@ t.test('a listener that fails is logged and touches nobody else', async (t) => {
   t.same(lines.map(({ event, err }) => [event, err.message]), [
     ['client_connected', 'thrown at connect'],
     ['message_received', 'thrown'],
-    ['message_received', 'of a thenable'],
     ['message_received', 'rejected'],
+    ['message_received', 'of a thenable'],
     ['client_disconnected', 'thrown at disconnect']
   ])
   t.match(ws.getStatus(), { active_connections: 0 })

@@ -23,7 +23,7 @@ const defaults: Record<string, unknown> = {
   'heartbeat.intervalMs': 30_000,
   'heartbeat.timeoutMs': 10_000,
   'confirmations.timeoutMs': 300_000,
-  'confirmations.onTimeout': 'proceed',
+  'confirmations.onTimeout': 'cancel',
   'confirmations.retainMs': 3_600_000,
   'tasks.retainMs': 3_600_000,
   'tasks.cancelUnknown': false,

@@ -4,10 +4,11 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { ChannelName } from '../../schemas/fields.js'
 import { closeCodes, type CloseCode } from '../close-codes.js'
 import type { ConnectionOrigin } from '../connection/client.js'
-import { TooManyChannelsError, UnauthorizedError, UnavailableError, toWire } from '../errors.js'
+import { InternalError, TooManyChannelsError, UnauthorizedError, UnavailableError, toClientError, toWire } from '../errors.js'
 import type { Options } from '../options.js'
 import { decodePositions } from '../protocol/decode.js'
 import { assertValid } from '../protocol/faults.js'
+import { logThrown } from '../thrown.js'
 import type { Positions } from '../topics/memberships.js'
 import type { Counters } from '../telemetry/counters.js'
 import type { Authenticator } from './authenticator.js'
@@ -101,7 +102,7 @@ export class Admission {
     if (endpoint !== null) {
       await this.#permissions.decide('You may not connect here', () => endpoint.authorize(request, user))
     }
-    const endpointChannels = endpoint === null ? [] : await channelsOf(endpoint, request, user)
+    const endpointChannels = endpoint === null ? [] : await this.#channelsOf(endpoint, request, user)
     if (new Set(channelId === null ? endpointChannels : [...endpointChannels, channelId]).size > this.#maxChannels) {
       throw new TooManyChannelsError(this.#maxChannels)
     }
@@ -114,6 +115,16 @@ export class Admission {
       positions: positionsFrom(request.query),
       endpointChannels,
       verify: this.#detached(request)
+    }
+  }
+
+  async #channelsOf (rule: EndpointRule, request: FastifyRequest, user: User | null): Promise<readonly string[]> {
+    try {
+      return await channelsOf(rule, request, user)
+    } catch (error) {
+      if (toWire(error).code !== 'internal') throw toClientError(error)
+      logThrown(this.#log, 'error', error, {}, 'the channels of an endpoint cannot be known')
+      throw new InternalError()
     }
   }
 

@@ -1,9 +1,10 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
-import { UserId } from '../../schemas/fields.js'
+import { Jti, UserId } from '../../schemas/fields.js'
 import { ForbiddenError, InternalError, UnauthorizedError, UnavailableError, isOurs } from '../errors.js'
 import type { Options } from '../options.js'
+import { logThrown } from '../thrown.js'
 import type { Authenticator } from './authenticator.js'
 import { isBearer } from './credentials.js'
 import type { User } from './user.js'
@@ -14,7 +15,7 @@ export const AuthenticatedUser = Type.Object({
   claims: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: 'What else is known, as a token\'s claims: roles and scope, for instance' })),
   expiresAt: Type.Optional(Type.Union([Type.Number(), Type.Null()], { description: 'Until when this holds, milliseconds since 1970' })),
   issuedAt: Type.Optional(Type.Union([Type.Number(), Type.Null()], { description: 'Since when this holds, milliseconds since 1970: what revocations of the user go by' })),
-  jti: Type.Optional(Type.Union([Type.String(), Type.Null()], { description: 'The name of the session or token, by which it can be revoked' }))
+  jti: Type.Optional(Type.Union([Jti, Type.Null()], { description: 'The name of the session or token, by which it can be revoked' }))
 })
 export type AuthenticatedUser = Static<typeof AuthenticatedUser>
 
@@ -53,7 +54,7 @@ export class HookAuthenticator implements Authenticator {
   async #ask (name: string, hook: () => unknown): Promise<User | null> {
     let answer
     try {
-      answer = await hook()
+      answer = snapshot(await hook())
     } catch (error) {
       throw this.#toAuthError(name, error)
     }
@@ -70,10 +71,25 @@ export class HookAuthenticator implements Authenticator {
   /** Like key functions, it says with a `statusCode` whose fault it is. */
   #toAuthError (name: string, error: unknown): Error {
     if (isOurs(error)) return error
-    const { statusCode } = Object(error) as { statusCode?: unknown }
+    const statusCode = statusOf(error)
     if (statusCode === 401) return new UnauthorizedError('The credentials are not valid')
     if (statusCode === 403) return new ForbiddenError('You may not connect')
-    this.#log.error({ err: error }, `${name} failed`)
-    return new UnavailableError('It cannot be checked at the moment who you are')
+    logThrown(this.#log, 'error', error, {}, `${name} failed`)
+    return new UnavailableError('Authentication is temporarily unavailable')
+  }
+}
+
+/** The app's own object, read once: what is checked is what is used. */
+function snapshot (answer: unknown): unknown {
+  if (typeof answer !== 'object' || answer === null) return answer
+  const { id, claims, expiresAt, issuedAt, jti } = answer as Record<string, unknown>
+  return { id, claims, expiresAt, issuedAt, jti }
+}
+
+function statusOf (error: unknown): unknown {
+  try {
+    return Object(error).statusCode
+  } catch {
+    return undefined
   }
 }

@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { ForbiddenError, InternalError } from '../errors.js'
 import type { Options } from '../options.js'
+import { logThrown } from '../thrown.js'
 import { isGranted, type User } from './user.js'
 
 /** What a REST route does, as `authorize` is asked about it. */
@@ -59,7 +60,7 @@ export class Permissions {
     try {
       allowed = await hook()
     } catch (error) {
-      this.#log.error({ err: error }, 'an authorize hook failed; the action is denied')
+      logThrown(this.#log, 'error', error, {}, 'an authorize hook failed; the action is denied')
       throw new InternalError()
     }
     if (allowed !== true) throw new ForbiddenError(denial)

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { UnauthorizedError, UnavailableError } from '../errors.js'
+import { logThrown, messageOf } from '../thrown.js'
 import { userFromClaims, type User } from './user.js'
 
 /** The part of a request that @fastify/jwt decorates. */
@@ -61,13 +62,19 @@ export class TokenVerifier {
     }
     // What jwtVerify answers went through the app's formatUser, which may have dropped exp: read the token itself.
     const claims = decode(token)
-    if (requireExp && claims.exp === undefined) throw new UnauthorizedError('The token has no expiry')
-    return userFromClaims(claims, claimNames)
+    try {
+      if (requireExp && claims.exp === undefined) throw new UnauthorizedError('The token has no expiry')
+      return userFromClaims(claims, claimNames)
+    } catch (error) {
+      // Its issuer signed it all the same: whoever runs the two must learn why nobody gets in.
+      this.#log.warn({ reason: messageOf(error) }, 'a token is signed, but cannot be taken')
+      throw error
+    }
   }
 
   #toAuthError (error: unknown): Error {
     if (!isTokenFault(error)) {
-      this.#log.error({ err: error }, 'a token cannot be verified')
+      logThrown(this.#log, 'error', error, {}, 'a token cannot be verified')
       return new UnavailableError('The token cannot be verified at the moment')
     }
     return new UnauthorizedError(expiredCodes.has(error.code) ? 'The token has expired' : 'The token is not valid')
@@ -83,7 +90,11 @@ const keyFaultCodes: ReadonlySet<unknown> = new Set(['FAST_JWT_KEY_FETCHING_ERRO
  * `statusCode` of 401, for instance where it knows no such key.
  */
 function isTokenFault (error: unknown): error is { code?: unknown } {
-  if (!(error instanceof Error)) return false
-  const { code, statusCode } = error as { code?: unknown, statusCode?: unknown }
-  return statusCode === 401 || (typeof code === 'string' && /^(FST|FAST)_JWT_/.test(code) && !keyFaultCodes.has(code))
+  try {
+    if (!(error instanceof Error)) return false
+    const { code, statusCode } = error as { code?: unknown, statusCode?: unknown }
+    return statusCode === 401 || (typeof code === 'string' && /^(FST|FAST)_JWT_/.test(code) && !keyFaultCodes.has(code))
+  } catch {
+    return false
+  }
 }

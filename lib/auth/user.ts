@@ -1,4 +1,5 @@
 import { UnauthorizedError } from '../errors.js'
+import { jtiFrom, userIdFrom } from '../ids.js'
 
 /** Who a socket or a request belongs to, read from a verified token. */
 export interface User {
@@ -17,27 +18,35 @@ export interface User {
  * Names the user of a verified token.
  *
  * @param claimNames the claims that may hold the name, first match wins
- * @throws WSM_ERR_UNAUTHORIZED where none of them holds a name
+ * @throws WSM_ERR_UNAUTHORIZED where none of them holds a name: text, or a number that JSON cannot confuse with another; and
+ *   for `exp`, `iat`, `nbf` and `jti` that are there and cannot be what they should be
  */
 export function userFromClaims (claims: Readonly<Record<string, unknown>>, claimNames: readonly string[]): User {
   for (const name of claimNames) {
     const value = claims[name]
     if (value === undefined) continue
-    const id = toName(value)
-    if (id === null || id.length === 0 || id.length > 256) break
-    return { id, claims, expiresAt: toMs(claims.exp), issuedAt: toMs(claims.iat), jti: toName(claims.jti) }
+    const id = userIdFrom(value)
+    if (id === null) throw new UnauthorizedError(`The token does not name a user: its claim ${name} must be text of 1 to 256 characters, or a safe integer`)
+    momentOf(claims, 'nbf')
+    return { id, claims, expiresAt: momentOf(claims, 'exp'), issuedAt: momentOf(claims, 'iat'), jti: jtiOf(claims) }
   }
-  throw new UnauthorizedError('The token does not name a user')
+  throw new UnauthorizedError(`The token does not name a user: it has no claim ${claimNames.join(', ')}`)
 }
 
-/** A name as tokens have it; a number is one, too. */
-function toName (value: unknown): string | null {
-  return typeof value === 'string' ? value : typeof value === 'number' ? String(value) : null
+function jtiOf ({ jti }: Readonly<Record<string, unknown>>): string | null {
+  if (jti === undefined) return null
+  const name = jtiFrom(jti)
+  if (name === null) throw new UnauthorizedError('The token cannot be told from others: its claim jti must be text of 1 to 512 characters, or a safe integer')
+  return name
 }
 
-/** A moment as tokens have it, in seconds (RFC 7519 section 2). */
-function toMs (date: unknown): number | null {
-  return typeof date === 'number' ? date * 1000 : null
+/** A moment as tokens have it, in seconds (RFC 7519 section 2), in milliseconds. */
+function momentOf (claims: Readonly<Record<string, unknown>>, name: 'exp' | 'iat' | 'nbf'): number | null {
+  const seconds = claims[name]
+  if (seconds === undefined) return null
+  const moment = typeof seconds === 'number' ? seconds * 1000 : NaN
+  if (!Number.isFinite(moment)) throw new UnauthorizedError(`The token has no such time: its claim ${name} must be a finite number`)
+  return moment
 }
 
 /** Whether the token grants a permission: in `roles` or `scope`, as an array or as words in a string (RFC 8693, 4.2). */

@@ -11,6 +11,7 @@ import type { Options } from '../options.js'
 import { encode } from '../protocol/encode.js'
 import { assertValid } from '../protocol/faults.js'
 import { snapshot } from '../protocol/snapshot.js'
+import { logThrown } from '../thrown.js'
 import type { Publisher } from '../topics/publisher.js'
 import { topicOf } from '../topics/topic-names.js'
 import { checkPage, cursorOf, placeOf, type ListOptions } from './list.js'
@@ -25,8 +26,8 @@ interface Asked {
   timer: NodeJS.Timeout
   checkAnswer: TypeCheck<TSchema> | null
   stopListening: () => void
-  /** Ends the wait of the asking code, whatever the store says. */
-  leave: (outcome: Outcome, proceed: boolean) => void
+  /** Ends the wait of the asking code, whatever the store says: not to go on. */
+  leave: (outcome: Outcome) => void
 }
 
 /** How long after the store could not be reached a question that has run out is tried again. */
@@ -188,7 +189,7 @@ export class Confirmations {
     this.#isClosed = true
     for (const { timer, leave } of this.#asked.values()) {
       clearTimeout(timer)
-      if (this.#store.outlivesNode) leave('closed', false)
+      if (this.#store.outlivesNode) leave('closed')
     }
     if (!this.#store.outlivesNode) await Promise.all([...this.#asked.keys()].map((callbackId) => this.#end(callbackId, 'closed', false)))
   }
@@ -206,7 +207,7 @@ export class Confirmations {
   #arm (record: ConfirmationRecord, checkAnswer: Asked['checkAnswer'], signal?: AbortSignal): Promise<ConfirmationRecord> {
     const { callback_id: callbackId, question } = record
     let leave!: Asked['leave']
-    const left = new Promise<ConfirmationRecord>((resolve) => { leave = (status, proceed) => resolve({ ...record, status, proceed }) })
+    const left = new Promise<ConfirmationRecord>((resolve) => { leave = (status) => resolve({ ...record, status, proceed: false }) })
     const abort = () => this.#end(callbackId, 'aborted', false)
     signal?.addEventListener('abort', abort, { once: true })
     this.#asked.set(callbackId, {
@@ -259,12 +260,12 @@ export class Confirmations {
   async #end (callbackId: string, outcome: Outcome, proceed: boolean): Promise<ConfirmationRecord | null> {
     try {
       const result = await this.#store.settle(callbackId, { outcome, proceed, answered_by: null })
-      // The store has lost it, but not the code that waits for it here.
-      if (result === null) this.#asked.get(callbackId)?.leave(outcome, proceed)
+      // The store has lost it, perhaps with an answer, but not the code that waits for it here: nobody has said yes.
+      if (result === null) this.#asked.get(callbackId)?.leave(outcome)
       else if (result.won) this.#announceEnd(result.record)
       return result?.record ?? null
     } catch (error) {
-      this.#log.error({ err: error, callback_id: callbackId }, 'a question could not be ended')
+      logThrown(this.#log, 'error', error, { callback_id: callbackId }, 'a question could not be ended')
       const asked = this.#asked.get(callbackId)
       if (asked !== undefined && outcome === 'expired' && !this.#isClosed) {
         asked.timer = setTimeout(() => this.#end(callbackId, outcome, proceed), RETRY_MS)
@@ -303,7 +304,7 @@ export class Confirmations {
     try {
       await this.#publisher.announce(topicOf.user(userId), frame)
     } catch (error) {
-      this.#log.error({ err: error }, 'a question could not be announced')
+      logThrown(this.#log, 'error', error, {}, 'a question could not be announced')
     }
   }
 }

@@ -8,6 +8,7 @@ import type { Confirmations } from '../confirmations/confirmations.js'
 import type { EventHub } from '../events.js'
 import { encode, type EncodedMessage } from '../protocol/encode.js'
 import type { Counters } from '../telemetry/counters.js'
+import { logThrown } from '../thrown.js'
 import type { Memberships } from '../topics/memberships.js'
 import type { StreamState } from '../topics/topics.js'
 import type { ConnectionEnd, Grant } from './client.js'
@@ -50,7 +51,7 @@ export class Lifecycle {
       return
     }
     if (!this.#isGood(connection, connection.user)) return
-    connection.hold(this.#orClose(connection, this.#admit(connection)))
+    connection.inbox.hold(this.#orClose(connection, this.#admit(connection)))
   }
 
   /** A socket is gone: nothing of it stays. */
@@ -73,9 +74,9 @@ export class Lifecycle {
     if (!connection.isAdmitted) return this.#admitAs(connection, user)
     const previous = connection.user
     const isSame = previous?.id === user?.id
-    const lost: string[] = []
+    const forbidden = new Set<string>()
     for (const [channel, grant] of connection.grants) {
-      if (!(grant === 'subscribed' ? await this.#maySubscribe(user, channel) : isSame)) lost.push(channel)
+      if (grant === 'subscribed' && !await this.#maySubscribe(user, channel)) forbidden.add(channel)
     }
     // It may have ended meanwhile, and nothing of it must come back.
     if (!connection.isOpen) return
@@ -83,6 +84,10 @@ export class Lifecycle {
     const commit = (enter: () => StreamState[]) => {
       if (!this.#isGood(connection, user)) return
       // In one turn: the socket is the old user's, then the new one's, and never half of each.
+      if (!isSame) connection.identity.end()
+      // As of now: the app may have moved the socket meanwhile.
+      const lost = [...connection.grants].flatMap(([channel, grant]) =>
+        (grant === 'joined' ? !isSame : forbidden.has(channel)) ? [channel] : [])
       for (const channel of lost) this.#memberships.leave(connection, channel)
       const entered = enter()
       connection.send(this.#connectionFrame(connection, entered))
@@ -153,7 +158,7 @@ export class Lifecycle {
     try {
       await entered
     } catch (error) {
-      connection.log.error({ err: error }, 'the connection could not be admitted')
+      logThrown(connection.log, 'error', error, {}, 'the connection could not be admitted')
       connection.close(closeCodes.internalError, 'The server could not admit the socket')
     }
   }

@@ -15,11 +15,6 @@ export class Registry {
     return count
   }
 
-  /** Every socket that has not ended, the closing ones included. */
-  get size (): number {
-    return this.#byId.size
-  }
-
   get userCount (): number {
     return this.#byUser.size
   }
@@ -42,10 +37,15 @@ export class Registry {
     this.#index(connection)
   }
 
-  /** null: there is no open socket of that id whose user is known. */
-  getOpen (clientId: string): Connection | null {
+  /**
+   * null: there is no open socket of that id whose user is known.
+   *
+   * @param userId whose it must be; null: nobody's; missing: anybody's
+   */
+  getOpen (clientId: string, userId?: string | null): Connection | null {
     const connection = this.#byId.get(clientId)
-    return connection !== undefined && isUsable(connection) ? connection : null
+    if (connection === undefined || !isUsable(connection)) return null
+    return userId === undefined || userId === (connection.user?.id ?? null) ? connection : null
   }
 
   /** The open sockets whose user is known, of one user or of all, oldest first. */

@@ -1,4 +1,7 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { guardedAbort } from '../abort.js'
 import type { User } from '../auth/user.js'
+import { logThrown } from '../thrown.js'
 
 /** One REST request, from its head to the end of its answer and of what it asked for. */
 export class PendingRequest {
@@ -12,13 +15,18 @@ export class PendingRequest {
   isWorking = false
   /** How many revocations it is waiting for itself: those that wait for each other would wait for ever. */
   revoking = 0
+  readonly #log: FastifyBaseLogger
   #isStopped = false
   #stop: AbortController | null = null
   #waiting: (() => void)[] = []
 
+  constructor (log: FastifyBaseLogger) {
+    this.#log = log
+  }
+
   /** Fires when the caller has hung up, or the token is revoked. Made when first asked for. */
   get signal (): AbortSignal {
-    this.#stop ??= new AbortController()
+    this.#stop ??= guardedAbort((thrown) => logThrown(this.#log, 'error', thrown, {}, 'an abort listener failed'))
     if (this.#isStopped) this.#stop.abort()
     return this.#stop.signal
   }

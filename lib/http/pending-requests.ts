@@ -42,7 +42,7 @@ export class PendingRequests implements Work {
    *   since what is pipelined behind it would pile up.
    */
   begin (request: FastifyRequest, reply: FastifyReply): PendingRequest {
-    const pending = new PendingRequest()
+    const pending = new PendingRequest(request.log)
     const connection = connectionOf(request)
     const others = this.#on(connection)
     others.add(pending)

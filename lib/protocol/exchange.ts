@@ -1,19 +1,28 @@
 import type { Connection } from '../connection/connection.js'
+import type { Identity } from '../connection/identity.js'
 import { frameId, type ClientMessage } from './decode.js'
 import { encode } from './encode.js'
+
+/** Answers a frame with what went wrong. */
+interface Failing { fail: (exchange: Exchange, error: unknown) => void }
 
 /** One frame of a client and its one answer. */
 export class Exchange<M extends object = ClientMessage> {
   readonly message: M
   readonly connection: Connection
+  /** Whose frame it is, also when the socket becomes another user's meanwhile. */
+  readonly identity: Identity
   /** Whether an answer is wanted that is not given yet: a frame asks for one by its `id`. */
   wantsReply: boolean
   /** Whether the answer is given. */
   isAnswered = false
+  readonly #failing: Failing
 
-  constructor (message: M, connection: Connection) {
+  constructor (message: M, connection: Connection, failing: Failing) {
     this.message = message
     this.connection = connection
+    this.identity = connection.identity
+    this.#failing = failing
     this.wantsReply = this.#id !== undefined
   }
 
@@ -28,6 +37,13 @@ export class Exchange<M extends object = ClientMessage> {
     this.wantsReply = false
     this.isAnswered = true
     this.connection.send(frame)
+  }
+
+  /** The identity is over: a frame that waits for its answer gets it now, and nothing comes after it. */
+  abandon (reason: Error): void {
+    if (this.wantsReply) this.#failing.fail(this as unknown as Exchange, reason)
+    this.wantsReply = false
+    this.isAnswered = true
   }
 
   get #id (): string | number | undefined {

@@ -1,8 +1,10 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Client } from '../connection/client.js'
 import type { Connection } from '../connection/connection.js'
+import type { Identity } from '../connection/identity.js'
 import type { User } from '../auth/user.js'
-import { NoSocketError } from '../errors.js'
+import { IdentityChangedError, NoSocketError } from '../errors.js'
+import { assertChannel } from '../ids.js'
 import type { Memberships } from '../topics/memberships.js'
 import type { Exchange } from './exchange.js'
 import type { Outbound } from './outbound.js'
@@ -10,23 +12,33 @@ import type { Outbound } from './outbound.js'
 /**
  * What a handler is handed with its message: made for this message and gone with it. It holds nothing of the upgrade
  * request, so resources that a handler takes are its own to give back (row H6). Its functions can be taken out of it.
+ *
+ * It belongs to the user whose message it is. When the socket becomes another user's meanwhile, the frame is answered with
+ * `identity_changed`, the signal fires, and nothing that the handler still does with it has an effect on the socket.
  */
 export interface HandlerContext {
-  /** The socket; null for a call by REST. */
+  /** The socket, as it is at this moment: its `user` can be another one by now. null for a call by REST. */
   readonly client: Client | null
-  /** Whose message it is, also when the socket becomes another user's meanwhile; null where the socket is anonymous. */
+  /** Whose message it is; null where the socket is anonymous. */
   readonly user: User | null
-  /** Fires when the socket is over; by REST when the caller hangs up before its answer. */
+  /**
+   * Fires when the socket is over, and when it becomes another user's (its reason is WSM_ERR_IDENTITY_CHANGED then); by REST
+   * when the caller hangs up before its answer.
+   */
   readonly signal: AbortSignal
-  /** Names the socket and the user in every line. */
+  /** Names the socket and the user whose message it is in every line. */
   readonly log: FastifyBaseLogger
   /** Answers before the handler is done; what it returns then goes nowhere. Without an `id` there is no answer. */
   readonly reply: (data: unknown) => void
-  /** Sends a message to this socket alone (row J7). @throws WSM_ERR_NO_SOCKET by REST */
+  /** Sends a message to this socket alone (row J7); nowhere once it is another user's. @throws WSM_ERR_NO_SOCKET by REST */
   readonly send: (message: object) => void
-  /** Puts this socket into a channel, without asking. @throws WSM_ERR_NO_SOCKET by REST */
+  /**
+   * Puts this socket into a channel, without asking.
+   *
+   * @throws WSM_ERR_IDENTITY_CHANGED where it is another user's before that is done; WSM_ERR_NO_SOCKET by REST
+   */
   readonly join: (channel: string) => Promise<void>
-  /** Takes this socket out of a channel. @throws WSM_ERR_NO_SOCKET by REST */
+  /** Takes this socket out of a channel, unless it is another user's by now. @throws WSM_ERR_NO_SOCKET by REST */
   readonly leave: (channel: string) => void
 }
 
@@ -58,6 +70,7 @@ export class SocketContext extends ReplyingContext implements CallContext {
   readonly user: User | null
   readonly #exchange: Exchange<object>
   readonly #connection: Connection
+  readonly #identity: Identity
   readonly #memberships: Memberships
   readonly #outbound: Outbound
 
@@ -66,24 +79,34 @@ export class SocketContext extends ReplyingContext implements CallContext {
     this.user = exchange.connection.user
     this.#exchange = exchange
     this.#connection = exchange.connection
+    this.#identity = exchange.identity
     this.#memberships = memberships
     this.#outbound = outbound
   }
 
   get client (): Client { return this.#connection }
-  get signal (): AbortSignal { return this.#connection.signal }
-  get log (): FastifyBaseLogger { return this.#connection.log }
+  get signal (): AbortSignal { return this.#identity.signal }
+  get log (): FastifyBaseLogger { return this.#identity.log }
 
   get send () {
-    return (message: object): void => this.#connection.send(this.#outbound.encode(message))
+    return (message: object): void => {
+      const encoded = this.#outbound.encode(message)
+      if (!this.#identity.isOver) this.#connection.send(encoded)
+    }
   }
 
   get join () {
-    return (channel: string): Promise<void> => this.#memberships.join(this.#connection, [channel], 'joined')
+    return async (channel: string): Promise<void> => {
+      if (this.#identity.isOver) throw new IdentityChangedError()
+      assertChannel(channel)
+      await this.#memberships.join(this.#connection, [channel], 'joined')
+    }
   }
 
   get leave () {
-    return (channel: string): void => this.#memberships.leave(this.#connection, channel)
+    return (channel: string): void => {
+      if (!this.#identity.isOver) this.#memberships.leave(this.#connection, channel)
+    }
   }
 
   protected answer (data: unknown): void {

@@ -84,7 +84,8 @@ export class Handlers {
             throw new InternalError()
           }
           const reply = handler(message as HandlerMessage<S>, context)
-          return isThenable(reply) ? reply.then(context.reply) : context.reply(reply)
+          // Adopted: what calls back later, or twice, or throws, is a promise that behaves.
+          return isThenable(reply) ? Promise.resolve(reply).then(context.reply) : context.reply(reply)
         }
         const { authorize } = options
         if (authorize === undefined) return run()

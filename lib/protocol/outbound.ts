@@ -2,6 +2,7 @@ import type { TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import { Message, reservedFields } from '../../schemas/messages.js'
 import { InvalidHandlerError, InvalidMessageError, type DetailedError } from '../errors.js'
+import { messageOf } from '../thrown.js'
 import { EncodedMessage } from './encode.js'
 import { compile } from './compile.js'
 import { faultsOf, invalidMessage, type Fault } from './faults.js'
@@ -45,7 +46,7 @@ export class Outbound {
     try {
       json = JSON.stringify(message)
     } catch (error) {
-      throw appFault(new InvalidMessageError((error as Error).message))
+      throw appFault(new InvalidMessageError(messageOf(error)))
     }
     // Its own toJSON can make anything of it.
     if (!json?.startsWith('{"')) throw appFault(new InvalidMessageError('it is no object as JSON'))

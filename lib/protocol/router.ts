@@ -3,13 +3,14 @@ import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import { clientFrames, type ClientFrame, type ClientFrameType } from '../../schemas/frames.js'
 import { closeCodes } from '../close-codes.js'
 import type { Connection } from '../connection/connection.js'
-import { RateLimitedError, TooManyPendingError, UnauthorizedError, UnknownTypeError, toClientError, toWire, withDetails } from '../errors.js'
+import { RateLimitedError, TooManyPendingError, UnauthorizedError, UnknownTypeError, toWire, withDetails } from '../errors.js'
 import type { EventHub } from '../events.js'
 import type { Counters } from '../telemetry/counters.js'
 import { isThenable } from '../thenable.js'
+import { logThrown } from '../thrown.js'
 import type { ErrorCode } from '../../schemas/error-codes.js'
 import type { Rejected } from '../../schemas/records.js'
-import { assertFrame, decode, frameId, type ClientMessage } from './decode.js'
+import { assertFrame, decode, frameId, peekId, type ClientMessage } from './decode.js'
 import { encode } from './encode.js'
 import { Exchange } from './exchange.js'
 import { assertValid } from './faults.js'
@@ -37,12 +38,12 @@ export interface RouterLimits { maxPayloadBytes: number, maxDepth: number, maxPe
 
 /** The limits that a frame meets here or in its handler, by the error's code. */
 const limitOf: { readonly [code in ErrorCode]?: keyof Rejected } = {
-  rate_limited: 'messages', too_deep: 'depth', too_many_channels: 'channels', too_many_pending: 'pending_handlers'
+  too_deep: 'depth', too_many_channels: 'channels', too_many_pending: 'pending_handlers'
 }
 
 /**
  * The way in: one parse, one look-up, one compiled check, then the handler. Frames of a socket are handled as they
- * come and do not wait for each other, except behind a barrier.
+ * come and do not wait for each other, except behind a barrier: those are read when it is done.
  */
 export class Router {
   readonly #routes = new Map<string, Route>()
@@ -69,14 +70,32 @@ export class Router {
       this.#counters.refusals.payload++
       return connection.close(closeCodes.messageTooBig, 'The frame is too big')
     }
-    const waitMs = connection.pace()
+    const waitMs = connection.account.pace(data.length, connection.heardAt)
+    if (waitMs > 0) {
+      const error = withDetails(new RateLimitedError('Frames come too fast'), { retry_after_ms: waitMs })
+      return this.#fail(connection, error, undefined, peekId(data.toString()))
+    }
+    const { inbox } = connection
+    if (inbox.isHeld && inbox.pending + inbox.waiting < this.#limits.maxPendingHandlers && inbox.wait(data)) return
+    this.#read(connection, data)
+  }
+
+  /** The frame that others waited for is done: they are handled, up to the next that must be waited for. */
+  release (connection: Connection): void {
+    const { inbox } = connection
+    while (!inbox.isHeld) {
+      const data = inbox.take()
+      if (data === undefined) return
+      this.#read(connection, data)
+    }
+  }
+
+  #read (connection: Connection, data: Buffer): void {
     let message
     try {
       const json = data.toString()
       message = decode(json, this.#limits.maxDepth)
       assertFrame(message, json)
-      // Read all the same, since its id belongs to the answer; the cap on errors ends this soon.
-      if (waitMs > 0) throw withDetails(new RateLimitedError('Frames come too fast'), { retry_after_ms: waitMs })
       const route = this.#routes.get(message.type)
       if (route === undefined) throw new UnknownTypeError(message.type.slice(0, 128))
       this.#dispatch(connection, route, message)
@@ -86,18 +105,11 @@ export class Router {
   }
 
   #dispatch (connection: Connection, route: Route, message: ClientMessage): void {
-    if (connection.pending >= this.#limits.maxPendingHandlers) throw new TooManyPendingError(this.#limits.maxPendingHandlers)
-    const { barrier } = connection
-    if (barrier === null && route.isBarrier !== true) {
-      this.#handle(connection, route, message)
-      return
-    }
-    connection.pending++
-    const handled = (barrier ?? Promise.resolve()).then(() => {
-      connection.pending--
-      return this.#handle(connection, route, message)
-    })
-    if (route.isBarrier === true) connection.hold(handled)
+    const { inbox } = connection
+    // A frame that could not wait with the others comes here, too.
+    if (inbox.isHeld || inbox.pending >= this.#limits.maxPendingHandlers) throw new TooManyPendingError(this.#limits.maxPendingHandlers)
+    const handled = this.#handle(connection, route, message)
+    if (route.isBarrier === true && handled !== undefined) inbox.hold(handled)
   }
 
   /**
@@ -105,51 +117,59 @@ export class Router {
    * Hot: a handler that is not asynchronous is answered at once.
    */
   #handle (connection: Connection, route: Route, message: ClientMessage): Promise<void> | undefined {
-    const exchange = new Exchange(message, connection)
+    const exchange = new Exchange(message, connection, this)
     try {
-      assertValid(route.check, message)
       if (!connection.isAdmitted && route.isOpenToAll !== true) {
         throw new UnauthorizedError('Authenticate with an auth frame first')
       }
+      assertValid(route.check, message)
       if (this.#events.has('message_received')) this.#events.emit('message_received', { client: connection, message: withoutToken(message) })
       const result = route.run(exchange)
-      if (isThenable(result)) return this.#settle(exchange, result)
+      if (isThenable(result)) return this.#settle(exchange, result, route)
       exchange.reply(result)
     } catch (error) {
-      this.#failAnswer(exchange, error)
+      this.fail(exchange, error)
     }
   }
 
-  async #settle (exchange: Exchange, result: PromiseLike<unknown>): Promise<void> {
-    const { connection } = exchange
-    connection.pending++
+  async #settle (exchange: Exchange, result: PromiseLike<unknown>, { isBarrier }: Route): Promise<void> {
+    const { connection: { inbox }, identity } = exchange
+    inbox.pending++
+    // A frame that changes the identity is not over with it.
+    if (isBarrier !== true) identity.begin(exchange)
     try {
       exchange.reply(await result)
     } catch (error) {
-      this.#failAnswer(exchange, error)
+      this.fail(exchange, error)
     } finally {
-      connection.pending--
+      inbox.pending--
+      identity.finish(exchange)
     }
   }
 
-  #failAnswer ({ connection, message, isAnswered }: Exchange, error: unknown): void {
+  /** Answers a frame with what was thrown, whatever that is, unless it has its answer. Never throws. */
+  fail ({ connection, identity, message, isAnswered }: Exchange, error: unknown): void {
     if (!isAnswered) return this.#fail(connection, error, message)
     // The client has the one answer that it gets.
-    connection.log.error({ err: error, type: message.type }, 'a handler failed after it had answered')
-    this.#events.emit('message_failed', { client: connection, error, message: withoutToken(message) })
+    // A handler that was stopped by its signal did as it should.
+    const level = toWire(error).code === 'identity_changed' ? 'debug' : 'error'
+    logThrown(identity.log, level, error, { type: message.type }, 'a handler failed after it had answered')
+    this.#events.emit('message_failed', { client: connection, user: identity.user, error, message: withoutToken(message) })
   }
 
-  #fail (connection: Connection, error: unknown, message?: Record<string, unknown>): void {
-    const { code, ...told } = toWire(error)
+  #fail (connection: Connection, error: unknown, message?: Record<string, unknown>, id = message && frameId(message)): void {
+    const { code, statusCode, message: text, details } = toWire(error)
     const limit = limitOf[code]
     if (limit !== undefined) this.#counters.refusals[limit]++
-    const isServerFault = toClientError(error).statusCode! >= 500
-    if (isServerFault) connection.log.error({ err: error, type: message?.type }, 'a handler failed')
+    const isServerFault = statusCode >= 500
+    if (isServerFault) logThrown(connection.log, 'error', error, { type: message?.type }, 'a handler failed')
     else connection.log.debug({ code, type: message?.type }, 'a frame was refused')
-    connection.send(encode({ type: 'error', code, id: message === undefined ? undefined : frameId(message), ...told }))
-    if (this.#events.has('message_failed')) this.#events.emit('message_failed', { client: connection, error, message: message && withoutToken(message) })
-    // What the server got wrong is not held against the client, nor that it asks faster than it is answered.
-    if (!isServerFault && code !== 'too_many_pending' && connection.errorCap.hit()) {
+    connection.send(encode({ type: 'error', code, id, message: text, details }))
+    if (this.#events.has('message_failed')) {
+      this.#events.emit('message_failed', { client: connection, user: connection.user, error, message: message && withoutToken(message) })
+    }
+    // What is not the client's fault is not held against it, nor that it asks faster than it is answered.
+    if (!isServerFault && code !== 'too_many_pending' && code !== 'identity_changed' && connection.errorCap.hit()) {
       this.#counters.refusals.errors++
       connection.close(closeCodes.policyViolation, 'Too many errors within a minute')
     }

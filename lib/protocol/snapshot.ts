@@ -1,5 +1,6 @@
 import { InvalidMessageError } from '../errors.js'
 import { MOST_KEPT_DEPTH, isDeeperThan } from './depth.js'
+import { messageOf } from '../thrown.js'
 
 /**
  * What arrives of a value that is sent, detached from the caller's own: what JSON leaves out is not there.
@@ -11,7 +12,7 @@ export function snapshot<T> (value: T): T {
   try {
     json = JSON.stringify(value) as string | undefined
   } catch (error) {
-    throw new InvalidMessageError((error as Error).message)
+    throw new InvalidMessageError(messageOf(error))
   }
   if (json === undefined) throw new InvalidMessageError(`JSON cannot hold a value of type ${typeof value}`)
   const copy: T = JSON.parse(json)

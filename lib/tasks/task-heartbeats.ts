@@ -1,7 +1,9 @@
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { FastifyBaseLogger } from 'fastify'
+import { assertUserId } from '../ids.js'
 import { OptionsSchema } from '../options.js'
 import { assertValid } from '../protocol/faults.js'
+import { logThrown } from '../thrown.js'
 import type { Publisher } from '../topics/publisher.js'
 import { topicOf } from '../topics/topic-names.js'
 
@@ -34,15 +36,17 @@ export class TaskHeartbeats {
    * The first one goes out at once. Returns the stop; calling it twice is harmless. It stops by itself with the task,
    * and does not start for one that is over.
    *
-   * @throws WSM_ERR_INVALID_MESSAGE for an interval that is no whole number of milliseconds, or longer than a timer can be
+   * @throws WSM_ERR_INVALID_MESSAGE for an interval that is no whole number of milliseconds, or longer than a timer can be, and
+   *   for a `userId` that cannot be one
    */
   start ({ userId, taskId, intervalMs = 30_000 }: TaskHeartbeatOptions): () => void {
     assertValid(checkInterval, intervalMs)
+    assertUserId(userId)
     if (this.#isClosed || this.#hasEnded(taskId)) return () => {}
     const key = keyOf(taskId, userId)
     const beat = () => this.#publisher
       .announce(topicOf.user(userId), { type: 'heartbeat', user_id: userId, task_id: taskId, timestamp: Date.now() }, { isDroppable: true, history: false })
-      .catch((error: unknown) => this.#log.warn({ err: error, task_id: taskId }, 'a heartbeat could not be sent'))
+      .catch((error: unknown) => logThrown(this.#log, 'warn', error, { task_id: taskId }, 'a heartbeat could not be sent'))
     beat()
     const timer = setInterval(beat, intervalMs)
     const timers = this.#timers.get(key) ?? new Set()

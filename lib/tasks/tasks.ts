@@ -1,13 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
+import type { FastifyBaseLogger } from 'fastify'
 import { TaskRecord, type AnsweredBy, type TaskLogLine, type TaskStatus } from '../../schemas/records.js'
+import { guardedAbort } from '../abort.js'
 import type { Confirmations } from '../confirmations/confirmations.js'
 import type { Cluster } from '../engine/engine.js'
 import { ExpiringMap } from '../engine/expiring-map.js'
 import { AlreadySettledError, ForbiddenError, InvalidMessageError, NotFoundError, withDetails } from '../errors.js'
 import type { EventHub } from '../events.js'
+import { assertUserId } from '../ids.js'
 import { assertValid } from '../protocol/faults.js'
 import { snapshot } from '../protocol/snapshot.js'
+import { logThrown, messageOf } from '../thrown.js'
 import type { Publisher } from '../topics/publisher.js'
 import { topicOf } from '../topics/topic-names.js'
 import { RemoteTasks } from './remote-tasks.js'
@@ -19,6 +23,14 @@ export interface StartOptions {
   /** Default: a new UUID. */
   taskId?: string
   title?: string
+}
+
+/** How a task is cancelled. */
+export interface CancelOptions {
+  /** Whose the task must be. */
+  userId?: string
+  by?: AnsweredBy
+  mustBeKnown?: boolean
 }
 
 /** A user's tasks on all nodes. */
@@ -47,12 +59,14 @@ export class Tasks {
   readonly #confirmations: Confirmations
   readonly #heartbeats: TaskHeartbeats
   readonly #events: EventHub
+  readonly #log: FastifyBaseLogger
   readonly #running = new Map<string, RunningTask>()
   readonly #ended: ExpiringMap<string, TaskRecord>
   #isClosed = false
 
   /** @param retainMs how long an ended task can be read */
-  constructor (cluster: Cluster, publisher: Publisher, confirmations: Confirmations, heartbeats: TaskHeartbeats, events: EventHub, retainMs: number) {
+  constructor (cluster: Cluster, publisher: Publisher, confirmations: Confirmations, heartbeats: TaskHeartbeats, events: EventHub, retainMs: number,
+    log: FastifyBaseLogger) {
     this.#remote = new RemoteTasks(cluster, {
       get: (taskId) => this.get(taskId), list: (userId) => this.list(userId), cancelHere: (taskId, by) => this.#cancelHere(taskId, by)
     })
@@ -60,6 +74,7 @@ export class Tasks {
     this.#confirmations = confirmations
     this.#heartbeats = heartbeats
     this.#events = events
+    this.#log = log
     this.#ended = new ExpiringMap(retainMs)
   }
 
@@ -86,7 +101,7 @@ export class Tasks {
     }
     assertValid(checkTask, record)
     if (this.#isClosed) return { task: record, signal: AbortSignal.abort() }
-    const controller = new AbortController()
+    const controller = guardedAbort((thrown) => logThrown(this.#log, 'error', thrown, { task_id: taskId }, 'an abort listener failed'))
     this.#running.set(taskId, { record, controller })
     this.#ended.delete(taskId)
     await this.#announceProgress(record)
@@ -129,23 +144,26 @@ export class Tasks {
 
   /** The task failed; the user reads the error's message. Answers as `progress` does. */
   async fail (taskId: string, error: Error | string): Promise<boolean> {
-    return this.#finish(taskId, 'failed', { error: error instanceof Error ? error.message : String(error) })
+    return this.#finish(taskId, 'failed', { error: messageOf(error) })
   }
 
   /**
    * Cancels a task, on whichever node it is: its signal fires, what it still asks is taken back, its user's sockets are
-   * told. A task that no node has started is cancelled by telling: the app stops it on `task_cancelled`.
+   * told. A task that no node has started is cancelled by telling `userId`: the app stops it on `task_cancelled`. So the app can
+   * cancel tasks of its own; a client can only name those that were started, unless `tasks.cancelUnknown` is on.
    *
    * @param by who cancels; missing: the app itself
-   * @throws WSM_ERR_FORBIDDEN for a task of another user than `userId`, WSM_ERR_ALREADY_SETTLED for one that has ended,
+   * @param mustBeKnown whether a task that no node has started cannot be cancelled; default false
+   * @throws WSM_ERR_NOT_FOUND, WSM_ERR_FORBIDDEN for a task of another user than `userId`, WSM_ERR_ALREADY_SETTLED for one that has ended,
    *   WSM_ERR_UNAVAILABLE where a node that may have it did not answer
    */
-  async cancel (taskId: string, { userId, by }: { userId?: string, by?: AnsweredBy } = {}): Promise<void> {
+  async cancel (taskId: string, { userId, by, mustBeKnown = false }: CancelOptions = {}): Promise<void> {
     const running = this.#running.get(taskId)
     const known = running?.record ?? this.#ended.get(taskId)
     if (known === undefined && await this.#cancelElsewhere(taskId, userId, by)) return
     const owner = known?.user_id ?? userId
-    if (owner === undefined) throw new NotFoundError('There is no such task')
+    if (owner === undefined || (known === undefined && mustBeKnown)) throw new NotFoundError('There is no such task')
+    assertUserId(owner)
     if (known !== undefined) assertCancellable(known, userId)
     if (running !== undefined) this.#end(running, 'cancelled')
     this.#heartbeats.stop(taskId, owner)

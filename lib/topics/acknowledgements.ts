@@ -48,7 +48,8 @@ const MAX_EARLY = 10_000
 
 /** Sends that say who did not answer (row A10). */
 export class Acknowledgements {
-  readonly #early = new ExpiringMap<string, Set<Connection>>(EARLY_MS)
+  /** Who has acknowledged, and whose socket it was then. */
+  readonly #early = new ExpiringMap<string, Map<Connection, string | null>>(EARLY_MS)
   readonly #pending = new Map<string, Pending>()
   readonly #byTopic = new Map<string, Set<Pending>>()
   readonly #topics: Topics
@@ -58,7 +59,7 @@ export class Acknowledgements {
     this.#topics = topics
     this.#vacancies = new Vacancies(cluster, {
       members: (topic) => topics.members(topic),
-      early: (messageId) => this.#early.get(messageId) ?? [],
+      early: (messageId) => [...this.#early.get(messageId) ?? []].flatMap(([connection, userId]) => userOf(connection) === userId ? [connection] : []),
       onTaken: (taken) => this.#taken(taken)
     })
   }
@@ -76,7 +77,10 @@ export class Acknowledgements {
     const pending: Pending = {
       messageId,
       topic,
-      slots: connections.map((connection) => ({ connection, userId: connection.user?.id ?? null, ackedBy: early?.has(connection) === true ? connection.id : null, isOffered: false })),
+      slots: connections.map((connection) => {
+        const userId = userOf(connection)
+        return { connection, userId, ackedBy: early?.get(connection) === userId ? connection.id : null, isOffered: false }
+      }),
       newcomers: new Set(),
       publication: null,
       position: null,
@@ -110,7 +114,7 @@ export class Acknowledgements {
   /** An `ack` frame; one that is late, or of a socket that was not asked, changes nothing. */
   acknowledge (messageId: string, connection: Connection): void {
     const pending = this.#pending.get(messageId)
-    const slot = pending?.slots.find((slot) => slot.connection === connection)
+    const slot = pending?.slots.find((slot) => slot.connection === connection && slot.userId === userOf(connection))
     if (slot !== undefined) this.#acked(pending!, slot, connection.id)
     else if (!this.#vacancies.acknowledge(messageId, connection)) this.#keep(messageId, connection)
   }
@@ -144,8 +148,8 @@ export class Acknowledgements {
   /** A message can be here, and acknowledged, before the node that waits for that has said so. */
   #keep (messageId: string, connection: Connection): void {
     const connections = this.#early.get(messageId)
-    if (connections !== undefined) connections.add(connection)
-    else if (this.#early.size < MAX_EARLY) this.#early.set(messageId, new Set([connection]))
+    if (connections !== undefined) connections.set(connection, userOf(connection))
+    else if (this.#early.size < MAX_EARLY) this.#early.set(messageId, new Map([[connection, userOf(connection)]]))
   }
 
   #retry (pending: Pending): void {
@@ -217,7 +221,7 @@ export class Acknowledgements {
 
   /** Whether the connection is still whose and where it was. */
   #canGet ({ topic }: Pending, { connection, userId }: Slot): boolean {
-    return connection.isOpen && (connection.user?.id ?? null) === userId && this.#topics.has(topic, connection)
+    return connection.isOpen && userOf(connection) === userId && this.#topics.has(topic, connection)
   }
 
   #finish (pending: Pending): void {
@@ -235,6 +239,10 @@ export class Acknowledgements {
     siblings?.delete(pending)
     if (siblings?.size === 0) this.#byTopic.delete(pending.topic)
   }
+}
+
+function userOf ({ user }: Connection): string | null {
+  return user?.id ?? null
 }
 
 function isComplete ({ slots }: Pending): boolean {

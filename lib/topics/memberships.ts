@@ -1,8 +1,9 @@
 import type { User } from '../auth/user.js'
 import type { Grant } from '../connection/client.js'
 import type { Connection } from '../connection/connection.js'
+import type { Identity } from '../connection/identity.js'
 import type { Position } from '../engine/engine.js'
-import { TooManyChannelsError } from '../errors.js'
+import { IdentityChangedError, TooManyChannelsError } from '../errors.js'
 import type { Acknowledgements } from './acknowledgements.js'
 import type { Presence } from './presence.js'
 import { topicOf } from './topic-names.js'
@@ -70,10 +71,15 @@ export class Memberships {
    * All of the channels or none. Joining one twice is harmless. `commit` is called as for `enter`.
    *
    * @param positions what the client has of the topics
-   * @throws WSM_ERR_TOO_MANY_CHANNELS, WSM_ERR_UNAVAILABLE
+   * @throws WSM_ERR_TOO_MANY_CHANNELS, WSM_ERR_UNAVAILABLE; WSM_ERR_IDENTITY_CHANGED where the socket becomes another user's
+   *   meanwhile: it is in none of them then
    */
   async join (connection: Connection, channels: readonly string[], grant: Grant, positions: Positions = NOTHING,
     commit: (states: StreamState[]) => void = () => {}): Promise<void> {
+    // Its end has been told already, or will be: nothing of it may come back.
+    if (!connection.isOpen) return
+    const { identity } = connection
+    assertLasts(identity)
     const after = new Set([...connection.channels, ...channels])
     if (after.size > this.#maxChannels) throw new TooManyChannelsError(this.#maxChannels)
     const added = channels.filter((channel) => !connection.grants.has(channel))
@@ -81,9 +87,11 @@ export class Memberships {
     try {
       await this.#enter(connection, channels, [], positions, (enter) => commit(enter()))
     } catch (error) {
-      for (const channel of added) this.leave(connection, channel)
+      // The next user's memberships are not this one's to end.
+      if (!identity.isOver) for (const channel of added) this.leave(connection, channel)
       throw error
     }
+    assertLasts(identity)
   }
 
   leave (connection: Connection, channel: string): void {
@@ -102,13 +110,15 @@ export class Memberships {
   /** Into topics, some of them those of channels, in one moment; and told who is there. */
   async #enter (connection: Connection, channels: readonly string[], topics: readonly string[], positions: Positions,
     commit: (enter: () => StreamState[]) => void): Promise<void> {
+    const { identity } = connection
     await Promise.all(channels.map((channel) => this.#appear(channel, connection)))
-    // The app may have taken it out of one meanwhile.
-    const remaining = channels.filter((channel) => connection.grants.has(channel))
+    // The app may have taken it out of one meanwhile; of another user's socket it is in none.
+    const remaining = channels.filter((channel) => !identity.isOver && connection.grants.has(channel))
     const requests = [...topics, ...remaining.map(topicOf.channel)].map((topic): Request => (
       { topic, since: Object.hasOwn(positions, topic) ? positions[topic]! : null }))
     let told: Promise<unknown> | null = null
     await this.#topics.join(connection, requests, (enter) => {
+      if (identity.isOver) return
       let states: StreamState[] = []
       commit(() => {
         states = enter()
@@ -130,6 +140,11 @@ export class Memberships {
     // It may have left while it was added.
     if (!connection.grants.has(channel)) this.#presence.remove(channel, connection)
   }
+}
+
+/** @throws WSM_ERR_IDENTITY_CHANGED */
+function assertLasts (identity: Identity): void {
+  if (identity.isOver) throw new IdentityChangedError()
 }
 
 /** The topics that a connection is always in. */

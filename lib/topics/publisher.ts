@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { Nullable, UserId } from '../../schemas/fields.js'
 import { AckOptions, DeliveryReport, type SendOptions } from '../../schemas/messages.js'
 import type { Connection } from '../connection/connection.js'
 import type { Registry } from '../connection/registry.js'
@@ -20,6 +21,8 @@ const NOT_ACKNOWLEDGED: DeliveryReport = { recipients: 0, acked: [], missing: []
 /** What one node asks the others to send to a socket of theirs. */
 const Direct = Type.Object({
   client_id: Type.String(),
+  /** Whose it must be; null: nobody's; missing: anybody's. */
+  user_id: Type.Optional(Nullable(UserId)),
   json: Type.String({ pattern: '^\\{"' }),
   compress: Type.Boolean(),
   ack: Type.Optional(Type.Required(AckOptions))
@@ -39,6 +42,12 @@ type Expected = Static<typeof Expected>
 const checkExpected = TypeCompiler.Compile(Expected)
 const checkDirect = TypeCompiler.Compile(Direct)
 const checkReport = TypeCompiler.Compile(DeliveryReport)
+
+/** How a message to one socket is sent. */
+export interface ClientSendOptions extends SendOptions {
+  /** Only where the socket is this user's; null: nobody's. By default whosever it is by now. */
+  userId?: string | null
+}
 
 /** How a frame of the protocol is sent. */
 export interface AnnounceOptions {
@@ -90,8 +99,8 @@ export class Publisher {
   }
 
   /** A message of the app, to one socket, on whichever node it is. It is part of no stream. */
-  async sendToClient (clientId: string, message: object, { ack, compress = true }: SendOptions = {}): Promise<DeliveryReport> {
-    return this.#sendTo({ client_id: clientId, json: this.#outbound.toJson(message), compress, ...ack !== undefined && { ack: { ...this.#ack, ...ack } } })
+  async sendToClient (clientId: string, message: object, { ack, compress = true, userId }: ClientSendOptions = {}): Promise<DeliveryReport> {
+    return this.#sendTo({ client_id: clientId, ...userId !== undefined && { user_id: userId }, json: this.#outbound.toJson(message), compress, ...ack !== undefined && { ack: { ...this.#ack, ...ack } } })
   }
 
   /** What a client sends to one socket. */
@@ -108,8 +117,8 @@ export class Publisher {
     return there === undefined ? here : there as DeliveryReport
   }
 
-  async #sendHere ({ client_id: clientId, json, compress, ack }: Direct): Promise<DeliveryReport> {
-    const connection = this.#registry.getOpen(clientId)
+  async #sendHere ({ client_id: clientId, user_id: userId, json, compress, ack }: Direct): Promise<DeliveryReport> {
+    const connection = this.#registry.getOpen(clientId, userId)
     const publication = { topic: '', json, isDroppable: true, isCompressible: compress }
     if (connection === null) return ack === undefined ? NOBODY : NOT_ACKNOWLEDGED
     if (ack === undefined) {

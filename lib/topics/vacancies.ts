@@ -92,8 +92,9 @@ export class Vacancies {
   /** False: the connection has no such place. */
   acknowledge (messageId: string, connection: Connection): boolean {
     const vacancy = this.#takenBy(connection, messageId)
-    if (vacancy !== undefined) this.#fill(vacancy, connection)
-    return vacancy !== undefined
+    if (vacancy === undefined || vacancy.place.user_id !== connection.user?.id) return false
+    this.#fill(vacancy, connection)
+    return true
   }
 
   close (): void {

@@ -149,8 +149,12 @@ t.test('a message belongs to the user whose it was when it was read, whoever the
   client.send({ type: 'change_user', id: 2, token: server.token('bob') })
   client.send({ type: 'where.am', id: 3 })
   t.match(await client.next(({ id }) => id === 3), { data: { user: 'bob' } })
+  const told = client.received.findIndex(({ id }) => id === 1)
+  t.match(client.received[told], { type: 'error', code: 'identity_changed' })
+  t.ok(told < client.received.findLastIndex(({ type }) => type === 'connection'), 'before the new user\'s first frame')
   gate.open()
-  t.match(await client.next(({ id }) => id === 1), { data: 'alice' })
+  await client.settled()
+  t.equal(client.received.filter(({ id }) => id === 1).length, 1, 'what it comes to is not the next user\'s')
 })
 
 t.test('frames that come in the packet of the upgrade are read, and later ones wait for them', async (t) => {

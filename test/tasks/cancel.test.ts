@@ -83,8 +83,20 @@ t.test('of two cancels at once one wins', async (t) => {
   t.equal(events.length, 1)
 })
 
-t.test('a task that was not started here is cancelled by telling the app and the user', async (t) => {
+t.test('a cancel frame for a task that nobody has started is refused, and tells nobody', async (t) => {
   const server = await startApp(t)
+  const events = cancellations(server)
+  const [alice, again] = await Promise.all([server.connect('alice'), server.connect('alice')])
+  for (const frame of [{ task_id: 'elsewhere' }, { task_id: '<b>pay now</b>', user_id: 'alice' }]) {
+    t.match(await alice.request({ type: 'cancel', ...frame }), { type: 'error', code: 'not_found' })
+  }
+  t.strictSame(events, [])
+  await again.settled()
+  t.equal(alice.count('task_cancelled') + again.count('task_cancelled'), 0)
+})
+
+t.test('with tasks.cancelUnknown such a task is cancelled by telling the app and the user', async (t) => {
+  const server = await startApp(t, { tasks: { cancelUnknown: true } })
   const events = cancellations(server)
   const [alice, bob] = await Promise.all([server.connect('alice'), server.connect('bob')])
   t.match(await alice.request({ type: 'cancel', task_id: 'elsewhere' }), { type: 'reply' })

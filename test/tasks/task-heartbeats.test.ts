@@ -58,7 +58,7 @@ t.test('they end with their task, however it ends', async (t) => {
 })
 
 t.test('one of a task that was not started here ends with its cancel', async (t) => {
-  const server = await startApp(t)
+  const server = await startApp(t, { tasks: { cancelUnknown: true } })
   const alice = await server.connect('alice')
   const before = timerCount()
   server.app.ws.startHeartbeat({ userId: 'alice', taskId: 'elsewhere' })

@@ -1,5 +1,6 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
+import { Jti, Nullable, UserId } from '../../../schemas/fields.js'
 import { ConfirmationRecord, Outcome, AnsweredBy } from '../../../schemas/records.js'
 import type { User } from '../../auth/user.js'
 import type { Delivery, Position, Publication } from '../engine.js'
@@ -35,7 +36,7 @@ const Ended = Type.Object({ record: ConfirmationRecord, settlement: Settlement, 
 
 const Moment = Type.Union([Type.Number(), Type.Null()])
 const Holder = Type.Object({
-  id: Type.String(), claims: Type.Record(Type.String(), Type.Unknown()), expiresAt: Moment, issuedAt: Moment, jti: Type.Union([Type.String(), Type.Null()])
+  id: UserId, claims: Type.Record(Type.String(), Type.Unknown()), expiresAt: Moment, issuedAt: Moment, jti: Nullable(Jti)
 })
 
 export type Question = Static<typeof Question>

@@ -1,0 +1,62 @@
+import { isThenable } from './thenable.js'
+
+type Listener = Parameters<AbortSignal['addEventListener']>[1]
+
+/**
+ * An AbortController whose signal goes to the app. Node reports what a listener of a signal throws as an uncaught exception,
+ * which ends the process; here it goes to `onThrown`. A signal that the app derives from it, by `AbortSignal.any()` for
+ * instance, is one of Node's own again.
+ *
+ * @param onThrown called with what a listener throws, or its promise rejects with
+ */
+export function guardedAbort (onThrown: (thrown: unknown) => void): AbortController {
+  const controller = new AbortController()
+  reports.set(Object.setPrototypeOf(controller.signal, GuardedSignal.prototype), onThrown)
+  return controller
+}
+
+const reports = new WeakMap<AbortSignal, (thrown: unknown) => void>()
+/** The wrapper of each listener: the same every time, so that it is added once and can be removed. */
+const wrappers = new WeakMap<object, (event: Event) => void>()
+const handlers = new WeakMap<AbortSignal, AbortSignal['onabort']>()
+
+/** Only its methods are used: they are put between a signal and AbortSignal's own. */
+class GuardedSignal extends AbortSignal {
+  override addEventListener (type: 'abort', listener: Listener, options?: Parameters<AbortSignal['addEventListener']>[2]): void {
+    super.addEventListener(type, wrap(listener), options)
+  }
+
+  override removeEventListener (type: 'abort', listener: Listener, options?: Parameters<AbortSignal['removeEventListener']>[2]): void {
+    super.removeEventListener(type, wrap(listener), options)
+  }
+
+  override get onabort (): AbortSignal['onabort'] {
+    return handlers.get(this) ?? null
+  }
+
+  override set onabort (listener: AbortSignal['onabort']) {
+    handlers.set(this, listener)
+    super.onabort = wrap(listener)
+  }
+}
+
+/** What is no listener is left to AbortSignal, which ignores or refuses it. */
+function wrap<L extends Listener | AbortSignal['onabort']> (listener: L): L {
+  if ((typeof listener !== 'object' && typeof listener !== 'function') || listener === null) return listener
+  let wrapper = wrappers.get(listener)
+  if (wrapper === undefined) wrappers.set(listener, wrapper = (event) => call(listener, event))
+  return wrapper as L
+}
+
+function call (listener: object, event: Event): void {
+  const signal = event.currentTarget as AbortSignal
+  const report = reports.get(signal)!
+  try {
+    const result: unknown = typeof listener === 'function'
+      ? listener.call(signal, event)
+      : (listener as { handleEvent: (event: Event) => unknown }).handleEvent(event)
+    if (isThenable(result)) Promise.resolve(result).catch(report)
+  } catch (thrown) {
+    report(thrown)
+  }
+}
