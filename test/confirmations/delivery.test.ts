@@ -148,4 +148,5 @@ t.test('a socket that ends, or becomes another user\'s, while questions are sent
   t.equal(await sentTo((connection) => { connection.user = null as never }), 100)
   await confirmations.close()
   await Promise.all(ends)
+  await engine.close()
 })
