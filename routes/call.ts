@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { callReply } from '../schemas/rest.js'
-import { toClientError } from '../lib/errors.js'
+import { isOurs, toClientError } from '../lib/errors.js'
 import { logThrown } from '../lib/thrown.js'
 import { RestContext } from '../lib/protocol/handler-context.js'
 import type { HandlerEntry } from '../lib/protocol/handlers.js'
@@ -30,7 +30,7 @@ export function callRoute (fastify: FastifyInstance, url: string, context: Route
     },
     validatorCompiler: () => anyObject,
     // As a socket gets it: a compiled serializer would leave out what the schema does not name.
-    serializerCompiler: () => (body) => JSON.stringify(body),
+    serializerCompiler: () => (body) => serialize(body),
     errorHandler: answerError,
     ...bodyDepth(options.limits.maxDepth, counters),
     onRequest: access.authenticated,
@@ -54,4 +54,13 @@ export function callRoute (fastify: FastifyInstance, url: string, context: Route
       })
     })
   })
+}
+
+/** @throws what the app's toJSON throws; an error of ours as a copy, since Fastify writes into it */
+function serialize (body: unknown): string {
+  try {
+    return JSON.stringify(body)
+  } catch (error) {
+    throw isOurs(error) ? toClientError(error) : error
+  }
 }

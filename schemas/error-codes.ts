@@ -33,7 +33,7 @@ export const errorCodes = [
   'already_connected',
   /** `limits.maxPendingConfirmationsPerUser` questions wait for the user's answer. */
   'too_many_confirmations',
-  /** The socket became another user's before the frame was answered; it was the earlier user's. */
+  /** The socket became another user's before the frame was answered; it may have been carried out. */
   'identity_changed',
   /** Something that the server depends on is out of reach; try again later. */
   'unavailable',

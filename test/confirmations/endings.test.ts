@@ -16,17 +16,22 @@ interface Ending {
 const controller = new AbortController()
 
 const endings: Record<string, Ending> = {
-  'nobody answers in time: by default the work goes on': {
+  'nobody answers in time: by default the work does not go on': {
     question: { timeoutMs: 30 },
+    result: { outcome: 'expired', proceed: false }
+  },
+  'nobody answers in time: the question says go on': {
+    question: { timeoutMs: 30, onTimeout: 'proceed' },
     result: { outcome: 'expired', proceed: true }
   },
-  'nobody answers in time: the question says stop': {
-    question: { timeoutMs: 30, onTimeout: 'cancel' },
+  'nobody answers in time: the question says stop where the options say go on': {
+    options: { confirmations: { timeoutMs: 30, onTimeout: 'proceed' } },
+    question: { onTimeout: 'cancel' },
     result: { outcome: 'expired', proceed: false }
   },
-  'nobody answers in time: the options say stop': {
-    options: { confirmations: { timeoutMs: 30, onTimeout: 'cancel' } },
-    result: { outcome: 'expired', proceed: false }
+  'nobody answers in time: the options say go on': {
+    options: { confirmations: { timeoutMs: 30, onTimeout: 'proceed' } },
+    result: { outcome: 'expired', proceed: true }
   },
   'nobody answers in time: the question says go on where the options say stop': {
     options: { confirmations: { timeoutMs: 30, onTimeout: 'cancel' } },

@@ -206,3 +206,22 @@ t.test('an acknowledgement that comes before the message is waited for counts; w
   second.sent(publication, null)
   t.same(await second.report, { acked: [], missing: ['early'] })
 })
+
+t.test('an early acknowledgement counts for the user whose socket it was then', async (t) => {
+  const engine = new MemoryEngine(memoryOptions())
+  const { system } = systemOn(engine)
+  const acknowledgements = new Acknowledgements(system.topics, engine.cluster)
+  const connection = { id: 'one', isOpen: true, user: { id: 'alice' } }
+  acknowledgements.acknowledge('first', connection as unknown as Connection)
+  acknowledgements.acknowledge('second', connection as unknown as Connection)
+  const wait = (messageId: string) => {
+    const { report, sent } = acknowledgements.expect(messageId, 'all', [connection as unknown as Connection], { timeoutMs: 1, retries: 0 })
+    sent({ topic: 'all', json: '{"type":"x.y"}', isDroppable: true, isCompressible: true }, null)
+    return report
+  }
+  t.same(await wait('first'), { acked: ['one'], missing: [] })
+  connection.user = { id: 'bob' }
+  t.same(await wait('second'), { acked: [], missing: ['one'] })
+  acknowledgements.close()
+  await engine.close()
+})
