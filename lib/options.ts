@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import type { FastifyJWTOptions } from '@fastify/jwt'
 import type { EngineFactory } from './engine/engine.js'
 import { InvalidOptionError } from './errors.js'
+import { MOST_KEPT_DEPTH } from './protocol/depth.js'
 import type { AuthenticatedUser } from './auth/hook-authenticator.js'
 import type { JoinDecision, RestAction, SendTarget } from './auth/permissions.js'
 import type { User } from './auth/user.js'
@@ -52,7 +53,7 @@ export const OptionsSchema = Type.Object({
   origins: Type.Optional(Type.Union([
     Type.Literal('*'),
     Type.Array(Type.String({ pattern: '^[A-Za-z][A-Za-z0-9+.-]*://[^/?#@\\s]+/?$' }))
-  ], { description: 'Whose pages may open a socket; by default those of the same origin' })),
+  ], { description: 'Whose pages may open a socket, or change something by REST; by default those of the same origin' })),
   rejectMode: Type.Union([Type.Literal('http'), Type.Literal('close')], {
     default: 'http',
     description: 'How a socket is refused: with an HTTP status before the upgrade, or opened and closed with a code that a browser can read'
@@ -164,11 +165,13 @@ export const OptionsSchema = Type.Object({
     joinsBurst: count(1_000, 'Channels that all sockets of a user subscribe to at once'),
     maxPayloadBytes: count(65_536, 'Size of a client\'s frame, bytes'),
     maxFragments: count(128, 'Fragments of a client\'s frame'),
-    maxDepth: count(32, 'Nesting of a client\'s frame, levels'),
+    maxDepth: Type.Integer({
+      minimum: 1, maximum: MOST_KEPT_DEPTH, default: 32, description: 'Nesting of a client\'s frame, and of the body of a REST request, levels'
+    }),
     maxChannelsPerConnection: count(100, 'Channels that one socket can be a member of'),
     maxPendingHandlers: count(100, 'Frames of one socket that are being handled, or wait for an earlier one, at the same time'),
     maxPendingBytes: count(131_072, 'Frames of one socket that wait for an earlier one to be done; over that the socket is not read, bytes'),
-    maxPendingRequests: count(100, 'REST requests of one user that are being answered at the same time'),
+    maxPendingRequests: count(100, 'REST requests that are being answered at the same time: of one user, and on one connection'),
     maxQueueMessages: count(10_000, 'Messages that wait for one socket'),
     maxQueueBytes: count(1_048_576, 'What waits for one socket, bytes'),
     maxErrorsPerMinute: count(10, 'Faulty frames within a minute; this one closes the socket'),

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { TaskStepResultFrame, type AnsweredBy, type ConfirmationRecord, type Outcome, type TaskStepResult } from '../../schemas/records.js'
@@ -8,6 +7,7 @@ import { assertValid, below, faultsOf, invalidMessage } from '../protocol/faults
 import { snapshot } from '../protocol/snapshot.js'
 import type { Checker } from '../validation/compiled-schema.js'
 import { compileJsonSchema, toJsonSchema } from '../validation/json-schema.js'
+import { nextQuestionId } from './question-id.js'
 
 /** What the asking code gets (row A5). Only a person's answer has `answered_by`. */
 export interface UserConfirmation<A = unknown> {
@@ -52,7 +52,7 @@ export function toRecord (result: StepResult, options: AskOptions, defaults: Opt
   // A snapshot, since it is sent again on later connects: by then the app may have gone on with its result.
   const question: unknown = snapshot({
     type: 'task_step_result',
-    callback_id: randomUUID(),
+    callback_id: nextQuestionId(),
     step: options.step ?? result.step,
     message: result.message,
     result: result.result ?? null,
