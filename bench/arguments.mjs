@@ -7,7 +7,8 @@ const onDemand = Object.keys(scenarios).filter((name) => scenarios[name].isOnDem
 export const USAGE = `npm run bench -- [scenario…] [options]
 
   scenarios          ${Object.keys(scenarios).join(' ')}; where none is named, all but ${onDemand}
-  --rounds N         measured rounds of each peer, in turns (5)
+  --against COMMIT   compare with a build of that commit, in turns with today's; the other peers only where --peers names them
+  --rounds N         measured rounds of each peer, in turns (5; with --against 15)
   --seconds N        how long a round takes (2)
   --peers a,b        of ${Object.keys(peers).slice(1).join(', ')}; ${OURS} is always there
   --json FILE        write everything that was measured
@@ -21,6 +22,7 @@ export function parseArguments (args) {
     args,
     allowPositionals: true,
     options: {
+      against: { type: 'string' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
       peers: { type: 'string' },
@@ -30,12 +32,14 @@ export function parseArguments (args) {
       help: { type: 'boolean', default: false }
     }
   })
-  const chosenPeers = values.peers?.split(',') ?? Object.keys(peers)
+  const isCompared = values.against !== undefined
+  const chosenPeers = values.peers?.split(',') ?? (isCompared ? [] : Object.keys(peers))
   return {
     isHelp: values.help,
     scenarios: known(positionals.length === 0 ? Object.keys(scenarios).filter((name) => scenarios[name].isOnDemand !== true) : positionals, scenarios, 'scenario').map((name) => scenarios[name]),
     peers: new Set([OURS, ...known(chosenPeers, peers, 'peer')]),
-    rounds: positive(values.rounds ?? (values.quick ? 1 : 5), 'rounds'),
+    against: values.against ?? null,
+    rounds: positive(values.rounds ?? (values.quick ? 1 : isCompared ? 15 : 5), 'rounds'),
     seconds: positive(values.seconds ?? (values.quick ? 1 : 2), 'seconds'),
     isQuick: values.quick,
     isProfiled: values['cpu-prof'],

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url'
+import { variantOf } from './comparison.mjs'
 import { LineProcess } from './line-process.mjs'
 import { OURS, commandOf, peers } from './peers/index.mjs'
 import { cpuMicros } from './process-usage.mjs'
@@ -9,15 +10,34 @@ const SECRET = 'the secret of the benchmark has more than thirty-two characters'
 
 /** The processes of one scenario: the load generator, and the peers. */
 export class Bench {
-  /** What the command line says: `rounds`, `seconds`, `isQuick`, `profileDirectory`. */
+  /** What the command line says: `rounds`, `seconds`, `isQuick`, `profileDirectory`, `against`. */
   options
+  /** The builds of the product by the names that they have as peers: today's, and the one it is compared with. */
+  #builds
   #generator
   #servers = new Map()
-  #redis = null
+  #redis = new Map()
 
   constructor (options) {
     this.options = options
+    const { against } = options
+    this.#builds = new Map([[OURS, null], ...against === null ? [] : [[against.name, against.directory]]])
     this.#generator = new LineProcess('the load generator', process.execPath, [fileURLToPath(new URL('load/generator.mjs', import.meta.url))])
+  }
+
+  /** The names of the product's builds. */
+  get builds () {
+    return [...this.#builds.keys()]
+  }
+
+  /** Each variant of a scenario of the product alone, with each of its builds, by name. */
+  variants (names) {
+    return new Map(names.flatMap((variant) => this.builds.map((build) => [variantOf(variant, build), { variant, build }])))
+  }
+
+  /** By whose settings a peer runs: every build of the product by the product's. */
+  kindOf (peer) {
+    return this.#builds.has(peer) ? OURS : peer
   }
 
   /**
@@ -31,17 +51,28 @@ export class Bench {
       ...exposeGc ? ['--expose-gc'] : [],
       ...peer === OURS && profileDirectory !== null ? ['--cpu-prof', `--cpu-prof-dir=${profileDirectory}`] : []
     ]
-    const [command, args] = commandOf(peer, { secret: SECRET, ...settings }, nodeArguments)
+    const kind = this.kindOf(peer)
+    const build = this.#builds.get(peer) ?? undefined
+    const [command, args] = commandOf(kind, { secret: SECRET, build, ...settings }, nodeArguments)
     const server = new LineProcess(key, command, args)
-    this.#servers.set(key, { server, peer })
+    this.#servers.set(key, { server, kind })
     server.port = (await server.greeting()).port
     return server
   }
 
-  /** One for the scenario, which ends with it. */
-  async startRedis () {
-    this.#redis = await RedisServer.start()
-    return this.#redis
+  /** A Redis of a peer's own: two builds of the product would be nodes of one cluster on it. */
+  async startRedis (peer) {
+    this.#redis.set(peer, await RedisServer.start())
+    return this.#redis.get(peer)
+  }
+
+  redis (peer) {
+    return this.#redis.get(peer)
+  }
+
+  async stopRedis (peer) {
+    await this.#redis.get(peer).stop()
+    this.#redis.delete(peer)
   }
 
   server (key) {
@@ -49,8 +80,8 @@ export class Bench {
   }
 
   connect (key, options) {
-    const { server, peer } = this.#servers.get(key)
-    return this.#generator.request('connect', { group: key, dialect: peers[peer].dialect, port: server.port, secret: SECRET, ...options })
+    const { server, kind } = this.#servers.get(key)
+    return this.#generator.request('connect', { group: key, dialect: peers[kind].dialect, port: server.port, secret: SECRET, ...options })
   }
 
   /** @throws Error where a socket had ended before */
@@ -131,7 +162,7 @@ export class Bench {
   async close () {
     await Promise.all([...this.#servers.keys()].map((key) => this.stop(key)))
     await this.#generator.stop()
-    await this.#redis?.stop()
+    await Promise.all([...this.#redis.keys()].map((peer) => this.stopRedis(peer)))
   }
 
   async #measured (server, work) {

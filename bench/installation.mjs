@@ -5,10 +5,10 @@ import { fileURLToPath } from 'node:url'
 const here = fileURLToPath(new URL('.', import.meta.url))
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** Installs what is missing, of the product and of the benchmark, and builds the product where it is not built. */
+/** Installs what is missing, of the product and of the benchmark, and builds the product as it is now. */
 export function prepare () {
   if (!existsSync(`${root}node_modules`)) run(process.execPath, ['scripts/setup.mjs'], root)
-  if (!existsSync(`${root}dist/lib/index.js`)) run('npm', ['run', '--silent', 'build'], root)
+  run('npm', ['run', '--silent', 'build'], root)
   // No package that is used here needs an install script.
   if (!isComplete()) run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], here)
 }

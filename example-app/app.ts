@@ -12,6 +12,7 @@ import { accountRoutes } from './accounts.js'
 import { CHAT_CHANNEL, chat, chatRules } from './chat.js'
 import { DRAIN_MS, type Config } from './config.js'
 import { Imports } from './import.js'
+import { securePages } from './page-security.js'
 import { taskRoutes } from './tasks.js'
 
 // Compiled, this file is in dist/example-app; the page is not compiled and stays where it is.
@@ -20,6 +21,7 @@ const publicFolder = fileURLToPath(new URL('../../example-app/public', import.me
 /** An app with accounts, long-running tasks that ask their user, a chat, and a page that shows them. */
 export async function createApp (config: Config): Promise<FastifyInstance> {
   const app = Fastify({ logger: { level: config.LOG_LEVEL }, trustProxy: config.TRUST_PROXY ?? false })
+  securePages(app)
   await app.register(fastifySwagger, { openapi: { info: { title: 'fastify-ws-manager: the example app', version: '1.0.0' } } })
   await app.register(fastifySwaggerUi, { routePrefix: '/docs' })
   await app.register(fastifyJwt, {

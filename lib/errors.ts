@@ -9,7 +9,7 @@ import { errorCodes, type ErrorCode } from '../schemas/error-codes.js'
 
 export const BadJsonError = createError('WSM_ERR_BAD_JSON', 'The frame is not valid JSON', 400)
 export const BadFrameError = createError('WSM_ERR_BAD_FRAME', 'The frame must be an object with a string "type"', 400)
-export const TooDeepError = createError<[number]>('WSM_ERR_TOO_DEEP', 'The frame is nested deeper than %s levels', 400)
+export const TooDeepError = createError<[number]>('WSM_ERR_TOO_DEEP', 'The message is nested deeper than %s levels', 400)
 export const UnknownTypeError = createError<[string]>('WSM_ERR_UNKNOWN_TYPE', 'There is no handler for type "%s"', 404)
 export const InvalidMessageError = createError<[string]>('WSM_ERR_INVALID_MESSAGE', 'The message is not valid: %s', 400)
 export const UnauthorizedError = createError<[string]>('WSM_ERR_UNAUTHORIZED', '%s', 401)
@@ -20,6 +20,8 @@ export const TooManyChannelsError = createError<[number]>(
   'WSM_ERR_TOO_MANY_CHANNELS', 'A connection can be a member of %s channels at the most', 429)
 export const TooManyPendingError = createError<[number]>(
   'WSM_ERR_TOO_MANY_PENDING', '%s frames of this connection are being handled; wait for their answers', 429)
+export const TooManyRequestsError = createError<[number, string]>(
+  'WSM_ERR_TOO_MANY_PENDING', '%s requests %s are being answered; wait for their answers', 429)
 export const RateLimitedError = createError<[string]>('WSM_ERR_RATE_LIMITED', '%s', 429)
 export const TooManyConnectionsError = createError<[number]>(
   'WSM_ERR_TOO_MANY_CONNECTIONS', 'A user can have %s connections at the most', 429)

@@ -13,6 +13,7 @@ export type { AuthenticatedUser } from './auth/hook-authenticator.js'
 export type { RestAction, SendTarget } from './auth/permissions.js'
 export type { RevocationTarget } from './auth/revocations.js'
 export type { User } from './auth/user.js'
+export type { ListOptions } from './confirmations/list.js'
 export type { AskOptions, StepResult, UserConfirmation } from './confirmations/question.js'
 export type { Client, ConnectionEnd } from './connection/client.js'
 export type { EngineFactory } from './engine/engine.js'
@@ -27,6 +28,6 @@ export type { AckOptions, DeliveryReport, Message, SendOptions } from '../schema
 export type {
   Answer, AnsweredBy, ChannelHistory, ClusterStatus, ConfirmationRecord, Health, Outcome, PresenceList, Ready, Status, TaskRecord
 } from '../schemas/records.js'
-export type { RevocationReport } from '../schemas/rest.js'
+export type { ConfirmationsPage, RevocationReport } from '../schemas/rest.js'
 export { SUBPROTOCOL } from '../schemas/frames.js'
 export { errorCodes, type ErrorCode } from '../schemas/error-codes.js'

@@ -64,6 +64,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   servers.add(fastify.server)
   fastify.decorate('ws', manager)
   fastify.decorateRequest('wsUser', null)
+  fastify.decorateRequest('wsPending', null)
   fastify.decorateRequest('wsAdmission', null)
   await fastify.register(async (scope) => routes(scope, context), { prefix: options.path })
 

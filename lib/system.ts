@@ -8,16 +8,18 @@ import { Tickets } from './auth/tickets.js'
 import { Readiness } from './cluster/readiness.js'
 import { Confirmations } from './confirmations/confirmations.js'
 import { OpenQuestions } from './confirmations/open-questions.js'
+import { Allowances } from './connection/allowances.js'
+import { ClosingSockets } from './connection/closing.js'
 import { ConnectRate } from './connection/connect-rate.js'
 import { Heartbeat } from './connection/heartbeat.js'
 import type { Connection, ConnectionSettings } from './connection/connection.js'
 import { Lifecycle } from './connection/lifecycle.js'
-import { MessageRate } from './connection/message-rate.js'
 import { Outbox } from './connection/outbox.js'
 import { Registry } from './connection/registry.js'
 import { UserSlots } from './connection/user-slots.js'
 import type { Engine } from './engine/engine.js'
 import { EventHub } from './events.js'
+import { PendingRequests } from './http/pending-requests.js'
 import type { Options } from './options.js'
 import type { Exchange } from './protocol/exchange.js'
 import { SocketContext } from './protocol/handler-context.js'
@@ -62,7 +64,8 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
   const permissions = new Permissions(options, log)
   const counters = new Counters()
   const tickets = new Tickets(engine.tickets, options.auth.ticketTtlMs, counters)
-  const revocations = new Revocations(engine.revocations, engine.cluster, registry, counters, options.auth.revocationTtlMs, log)
+  const requests = new PendingRequests(limits.maxPendingRequests, counters)
+  const revocations = new Revocations(engine.revocations, engine.cluster, registry, requests, counters, options.auth.revocationTtlMs, log)
   const admission = new Admission(authenticator, tickets, revocations, permissions, options, counters, log)
   const openQuestions = new OpenQuestions(limits.maxPendingConfirmationsPerUser, counters)
   const confirmations = new Confirmations(engine.confirmations, publisher, events, openQuestions, options.confirmations, log)
@@ -71,9 +74,11 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
   const lifecycle = new Lifecycle(registry, memberships, permissions, revocations, confirmations, events, counters, options.auth.timeoutMs)
   const heartbeat = new Heartbeat(registry, options.heartbeat)
   const tokenExpiry = new TokenExpiry(registry, options.auth.expiryNoticeMs)
-  const handlers = new Handlers(permissions)
+  const handlers = new Handlers(permissions, revocations)
   const connectRate = new ConnectRate(limits.connectionsPerIpPerMinute)
   const slots = new UserSlots(registry, options, counters)
+  const allowances = new Allowances(limits)
+  const closing = new ClosingSockets({ maxClosing: limits.maxClosing, closeTimeoutMs: options.closeTimeoutMs, refusals: counters.refusals })
   // Told in the turn in which a socket becomes its user's, before the app is.
   for (const event of ['client_connected', 'identity_changed'] as const) {
     events.on(event, ({ client }) => slots.taken(client as Connection))
@@ -88,7 +93,9 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
   }
   const connectionSettings: ConnectionSettings = {
     maxErrorsPerMinute: limits.maxErrorsPerMinute,
-    messageRate: new MessageRate(limits.messagesPerSecond, limits.burst),
+    maxPendingBytes: limits.maxPendingBytes,
+    allowances,
+    closing,
     refusals: counters.refusals,
     closeTimeoutMs: options.closeTimeoutMs,
     log,
@@ -97,7 +104,8 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
       client.log.warn({ action }, 'the client does not read what is sent to it')
       // Not in this call: what a listener publishes must not overtake the message that is being handed out.
       queueMicrotask(() => events.emit('slow_consumer', { client, action }))
-    }
+    },
+    onClosing: (connection) => slots.ended(connection)
   }
   const contextOf = (exchange: Exchange<object>) => new SocketContext(exchange, memberships, outbound)
   const router = new Router(events, limits, counters)
@@ -120,6 +128,8 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
       heartbeat.stop()
       tokenExpiry.stop()
       admission.close()
+      allowances.close()
+      presence.close()
       taskHeartbeats.close()
       acknowledgements.close()
       // Before the tasks' signals, which the asking code may have passed on: its questions end as closed, not aborted.
@@ -140,8 +150,10 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
     admission,
     tickets,
     revocations,
+    requests,
     connectRate,
     slots,
+    closing,
     confirmations,
     taskHeartbeats,
     tasks,

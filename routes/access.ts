@@ -1,38 +1,79 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import type { Admission } from '../lib/auth/admission.js'
 import type { Permissions, RestAction } from '../lib/auth/permissions.js'
+import type { Revocations } from '../lib/auth/revocations.js'
 import type { User } from '../lib/auth/user.js'
 import { NotFoundError } from '../lib/errors.js'
+import type { PendingRequest } from '../lib/http/pending-request.js'
+import type { PendingRequests } from '../lib/http/pending-requests.js'
 
-type Hook = (request: FastifyRequest) => Promise<void>
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What is kept of a REST request of the plugin while it is answered; null before that. */
+    wsPending: PendingRequest | null
+  }
+}
+
+type Hook = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
+
+/** What is asked before a request is served. */
+export interface AccessParts { admission: Admission, permissions: Permissions, revocations: Revocations, requests: PendingRequests }
 
 /** Who may use a REST route: hooks for `onRequest`, and checks for handlers that first look at whose something is. */
 export class Access {
-  readonly #admission: Admission
-  readonly #permissions: Permissions
+  readonly #parts: AccessParts
 
-  constructor (admission: Admission, permissions: Permissions) {
-    this.#admission = admission
-    this.#permissions = permissions
+  constructor (parts: AccessParts) {
+    this.#parts = parts
   }
 
-  /** Everybody with a good token. */
-  readonly authenticated: Hook = async (request) => {
-    request.wsUser = await this.#admission.identify(request)
+  /** Everybody with a good token, as long as not too much is being done for them. */
+  readonly authenticated: Hook = async (request, reply) => {
+    const { admission, requests } = this.#parts
+    const pending = request.wsPending = requests.begin(request, reply)
+    const user = await admission.identify(request)
+    requests.identified(pending, user)
+    request.wsUser = user
   }
 
   /** Those whom `authorize` allows the action. */
   permitted (action: RestAction): Hook {
-    return async (request) => {
-      await this.authenticated(request)
-      await this.#permissions.rest(request, action, userOf(request))
+    return async (request, reply) => {
+      await this.authenticated(request, reply)
+      await this.#parts.permissions.rest(request, action, userOf(request))
     }
   }
 
   /** The owner, and those whom `authorize` allows the action. */
   async owned (request: FastifyRequest, ownerId: string, action: RestAction): Promise<void> {
     const user = userOf(request)
-    if (user.id !== ownerId) await this.#permissions.rest(request, action, user)
+    if (user.id === ownerId) return
+    await this.#parts.permissions.rest(request, action, user)
+    this.assertStillGood(request)
+  }
+
+  /**
+   * That the token is still what it was: asked when the body has arrived, which takes as long as its sender likes, and
+   * after everything of the app's.
+   *
+   * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_UNAVAILABLE where it cannot be known
+   */
+  assertStillGood (request: FastifyRequest): void {
+    this.#parts.revocations.assertStillGood(userOf(request), request.wsPending!.identifiedAt)
+  }
+
+  /** Does what a request asks for, beginning in the turn in which its token was found to be good. */
+  async carryOut<T> (request: FastifyRequest, work: () => T): Promise<Awaited<T>> {
+    this.assertStillGood(request)
+    return this.#parts.requests.run(request.wsPending!, work)
+  }
+
+  /** The same for all that a route's handler does. */
+  guard (handler: RouteOptions['handler']): RouteOptions['handler'] {
+    const access = this
+    return function (request, reply) {
+      return access.carryOut(request, () => handler.call(this, request, reply))
+    }
   }
 }
 

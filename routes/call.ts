@@ -1,13 +1,13 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { callReply } from '../schemas/rest.js'
-import { guardedAbort } from '../lib/abort.js'
 import { isOurs, toClientError } from '../lib/errors.js'
 import { logThrown } from '../lib/thrown.js'
 import { RestContext } from '../lib/protocol/handler-context.js'
 import type { HandlerEntry } from '../lib/protocol/handlers.js'
 import { Access, userOf } from './access.js'
 import { answers, tags } from './answers.js'
+import { bodyDepth } from './body-depth.js'
 import type { RouteContext } from './context.js'
 import { answerError } from './error-answer.js'
 import { validatorCompiler } from './validator.js'
@@ -16,8 +16,9 @@ import { validatorCompiler } from './validator.js'
 const anyObject = validatorCompiler({ schema: Type.Object({}), httpPart: 'body' })
 
 /** `POST <path>/call/<type>`: a handler by REST (row J1). The body is the message; its type is in the path. */
-export function callRoute (fastify: FastifyInstance, url: string, { admission, permissions, handlers }: RouteContext, entry: HandlerEntry): void {
-  const access = new Access(admission, permissions)
+export function callRoute (fastify: FastifyInstance, url: string, context: RouteContext, entry: HandlerEntry): void {
+  const { handlers, requests, options, counters } = context
+  const access = new Access(context)
   fastify.route({
     method: 'POST',
     url,
@@ -31,22 +32,22 @@ export function callRoute (fastify: FastifyInstance, url: string, { admission, p
     // As a socket gets it: a compiled serializer would leave out what the schema does not name.
     serializerCompiler: () => (body) => serialize(body),
     errorHandler: answerError,
+    ...bodyDepth(options.limits.maxDepth, counters),
     onRequest: access.authenticated,
     // The first answer counts: the handler's own, or what it returns or throws.
-    handler: (request, reply) => new Promise((resolve, reject) => {
+    handler: (request) => new Promise((resolve, reject) => {
       const user = userOf(request)
       const log = request.log.child({ user_id: user.id })
-      const hangUp = guardedAbort((thrown) => logThrown(log, 'error', thrown, { type: entry.type }, 'an abort listener failed'))
-      reply.raw.once('close', () => { if (!reply.raw.writableFinished) hangUp.abort() })
-      // The caller may have hung up while hooks of the host ran.
-      if (request.raw.socket.destroyed) hangUp.abort()
+      const pending = request.wsPending!
       let isAnswered = false
       const answer = (data: unknown) => {
         isAnswered = true
         resolve({ data: data ?? null })
       }
-      const context = new RestContext(user, hangUp.signal, log, answer)
-      handlers.call(entry.type, request.body as object, context).then(answer).catch((error: unknown) => {
+      const context = new RestContext(user, pending.signal, log, answer)
+      const handle = () => handlers.call(entry.type, request.body as object, context)
+      // The handler may revoke the token that it was called with.
+      access.carryOut(request, () => requests.named(pending, handle)).then(answer).catch((error: unknown) => {
         const told = toClientError(error)
         if (told.statusCode! >= 500 || isAnswered) logThrown(log, 'error', error, { type: entry.type }, 'a handler failed')
         reject(told)

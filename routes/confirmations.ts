@@ -1,19 +1,19 @@
 import { Answer, ConfirmationRecord } from '../schemas/records.js'
-import { CancelQuery, ConfirmationParams, ConfirmationsList, ConfirmationsQuery, WaitQuery } from '../schemas/rest.js'
+import { CancelQuery, ConfirmationParams, ConfirmationsPage, ConfirmationsQuery, WaitQuery } from '../schemas/rest.js'
 import { userOf } from './access.js'
 import { answers, tags } from './answers.js'
 import type { Routes } from './context.js'
 
-export const confirmationRoutes: Routes = (scope, { confirmations, revocations }, access) => {
+export const confirmationRoutes: Routes = (scope, { confirmations }, access) => {
   scope.get('/confirmations', {
     schema: {
-      tags, summary: 'Questions, oldest first; one\'s own, or with permission those of others', querystring: ConfirmationsQuery, response: answers(ConfirmationsList, 400, 401, 403, 503)
+      tags, summary: 'Questions, oldest first; one\'s own, or with permission those of others', querystring: ConfirmationsQuery, response: answers(ConfirmationsPage, 400, 401, 403, 503)
     },
     onRequest: access.authenticated
   }, async (request) => {
     const { user_id: userId = userOf(request).id, ...filter } = request.query
     await access.owned(request, userId, 'confirmations:list')
-    return { confirmations: await confirmations.list({ ...filter, user_id: userId }) }
+    return confirmations.list({ ...filter, user_id: userId })
   })
 
   scope.get('/confirmations/:callback_id', {
@@ -26,19 +26,12 @@ export const confirmationRoutes: Routes = (scope, { confirmations, revocations }
     const record = await confirmations.get(callbackId)
     await access.owned(request, record.user_id, 'confirmations:read')
     if (request.query.wait === 0 || record.status !== 'pending') return record
-    const stop = new AbortController()
-    const abort = () => stop.abort()
-    const timer = setTimeout(abort, request.query.wait * 1000)
-    // A caller that hangs up does not wait any longer; one may have done so while `authorize` was asked.
-    request.raw.socket.once('close', abort)
-    if (request.raw.socket.destroyed) abort()
-    // Rejected when its time is over; another fault is met again by the second look.
-    const later = await confirmations.poll(callbackId, stop.signal).catch(() => confirmations.get(callbackId)).finally(() => {
-      clearTimeout(timer)
-      request.raw.socket.removeListener('close', abort)
-    })
-    // Its token may have been revoked while it waited.
-    await revocations.assertGood(userOf(request))
+    // It ends before its time when the caller hangs up, or the token is revoked.
+    const pending = request.wsPending!
+    const timer = setTimeout(() => pending.stop(), request.query.wait * 1000)
+    // Another fault is met again by the second look.
+    const later = await confirmations.poll(callbackId, pending.signal).catch(() => confirmations.get(callbackId)).finally(() => clearTimeout(timer))
+    access.assertStillGood(request)
     return later
   })
 

@@ -3,7 +3,7 @@ import type { RevocationTarget } from '../lib/auth/revocations.js'
 import { answers, tags } from './answers.js'
 import type { Routes } from './context.js'
 
-export const revocationRoutes: Routes = (scope, { revocations }, access) => {
+export const revocationRoutes: Routes = (scope, { revocations, requests }, access) => {
   scope.post('/revocations', {
     schema: {
       tags,
@@ -12,6 +12,9 @@ export const revocationRoutes: Routes = (scope, { revocations }, access) => {
       response: answers(RevocationReport, 400, 401, 403, 413, 415, 503)
     },
     onRequest: access.permitted('revocations:create')
-  }, ({ body: { jti, expires_at: expiresAt, user_id: userId, issued_before: issuedBefore } }) =>
-    revocations.revoke({ jti, expiresAt, userId, issuedBefore } as RevocationTarget))
+  }, (request) => {
+    const { jti, expires_at: expiresAt, user_id: userId, issued_before: issuedBefore } = request.body
+    // It may be the caller's own.
+    return requests.named(request.wsPending!, () => revocations.revoke({ jti, expiresAt, userId, issuedBefore } as RevocationTarget))
+  })
 }

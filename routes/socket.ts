@@ -5,7 +5,6 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import { closeCodeFor, type EndpointRule } from '../lib/auth/admission.js'
 import { closeCodes } from '../lib/close-codes.js'
-import { closeSocket } from '../lib/connection/closing.js'
 import type { ConnectionOrigin } from '../lib/connection/client.js'
 import { Connection } from '../lib/connection/connection.js'
 import { SendQueue } from '../lib/connection/send-queue.js'
@@ -36,7 +35,7 @@ const SocketQuery = Type.Object({
 
 /** A route for sockets: the plugin's own, or with a rule the app's. */
 export function socketRoute (fastify: FastifyInstance, url: string, context: RouteContext, rule: EndpointRule | null): void {
-  const { admission, shutdown, upgrades, options, registry, connectRate, slots, counters } = context
+  const { admission, shutdown, upgrades, options, connectRate, slots, closing, counters } = context
 
   const refused = (request: FastifyRequest, error: unknown): void => {
     if (options.rejectMode === 'http') throw error
@@ -49,7 +48,7 @@ export function socketRoute (fastify: FastifyInstance, url: string, context: Rou
     try {
       if (shutdown.isClosing) throw new UnavailableError('The server is closing')
       countConnect(request)
-      assertCapacity()
+      slots.assertCapacity()
       request.wsAdmission = { origin: await admission.admit(request, rule), response: reply.raw }
     } catch (error) {
       refused(request, error)
@@ -65,21 +64,12 @@ export function socketRoute (fastify: FastifyInstance, url: string, context: Rou
     }
   }
 
-  /** Asked before anything is spent on the request, and again by the last look. */
-  function assertCapacity (): void {
-    if (registry.size < options.limits.maxConnections) return
-    counters.refusals.connections++
-    throw new UnavailableError('The server has too many connections')
-  }
-
   /** The last look, in the turn in which the socket opens: others may have taken the place since the first. */
   function assertRoom (request: FastifyRequest): void {
     const decision = request.wsAdmission!
     if (!('origin' in decision)) return
     try {
-      assertCapacity()
-      if (decision.origin.awaitsAuth) slots.assertMayWait()
-      else slots.assertFree(decision.origin.user)
+      slots.assertMayOpen(decision.origin)
     } catch (error) {
       refused(request, error)
     }
@@ -112,6 +102,7 @@ export function socketRoute (fastify: FastifyInstance, url: string, context: Rou
     handler: () => { throw new UpgradeRequiredError() },
     wsHandler: (socket, request) => {
       const decision = request.wsAdmission!
+      closing.trim()
       if ('origin' in decision) open(socket, request, decision, context)
       else refuse(socket, closeCodeFor(decision.refusal), toWire(decision.refusal).message, context)
       // Being admitted to what is in memory takes no turn of its own: the first frame leaves with the answer to the upgrade.
@@ -135,6 +126,7 @@ function open (socket: WebSocket, { raw: upgrade }: FastifyRequest, { origin, re
   response.detachSocket(raw as Socket)
   const queue = new SendQueue(socket, raw, readsCompressed(socket, upgrade.headers['sec-websocket-extensions']), sendSettings)
   const connection = new Connection(socket, queue, origin, connectionSettings)
+  connection.inbox.onReleased(() => router.release(connection))
   connection.listen(
     (data, isBinary) => router.receive(connection, data, isBinary),
     (end) => {
@@ -146,6 +138,6 @@ function open (socket: WebSocket, { raw: upgrade }: FastifyRequest, { origin, re
   lifecycle.open(connection)
 }
 
-function refuse (socket: WebSocket, code: number, reason: string, { options }: RouteContext): void {
-  closeSocket(socket, code, reason, options.closeTimeoutMs)
+function refuse (socket: WebSocket, code: number, reason: string, { closing }: RouteContext): void {
+  closing.close(socket, code, reason)
 }

@@ -11,7 +11,10 @@ export const statusRoutes: Routes = (scope, { manager }, access) => {
     },
     onRequest: access.permitted('status')
   }, ({ query }) => query.cluster ? manager.getStatus({ cluster: true }) : manager.getStatus())
+}
 
+/** Load balancers and orchestrators have no token, and the answers hold nothing worth hiding. */
+export const probeRoutes: Routes = (scope, { manager }) => {
   scope.get('/ready', {
     schema: { tags, summary: 'Whether this node can do everything', response: { 200: Ready, 503: Type.Union([Ready, ErrorBody]) } }
   }, async (_request, reply) => {
@@ -20,7 +23,6 @@ export const statusRoutes: Routes = (scope, { manager }, access) => {
     return { status }
   })
 
-  // No token: load balancers and orchestrators have none, and the answer holds nothing worth hiding.
   scope.get('/health', {
     schema: { tags, summary: 'Whether this node takes sockets', response: { 200: Health, 503: Type.Union([Health, ErrorBody]) } }
   }, async (_request, reply) => {

@@ -3,15 +3,12 @@ import { userOf } from './access.js'
 import { answers, tags } from './answers.js'
 import type { Routes } from './context.js'
 
-export const ticketRoutes: Routes = (scope, { admission, tickets }, access) => {
+export const ticketRoutes: Routes = (scope, { tickets }, access) => {
   scope.post('/tickets', {
     schema: {
       tags, summary: 'A ticket: opens one socket, once, as the caller, by ?ticket= in its URL', response: answers(Ticket, 401, 403, 429, 503)
     },
-    onRequest: async (request) => {
-      admission.assertOrigin(request)
-      await access.authenticated(request)
-    }
+    onRequest: access.authenticated
   }, async (request, reply) => {
     // RFC 6750 section 5.3: what is worth as much as a token is not stored on the way.
     reply.header('cache-control', 'no-store')

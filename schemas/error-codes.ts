@@ -25,7 +25,7 @@ export const errorCodes = [
   'too_many_channels',
   /** `limits.maxPendingHandlers` frames of this connection are being handled. */
   'too_many_pending',
-  /** More frames than `limits.messagesPerSecond` and `limits.burst` allow; more upgrades or tickets than are allowed. */
+  /** More frames, bytes or joins than the user's allowances permit; more upgrades, tickets or sockets of an address than are allowed. */
   'rate_limited',
   /** The user has `limits.maxConnectionsPerUser` connections already. */
   'too_many_connections',

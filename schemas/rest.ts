@@ -1,5 +1,5 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
-import { CallbackId, ChannelName, ClientId, Jti, Moment, TaskId, Timestamp, UserId } from './fields.js'
+import { CallbackId, ChannelName, ClientId, Jti, Moment, Nullable, TaskId, Timestamp, UserId } from './fields.js'
 import { Message, SendOptions } from './messages.js'
 import { ChannelSummary, ClientRecord, Completeness, ConfirmationRecord, Outcome } from './records.js'
 
@@ -26,22 +26,32 @@ export const ClientParams = Type.Object({ client_id: ClientId })
 export const ConfirmationParams = Type.Object({ callback_id: CallbackId })
 export const TaskParams = Type.Object({ task_id: TaskId })
 
+const Limit = Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'How many at the most' })
+/** A moment and an id. */
+const Cursor = Type.String({ maxLength: 81, pattern: '^\\d{1,16}:[\\w-]{1,64}$', description: 'What the page before gave as next' })
+const Next = Nullable(Type.String(), { description: 'Pass it as after for the next page; null: this is the last' })
+
 export const ClientsQuery = Type.Object({
   user_id: Type.Optional(UserId),
-  limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'How many at the most' }),
-  after: Type.Optional(Type.String({ pattern: '^\\d+:[\\w-]+$', description: 'What the page before gave as next' }))
+  limit: Limit,
+  after: Type.Optional(Cursor)
 }, { additionalProperties: false })
 export type ClientsQuery = Static<typeof ClientsQuery>
 
 export const ClientsPage = Type.Object({
   total: Type.Integer({ description: 'Open sockets that match' }),
   clients: Type.Array(ClientRecord),
-  next: Type.Union([Type.String(), Type.Null()], { description: 'Pass it as after for the next page' }),
+  next: Next,
   ...Completeness.properties
 })
 export type ClientsPage = Static<typeof ClientsPage>
 
-export const ChannelsPage = Type.Object({ channels: Type.Array(ChannelSummary) })
+export const ChannelsQuery = Type.Object({
+  limit: Limit,
+  after: Type.Optional(Type.String({ maxLength: 200, description: 'What the page before gave as next' }))
+}, { additionalProperties: false })
+
+export const ChannelsPage = Type.Object({ channels: Type.Array(ChannelSummary), next: Next })
 
 export const DisconnectQuery = Type.Object({
   reason: Type.Optional(Type.String({ maxLength: 123, description: 'The close reason that the client sees' }))
@@ -50,10 +60,16 @@ export const DisconnectQuery = Type.Object({
 export const ConfirmationsQuery = Type.Object({
   user_id: Type.Optional(Type.String({ description: 'Whose; by default the caller\'s own' })),
   task_id: Type.Optional(TaskId),
-  status: Type.Optional(Type.Union([Type.Literal('pending'), ...Outcome.anyOf], { description: 'Open, or how it ended' }))
+  status: Type.Optional(Type.Union([Type.Literal('pending'), ...Outcome.anyOf], { description: 'Open, or how it ended' })),
+  limit: Limit,
+  after: Type.Optional(Cursor)
 }, { additionalProperties: false })
 
-export const ConfirmationsList = Type.Object({ confirmations: Type.Array(ConfirmationRecord) })
+export const ConfirmationsPage = Type.Object({
+  confirmations: Type.Array(ConfirmationRecord, { description: 'They can be fewer than the limit also where more follow' }),
+  next: Next
+})
+export type ConfirmationsPage = Static<typeof ConfirmationsPage>
 
 export const WaitQuery = Type.Object({
   wait: Type.Number({ minimum: 0, maximum: 60, default: 0, description: 'Seconds to wait for the answer' })

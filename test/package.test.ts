@@ -116,7 +116,7 @@ t.test('an app on the package serves, and its process ends by itself when the ap
     await app.listen({ port: 0, host: '127.0.0.1' })
     const health = await fetch(app.listeningOrigin + '/ws/health')
     const ends = [1, 2].map((step) => app.ws.notifyUser({ step, message: 'Go on?' }, { userId: 'alice', taskId: 'import' }))
-    const [{ callback_id: id }] = await app.ws.confirmations.list()
+    const { confirmations: [{ callback_id: id }] } = await app.ws.confirmations.list()
     await app.ws.confirmations.cancel(id)
     const { task } = await app.ws.tasks.start({ userId: 'alice' })
     await app.ws.tasks.done(task.task_id)

@@ -1,6 +1,6 @@
 import { OURS } from '../peers/index.mjs'
 import { cpuMicros, settled } from '../process-usage.mjs'
-import { interleaved } from './rounds.mjs'
+import { inSittings } from './rounds.mjs'
 
 const SOCKETS = 5000
 const LIMITS = { limits: { maxConnections: 10_000 } }
@@ -11,10 +11,10 @@ export const connect = {
   title: '5000 connects, 50 at a time; ours with a token, the others without authentication',
   peers: [OURS, 'socket.io', '@fastify/websocket', 'bun'],
   figures: [
-    { name: 'cpuMicros', title: 'µs CPU/connect' },
-    { name: 'perSecond', title: 'connects/s' },
-    { name: 'p50', title: 'p50 ms' },
-    { name: 'p99', title: 'p99 ms' },
+    { name: 'cpuMicros', title: 'µs CPU/connect', better: 'less' },
+    { name: 'perSecond', title: 'connects/s', better: 'more' },
+    { name: 'p50', title: 'p50 ms', better: 'less' },
+    { name: 'p99', title: 'p99 ms', better: 'less' },
     { name: 'max', title: 'max ms' }
   ],
   targets: [
@@ -22,19 +22,26 @@ export const connect = {
   ],
   async run (bench, peers) {
     const sockets = bench.options.isQuick ? SOCKETS / 10 : SOCKETS
-    for (const peer of peers) {
-      await bench.start(peer, peer === OURS ? { options: LIMITS } : {})
-      await bench.connect(peer, { sockets: 1000 })
-      await bench.disconnect(peer)
-    }
-    return interleaved(peers, bench.options.rounds, async (peer) => {
-      const { pid } = bench.server(peer)
-      await settled(pid)
-      const before = cpuMicros(pid)
-      const { tookMs, latency } = await bench.connect(peer, { sockets })
-      const cpu = cpuMicros(pid) - before
-      await bench.disconnect(peer)
-      return { cpuMicros: cpu / sockets, perSecond: sockets / tookMs * 1000, latency }
+    return inSittings(bench.options, peers, {
+      async begin () {
+        for (const peer of peers) {
+          await bench.start(peer, bench.kindOf(peer) === OURS ? { options: LIMITS } : {})
+          await bench.connect(peer, { sockets: 1000 })
+          await bench.disconnect(peer)
+        }
+      },
+      async round (peer) {
+        const { pid } = bench.server(peer)
+        await settled(pid)
+        const before = cpuMicros(pid)
+        const { tookMs, latency } = await bench.connect(peer, { sockets })
+        const cpu = cpuMicros(pid) - before
+        await bench.disconnect(peer)
+        return { cpuMicros: cpu / sockets, perSecond: sockets / tookMs * 1000, latency }
+      },
+      async end () {
+        for (const peer of peers) await bench.stop(peer)
+      }
     })
   }
 }

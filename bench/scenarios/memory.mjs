@@ -10,7 +10,7 @@ export const memory = {
   name: 'memory',
   title: '8000 idle sockets, resident growth for each after forced garbage collections',
   peers: [OURS, '@fastify/websocket', 'socket.io', 'bun'],
-  figures: [{ name: 'bytesPerSocket', title: 'bytes/socket' }, { name: 'residentBefore', title: 'MB before' }, { name: 'residentAfter', title: 'MB after' }],
+  figures: [{ name: 'bytesPerSocket', title: 'bytes/socket', better: 'less' }, { name: 'residentBefore', title: 'MB before' }, { name: 'residentAfter', title: 'MB after' }],
   targets: [
     { figure: 'bytesPerSocket', peer: '@fastify/websocket', most: 1.15 },
     { figure: 'bytesPerSocket', peer: 'socket.io', most: 0.65 }
@@ -18,7 +18,7 @@ export const memory = {
   async run (bench, peers) {
     const sockets = bench.options.isQuick ? SOCKETS / 8 : SOCKETS
     return interleaved(peers, bench.options.rounds, async (peer) => {
-      const server = await bench.start(peer, peer === OURS ? { options: LIMITS } : {}, { exposeGc: true })
+      const server = await bench.start(peer, bench.kindOf(peer) === OURS ? { options: LIMITS } : {}, { exposeGc: true })
       await bench.connect(peer, { sockets: 500 })
       await bench.disconnect(peer)
       await settled(server.pid)

@@ -1,4 +1,3 @@
-import { OURS } from '../peers/index.mjs'
 import { residentBytes, settled } from '../process-usage.mjs'
 import { plans } from '../shared/plans.mjs'
 import { interleaved } from './rounds.mjs'
@@ -16,10 +15,10 @@ export const slow = {
   peers: ['without', 'disconnect', 'drop'],
   isOwnOnly: true,
   figures: [
-    { name: 'peakGrowth', title: 'MB peak growth' },
+    { name: 'peakGrowth', title: 'MB peak growth', better: 'less' },
     { name: 'settledGrowth', title: 'MB left' },
-    { name: 'p50', title: 'p50 ms' },
-    { name: 'p99', title: 'p99 ms' },
+    { name: 'p50', title: 'p50 ms', better: 'less' },
+    { name: 'p99', title: 'p99 ms', better: 'less' },
     { name: 'max', title: 'max ms' },
     { name: 'slowDisconnects', title: 'cut' },
     { name: 'dropped', title: 'dropped' }
@@ -30,13 +29,15 @@ export const slow = {
     { of: 'disconnect', figure: 'p99', peer: 'without', most: 1.10 },
     { of: 'drop', figure: 'p99', peer: 'without', most: 1.10 }
   ],
-  async run (bench, keys) {
+  async run (bench, variants) {
     const { rounds, isQuick } = bench.options
     const ticks = plans.slow.ticksPerSecond * (isQuick ? 1 : 4)
-    return interleaved(keys, rounds, async (key) => {
-      const options = key === 'drop' ? { slowConsumer: 'drop' } : {}
-      const server = await bench.start(OURS, { options }, { key, exposeGc: true })
-      await bench.connect(key, { sockets: 1000, ...key === 'without' ? { left: 0 } : { stalled: 0 } })
+    const runs = bench.variants(variants)
+    return interleaved([...runs.keys()], rounds, async (key) => {
+      const { variant, build } = runs.get(key)
+      const options = variant === 'drop' ? { slowConsumer: 'drop' } : {}
+      const server = await bench.start(build, { options }, { key, exposeGc: true })
+      await bench.connect(key, { sockets: 1000, ...variant === 'without' ? { left: 0 } : { stalled: 0 } })
       await bench.publish(key, { plan: 'fanout', ticks: 20 })
       await settled(server.pid)
       await server.request('collect')

@@ -6,6 +6,7 @@ const STRIP_AFTER_FAILURES = 2
 export class ConnectionView {
   #pill = document.getElementById('connection-state')
   #text = document.getElementById('connection-text')
+  #detail = document.getElementById('connection-detail')
   #strip = document.getElementById('connection-strip')
   #reason = document.getElementById('connection-reason')
   #timer = null
@@ -19,6 +20,7 @@ export class ConnectionView {
     clearInterval(this.#timer)
     this.#pill.dataset.state = state.name
     this.#text.textContent = label(state)
+    this.#detail.textContent = state.name === 'connected' && state.roundTripMs !== undefined ? `${Math.max(1, Math.round(state.roundTripMs))} ms` : ''
     if (state.retryAt) {
       this.#timer = setInterval(() => { this.#text.textContent = label(state) }, 250)
     }
@@ -42,9 +44,9 @@ export class ConnectionView {
   }
 }
 
-function label ({ name, roundTripMs, retryAt }) {
+function label ({ name, retryAt }) {
   if (name === 'connecting') return 'Connecting…'
-  if (name === 'connected') return roundTripMs === undefined ? 'Connected' : `Connected · ${Math.max(1, Math.round(roundTripMs))} ms`
+  if (name === 'connected') return 'Connected'
   if (name === 'offline') return 'Offline'
   if (!retryAt) return 'Reconnecting…'
   const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000))

@@ -15,6 +15,7 @@ export class TaskBoard {
   #emptyText = document.getElementById('tasks-empty-text')
   #reload = document.getElementById('tasks-reload')
   #start = document.getElementById('start-task')
+  #startNotice = document.getElementById('start-notice')
   // Counts live frames, so that a snapshot can tell what happened after it was asked for.
   #tick = 0
   #isLoading = false
@@ -86,18 +87,22 @@ export class TaskBoard {
     this.#isStale = false
     this.#isFollowed = false
     this.#start.ariaDisabled = 'false'
+    this.#showStartNotice(null)
     this.#showEmpty('Loading tasks…', {})
   }
 
   async #startTask () {
     if (this.#start.ariaDisabled === 'true') return
     this.#start.ariaDisabled = 'true'
+    this.#showStartNotice(null)
     try {
       const since = this.#tick
       const record = await this.#session.call('POST', '/tasks', {})
       this.#card(record.task_id).restore({ status: 'running', progress: 0, message: null, ...record }, since)
     } catch (error) {
-      showFailure('The import could not be started', error)
+      // A limit is no failure: it is said where the button is, for as long as it holds.
+      if (error.status === 429) this.#showStartNotice(error.message)
+      else showFailure('The import could not be started', error)
     } finally {
       this.#start.ariaDisabled = 'false'
     }
@@ -174,6 +179,7 @@ export class TaskBoard {
     const changes = { status, result, error, finished_at: finishedAt }
     if (status === 'done') changes.progress = 100
     card.change(changes, tick)
+    this.#showStartNotice(null)
     speak(`${card.title}: ${status}`)
   }
 
@@ -184,7 +190,13 @@ export class TaskBoard {
       other: `Cancelled by ${by?.user_id}`
     }[this.#identity.relation(by)] ?? 'Cancelled'
     card.change({ status: 'cancelled', note, finished_at: timestamp }, tick)
+    this.#showStartNotice(null)
     speak(`${card.title}: cancelled`)
+  }
+
+  #showStartNotice (text) {
+    this.#startNotice.hidden = text === null
+    this.#startNotice.textContent = text
   }
 
   #showEmpty (text, { isLoaded = false, canRetry = false }) {

@@ -67,19 +67,10 @@ export class Admission {
    * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_UNAVAILABLE, WSM_ERR_FORBIDDEN for one that another site may have forged
    */
   async identify (request: FastifyRequest): Promise<User> {
-    this.#assertOrigin(() => this.#origins.assertNotForged(request))
+    this.#assertOrigin(() => this.#origins.assertNotForged(request, this.#authenticator.isAmbient(request)))
     const user = await this.#bounded(this.#good(this.#authenticator.identify(request)))
     if (user === null) throw new UnauthorizedError('A token is needed')
     return user
-  }
-
-  /**
-   * Whether pages of the request's origin may open a socket.
-   *
-   * @throws WSM_ERR_FORBIDDEN
-   */
-  assertOrigin (request: FastifyRequest): void {
-    this.#assertOrigin(() => this.#origins.assertAllowed(request))
   }
 
   /**
@@ -89,7 +80,8 @@ export class Admission {
    *   WSM_ERR_UNAVAILABLE, and what the endpoint's rule throws
    */
   async admit (request: FastifyRequest, endpoint: EndpointRule | null): Promise<ConnectionOrigin> {
-    this.assertOrigin(request)
+    const isAmbient = ticketOf(request) === undefined && this.#authenticator.isAmbient(request)
+    this.#assertOrigin(() => this.#origins.assertAllowed(request, isAmbient))
     return this.#bounded(this.#admit(request, endpoint))
   }
 
@@ -99,7 +91,8 @@ export class Admission {
   }
 
   async #admit (request: FastifyRequest, endpoint: EndpointRule | null): Promise<ConnectionOrigin> {
-    const { channel_id: channelId = null, ticket } = request.query as { channel_id?: unknown, ticket?: unknown }
+    const { channel_id: channelId = null } = request.query as { channel_id?: unknown }
+    const ticket = ticketOf(request)
     const user = await this.#good(ticket === undefined ? this.#authenticator.identify(request) : this.#redeem(request, ticket))
     const mayWait = this.#options.firstFrame && endpoint === null
     if (user === null && !this.#options.anonymous && !mayWait) throw new UnauthorizedError('A token is needed')
@@ -184,6 +177,11 @@ export class Admission {
       this.#giveUps.delete(giveUp)
     }
   }
+}
+
+/** A ticket says who opens a socket, and nothing else: REST requests have none. */
+function ticketOf (request: FastifyRequest): unknown {
+  return (request.query as { ticket?: unknown }).ticket
 }
 
 /** The close frame that says the same as a refusal's HTTP status. */

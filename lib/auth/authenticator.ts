@@ -9,6 +9,11 @@ export interface Authenticator {
    * @throws WSM_ERR_UNAUTHORIZED for bad credentials, WSM_ERR_FORBIDDEN, WSM_ERR_UNAVAILABLE when they cannot be checked now
    */
   identify (request: FastifyRequest): Promise<User | null>
+  /**
+   * Whether a browser may have added by itself what says who the request is from, as it does with cookies and Basic
+   * credentials. Where that cannot be known it is so.
+   */
+  isAmbient (request: FastifyRequest): boolean
   /** Verifies tokens of later frames, with the same errors, without keeping the request that the socket was opened with. */
   detached (request: FastifyRequest): (token: string) => Promise<User>
 }

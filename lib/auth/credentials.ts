@@ -15,7 +15,7 @@ const BEARER_SCHEME = /^bearer\b/i
 export function tokenFrom (headers: IncomingHttpHeaders): string | null {
   const { authorization } = headers
   const fromProtocol = bearerProtocol(headers['sec-websocket-protocol'])
-  const isForUs = authorization !== undefined && (fromProtocol === null || BEARER_SCHEME.test(authorization))
+  const isForUs = authorization !== undefined && (fromProtocol === null || isBearer(authorization))
   const fromHeader = isForUs ? stripBearer(authorization) : null
   if (fromHeader !== null && fromProtocol !== null && fromHeader !== fromProtocol) {
     throw new UnauthorizedError('The request carries two different tokens')
@@ -23,9 +23,13 @@ export function tokenFrom (headers: IncomingHttpHeaders): string | null {
   return fromHeader ?? fromProtocol
 }
 
-/** Whether a request brings a token on purpose, not by a cookie; it may be a bad one. */
-export function carriesToken (headers: IncomingHttpHeaders): boolean {
-  return BEARER_SCHEME.test(headers.authorization ?? '') || (headers['sec-websocket-protocol'] ?? '').includes(BEARER_PROTOCOL_PREFIX)
+/** Whether `tokenFrom` finds a token, or refuses a bad one: then nobody looks for another credential. */
+export function carriesToken ({ authorization, 'sec-websocket-protocol': offered }: IncomingHttpHeaders): boolean {
+  return authorization !== undefined || offeredTokens(offered).length > 0
+}
+
+export function isBearer (authorization: string): boolean {
+  return BEARER_SCHEME.test(authorization)
 }
 
 /** A token as a frame may carry it: `<jwt>` or `Bearer <jwt>`, the scheme in any case (row J6). */
@@ -41,9 +45,13 @@ function stripBearer (authorization: string): string {
 }
 
 function bearerProtocol (offered: string | undefined): string | null {
-  const tokens = (offered ?? '').split(',').map((name) => name.trim())
-    .filter((name) => name.startsWith(BEARER_PROTOCOL_PREFIX))
-    .map((name) => name.slice(BEARER_PROTOCOL_PREFIX.length))
+  const tokens = offeredTokens(offered)
   if (tokens.length > 1) throw new UnauthorizedError('The request carries two tokens')
   return tokens[0] ?? null
+}
+
+function offeredTokens (offered = ''): string[] {
+  return offered.split(',').map((name) => name.trim())
+    .filter((name) => name.startsWith(BEARER_PROTOCOL_PREFIX))
+    .map((name) => name.slice(BEARER_PROTOCOL_PREFIX.length))
 }

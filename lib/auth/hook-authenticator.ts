@@ -6,6 +6,7 @@ import { ForbiddenError, InternalError, UnauthorizedError, UnavailableError, isO
 import type { Options } from '../options.js'
 import { logThrown } from '../thrown.js'
 import type { Authenticator } from './authenticator.js'
+import { isBearer } from './credentials.js'
 import type { User } from './user.js'
 
 /** What an app's own `authenticate` and `verifyToken` answer. */
@@ -34,6 +35,11 @@ export class HookAuthenticator implements Authenticator {
 
   identify (request: FastifyRequest): Promise<User | null> {
     return this.#ask('authenticate', () => this.#authenticate(request))
+  }
+
+  /** Only the app knows what it looked at: a bearer token beside a cookie may have had no part in it. */
+  isAmbient ({ headers: { cookie, authorization } }: FastifyRequest): boolean {
+    return cookie !== undefined || (authorization !== undefined && !isBearer(authorization))
   }
 
   detached (): (token: string) => Promise<User> {

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { Authenticator } from './authenticator.js'
-import { tokenFrom } from './credentials.js'
+import { carriesToken, tokenFrom } from './credentials.js'
 import type { TokenVerifier } from './tokens.js'
 import type { User } from './user.js'
 
@@ -19,6 +19,11 @@ export class JwtAuthenticator implements Authenticator {
     // A cookie comes along unasked: what was sent on purpose goes before it.
     const token = tokenFrom(request.headers) ?? this.#fromCookie(request)
     return token === null ? null : this.#tokens.verify(request, token)
+  }
+
+  /** Another site's page may add a bearer token of its own, but not one of the user's. */
+  isAmbient (request: FastifyRequest): boolean {
+    return !carriesToken(request.headers) && this.#fromCookie(request) !== null
   }
 
   detached (request: FastifyRequest): (token: string) => Promise<User> {

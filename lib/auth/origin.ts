@@ -1,9 +1,11 @@
 import type { FastifyRequest } from 'fastify'
 import { ForbiddenError, InvalidOptionError } from '../errors.js'
-import { carriesToken } from './credentials.js'
 
 /** What may stand in a Host header (RFC 3986 section 3.2), so that it means to a URL parser what it means to a server. */
 const HOST = /^(?:\[[0-9a-f:.]+\]|[^\s/?#@\\:[\]]+)(?::\d+)?$/i
+
+/** Methods that change nothing (RFC 9110 section 9.2.1). */
+const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /**
  * Which pages may open a socket (RFC 6455 section 10.2): a browser sends a user's cookies along wherever a page connects
@@ -11,7 +13,6 @@ const HOST = /^(?:\[[0-9a-f:.]+\]|[^\s/?#@\\:[\]]+)(?::\d+)?$/i
  */
 export class OriginPolicy {
   readonly #allowed: '*' | ReadonlySet<string> | null
-  readonly #readsCookies: boolean
 
   /**
    * @param origins which pages: a list of origins, compared to the letter; `'*'`: all; undefined: those of the host that
@@ -23,20 +24,21 @@ export class OriginPolicy {
     if (origins === '*' && readsCookies) throw new InvalidOptionError('origins', 'must not be "*" where cookies say who the user is: any page could open a socket as its visitor')
     if (Array.isArray(origins)) for (const origin of origins) assertSerialized(origin)
     this.#allowed = origins === '*' ? '*' : origins === undefined ? null : new Set(origins)
-    this.#readsCookies = readsCookies
   }
 
   /**
-   * Checks a request that opens a socket, or that gets a ticket for one. Without an `Origin` it comes from no browser,
-   * and is let in unless it is by cookies that it says who it is.
+   * Checks a request that opens a socket, or changes something. A page may be able to send any credential: the visitor's
+   * cookies, or a token of its own. So where there is an `Origin` it counts, whatever else there is. Without one the request
+   * comes from no browser that is up to date, and is let in unless its credential is one that browsers add by themselves.
    *
+   * @param isAmbient whether it is, or may be
    * @throws WSM_ERR_FORBIDDEN
    */
-  assertAllowed (request: FastifyRequest): void {
+  assertAllowed (request: FastifyRequest, isAmbient: boolean): void {
     const { origin } = request.headers
     if (this.#allowed === '*') return
-    if (origin === undefined ? !this.#isByCookie(request) : this.#allowed === null ? isSameOrigin(origin, request) : this.#allowed.has(origin)) return
-    throw new ForbiddenError(origin === undefined ? 'A request with cookies must say its origin' : 'This origin may not connect')
+    if (origin === undefined ? !isAmbient : this.#allowed === null ? isSameOrigin(origin, request) : this.#allowed.has(origin)) return
+    throw new ForbiddenError(origin === undefined ? 'A request with cookies, or with credentials that a browser adds, must say its origin' : 'This origin may not connect')
   }
 
   /**
@@ -45,12 +47,8 @@ export class OriginPolicy {
    *
    * @throws WSM_ERR_FORBIDDEN
    */
-  assertNotForged (request: FastifyRequest): void {
-    if (request.method !== 'GET' && this.#isByCookie(request)) this.assertAllowed(request)
-  }
-
-  #isByCookie ({ headers, query }: FastifyRequest): boolean {
-    return this.#readsCookies && headers.cookie !== undefined && !carriesToken(headers) && (query as { ticket?: unknown }).ticket === undefined
+  assertNotForged (request: FastifyRequest, isAmbient: boolean): void {
+    if (!SAFE_METHODS.has(request.method)) this.assertAllowed(request, isAmbient)
   }
 }
 

@@ -36,6 +36,14 @@ const Told = Type.Union([
   Type.Object({ userId: Type.String(), issuedBefore: Type.Number(), expiresAt: Type.Number() })
 ])
 
+/** What is done for users besides their sockets. */
+export interface Work {
+  /** Tells whoever works for a revoked user to stop. Resolves when none of what had begun is still being done. */
+  ended: (isRevoked: (user: User) => boolean) => Promise<void>
+  /** Runs a revocation. Others do not wait for the work that it is a part of, nor does the revocation itself. */
+  unawaited: <T>(revoke: () => Promise<T>) => Promise<T>
+}
+
 const checkTarget = TypeCompiler.Compile(Target)
 const checkTold = TypeCompiler.Compile(Told)
 const checkCount = TypeCompiler.Compile(Type.Integer())
@@ -47,9 +55,10 @@ const CLOCKS_MS = 60_000
 
 /**
  * Tokens that are worth nothing before they expire. A revocation is stored, then every node is told of it; each ends the
- * sockets that it is about, and answers when they are gone. So when `revoke` resolves, and no node is missing, nothing
- * reaches such a socket any more, and nobody gets in: whoever was let in before is among the sockets that are ended, whoever
- * comes after is refused, and what is on its way is asked again in the turn in which it is granted.
+ * sockets that it is about, and answers when they are gone, and when what their users' requests had begun is done. So when
+ * `revoke` resolves, and no node is missing, nothing reaches such a socket any more, nothing is carried out for such a
+ * request, and nobody gets in: whoever was let in before is among those that are ended, whoever comes after is refused, and
+ * what is on its way is asked again in the turn in which it is granted.
  *
  * A node that is missing ends them when it is back. Until it has caught up it grants nothing.
  */
@@ -57,42 +66,51 @@ export class Revocations {
   readonly #store: RevocationStore
   readonly #cluster: Cluster
   readonly #registry: Registry
+  readonly #work: Work
   readonly #counters: Counters
   readonly #ttlMs: number
   readonly #log: FastifyBaseLogger
   #hasWarned = false
 
   /** @param ttlMs how long a revocation is kept where it is not known when its tokens have expired */
-  constructor (store: RevocationStore, cluster: Cluster, registry: Registry, counters: Counters, ttlMs: number, log: FastifyBaseLogger) {
+  constructor (store: RevocationStore, cluster: Cluster, registry: Registry, work: Work, counters: Counters, ttlMs: number, log: FastifyBaseLogger) {
     this.#store = store
     this.#cluster = cluster
     this.#registry = registry
+    this.#work = work
     this.#counters = counters
     this.#ttlMs = ttlMs
     this.#log = log
-    store.onLearned(() => this.#end(registry.all()))
-    cluster.onAsk('revoke', (told) => {
+    store.onLearned(() => { void Promise.all([this.#end(registry.all()), this.#workEnded()]) })
+    cluster.onAsk('revoke', async (told) => {
       if (!checkTold.Check(told)) throw new TypeError('what another node revokes cannot be read')
       store.learn(told)
-      return this.#endBy(told)
+      const [closed] = await Promise.all([this.#endBy(told), this.#workEnded()])
+      return closed
     })
   }
 
   /**
-   * Resolves when no socket of the revoked is left, to how many there were.
+   * Resolves when no socket of the revoked is left, to how many there were, and nothing is done for them any more: a node
+   * where that takes too long is missing, this one too.
    *
    * @throws WSM_ERR_INVALID_MESSAGE; WSM_ERR_UNAVAILABLE where it could not be stored, or there is no room for it: then it
    *   may hold or not
    */
-  async revoke (target: RevocationTarget): Promise<RevocationReport> {
+  revoke (target: RevocationTarget): Promise<RevocationReport> {
+    return this.#work.unawaited(() => this.#revoke(target))
+  }
+
+  async #revoke (target: RevocationTarget): Promise<RevocationReport> {
     const revocation = this.#revocationOf(target)
     if (!await this.#store.add(revocation)) {
       this.#counters.refusals.revocations++
       throw new UnavailableError('There are too many revocations; revoke by user, or raise limits.maxRevocations')
     }
-    const [here, { answers, missing }] = await Promise.all([
-      this.#endBy(revocation), this.#cluster.ask('revoke', revocation, ASK_TIMEOUT_MS)
+    const [here, isOver, { answers, missing: others }] = await Promise.all([
+      this.#endBy(revocation), isInTime(this.#workEnded()), this.#cluster.ask('revoke', revocation, ASK_TIMEOUT_MS)
     ])
+    const missing = isOver || others === null ? others : [...others, this.#cluster.nodeId]
     const closed = answers.map(({ data }) => data).filter((data) => checkCount.Check(data)).reduce((sum, count) => sum + count, here)
     const report = { closed, complete: missing !== null && missing.length === 0, missing }
     this.#log.info({ ...target, ...report }, 'tokens were revoked')
@@ -121,6 +139,17 @@ export class Revocations {
     if (isRevoked) throw new UnauthorizedError('The token has been revoked')
   }
 
+  /**
+   * The same, and that the token has not expired since: in the turn in which something is carried out that took time to ask for.
+   *
+   * @param since when it was good, milliseconds since 1970. A token that had expired by then was let in by the app's own rule.
+   * @throws as `assertGood`
+   */
+  assertStillGood (user: User, since: number): void {
+    this.assertGoodNow(user)
+    if (user.expiresAt !== null && user.expiresAt > since && user.expiresAt <= Date.now()) throw new UnauthorizedError('The token has expired')
+  }
+
   #revocationOf (target: RevocationTarget): Revocation {
     assertValid(checkTarget, target)
     const { jti, expiresAt, userId, issuedBefore } = target as Static<typeof Target>
@@ -139,6 +168,10 @@ export class Revocations {
     return this.#end('jti' in revocation ? this.#registry.all() : this.#registry.of(revocation.userId))
   }
 
+  #workEnded (): Promise<void> {
+    return this.#work.ended((user) => this.#store.isRevoked(user) === true)
+  }
+
   /** Ends those of the sockets that belong to somebody whose token is revoked. Resolves when they are gone, to how many were open. */
   async #end (connections: Iterable<Connection>): Promise<number> {
     const revoked = [...connections].filter(({ user }) => user !== null && this.#store.isRevoked(user) === true)
@@ -154,4 +187,11 @@ export class Revocations {
     this.#hasWarned = true
     this.#log.warn('there are tokens that live longer than auth.revocationTtlMs: once revoked, they are good again after that time')
   }
+}
+
+/** Whether the work ends in the time that other nodes have, too. */
+async function isInTime (work: Promise<void>): Promise<boolean> {
+  let timer: NodeJS.Timeout
+  const late = new Promise<false>((resolve) => { timer = setTimeout(() => resolve(false), ASK_TIMEOUT_MS) })
+  return Promise.race([work.then(() => true), late]).finally(() => clearTimeout(timer))
 }

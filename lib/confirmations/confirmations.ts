@@ -2,15 +2,19 @@ import type { Static, TSchema } from '@sinclair/typebox'
 import type { TypeCheck } from '@sinclair/typebox/compiler'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Answer, AnsweredBy, ConfirmationRecord, Outcome } from '../../schemas/records.js'
+import type { ConfirmationsPage } from '../../schemas/rest.js'
 import type { Connection } from '../connection/connection.js'
 import type { ConfirmationFilter, ConfirmationStore, Settlement } from '../engine/engine.js'
 import { AlreadySettledError, ForbiddenError, NotFoundError, withDetails } from '../errors.js'
 import type { EventHub } from '../events.js'
 import type { Options } from '../options.js'
 import { encode } from '../protocol/encode.js'
+import { assertValid } from '../protocol/faults.js'
+import { snapshot } from '../protocol/snapshot.js'
 import { logThrown } from '../thrown.js'
 import type { Publisher } from '../topics/publisher.js'
 import { topicOf } from '../topics/topic-names.js'
+import { checkPage, cursorOf, placeOf, type ListOptions } from './list.js'
 import type { OpenQuestions } from './open-questions.js'
 import {
   assertAnswers, compileAnswer, meansProceed, storedCheck, toConfirmation, toRecord, type AskOptions, type StepResult, type UserConfirmation
@@ -101,7 +105,9 @@ export class Confirmations {
     const asked = this.#asked.get(callbackId)
     // One that is too late hears that first, whatever it holds.
     if (proceed && record.status === 'pending') assertAnswers(asked === undefined ? storedCheck(record.question.answer_schema) : asked.checkAnswer, answer)
-    return this.#settle(callbackId, { outcome: proceed ? 'confirmed' : 'declined', proceed, feedback, answer, answered_by: by })
+    // A snapshot, since not every answer comes as JSON, and what JSON cannot hold must not be in a list.
+    const kept = answer === undefined ? undefined : snapshot(answer)
+    return this.#settle(callbackId, { outcome: proceed ? 'confirmed' : 'declined', proceed, feedback, answer: kept, answered_by: by })
   }
 
   /**
@@ -115,8 +121,9 @@ export class Confirmations {
 
   /** Takes back whatever a task of a user still asks. */
   async cancelTask (taskId: string, userId: string): Promise<void> {
-    const pending = await this.list({ task_id: taskId, user_id: userId, status: 'pending' })
-    await Promise.all(pending.map((record) => this.#end(record.callback_id, 'cancelled', false)))
+    for await (const pending of this.#pages({ task_id: taskId, user_id: userId, status: 'pending' })) {
+      await Promise.all(pending.map((record) => this.#end(record.callback_id, 'cancelled', false)))
+    }
   }
 
   /** @throws WSM_ERR_NOT_FOUND */
@@ -126,10 +133,19 @@ export class Confirmations {
     return this.#current(record)
   }
 
-  /** What matches, oldest first. */
-  async list (filter: ConfirmationFilter = {}): Promise<ConfirmationRecord[]> {
-    const records = await Promise.all((await this.#store.list(filter)).map((record) => this.#current(record)))
-    return filter.status === undefined ? records : records.filter(({ status }) => status === filter.status)
+  /**
+   * A page of what matches, oldest first. It can be shorter than `limit` also where more follows: `next` says so.
+   *
+   * @throws WSM_ERR_INVALID_MESSAGE for a limit out of range, and an `after` that is no `next`
+   */
+  async list ({ limit = 100, after, ...filter }: ListOptions = {}): Promise<ConfirmationsPage> {
+    assertValid(checkPage, { limit, after })
+    const { records, next } = await this.#store.list(filter, after === undefined ? null : placeOf(after), limit)
+    const current = await Promise.all(records.map((record) => this.#current(record)))
+    return {
+      confirmations: filter.status === undefined ? current : current.filter(({ status }) => status === filter.status),
+      next: next === null ? null : cursorOf(next)
+    }
   }
 
   /**
@@ -159,9 +175,12 @@ export class Confirmations {
 
   /** Sends a socket what its user has not answered yet. A question can reach a client twice: it is keyed by callback_id. */
   async redeliver (connection: Connection): Promise<void> {
-    if (connection.user === null) return
-    for (const { question } of await this.list({ user_id: connection.user.id, status: 'pending' })) {
-      connection.send(encode(question))
+    const userId = connection.user?.id
+    if (userId === undefined) return
+    for await (const pending of this.#pages({ user_id: userId, status: 'pending' })) {
+      // Meanwhile it may have ended, or become another user's.
+      if (!connection.isOpen || connection.user?.id !== userId) return
+      for (const { question } of pending) connection.send(encode(question))
     }
   }
 
@@ -173,6 +192,15 @@ export class Confirmations {
       if (this.#store.outlivesNode) leave('closed')
     }
     if (!this.#store.outlivesNode) await Promise.all([...this.#asked.keys()].map((callbackId) => this.#end(callbackId, 'closed', false)))
+  }
+
+  async * #pages (filter: ConfirmationFilter): AsyncIterableIterator<ConfirmationRecord[]> {
+    let after: string | undefined
+    do {
+      const { confirmations, next } = await this.list({ ...filter, after })
+      yield confirmations
+      after = next ?? undefined
+    } while (after !== undefined)
   }
 
   /** From now on the question can end by itself. What happened while it was stored counts, too. */

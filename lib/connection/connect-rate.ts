@@ -1,8 +1,8 @@
-import { isIPv6 } from 'node:net'
 import { RateLimitedError } from '../errors.js'
+import { networkOf } from './network.js'
 
 const WINDOW_MS = 60_000
-/** Of how many addresses is kept count; the oldest is forgotten for a new one. */
+/** Maximum number of addresses tracked; the oldest is evicted. */
 const MAX_ADDRESSES = 100_000
 
 /** Counts the upgrade requests of every address, in minutes that begin with its first. */
@@ -18,13 +18,12 @@ export class ConnectRate {
 
   /** @throws WSM_ERR_RATE_LIMITED with when to come back */
   hit (ip: string | undefined, now = performance.now()): void {
-    // A socket of a Unix domain has no address: whoever is behind it, they are not one client.
-    if (this.#max === 0 || ip === undefined || ip === '') return
+    const key = networkOf(ip)
+    if (this.#max === 0 || key === null) return
     for (const [old, { startedAt }] of this.#windows) {
       if (now - startedAt < WINDOW_MS && this.#windows.size < MAX_ADDRESSES) break
       this.#windows.delete(old)
     }
-    const key = networkOf(ip)
     const window = this.#windows.get(key) ?? { startedAt: now, count: 0 }
     if (window.count === 0) this.#windows.set(key, window)
     if (++window.count <= this.#max) return
@@ -32,13 +31,4 @@ export class ConnectRate {
       retryAfterS: Math.ceil((window.startedAt + WINDOW_MS - now) / 1000)
     })
   }
-}
-
-/** Whoever has one address of IPv6 has the 2^64 beside it, too (RFC 6177). */
-function networkOf (ip: string): string {
-  if (!isIPv6(ip) || ip.includes('.')) return ip
-  const [left, right] = ip.split('::') as [string, string?]
-  const groups = left.split(':')
-  if (right !== undefined) while (groups.length + right.split(':').length < 8) groups.push('0')
-  return groups.slice(0, 4).join(':')
 }

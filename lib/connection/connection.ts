@@ -5,12 +5,14 @@ import type { ClientRecord, Rejected } from '../../schemas/records.js'
 import type { User } from '../auth/user.js'
 import { closeCodes } from '../close-codes.js'
 import type { EncodedMessage } from '../protocol/encode.js'
+import { Account } from './account.js'
+import type { Allowances } from './allowances.js'
 import type { Client, ConnectionEnd, ConnectionOrigin, Grant } from './client.js'
-import { closeSocket } from './closing.js'
+import type { ClosingSockets } from './closing.js'
 import { ErrorCap } from './error-cap.js'
 import { Identity } from './identity.js'
+import { Inbox, type InboxSettings } from './inbox.js'
 import { Liveness } from './liveness.js'
-import type { MessageRate } from './message-rate.js'
 import type { SendQueue } from './send-queue.js'
 
 /** How long a client may take to answer a close frame while somebody waits for its end. */
@@ -19,9 +21,10 @@ const FAREWELL_MS = 1_000
 const NO_GRANTS: ReadonlyMap<string, Grant> = new Map()
 
 /** What all connections of a node have in common. */
-export interface ConnectionSettings {
+export interface ConnectionSettings extends InboxSettings {
   maxErrorsPerMinute: number
-  messageRate: MessageRate
+  allowances: Allowances
+  closing: ClosingSockets
   /** Where refusals are counted. */
   refusals: Rejected
   /** How long a client may take to answer a close frame. */
@@ -29,6 +32,8 @@ export interface ConnectionSettings {
   log: FastifyBaseLogger
   /** A client did not read what was sent to it. */
   onSlow: (connection: Connection, action: 'drop' | 'disconnect') => void
+  /** The server has sent the close frame, or cut the socket. */
+  onClosing: (connection: Connection) => void
 }
 
 /** One socket: its identity and its memberships. */
@@ -37,8 +42,7 @@ export class Connection implements Client {
   readonly connectedAt = Date.now()
   readonly origin: ConnectionOrigin
   readonly errorCap: ErrorCap
-  /** How many handlers work on frames of this socket. */
-  pending = 0
+  readonly inbox: Inbox
   /** Whose the socket is; another object as soon as it is another user's. */
   identity: Identity
   /** Whether it is known who the socket belongs to; until then only `auth` frames are read. */
@@ -46,14 +50,11 @@ export class Connection implements Client {
   readonly liveness = new Liveness()
   /** When anything last arrived, on the clock of `performance.now()`. */
   heardAt = performance.now()
-  /** Kept by the `messageRate`. */
-  dueAt = 0
-  /** Settles when the frames that change identity or memberships are done; null where none is under way. */
-  barrier: Promise<void> | null = null
   readonly #socket: WebSocket
   readonly #queue: SendQueue
   readonly #settings: ConnectionSettings
   #grants: Map<string, Grant> | null = null
+  #account: Account | null = null
   /** How the socket was cut, where that is known better here than by the socket. */
   #cutAs: ConnectionEnd | null = null
 
@@ -64,6 +65,7 @@ export class Connection implements Client {
     this.origin = origin
     this.identity = new Identity(origin.user, this, settings.log)
     this.errorCap = new ErrorCap(settings.maxErrorsPerMinute)
+    this.inbox = new Inbox(socket, this.liveness, settings)
   }
 
   /** Whether messages can still be handed to the socket: no close frame was sent or received. */
@@ -101,6 +103,12 @@ export class Connection implements Client {
     return this.identity.log
   }
 
+  /** What the socket's frames are charged to. Made with the first of them. */
+  get account (): Account {
+    this.#account ??= new Account(this.user, this.#settings.allowances, this.#settings.refusals)
+    return this.#account
+  }
+
   /** Attaches the listeners; called once, before anything is awaited, so that no frame is missed. */
   listen (onMessage: (data: Buffer, isBinary: boolean) => void, onEnd: (end: ConnectionEnd) => void): void {
     this.#socket.on('message', (data, isBinary) => {
@@ -109,21 +117,18 @@ export class Connection implements Client {
     })
     this.#socket.on('pong', (data) => {
       this.heardAt = performance.now()
-      this.liveness.ponged(data.toString(), this.heardAt)
+      if (!this.liveness.ponged(data.toString(), this.heardAt)) this.#controlled(data)
     })
-    this.#socket.on('ping', () => this.#pinged())
+    this.#socket.on('ping', (data) => {
+      this.heardAt = performance.now()
+      this.#controlled(data)
+    })
     // ws has answered the fault with the close frame that fits it (1002, 1007, 1009) before it reports it here.
     this.#socket.on('error', (error) => this.#failed(error))
     this.#socket.on('close', (code, reason) => {
       this.identity.abort()
       onEnd(this.#cutAs ?? { code, reason: reason.toString() })
     })
-  }
-
-  /** Counts a frame that has arrived: 0, or where it is one too many the milliseconds until one is taken again. */
-  pace (): number {
-    const { messageRate } = this.#settings
-    return messageRate.take(this) ? 0 : messageRate.waitMs(this)
   }
 
   /** Hands a message to the socket; on a socket that is closing it goes nowhere. */
@@ -163,8 +168,13 @@ export class Connection implements Client {
   close (code: number, reason: string): void {
     if (!this.isOpen) return
     this.#queue.flush()
-    closeSocket(this.#socket, code, reason, this.#settings.closeTimeoutMs)
-    this.identity.abort()
+    this.#settings.closing.close(this.#socket, code, reason)
+    this.#over()
+  }
+
+  /** The client is ending the socket: it has as long for that as if the server had. */
+  closedByClient (): void {
+    this.#settings.closing.add(this.#socket)
   }
 
   /**
@@ -195,14 +205,6 @@ export class Connection implements Client {
     this.#socket.terminate()
   }
 
-  /** Later frames of the socket wait until this is done. It must not reject. */
-  hold (work: Promise<void>): void {
-    const barrier = work.finally(() => {
-      if (this.barrier === barrier) this.barrier = null
-    })
-    this.barrier = barrier
-  }
-
   grant (channel: string, grant: Grant): void {
     (this.#grants ??= new Map()).set(channel, grant)
   }
@@ -215,6 +217,7 @@ export class Connection implements Client {
   become (user: User | null): void {
     if (user?.id === this.user?.id) this.identity.user = user
     else this.identity = new Identity(user, this, this.#settings.log)
+    this.#account?.become(user)
   }
 
   toRecord (): ClientRecord {
@@ -233,15 +236,19 @@ export class Connection implements Client {
   #cut (code: number, reason: string): void {
     this.#cutAs = { code, reason }
     this.#queue.destroy()
-    this.identity.abort()
+    this.#over()
   }
 
-  /** Every ping is answered with as many bytes, which a client need not read: they count as frames. */
-  #pinged (): void {
-    this.heardAt = performance.now()
-    if (this.#settings.messageRate.take(this) || !this.isOpen) return
-    this.#settings.refusals.messages++
-    this.close(closeCodes.policyViolation, 'Too many pings')
+  /** The server has ended the socket. */
+  #over (): void {
+    this.inbox.clear()
+    this.identity.abort()
+    this.#settings.onClosing(this)
+  }
+
+  /** Every ping is answered with as many bytes, which a client need not read; a pong that answers nothing is no better. */
+  #controlled (data: Buffer): void {
+    if (this.isOpen && this.account.pace(data.length, this.heardAt) > 0) this.close(closeCodes.policyViolation, 'Too many pings')
   }
 
   #failed (error: Error & { code?: string }): void {

@@ -36,7 +36,8 @@ export class Heartbeat {
       if (!connection.isOpen) continue
       const { liveness } = connection
       const sinceMs = now - liveness.pingedAt
-      if (!liveness.awaitsPong) {
+      // A socket that is not read can answer nothing. It is pinged all the same, so that TCP finds out where the client is gone.
+      if (!liveness.awaitsPong || connection.inbox.isPaused) {
         if (sinceMs >= this.#options.intervalMs) connection.ping()
       } else if (connection.heardAt > liveness.pingedAt) {
         // Its pong is late, but it is alive: messages count too.

@@ -51,7 +51,7 @@ export class Lifecycle {
       return
     }
     if (!this.#isGood(connection, connection.user)) return
-    connection.hold(this.#orClose(connection, this.#admit(connection)))
+    connection.inbox.hold(this.#orClose(connection, this.#admit(connection)))
   }
 
   /** A socket is gone: nothing of it stays. */

@@ -14,10 +14,17 @@ export class Liveness {
     return String(this.pingedAt)
   }
 
-  /** A pong came; one that answers an earlier ping, or none, measures nothing. */
-  ponged (data: string, now: number): void {
-    if (data !== String(this.pingedAt)) return
+  /** A pong came. False: it answers an earlier ping, or none, and measures nothing. */
+  ponged (data: string, now: number): boolean {
+    if (data !== String(this.pingedAt)) return false
     this.awaitsPong = false
     this.rttMs = Math.round((now - this.pingedAt) * 100) / 100
+    return true
+  }
+
+  /** Forgets a ping whose answer could not be read in time. */
+  restart (): void {
+    this.pingedAt = performance.now()
+    this.awaitsPong = false
   }
 }

@@ -15,11 +15,6 @@ export class Registry {
     return count
   }
 
-  /** Every socket that has not ended, the closing ones included. */
-  get size (): number {
-    return this.#byId.size
-  }
-
   get userCount (): number {
     return this.#byUser.size
   }

@@ -1,47 +1,110 @@
 import type { User } from '../auth/user.js'
 import { closeCodes } from '../close-codes.js'
-import { AlreadyConnectedError, TooManyConnectionsError, UnavailableError } from '../errors.js'
+import { AlreadyConnectedError, RateLimitedError, TooManyConnectionsError, UnavailableError } from '../errors.js'
 import type { Options } from '../options.js'
 import type { Counters } from '../telemetry/counters.js'
+import type { ConnectionOrigin } from './client.js'
 import type { Connection } from './connection.js'
 import type { Registry } from './registry.js'
+import { Share } from './share.js'
 
-/** How many sockets a user may have, and how many sockets may be nobody's yet (rows A9, A12). What is closing does not count. */
+/**
+ * How many sockets may be open, in all, of a user, and that are nobody's: yet, or at all (rows A9, A12). A place is free as
+ * soon as the close frame is sent. Sockets of nobody never take more than half of all places: the rest is for users.
+ */
 export class UserSlots {
   readonly #registry: Registry
   readonly #onDuplicate: Options['onDuplicateUser']
   readonly #maxPerUser: number
-  readonly #maxWaiting: number
   readonly #counters: Counters
-  /** Open, and nobody's yet. */
-  readonly #waiting = new Set<Connection>()
+  readonly #all: Share
+  /** Nobody's yet: they wait for their first auth frame. */
+  readonly #waiting: Share
+  readonly #anonymous: Share
 
   constructor (registry: Registry, { onDuplicateUser, limits }: Pick<Options, 'onDuplicateUser' | 'limits'>, counters: Counters) {
+    const half = Math.max(1, Math.floor(limits.maxConnections / 2))
     this.#registry = registry
     this.#onDuplicate = onDuplicateUser
     this.#maxPerUser = limits.maxConnectionsPerUser
-    this.#maxWaiting = limits.maxUnauthenticated
     this.#counters = counters
+    this.#all = new Share(limits.maxConnections)
+    this.#waiting = new Share(Math.min(limits.maxUnauthenticated, half), limits.maxUnauthenticatedPerIp)
+    this.#anonymous = new Share(Math.min(limits.maxAnonymous, half), limits.maxAnonymousPerIp)
   }
 
   /**
-   * Whether another socket may open without a user.
+   * Whether another socket may open, whosever it is. Asked before anything is spent on its request, and again when it opens.
    *
    * @throws WSM_ERR_UNAVAILABLE
    */
-  assertMayWait (): void {
-    if (this.#waiting.size < this.#maxWaiting) return
-    this.#counters.refusals.unauthenticated++
-    throw new UnavailableError('Too many sockets wait for their auth frame')
+  assertCapacity (): void {
+    if (this.#all.usedUp('') === null) return
+    this.#counters.refusals.connections++
+    throw new UnavailableError('The server has too many connections')
   }
 
   /**
-   * Whether another socket may become a user's, `self` not counted.
+   * Whether a socket that starts so may open.
    *
-   * @throws WSM_ERR_ALREADY_CONNECTED, WSM_ERR_TOO_MANY_CONNECTIONS
+   * @throws WSM_ERR_UNAVAILABLE, WSM_ERR_RATE_LIMITED, WSM_ERR_ALREADY_CONNECTED, WSM_ERR_TOO_MANY_CONNECTIONS
    */
-  assertFree (user: User | null, self: Connection | null = null): void {
-    if (user === null || this.#onDuplicate === 'replace') return
+  assertMayOpen ({ awaitsAuth, ip, user }: ConnectionOrigin): void {
+    this.assertCapacity()
+    if (awaitsAuth) this.#assertShare(this.#waiting, ip, 'unauthenticated', 'wait for their auth frame')
+    else this.#assertFree(user, ip, null)
+  }
+
+  /**
+   * Whether a socket may become a user's, or with null nobody's; what it is itself is not counted.
+   *
+   * @throws WSM_ERR_UNAVAILABLE, WSM_ERR_RATE_LIMITED, WSM_ERR_ALREADY_CONNECTED, WSM_ERR_TOO_MANY_CONNECTIONS
+   */
+  assertFree (user: User | null, self: Connection): void {
+    this.#assertFree(user, self.ip, self)
+  }
+
+  /** A socket is open; it waits for its first auth frame, or is whose it is from the beginning. */
+  opened (connection: Connection): void {
+    this.#all.add(connection)
+    if (connection.origin.awaitsAuth) this.#waiting.add(connection)
+    else if (connection.user === null) this.#anonymous.add(connection)
+  }
+
+  /**
+   * A socket has become its user's: with `replace` the user's others go. Otherwise this one does when another has become
+   * the user's since it was asked about.
+   */
+  taken (connection: Connection): void {
+    const { user } = connection
+    this.#waiting.delete(connection)
+    if (user !== null) this.#anonymous.delete(connection)
+    if (user !== null && this.#onDuplicate === 'replace') {
+      for (const other of this.#registry.others(user.id, connection)) {
+        this.#counters.refusals.duplicate_user++
+        other.close(closeCodes.replaced, 'Replaced by a newer connection of the user')
+      }
+      return
+    }
+    try {
+      this.assertFree(user, connection)
+      if (user === null) this.#anonymous.add(connection)
+    } catch (error) {
+      connection.close(error instanceof AlreadyConnectedError ? closeCodes.replaced : closeCodes.tryAgainLater, (error as Error).message)
+    }
+  }
+
+  /** A socket has its close frame, or is gone; telling both is harmless. */
+  ended (connection: Connection): void {
+    for (const share of [this.#all, this.#waiting, this.#anonymous]) share.delete(connection)
+  }
+
+  #assertFree (user: User | null, ip: string, self: Connection | null): void {
+    if (user === null) {
+      if (self === null || !this.#anonymous.has(self)) this.#assertShare(this.#anonymous, ip, 'anonymous', 'belong to nobody')
+      return
+    }
+    if (this.#onDuplicate === 'replace') return
     const others = this.#registry.others(user.id, self).length
     if (this.#onDuplicate === 'refuse' && others > 0) {
       this.#counters.refusals.duplicate_user++
@@ -52,34 +115,11 @@ export class UserSlots {
     throw new TooManyConnectionsError(this.#maxPerUser)
   }
 
-  /** A socket is open, and waits for its first auth frame where it has to. */
-  opened (connection: Connection): void {
-    if (connection.origin.awaitsAuth) this.#waiting.add(connection)
-  }
-
-  /**
-   * A socket has become its user's: with `replace` the user's others go. Otherwise this one does when another has become
-   * the user's since it was asked about.
-   */
-  taken (connection: Connection): void {
-    this.#waiting.delete(connection)
-    const { user } = connection
-    if (user !== null && this.#onDuplicate === 'replace') {
-      for (const other of this.#registry.others(user.id, connection)) {
-        this.#counters.refusals.duplicate_user++
-        other.close(closeCodes.replaced, 'Replaced by a newer connection of the user')
-      }
-      return
-    }
-    try {
-      this.assertFree(user, connection)
-    } catch (error) {
-      connection.close(error instanceof AlreadyConnectedError ? closeCodes.replaced : closeCodes.tryAgainLater, (error as Error).message)
-    }
-  }
-
-  /** A socket is gone. */
-  ended (connection: Connection): void {
-    this.#waiting.delete(connection)
+  #assertShare (share: Share, ip: string, counter: 'unauthenticated' | 'anonymous', what: string): void {
+    const usedUp = share.usedUp(ip)
+    if (usedUp === null) return
+    this.#counters.refusals[usedUp === 'all' ? counter : `${counter}_per_ip` as const]++
+    if (usedUp === 'all') throw new UnavailableError(`Too many sockets ${what}`)
+    throw new RateLimitedError(`Too many sockets of this address ${what}`)
   }
 }

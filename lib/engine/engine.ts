@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { AnsweredBy, ConfirmationRecord, Outcome } from '../../schemas/records.js'
+import { Outcome, type AnsweredBy, type ConfirmationRecord } from '../../schemas/records.js'
 import type { User } from '../auth/user.js'
 
 /** A place in a stream. Offsets are 1, 2, 3… within an epoch; another epoch says that continuity was lost. */
@@ -168,10 +168,24 @@ export interface Settlement {
   answered_by: AnsweredBy | null
 }
 
+/** Open, or how it ended. */
+export const questionStatuses: readonly ConfirmationRecord['status'][] = ['pending', ...Outcome.anyOf.map((outcome) => outcome.const)]
+
 export interface ConfirmationFilter {
   user_id?: string
   task_id?: string
   status?: ConfirmationRecord['status']
+}
+
+/** A question's place in every list: by when it was asked, then by its id. It has one also when it is gone. */
+export type QuestionPlace = Pick<ConfirmationRecord, 'created_at' | 'callback_id'>
+
+/** A part of a list. */
+export interface QuestionPage {
+  /** Oldest first. They can be fewer than the limit also where more follow. */
+  records: ConfirmationRecord[]
+  /** Behind which place the list goes on; null: nothing follows. */
+  next: QuestionPlace | null
 }
 
 /** Where questions are kept. Records that it hands out are snapshots: they do not change afterwards. */
@@ -182,8 +196,11 @@ export interface ConfirmationStore {
   create (record: ConfirmationRecord): Promise<void>
   /** null: never asked, or ended longer than the retention ago. */
   get (callbackId: string): Promise<ConfirmationRecord | null>
-  /** What matches, oldest first. */
-  list (filter: ConfirmationFilter): Promise<ConfirmationRecord[]>
+  /**
+   * What matches, oldest first, at most `limit` behind a place. It costs what the page costs, however many questions there
+   * are of others, ended ones among them.
+   */
+  list (filter: ConfirmationFilter, after: QuestionPlace | null, limit: number): Promise<QuestionPage>
   /**
    * Atomic: of any number of calls for one question exactly one wins. The others get the record as the winner left
    * it. null as for `get`.

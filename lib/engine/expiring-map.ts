@@ -3,11 +3,16 @@ export class ExpiringMap<K, V> {
   // In order of expiry: every entry lives equally long, so the oldest is always first.
   readonly #entries = new Map<K, { value: V, expiresAt: number }>()
   readonly #lifeMs: number
+  readonly #onExpired: (value: V) => void
   #timer: NodeJS.Timeout | null = null
 
-  /** @param lifeMs how long an entry lives, from when it was last set */
-  constructor (lifeMs: number) {
+  /**
+   * @param lifeMs how long an entry lives, from when it was last set
+   * @param onExpired called with what is gone; not with what is deleted
+   */
+  constructor (lifeMs: number, onExpired: (value: V) => void = () => {}) {
     this.#lifeMs = lifeMs
+    this.#onExpired = onExpired
   }
 
   get size (): number {
@@ -46,12 +51,13 @@ export class ExpiringMap<K, V> {
   #sweep (): void {
     const now = performance.now()
     this.#timer = null
-    for (const [key, { expiresAt }] of this.#entries) {
+    for (const [key, { value, expiresAt }] of this.#entries) {
       if (expiresAt > now) {
         this.#timer = setTimeout(() => this.#sweep(), Math.ceil(expiresAt - now))
         return
       }
       this.#entries.delete(key)
+      this.#onExpired(value)
     }
   }
 }

@@ -14,6 +14,8 @@ export interface ClientMessage {
 const checkPositions = TypeCompiler.Compile(RecoverQuery)
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
+const COLON = /\s*:\s*/y
+const NUMBER = /[-+.\deE]{1,32}/y
 
 /**
  * Reads one text frame, an object of whatever fields. Depth is checked before anything is built from the text.
@@ -55,6 +57,26 @@ export function frameId (message: Readonly<Record<string, unknown>>): string | n
 }
 
 /**
+ * The correlation id of a frame that is not read otherwise: found without building anything of the rest, which costs a
+ * hundred times as much.
+ */
+export function peekId (json: string): string | number | undefined {
+  let depth = 0
+  for (let i = 0; i < json.length; i++) {
+    const char = json.charCodeAt(i)
+    if (char === QUOTE) {
+      const end = endOfString(json, i)
+      if (depth === 1 && end === i + 3 && json.startsWith('"id"', i)) {
+        COLON.lastIndex = end + 1
+        if (COLON.test(json)) return idAt(json, COLON.lastIndex)
+      }
+      i = end
+    } else if (char === 0x7b || char === 0x5b) depth++
+    else if (char === 0x7d || char === 0x5d) depth--
+  }
+}
+
+/**
  * What `?recover=` of a socket's URL says.
  *
  * @throws WSM_ERR_INVALID_MESSAGE
@@ -68,6 +90,26 @@ export function decodePositions (json: unknown): Static<typeof RecoverQuery> {
   }
   if (!checkPositions.Check(positions)) throw invalidMessage(faultsOf(checkPositions, positions).map(below('/recover')))
   return positions
+}
+
+/** Where the string ends that begins there, or the text. */
+function endOfString (json: string, start: number): number {
+  for (let i = start + 1; i < json.length; i++) {
+    const char = json.charCodeAt(i)
+    if (char === QUOTE) return i
+    if (char === BACKSLASH) i++
+  }
+  return json.length
+}
+
+function idAt (json: string, start: number): string | number | undefined {
+  NUMBER.lastIndex = start
+  const value = json.charCodeAt(start) === QUOTE ? json.slice(start, endOfString(json, start) + 1) : NUMBER.exec(json)?.[0]
+  try {
+    return frameId({ id: JSON.parse(value ?? 'null') })
+  } catch {
+    return undefined
+  }
 }
 
 function reachesPrototypes (value: unknown): boolean {

@@ -2,6 +2,7 @@ import { Type, type Static, type TObject, type TSchema, type TUnion, Kind } from
 import type { TypeCheck } from '@sinclair/typebox/compiler'
 import { APP_TYPE_PATTERN, FrameId } from '../../schemas/frames.js'
 import type { Permissions } from '../auth/permissions.js'
+import type { Revocations } from '../auth/revocations.js'
 import { InternalError, InvalidHandlerError, UnknownTypeError } from '../errors.js'
 import { isThenable } from '../thenable.js'
 import { compile } from './compile.js'
@@ -48,9 +49,11 @@ export interface HandlerEntry {
 export class Handlers {
   readonly #entries = new Map<string, HandlerEntry>()
   readonly #permissions: Permissions
+  readonly #revocations: Revocations
 
-  constructor (permissions: Permissions) {
+  constructor (permissions: Permissions, revocations: Revocations) {
     this.#permissions = permissions
+    this.#revocations = revocations
   }
 
   /**
@@ -86,7 +89,12 @@ export class Handlers {
         }
         const { authorize } = options
         if (authorize === undefined) return run()
-        return this.#permissions.decide(`You may not call ${type}`, () => authorize(context, message as HandlerMessage<S>)).then(run)
+        const askedAt = Date.now()
+        return this.#permissions.decide(`You may not call ${type}`, () => authorize(context, message as HandlerMessage<S>)).then(() => {
+          // The app may have taken its time.
+          if (context.user !== null) this.#revocations.assertStillGood(context.user, askedAt)
+          return run()
+        })
       }
     }
   }

@@ -10,7 +10,7 @@ import { isThenable } from '../thenable.js'
 import { logThrown } from '../thrown.js'
 import type { ErrorCode } from '../../schemas/error-codes.js'
 import type { Rejected } from '../../schemas/records.js'
-import { assertFrame, decode, frameId, type ClientMessage } from './decode.js'
+import { assertFrame, decode, frameId, peekId, type ClientMessage } from './decode.js'
 import { encode } from './encode.js'
 import { Exchange } from './exchange.js'
 import { assertValid } from './faults.js'
@@ -38,12 +38,12 @@ export interface RouterLimits { maxPayloadBytes: number, maxDepth: number, maxPe
 
 /** The limits that a frame meets here or in its handler, by the error's code. */
 const limitOf: { readonly [code in ErrorCode]?: keyof Rejected } = {
-  rate_limited: 'messages', too_deep: 'depth', too_many_channels: 'channels', too_many_pending: 'pending_handlers'
+  too_deep: 'depth', too_many_channels: 'channels', too_many_pending: 'pending_handlers'
 }
 
 /**
  * The way in: one parse, one look-up, one compiled check, then the handler. Frames of a socket are handled as they
- * come and do not wait for each other, except behind a barrier.
+ * come and do not wait for each other, except behind a barrier: those are read when it is done.
  */
 export class Router {
   readonly #routes = new Map<string, Route>()
@@ -70,14 +70,32 @@ export class Router {
       this.#counters.refusals.payload++
       return connection.close(closeCodes.messageTooBig, 'The frame is too big')
     }
-    const waitMs = connection.pace()
+    const waitMs = connection.account.pace(data.length, connection.heardAt)
+    if (waitMs > 0) {
+      const error = withDetails(new RateLimitedError('Frames come too fast'), { retry_after_ms: waitMs })
+      return this.#fail(connection, error, undefined, peekId(data.toString()))
+    }
+    const { inbox } = connection
+    if (inbox.isHeld && inbox.pending + inbox.waiting < this.#limits.maxPendingHandlers && inbox.wait(data)) return
+    this.#read(connection, data)
+  }
+
+  /** The frame that others waited for is done: they are handled, up to the next that must be waited for. */
+  release (connection: Connection): void {
+    const { inbox } = connection
+    while (!inbox.isHeld) {
+      const data = inbox.take()
+      if (data === undefined) return
+      this.#read(connection, data)
+    }
+  }
+
+  #read (connection: Connection, data: Buffer): void {
     let message
     try {
       const json = data.toString()
       message = decode(json, this.#limits.maxDepth)
       assertFrame(message, json)
-      // Read all the same, since its id belongs to the answer; the cap on errors ends this soon.
-      if (waitMs > 0) throw withDetails(new RateLimitedError('Frames come too fast'), { retry_after_ms: waitMs })
       const route = this.#routes.get(message.type)
       if (route === undefined) throw new UnknownTypeError(message.type.slice(0, 128))
       this.#dispatch(connection, route, message)
@@ -87,18 +105,11 @@ export class Router {
   }
 
   #dispatch (connection: Connection, route: Route, message: ClientMessage): void {
-    if (connection.pending >= this.#limits.maxPendingHandlers) throw new TooManyPendingError(this.#limits.maxPendingHandlers)
-    const { barrier } = connection
-    if (barrier === null && route.isBarrier !== true) {
-      this.#handle(connection, route, message)
-      return
-    }
-    connection.pending++
-    const handled = (barrier ?? Promise.resolve()).then(() => {
-      connection.pending--
-      return this.#handle(connection, route, message)
-    })
-    if (route.isBarrier === true) connection.hold(handled)
+    const { inbox } = connection
+    // A frame that could not wait with the others comes here, too.
+    if (inbox.isHeld || inbox.pending >= this.#limits.maxPendingHandlers) throw new TooManyPendingError(this.#limits.maxPendingHandlers)
+    const handled = this.#handle(connection, route, message)
+    if (route.isBarrier === true && handled !== undefined) inbox.hold(handled)
   }
 
   /**
@@ -108,10 +119,10 @@ export class Router {
   #handle (connection: Connection, route: Route, message: ClientMessage): Promise<void> | undefined {
     const exchange = new Exchange(message, connection, this)
     try {
-      assertValid(route.check, message)
       if (!connection.isAdmitted && route.isOpenToAll !== true) {
         throw new UnauthorizedError('Authenticate with an auth frame first')
       }
+      assertValid(route.check, message)
       if (this.#events.has('message_received')) this.#events.emit('message_received', { client: connection, message: withoutToken(message) })
       const result = route.run(exchange)
       if (isThenable(result)) return this.#settle(exchange, result, route)
@@ -122,8 +133,8 @@ export class Router {
   }
 
   async #settle (exchange: Exchange, result: PromiseLike<unknown>, { isBarrier }: Route): Promise<void> {
-    const { connection, identity } = exchange
-    connection.pending++
+    const { connection: { inbox }, identity } = exchange
+    inbox.pending++
     // A frame that changes the identity is not over with it.
     if (isBarrier !== true) identity.begin(exchange)
     try {
@@ -131,7 +142,7 @@ export class Router {
     } catch (error) {
       this.fail(exchange, error)
     } finally {
-      connection.pending--
+      inbox.pending--
       identity.finish(exchange)
     }
   }
@@ -146,14 +157,14 @@ export class Router {
     this.#events.emit('message_failed', { client: connection, user: identity.user, error, message: withoutToken(message) })
   }
 
-  #fail (connection: Connection, error: unknown, message?: Record<string, unknown>): void {
+  #fail (connection: Connection, error: unknown, message?: Record<string, unknown>, id = message && frameId(message)): void {
     const { code, statusCode, message: text, details } = toWire(error)
     const limit = limitOf[code]
     if (limit !== undefined) this.#counters.refusals[limit]++
     const isServerFault = statusCode >= 500
     if (isServerFault) logThrown(connection.log, 'error', error, { type: message?.type }, 'a handler failed')
     else connection.log.debug({ code, type: message?.type }, 'a frame was refused')
-    connection.send(encode({ type: 'error', code, id: message === undefined ? undefined : frameId(message), message: text, details }))
+    connection.send(encode({ type: 'error', code, id, message: text, details }))
     if (this.#events.has('message_failed')) {
       this.#events.emit('message_failed', { client: connection, user: connection.user, error, message: message && withoutToken(message) })
     }

@@ -1,10 +1,11 @@
 import { InvalidMessageError } from '../errors.js'
+import { MOST_KEPT_DEPTH, isDeeperThan } from './depth.js'
 import { messageOf } from '../thrown.js'
 
 /**
  * What arrives of a value that is sent, detached from the caller's own: what JSON leaves out is not there.
  *
- * @throws WSM_ERR_INVALID_MESSAGE for what JSON cannot hold: a cycle, a BigInt, a function
+ * @throws WSM_ERR_INVALID_MESSAGE for what JSON cannot hold: a cycle, a BigInt, a function; and for more than 1000 levels
  */
 export function snapshot<T> (value: T): T {
   let json
@@ -14,5 +15,7 @@ export function snapshot<T> (value: T): T {
     throw new InvalidMessageError(messageOf(error))
   }
   if (json === undefined) throw new InvalidMessageError(`JSON cannot hold a value of type ${typeof value}`)
-  return JSON.parse(json)
+  const copy: T = JSON.parse(json)
+  if (isDeeperThan(copy, MOST_KEPT_DEPTH)) throw new InvalidMessageError(`it is nested deeper than ${MOST_KEPT_DEPTH} levels`)
+  return copy
 }

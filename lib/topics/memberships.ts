@@ -76,6 +76,8 @@ export class Memberships {
    */
   async join (connection: Connection, channels: readonly string[], grant: Grant, positions: Positions = NOTHING,
     commit: (states: StreamState[]) => void = () => {}): Promise<void> {
+    // Its end has been told already, or will be: nothing of it may come back.
+    if (!connection.isOpen) return
     const { identity } = connection
     assertLasts(identity)
     const after = new Set([...connection.channels, ...channels])

@@ -5,12 +5,16 @@ import type { PresenceChange, PresenceStore, PresentClient } from '../engine/eng
 import type { EventHub } from '../events.js'
 import { encode } from '../protocol/encode.js'
 import { logThrown } from '../thrown.js'
+import { PresenceChanges, type UserChange } from './presence-changes.js'
+import { RecentLists } from './recent-lists.js'
 import type { StreamRules } from './stream-rules.js'
 import { topicOf } from './topic-names.js'
 import type { Topics } from './topics.js'
 
 /** How often a list is read again that changed while it was read; then it is as good as a list of that channel can be. */
 const MAX_READS = 5
+/** How long changes of a channel are collected before its members are told of them. */
+const WINDOW_MS = 100
 
 /** Who is in the channels that have it by rule: the members are told when a user comes and when the user has left. */
 export class Presence {
@@ -19,6 +23,8 @@ export class Presence {
   readonly #rules: StreamRules
   readonly #events: EventHub
   readonly #log: FastifyBaseLogger
+  readonly #changes = new PresenceChanges(WINDOW_MS, (channel, changes) => this.#tellChanges(channel, changes))
+  readonly #lists = new RecentLists()
   /** The channels whose list is being read, and whether they have changed since. */
   readonly #reads = new Set<{ channel: string, isStale: boolean }>()
 
@@ -46,9 +52,11 @@ export class Presence {
     if (!this.covers(channel)) return
     const { identity } = connection
     try {
-      const list = await this.list(channel)
+      const { list, asOf } = await this.#read(channel)
       // Who is there is not the next user's to know.
-      if (!identity.isOver) connection.send(encode({ type: 'presence', channel, ...list }))
+      if (identity.isOver) return
+      connection.send(encode({ type: 'presence', channel, ...list }))
+      this.#lists.add(channel, connection, asOf)
     } catch (error) {
       logThrown(this.#log, 'warn', error, { channel }, 'a socket could not be told who is in the channel')
     }
@@ -63,27 +71,53 @@ export class Presence {
 
   /** Who is there, by user. */
   async list (channel: string): Promise<PresenceList> {
+    return (await this.#read(channel)).list
+  }
+
+  close (): void {
+    this.#changes.close()
+    this.#lists.close()
+  }
+
+  /** Who is there, as of which change at least. */
+  async #read (channel: string): Promise<{ list: PresenceList, asOf: number }> {
     const read = { channel, isStale: false }
     this.#reads.add(read)
     try {
       let clients
+      let asOf
       let reads = 0
       do {
         read.isStale = false
+        asOf = this.#changes.number
         clients = await this.#store.list(channel)
         // A change that came meanwhile may be in the list or not; those that come after it are told to the members.
       } while (read.isStale && ++reads < MAX_READS)
-      return byUser(clients)
+      return { list: byUser(clients), asOf }
     } finally {
       this.#reads.delete(read)
     }
   }
 
-  #changed ({ channel, kind, user_id: userId }: PresenceChange): void {
-    for (const read of this.#reads) if (read.channel === channel) read.isStale = true
-    const frame = encode({ type: kind, channel, user_id: userId })
-    for (const connection of this.#topics.members(topicOf.channel(channel))) connection.send(frame)
-    this.#events.emit(kind === 'joined' ? 'user_joined' : 'user_left', { channel, user_id: userId })
+  #changed (change: PresenceChange): void {
+    for (const read of this.#reads) if (read.channel === change.channel) read.isStale = true
+    this.#changes.add(change)
+  }
+
+  #tellChanges (channel: string, changes: Iterable<UserChange>): void {
+    const members = this.#topics.members(topicOf.channel(channel))
+    const lists = this.#lists.of(channel)
+    for (const { userId, kind, isCancelled, number } of changes) {
+      if (isCancelled && lists.size === 0) continue
+      const frame = encode({ type: kind, channel, user_id: userId })
+      for (const connection of members) {
+        const asOf = lists.get(connection)
+        // Whoever has a list since then knows. Whoever has one of shortly before may have it from between two changes that
+        // cancel each other.
+        if (asOf === undefined ? !isCancelled : asOf < number) connection.send(frame)
+      }
+      if (!isCancelled) this.#events.emit(kind === 'joined' ? 'user_joined' : 'user_left', { channel, user_id: userId })
+    }
   }
 }
 

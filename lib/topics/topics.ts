@@ -1,9 +1,10 @@
 import type { Connection } from '../connection/connection.js'
 import type { Delivery, Engine, Position } from '../engine/engine.js'
+import { OrderedSet } from '../engine/ordered-set.js'
 import { toMessage } from '../protocol/delivery.js'
 import { CatchUp, gapFrame, PAGE_SIZE, type LiveTopic } from './catch-up.js'
 import type { StreamRules } from './stream-rules.js'
-import { channelOf } from './topic-names.js'
+import { channelOf, topicOf } from './topic-names.js'
 import { Topic, type Join } from './topic.js'
 
 /** A topic that a connection wants to be a member of. */
@@ -32,6 +33,8 @@ const NOBODY: ReadonlySet<Connection> = new Set()
  */
 export class Topics {
   readonly #topics = new Map<string, Topic>()
+  /** The channels among them, by name. */
+  readonly #channels = new OrderedSet<string>((a, b) => a < b ? -1 : a > b ? 1 : 0)
   readonly #engine: Engine
   readonly #rules: StreamRules
 
@@ -88,11 +91,11 @@ export class Topics {
     return this.#topics.get(topic)?.positionOf(connection) != null
   }
 
-  /** Channels with at least one member here. */
-  * channels (): IterableIterator<{ channel: string, clients: number }> {
-    for (const { name, size } of this.#topics.values()) {
-      const channel = channelOf(name)
-      if (channel !== null && size > 0) yield { channel, clients: size }
+  /** Channels with at least one member here, by name; with `after` those behind that name. */
+  * channels (after: string | null = null): IterableIterator<{ channel: string, clients: number }> {
+    for (const channel of this.#channels.values(after)) {
+      const { size } = this.#topics.get(topicOf.channel(channel))!
+      if (size > 0) yield { channel, clients: size }
     }
   }
 
@@ -118,6 +121,8 @@ export class Topics {
     if (topic === undefined) {
       topic = new Topic(name, this.#rules.of(name))
       this.#topics.set(name, topic)
+      const channel = channelOf(name)
+      if (channel !== null) this.#channels.add(channel)
       topic.ready = this.#subscribe(topic)
     }
     return topic
@@ -133,6 +138,8 @@ export class Topics {
   #release (topic: Topic): void {
     if (topic.size > 0 || topic.joins.size > 0 || this.#topics.get(topic.name) !== topic) return
     this.#topics.delete(topic.name)
+    const channel = channelOf(topic.name)
+    if (channel !== null) this.#channels.delete(channel)
     this.#engine.unsubscribe(topic.name)
   }
 

@@ -30,7 +30,7 @@ t.test('honest clients connect beside handshakes that trickle and sockets that s
     auth: { firstFrame: true, timeoutMs: AUTH_MS },
     heartbeat: { intervalMs: PING_MS, timeoutMs: PING_MS },
     closeTimeoutMs: CLOSE_MS,
-    limits: { maxConnections: INTRUDERS * 2, maxConnectionsPerUser: INTRUDERS, maxUnauthenticated: INTRUDERS }
+    limits: { maxConnections: INTRUDERS * 2, maxConnectionsPerUser: INTRUDERS, maxUnauthenticated: INTRUDERS, maxUnauthenticatedPerIp: INTRUDERS }
   }, { http: { headersTimeout: HEADERS_MS, connectionsCheckingInterval: CHECK_MS } })
   const stays: Record<Kind, number[]> = { trickling: [], unauthenticated: [], silent: [] }
   const trickling = new Set<RawClient>()

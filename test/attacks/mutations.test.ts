@@ -12,7 +12,7 @@ const WINDOW = 10
 const WINDOW_BYTES = 8_192
 const MOST_MS = 50
 /** Of the server's own limits none shall end this. */
-const limits = { messagesPerSecond: 0, maxErrorsPerMinute: 10_000_000, maxConnectionsPerUser: 2 * SOCKETS }
+const limits = { messagesPerSecond: 0, bytesPerSecond: 0, joinsPerSecond: 0, maxErrorsPerMinute: 10_000_000, maxConnectionsPerUser: 2 * SOCKETS }
 
 /** A socket that sends, and hears of nothing but that everything was read. */
 class Mutator {

@@ -57,7 +57,7 @@ t.test('a server closes and its process ends in time, whatever its clients do', 
     auth: { firstFrame: true, timeoutMs: 600_000 },
     drain: { timeoutMs: DRAIN_MS },
     closeTimeoutMs: CLOSE_MS,
-    limits: { maxConnections: 10_000, maxConnectionsPerUser: 10_000, maxUnauthenticated: 10_000 }
+    limits: { maxConnections: 10_000, maxConnectionsPerUser: 10_000, maxUnauthenticated: 10_000, maxUnauthenticatedPerIp: 10_000 }
   })
   const all: RawClient[] = []
   for (const behave of Object.values(clients)) {

@@ -61,6 +61,23 @@ t.test('a cancelled task says so and takes its question along', async (t) => {
   t.equal(await page.locator(id('question')).count(), 0)
 })
 
+t.test('a fourth import is refused while three run, and the page says so until there is room', async (t) => {
+  const page = await openPage(t, browser, origin)
+  await signIn(page, 'eve')
+  for (let n = 1; n <= 3; n++) {
+    await page.click(id('start-task'))
+    await page.waitForFunction(([task, n]) => document.querySelectorAll(task as string).length === n, [id('task'), n])
+  }
+  await page.click(id('start-task'))
+  await page.waitForSelector(`${id('start-notice')} >> text="You have 3 imports running. Wait for one to end, or cancel one."`)
+  t.equal(await page.locator(id('task')).count(), 3)
+  await page.locator(id('task-cancel')).first().click()
+  await page.waitForSelector(id('start-notice'), { state: 'hidden' })
+  await page.click(id('start-task'))
+  await page.waitForFunction((task) => document.querySelectorAll(task).length === 4, id('task'))
+  t.equal(await page.locator(id('start-notice')).isVisible(), false)
+})
+
 t.test('people chat, and the administrator is heard by everybody', async (t) => {
   const { origin } = await startExample(t)
   const [alice, admin] = [await openPage(t, browser, origin), await openPage(t, browser, origin)]

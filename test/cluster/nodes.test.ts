@@ -73,7 +73,7 @@ t.test('a question of one node is answered on another, by socket or REST, and ex
 t.test('a question outlives the node that asked', async (t) => {
   const [a, b] = await startNodes(t, 2) as [TestApp, TestApp]
   const asked = a.app.ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task' })
-  const [record] = await b.app.ws.confirmations.list({ user_id: 'alice' })
+  const { confirmations: [record] } = await b.app.ws.confirmations.list({ user_id: 'alice' })
   const waited = b.app.ws.confirmations.wait(record!.callback_id)
   await a.app.close()
   t.match(await asked, { proceed: false, outcome: 'closed' }, 'the code that asked goes with its server')
@@ -87,14 +87,14 @@ t.test('a question whose node is gone expires all the same, for who waits and fo
   const [a, b] = await startNodes(t, 2) as [TestApp, TestApp]
   const ask = (onTimeout: 'proceed' | 'cancel') => a.app.ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: onTimeout, timeoutMs: 300, onTimeout })
   const asked = [ask('proceed'), ask('cancel')]
-  await until(async () => (await b.app.ws.confirmations.list({ user_id: 'alice' })).length === 2)
-  const records = await b.app.ws.confirmations.list({ user_id: 'alice' })
+  await until(async () => (await b.app.ws.confirmations.list({ user_id: 'alice' })).confirmations.length === 2)
+  const { confirmations: records } = await b.app.ws.confirmations.list({ user_id: 'alice' })
   const [looked, waited] = ['cancel', 'proceed'].map((task) => records.find(({ task_id: id }) => id === task)!)
   const end = b.app.ws.confirmations.wait(waited!.callback_id)
   await a.app.close()
   t.match(await Promise.all(asked), [{ outcome: 'closed' }, { outcome: 'closed' }])
   t.match(await end, { proceed: true, outcome: 'expired' })
-  t.match(await b.app.ws.confirmations.list({ status: 'pending' }), [])
+  t.same(await b.app.ws.confirmations.list({ status: 'pending' }), { confirmations: [], next: null })
   t.match(await b.app.ws.confirmations.get(looked!.callback_id), { status: 'expired', proceed: false })
 })
 

@@ -126,7 +126,7 @@ t.test('a signal that has fired already: nobody is asked', async (t) => {
   await alice.settled()
   t.equal(alice.count('task_step_result'), 0)
   t.equal(alice.count('confirmation_closed'), 0)
-  t.same(await server.app.ws.confirmations.list(), [])
+  t.same((await server.app.ws.confirmations.list()).confirmations, [])
 })
 
 t.test('a signal that fires in the turn of the question: no client is left with a question that is dead', async (t) => {

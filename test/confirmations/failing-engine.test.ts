@@ -41,7 +41,7 @@ t.test('a question that cannot be sent now is logged, and still waits for its an
   const { system: { confirmations }, logs } = systemOn(engine)
   engine.failsToPublish = true
   const end = confirmations.ask(step, to)
-  const [record] = await confirmations.list({ user_id: 'alice', status: 'pending' })
+  const { confirmations: [record] } = await confirmations.list({ user_id: 'alice', status: 'pending' })
   await confirmations.answer(record!.callback_id, { proceed: true }, { user_id: 'alice', client_id: null })
   t.match(await end, { outcome: 'confirmed' })
   const failures = logs.filter(({ msg }) => msg === 'a question could not be announced')
@@ -54,7 +54,7 @@ t.test('a question that cannot be ended now is logged, and stays open', async (t
   const { system: { confirmations }, logs } = systemOn(engine)
   const stop = new AbortController()
   const end = confirmations.ask(step, { ...to, signal: stop.signal })
-  const [record] = await confirmations.list()
+  const { confirmations: [record] } = await confirmations.list()
   engine.failsToSettle = true
   stop.abort()
   await new Promise((resolve) => setImmediate(resolve))
@@ -129,6 +129,6 @@ t.test('a question that could not be stored, or not for sure, is taken back', as
   const { system: { confirmations } } = systemOn(engine)
   engine.stored = Promise.reject(new Error('out of reach'))
   await t.rejects(confirmations.ask(step, to), { message: 'out of reach' })
-  t.same(await confirmations.list({ status: 'pending' }), [])
+  t.same((await confirmations.list({ status: 'pending' })).confirmations, [])
   await engine.close()
 })

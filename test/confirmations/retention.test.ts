@@ -12,11 +12,11 @@ t.test('an ended question can be read for confirmations.retainMs, and is not fou
   const { id } = await askStored(server, 'alice')
   const endedAt = performance.now()
   await confirmations.cancel(id)
-  t.match(await confirmations.list(), [{ callback_id: id, status: 'cancelled' }])
+  t.match((await confirmations.list()).confirmations, [{ callback_id: id, status: 'cancelled' }])
   while (await confirmations.get(id).then(() => true, () => false)) await setImmediate()
   t.ok(performance.now() - endedAt >= 99, 'it was there for that long')
   await t.rejects(confirmations.get(id), { code: 'WSM_ERR_NOT_FOUND' })
-  t.same(await confirmations.list(), [])
+  t.same((await confirmations.list()).confirmations, [])
   const alice = await server.connect('alice')
   t.match(await alice.request({ type: 'confirm', callback_id: id, proceed: true }), { code: 'not_found' })
   for (const method of ['GET', 'POST', 'DELETE']) {
@@ -30,7 +30,7 @@ t.test('an open question does not go with the ended ones', async (t) => {
   const { confirmations } = server.app.ws
   const [ended, open] = [await askStored(server, 'alice'), await askStored(server, 'alice')]
   await confirmations.cancel(ended.id)
-  while ((await confirmations.list()).length > 1) await setImmediate()
+  while ((await confirmations.list()).confirmations.length > 1) await setImmediate()
   t.match(await confirmations.get(open.id), { status: 'pending' })
 })
 
@@ -39,12 +39,12 @@ t.test('an ended question leaves no timer of its own, and a forgotten one none a
   const { system: { confirmations } } = systemOn(engine)
   const before = timerCount()
   const ends = Array.from({ length: 50 }, () => confirmations.ask({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task-1' }))
-  const open = await confirmations.list()
+  const { confirmations: open } = await confirmations.list()
   t.equal(timerCount(), before + 50, 'each open question has its time-out')
   for (const { callback_id: id } of open) await confirmations.cancel(id)
   await Promise.all(ends)
   t.equal(timerCount(), before + 1, 'one timer forgets them all')
-  while ((await confirmations.list()).length > 0) await setImmediate()
+  while ((await confirmations.list()).confirmations.length > 0) await setImmediate()
   t.equal(timerCount(), before)
 })
 
@@ -54,7 +54,7 @@ t.test('closing leaves no timer, whatever was open or remembered', async (t) => 
   const { confirmations, tasks, taskHeartbeats } = system
   const before = timerCount()
   const ends = [1, 2, 3].map((step) => confirmations.ask({ step, message: 'Go on?' }, { userId: 'alice', taskId: 'task-1' }))
-  await confirmations.cancel((await confirmations.list())[0]!.callback_id)
+  await confirmations.cancel((await confirmations.list()).confirmations[0]!.callback_id)
   const { task } = await tasks.start({ userId: 'alice' })
   await tasks.done(task.task_id)
   await tasks.start({ userId: 'alice' })

@@ -23,7 +23,7 @@ await app.register(wsPlugin, {
   engine: redis({ host: '127.0.0.1', port: redisPort }, engine),
   // All clients are on one machine, those of a node that ends come to the others, and to be too late with an answer is an error.
   limits: {
-    maxConnections: 10_000, connectionsPerIpPerMinute: 0, messagesPerSecond: 0, maxErrorsPerMinute: 1_000_000, maxPendingConfirmationsPerUser: 10_000
+    maxConnections: 10_000, connectionsPerIpPerMinute: 0, messagesPerSecond: 0, bytesPerSecond: 0, joinsPerSecond: 0, maxErrorsPerMinute: 1_000_000, maxPendingConfirmationsPerUser: 10_000
   }
 })
 
@@ -48,7 +48,7 @@ const commands = {
   },
   ask: (options) => app.ws.notifyUser({ step: 1, message: 'Go on?' }, options),
   wait: (callbackId) => app.ws.confirmations.wait(callbackId),
-  pending: async () => (await app.ws.confirmations.list({ status: 'pending' })).length,
+  pending: async () => (await app.ws.confirmations.list({ status: 'pending' })).confirmations.length,
   connections: async () => app.ws.getConnectionCount(),
   presence: (channel) => app.ws.presence(channel),
   history: (channel) => app.ws.history(channel)

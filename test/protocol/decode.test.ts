@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import type { WsPluginOptions } from '../../lib/index.js'
+import { peekId } from '../../lib/protocol/decode.js'
 import { startApp } from '../fixtures/app.js'
 import type { TestClient } from '../fixtures/client.js'
 
@@ -158,4 +159,33 @@ t.test('action is read in the place of type, by every kind of frame', async (t) 
   t.match(await client.request({ type: null, action: 'ping' }), { type: 'reply' })
   t.match(await client.request({ type: 'echo.any', action: 'echo.any' }), { type: 'reply' })
   t.match(await client.request({ type: 'pinge', action: 'ping' }), { code: 'unknown_type' }, 'type comes first')
+})
+
+t.test('the id of a frame is found without reading the rest', (t) => {
+  const cases: Array<[string, unknown]> = [
+    ['{"type":"ping","id":7}', 7],
+    ['{"id" : "a\\"b","type":"ping"}', 'a"b'],
+    ['{"data":{"id":1},"list":[{"id":2}],"text":"\\"id\\":3","id":-1.5e2}', -150],
+    ['{"text":"id","other":"\\\\","id":"x"}', 'x'],
+    ['{"type":"ping"}', undefined],
+    ['{"id":{"id":1}}', undefined],
+    ['{"id":true}', undefined],
+    ['{"id":1e999}', undefined],
+    ['{"id":--1}', undefined],
+    ['{"id":"\\x"}', undefined],
+    ['{"id', undefined],
+    ['"id":1', undefined],
+    ['', undefined]
+  ]
+  for (const [json, id] of cases) t.equal(peekId(json), id, json)
+  const large = `{${Array.from({ length: 5_000 }, (_, i) => `"key-${i}":[{}]`).join()},"id":1}`
+  const costs = (work: () => void) => {
+    const start = performance.now()
+    for (let i = 0; i < 100; i++) work()
+    return performance.now() - start
+  }
+  costs(() => peekId(large))
+  const [peeked, parsed] = [costs(() => peekId(large)), costs(() => JSON.parse(large))]
+  t.ok(peeked < parsed / 2, `${(peeked * 10).toFixed(0)} µs instead of ${(parsed * 10).toFixed(0)} µs`)
+  t.end()
 })

@@ -23,7 +23,7 @@ const app = Fastify()
 await app.register(wsPlugin, {
   jwt: { secret: 'a secret for the soak that is long enough' },
   // Every client is on this machine, and asks as fast as it is answered.
-  limits: { connectionsPerIpPerMinute: 0, messagesPerSecond: 0 },
+  limits: { connectionsPerIpPerMinute: 0, messagesPerSecond: 0, bytesPerSecond: 0, joinsPerSecond: 0 },
   authorizeSubscribe: () => true,
   confirmations: { retainMs: RETAIN_MS, timeoutMs: 1_000 },
   tasks: { retainMs: RETAIN_MS },

@@ -66,7 +66,7 @@ for (const seed of [1, 2, 3]) {
     const server = await startApp(t, {
       authorizeSubscribe: (_user, channel) => !forbidden.has(channel),
       history: { size: HISTORY_SIZE },
-      limits: { messagesPerSecond: 0, connectionsPerIpPerMinute: 0, maxErrorsPerMinute: 1_000_000 }
+      limits: { messagesPerSecond: 0, bytesPerSecond: 0, joinsPerSecond: 0, connectionsPerIpPerMinute: 0, maxErrorsPerMinute: 1_000_000 }
     }, { fastify: { logger: false } })
     const { ws } = server.app
     const streams = new Map<string, ModelStream>()

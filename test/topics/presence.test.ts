@@ -1,12 +1,15 @@
+import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import type { WsPluginOptions } from '../../lib/index.js'
 import { MemoryEngine } from '../../lib/engine/memory/engine.js'
 import { MemoryPresenceStore } from '../../lib/engine/memory/presence.js'
+import { RecentLists } from '../../lib/topics/recent-lists.js'
 import { startApp } from '../fixtures/app.js'
 import type { TestClient } from '../fixtures/client.js'
 import { memoryOptions } from '../fixtures/memory.js'
 import { StallingClient } from '../fixtures/stalling-client.js'
 import { systemOn } from '../fixtures/system.js'
+import { until } from '../fixtures/until.js'
 
 async function start (t: Test, options: WsPluginOptions = {}) {
   const server = await startApp(t, { authorizeSubscribe: () => true, channels: { 'room.*': { presence: true } }, ...options })
@@ -41,15 +44,79 @@ t.test('members hear who is there, who comes with a first socket and who leaves 
   const alice = await server.connect('alice', { path: room })
   const bob = await server.connect('bob')
   await bob.request({ type: 'subscribe', channel_ids: ['room.1'] })
+  await alice.next('joined')
   const bob2 = await server.connect('bob', { path: room })
   await gone(ws, () => bob.close())
   t.same(await ws.presence('room.1'), { clients: 2, users: [{ user_id: 'alice', client_ids: [alice.id] }, { user_id: 'bob', client_ids: [bob2.id] }] })
   await gone(ws, () => bob2.close())
-  await alice.settled()
+  await alice.next('left')
   t.strictSame(told(alice), ['presence alice:1', 'joined bob', 'left bob'])
   t.strictSame(told(bob), ['presence alice:1 bob:1'])
   t.strictSame(told(bob2), ['presence alice:1 bob:2'])
   t.strictSame(events, ['user_joined room.1 alice', 'user_joined room.1 bob', 'user_left room.1 bob'])
+})
+
+t.test('a user who comes and goes within a moment is told of to nobody', async (t) => {
+  const { server, ws, events } = await start(t)
+  const watcher = await server.connect('watcher', { path: room })
+  await watcher.next('presence')
+  await until(() => events.length === 1)
+  // As if that were a while ago: see the next test.
+  t.intercept(RecentLists.prototype, 'of', { value: () => new Map() })
+  const [alice, bob] = [await server.connect('alice'), await server.connect('bob')]
+  for (let i = 0; i < 20; i++) {
+    await ws.join(alice.id, 'room.1')
+    await ws.leave(alice.id, 'room.1')
+  }
+  await ws.join(bob.id, 'room.1')
+  await watcher.next('joined')
+  t.strictSame(told(watcher), ['presence watcher:1', 'joined bob'])
+  t.strictSame(events, ['user_joined room.1 watcher', 'user_joined room.1 bob'])
+})
+
+t.test('whoever was told who is there shortly before two changes that cancel each other, or in between, is told of the second', async (t) => {
+  const { server, ws, events } = await start(t)
+  const watcher = await server.connect('watcher', { path: room })
+  await watcher.next('presence')
+  const [alice, bob, carol] = [await server.connect('alice'), await server.connect('bob'), await server.connect('carol')]
+  // In memory all of this is done before a timer can run.
+  await ws.join(alice.id, 'room.1')
+  await ws.join(bob.id, 'room.1')
+  await ws.leave(alice.id, 'room.1')
+  await bob.next('left')
+  await watcher.next('left')
+  t.strictSame(told(bob), ['presence watcher:1 alice:1 bob:1', 'left alice'], 'nor is bob told that he came')
+  t.strictSame(told(watcher), ['presence watcher:1', 'joined bob', 'left alice'])
+  await ws.leave(bob.id, 'room.1')
+  await ws.join(carol.id, 'room.1')
+  await ws.join(bob.id, 'room.1')
+  await carol.next('joined')
+  t.strictSame(told(carol), ['presence watcher:1 carol:1', 'joined bob'])
+  t.strictSame(events, ['watcher', 'bob', 'carol'].map((user) => `user_joined room.1 ${user}`))
+})
+
+t.test('what changes together reaches a member in one write', async (t) => {
+  const { server, ws } = await start(t)
+  const watcher = await server.connect('watcher', { path: room })
+  await watcher.next('presence')
+  const clients = await Promise.all(Array.from({ length: 20 }, (_, i) => server.connect(`user-${i}`)))
+  const socket = (watcher.socket as unknown as { _socket: Socket })._socket
+  const chunks: Buffer[] = []
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+  await Promise.all(clients.map(({ id }) => ws.join(id, 'room.1')))
+  for (let i = 0; i < 20; i++) await watcher.next('joined')
+  t.equal(chunks.length, 1)
+})
+
+t.test('when the server closes, what is collected is told first', async (t) => {
+  const { server, ws, events } = await start(t)
+  const watcher = await server.connect('watcher', { path: room })
+  const alice = await server.connect('alice')
+  await ws.join(alice.id, 'room.1')
+  await ws.leave(alice.id, 'room.1')
+  await server.app.close()
+  t.strictSame(events, ['user_joined room.1 watcher', 'user_left room.1 watcher'])
+  t.strictSame(told(watcher), ['presence watcher:1', 'left alice'])
 })
 
 t.test('a channel without the rule has none', async (t) => {
@@ -67,8 +134,10 @@ t.test('joining and leaving by the app count like subscribing, and twice like on
   await ws.join(alice.id, 'room.1')
   await ws.join(alice.id, 'room.1')
   await alice.request({ type: 'subscribe', channel_ids: ['room.1'] })
+  await until(() => events.length === 1)
   await ws.leave(alice.id, 'room.1')
   await ws.leave(alice.id, 'room.1')
+  await until(() => events.length === 2)
   t.strictSame(events, ['user_joined room.1 alice', 'user_left room.1 alice'])
 })
 
@@ -76,8 +145,9 @@ t.test('a socket that changes its user leaves as one and comes as the other', as
   const { server, ws, events } = await start(t)
   const watcher = await server.connect('watcher', { path: room })
   const alice = await server.connect('alice', { path: room })
+  await watcher.next('joined')
   await alice.request({ type: 'change_user', token: server.token('bob') })
-  await watcher.settled()
+  await watcher.next('joined')
   t.strictSame(told(watcher).slice(1), ['joined alice', 'left alice', 'joined bob'])
   t.same((await ws.presence('room.1')).users.map(({ user_id: id }) => id), ['watcher', 'bob'])
   t.equal(events.length, 4)
@@ -96,6 +166,7 @@ t.test('anonymous sockets are in the list, and not told of', async (t) => {
 t.test('a socket that dies without a word does not stay in the list', async (t) => {
   const { server, ws, events } = await start(t, { heartbeat: { intervalMs: 20, timeoutMs: 300 }, closeTimeoutMs: 20 })
   const watcher = await server.connect('watcher', { path: room })
+  await until(() => events.length === 1)
   const dead = await StallingClient.open(server.origin, server.token('alice'), { path: room })
   t.teardown(() => dead.socket.destroy())
   await watcher.next((frame) => frame.type === 'left' && frame.user_id === 'alice')

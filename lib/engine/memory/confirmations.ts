@@ -1,33 +1,41 @@
 import type { ConfirmationRecord } from '../../../schemas/records.js'
-import type { ConfirmationFilter, ConfirmationStore, Settlement } from '../engine.js'
+import { questionStatuses, type ConfirmationFilter, type ConfirmationStore, type QuestionPage, type QuestionPlace, type Settlement } from '../engine.js'
 import { ExpiringMap } from '../expiring-map.js'
+import { OrderedSet, merged } from '../ordered-set.js'
+
+/** A list holds questions of one status: all, a user's, a task's, or a user's of a task. */
+type Lists = Map<string, OrderedSet<ConfirmationRecord>>
 
 /** The questions of one node. */
 export class MemoryConfirmationStore implements ConfirmationStore {
   readonly outlivesNode = false
   readonly #pending = new Map<string, ConfirmationRecord>()
   readonly #settled: ExpiringMap<string, ConfirmationRecord>
+  readonly #lists: Lists = new Map()
   #listener: (record: ConfirmationRecord) => void = () => {}
 
   constructor (retainMs: number) {
-    this.#settled = new ExpiringMap(retainMs)
+    this.#settled = new ExpiringMap(retainMs, (record) => this.#unlist(record))
   }
 
   async create (record: ConfirmationRecord): Promise<void> {
     this.#pending.set(record.callback_id, record)
+    this.#list(record)
   }
 
   async get (callbackId: string): Promise<ConfirmationRecord | null> {
     return this.#pending.get(callbackId) ?? this.#settled.get(callbackId) ?? null
   }
 
-  async list (filter: ConfirmationFilter): Promise<ConfirmationRecord[]> {
-    const matches = (record: ConfirmationRecord) =>
-      (filter.user_id === undefined || filter.user_id === record.user_id) &&
-      (filter.task_id === undefined || filter.task_id === record.task_id) &&
-      (filter.status === undefined || filter.status === record.status)
-    const settled = filter.status === 'pending' ? [] : this.#settled.values()
-    return [...settled, ...this.#pending.values()].filter(matches).sort((a, b) => a.created_at - b.created_at)
+  async list ({ status, ...of }: ConfirmationFilter, after: QuestionPlace | null, limit: number): Promise<QuestionPage> {
+    const statuses = status === undefined ? questionStatuses : [status]
+    const lists = statuses.map((each) => this.#lists.get(nameOf(each, of))).filter((list) => list !== undefined)
+    const records: ConfirmationRecord[] = []
+    for (const record of merged(lists, after as ConfirmationRecord | null, byPlace)) {
+      if (records.length === limit) return { records, next: records.at(-1)! }
+      records.push(record)
+    }
+    return { records, next: null }
   }
 
   async settle (callbackId: string, { outcome, ...answer }: Settlement) {
@@ -38,7 +46,9 @@ export class MemoryConfirmationStore implements ConfirmationStore {
     }
     const settled = { ...record, ...answer, status: outcome, settled_at: Date.now() }
     this.#pending.delete(callbackId)
+    this.#unlist(record)
     this.#settled.set(callbackId, settled)
+    this.#list(settled)
     this.#listener(settled)
     return { won: true, record: settled }
   }
@@ -54,5 +64,35 @@ export class MemoryConfirmationStore implements ConfirmationStore {
   close (): void {
     this.#pending.clear()
     this.#settled.clear()
+    this.#lists.clear()
   }
+
+  #list (record: ConfirmationRecord): void {
+    for (const name of namesOf(record)) {
+      const list = this.#lists.get(name) ?? new OrderedSet<ConfirmationRecord>(byPlace)
+      this.#lists.set(name, list)
+      list.add(record)
+    }
+  }
+
+  #unlist (record: ConfirmationRecord): void {
+    for (const name of namesOf(record)) {
+      const list = this.#lists.get(name)!
+      list.delete(record)
+      if (list.isEmpty) this.#lists.delete(name)
+    }
+  }
+}
+
+function byPlace (a: QuestionPlace, b: QuestionPlace): number {
+  return a.created_at - b.created_at || (a.callback_id > b.callback_id ? 1 : a.callback_id < b.callback_id ? -1 : 0)
+}
+
+function namesOf ({ status, user_id, task_id }: ConfirmationRecord): string[] {
+  return [{}, { user_id }, { task_id }, { user_id, task_id }].map((of) => nameOf(status, of))
+}
+
+/** With lengths, so that no name of a user or a task looks like another list. */
+function nameOf (status: string, { user_id: user, task_id: task }: Omit<ConfirmationFilter, 'status'>): string {
+  return [status, user, task].map((part) => part === undefined ? '*' : `${part.length}.${part}`).join(':')
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ConfirmationRecord } from '../../../schemas/records.js'
-import type { ConfirmationFilter, ConfirmationStore, Settlement } from '../engine.js'
+import { questionStatuses, type ConfirmationFilter, type ConfirmationStore, type QuestionPage, type QuestionPlace, type Settlement } from '../engine.js'
 import { ExpiringMap } from '../expiring-map.js'
 import type { Commands } from './commands.js'
 import { unavailable } from './deadline.js'
@@ -25,6 +25,9 @@ export const ENDS = '~questions'
 /** They hold whole questions; a node that misses more looks for those that it knows of. */
 const ENDS_SIZE = 1_000
 const ENDS_TTL_MS = 300_000
+
+/** Of the time in a place, so that places sort as text. */
+const TIME_DIGITS = 16
 
 type Stored = [record: string | null, settlement: string | null, at: string | null]
 
@@ -52,12 +55,11 @@ export class RedisConfirmationStore implements ConfirmationStore {
   }
 
   async create (record: ConfirmationRecord): Promise<void> {
-    const { callback_id: id, user_id: user, task_id: task } = record
+    const { callback_id: id } = record
     const lifeMs = Math.max(0, record.expires_at - record.created_at) + this.#settings.retainMs
     this.#asked.add(id)
     try {
-      const lists = [this.#listOf({}), this.#listOf({ user_id: user }), this.#listOf({ task_id: task })]
-      await this.#commands.run(scripts.create, [this.#key(id), ...lists], [id, encode(record), lifeMs])
+      await this.#commands.run(scripts.create, [this.#key(id), this.#due, this.#lists], [encode(record), listsOf(record), lifeMs])
       this.#watch(record)
     } catch (error) {
       this.#asked.delete(id)
@@ -69,23 +71,27 @@ export class RedisConfirmationStore implements ConfirmationStore {
     return this.#read(await this.#commands.run(scripts.read, [this.#key(callbackId)], []) as Stored)
   }
 
-  async list (filter: ConfirmationFilter): Promise<ConfirmationRecord[]> {
-    const found = await this.#commands.run(scripts.list, [this.#listOf(filter), this.#key('')], []) as Stored[]
+  async list (filter: ConfirmationFilter, after: QuestionPlace | null, limit: number): Promise<QuestionPage> {
+    const statuses = filter.status === undefined ? questionStatuses : [filter.status]
+    const lists = statuses.map((status) => `${this.#lists}${status}:${scopeOf(filter)}`)
+    const [last, found] = await this.#commands.run(scripts.list, [this.#due, this.#lists, this.#key(''), ...lists],
+      [after === null ? '' : placeOf(after), limit]) as [string | null, Stored[]]
+    // Looked at again, since ids that are no good Unicode share a list.
     const matches = (record: ConfirmationRecord) =>
       (filter.user_id === undefined || filter.user_id === record.user_id) &&
-      (filter.task_id === undefined || filter.task_id === record.task_id) &&
-      (filter.status === undefined || filter.status === record.status)
-    return found.map((stored) => this.#read(stored))
-      .filter((record) => record !== null).filter(matches)
-      .sort((a, b) => a.created_at - b.created_at)
+      (filter.task_id === undefined || filter.task_id === record.task_id)
+    return {
+      records: found.map((stored) => this.#read(stored)).filter((record) => record !== null).filter(matches),
+      next: last === null ? null : { created_at: Number(last.slice(0, TIME_DIGITS)), callback_id: last.slice(TIME_DIGITS + 1) }
+    }
   }
 
   async settle (callbackId: string, settlement: Settlement): Promise<{ won: boolean, record: ConfirmationRecord } | null> {
     const { retainMs, positionTtlMs, publishCommand } = this.#settings
     const [position, log] = this.#keys.stream(ENDS)
-    const result = await this.#commands.run(scripts.settle, [this.#key(callbackId), position, log], [
+    const result = await this.#commands.run(scripts.settle, [this.#key(callbackId), position, log, this.#due, this.#lists], [
       encode(settlement), randomUUID(), retainMs,
-      publishCommand, this.#keys.channel(ENDS), newEpoch(), positionTtlMs, ENDS_SIZE, ENDS_TTL_MS
+      publishCommand, this.#keys.channel(ENDS), newEpoch(), positionTtlMs, ENDS_SIZE, ENDS_TTL_MS, settlement.outcome
     ]) as [number, ...Stored] | null
     if (result === null) return null
     const [won, ...stored] = result
@@ -130,10 +136,14 @@ export class RedisConfirmationStore implements ConfirmationStore {
     return `${this.#keys.channel(ENDS)}:record:${callbackId}`
   }
 
-  #listOf ({ user_id: user, task_id: task }: ConfirmationFilter): string {
-    const base = this.#keys.channel(ENDS)
-    if (user !== undefined) return `${base}:user:${user}`
-    return task === undefined ? `${base}:all` : `${base}:task:${task}`
+  /** What is due to be forgotten. */
+  get #due (): string {
+    return `${this.#keys.channel(ENDS)}:due`
+  }
+
+  /** What the names of lists begin with. */
+  get #lists (): string {
+    return `${this.#keys.channel(ENDS)}:list:`
   }
 
   #read ([record, settlement, at]: Stored): ConfirmationRecord | null {
@@ -168,4 +178,19 @@ export class RedisConfirmationStore implements ConfirmationStore {
     this.#ended.set(id, true)
     this.#listener(record)
   }
+}
+
+/** Which lists a question is in: see the scripts. */
+function listsOf (record: ConfirmationRecord): string {
+  const { user_id, task_id } = record
+  return [placeOf(record), ...[{}, { user_id }, { task_id }, { user_id, task_id }].map(scopeOf)].join(' ')
+}
+
+function placeOf ({ created_at: createdAt, callback_id: id }: QuestionPlace): string {
+  return `${String(createdAt).padStart(TIME_DIGITS, '0')}:${id}`
+}
+
+function scopeOf ({ user_id: user, task_id: task }: ConfirmationFilter): string {
+  // Through a buffer, which leaves no half of a surrogate pair.
+  return [user, task].map((id) => id === undefined ? '*' : `=${encodeURIComponent(Buffer.from(id).toString())}`).join(':')
 }

@@ -6,8 +6,8 @@ const milliseconds = (value: number, minimum: number, description: string) =>
   Type.Integer({ minimum, maximum: 2_147_483_647, default: value, description: `${description}, milliseconds` })
 
 const OptionsSchema = Type.Object({
-  // The name of a topic is the hash tag of its keys, so that no other may come before it.
-  prefix: Type.String({ pattern: '^[^{}\\s]+$', default: 'wsm', description: 'What the names of all keys and channels begin with' }),
+  // A topic's name is the hash tag of its keys, so no other may come before it. Behind an @ comes the number of the database.
+  prefix: Type.String({ pattern: '^[^{}@\\s]+$', default: 'wsm', description: 'What the names of all keys and channels begin with; without {, }, @ and white space' }),
   commandTimeoutMs: milliseconds(2_000, 10, 'How long any call may take'),
   leaseMs: milliseconds(15_000, 300, 'How long a node counts as alive that is not heard of'),
   checkMs: milliseconds(3_000, 10, 'How often it is checked that no message was lost on the way to this node'),
@@ -24,5 +24,6 @@ export function normalizeRedisOptions (given: Partial<RedisEngineOptions>): Redi
   const options = { ...Value.Create(OptionsSchema), ...set }
   const fault = Value.Errors(OptionsSchema, options).First()
   if (fault === undefined) return options
-  throw new InvalidOptionError(`engine.${fault.path.slice(1)}`, `is not valid: ${fault.message}`)
+  const { path, message, schema: { description } } = fault
+  throw new InvalidOptionError(`engine.${path.slice(1)}`, `is not valid: ${message}${description === undefined ? '' : ` (${description})`}`)
 }

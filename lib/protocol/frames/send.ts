@@ -4,6 +4,7 @@ import type { Permissions, SendTarget } from '../../auth/permissions.js'
 import type { Connection } from '../../connection/connection.js'
 import type { Publisher } from '../../topics/publisher.js'
 import { topicOf } from '../../topics/topic-names.js'
+import { toJson } from '../delivery.js'
 import { below, invalidMessage } from '../faults.js'
 import type { Outbound } from '../outbound.js'
 import { builtIn } from '../router.js'
@@ -20,6 +21,8 @@ export const sendFrames = (publisher: Publisher, permissions: Permissions, outbo
     const { id: clientId, user } = connection
     const message = { ...toMessage(kind, data, outbound), from: { client_id: clientId, user_id: user?.id ?? null } }
     const ids = new Set(given)
+    // Once on arrival, and once for every target but the first.
+    if (ids.size > 1) connection.account.charge((ids.size - 1) * Buffer.byteLength(toJson(message)))
     for (const id of ids) await permissions.send(user, { kind, id, data: message })
     for (const id of ids) {
       if (kind === 'client') await publisher.announceToClient(id, message)

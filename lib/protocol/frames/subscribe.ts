@@ -21,6 +21,8 @@ export const subscribeFrame = (memberships: Memberships, permissions: Permission
       throw new ForbiddenError('You may not subscribe to another user')
     }
     const channels = [...new Set(given)]
+    // Before the app is asked. A history that is read again costs as much as a channel that is joined.
+    connection.account.chargeJoins(channels.filter((channel) => !connection.grants.has(channel) || Object.hasOwn(recover, channel)).length)
     for (const channel of channels) {
       try {
         await permissions.subscribe(connection.user, channel)

@@ -11,11 +11,13 @@ const context = { ...ENGINE, log: silent }
 
 t.test('bad options are refused by name', async (t) => {
   for (const [options, name] of [
-    [{ prefix: 'a{b}' }, 'engine.prefix'], [{ prefix: '' }, 'engine.prefix'], [{ commandTimeoutMs: 0 }, 'engine.commandTimeoutMs'],
+    [{ prefix: 'a{b}' }, 'engine.prefix'], [{ prefix: '' }, 'engine.prefix'], [{ prefix: 'a b' }, 'engine.prefix'], [{ prefix: 'a@1' }, 'engine.prefix'],
+    [{ commandTimeoutMs: 0 }, 'engine.commandTimeoutMs'],
     [{ leaseMs: '5s' }, 'engine.leaseMs'], [{ unknown: 1 }, 'engine.unknown']
   ] as const) {
     t.throws(() => redis({}, options as object), { code: 'WSM_ERR_INVALID_OPTION', message: new RegExp(`"${name}"`) })
   }
+  t.throws(() => redis({}, { prefix: 'a@1' }), { message: /What the names of all keys and channels begin with; without {, }, @ and white space/ })
   t.doesNotThrow(() => redis({}, { prefix: undefined }))
   for (const given of [null, undefined, 'redis://localhost']) await t.rejects(redis(given as never)(context), { code: 'WSM_ERR_INVALID_OPTION' })
 })

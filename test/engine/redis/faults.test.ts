@@ -116,7 +116,7 @@ t.test('while the server is stopped every call fails in time, readiness says so,
     list: presence.list('a'),
     create: store.create(other),
     get: store.get(record.callback_id),
-    listed: store.list({}),
+    listed: store.list({}, null, 10),
     settle: store.settle(record.callback_id, settlement())
   })
   const allFail = async () => {

@@ -1,0 +1,23 @@
+import { Type } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { ConfirmationsQuery } from '../../schemas/rest.js'
+import type { ConfirmationFilter, QuestionPlace } from '../engine/engine.js'
+
+/** Which questions, and which part of their list. */
+export interface ListOptions extends ConfirmationFilter {
+  /** How many at the most: 1 to 1000, default 100. */
+  limit?: number | undefined
+  /** The `next` of the page before. */
+  after?: string | undefined
+}
+
+export const checkPage = TypeCompiler.Compile(Type.Pick(ConfirmationsQuery, ['limit', 'after']))
+
+export function cursorOf ({ created_at: createdAt, callback_id: id }: QuestionPlace): string {
+  return `${createdAt}:${id}`
+}
+
+export function placeOf (cursor: string): QuestionPlace {
+  const [createdAt, id] = cursor.split(':') as [string, string]
+  return { created_at: Number(createdAt), callback_id: id }
+}

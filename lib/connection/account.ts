@@ -1,0 +1,66 @@
+import type { Rejected } from '../../schemas/records.js'
+import type { User } from '../auth/user.js'
+import { RateLimitedError, withDetails } from '../errors.js'
+import { Allowance, type Allowances } from './allowances.js'
+
+/** Charges one socket's frames to its user; while it is nobody's, to the socket itself. */
+export class Account {
+  readonly #allowances: Allowances
+  readonly #refusals: Rejected
+  #userId: string | null
+  /** What was used up while the socket was nobody's; kept, so that becoming nobody again does not renew it. */
+  #own: Allowance | null = null
+  /** The one in use. */
+  #current: Allowance | null = null
+
+  /** @param refusals where refusals are counted */
+  constructor (user: User | null, allowances: Allowances, refusals: Rejected) {
+    this.#userId = user?.id ?? null
+    this.#allowances = allowances
+    this.#refusals = refusals
+  }
+
+  become (user: User | null): void {
+    this.#userId = user?.id ?? null
+    this.#current = null
+  }
+
+  /**
+   * Charges a frame: 0, or where it is one too many the milliseconds until one is taken again.
+   *
+   * @param now when it arrived, on the clock of `performance.now()`
+   */
+  pace (bytes: number, now: number): number {
+    const allowance = this.#allowance()
+    const exceeded = this.#allowances.take(allowance, bytes, now)
+    if (exceeded === null) return 0
+    this.#refusals[exceeded]++
+    return this.#allowances.waitMs(allowance, now)
+  }
+
+  /** Charges what a frame causes beyond its own size. */
+  charge (bytes: number): void {
+    this.#allowances.chargeBytes(this.#allowance(), bytes, performance.now())
+  }
+
+  /**
+   * Charges joins of channels.
+   *
+   * @throws WSM_ERR_RATE_LIMITED
+   */
+  chargeJoins (joins: number): void {
+    if (joins === 0) return
+    const waitMs = this.#allowances.takeJoins(this.#allowance(), joins, performance.now())
+    if (waitMs === 0) return
+    this.#refusals.joins++
+    throw withDetails(new RateLimitedError('Channels are joined too fast'), { retry_after_ms: waitMs })
+  }
+
+  /** Hot: runs for every frame. */
+  #allowance (): Allowance {
+    if (this.#current === null || this.#current.isForgotten) {
+      this.#current = this.#userId === null ? this.#own ??= new Allowance() : this.#allowances.of(this.#userId)
+    }
+    return this.#current
+  }
+}

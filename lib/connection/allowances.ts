@@ -1,0 +1,102 @@
+import type { Options } from '../options.js'
+import { Rate } from './rate.js'
+
+/** How often allowances that are no longer in debt are forgotten. */
+const SWEEP_MS = 5_000
+/** Maximum number of users tracked; the oldest is evicted. */
+const MAX_USERS = 100_000
+
+/** What one user's sockets have used up: when the next frame, byte and join are due, on the clock of `performance.now()`. */
+export class Allowance {
+  frameDueAt = 0
+  byteDueAt = 0
+  joinDueAt = 0
+  /** Whether whoever still holds this must ask for the user's again. */
+  isForgotten = false
+}
+
+/** The allowance that a frame is over. */
+export type Exceeded = 'messages' | 'bytes'
+
+/**
+ * Bounds what the sockets of each user send, together. An allowance is forgotten once it is not in debt, since it is worth
+ * no more than a new one then: so nobody gets a new one by connecting again, and nothing stays of a user who is gone.
+ */
+export class Allowances {
+  readonly #frames: Rate
+  readonly #bytes: Rate
+  readonly #joins: Rate
+  readonly #byUser = new Map<string, Allowance>()
+  #timer: NodeJS.Timeout | null = null
+  #isClosed = false
+
+  constructor (limits: Pick<Options['limits'], 'messagesPerSecond' | 'burst' | 'bytesPerSecond' | 'burstBytes' | 'joinsPerSecond' | 'joinsBurst'>) {
+    this.#frames = new Rate(limits.messagesPerSecond, limits.burst)
+    this.#bytes = new Rate(limits.bytesPerSecond, limits.burstBytes)
+    this.#joins = new Rate(limits.joinsPerSecond, limits.joinsBurst)
+  }
+
+  /** How many users are tracked. */
+  get size (): number {
+    return this.#byUser.size
+  }
+
+  of (userId: string): Allowance {
+    let allowance = this.#byUser.get(userId)
+    if (allowance !== undefined) return allowance
+    if (this.#byUser.size >= MAX_USERS) this.#forget(...this.#byUser.entries().next().value!)
+    allowance = new Allowance()
+    this.#byUser.set(userId, allowance)
+    if (!this.#isClosed) this.#timer ??= setInterval(() => this.#sweep(performance.now()), SWEEP_MS)
+    return allowance
+  }
+
+  /** Takes a frame, whatever its size, unless the user is in debt. Hot: runs for every frame. */
+  take (allowance: Allowance, bytes: number, now: number): Exceeded | null {
+    const { frameDueAt, byteDueAt } = allowance
+    if (this.#frames.waitMs(frameDueAt, now) > 0) return 'messages'
+    if (this.#bytes.waitMs(byteDueAt, now) > 0) return 'bytes'
+    allowance.frameDueAt = this.#frames.charge(frameDueAt, now, 1)
+    allowance.byteDueAt = this.#bytes.charge(byteDueAt, now, bytes)
+    return null
+  }
+
+  /** Milliseconds until a frame is taken again, after one was not. */
+  waitMs ({ frameDueAt, byteDueAt }: Allowance, now: number): number {
+    return Math.ceil(Math.max(this.#frames.waitMs(frameDueAt, now), this.#bytes.waitMs(byteDueAt, now)))
+  }
+
+  /** Charges what a frame causes beyond its own size. */
+  chargeBytes (allowance: Allowance, bytes: number, now: number): void {
+    allowance.byteDueAt = this.#bytes.charge(allowance.byteDueAt, now, bytes)
+  }
+
+  /** Takes so many joins, unless the user is in debt: 0, or the milliseconds until joins are taken again. */
+  takeJoins (allowance: Allowance, joins: number, now: number): number {
+    const waitMs = this.#joins.waitMs(allowance.joinDueAt, now)
+    if (waitMs > 0) return Math.ceil(waitMs)
+    allowance.joinDueAt = this.#joins.charge(allowance.joinDueAt, now, joins)
+    return 0
+  }
+
+  /** From now on nothing is forgotten. */
+  close (): void {
+    this.#isClosed = true
+    clearInterval(this.#timer!)
+  }
+
+  #sweep (now: number): void {
+    for (const [userId, allowance] of this.#byUser) {
+      const { frameDueAt, byteDueAt, joinDueAt } = allowance
+      if (Math.max(frameDueAt, byteDueAt, joinDueAt) <= now) this.#forget(userId, allowance)
+    }
+    if (this.#byUser.size > 0) return
+    clearInterval(this.#timer!)
+    this.#timer = null
+  }
+
+  #forget (userId: string, allowance: Allowance): void {
+    this.#byUser.delete(userId)
+    allowance.isForgotten = true
+  }
+}

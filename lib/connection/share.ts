@@ -1,0 +1,61 @@
+import type { Connection } from './connection.js'
+import { networkOf } from './network.js'
+
+/** What of a share is used up: all of it, or what one network may have of it. */
+export type UsedUp = 'all' | 'network'
+
+/**
+ * Open sockets of one kind, in all and by network. A socket that its client closes is noticed when there is no room: until
+ * then it is counted, so that looking for room costs nothing.
+ */
+export class Share {
+  readonly #max: number
+  readonly #maxPerNetwork: number
+  /** With the network of each; null: it has none. */
+  readonly #members = new Map<Connection, string | null>()
+  readonly #byNetwork = new Map<string, number>()
+
+  constructor (max: number, maxPerNetwork = Infinity) {
+    this.#max = max
+    this.#maxPerNetwork = maxPerNetwork
+  }
+
+  /** What keeps another socket of that address out; null: nothing. */
+  usedUp (ip: string): UsedUp | null {
+    const network = networkOf(ip)
+    const usedUp = this.#usedUp(network)
+    if (usedUp === null) return null
+    for (const connection of this.#members.keys()) {
+      if (connection.isOpen) continue
+      this.delete(connection)
+      connection.closedByClient()
+    }
+    return this.#usedUp(network)
+  }
+
+  has (connection: Connection): boolean {
+    return this.#members.has(connection)
+  }
+
+  /** Adding twice is harmless. */
+  add (connection: Connection): void {
+    if (this.#members.has(connection)) return
+    const network = networkOf(connection.ip)
+    this.#members.set(connection, network)
+    if (network !== null) this.#byNetwork.set(network, (this.#byNetwork.get(network) ?? 0) + 1)
+  }
+
+  /** Deleting twice is harmless. */
+  delete (connection: Connection): void {
+    const network = this.#members.get(connection)
+    if (!this.#members.delete(connection) || network == null) return
+    const count = this.#byNetwork.get(network)! - 1
+    if (count === 0) this.#byNetwork.delete(network)
+    else this.#byNetwork.set(network, count)
+  }
+
+  #usedUp (network: string | null): UsedUp | null {
+    if (this.#members.size >= this.#max) return 'all'
+    return network !== null && (this.#byNetwork.get(network) ?? 0) >= this.#maxPerNetwork ? 'network' : null
+  }
+}

@@ -1,0 +1,101 @@
+/** Elements of a block, at the most. */
+const BLOCK = 512
+
+/**
+ * A set in an order of its own, for pages of long lists: adding, deleting, and finding where a page begins cost a binary
+ * search and a move within one block, however long the list is.
+ */
+export class OrderedSet<T> {
+  /** Each is in order and not empty, and before the next one. */
+  readonly #blocks: T[][] = []
+  readonly #compare: (a: T, b: T) => number
+
+  /** @param compare 0 for the same element, negative where the first comes before the second */
+  constructor (compare: (a: T, b: T) => number) {
+    this.#compare = compare
+  }
+
+  get isEmpty (): boolean {
+    return this.#blocks.length === 0
+  }
+
+  /** Adding twice is harmless. */
+  add (element: T): void {
+    const at = Math.min(this.#blockOf(element), this.#blocks.length - 1)
+    const block = this.#blocks[at]
+    if (block === undefined) {
+      this.#blocks.push([element])
+      return
+    }
+    const index = this.#search(block, element)
+    if (index < block.length && this.#compare(block[index]!, element) === 0) return
+    block.splice(index, 0, element)
+    if (block.length > BLOCK) this.#blocks.splice(at + 1, 0, block.splice(BLOCK / 2))
+  }
+
+  /** Deleting what is not there is harmless. */
+  delete (element: T): void {
+    const at = this.#blockOf(element)
+    const block = this.#blocks[at]
+    if (block === undefined) return
+    const index = this.#search(block, element)
+    if (this.#compare(block[index]!, element) !== 0) return
+    block.splice(index, 1)
+    if (block.length === 0) this.#blocks.splice(at, 1)
+  }
+
+  /** The elements in order; with `after` those behind it, whether it is in the set or not. The set must not change meanwhile. */
+  * values (after: T | null = null): IterableIterator<T> {
+    let at = 0
+    let index = 0
+    if (after !== null) {
+      at = this.#blockOf(after)
+      const block = this.#blocks[at]
+      if (block === undefined) return
+      index = this.#search(block, after)
+      if (this.#compare(block[index]!, after) === 0) index++
+    }
+    for (; at < this.#blocks.length; at++, index = 0) {
+      const block = this.#blocks[at]!
+      for (; index < block.length; index++) yield block[index]!
+    }
+  }
+
+  /** The first block whose last element is not before this one. */
+  #blockOf (element: T): number {
+    return bisect(this.#blocks.length, (at) => this.#compare(this.#blocks[at]!.at(-1)!, element) < 0)
+  }
+
+  /** The first place in a block that is not before the element. */
+  #search (block: readonly T[], element: T): number {
+    return bisect(block.length, (at) => this.#compare(block[at]!, element) < 0)
+  }
+}
+
+/** The elements of several sets in one order. The sets must not change meanwhile. */
+export function * merged<T> (sets: readonly OrderedSet<T>[], after: T | null, compare: (a: T, b: T) => number): IterableIterator<T> {
+  const heads: { value: T, rest: IterableIterator<T> }[] = []
+  const put = (rest: IterableIterator<T>) => {
+    const { done, value } = rest.next()
+    if (done !== true) heads.push({ value, rest })
+  }
+  for (const set of sets) put(set.values(after))
+  while (heads.length > 0) {
+    const first = heads.reduce((least, head) => compare(head.value, least.value) < 0 ? head : least)
+    yield first.value
+    heads.splice(heads.indexOf(first), 1)
+    put(first.rest)
+  }
+}
+
+/** The first place of so many where something is not so any more. */
+function bisect (length: number, isBefore: (at: number) => boolean): number {
+  let low = 0
+  let high = length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (isBefore(middle)) low = middle + 1
+    else high = middle
+  }
+  return low
+}

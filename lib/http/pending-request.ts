@@ -1,0 +1,54 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { guardedAbort } from '../abort.js'
+import type { User } from '../auth/user.js'
+import { logThrown } from '../thrown.js'
+
+/** One REST request, from its head to the end of its answer and of what it asked for. */
+export class PendingRequest {
+  /** Whose it is; null until that is known. */
+  user: User | null = null
+  /** When that was known, milliseconds since 1970. */
+  identifiedAt = 0
+  /** Whether its answer can still be sent. */
+  isOpen = true
+  /** Whether what it asks for is being done. */
+  isWorking = false
+  /** How many revocations it is waiting for itself: those that wait for each other would wait for ever. */
+  revoking = 0
+  readonly #log: FastifyBaseLogger
+  #isStopped = false
+  #stop: AbortController | null = null
+  #waiting: (() => void)[] = []
+
+  constructor (log: FastifyBaseLogger) {
+    this.#log = log
+  }
+
+  /** Fires when the caller has hung up, or the token is revoked. Made when first asked for. */
+  get signal (): AbortSignal {
+    this.#stop ??= guardedAbort((thrown) => logThrown(this.#log, 'error', thrown, {}, 'an abort listener failed'))
+    if (this.#isStopped) this.#stop.abort()
+    return this.#stop.signal
+  }
+
+  identified (user: User): void {
+    this.user = user
+    this.identifiedAt = Date.now()
+  }
+
+  stop (): void {
+    this.#isStopped = true
+    this.#stop?.abort()
+  }
+
+  /** Resolves when nothing is being done for it, or it waits for a revocation. */
+  idle (): Promise<void> {
+    if (!this.isWorking || this.revoking > 0) return Promise.resolve()
+    return new Promise((resolve) => { this.#waiting.push(resolve) })
+  }
+
+  /** Lets go of those who wait until it is idle. */
+  settled (): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+}

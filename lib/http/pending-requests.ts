@@ -1,0 +1,155 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { EventEmitter } from 'node:events'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { User } from '../auth/user.js'
+import type { Work } from '../auth/revocations.js'
+import { TooManyRequestsError, type DetailedError } from '../errors.js'
+import type { Counters } from '../telemetry/counters.js'
+import { PendingRequest } from './pending-request.js'
+
+/** Seconds after which a refused request may be tried again. */
+const RETRY_AFTER_S = 1
+/** A connection that goes on after its requests are refused is cut when it has this many times the limit. */
+const PATIENCE = 2
+
+/** An HTTP/1.1 socket, or an HTTP/2 session. */
+type Connection = EventEmitter & { destroy: () => unknown }
+
+/**
+ * The REST requests that are being answered: at most so many on one connection, whoever they are from, and of one user,
+ * wherever they come from. A request of a user counts until it is answered and its work has ended, whichever is later, so
+ * that hanging up frees no place while a handler still runs.
+ */
+export class PendingRequests implements Work {
+  readonly #max: number
+  readonly #counters: Counters
+  readonly #byConnection = new WeakMap<Connection, Set<PendingRequest>>()
+  readonly #byUser = new Map<string, Set<PendingRequest>>()
+  /** The request in whose name code of the app runs. */
+  readonly #current = new AsyncLocalStorage<PendingRequest>()
+  #named = 0
+
+  /** @param max requests of one user, and on one connection */
+  constructor (max: number, counters: Counters) {
+    this.#max = max
+    this.#counters = counters
+  }
+
+  /**
+   * The head of a request has arrived; nobody knows yet whose it is.
+   *
+   * @throws WSM_ERR_TOO_MANY_PENDING where too many wait on its connection. An HTTP/1.1 connection ends with that answer,
+   *   since what is pipelined behind it would pile up.
+   */
+  begin (request: FastifyRequest, reply: FastifyReply): PendingRequest {
+    const pending = new PendingRequest(request.log)
+    const connection = connectionOf(request)
+    const others = this.#on(connection)
+    others.add(pending)
+    reply.raw.once('close', () => {
+      others.delete(pending)
+      // Not `writableFinished`, which HTTP/2 does not have.
+      this.#answered(pending, reply.raw.writableEnded)
+    })
+    if (others.size <= this.#max) return pending
+    if (others.size > this.#max * PATIENCE) connection.destroy()
+    if (request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
+    throw this.#refusal('on this connection')
+  }
+
+  /** @throws WSM_ERR_TOO_MANY_PENDING where the user has too many already */
+  identified (pending: PendingRequest, user: User): void {
+    const others = this.#byUser.get(user.id) ?? new Set()
+    if (others.size >= this.#max) throw this.#refusal('of this user')
+    pending.identified(user)
+    this.#byUser.set(user.id, others.add(pending))
+    // Its connection may have ended meanwhile.
+    this.#release(pending)
+  }
+
+  /** Does what a request asks for. Whoever revokes its token from now on waits until that has settled. */
+  async run<T> (pending: PendingRequest, work: () => T): Promise<Awaited<T>> {
+    pending.isWorking = true
+    try {
+      return await work()
+    } finally {
+      pending.isWorking = false
+      pending.settled()
+      this.#release(pending)
+    }
+  }
+
+  /**
+   * Runs code that may revoke the token of its own request: the revocation does not wait for it. On Node 20 and 22 this
+   * slows every promise of the process down while it runs, so it is for that code alone, and switched off behind it.
+   */
+  async named<T> (pending: PendingRequest, work: () => T): Promise<Awaited<T>> {
+    this.#named++
+    try {
+      return await this.#current.run(pending, work)
+    } finally {
+      if (--this.#named === 0) this.#current.disable()
+    }
+  }
+
+  async ended (isRevoked: (user: User) => boolean): Promise<void> {
+    const waits: Promise<void>[] = []
+    for (const requests of this.#byUser.values()) {
+      for (const pending of requests) {
+        if (!isRevoked(pending.user!)) continue
+        pending.stop()
+        waits.push(pending.idle())
+      }
+    }
+    await Promise.all(waits)
+  }
+
+  async unawaited<T> (work: () => Promise<T>): Promise<T> {
+    const pending = this.#current.getStore()
+    if (pending === undefined) return work()
+    pending.revoking++
+    pending.settled()
+    try {
+      return await work()
+    } finally {
+      pending.revoking--
+    }
+  }
+
+  /** One listener per connection: of its end Node tells only the answer whose turn it is, not those that are queued behind. */
+  #on (connection: Connection): Set<PendingRequest> {
+    const known = this.#byConnection.get(connection)
+    if (known !== undefined) return known
+    const requests = new Set<PendingRequest>()
+    this.#byConnection.set(connection, requests)
+    connection.once('close', () => {
+      for (const pending of requests) this.#answered(pending, false)
+      requests.clear()
+    })
+    return requests
+  }
+
+  #answered (pending: PendingRequest, isWhole: boolean): void {
+    pending.isOpen = false
+    if (!isWhole) pending.stop()
+    this.#release(pending)
+  }
+
+  #release (pending: PendingRequest): void {
+    if (pending.isOpen || pending.isWorking || pending.user === null) return
+    const requests = this.#byUser.get(pending.user.id)
+    requests?.delete(pending)
+    if (requests?.size === 0) this.#byUser.delete(pending.user.id)
+  }
+
+  #refusal (where: string): DetailedError {
+    this.#counters.refusals.pending_requests++
+    return Object.assign(new TooManyRequestsError(this.#max, where), { retryAfterS: RETRY_AFTER_S })
+  }
+}
+
+/** Over HTTP/2 `raw.socket` is a proxy per stream. */
+function connectionOf ({ raw }: FastifyRequest): Connection {
+  const { stream } = raw as unknown as { stream?: { session?: Connection } }
+  return stream?.session ?? raw.socket
+}

@@ -1,0 +1,71 @@
+import { Transform, type TransformCallback } from 'node:stream'
+
+/**
+ * How deep a value of the app may be that is kept and printed again. V8 prints some thousand levels, fewer the deeper the
+ * stack is already; a value that could be printed once must not make a list of such values fail later.
+ */
+export const MOST_KEPT_DEPTH = 1_000
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const OPEN_BRACE = 0x7b
+const CLOSE_BRACE = 0x7d
+const OPEN_BRACKET = 0x5b
+const CLOSE_BRACKET = 0x5d
+
+/**
+ * Passes JSON on to a parser, whichever that is, and fails before anything is built of what is nested deeper than allowed.
+ * In UTF-8 no byte of another character looks like a bracket or a quote.
+ */
+export class DepthLimit extends Transform {
+  readonly #maxDepth: number
+  readonly #tooDeep: () => Error
+  #depth = 0
+  #inString = false
+  #isEscaped = false
+
+  /** @param tooDeep makes the error that it fails with */
+  constructor (maxDepth: number, tooDeep: () => Error) {
+    super()
+    this.#maxDepth = maxDepth
+    this.#tooDeep = tooDeep
+  }
+
+  override _transform (chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    if (this.#isWithin(chunk)) done(null, chunk)
+    else done(this.#tooDeep())
+  }
+
+  #isWithin (chunk: Buffer): boolean {
+    for (const byte of chunk) {
+      if (this.#isEscaped) this.#isEscaped = false
+      else if (byte === QUOTE) this.#inString = !this.#inString
+      else if (this.#inString) this.#isEscaped = byte === BACKSLASH
+      else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+        if (++this.#depth > this.#maxDepth) return false
+      } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) this.#depth--
+    }
+    return true
+  }
+}
+
+/**
+ * Whether data is nested deeper. Not recursive, and each object is looked at once: it may come from any parser. Buffers,
+ * streams and other instances of classes are no data.
+ */
+export function isDeeperThan (value: unknown, maxDepth: number): boolean {
+  const seen = new Set<object>()
+  let level = [value].filter(isData)
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth === maxDepth) return true
+    for (const object of level) seen.add(object)
+    level = level.flatMap((object) => Object.values(object).filter((inner) => isData(inner) && !seen.has(inner)))
+  }
+  return false
+}
+
+function isData (value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null || Array.isArray(value)
+}

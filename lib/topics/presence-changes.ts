@@ -1,0 +1,63 @@
+import type { PresenceChange } from '../engine/engine.js'
+
+type Kind = PresenceChange['kind']
+
+/** What has become of a user in a channel since the members were told last. */
+export interface UserChange {
+  userId: string
+  /** The latest of the changes. */
+  kind: Kind
+  /** Whether the user is again what the members know: there, or not there. */
+  isCancelled: boolean
+  /** The number of the latest change. */
+  number: number
+}
+
+/** Collects the changes of who is in which channel, so that a user who comes and goes is told of once, or not at all. */
+export class PresenceChanges {
+  readonly #windowMs: number
+  readonly #tell: (channel: string, changes: Iterable<UserChange>) => void
+  readonly #channels = new Map<string, Map<string, { first: Kind, change: UserChange }>>()
+  #timer: NodeJS.Timeout | null = null
+  #number = 0
+  #isClosed = false
+
+  /**
+   * @param windowMs how long changes are collected
+   * @param tell called with all changes of a channel within that time, in the order of the latest of each user
+   */
+  constructor (windowMs: number, tell: (channel: string, changes: Iterable<UserChange>) => void) {
+    this.#windowMs = windowMs
+    this.#tell = tell
+  }
+
+  /** The number of the latest change. */
+  get number (): number {
+    return this.#number
+  }
+
+  add ({ channel, kind, user_id: userId }: PresenceChange): void {
+    let users = this.#channels.get(channel)
+    if (users === undefined) this.#channels.set(channel, users = new Map())
+    const first = users.get(userId)?.first ?? kind
+    // Deleted first, so that it moves to the end.
+    users.delete(userId)
+    users.set(userId, { first, change: { userId, kind, isCancelled: first !== kind, number: ++this.#number } })
+    if (this.#isClosed) this.#flush()
+    else this.#timer ??= setTimeout(() => this.#flush(), this.#windowMs)
+  }
+
+  /** From now on nothing is collected: changes are told at once. */
+  close (): void {
+    this.#isClosed = true
+    clearTimeout(this.#timer!)
+    this.#flush()
+  }
+
+  #flush (): void {
+    this.#timer = null
+    const channels = [...this.#channels]
+    this.#channels.clear()
+    for (const [channel, users] of channels) this.#tell(channel, [...users.values()].map(({ change }) => change))
+  }
+}

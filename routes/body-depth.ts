@@ -1,0 +1,33 @@
+import type { preParsingHookHandler, preValidationHookHandler, RequestPayload } from 'fastify'
+import { TooDeepError } from '../lib/errors.js'
+import { DepthLimit, isDeeperThan } from '../lib/protocol/depth.js'
+import type { Counters } from '../lib/telemetry/counters.js'
+
+const JSON_TYPE = /^[^;]*[/+]json\b/i
+
+/**
+ * The depth limit of frames for the bodies of REST requests: of JSON before it is parsed, and of what any other parser of
+ * the host has made of a body.
+ */
+export function bodyDepth (maxDepth: number, counters: Counters): { preParsing: preParsingHookHandler, preValidation: preValidationHookHandler } {
+  const tooDeep = () => {
+    counters.refusals.depth++
+    return new TooDeepError(maxDepth)
+  }
+  return {
+    preParsing: (request, _reply, payload, done) => {
+      done(null, JSON_TYPE.test(request.headers['content-type'] ?? '') ? limited(payload, new DepthLimit(maxDepth, tooDeep)) : payload)
+    },
+    preValidation: (request, _reply, done) => {
+      done(isDeeperThan(request.body, maxDepth) ? tooDeep() : undefined)
+    }
+  }
+}
+
+function limited (payload: RequestPayload, limit: DepthLimit): RequestPayload {
+  // Fastify stops to listen when it has had enough of a body.
+  limit.on('error', () => {})
+  payload.on('error', (error) => limit.destroy(error))
+  // What a plugin that decompresses says of the body's length on the wire.
+  return Object.defineProperty(payload.pipe(limit), 'receivedEncodedLength', { get: () => payload.receivedEncodedLength })
+}

@@ -1,0 +1,162 @@
+import { setImmediate, setTimeout } from 'node:timers/promises'
+import { Type } from '@sinclair/typebox'
+import type { FastifyInstance } from 'fastify'
+import t from 'tap'
+import { SECRET, startApp, type AppOptions } from '../fixtures/app.js'
+import { Gate } from '../fixtures/gate.js'
+import { LateBodies } from '../fixtures/late-body.js'
+import { askStored } from '../fixtures/questions.js'
+import { forge } from '../fixtures/tokens.js'
+
+const schema = Type.Object({})
+const token = (fields: object = {}) => forge({ sub: 'admin', roles: ['ws:admin'], iat: Math.floor(Date.now() / 1000) - 10, jti: 'laptop', ...fields })
+const bearer = (of = token()) => ({ authorization: `Bearer ${of}` })
+
+t.test('a request whose head came before the revocation, and its body after it, is not carried out', async (t) => {
+  const bodies = new LateBodies()
+  const called: string[] = []
+  const server = await startApp(t, {}, {
+    ...bodies, after: ({ ws }) => ws.handle('app.act', { schema, rest: true }, () => { called.push('app.act') })
+  })
+  const alice = await server.connect('alice')
+  const { id } = await askStored(server, 'admin')
+  const message = { message: { type: 'app.news' } }
+  const requests: [path: string, body: object][] = [
+    ['/ws/broadcast', message], ['/ws/users/alice/messages', message], ['/ws/channels/room/messages', message], [`/ws/clients/${alice.id}/messages`, message],
+    [`/ws/confirmations/${id}`, { proceed: true }], ['/ws/tickets', {}], ['/ws/revocations', { user_id: 'alice' }], ['/ws/call/app.act', {}]
+  ]
+  const late: (() => Promise<{ status: number, body: Record<string, unknown> }>)[] = []
+  for (const [path, body] of requests) late.push(await bodies.head(server.origin, path, body, bearer()))
+  t.match(await server.app.ws.revoke({ jti: 'laptop' }), { complete: true, missing: [] })
+  for (const [n, send] of late.entries()) t.match(await send(), { status: 401, body: { code: 'WSM_ERR_UNAUTHORIZED', message: 'The token has been revoked' } }, requests[n]![0])
+  await alice.settled()
+  t.equal(alice.count('app.news'), 0)
+  t.same(called, [])
+  t.match(await server.app.ws.confirmations.get(id), { status: 'pending' })
+})
+
+t.test('a token that expires while the body comes is worth nothing; one that had expired by the app\'s own rule is', async (t) => {
+  const bodies = new LateBodies()
+  const before = (app: FastifyInstance) => {
+    app.decorate('jwt', {} as never)
+    bodies.before(app)
+  }
+  const server = await startApp(t, { jwt: undefined, authenticate: ({ headers }) => ({ id: 'admin', claims: { roles: 'ws:admin' }, expiresAt: Number(headers['x-expires']) }) }, { before })
+  const expiresAt = Date.now() + 300
+  const send = await bodies.head(server.origin, '/ws/broadcast', { message: { type: 'app.news' } }, { 'x-expires': expiresAt })
+  while (Date.now() <= expiresAt) await setTimeout(5)
+  t.match(await send(), { status: 401, body: { message: 'The token has expired' } })
+  const tolerant = await startApp(t, { jwt: { secret: SECRET, verify: { clockTolerance: 3_600_000 } } })
+  const old = tolerant.token('admin', { roles: ['ws:admin'], exp: Math.floor(Date.now() / 1000) - 60 })
+  t.match(await tolerant.rest('POST', '/ws/broadcast', { as: null, headers: bearer(old), body: { message: { type: 'app.news' } } }), { status: 200 })
+})
+
+t.test('revoke() waits for what was begun, and nothing of it is left when it resolves', async (t) => {
+  const [gate, done] = [new Gate(), new Gate()]
+  const signals: AbortSignal[] = []
+  const server = await startApp(t, {}, {
+    after: ({ ws }) => ws.handle('app.slow', { schema, rest: true }, async (_message, { signal }) => {
+      signals.push(signal)
+      await gate.wait()
+      done.wait()
+      return 'done'
+    })
+  })
+  const answer = server.rest('POST', '/ws/call/app.slow', { as: null, headers: bearer(), body: {} })
+  await gate.reached
+  let isRevoked = false
+  const revoked = server.app.ws.revoke({ jti: 'laptop' }).finally(() => { isRevoked = true })
+  while (signals[0]!.aborted === false) await setImmediate()
+  for (let turn = 0; turn < 50; turn++) await setImmediate()
+  t.equal(isRevoked, false, 'the handler is told, and waited for')
+  gate.open()
+  t.match(await revoked, { complete: true, missing: [] })
+  await done.reached
+  t.match(await answer, { status: 200, body: { data: 'done' } })
+})
+
+t.test('who takes too long is not waited for any longer, and the node says that it is not done', async (t) => {
+  const gate = new Gate()
+  const server = await startApp(t, {}, { after: ({ ws }) => ws.handle('app.slow', { schema, rest: true }, () => gate.wait()) })
+  const answer = server.rest('POST', '/ws/call/app.slow', { as: null, headers: bearer(), body: {} })
+  await gate.reached
+  const others = server.rest('POST', '/ws/call/app.slow', { as: 'bob', body: {} })
+  t.match(await server.app.ws.revoke({ userId: 'admin' }), { complete: false, missing: [server.app.ws.getStatus().node_id] })
+  gate.open()
+  await Promise.all([answer, others])
+})
+
+t.test('who revokes their own token waits for nobody who waits for them', async (t) => {
+  const both = new Gate()
+  let waiting = 0
+  const server = await startApp(t, {}, {
+    after: ({ ws }) => {
+      ws.handle('app.leave', { schema, rest: true }, async () => (await ws.revoke({ jti: 'laptop' })).complete)
+      ws.handle('app.meet', { schema, rest: true }, async () => {
+        if (++waiting === 2) both.open()
+        await both.wait()
+        return (await ws.revoke({ jti: 'laptop' })).complete
+      })
+    }
+  })
+  const call = (path: string, body: object = {}) => server.rest('POST', path, { as: null, headers: bearer(), body })
+  const startedAt = performance.now()
+  const meeting = await Promise.all([call('/ws/call/app.meet'), call('/ws/call/app.meet')])
+  for (const answer of meeting) t.match(answer, { status: 200, body: { data: true } })
+  t.match(await server.rest('POST', '/ws/call/app.leave', { as: null, headers: bearer(token({ jti: 'phone' })), body: {} }), { status: 200, body: { data: true } })
+  t.match(await server.rest('POST', '/ws/revocations', { as: null, headers: bearer(token({ jti: 'phone' })), body: { jti: 'phone' } }), { status: 200, body: { complete: true } })
+  t.ok(performance.now() - startedAt < 3_000, 'long before the time for it is over')
+  t.equal((await call('/ws/tickets')).status, 401)
+})
+
+t.test('a long poll of a token that is revoked ends at once', async (t) => {
+  const server = await startApp(t)
+  const { id } = await askStored(server, 'admin')
+  const seen = new Gate()
+  const get = server.app.ws.confirmations.get.bind(server.app.ws.confirmations)
+  t.intercept(server.app.ws.confirmations, 'get', { value: async (callbackId: string) => {
+    seen.wait()
+    return get(callbackId)
+  } })
+  const startedAt = performance.now()
+  const poll = server.rest('GET', `/ws/confirmations/${id}?wait=60`, { as: null, headers: bearer() })
+  await seen.reached
+  t.match(await server.app.ws.revoke({ jti: 'laptop' }), { complete: true })
+  t.match(await poll, { status: 401, body: { message: 'The token has been revoked' } })
+  t.ok(performance.now() - startedAt < 30_000)
+})
+
+t.test('an authorize that takes its time does not let in who was revoked meanwhile', async (t) => {
+  const ran: string[] = []
+  const [rest, socket, owned] = [new Gate(), new Gate(), new Gate()]
+  const after: AppOptions['after'] = ({ ws }) => {
+    ws.handle('app.act', {
+      schema, rest: true, authorize: async ({ client }) => {
+        await (client === null ? rest : socket).wait()
+        return true
+      }
+    }, () => { ran.push('app.act') })
+  }
+  const server = await startApp(t, { authorize: async () => { await owned.wait(); return true } }, { after })
+  const { id } = await askStored(server, 'alice')
+  const client = await server.connect('', { token: token() })
+  client.send({ type: 'app.act', id: 1 })
+  const called = server.rest('POST', '/ws/call/app.act', { as: null, headers: bearer(), body: {} })
+  const cancelled = server.rest('DELETE', `/ws/confirmations/${id}`, { as: null, headers: bearer() })
+  await Promise.all([rest.reached, socket.reached, owned.reached])
+  const revoked = server.app.ws.revoke({ jti: 'laptop' })
+  await client.closed
+  for (const gate of [rest, socket, owned]) gate.open()
+  await revoked
+  for (const answer of [called, cancelled]) t.match(await answer, { status: 401, body: { code: 'WSM_ERR_UNAUTHORIZED' } })
+  t.same(ran, [])
+  t.match(await server.app.ws.confirmations.get(id), { status: 'pending' })
+})
+
+t.test('an anonymous socket has nothing that could be revoked', async (t) => {
+  const server = await startApp(t, { auth: { anonymous: true } }, {
+    after: ({ ws }) => ws.handle('app.act', { schema, authorize: async () => true }, () => 'done')
+  })
+  const client = await server.connect('', { token: null })
+  t.match(await client.request({ type: 'app.act' }), { type: 'reply', data: 'done' })
+})

@@ -1,0 +1,195 @@
+import { once } from 'node:events'
+import { connect as connectHttp2, type ClientHttp2Session, type OutgoingHttpHeaders } from 'node:http2'
+import { connect, type Socket } from 'node:net'
+import { setImmediate } from 'node:timers/promises'
+import { Type } from '@sinclair/typebox'
+import type { FastifyServerOptions } from 'fastify'
+import t, { type Test } from 'tap'
+import { startApp, type AppOptions, type TestApp } from '../fixtures/app.js'
+import { Gate } from '../fixtures/gate.js'
+import { askStored } from '../fixtures/questions.js'
+import { until } from '../fixtures/until.js'
+
+const MAX = 3
+const limits = { maxPendingRequests: MAX }
+const TOO_MANY = { status: 429, body: { code: 'WSM_ERR_TOO_MANY_PENDING' } }
+
+/** A handler that ends when it is told to. */
+class SlowHandler {
+  readonly gate = new Gate()
+  readonly signals: AbortSignal[] = []
+
+  readonly after: AppOptions['after'] = ({ ws }) => ws.handle('app.slow', { schema: Type.Object({}), rest: true }, async (_message, { signal }) => {
+    this.signals.push(signal)
+    await this.gate.wait()
+  })
+
+  running (count: number): Promise<void> {
+    return until(() => this.signals.length === count)
+  }
+}
+
+const callOf = (server: TestApp, as = 'alice', options: { headers?: Record<string, string> } = {}) => server.rest('POST', '/ws/call/app.slow', { as, body: {}, ...options })
+
+t.test('so many requests of a user are answered at once; one more is told to wait, and others feel nothing of it', async (t) => {
+  const slow = new SlowHandler()
+  const server = await startApp(t, { limits }, slow)
+  const answers = Array.from({ length: MAX }, () => callOf(server))
+  await slow.running(MAX)
+  for (const [method, path] of [['POST', '/ws/call/app.slow'], ['GET', '/ws/confirmations'], ['POST', '/ws/tickets']] as const) {
+    const refused = await server.rest(method, path, { as: 'alice', ...(path.includes('call') && { body: {} }) })
+    t.match(refused, TOO_MANY)
+    t.equal(refused.headers.get('retry-after'), '1')
+    t.match(refused.body.message, /^3 requests of this user/)
+  }
+  t.equal(server.app.ws.getStatus().rejected.pending_requests, 3)
+  t.equal((await server.rest('GET', '/ws/confirmations', { as: 'bob' })).status, 200)
+  for (const path of ['/ws/health', '/ws/ready']) t.equal((await server.rest('GET', path, { as: 'alice' })).status, 200)
+  slow.gate.open()
+  for (const answer of answers) t.equal((await answer).status, 200)
+  t.equal((await server.rest('GET', '/ws/confirmations', { as: 'alice' })).status, 200)
+})
+
+t.test('who hangs up has no place for another while the handler still runs', async (t) => {
+  const slow = new SlowHandler()
+  const server = await startApp(t, { limits }, slow)
+  const stop = new AbortController()
+  const headers = { authorization: `Bearer ${server.token('alice')}`, 'content-type': 'application/json' }
+  const calls = Array.from({ length: MAX }, () => fetch(`${server.origin}/ws/call/app.slow`, { method: 'POST', headers, body: '{}', signal: stop.signal }))
+  await slow.running(MAX)
+  stop.abort()
+  await Promise.allSettled(calls)
+  await until(() => slow.signals.every(({ aborted }) => aborted))
+  t.match(await callOf(server), TOO_MANY)
+  slow.gate.open()
+  await until(async () => (await server.rest('GET', '/ws/confirmations', { as: 'alice' })).status === 200)
+})
+
+t.test('a user whose connection ended while it was asked who they are has all places', async (t) => {
+  const gate = new Gate()
+  let asked = 0
+  const authenticate = async () => {
+    asked++
+    await gate.wait()
+    return { id: 'alice' }
+  }
+  const server = await startApp(t, { limits, jwt: undefined, authenticate }, { before: (app) => { app.decorate('jwt', {} as never) } })
+  const stop = new AbortController()
+  const get = (signal?: AbortSignal) => fetch(`${server.origin}/ws/confirmations`, { signal: signal ?? null })
+  const calls = Array.from({ length: MAX }, () => get(stop.signal))
+  await until(() => asked === MAX)
+  stop.abort()
+  await Promise.allSettled(calls)
+  await until(async () => await new Promise((resolve) => { server.app.server.getConnections((_error, count) => resolve(count === 0)) }))
+  gate.open()
+  await until(async () => (await get()).status === 200)
+  const together = await Promise.all(Array.from({ length: MAX }, () => get()))
+  t.same(together.map(({ status }) => status), [200, 200, 200])
+})
+
+/** Requests on one connection of HTTP/1.1, none of which waits for an answer; what came, as text, when it is over. */
+function pipeline (t: Test, server: TestApp, count: number, headers: string): { socket: Socket, received: Promise<string> } {
+  const socket = connect(Number(new URL(server.origin).port), '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  socket.on('error', () => {})
+  const chunks: Buffer[] = []
+  socket.on('data', (chunk) => chunks.push(chunk))
+  socket.write(`GET /ws/confirmations HTTP/1.1\r\nhost: a\r\n${headers}\r\n`.repeat(count))
+  return { socket, received: once(socket, 'close').then(() => Buffer.concat(chunks).toString()) }
+}
+
+/** An app that takes its time to say who somebody is. */
+async function slowToIdentify (t: Test, fastify: FastifyServerOptions = {}) {
+  const gate = new Gate()
+  const server = await startApp(t, { limits, jwt: undefined, authenticate: async () => { await gate.wait(); return null } }, {
+    fastify, before: (app) => { app.decorate('jwt', {} as never) }
+  })
+  return { server, gate, refused: () => server.app.ws.getStatus().rejected.pending_requests }
+}
+
+t.test('a connection has so many requests whoever they are from, and ends with the answer to one more', async (t) => {
+  const { server, gate, refused } = await slowToIdentify(t)
+  const { received } = pipeline(t, server, MAX + 1, '')
+  await until(() => refused() === 1)
+  gate.open()
+  const text = await received
+  t.same(text.match(/HTTP\/1.1 \d+/g), ['HTTP/1.1 401', 'HTTP/1.1 401', 'HTTP/1.1 401', 'HTTP/1.1 429'])
+  t.match(text.slice(text.indexOf('429')), /connection: close/i)
+})
+
+t.test('one that goes on is cut, and what it waited for ends', async (t) => {
+  const server = await startApp(t, { limits })
+  const { id } = await askStored(server, 'alice')
+  const polls = new Gate()
+  const get = server.app.ws.confirmations.get.bind(server.app.ws.confirmations)
+  t.intercept(server.app.ws.confirmations, 'get', { value: async (callbackId: string) => {
+    polls.wait()
+    return get(callbackId)
+  } })
+  const socket = connect(Number(new URL(server.origin).port), '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  socket.on('error', () => {})
+  const head = `GET /ws/confirmations/${id}?wait=60 HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${server.token('alice')}\r\n\r\n`
+  socket.write(head.repeat(MAX))
+  await polls.reached
+  const closed = once(socket, 'close')
+  socket.write(head.repeat(MAX + 1))
+  await closed
+  // The user's places are free again, those of the answers that were queued behind others, too.
+  await until(async () => (await Promise.all(Array.from({ length: MAX }, () => server.rest('GET', '/ws/confirmations', { as: 'alice' })))).every(({ status }) => status === 200))
+})
+
+/** A stream of a session: its answer, or null where it was reset. */
+async function stream (session: ClientHttp2Session, headers: OutgoingHttpHeaders, body?: string): Promise<{ status: number, headers: OutgoingHttpHeaders } | null> {
+  const request = session.request({ ...(body !== undefined && { ':method': 'POST', 'content-type': 'application/json' }), ...headers })
+  request.on('error', () => {})
+  request.end(body)
+  const answer = once(request, 'response').then(([head]) => head, () => null)
+  request.resume()
+  const head = await Promise.race([answer, once(request, 'close').then(() => null, () => null)])
+  return head === null ? null : { status: head[':status'], headers: head }
+}
+
+t.test('over HTTP/2 a session is a connection', async (t) => {
+  const { server, gate, refused } = await slowToIdentify(t, { http2: true } as FastifyServerOptions)
+  const session = connectHttp2(server.origin)
+  t.teardown(() => session.destroy())
+  const first = Array.from({ length: MAX }, () => stream(session, { ':path': '/ws/confirmations' }))
+  const second = await stream(session, { ':path': '/ws/confirmations' })
+  t.match(second, { status: 429, headers: { 'retry-after': '1', connection: undefined } })
+  t.equal(refused(), 1)
+  gate.open()
+  for (const answer of first) t.match(await answer, { status: 401 })
+  t.match(await stream(session, { ':path': '/ws/confirmations' }), { status: 401 }, 'it goes on')
+})
+
+t.test('over HTTP/2 a handler hears of a stream that is reset, and of an answer that was sent it does not', async (t) => {
+  const slow = new SlowHandler()
+  const server = await startApp(t, { limits }, { ...slow, fastify: { http2: true } as FastifyServerOptions })
+  const session = connectHttp2(server.origin)
+  t.teardown(() => session.destroy())
+  const authorization = `Bearer ${server.token('alice')}`
+  const request = session.request({ ':method': 'POST', ':path': '/ws/call/app.slow', authorization, 'content-type': 'application/json' })
+  request.on('error', () => {})
+  request.end('{}')
+  const answered = stream(session, { ':path': '/ws/call/app.slow', authorization }, '{}')
+  await slow.running(2)
+  request.close(8)
+  await until(() => slow.signals.some(({ aborted }) => aborted))
+  slow.gate.open()
+  t.match(await answered, { status: 200 })
+  for (let turn = 0; turn < 20; turn++) await setImmediate()
+  t.equal(slow.signals.filter(({ aborted }) => aborted).length, 1)
+})
+
+t.test('requests on one connection leave no listener on it', async (t) => {
+  const server = await startApp(t)
+  const sockets: Socket[] = []
+  server.app.server.on('connection', (socket) => sockets.push(socket))
+  const counts: number[] = []
+  for (let n = 0; n < 20; n++) {
+    t.equal((await server.rest('GET', '/ws/confirmations', { as: 'alice' })).status, 200)
+    counts.push(Math.max(...sockets.map((socket) => socket.listenerCount('close'))))
+  }
+  t.equal(new Set(counts.slice(1)).size, 1, counts.join())
+})
