@@ -105,7 +105,7 @@ t.test('the app names users and channels exactly, or hears that it does not', as
   const client = await server.connect('1')
   const message = { type: 'app.x' }
   const bad = { code: 'WSM_ERR_INVALID_MESSAGE', isAppFault: true }
-  for (const id of [1, 1186429487629180929, undefined, null, '', 'x'.repeat(257), '\ud800', ['1'], { id: '1' }] as string[]) {
+  for (const id of [1, 2 ** 60, undefined, null, '', 'x'.repeat(257), '\ud800', ['1'], { id: '1' }] as string[]) {
     await t.rejects(ws.sendToUser(id, message), bad, String(id).slice(0, 20))
     await t.rejects(ws.disconnect({ userId: id }), bad)
     await t.rejects(ws.tasks.cancel('task', { userId: id }), { code: /WSM_ERR_(INVALID_MESSAGE|NOT_FOUND)/ })
