@@ -5,7 +5,7 @@ import type { FastifyJWTOptions } from '@fastify/jwt'
 import type { EngineFactory } from './engine/engine.js'
 import { InvalidOptionError } from './errors.js'
 import type { AuthenticatedUser } from './auth/hook-authenticator.js'
-import type { RestAction, SendTarget } from './auth/permissions.js'
+import type { JoinDecision, RestAction, SendTarget } from './auth/permissions.js'
 import type { User } from './auth/user.js'
 
 const count = (value: number, description: string) =>
@@ -90,8 +90,8 @@ export const OptionsSchema = Type.Object({
   }, 'Who may connect'),
   authorize: hook<(request: FastifyRequest, action: RestAction, user: User) => boolean | Promise<boolean>>(
     'Who may use a REST route; by default users whose roles or scope hold ws:admin'),
-  authorizeSubscribe: hook<(user: User | null, channel: string) => boolean | Promise<boolean>>(
-    'Who may join a channel; by default nobody'),
+  authorizeSubscribe: hook<(user: User | null, channel: string) => JoinDecision | Promise<JoinDecision>>(
+    'Who may join a channel, and from when on its history may be read ({ since }); by default nobody'),
   authorizeSend: hook<(user: User | null, target: SendTarget) => boolean | Promise<boolean>>(
     'Who may send user, channel and client frames; by default nobody'),
   heartbeat: group({
@@ -116,10 +116,10 @@ export const OptionsSchema = Type.Object({
     enabled: Type.Boolean({ default: true, description: 'Keep the latest messages, so that who was away gets what they missed' }),
     size: Type.Integer({ minimum: 1, maximum: 100_000, default: 300, description: 'Messages of each stream' }),
     ttlMs: milliseconds(300_000, 'How long a message is kept'),
-    maxBytes: Type.Integer({ minimum: 1, default: 67_108_864, description: 'What all of them hold together in memory, bytes' }),
-    maxTopics: count(100_000, 'Streams that are remembered besides those with members; in memory'),
-    maxBytesPerSender: count(4_194_304, 'What the frames that one user has sent to others hold of that together, bytes'),
-    maxTopicsPerSender: count(1_000, 'Streams that the frames of one user have begun'),
+    maxBytes: Type.Integer({ minimum: 1, default: 67_108_864, description: 'What all of them hold together, of the messages of each node, bytes' }),
+    maxTopics: count(100_000, 'Streams that are remembered besides those with members, of those that each node has published to'),
+    maxBytesPerSender: count(4_194_304, 'What the frames that one user has sent to others hold of that together, bytes; its own oldest messages go'),
+    maxTopicsPerSender: count(1_000, 'Streams that the frames of one user have begun, and nobody else has published to; its own oldest ones go'),
     positionTtlMs: milliseconds(86_400_000, 'How long the position of a stream is remembered that nobody uses')
   }, 'What is kept of the streams'),
   channels: Type.Record(Type.String(), ChannelRule, {

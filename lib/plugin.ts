@@ -6,13 +6,16 @@ import { routes } from '../routes/index.js'
 import { socketRoute } from '../routes/socket.js'
 import { useAuthenticator } from './auth/use-authenticator.js'
 import type { User } from './auth/user.js'
-import { Shutdown } from './connection/shutdown.js'
-import { UnfinishedRequests } from './connection/unfinished-requests.js'
-import { Upgrades } from './connection/upgrades.js'
 import { useWebSocketServer } from './connection/websocket-server.js'
 import type { Engine, EngineContext, EngineFactory } from './engine/engine.js'
 import { MemoryEngine } from './engine/memory/engine.js'
 import { AlreadyRegisteredError, InvalidOptionError } from './errors.js'
+import { warnOfSlowRequests } from './http/request-timeout.js'
+import { Shutdown } from './http/shutdown.js'
+import { UnfinishedRequests } from './http/unfinished-requests.js'
+import { UpgradeGate } from './http/upgrade-gate.js'
+import { Upgrades } from './http/upgrades.js'
+import { hideSecretsBelow } from './http/url-secrets.js'
 import { WsManager } from './manager.js'
 import { normalizeOptions, type WsPluginOptions } from './options.js'
 import { createSystem } from './system.js'
@@ -36,17 +39,30 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   if (fastify.hasDecorator('ws') || servers.has(fastify.server)) throw new AlreadyRegisteredError()
   const options = normalizeOptions(given)
   const authenticator = await useAuthenticator(fastify, options)
+  const isHostFirst = fastify.hasDecorator('websocketServer')
   const webSocketServer = await useWebSocketServer(fastify, options)
 
   const log = fastify.log.child({ plugin: 'fastify-ws-manager' })
   const { confirmations: { retainMs }, auth: { ticketTtlMs }, limits: { maxRevocations } } = options
-  const kept = { retainMs, ticketTtlMs, maxRevocations }
-  const engine = options.engine === undefined ? new MemoryEngine({ ...kept, ...options.history }) : await engineOf(options.engine, { ...kept, log })
+  const { maxBytes, maxTopics, maxBytesPerSender, maxTopicsPerSender, positionTtlMs } = options.history
+  const kept = { retainMs, ticketTtlMs, maxRevocations, maxBytes, maxTopics, maxBytesPerSender, maxTopicsPerSender }
+  const engine = options.engine === undefined ? new MemoryEngine({ ...kept, positionTtlMs }) : await engineOf(options.engine, { ...kept, log })
   // Whatever fails from here on: what the engine has opened is closed with the server.
   fastify.addHook('onClose', () => engine.close())
   const system = createSystem(engine, authenticator, options, log)
-  const upgrades = new Upgrades(fastify.server, webSocketServer)
-  const requests = new UnfinishedRequests(fastify.server, options.path)
+  const path = fastify.prefix + options.path
+  const prepare = hideSecretsBelow(fastify, path)
+  const gate = new UpgradeGate(fastify, { path, isHostFirst }, system)
+  const requests = new UnfinishedRequests(fastify.server, path)
+  const upgrades = new Upgrades(fastify.server, webSocketServer, {
+    isRouted: (request) => gate.isRouted(request),
+    onUpgrade: (request, socket) => {
+      prepare(request)
+      requests.upgraded(socket)
+    },
+    // The app may have socket routes from before: these cannot be told from others', and must not wait.
+    graceMs: isHostFirst ? 0 : options.auth.timeoutMs
+  })
   const shutdown = new Shutdown(system.registry, upgrades, requests, {
     drainMs: options.drain.timeoutMs,
     windowMs: options.drain.windowMs,
@@ -59,21 +75,30 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
     addEndpoint: (url, rule) => socketRoute(fastify, url, context, rule),
     addCallRoute: (entry) => callRoute(fastify, `${options.path}/call/${entry.type}`, context, entry)
   })
-  const context = { ...system, manager, nodes: manager.nodes, options, shutdown, upgrades, webSocketServer }
+  const context = { ...system, manager, nodes: manager.nodes, options, shutdown, upgrades, gate, webSocketServer }
 
   servers.add(fastify.server)
   fastify.decorate('ws', manager)
   fastify.decorateRequest('wsUser', null)
   fastify.decorateRequest('wsPending', null)
   fastify.decorateRequest('wsAdmission', null)
-  await fastify.register(async (scope) => routes(scope, context), { prefix: options.path })
+  fastify.addHook('onRequest', gate.hook(upgrades))
+  await fastify.register(async (scope) => {
+    gate.own(scope)
+    routes(scope, context)
+  }, { prefix: options.path })
 
   fastify.addHook('onReady', async () => {
     if (options.heartbeat.enabled) system.heartbeat.start()
     system.tokenExpiry.start()
+    warnOfSlowRequests(fastify.server, log)
   })
   fastify.addHook('preClose', () => shutdown.close(system.close))
-  fastify.addHook('onClose', async () => upgrades.stop())
+  fastify.server.prependListener('request', prepare)
+  fastify.addHook('onClose', async () => {
+    upgrades.stop()
+    fastify.server.removeListener('request', prepare)
+  })
 }
 
 /** @throws what the factory throws, as an error: Fastify takes a rejection with undefined for a success */

@@ -2,8 +2,9 @@ import type { FastifyInstance, RawServerDefault, RawRequestDefaultExpression, Ra
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { WebSocketServer } from 'ws'
 import type { Nodes } from '../lib/cluster/nodes.js'
-import type { Shutdown } from '../lib/connection/shutdown.js'
-import type { Upgrades } from '../lib/connection/upgrades.js'
+import type { Shutdown } from '../lib/http/shutdown.js'
+import type { UpgradeGate } from '../lib/http/upgrade-gate.js'
+import type { Upgrades } from '../lib/http/upgrades.js'
 import type { WsManager } from '../lib/manager.js'
 import type { Options } from '../lib/options.js'
 import type { System } from '../lib/system.js'
@@ -15,6 +16,7 @@ export interface RouteContext extends Omit<System, 'close'> {
   options: Options
   shutdown: Shutdown
   upgrades: Upgrades
+  gate: UpgradeGate
   webSocketServer: WebSocketServer
 }
 

@@ -9,13 +9,13 @@ import type { ConnectionOrigin } from '../lib/connection/client.js'
 import { Connection } from '../lib/connection/connection.js'
 import { SendQueue } from '../lib/connection/send-queue.js'
 import { readsCompressed } from '../lib/connection/websocket-server.js'
+import { hidingSecrets } from '../lib/http/url-secrets.js'
 import { UnavailableError, UpgradeRequiredError, isOurs, toWire } from '../lib/errors.js'
 import { logThrown } from '../lib/thrown.js'
 import { ChannelName } from '../schemas/fields.js'
 import { faults, tags } from './answers.js'
 import type { RouteContext } from './context.js'
 import { answerError } from './error-answer.js'
-import { hidingSecrets } from './url-secrets.js'
 import { validatorCompiler } from './validator.js'
 
 declare module 'fastify' {
@@ -35,7 +35,7 @@ const SocketQuery = Type.Object({
 
 /** A route for sockets: the plugin's own, or with a rule the app's. */
 export function socketRoute (fastify: FastifyInstance, url: string, context: RouteContext, rule: EndpointRule | null): void {
-  const { admission, shutdown, upgrades, options, connectRate, slots, closing, counters } = context
+  const { admission, shutdown, upgrades, gate, options, slots, closing } = context
 
   const refused = (request: FastifyRequest, error: unknown): void => {
     if (options.rejectMode === 'http') throw error
@@ -47,20 +47,11 @@ export function socketRoute (fastify: FastifyInstance, url: string, context: Rou
     if (!request.ws) return
     try {
       if (shutdown.isClosing) throw new UnavailableError('The server is closing')
-      countConnect(request)
+      gate.countConnect(request)
       slots.assertCapacity()
       request.wsAdmission = { origin: await admission.admit(request, rule), response: reply.raw }
     } catch (error) {
       refused(request, error)
-    }
-  }
-
-  function countConnect ({ ip }: FastifyRequest): void {
-    try {
-      connectRate.hit(ip)
-    } catch (error) {
-      counters.refusals.connections_per_ip++
-      throw error
     }
   }
 

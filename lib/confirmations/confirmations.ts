@@ -119,6 +119,11 @@ export class Confirmations {
     return this.#settle(callbackId, { outcome: 'cancelled', proceed: false, feedback, answered_by: null })
   }
 
+  /** Whether a task still asks its user something. */
+  async isAsking (taskId: string, userId: string): Promise<boolean> {
+    return (await this.list({ task_id: taskId, user_id: userId, status: 'pending', limit: 1 })).confirmations.length > 0
+  }
+
   /** Takes back whatever a task of a user still asks. */
   async cancelTask (taskId: string, userId: string): Promise<void> {
     for await (const pending of this.#pages({ task_id: taskId, user_id: userId, status: 'pending' })) {
@@ -178,9 +183,13 @@ export class Confirmations {
     const userId = connection.user?.id
     if (userId === undefined) return
     for await (const pending of this.#pages({ user_id: userId, status: 'pending' })) {
-      // Meanwhile it may have ended, or become another user's.
-      if (!connection.isOpen || connection.user?.id !== userId) return
-      for (const { question } of pending) connection.send(encode(question))
+      for (const { question } of pending) {
+        // No faster than the client reads: together they can be more than may wait for a socket.
+        while (connection.isOpen && connection.isCongested) await connection.drained()
+        // Meanwhile it may have ended, or become another user's.
+        if (!connection.isOpen || connection.user?.id !== userId) return
+        connection.send(encode(question))
+      }
     }
   }
 

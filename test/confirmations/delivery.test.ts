@@ -35,6 +35,19 @@ t.test('a user who is away gets the question on connecting, right behind the con
   t.match(await end, { outcome: 'confirmed' })
 })
 
+t.test('questions that are more together than may wait for a socket come as it reads them', async (t) => {
+  const server = await startApp(t, { limits: { maxQueueBytes: 100_000 } })
+  const ids = new Set<string>()
+  for (let n = 0; n < 40; n++) {
+    server.app.ws.notifyUser({ step: n, message: 'x'.repeat(50_000) }, { userId: 'alice', taskId: 'task-1' })
+    ids.add((await pendingOf(server, 'alice')).at(-1)!.callback_id)
+  }
+  const alice = server.dial('alice')
+  for (let n = 0; n < 40; n++) ids.delete((await alice.next('task_step_result')).callback_id)
+  t.equal(ids.size, 0)
+  t.equal(server.app.ws.getStatus().slow_disconnects, 0)
+})
+
 t.test('each new connection gets it again, once, until it has ended', async (t) => {
   const server = await startApp(t)
   const first = await server.connect('alice')

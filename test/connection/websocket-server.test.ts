@@ -7,7 +7,6 @@ import type { WsPluginOptions } from '../../lib/index.js'
 import { startApp } from '../fixtures/app.js'
 import { TestClient } from '../fixtures/client.js'
 import { RawClient } from '../fixtures/raw-client.js'
-import { refusal } from '../fixtures/refusal.js'
 
 /** A host with @fastify/websocket, an echo of its own and a plain route. */
 async function hosted (t: Test, websocket: WebsocketPluginOptions, options: WsPluginOptions = {}) {
@@ -123,19 +122,6 @@ t.test('a host whose sockets come by a server of its own is served too', async (
   await client.next('app.hello')
   await server.app.close()
   t.equal((await client.closed).code, 1001)
-})
-
-t.test('an upgrade of a plain route of the host gets no socket of ours', async (t) => {
-  const { server } = await hosted(t, {})
-  server.app.ws.on('client_connected', () => { t.fail('it is none of ours') })
-  const client = await new TestClient(`${server.origin.replace('http', 'ws')}/plain`).opened()
-  t.equal((await client.closed).code, 1005)
-  t.match(await server.rest('GET', '/plain'), { status: 200, body: { plain: true } })
-  t.match(await refusal(server.dial('alice', { path: '/nowhere' })), { statusCode: 404 })
-  t.match(await refusal(server.dial('alice', { path: '/ws/status' })), { statusCode: 403 })
-  const admin = await server.dial('alice', { path: '/ws/status', claims: { roles: ['ws:admin'] } }).opened()
-  t.equal((await admin.closed).code, 1005)
-  t.equal(server.app.ws.getConnectionCount(), 0)
 })
 
 t.test('what is no WebSocket upgrade is refused, and leaves nothing that holds up the close', async (t) => {

@@ -1,25 +1,15 @@
 import { once } from 'node:events'
-import { request as httpRequest, type ClientRequest } from 'node:http'
-import type { Socket } from 'node:net'
+import type { ServerResponse } from 'node:http'
 import { Type } from '@sinclair/typebox'
 import t from 'tap'
 import type { HandlerContext } from '../../lib/index.js'
 import { startApp, type TestApp } from '../fixtures/app.js'
 import { Gate } from '../fixtures/gate.js'
-import { forge } from '../fixtures/tokens.js'
 
 const schema = Type.Object({})
 
-/** A call whose socket is the test's to cut. */
-function call (server: TestApp, type: string): ClientRequest {
-  const request = httpRequest(`${server.origin}/ws/call/${type}`, {
-    method: 'POST', headers: { authorization: `Bearer ${forge({ sub: 'alice' })}`, 'content-type': 'application/json' }
-  })
-  // A call that is cut ends with an error.
-  request.on('error', () => {})
-  request.end('{}')
-  return request
-}
+/** A call that the test can give up. */
+const call = (server: TestApp, type: string) => server.begin('POST', `/ws/call/${type}`, { as: 'alice', body: {} })
 
 t.test('a call by REST has a user and no socket', async (t) => {
   const contexts: HandlerContext[] = []
@@ -95,13 +85,11 @@ t.test('the signal fires when the caller hangs up, and only then', async (t) => 
       ws.handle('wait.not', { schema, rest: true }, (_message, { signal }) => { signals.push(signal) })
     }
   })
-  const [response] = await once(call(server, 'wait.not'), 'response')
-  response.resume()
-  await once(response, 'close')
+  t.equal((await call(server, 'wait.not').answer).status, 200)
   const hangsUp = call(server, 'wait.long')
   await gate.reached
   t.equal(signals[1]!.aborted, false)
-  hangsUp.destroy()
+  hangsUp.hangUp()
   await fired.reached
   t.same(signals.map(({ aborted }) => aborted), [false, true])
   gate.open()
@@ -118,12 +106,13 @@ t.test('a handler whose caller hung up while a hook of the host ran finds the si
       handled.wait()
     })
   })
-  const connected = once(server.app.server, 'connection') as Promise<[Socket]>
+  const arrived = once(server.app.server, 'request') as Promise<[unknown, ServerResponse]>
   const request = call(server, 'wait.not')
-  const [socket] = await connected
+  const [, response] = await arrived
   await gate.reached
-  request.destroy()
-  await once(socket, 'close')
+  const gone = once(response, 'close')
+  request.hangUp()
+  await gone
   gate.open()
   await handled.reached
   t.same(aborted, [true])

@@ -1,9 +1,7 @@
-import { Agent, request, type IncomingMessage } from 'node:http'
 import Fastify from 'fastify'
 import t from 'tap'
 import wsPlugin from '../../lib/index.js'
 import { SECRET, startApp } from '../fixtures/app.js'
-import { event } from '../fixtures/client.js'
 import { askStored } from '../fixtures/questions.js'
 
 t.test('the status counts what is there', async (t) => {
@@ -44,28 +42,19 @@ t.test('health needs no token and tells nothing else', async (t) => {
   t.same(Object.keys(health.body).sort(), ['status', 'uptime_s'])
 })
 
-/** Asks on a connection that is open already. */
-async function get (url: string, agent: Agent): Promise<{ status: number, body: string }> {
-  const [response] = await event(request(url, { agent }).end(), 'response') as [IncomingMessage]
-  const chunks = await response.toArray()
-  return { status: response.statusCode!, body: Buffer.concat(chunks).toString() }
-}
-
 t.test('while it closes it is unhealthy, so that a load balancer looks elsewhere', async (t) => {
   for (const return503OnClosing of [false, true]) {
     const server = await startApp(t, { closeTimeoutMs: 2_000 }, { fastify: { return503OnClosing } })
-    const agent = new Agent({ keepAlive: true })
-    t.teardown(() => agent.destroy())
     const alice = await server.connect('alice')
-    t.equal((await get(`${server.origin}/ws/health`, agent)).status, 200)
+    // On a connection that is there before the server closes.
+    t.equal((await server.rest('GET', '/ws/health')).status, 200)
     // A client that does not answer the close frame holds the closing up.
     alice.socket.pause()
-    const url = `${server.origin}/ws/health`
     const closing = server.app.close()
     while (server.app.ws.getHealth().status === 'healthy') await new Promise((resolve) => setImmediate(resolve))
-    const { status, body } = await get(url, agent)
+    const { status, body } = await server.rest('GET', '/ws/health')
     t.equal(status, 503)
-    if (!return503OnClosing) t.match(JSON.parse(body), { status: 'closing', uptime_s: Number })
+    if (!return503OnClosing) t.match(body, { status: 'closing', uptime_s: Number })
     alice.socket.resume()
     t.equal((await alice.closed).code, 1001)
     await closing

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { withoutSecrets } from '../../routes/url-secrets.js'
+import { withoutSecrets } from '../../lib/http/url-secrets.js'
 import { startApp, type AppOptions } from '../fixtures/app.js'
 import { refusal } from '../fixtures/refusal.js'
 

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { closeCodes } from '../close-codes.js'
 import { encode } from '../protocol/encode.js'
-import type { Registry } from './registry.js'
+import type { Registry } from '../connection/registry.js'
 import type { UnfinishedRequests } from './unfinished-requests.js'
 import type { Upgrades } from './upgrades.js'
 

@@ -1,0 +1,116 @@
+import type { IncomingMessage } from 'node:http'
+import findMyWay from 'find-my-way'
+import type { FastifyInstance, FastifyRequest, onRequestHookHandler, RouteOptions } from 'fastify'
+import type { Admission } from '../auth/admission.js'
+import type { ConnectRate } from '../connection/connect-rate.js'
+import { NotFoundError } from '../errors.js'
+import type { Counters } from '../telemetry/counters.js'
+import type { Upgrades } from './upgrades.js'
+import { isBelow } from './url-secrets.js'
+
+export interface GateSettings {
+  /** The plugin's path, from the root. */
+  path: string
+  /** Whether the app registered @fastify/websocket, so that it may have socket routes that were made before this. */
+  isHostFirst: boolean
+}
+
+type Parts = { admission: Admission, connectRate: ConnectRate, counters: Counters }
+
+/**
+ * Refuses upgrades of routes that are no socket routes, which @fastify/websocket opens and then closes: with 404, as RFC 6455
+ * section 4.2.2 has it for a service that there is not. On the plugin's path they count, and must come from a page that may
+ * connect, as every other upgrade there.
+ */
+export class UpgradeGate {
+  readonly #settings: GateSettings
+  readonly #parts: Parts
+  /** The routes that an upgrade is for. */
+  readonly #sockets = new Set<string>()
+  /** All others that were made since. */
+  readonly #plain = new Set<string>()
+  /** The plugin's own of these. */
+  readonly #own = new Set<string>()
+  readonly #router: findMyWay.Instance<findMyWay.HTTPVersion.V1>
+
+  constructor (fastify: FastifyInstance, settings: GateSettings, parts: Parts) {
+    this.#settings = settings
+    this.#parts = parts
+    const config = fastify.initialConfig as { routerOptions?: object } & Record<string, unknown>
+    const { caseSensitive, ignoreTrailingSlash, ignoreDuplicateSlashes, maxParamLength, useSemicolonDelimiter, allowUnsafeRegex } = { ...config, ...config.routerOptions }
+    this.#router = findMyWay({ caseSensitive, ignoreTrailingSlash, ignoreDuplicateSlashes, maxParamLength, useSemicolonDelimiter, allowUnsafeRegex } as findMyWay.Config<findMyWay.HTTPVersion.V1>)
+    fastify.addHook('onRoute', (route) => this.#add(route))
+  }
+
+  /** Routes that are made in a scope from now on are the plugin's own. */
+  own (scope: FastifyInstance): void {
+    scope.addHook('onRoute', ({ url }) => {
+      this.#own.add(url)
+      this.#claim(url)
+    })
+  }
+
+  /** Whether a request is for a socket route, or for one of the plugin's own. */
+  isRouted ({ url }: IncomingMessage): boolean {
+    return this.#router.find('GET', url!) !== null
+  }
+
+  /** Runs for every request of the app; one that is no upgrade passes in the same turn. */
+  hook (upgrades: Upgrades): onRequestHookHandler {
+    return (request, _reply, done) => {
+      if (request.ws !== true && !upgrades.has(request.raw)) return done()
+      try {
+        this.#assertSocket(request)
+      } catch (error) {
+        return done(error as Error)
+      }
+      done()
+    }
+  }
+
+  /**
+   * Counts an upgrade by its address.
+   *
+   * @throws WSM_ERR_RATE_LIMITED
+   */
+  countConnect ({ ip }: FastifyRequest): void {
+    const { connectRate, counters } = this.#parts
+    try {
+      connectRate.hit(ip)
+    } catch (error) {
+      counters.refusals.connections_per_ip++
+      throw error
+    }
+  }
+
+  /** @throws WSM_ERR_NOT_FOUND, WSM_ERR_RATE_LIMITED, WSM_ERR_FORBIDDEN for an upgrade that is for no socket route */
+  #assertSocket (request: FastifyRequest): void {
+    const { url } = request.routeOptions
+    if (url !== undefined) {
+      if (this.#sockets.has(url)) return
+      // What @fastify/http-proxy dispatches is for routes of its own.
+      if (request.ws !== true && !this.#own.has(url)) return
+      // A route from before, about which nothing is known: it is left to the app's @fastify/websocket.
+      if (this.#settings.isHostFirst && !this.#plain.has(url)) return
+    }
+    if (isBelow(url ?? request.url, this.#settings.path)) {
+      this.countConnect(request)
+      this.#parts.admission.assertOrigin(request)
+    }
+    if (!request.is404) throw new NotFoundError('There is no WebSocket at this path')
+  }
+
+  #add ({ url, websocket, wsHandler }: RouteOptions): void {
+    if (websocket !== true && wsHandler === undefined) {
+      this.#plain.add(url)
+      return
+    }
+    this.#sockets.add(url)
+    this.#claim(url)
+  }
+
+  #claim (url: string): void {
+    // A route can be there several times, for several methods or hosts.
+    if (!this.#router.hasRoute('GET', url)) this.#router.on('GET', url, () => {})
+  }
+}

@@ -1,0 +1,153 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { WebSocketServer } from 'ws'
+
+const CLOSING = 'HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\nretry-after: 2\r\n\r\n'
+
+/** While nobody listens for upgrades, Node takes them for plain requests. */
+const KEEP = () => {}
+
+type Listener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+
+export interface UpgradeSettings {
+  /** Whether a request is for a route that only the router may answer. */
+  isRouted: (request: IncomingMessage) => boolean
+  /** Called with every upgrade, before anybody has it. */
+  onUpgrade: (request: IncomingMessage, socket: Duplex) => void
+  /** How long another library may take to answer an upgrade before the router does. */
+  graceMs: number
+}
+
+/** An upgrade that is not answered yet. */
+interface Pending { socket: Duplex, forget: () => void, timer?: NodeJS.Timeout }
+
+/**
+ * Hands each upgrade of the server to one taker: Fastify's router, by way of @fastify/websocket, or whatever else listens for
+ * upgrades (@fastify/http-proxy, Socket.IO). Each of these answers every upgrade that it sees, and an event cannot be kept
+ * from a listener; two answers on one socket break it, or end the process.
+ *
+ * Fastify does not know the sockets until they are answered: one whose upgrade hangs in a hook would hold up its close.
+ */
+export class Upgrades {
+  readonly #server: Server
+  readonly #settings: UpgradeSettings
+  readonly #pending = new Map<IncomingMessage, Pending>()
+  readonly #sockets = new WeakMap<IncomingMessage, Duplex>()
+  readonly #router: readonly Listener[]
+  readonly #stop: () => void
+  #isRefusing = false
+  #isStopped = false
+
+  constructor (server: Server, webSocketServer: WebSocketServer, settings: UpgradeSettings) {
+    this.#server = server
+    this.#settings = settings
+    this.#router = (server.listeners('upgrade') as Listener[]).filter(callsRouter)
+    const onConnection = (_socket: unknown, request: IncomingMessage) => this.#pending.get(request)?.forget()
+    const emitBefore = server.emit
+    const emit = (event: string | symbol, ...args: unknown[]): boolean => {
+      if (event !== 'upgrade' || this.#isStopped) return Reflect.apply(emitBefore, server, [event, ...args]) as boolean
+      this.#dispatch(...args as Parameters<Listener>)
+      return true
+    }
+    server.emit = emit
+    server.on('upgrade', KEEP)
+    webSocketServer.on('connection', onConnection)
+    this.#stop = () => {
+      this.#isStopped = true
+      // Unless another library has put its own around it.
+      if (server.emit === emit) server.emit = emitBefore
+      server.removeListener('upgrade', KEEP)
+      webSocketServer.removeListener('connection', onConnection)
+    }
+  }
+
+  /** Whether a request asked this server for an upgrade, whoever took it. */
+  has (request: IncomingMessage): boolean {
+    return this.#sockets.has(request)
+  }
+
+  /** The socket that a request came by, also where it is no network's: @fastify/websocket's injectWS has requests without. */
+  socketOf (request: IncomingMessage): Duplex {
+    return this.#sockets.get(request) ?? request.socket
+  }
+
+  /** From now on the router gets no more upgrades: they are answered 503. Other libraries still get theirs. */
+  refuse (): void {
+    this.#isRefusing = true
+  }
+
+  /** Cuts what the router has not answered. */
+  destroy (): void {
+    for (const { socket } of this.#pending.values()) socket.destroy()
+  }
+
+  /** Stops watching the server. */
+  stop (): void {
+    this.#stop()
+  }
+
+  #dispatch (...upgrade: Parameters<Listener>): void {
+    const [request, socket] = upgrade
+    this.#settings.onUpgrade(request, socket)
+    this.#track(request, socket)
+    const others = (this.#server.rawListeners('upgrade') as Listener[]).filter((listener) => listener !== KEEP && !this.#router.includes(listener))
+    if (others.length === 0 || this.#settings.isRouted(request)) return this.#route(...upgrade)
+    const isTouched = touched(request, socket)
+    for (const listener of others) Reflect.apply(listener, this.#server, upgrade)
+    if (isTouched()) return this.#leave(request)
+    // It may still be deciding. There is no sign by which an upgrade that is refused by nobody could be told from that.
+    const pending = this.#pending.get(request)!
+    pending.timer = setTimeout(() => {
+      if (isTouched()) this.#leave(request)
+      else this.#route(...upgrade)
+    }, this.#settings.graceMs)
+  }
+
+  /** Node has taken its own error listener away, ws has none yet, and a reset in between would end the process. */
+  #track (request: IncomingMessage, socket: Duplex): void {
+    const destroy = () => { socket.destroy() }
+    const forget = () => {
+      clearTimeout(pending.timer)
+      this.#pending.delete(request)
+      socket.removeListener('error', destroy)
+      // An open socket must not keep its request alive.
+      socket.removeListener('close', forget)
+    }
+    const pending: Pending = { socket, forget }
+    this.#pending.set(request, pending)
+    this.#sockets.set(request, socket)
+    socket.on('close', forget)
+    socket.on('error', destroy)
+  }
+
+  /** Another library has it. The error listener stays: not all of them have one. */
+  #leave (request: IncomingMessage): void {
+    this.#pending.delete(request)
+  }
+
+  #route (...upgrade: Parameters<Listener>): void {
+    const [, socket] = upgrade
+    if (this.#isRefusing) {
+      socket.end(CLOSING, () => socket.destroy())
+      return
+    }
+    for (const listener of this.#router) Reflect.apply(listener, this.#server, upgrade)
+    // A route that ignores the upgrade (RFC 9110 section 7.8) answers it like any request. Nobody reads the connection then.
+    const { _httpMessage: response } = socket as Duplex & { _httpMessage?: ServerResponse | null }
+    if (response == null) return
+    response.shouldKeepAlive = false
+    response.once('finish', () => socket.end(() => socket.destroy()))
+  }
+}
+
+/** @fastify/websocket's listener has no name that it could not share; what it does with an upgrade is in its source. */
+function callsRouter (listener: Listener): boolean {
+  return String(listener).includes('.routing(')
+}
+
+/** Whether somebody has done something with an upgrade since: written or ended, or put something on its request. */
+function touched (request: IncomingMessage, socket: Duplex & { bytesWritten?: number }): () => boolean {
+  const { bytesWritten } = socket
+  const keys = Reflect.ownKeys(request).length
+  return () => socket.destroyed || socket.writableEnded || socket.writableLength > 0 || socket.bytesWritten !== bytesWritten || Reflect.ownKeys(request).length !== keys
+}

@@ -1,0 +1,92 @@
+import type { IncomingMessage } from 'node:http'
+import type { FastifyInstance, RouteOptions } from 'fastify'
+
+/** Parameters that open something, whether we read them or a client only believes so. */
+const SECRETS: ReadonlySet<string> = new Set(['ticket', 'token', 'access_token'])
+const HIDDEN = 'hidden'
+
+/** A request of HTTP/1.1 or 2; with `originalUrl` where the app has a rewriteUrl. */
+type RawRequest = Pick<IncomingMessage, 'url' | 'headers'> & { originalUrl?: string }
+
+/**
+ * For a route whose URL may hold a ticket or a token: takes them out of the raw request's URL before the first line is
+ * logged, so that no serializer, hook or error report of the app comes to see them there. Fastify has parsed the query
+ * by then, and calls this first of all for a request of the route; the logger is the app's own.
+ */
+export function hidingSecrets (fastify: FastifyInstance): NonNullable<RouteOptions['childLoggerFactory']> {
+  return function (logger, bindings, options, request) {
+    hideSecrets(request)
+    return fastify.childLoggerFactory.call(this, logger, bindings, options, request)
+  }
+}
+
+/**
+ * The same for every URL on or below a path, also where there is no route: Fastify makes a request's id behind its parsing and
+ * before its first line. An id that the client sends would be taken without asking: it is kept until the app's function is
+ * asked.
+ *
+ * @returns to be called with each request before Fastify has it
+ */
+export function hideSecretsBelow (fastify: FastifyInstance, path: string): (request: RawRequest) => void {
+  const { requestIdHeader } = fastify.initialConfig
+  const header = typeof requestIdHeader === 'string' ? requestIdHeader.toLowerCase() : null
+  const ids = new WeakMap<RawRequest, string | string[]>()
+  const isConcerned = ({ url, originalUrl }: RawRequest) => mayHoldSecrets(url!) && (isBelow(url!, path) || (originalUrl !== undefined && isBelow(originalUrl, path)))
+  // A route that there is not is answered in the name of the app's first instance.
+  for (const instance of new Set([fastify, rootOf(fastify)])) {
+    const { genReqId } = instance as FastifyInstance & { genReqId: (request: RawRequest) => string }
+    instance.setGenReqId((request) => {
+      const id = ids.get(request)
+      if (id !== undefined) request.headers[header!] = id
+      if (isConcerned(request)) hideSecrets(request)
+      return genReqId(request)
+    })
+  }
+  return (request) => {
+    const id = header === null ? undefined : request.headers[header]
+    if (id === undefined || !mayHoldSecrets(request.url!)) return
+    ids.set(request, id)
+    delete request.headers[header!]
+  }
+}
+
+/** Whether a URL is a path or below it, however it is written. */
+export function isBelow (url: string, path: string): boolean {
+  const [pathname] = url.replace(/^[a-z][\w+.-]*:\/\/[^/?#]*/i, '').split(/[?;#]/, 1) as [string]
+  const plain = decoded(pathname).replace(/\/+/g, '/')
+  return plain === path.toLowerCase() || plain.startsWith(`${path.toLowerCase()}/`)
+}
+
+export function withoutSecrets (url: string): string {
+  const start = url.search(/[?;]/)
+  if (start === -1) return url
+  // Semicolons, since an app can have those for separators too.
+  return url.slice(0, start) + url.slice(start).replace(/([?&;])([^=&;]*)=([^&;#]*)/g,
+    (pair, separator, name) => SECRETS.has(decoded(name)) ? `${separator}${name}=${HIDDEN}` : pair)
+}
+
+function hideSecrets (request: RawRequest): void {
+  request.url = withoutSecrets(request.url!)
+  if (request.originalUrl !== undefined) request.originalUrl = withoutSecrets(request.originalUrl)
+  // HTTP/2 has it among the headers, too.
+  if (request.headers[':path'] !== undefined) request.headers[':path'] = withoutSecrets(request.headers[':path'] as string)
+}
+
+/** Whether it is worth a closer look: most URLs have no query. */
+function mayHoldSecrets (url: string): boolean {
+  return url.includes('=')
+}
+
+/** In lower case; what cannot be decoded is as it is. */
+function decoded (text: string): string {
+  try {
+    return decodeURIComponent(text).toLowerCase()
+  } catch {
+    return text.toLowerCase()
+  }
+}
+
+function rootOf (fastify: FastifyInstance): FastifyInstance {
+  const parent = Object.getPrototypeOf(fastify) as FastifyInstance
+  return 'setGenReqId' in parent ? rootOf(parent) : fastify
+}
