@@ -117,6 +117,11 @@ export class Confirmations {
     return this.#settle(callbackId, { outcome: 'cancelled', proceed: false, feedback, answered_by: null })
   }
 
+  /** Whether a task still asks its user something. */
+  async isAsking (taskId: string, userId: string): Promise<boolean> {
+    return (await this.list({ task_id: taskId, user_id: userId, status: 'pending', limit: 1 })).confirmations.length > 0
+  }
+
   /** Takes back whatever a task of a user still asks. */
   async cancelTask (taskId: string, userId: string): Promise<void> {
     for await (const pending of this.#pages({ task_id: taskId, user_id: userId, status: 'pending' })) {
