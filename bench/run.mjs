@@ -76,9 +76,10 @@ function showVerdict () {
   const targets = all.flatMap((result) => result.targets).filter(({ isMet }) => isMet !== null)
   console.log(targets.length === 0 ? '' : `\n${targets.filter(({ isMet }) => isMet).length} of ${targets.length} targets met`)
   if (against !== null) {
-    const losses = Object.entries(results).flatMap(([scenario, { comparison }]) => comparison
-      .filter(({ verdict }) => verdict === 'LOSS').map((loss) => ({ scenario, ...loss })))
-    console.log(showLosses(losses, against.name))
+    const judged = Object.entries(results).flatMap(([scenario, { comparison }]) => comparison
+      .filter(({ verdict }) => verdict !== null).map((figure) => ({ scenario, ...figure })))
+    const losses = judged.filter(({ verdict }) => verdict === 'LOSS')
+    console.log(judged.length === 0 ? `Nothing is known against ${against.name}: an interval takes six rounds` : showLosses(losses, against.name))
     if (losses.length > 0) process.exitCode = 1
   }
   const failed = Object.keys(results).filter((name) => results[name].error !== null || results[name].faults.length > 0)

@@ -181,8 +181,9 @@ export class WsManager {
   /**
    * Makes a token worth nothing, or all of a user's that were issued before a moment: on every node its sockets are closed
    * with 4401, and it opens no socket, refreshes none, and is 401 by REST. When this resolves, and `complete` is true,
-   * nothing reaches those sockets any more. `missing` are nodes that could not be asked: they do it when they are back. A
-   * token's `iat` is in whole seconds, so one issued in the second of `issuedBefore` counts as issued before it, and so does
+   * nothing reaches those sockets any more, and no REST request of those tokens is being carried out; handlers that were
+   * called by one are told by their `signal`, and waited for, but not the handler that calls this. `missing` are nodes that
+   * could not be asked, which do it when they are back, and nodes where a request took longer than three seconds. A token's `iat` is in whole seconds, so one issued in the second of `issuedBefore` counts as issued before it, and so does
    * one without `iat`.
    *
    * @throws WSM_ERR_INVALID_MESSAGE, WSM_ERR_UNAVAILABLE where it could not be stored; it may hold all the same

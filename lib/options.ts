@@ -4,8 +4,9 @@ import type { FastifyRequest } from 'fastify'
 import type { FastifyJWTOptions } from '@fastify/jwt'
 import type { EngineFactory } from './engine/engine.js'
 import { InvalidOptionError } from './errors.js'
+import { MOST_KEPT_DEPTH } from './protocol/depth.js'
 import type { AuthenticatedUser } from './auth/hook-authenticator.js'
-import type { RestAction, SendTarget } from './auth/permissions.js'
+import type { JoinDecision, RestAction, SendTarget } from './auth/permissions.js'
 import type { User } from './auth/user.js'
 
 const count = (value: number, description: string) =>
@@ -52,7 +53,7 @@ export const OptionsSchema = Type.Object({
   origins: Type.Optional(Type.Union([
     Type.Literal('*'),
     Type.Array(Type.String({ pattern: '^[A-Za-z][A-Za-z0-9+.-]*://[^/?#@\\s]+/?$' }))
-  ], { description: 'Whose pages may open a socket; by default those of the same origin' })),
+  ], { description: 'Whose pages may open a socket, or change something by REST; by default those of the same origin' })),
   rejectMode: Type.Union([Type.Literal('http'), Type.Literal('close')], {
     default: 'http',
     description: 'How a socket is refused: with an HTTP status before the upgrade, or opened and closed with a code that a browser can read'
@@ -90,8 +91,8 @@ export const OptionsSchema = Type.Object({
   }, 'Who may connect'),
   authorize: hook<(request: FastifyRequest, action: RestAction, user: User) => boolean | Promise<boolean>>(
     'Who may use a REST route; by default users whose roles or scope hold ws:admin'),
-  authorizeSubscribe: hook<(user: User | null, channel: string) => boolean | Promise<boolean>>(
-    'Who may join a channel; by default nobody'),
+  authorizeSubscribe: hook<(user: User | null, channel: string) => JoinDecision | Promise<JoinDecision>>(
+    'Who may join a channel, and from when on its history may be read ({ since }); by default nobody'),
   authorizeSend: hook<(user: User | null, target: SendTarget) => boolean | Promise<boolean>>(
     'Who may send user, channel and client frames; by default nobody'),
   heartbeat: group({
@@ -116,10 +117,10 @@ export const OptionsSchema = Type.Object({
     enabled: Type.Boolean({ default: true, description: 'Keep the latest messages, so that who was away gets what they missed' }),
     size: Type.Integer({ minimum: 1, maximum: 100_000, default: 300, description: 'Messages of each stream' }),
     ttlMs: milliseconds(300_000, 'How long a message is kept'),
-    maxBytes: Type.Integer({ minimum: 1, default: 67_108_864, description: 'What all of them hold together in memory, bytes' }),
-    maxTopics: count(100_000, 'Streams that are remembered besides those with members; in memory'),
-    maxBytesPerSender: count(4_194_304, 'What the frames that one user has sent to others hold of that together, bytes'),
-    maxTopicsPerSender: count(1_000, 'Streams that the frames of one user have begun'),
+    maxBytes: Type.Integer({ minimum: 1, default: 67_108_864, description: 'What all of them hold together, of the messages of each node, bytes' }),
+    maxTopics: count(100_000, 'Streams that are remembered besides those with members, of those that each node has published to'),
+    maxBytesPerSender: count(4_194_304, 'What the frames that one user has sent to others hold of that together, bytes; its own oldest messages go'),
+    maxTopicsPerSender: count(1_000, 'Streams that the frames of one user have begun, and nobody else has published to; its own oldest ones go'),
     positionTtlMs: milliseconds(86_400_000, 'How long the position of a stream is remembered that nobody uses')
   }, 'What is kept of the streams'),
   channels: Type.Record(Type.String(), ChannelRule, {
@@ -148,7 +149,7 @@ export const OptionsSchema = Type.Object({
     thresholdBytes: Type.Integer({ minimum: 0, default: 1_024, description: 'From which size on, bytes' })
   }, 'Compression'),
   limits: group({
-    maxConnections: count(1_000, 'Open sockets on this node; those without a user get at most half of it'),
+    maxConnections: count(1_000, 'Open sockets on this node'),
     maxConnectionsPerUser: count(10, 'Open sockets of one user on this node'),
     maxUnauthenticated: count(100, 'Sockets on this node that wait for their first auth frame'),
     maxUnauthenticatedPerIp: count(20, 'Sockets of one address on this node that wait for their first auth frame'),
@@ -164,11 +165,13 @@ export const OptionsSchema = Type.Object({
     joinsBurst: count(1_000, 'Channels that all sockets of a user subscribe to at once'),
     maxPayloadBytes: count(65_536, 'Size of a client\'s frame, bytes'),
     maxFragments: count(128, 'Fragments of a client\'s frame'),
-    maxDepth: count(32, 'Nesting of a client\'s frame, levels'),
+    maxDepth: Type.Integer({
+      minimum: 1, maximum: MOST_KEPT_DEPTH, default: 32, description: 'Nesting of a client\'s frame, and of the body of a REST request, levels'
+    }),
     maxChannelsPerConnection: count(100, 'Channels that one socket can be a member of'),
     maxPendingHandlers: count(100, 'Frames of one socket that are being handled, or wait for an earlier one, at the same time'),
     maxPendingBytes: count(131_072, 'Frames of one socket that wait for an earlier one to be done; over that the socket is not read, bytes'),
-    maxPendingRequests: count(100, 'REST requests of one user that are being answered at the same time'),
+    maxPendingRequests: count(100, 'REST requests that are being answered at the same time: of one user, and on one connection'),
     maxQueueMessages: count(10_000, 'Messages that wait for one socket'),
     maxQueueBytes: count(1_048_576, 'What waits for one socket, bytes'),
     maxErrorsPerMinute: count(10, 'Faulty frames within a minute; this one closes the socket'),

@@ -44,8 +44,9 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
 
   const log = fastify.log.child({ plugin: 'fastify-ws-manager' })
   const { confirmations: { retainMs }, auth: { ticketTtlMs }, limits: { maxRevocations } } = options
-  const kept = { retainMs, ticketTtlMs, maxRevocations }
-  const engine = options.engine === undefined ? new MemoryEngine({ ...kept, ...options.history }) : await engineOf(options.engine, { ...kept, log })
+  const { maxBytes, maxTopics, maxBytesPerSender, maxTopicsPerSender, positionTtlMs } = options.history
+  const kept = { retainMs, ticketTtlMs, maxRevocations, maxBytes, maxTopics, maxBytesPerSender, maxTopicsPerSender }
+  const engine = options.engine === undefined ? new MemoryEngine({ ...kept, positionTtlMs }) : await engineOf(options.engine, { ...kept, log })
   // Whatever fails from here on: what the engine has opened is closed with the server.
   fastify.addHook('onClose', () => engine.close())
   const system = createSystem(engine, authenticator, options, log)

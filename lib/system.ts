@@ -63,6 +63,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
   const publisher = new Publisher(engine, topics, rules, registry, outbound, acknowledgements, options.ack)
   const permissions = new Permissions(options, log)
   const counters = new Counters()
+  engine.onEviction((messages) => { counters.refusals.history_per_sender += messages })
   const tickets = new Tickets(engine.tickets, options.auth.ticketTtlMs, counters)
   const requests = new PendingRequests(limits.maxPendingRequests, counters)
   const revocations = new Revocations(engine.revocations, engine.cluster, registry, requests, counters, options.auth.revocationTtlMs, log)

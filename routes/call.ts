@@ -26,7 +26,7 @@ export function callRoute (fastify: FastifyInstance, url: string, context: Route
       tags,
       summary: `Calls ${entry.type}`,
       body: entry.schema,
-      response: answers(callReply(entry.replySchema), 400, 401, 403, 404, 409, 413, 415, 429, 503)
+      response: answers(callReply(entry.replySchema), 400, 401, 403, 404, 409, 413, 415, 503)
     },
     validatorCompiler: () => anyObject,
     // As a socket gets it: a compiled serializer would leave out what the schema does not name.

@@ -6,7 +6,7 @@ import type { Routes } from './context.js'
 export const ticketRoutes: Routes = (scope, { tickets }, access) => {
   scope.post('/tickets', {
     schema: {
-      tags, summary: 'A ticket: opens one socket, once, as the caller, by ?ticket= in its URL', response: answers(Ticket, 401, 403, 429, 503)
+      tags, summary: 'A ticket: opens one socket, once, as the caller, by ?ticket= in its URL', response: answers(Ticket, 400, 401, 403, 413, 415, 503)
     },
     onRequest: access.authenticated
   }, async (request, reply) => {

@@ -1,15 +1,15 @@
 import type { TSchema } from '@sinclair/typebox'
-import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { Value } from '@sinclair/typebox/value'
 import { faultsOf, invalidMessage } from '../lib/protocol/faults.js'
+import { CompiledSchema } from '../lib/validation/compiled-schema.js'
 
 /**
- * Checks requests with the same compiler as frames, so that both find the same faults. Only what comes as text, in the
+ * Checks requests with the same checks as frames, so that both find the same faults. Only what comes as text, in the
  * path and the query, is converted to the schema's types and gets its defaults.
  */
 export const validatorCompiler = ({ schema: given, httpPart }: { schema: unknown, httpPart?: string }) => {
   const schema = given as TSchema
-  const check = TypeCompiler.Compile(schema)
+  const check = new CompiledSchema(schema)
   return (data: unknown) => {
     const value = httpPart === 'body' ? data : Value.Convert(schema, Value.Default(schema, data))
     return check.Check(value) ? { value } : { error: invalidMessage(faultsOf(check, value)) }

@@ -7,7 +7,7 @@ export const errorCodes = [
   'bad_json',
   /** The frame is not an object, or has no string `type`. */
   'bad_frame',
-  /** The frame is nested deeper than `limits.maxDepth`. */
+  /** The frame, or the body of a REST request, is nested deeper than `limits.maxDepth`. */
   'too_deep',
   /** No built-in frame and no handler of the app has this `type`. */
   'unknown_type',
@@ -23,7 +23,7 @@ export const errorCodes = [
   'already_settled',
   /** The connection is a member of `limits.maxChannelsPerConnection` channels already. */
   'too_many_channels',
-  /** `limits.maxPendingHandlers` frames of this connection are being handled. */
+  /** `limits.maxPendingHandlers` frames of this connection are being handled, or `limits.maxPendingRequests` REST requests are being answered. */
   'too_many_pending',
   /** More frames, bytes or joins than the user's allowances permit; more upgrades, tickets or sockets of an address than are allowed. */
   'rate_limited',

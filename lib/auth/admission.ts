@@ -14,7 +14,7 @@ import type { Counters } from '../telemetry/counters.js'
 import type { Authenticator } from './authenticator.js'
 import { carriesToken } from './credentials.js'
 import { OriginPolicy } from './origin.js'
-import type { Permissions } from './permissions.js'
+import type { JoinDecision, Permissions } from './permissions.js'
 import type { Revocations } from './revocations.js'
 import type { Tickets } from './tickets.js'
 import type { User } from './user.js'
@@ -23,8 +23,8 @@ import type { User } from './user.js'
 export interface EndpointRule {
   /** The channels that every socket of the endpoint is a member of. */
   channels: readonly string[] | ((request: FastifyRequest, user: User | null) => readonly string[] | Promise<readonly string[]>)
-  /** Who may connect here; only `true` allows. */
-  authorize: (request: FastifyRequest, user: User | null) => boolean | Promise<boolean>
+  /** Who may connect here: `true`, or from when on the channels may be recovered, as for `authorizeSubscribe`. */
+  authorize: (request: FastifyRequest, user: User | null) => JoinDecision | Promise<JoinDecision>
 }
 
 const NO_POSITIONS: Positions = {}
@@ -74,12 +74,13 @@ export class Admission {
   }
 
   /**
-   * Whether pages of the origin of an upgrade may connect; for one that opens nothing.
+   * Whether pages of the request's origin may open a socket.
    *
    * @throws WSM_ERR_FORBIDDEN
    */
   assertOrigin (request: FastifyRequest): void {
-    this.#assertOrigin(() => this.#origins.assertAllowed(request, this.#authenticator.isAmbient(request)))
+    const isAmbient = ticketOf(request) === undefined && this.#authenticator.isAmbient(request)
+    this.#assertOrigin(() => this.#origins.assertAllowed(request, isAmbient))
   }
 
   /**
@@ -89,8 +90,7 @@ export class Admission {
    *   WSM_ERR_UNAVAILABLE, and what the endpoint's rule throws
    */
   async admit (request: FastifyRequest, endpoint: EndpointRule | null): Promise<ConnectionOrigin> {
-    const isAmbient = ticketOf(request) === undefined && this.#authenticator.isAmbient(request)
-    this.#assertOrigin(() => this.#origins.assertAllowed(request, isAmbient))
+    this.assertOrigin(request)
     return this.#bounded(this.#admit(request, endpoint))
   }
 
@@ -107,21 +107,23 @@ export class Admission {
     if (user === null && !this.#options.anonymous && !mayWait) throw new UnauthorizedError('A token is needed')
     const awaitsAuth = user === null && !this.#options.anonymous
     if (channelId !== null) assertValid(checkChannel, channelId)
-    if (channelId !== null && !awaitsAuth) await this.#permissions.subscribe(user, channelId as string)
-    if (endpoint !== null) {
-      await this.#permissions.decide('You may not connect here', () => endpoint.authorize(request, user))
+    const notBefore = new Map<string, number>()
+    if (channelId !== null && !awaitsAuth) {
+      notBefore.set(channelId as string, await this.#permissions.subscribe(user, channelId as string))
     }
+    const endpointSince = endpoint === null ? 0 : await this.#permissions.join('You may not connect here', () => endpoint.authorize(request, user))
     const endpointChannels = endpoint === null ? [] : await this.#channelsOf(endpoint, request, user)
     if (new Set(channelId === null ? endpointChannels : [...endpointChannels, channelId]).size > this.#maxChannels) {
       throw new TooManyChannelsError(this.#maxChannels)
     }
+    for (const channel of endpointChannels) notBefore.set(channel, Math.max(endpointSince, notBefore.get(channel) ?? 0))
     return {
       // A socket of a Unix domain, or of injectWS, has no address.
       ip: request.ip ?? '',
       user,
       awaitsAuth,
       channelId: channelId as string | null,
-      positions: positionsFrom(request.query),
+      recovery: { positions: positionsFrom(request.query), notBefore },
       endpointChannels,
       verify: this.#detached(request)
     }

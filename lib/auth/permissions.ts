@@ -22,6 +22,9 @@ export interface SendTarget {
   data: Readonly<Record<string, unknown>>
 }
 
+/** Who may join a channel, and what of it may be recovered: nothing that was published before `since`, milliseconds since 1970. */
+export type JoinDecision = boolean | { since: number }
+
 /** The permission that the default `authorize` asks for. */
 export const ADMIN_PERMISSION = 'ws:admin'
 
@@ -44,9 +47,20 @@ export class Permissions {
       () => authorize === undefined ? isGranted(user, ADMIN_PERMISSION) : authorize(request, action, user))
   }
 
-  async subscribe (user: User | null, channel: string): Promise<void> {
-    await this.decide(`You may not join channel "${channel}"`,
+  /** Resolves to the moment from which on the channel may be read, milliseconds since 1970; 0: whatever it keeps. */
+  subscribe (user: User | null, channel: string): Promise<number> {
+    return this.join(`You may not join channel "${channel}"`,
       () => this.#options.authorizeSubscribe?.(user, channel) ?? false)
+  }
+
+  /** The same for any hook that decides who may join. */
+  async join (denial: string, hook: () => JoinDecision | Promise<JoinDecision>): Promise<number> {
+    let since: number | null = null
+    await this.decide(denial, async () => {
+      since = sinceOf(await hook())
+      return since !== null
+    })
+    return since!
   }
 
   async send (user: User | null, target: SendTarget): Promise<void> {
@@ -65,4 +79,16 @@ export class Permissions {
     }
     if (allowed !== true) throw new ForbiddenError(denial)
   }
+}
+
+/**
+ * null: denied.
+ *
+ * @throws TypeError for an object that does not say from when on: it may have been meant to allow less than everything
+ */
+function sinceOf (decision: JoinDecision): number | null {
+  if (typeof decision !== 'object' || decision === null) return decision === true ? 0 : null
+  const { since } = decision
+  if (!Number.isFinite(since) || since < 0) throw new TypeError('since must be milliseconds since 1970')
+  return since
 }

@@ -81,7 +81,7 @@ export class Revocations {
     this.#counters = counters
     this.#ttlMs = ttlMs
     this.#log = log
-    store.onLearned(() => { void Promise.all([this.#end(registry.all()), this.#workEnded()]) })
+    store.onLearned(() => Promise.all([this.#end(registry.all()), this.#workEnded()]))
     cluster.onAsk('revoke', async (told) => {
       if (!checkTold.Check(told)) throw new TypeError('what another node revokes cannot be read')
       store.learn(told)

@@ -1,11 +1,10 @@
 import type { Static, TSchema } from '@sinclair/typebox'
-import type { TypeCheck } from '@sinclair/typebox/compiler'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Answer, AnsweredBy, ConfirmationRecord, Outcome } from '../../schemas/records.js'
 import type { ConfirmationsPage } from '../../schemas/rest.js'
 import type { Connection } from '../connection/connection.js'
 import type { ConfirmationFilter, ConfirmationStore, Settlement } from '../engine/engine.js'
-import { AlreadySettledError, ForbiddenError, NotFoundError, withDetails } from '../errors.js'
+import { AlreadySettledError, ForbiddenError, NotFoundError, UnavailableError, withDetails } from '../errors.js'
 import type { EventHub } from '../events.js'
 import type { Options } from '../options.js'
 import { encode } from '../protocol/encode.js'
@@ -17,14 +16,13 @@ import { topicOf } from '../topics/topic-names.js'
 import { checkPage, cursorOf, placeOf, type ListOptions } from './list.js'
 import type { OpenQuestions } from './open-questions.js'
 import {
-  assertAnswers, compileAnswer, meansProceed, storedCheck, toConfirmation, toRecord, type AskOptions, type StepResult, type UserConfirmation
+  answerCheck, assertAnswers, meansProceed, toConfirmation, toRecord, type AskOptions, type StepResult, type UserConfirmation
 } from './question.js'
 import { Waiters } from './waiters.js'
 
 /** What this node knows of a question beyond its record. */
 interface Asked {
   timer: NodeJS.Timeout
-  checkAnswer: TypeCheck<TSchema> | null
   stopListening: () => void
   /** Ends the wait of the asking code, whatever the store says: not to go on. */
   leave: (outcome: Outcome) => void
@@ -70,11 +68,11 @@ export class Confirmations {
    * Asks, and resolves when the question has ended, however it ended.
    *
    * @throws WSM_ERR_INVALID_MESSAGE for a question without a message, a step, a user or a task, for a `result` that JSON
-   *   cannot hold, a `timeoutMs` out of range, and an `answer` that is no TypeBox schema; WSM_ERR_TOO_MANY_CONFIRMATIONS
+   *   cannot hold, a `timeoutMs` out of range, and an `answer` that is no TypeBox schema or that not every
+   *   node could check; WSM_ERR_TOO_MANY_CONFIRMATIONS
    */
   async ask<S extends TSchema = TSchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<Static<S>>> {
     const record = toRecord(result, options, this.#defaults)
-    const checkAnswer = compileAnswer(options.answer)
     if (this.#isClosed || options.signal?.aborted === true) {
       return { proceed: false, outcome: this.#isClosed ? 'closed' : 'aborted', callback_id: record.callback_id }
     }
@@ -82,7 +80,7 @@ export class Confirmations {
     const waiter = this.#waiters.start(record.callback_id)
     try {
       await this.#create(record)
-      const left = this.#arm(record, checkAnswer, options.signal)
+      const left = this.#arm(record, options.signal)
       // Else it ended while it was stored: a client that is told now would show it for ever.
       if (this.#asked.has(record.callback_id)) await this.#announce(record.user_id, record.question)
       return toConfirmation<Static<S>>(await Promise.race([waiter.promise, left]))
@@ -97,14 +95,14 @@ export class Confirmations {
    * A person's answer.
    *
    * @throws WSM_ERR_NOT_FOUND, WSM_ERR_FORBIDDEN for anybody but the addressed user, WSM_ERR_INVALID_MESSAGE where the
-   *   answer does not fit the question, WSM_ERR_ALREADY_SETTLED with how the question ended
+   *   answer does not fit the question, WSM_ERR_UNAVAILABLE where this node cannot check it, WSM_ERR_ALREADY_SETTLED with how
+   *   the question ended
    */
   async answer (callbackId: string, { proceed, feedback, answer }: Answer, by: AnsweredBy): Promise<ConfirmationRecord> {
     const record = await this.get(callbackId)
     if (record.user_id !== by.user_id) throw new ForbiddenError('The question is for somebody else')
-    const asked = this.#asked.get(callbackId)
     // One that is too late hears that first, whatever it holds.
-    if (proceed && record.status === 'pending') assertAnswers(asked === undefined ? storedCheck(record.question.answer_schema) : asked.checkAnswer, answer)
+    if (proceed && record.status === 'pending') assertAnswers(this.#answerCheck(record), answer)
     // A snapshot, since not every answer comes as JSON, and what JSON cannot hold must not be in a list.
     const kept = answer === undefined ? undefined : snapshot(answer)
     return this.#settle(callbackId, { outcome: proceed ? 'confirmed' : 'declined', proceed, feedback, answer: kept, answered_by: by })
@@ -178,9 +176,13 @@ export class Confirmations {
     const userId = connection.user?.id
     if (userId === undefined) return
     for await (const pending of this.#pages({ user_id: userId, status: 'pending' })) {
-      // Meanwhile it may have ended, or become another user's.
-      if (!connection.isOpen || connection.user?.id !== userId) return
-      for (const { question } of pending) connection.send(encode(question))
+      for (const { question } of pending) {
+        // No faster than the client reads: together they can be more than may wait for a socket.
+        while (connection.isOpen && connection.isCongested) await connection.drained()
+        // Meanwhile it may have ended, or become another user's.
+        if (!connection.isOpen || connection.user?.id !== userId) return
+        connection.send(encode(question))
+      }
     }
   }
 
@@ -194,6 +196,16 @@ export class Confirmations {
     if (!this.#store.outlivesNode) await Promise.all([...this.#asked.keys()].map((callbackId) => this.#end(callbackId, 'closed', false)))
   }
 
+  /** @throws WSM_ERR_UNAVAILABLE where this node cannot check an answer; the question stays open, and another node may be able to */
+  #answerCheck (record: ConfirmationRecord): ReturnType<typeof answerCheck> {
+    try {
+      return answerCheck(record)
+    } catch (error) {
+      this.#log.error({ err: error, callback_id: record.callback_id }, 'an answer cannot be checked on this node')
+      throw new UnavailableError(`The answer cannot be checked: the question's schema ${(error as Error).message}`)
+    }
+  }
+
   async * #pages (filter: ConfirmationFilter): AsyncIterableIterator<ConfirmationRecord[]> {
     let after: string | undefined
     do {
@@ -204,7 +216,7 @@ export class Confirmations {
   }
 
   /** From now on the question can end by itself. What happened while it was stored counts, too. */
-  #arm (record: ConfirmationRecord, checkAnswer: Asked['checkAnswer'], signal?: AbortSignal): Promise<ConfirmationRecord> {
+  #arm (record: ConfirmationRecord, signal?: AbortSignal): Promise<ConfirmationRecord> {
     const { callback_id: callbackId, question } = record
     let leave!: Asked['leave']
     const left = new Promise<ConfirmationRecord>((resolve) => { leave = (status) => resolve({ ...record, status, proceed: false }) })
@@ -212,7 +224,6 @@ export class Confirmations {
     signal?.addEventListener('abort', abort, { once: true })
     this.#asked.set(callbackId, {
       timer: setTimeout(() => this.#end(callbackId, 'expired', meansProceed(record)), question.expires_at - question.timestamp),
-      checkAnswer,
       stopListening: () => signal?.removeEventListener('abort', abort),
       leave
     })

@@ -1,13 +1,13 @@
-import { randomUUID } from 'node:crypto'
 import type { TSchema } from '@sinclair/typebox'
-import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
-import { Ajv } from 'ajv'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { TaskStepResultFrame, type AnsweredBy, type ConfirmationRecord, type Outcome, type TaskStepResult } from '../../schemas/records.js'
 import { InvalidMessageError } from '../errors.js'
 import { OptionsSchema, type Options } from '../options.js'
-import { schemaFault } from '../protocol/compile.js'
-import { assertValid, below, faultsOf, invalidMessage, type Fault } from '../protocol/faults.js'
+import { assertValid, below, faultsOf, invalidMessage } from '../protocol/faults.js'
 import { snapshot } from '../protocol/snapshot.js'
+import type { Checker } from '../validation/compiled-schema.js'
+import { compileJsonSchema, toJsonSchema } from '../validation/json-schema.js'
+import { nextQuestionId } from './question-id.js'
 
 /** What the asking code gets (row A5). Only a person's answer has `answered_by`. */
 export interface UserConfirmation<A = unknown> {
@@ -31,7 +31,7 @@ export interface AskOptions<S extends TSchema = TSchema> {
   timeoutMs?: number
   /** What no answer means; default `confirmations.onTimeout`. */
   onTimeout?: 'proceed' | 'cancel'
-  /** What `answer` must look like where the person goes on. */
+  /** What `answer` must look like where the person goes on. Every node checks it as JSON Schema, so it can hold no `Type.Date`. */
   answer?: S
   /** Takes the question back when it fires. */
   signal?: AbortSignal
@@ -39,8 +39,6 @@ export interface AskOptions<S extends TSchema = TSchema> {
 
 /** The question itself: any result of a step; the name of the step can also come with the options. */
 export type StepResult = Omit<TaskStepResult, 'step'> & { step?: string | number }
-
-interface AnswerCheck { Check: (answer: unknown) => boolean, faults: () => Fault[] }
 
 const checkQuestion = TypeCompiler.Compile(TaskStepResultFrame)
 const checkTimeout = TypeCompiler.Compile(OptionsSchema.properties.confirmations.properties.timeoutMs)
@@ -54,7 +52,7 @@ export function toRecord (result: StepResult, options: AskOptions, defaults: Opt
   // A snapshot, since it is sent again on later connects: by then the app may have gone on with its result.
   const question: unknown = snapshot({
     type: 'task_step_result',
-    callback_id: randomUUID(),
+    callback_id: nextQuestionId(),
     step: options.step ?? result.step,
     message: result.message,
     result: result.result ?? null,
@@ -67,7 +65,7 @@ export function toRecord (result: StepResult, options: AskOptions, defaults: Opt
     timestamp: now,
     expires_at: expiresAt,
     on_timeout: options.onTimeout ?? defaults.onTimeout,
-    answer_schema: options.answer
+    answer_schema: options.answer === undefined ? undefined : answerSchema(options.answer)
   })
   assertValid(checkQuestion, question)
   return {
@@ -84,36 +82,29 @@ export function toRecord (result: StepResult, options: AskOptions, defaults: Opt
   }
 }
 
-/** @throws WSM_ERR_INVALID_MESSAGE for what is no TypeBox schema, as a plain JSON Schema, and for patterns as in handlers */
-export function compileAnswer (schema: TSchema | undefined): TypeCheck<TSchema> | null {
-  if (schema === undefined) return null
-  let check
-  try {
-    check = TypeCompiler.Compile(schema)
-  } catch (error) {
-    throw new InvalidMessageError(`its answer schema cannot be compiled: ${(error as Error).message}`)
-  }
-  const fault = schemaFault(schema)
-  if (fault !== null) throw new InvalidMessageError(`its answer schema has ${fault}`)
-  return check
-}
-
 /**
- * The check of a question that another process asked, from the JSON Schema that it was stored with. null: anything will do.
+ * The check of a question's answers, the same on every node. null: anything will do.
+ *
+ * @throws SchemaError for what this node cannot check
  */
-export function storedCheck (schema: unknown): AnswerCheck | null {
-  if (schema === undefined) return null
-  const validate = new Ajv({ strict: false, validateFormats: false, allErrors: true }).compile(schema as object)
-  return {
-    Check: (answer) => validate(answer),
-    faults: () => validate.errors!.map(({ instancePath, message }) => ({ path: instancePath, message: message! }))
-  }
+export function answerCheck ({ question }: ConfirmationRecord): Checker | null {
+  return question.answer_schema === undefined ? null : compileJsonSchema(question.answer_schema)
 }
 
 /** @throws WSM_ERR_INVALID_MESSAGE with paths as in a `confirm` frame */
-export function assertAnswers (check: TypeCheck<TSchema> | AnswerCheck | null, answer: unknown): void {
-  if (check === null || check.Check(answer)) return
-  throw invalidMessage(('faults' in check ? check.faults() : faultsOf(check, answer)).map(below('/answer')))
+export function assertAnswers (check: Checker | null, answer: unknown): void {
+  if (check !== null && !check.Check(answer)) throw invalidMessage(faultsOf(check, answer).map(below('/answer')))
+}
+
+/** Refuses at once what a node could not check later. */
+function answerSchema (schema: TSchema): TSchema {
+  try {
+    const json = snapshot(toJsonSchema(schema))
+    compileJsonSchema(json)
+    return json
+  } catch (error) {
+    throw new InvalidMessageError(`its answer schema ${(error as Error).message}`)
+  }
 }
 
 /** What no answer means. */

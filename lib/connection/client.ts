@@ -1,5 +1,5 @@
 import type { User } from '../auth/user.js'
-import type { Positions } from '../topics/memberships.js'
+import type { Recovery } from '../topics/memberships.js'
 
 /** What the app sees of an open socket. */
 export interface Client {
@@ -25,8 +25,8 @@ export interface ConnectionOrigin {
   awaitsAuth: boolean
   /** The channel of `?channel_id=`. */
   channelId: string | null
-  /** What the client has of its streams, from `?recover=`, by topic. */
-  positions: Positions
+  /** What the client has of its streams, from `?recover=`. */
+  recovery: Recovery
   /** The channels of the app's own endpoint. */
   endpointChannels: readonly string[]
   /** Verifies the token of a later `auth` frame. */

@@ -32,7 +32,7 @@ export class Inbox {
   #bytes = 0
   /** What has arrived since the socket is not read. */
   #lateBytes = 0
-  #onReleased = () => {}
+  #onReleased!: () => void
 
   constructor (socket: WebSocket, liveness: Liveness, settings: InboxSettings) {
     this.#socket = socket

@@ -131,12 +131,12 @@ export class Lifecycle {
   async #admitAs (connection: Connection, user: User | null): Promise<void> {
     const { channelId } = connection.origin
     // With a token at the upgrade this was asked before the socket opened.
-    if (channelId !== null) await this.#permissions.subscribe(user, channelId)
+    const since = channelId === null ? 0 : await this.#permissions.subscribe(user, channelId)
     if (!connection.isOpen) return
     if (user !== null) this.#revocations.assertGoodNow(user)
     this.#stopAuthTimer(connection)
     this.#registry.reindex(connection, () => connection.become(user))
-    await this.#orClose(connection, this.#admit(connection))
+    await this.#orClose(connection, this.#admit(connection, since))
   }
 
   /**
@@ -163,11 +163,13 @@ export class Lifecycle {
     }
   }
 
-  async #admit (connection: Connection): Promise<void> {
-    const { channelId, endpointChannels, positions } = connection.origin
+  /** @param since from when on the channel of the URL may be read, where that was not known at the upgrade */
+  async #admit (connection: Connection, since = 0): Promise<void> {
+    const { channelId, endpointChannels, recovery: { positions, notBefore } } = connection.origin
     const channels = new Map<string, Grant>(endpointChannels.map((channel) => [channel, 'joined']))
     if (channelId !== null) channels.set(channelId, 'subscribed')
-    await this.#memberships.enter(connection, channels, positions, (enter) => {
+    const recovery = { positions, notBefore: since === 0 ? notBefore : new Map([[channelId!, since]]) }
+    await this.#memberships.enter(connection, channels, recovery, (enter) => {
       connection.isAdmitted = true
       // At once: a socket that has just opened still holds back the answer to its upgrade.
       connection.send(this.#connectionFrame(connection, enter()))

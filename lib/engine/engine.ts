@@ -23,6 +23,8 @@ export interface Publication {
   isCompressible: boolean
   /** Connections that do not get it. */
   except?: readonly string[] | undefined
+  /** Who is charged for what it takes of the histories: the client whose frame it is; undefined: the app. */
+  sender?: string | undefined
 }
 
 /** A publication on its way to the members. */
@@ -37,8 +39,38 @@ export interface HistoryPage {
   entries: readonly Delivery[]
   /** Whether nothing is missing between what was asked for and the first entry, or the end of the stream. */
   isComplete: boolean
+  /** Where the page begins: everything behind it is read from here on. */
+  from: Position
   /** The stream's last position as of the reading. */
   top: Position
+}
+
+/** What else bounds a page. */
+export interface PageBounds {
+  /** Size of the messages together, bytes; one message is read whatever its size. Default: no bound. */
+  maxBytes?: number
+  /**
+   * Leaves out what was published earlier, milliseconds since 1970, and asks for it no longer: the page is complete when
+   * nothing later is missing. Default: nothing is left out.
+   */
+  notBefore?: number
+}
+
+/**
+ * What the histories may hold. In a store that nodes share, each node counts what it has published itself.
+ *
+ * Over a bound the messages and streams of clients' frames go before those of the app, and those of whoever has most go
+ * first. A client that is over its own share loses its own oldest ones only, and never such that another's go with them.
+ */
+export interface HistoryBounds {
+  /** Bytes of JSON in all histories together. */
+  maxBytes: number
+  /** Streams that are remembered; those with members do not count. */
+  maxTopics: number
+  /** Bytes of what one sender has published. */
+  maxBytesPerSender: number
+  /** Streams that one sender has begun, and nobody else has published to. */
+  maxTopicsPerSender: number
 }
 
 /**
@@ -52,8 +84,12 @@ export interface HistoryPage {
  * is subscribed to. Two publications on one topic by one caller arrive in the order in which `publish` was called.
  * Where an engine cannot keep that promise it says so by `onBreak`, and goes on from there.
  *
- * **Epochs.** No two epochs are the same. One stays as long as the stream's offsets are remembered, and a new one begins when they
- * are not: nobody is ever told that nothing is missing because a number happens to fit.
+ * **Epochs.** One stays as long as the stream's offsets are remembered, and a new one begins when they are not: nobody is
+ * ever told that nothing is missing because a number happens to fit.
+ *
+ * **Beginnings.** A topic that nobody has published to costs nothing: all of them are at offset 0 of one epoch, in which
+ * each begins with its first publication. A topic whose stream was forgotten begins in another epoch. An offset 0 from an
+ * earlier epoch of beginnings may fit as well; where it does, `from` and `top` have the epoch in which the stream goes on.
  *
  * **Close.** After `close` nothing is delivered any more, and every call settles.
  */
@@ -87,17 +123,19 @@ export interface Engine {
    *
    * @throws WSM_ERR_UNAVAILABLE
    */
-  history (topic: string, since: Position | null, limit: number): Promise<HistoryPage>
+  history (topic: string, since: Position | null, limit: number, bounds?: PageBounds): Promise<HistoryPage>
   /** Sets the one receiver of deliveries; called before anything is subscribed. */
   onDelivery (listener: (delivery: Delivery) => void): void
   /** Sets the one who is told that deliveries of a subscribed topic were lost, and the position that it goes on from. */
   onBreak (listener: (topic: string, position: Position) => void): void
+  /** Sets the one who is told how many messages left a history early, because their sender was over its share. */
+  onEviction (listener: (messages: number) => void): void
   /** Idempotent. */
   close (): Promise<void>
 }
 
 /** What an engine is made with. */
-export interface EngineContext {
+export interface EngineContext extends HistoryBounds {
   /** How long an ended question is kept, milliseconds. */
   retainMs: number
   /** How long a ticket can be used at the most, milliseconds. */

@@ -8,7 +8,8 @@ interface Failing { fail: (exchange: Exchange, error: unknown) => void }
 
 /** One frame of a client and its one answer. */
 export class Exchange<M extends object = ClientMessage> {
-  readonly message: M
+  /** As it came; without the fields that its schema does not name, once it is checked. */
+  message: M
   readonly connection: Connection
   /** Whose frame it is, also when the socket becomes another user's meanwhile. */
   readonly identity: Identity

@@ -1,20 +1,21 @@
-import type { Static, TSchema } from '@sinclair/typebox'
-import type { TypeCheck } from '@sinclair/typebox/compiler'
 import { InvalidMessageError, withDetails, type DetailedError } from '../errors.js'
+import { MOST_FAULTS, type Checker } from '../validation/compiled-schema.js'
+import type { Fault } from '../validation/part.js'
 
-/** One thing that is wrong with a message: where (a JSON Pointer, RFC 6901) and what. */
-export interface Fault { path: string, message: string }
+export type { Fault } from '../validation/part.js'
 
-const MOST_FAULTS = 10
+/** A path is made of the client's keys, which can be as long as its frame. */
+const MOST_CHARACTERS = 256
 
-/** What a schema finds wrong with a value, ten faults at the most. */
-export function faultsOf (check: TypeCheck<TSchema>, value: unknown): Fault[] {
+/** Says what is wrong with a value that failed a check, with ten faults at the most. */
+export function faultsOf (check: Checker, value: unknown): Fault[] {
   const faults: Fault[] = []
   for (const { path, message } of check.Errors(value)) {
-    faults.push({ path, message })
+    faults.push({ path: cut(path), message: cut(message) })
     if (faults.length === MOST_FAULTS) break
   }
-  return faults
+  // A format of the app can change its mind.
+  return faults.length === 0 ? [{ path: '', message: 'Expected a value of the schema' }] : faults
 }
 
 /** The one error for all of them: the first in words, every one in `details`. */
@@ -29,6 +30,10 @@ export function below (parent: string): (fault: Fault) => Fault {
 }
 
 /** @throws WSM_ERR_INVALID_MESSAGE */
-export function assertValid<S extends TSchema> (check: TypeCheck<S>, value: unknown): asserts value is Static<S> {
+export function assertValid<T> (check: Checker<T>, value: unknown): asserts value is T {
   if (!check.Check(value)) throw invalidMessage(faultsOf(check, value))
+}
+
+function cut (text: string): string {
+  return text.length <= MOST_CHARACTERS ? text : `${text.slice(0, MOST_CHARACTERS)}…`
 }

@@ -1,10 +1,10 @@
 import { Type, type Static, type TObject, type TSchema, type TUnion, Kind } from '@sinclair/typebox'
-import type { TypeCheck } from '@sinclair/typebox/compiler'
 import { APP_TYPE_PATTERN, FrameId } from '../../schemas/frames.js'
 import type { Permissions } from '../auth/permissions.js'
 import type { Revocations } from '../auth/revocations.js'
 import { InternalError, InvalidHandlerError, UnknownTypeError } from '../errors.js'
 import { isThenable } from '../thenable.js'
+import type { CompiledSchema } from '../validation/compiled-schema.js'
 import { compile } from './compile.js'
 import type { CallContext, HandlerContext } from './handler-context.js'
 import { assertValid, faultsOf } from './faults.js'
@@ -20,7 +20,8 @@ export type HandlerReply<R extends TSchema | undefined> = R extends TSchema ? St
 export interface HandlerOptions<S extends TSchema, R extends TSchema | undefined = undefined> {
   /**
    * The message's own fields. `type`, `action` and `id` need not be named in a `Type.Object` or a `Type.Union` of them,
-   * also where they are closed with `additionalProperties: false`.
+   * also where they are closed with `additionalProperties: false`. Fields that the schema does not name are removed, at any
+   * depth, unless it says `additionalProperties`: `false` refuses them, `true` or a schema keeps them.
    */
   schema: S
   /** What the handler answers. An answer that does not match is a fault of the server: `internal`, and a log line. */
@@ -34,12 +35,15 @@ export interface HandlerOptions<S extends TSchema, R extends TSchema | undefined
 export type Handler<S extends TSchema, R extends TSchema | undefined = undefined> =
   (message: HandlerMessage<S>, context: HandlerContext) => Awaitable<HandlerReply<R> | void>
 
+/** What every frame may carry. */
+const ENVELOPE = ['type', 'action', 'id']
+
 /** A handler as it is kept. */
 export interface HandlerEntry {
   type: string
   schema: TSchema
   replySchema: TSchema
-  check: TypeCheck<TSchema>
+  check: CompiledSchema
   isRest: boolean
   /** Runs it on a message that passed `check`. Not asynchronous unless the handler is, or its authorize is asked. */
   invoke: (message: object, context: CallContext) => unknown
@@ -73,7 +77,7 @@ export class Handlers {
       type,
       schema,
       replySchema: options.reply ?? Type.Unknown(),
-      check: compile(type, schema),
+      check: compile(type, schema, schema[Kind] === 'Object' ? [] : ENVELOPE),
       isRest: options.rest === true,
       invoke: (message, context) => {
         const run = () => {
@@ -111,8 +115,9 @@ export class Handlers {
   async call (type: string, fields: object, context: CallContext): Promise<unknown> {
     const entry = this.#entries.get(type)
     if (entry === undefined) throw new UnknownTypeError(type)
-    assertValid(entry.check, { type, ...fields })
-    return entry.invoke({ ...fields, type }, context)
+    const message = { type, ...fields }
+    assertValid(entry.check, message)
+    return entry.invoke({ ...entry.check.Clean(message), type }, context)
   }
 }
 

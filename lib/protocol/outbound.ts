@@ -1,8 +1,9 @@
 import type { TSchema } from '@sinclair/typebox'
-import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { Message, reservedFields } from '../../schemas/messages.js'
 import { InvalidHandlerError, InvalidMessageError, type DetailedError } from '../errors.js'
 import { messageOf } from '../thrown.js'
+import type { CompiledSchema } from '../validation/compiled-schema.js'
 import { EncodedMessage } from './encode.js'
 import { compile } from './compile.js'
 import { faultsOf, invalidMessage, type Fault } from './faults.js'
@@ -11,7 +12,7 @@ const checkMessage = TypeCompiler.Compile(Message)
 
 /** What the app sends: declared schemas are checked here, and nothing can pretend to be the server's own (row H3). */
 export class Outbound {
-  readonly #declared = new Map<string, TypeCheck<TSchema>>()
+  readonly #declared = new Map<string, CompiledSchema>()
 
   /**
    * From now on messages of this type are refused unless they match.

@@ -1,5 +1,3 @@
-import type { TSchema } from '@sinclair/typebox'
-import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import { clientFrames, type ClientFrame, type ClientFrameType } from '../../schemas/frames.js'
 import { closeCodes } from '../close-codes.js'
 import type { Connection } from '../connection/connection.js'
@@ -8,8 +6,10 @@ import type { EventHub } from '../events.js'
 import type { Counters } from '../telemetry/counters.js'
 import { isThenable } from '../thenable.js'
 import { logThrown } from '../thrown.js'
+import type { CompiledSchema } from '../validation/compiled-schema.js'
 import type { ErrorCode } from '../../schemas/error-codes.js'
 import type { Rejected } from '../../schemas/records.js'
+import { compile } from './compile.js'
 import { assertFrame, decode, frameId, peekId, type ClientMessage } from './decode.js'
 import { encode } from './encode.js'
 import { Exchange } from './exchange.js'
@@ -18,7 +18,7 @@ import { assertValid } from './faults.js'
 /** What happens to the frames of one type. */
 export interface Route {
   type: string
-  check: TypeCheck<TSchema>
+  check: CompiledSchema
   /** The frame changes who the socket is or what it may read: later frames of the socket wait until it is done. */
   isBarrier?: boolean
   /** The frame may come before the socket has authenticated. */
@@ -31,7 +31,7 @@ export interface Route {
 export function builtIn<T extends ClientFrameType> (
   type: T, run: (exchange: Exchange<ClientFrame<T>>) => unknown, traits: Pick<Route, 'isBarrier' | 'isOpenToAll'> = {}
 ): Route {
-  return { type, check: TypeCompiler.Compile(clientFrames[type]) as TypeCheck<TSchema>, run: run as unknown as Route['run'], ...traits }
+  return { type, check: compile(type, clientFrames[type]) as CompiledSchema, run: run as unknown as Route['run'], ...traits }
 }
 
 export interface RouterLimits { maxPayloadBytes: number, maxDepth: number, maxPendingHandlers: number }
@@ -119,11 +119,13 @@ export class Router {
   #handle (connection: Connection, route: Route, message: ClientMessage): Promise<void> | undefined {
     const exchange = new Exchange(message, connection, this)
     try {
+      // Before the check: its cost is not for everybody to cause.
       if (!connection.isAdmitted && route.isOpenToAll !== true) {
         throw new UnauthorizedError('Authenticate with an auth frame first')
       }
       assertValid(route.check, message)
-      if (this.#events.has('message_received')) this.#events.emit('message_received', { client: connection, message: withoutToken(message) })
+      exchange.message = route.check.Clean(message)
+      if (this.#events.has('message_received')) this.#events.emit('message_received', { client: connection, message: withoutToken(exchange.message) })
       const result = route.run(exchange)
       if (isThenable(result)) return this.#settle(exchange, result, route)
       exchange.reply(result)

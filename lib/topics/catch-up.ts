@@ -6,6 +6,8 @@ import { encode } from '../protocol/encode.js'
 
 /** How many messages are read at once; between two such pages other sockets have their turn. */
 export const PAGE_SIZE = 100
+/** How large they are together, so that one socket never holds more than this and one message. */
+export const PAGE_BOUNDS = { maxBytes: 65_536 } as const
 
 /** What a catch-up needs of the topic on this node. */
 export interface LiveTopic {
@@ -36,41 +38,53 @@ export class CatchUp {
     this.position = since
   }
 
+  /** Whether nothing is missing. A read of the history can be ahead of what was delivered on this node. */
+  get isThere (): boolean {
+    const { epoch, offset } = this.#topic.position
+    return this.position.epoch === epoch && this.position.offset >= offset
+  }
+
   /** The connection has left, or begins anew. */
   stop (): void {
     this.#isOver = true
   }
 
-  /** Sends page after page, no faster than the client reads; resolves when it is over. Never rejects. */
-  async run (page: HistoryPage): Promise<void> {
-    for (;;) {
-      if (!page.isComplete) return this.#skip()
+  /** Reads and sends page after page, no faster than the client reads; resolves when it is over. Never rejects. */
+  async run (): Promise<void> {
+    while (await this.#isReading() && !this.isThere) {
+      const live = this.#topic.position
+      const page = await this.#read()
+      if (!this.#isGoing()) return
+      if (page === null || !page.isComplete) return this.#skip()
       for (const delivery of page.entries) {
-        while (this.#isGoing() && this.#connection.isCongested) await this.#connection.drained()
-        if (!this.#isGoing()) return
+        if (!await this.#isReading()) return
         if (delivery.except?.includes(this.#connection.id) !== true) this.#connection.send(toMessage(delivery))
         this.position = delivery.position!
       }
-      if (this.#isThere()) return this.#goLive(this)
+      // A stream that has not begun is at offset 0 of more than one epoch.
+      if (page.top.offset === 0 && live.offset === 0 && live === this.#topic.position) break
       await setImmediate()
-      try {
-        page = await this.#engine.history(this.#topic.name, this.position, PAGE_SIZE)
-      } catch {
-        if (this.#isGoing()) this.#skip()
-        return
-      }
-      if (!this.#isGoing()) return
     }
+    if (this.#isGoing()) this.#goLive(this)
+  }
+
+  /** null: the history cannot be reached. */
+  async #read (): Promise<HistoryPage | null> {
+    try {
+      return await this.#engine.history(this.#topic.name, this.position, PAGE_SIZE, PAGE_BOUNDS)
+    } catch {
+      return null
+    }
+  }
+
+  /** Waits until the client has read what waits for it. False: there is nothing to go on with. */
+  async #isReading (): Promise<boolean> {
+    while (this.#isGoing() && this.#connection.isCongested) await this.#connection.drained()
+    return this.#isGoing()
   }
 
   #isGoing (): boolean {
     return !this.#isOver && this.#connection.isOpen
-  }
-
-  /** A read of the history can be ahead of what was delivered on this node. */
-  #isThere (): boolean {
-    const { epoch, offset } = this.#topic.position
-    return this.position.epoch === epoch && this.position.offset >= offset
   }
 
   /** What is missing cannot be had: the client is told, and goes on from here. */

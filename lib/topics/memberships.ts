@@ -12,7 +12,14 @@ import type { Request, StreamState, Topics } from './topics.js'
 /** What a client has of which topic. */
 export type Positions = Readonly<Record<string, Position>>
 
-const NOTHING: Positions = {}
+/** What a client wants to go on from, and what of that it may read. */
+export interface Recovery {
+  positions: Positions
+  /** By channel: what was published earlier is not read, milliseconds since 1970. */
+  notBefore: ReadonlyMap<string, number>
+}
+
+const NOTHING: Recovery = { positions: {}, notBefore: new Map() }
 
 /** Who belongs where: every connection to `all` and to its user, and to the channels that it joined. */
 export class Memberships {
@@ -33,9 +40,9 @@ export class Memberships {
    * A connection becomes a member of all that it has from the beginning. In the turn in which nothing of that can be missed
    * any more, `commit` tells the client so; it must call `enter`, and what it says comes before every message.
    */
-  async enter (connection: Connection, channels: Map<string, Grant>, positions: Positions, commit: (enter: () => StreamState[]) => void): Promise<void> {
+  async enter (connection: Connection, channels: Map<string, Grant>, recovery: Recovery, commit: (enter: () => StreamState[]) => void): Promise<void> {
     for (const [channel, grant] of channels) connection.grant(channel, grant)
-    await this.#enter(connection, [...channels.keys()], topicsOf(connection.user), positions, commit)
+    await this.#enter(connection, [...channels.keys()], topicsOf(connection.user), recovery, commit)
   }
 
   /**
@@ -70,11 +77,11 @@ export class Memberships {
   /**
    * All of the channels or none. Joining one twice is harmless. `commit` is called as for `enter`.
    *
-   * @param positions what the client has of the topics
+   * @param recovery what the client has of the topics
    * @throws WSM_ERR_TOO_MANY_CHANNELS, WSM_ERR_UNAVAILABLE; WSM_ERR_IDENTITY_CHANGED where the socket becomes another user's
    *   meanwhile: it is in none of them then
    */
-  async join (connection: Connection, channels: readonly string[], grant: Grant, positions: Positions = NOTHING,
+  async join (connection: Connection, channels: readonly string[], grant: Grant, recovery = NOTHING,
     commit: (states: StreamState[]) => void = () => {}): Promise<void> {
     // Its end has been told already, or will be: nothing of it may come back.
     if (!connection.isOpen) return
@@ -85,7 +92,7 @@ export class Memberships {
     const added = channels.filter((channel) => !connection.grants.has(channel))
     for (const channel of channels) connection.grant(channel, grant)
     try {
-      await this.#enter(connection, channels, [], positions, (enter) => commit(enter()))
+      await this.#enter(connection, channels, [], recovery, (enter) => commit(enter()))
     } catch (error) {
       // The next user's memberships are not this one's to end.
       if (!identity.isOver) for (const channel of added) this.leave(connection, channel)
@@ -108,14 +115,15 @@ export class Memberships {
   }
 
   /** Into topics, some of them those of channels, in one moment; and told who is there. */
-  async #enter (connection: Connection, channels: readonly string[], topics: readonly string[], positions: Positions,
+  async #enter (connection: Connection, channels: readonly string[], topics: readonly string[], { positions, notBefore }: Recovery,
     commit: (enter: () => StreamState[]) => void): Promise<void> {
     const { identity } = connection
     await Promise.all(channels.map((channel) => this.#appear(channel, connection)))
     // The app may have taken it out of one meanwhile; of another user's socket it is in none.
     const remaining = channels.filter((channel) => !identity.isOver && connection.grants.has(channel))
-    const requests = [...topics, ...remaining.map(topicOf.channel)].map((topic): Request => (
-      { topic, since: Object.hasOwn(positions, topic) ? positions[topic]! : null }))
+    const request = (topic: string, channel: string): Request => (
+      { topic, since: Object.hasOwn(positions, topic) ? positions[topic]! : null, notBefore: notBefore.get(channel) ?? 0 })
+    const requests = [...topics.map((topic) => request(topic, '')), ...remaining.map((channel) => request(topicOf.channel(channel), channel))]
     let told: Promise<unknown> | null = null
     await this.#topics.join(connection, requests, (enter) => {
       if (identity.isOver) return

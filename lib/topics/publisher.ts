@@ -56,6 +56,8 @@ export interface AnnounceOptions {
   /** Whether it goes into the stream, so that who was away gets it; default true. */
   history?: boolean
   except?: readonly string[] | undefined
+  /** The client whose frame it is, where it is one's: what is kept of it is charged to it. */
+  sender?: string | undefined
 }
 
 /** The way out: a message is checked and encoded once, then handed to the engine, which hands it to the topics. */
@@ -93,8 +95,8 @@ export class Publisher {
   }
 
   /** A frame of the protocol, or what a client sends, to every member of a topic. */
-  async announce (topic: string, frame: object, { isDroppable = false, history, except }: AnnounceOptions = {}): Promise<void> {
-    const publication = { topic, json: toJson(frame), isDroppable, isCompressible: true, except }
+  async announce (topic: string, frame: object, { isDroppable = false, history, except, sender }: AnnounceOptions = {}): Promise<void> {
+    const publication = { topic, json: toJson(frame), isDroppable, isCompressible: true, except, ...sender !== undefined && { sender } }
     await this.#engine.publish(publication, this.#retention(topic, history))
   }
 

@@ -2,7 +2,7 @@ import type { Connection } from '../connection/connection.js'
 import type { Delivery, Engine, Position } from '../engine/engine.js'
 import { OrderedSet } from '../engine/ordered-set.js'
 import { toMessage } from '../protocol/delivery.js'
-import { CatchUp, gapFrame, PAGE_SIZE, type LiveTopic } from './catch-up.js'
+import { CatchUp, gapFrame, type LiveTopic } from './catch-up.js'
 import type { StreamRules } from './stream-rules.js'
 import { channelOf, topicOf } from './topic-names.js'
 import { Topic, type Join } from './topic.js'
@@ -12,6 +12,8 @@ export interface Request {
   topic: string
   /** What the client has of the stream; null: nothing that it wants to go on from. */
   since: Position | null
+  /** What was published earlier is not for it, milliseconds since 1970; by default everything is. */
+  notBefore?: number
 }
 
 /** Where a connection is in a topic's stream. */
@@ -33,6 +35,8 @@ const NOBODY: ReadonlySet<Connection> = new Set()
  */
 export class Topics {
   readonly #topics = new Map<string, Topic>()
+  /** When the catch-ups of a connection are over that began before. */
+  readonly #catchingUp = new WeakMap<Connection, Promise<void>>()
   /** The channels among them, by name. */
   readonly #channels = new OrderedSet<string>((a, b) => a < b ? -1 : a > b ? 1 : 0)
   readonly #engine: Engine
@@ -54,13 +58,13 @@ export class Topics {
   async join (connection: Connection, requests: readonly Request[], commit: (enter: () => StreamState[]) => void): Promise<void> {
     const joins = requests.map((request): Join => ({ topic: this.#open(request.topic), request, connection, page: null, hasLeft: false }))
     for (const join of joins) join.topic.joins.add(join)
-    const catchUps: (() => Promise<void>)[] = []
+    const catchUps: CatchUp[] = []
     let caughtUp: Promise<unknown> | null = null
     try {
       await Promise.all(joins.map((join) => this.#prepare(join)))
       if (connection.isOpen) {
         commit(() => joins.filter(({ hasLeft }) => !hasLeft).map((join) => this.#enter(join, catchUps)))
-        if (catchUps.length > 0) caughtUp = Promise.all(catchUps.map((run) => run()))
+        if (catchUps.length > 0) caughtUp = this.#runInTurn(connection, catchUps)
       }
     } finally {
       for (const join of joins) {
@@ -143,7 +147,19 @@ export class Topics {
     this.#engine.unsubscribe(topic.name)
   }
 
-  /** Waits until the topic reaches this node, and reads what the connection may have missed. */
+  /** One after the other, so that a connection holds one page at a time, however many topics it has come into. */
+  #runInTurn (connection: Connection, catchUps: readonly CatchUp[]): Promise<void> {
+    const before = this.#catchingUp.get(connection)
+    const run = async () => {
+      await before
+      for (const catchUp of catchUps) await catchUp.run()
+    }
+    const caughtUp = run()
+    this.#catchingUp.set(connection, caughtUp)
+    return caughtUp
+  }
+
+  /** Waits until the topic reaches this node, and looks whether the history reaches what the connection may have missed. */
   async #prepare (join: Join): Promise<void> {
     const { topic, request: { since } } = join
     await topic.ready
@@ -152,14 +168,15 @@ export class Topics {
       const { epoch, offset } = topic.position!
       const hasLatest = since?.epoch === epoch && since.offset === offset
       if (offset > 0 && !hasLatest && topic.positionOf(join.connection) === null) {
-        join.request = { topic: topic.name, since: { epoch, offset: offset - 1 } }
+        join.request = { ...join.request, since: { epoch, offset: offset - 1 } }
       }
     }
-    if (join.request.since !== null) join.page = await this.#engine.history(topic.name, join.request.since, PAGE_SIZE)
+    const { since: position, notBefore = 0 } = join.request
+    if (position !== null) join.page = await this.#engine.history(topic.name, position, 0, { notBefore })
   }
 
   /** In one turn with what the caller tells the client. */
-  #enter ({ topic, request: { since }, connection, page }: Join, catchUps: (() => Promise<void>)[]): StreamState {
+  #enter ({ topic, connection, page }: Join, catchUps: CatchUp[]): StreamState {
     const isMember = topic.positionOf(connection) !== null
     if (page === null || !page.isComplete) {
       if (!isMember) topic.members.add(connection)
@@ -167,11 +184,16 @@ export class Topics {
       return { topic: topic.name, position: topic.isKept ? position : null, recovered: false, missed: 0 }
     }
     topic.remove(connection)
-    const catchUp = new CatchUp(this.#engine, topic as LiveTopic, connection, since!, (done) => topic.goLive(connection, done))
-    topic.catchUp(connection, catchUp)
-    // Not in this call: the client is told first that something follows.
-    catchUps.push(() => catchUp.run(page))
-    return { topic: topic.name, position: since, recovered: true, missed: page.top.offset - since!.offset }
+    const { from, top } = page
+    const catchUp = new CatchUp(this.#engine, topic as LiveTopic, connection, from, (done) => topic.goLive(connection, done))
+    if (catchUp.isThere) {
+      topic.goLive(connection, catchUp)
+    } else {
+      topic.catchUp(connection, catchUp)
+      // Not run in this call: the client is told first that something follows.
+      catchUps.push(catchUp)
+    }
+    return { topic: topic.name, position: from, recovered: true, missed: top.offset - from.offset }
   }
 
   #deliver (delivery: Delivery): void {

@@ -110,8 +110,10 @@ t.test('two users on one socket: what began as one has no effect on the other, i
     for (let step = 0; step < STEPS; step++) {
       const id = ++nextId
       const user: Name = pick(users)
-      const frame = chance(0.2) ? { type: 'change_user', ...user !== null && { token: tokens[user] } }
-        : chance(0.2) ? { type: 'subscribe', channel_ids: ['kept'] }
+      const frame = chance(0.2)
+        ? { type: 'change_user', ...user !== null && { token: tokens[user] } }
+        : chance(0.2)
+          ? { type: 'subscribe', channel_ids: ['kept'] }
           : { type: 'act.slowly', act: pick(Object.keys(acts)) }
       asked.set(id, JSON.stringify(frame))
       client.send({ ...frame, id })

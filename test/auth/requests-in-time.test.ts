@@ -114,10 +114,12 @@ t.test('a long poll of a token that is revoked ends at once', async (t) => {
   const { id } = await askStored(server, 'admin')
   const seen = new Gate()
   const get = server.app.ws.confirmations.get.bind(server.app.ws.confirmations)
-  t.intercept(server.app.ws.confirmations, 'get', { value: async (callbackId: string) => {
-    seen.wait()
-    return get(callbackId)
-  } })
+  t.intercept(server.app.ws.confirmations, 'get', {
+    value: async (callbackId: string) => {
+      seen.wait()
+      return get(callbackId)
+    }
+  })
   const startedAt = performance.now()
   const poll = server.rest('GET', `/ws/confirmations/${id}?wait=60`, { as: null, headers: bearer() })
   await seen.reached
@@ -131,7 +133,9 @@ t.test('an authorize that takes its time does not let in who was revoked meanwhi
   const [rest, socket, owned] = [new Gate(), new Gate(), new Gate()]
   const after: AppOptions['after'] = ({ ws }) => {
     ws.handle('app.act', {
-      schema, rest: true, authorize: async ({ client }) => {
+      schema,
+      rest: true,
+      authorize: async ({ client }) => {
         await (client === null ? rest : socket).wait()
         return true
       }

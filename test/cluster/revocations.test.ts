@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import { setImmediate, setTimeout } from 'node:timers/promises'
+import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import type { RedisEngineOptions } from '../../lib/engine/redis/options.js'
 import { redis } from '../../lib/engine/redis/redis.js'
@@ -10,6 +11,8 @@ import type { Frame, TestClient } from '../fixtures/client.js'
 import { nodesOf } from '../fixtures/redis-nodes.js'
 import { RedisServer } from '../fixtures/redis.js'
 import { refusal } from '../fixtures/refusal.js'
+import { Gate } from '../fixtures/gate.js'
+import { LateBodies } from '../fixtures/late-body.js'
 import { StallingClient } from '../fixtures/stalling-client.js'
 import { TcpProxy } from '../fixtures/tcp-proxy.js'
 import { forge } from '../fixtures/tokens.js'
@@ -147,6 +150,34 @@ t.test('who is let in by one node while another revokes the token is not served'
     t.ok(outcomes.every((outcome) => [401, 4401].includes(outcome)), outcomes.join())
     t.equal(dialled.reduce((sum, client) => sum + client.count('test.after'), 0), 0)
   }
+})
+
+t.test('a revocation waits for what another node does for the token, and nothing begins there behind it', async (t) => {
+  const [a, prefix] = [[] as string[], randomUUID()]
+  const gate = new Gate()
+  const bodies = new LateBodies()
+  const near = await startNode(t, prefix)
+  const far = await startApp(t, { engine: redis({ port: server.port, host: '127.0.0.1' }, { prefix }) }, {
+    ...bodies,
+    after: ({ ws }) => ws.handle('app.slow', { schema: Type.Object({}), rest: true }, async (_message, { signal }) => {
+      await gate.wait()
+      a.push(`told: ${signal.aborted}`)
+    })
+  })
+  const headers = { authorization: `Bearer ${issued('alice', { jti: 'laptop' })}` }
+  const running = far.rest('POST', '/ws/call/app.slow', { as: null, headers, body: {} })
+  await gate.reached
+  const late = await bodies.head(far.origin, '/ws/call/app.slow', {}, headers)
+  const revoked = near.app.ws.revoke({ jti: 'laptop' }).then((report) => {
+    a.push('revoked')
+    return report
+  })
+  await until(async () => (await far.rest('GET', '/ws/confirmations', { as: null, headers })).status === 401)
+  t.same(await late(), { status: 401, body: { statusCode: 401, code: 'WSM_ERR_UNAUTHORIZED', error: 'Unauthorized', message: REVOKED.reason } })
+  gate.open()
+  t.match(await revoked, { complete: true, missing: [] })
+  await running
+  t.same(a, ['told: true', 'revoked'])
 })
 
 t.test('a ticket of one node opens one socket on another', async (t) => {

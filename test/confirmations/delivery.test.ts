@@ -1,4 +1,9 @@
 import t from 'tap'
+import type { Connection } from '../../lib/connection/connection.js'
+import { MemoryEngine } from '../../lib/engine/memory/engine.js'
+import { memoryOptions } from '../fixtures/memory.js'
+import { systemOn } from '../fixtures/system.js'
+import { until } from '../fixtures/until.js'
 import { startApp } from '../fixtures/app.js'
 import { ask, askStored, pendingOf } from '../fixtures/questions.js'
 
@@ -33,6 +38,19 @@ t.test('a user who is away gets the question on connecting, right behind the con
   t.match(await alice.next(), { type: 'task_step_result', callback_id: id })
   alice.send({ type: 'confirm', callback_id: id, proceed: true })
   t.match(await end, { outcome: 'confirmed' })
+})
+
+t.test('questions that are more together than may wait for a socket come as it reads them', async (t) => {
+  const server = await startApp(t, { limits: { maxQueueBytes: 100_000 } })
+  const ids = new Set<string>()
+  for (let n = 0; n < 40; n++) {
+    server.app.ws.notifyUser({ step: n, message: 'x'.repeat(50_000) }, { userId: 'alice', taskId: 'task-1' })
+    ids.add((await pendingOf(server, 'alice')).at(-1)!.callback_id)
+  }
+  const alice = server.dial('alice')
+  for (let n = 0; n < 40; n++) ids.delete((await alice.next('task_step_result')).callback_id)
+  t.equal(ids.size, 0)
+  t.equal(server.app.ws.getStatus().slow_disconnects, 0)
 })
 
 t.test('each new connection gets it again, once, until it has ended', async (t) => {
@@ -115,4 +133,33 @@ t.test('a thousand questions wait for a user who is away, come in the order they
   await alice.settled()
   t.equal(alice.count('confirmation_closed'), 1_000)
   t.equal(alice.count('error'), 0)
+})
+
+t.test('all that is open is sent again, however much it is, and taken back with its task', async (t) => {
+  const server = await startApp(t)
+  const ends = Array.from({ length: 230 }, (_, n) => ask(server, 'alice', { step: n }))
+  const alice = await server.connect('alice')
+  await until(() => alice.count('task_step_result') === 230)
+  t.equal(new Set(alice.received.filter(({ type }) => type === 'task_step_result').map(({ step }) => step)).size, 230)
+  await server.app.ws.tasks.cancel('task-1', { userId: 'alice' })
+  for (const { outcome } of await Promise.all(ends)) t.equal(outcome, 'cancelled')
+})
+
+t.test('a socket that ends, or becomes another user\'s, while questions are sent again gets no more of them', async (t) => {
+  const engine = new MemoryEngine(memoryOptions())
+  const { system: { confirmations } } = systemOn(engine, { limits: { maxPendingConfirmationsPerUser: 1_000 } })
+  const ends = Array.from({ length: 150 }, () => confirmations.ask({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task-1' }))
+  const sentTo = async (end: (connection: { isOpen: boolean, user: object }) => void) => {
+    let sent = 0
+    const connection = { isOpen: true, user: { id: 'alice' } as object, send: () => { if (++sent === 100) end(connection) } }
+    await confirmations.redeliver(connection as unknown as Connection)
+    return sent
+  }
+  t.equal(await sentTo(() => {}), 150)
+  t.equal(await sentTo((connection) => { connection.isOpen = false }), 100)
+  t.equal(await sentTo((connection) => { connection.user = { id: 'bob' } }), 100)
+  t.equal(await sentTo((connection) => { connection.user = null as never }), 100)
+  await confirmations.close()
+  await Promise.all(ends)
+  await engine.close()
 })

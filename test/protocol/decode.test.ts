@@ -11,7 +11,7 @@ const limits = { maxErrorsPerMinute: 1_000 }
 async function startEcho (t: Test, options: WsPluginOptions = {}) {
   const seen: Array<Record<string, unknown>> = []
   const server = await startApp(t, { limits, ...options }, {
-    after: (app) => app.ws.handle('echo.any', { schema: Type.Object({}) }, (message) => {
+    after: (app) => app.ws.handle('echo.any', { schema: Type.Object({}, { additionalProperties: true }) }, (message) => {
       seen.push(message)
       return message
     })

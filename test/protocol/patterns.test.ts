@@ -1,80 +1,8 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { setTimeout } from 'node:timers/promises'
 import { Type, type TSchema } from '@sinclair/typebox'
+import { RE2JS } from 're2js'
 import t, { type Test } from 'tap'
-import { isCatastrophic } from '../../lib/protocol/pattern-cost.js'
 import { startApp } from '../fixtures/app.js'
-
-const catastrophic = [
-  '^(a+)+$', '^(a|a)*$', '^(a|aa)+$', '^([a-zA-Z]+)*$', '^(.*)*$', '(x+x+)+y', '^(\\w+\\s?)*$', '^(foo|fo|o)*bar$',
-  '^(([a-z])+.)+[A-Z]([a-z])+$', '^(.*),(.*),(.*),(.*),x$', '^(ä+)+$', '^(?:@\\S+)+ $'
-]
-const honest = [
-  '^[a-z]+$', '^\\d{4}-\\d\\d-\\d\\d$', '^[\\w.+-]+@[\\w-]+\\.[\\w.]+$', '^#[0-9a-f]{6}$', '^(?:red|green|blue)$', '^[A-Za-z][\\w-]{0,63}(\\.[A-Za-z_][\\w-]{0,63}){1,4}$',
-  '^https?://[^\\s/]+(/\\S*)?$', '.*', '^\\w+\\w+$'
-]
-
-t.test('a pattern that takes too long on some text is found, others are not', (t) => {
-  for (const source of catastrophic) t.equal(isCatastrophic(source, 1_000), true, source)
-  for (const source of honest) t.equal(isCatastrophic(source, 1_000), false, source)
-  t.equal(isCatastrophic('^(a+)+$', 10), false, 'it is harmless on short texts')
-  t.throws(() => isCatastrophic('(', 10), SyntaxError)
-  t.end()
-})
-
-t.test('a machine that is busy with something else does not make an honest pattern slow', async (t) => {
-  // Each takes about a millisecond, and every few milliseconds the process stands still for longer than a pattern may take.
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', `
-    import { isCatastrophic } from './dist/lib/protocol/pattern-cost.js'
-    console.log('ready')
-    const found = Array.from({ length: 60 }, (_, i) => '^[a-z]{' + i + '}$').filter((source) => isCatastrophic(source, 1000))
-    console.log(JSON.stringify(found))`], { stdio: ['ignore', 'pipe', 'inherit'] })
-  t.teardown(() => child.kill('SIGKILL'))
-  let said = ''
-  child.stdout!.on('data', (chunk) => { said += chunk })
-  const ended = once(child, 'exit')
-  await once(child.stdout!, 'data')
-  let stops = 0
-  for (; child.exitCode === null; stops++) {
-    child.kill('SIGSTOP')
-    await setTimeout(70)
-    child.kill('SIGCONT')
-    await setTimeout(3)
-  }
-  t.same(await ended, [0, null])
-  t.equal(said, 'ready\n[]\n')
-  t.ok(stops > 2, `it stood still ${stops} times`)
-})
-
-/** How often a pattern was timed from now on; `stolen` is for how many looks this process seems to have had nothing of the processor. */
-function timings (t: Test, stolen = 0): () => number {
-  const { cpuUsage } = process
-  let looks = 0
-  t.teardown(() => { process.cpuUsage = cpuUsage })
-  process.cpuUsage = (before) => ++looks <= stolen ? { user: 0, system: 0 } : cpuUsage.call(process, before)
-  return () => looks
-}
-
-t.test('a bad one is found however little of the processor there is', (t) => {
-  const looks = timings(t, 4)
-  t.equal(isCatastrophic('^(b+)+$', 1_000), true)
-  t.ok(looks() > 4)
-  t.end()
-})
-
-t.test('a verdict is remembered, and so many of them', (t) => {
-  const looks = timings(t)
-  t.equal(isCatastrophic('^(c+)+$', 1_000), true)
-  const once = looks()
-  t.equal(isCatastrophic('^(c+)+$', 1_000), true)
-  t.equal(looks(), once)
-  for (let i = 0; i < 1_000; i++) isCatastrophic(`^${i}$`, 1)
-  const all = looks()
-  t.equal(isCatastrophic('^(c+)+$', 1_000), true)
-  t.ok(looks() > all, 'the oldest are forgotten')
-  t.end()
-})
+import { ask, pendingOf } from '../fixtures/questions.js'
 
 t.test('a handler or a message with a pattern that is not bounded cannot be registered', async (t) => {
   const { app: { ws } } = await startApp(t)
@@ -82,10 +10,11 @@ t.test('a handler or a message with a pattern that is not bounded cannot be regi
     [Type.String({ pattern: '^a+$' }), /the pattern \^a\+\$ without a maxLength of 1000/],
     [Type.String({ pattern: '^a+$', maxLength: 1_001 }), /without a maxLength/],
     [Type.RegExp(/^a+$/), /without a maxLength/],
-    [Type.String({ pattern: '^(a+)+$', maxLength: 100 }), /which takes too long on texts of 100 characters/],
-    [Type.RegExp(/^(a|a)*$/, { maxLength: 100 }), /which takes too long/],
+    [Type.String({ pattern: '^(?=a)', maxLength: 100 }), /the pattern \^\(\?=a\), which cannot be matched in linear time: it has \(\?=, which is no plain group/],
+    [Type.RegExp(/^(a)\1$/, { maxLength: 100 }), /it has a backreference/],
+    [Type.String({ pattern: '^(a?){300}a{300}$', maxLength: 700 }), /which is too big for texts of 700 characters/],
     [Type.TemplateLiteral('${string}@${string}'), /template literal of any length/], // eslint-disable-line no-template-curly-in-string
-    [Type.Record(Type.String({ pattern: '^(a+)+$' }), Type.Number()), /keys of the pattern/],
+    [Type.Record(Type.String({ pattern: '^(?!a)' }), Type.Number()), /the pattern \^\(\?!a\), which cannot/],
     [Type.Array(Type.Union([Type.Null(), Type.Object({ deep: Type.String({ pattern: 'x' }) })])), /the pattern x/]
   ]
   for (const [schema, message] of bad) {
@@ -113,4 +42,70 @@ t.test('bounded ones can, and are checked', async (t) => {
   for (const wrong of [{ name: 'Anna' }, { name: 'a'.repeat(21) }, { name: 'a', code: 'x' }, { name: 'a', colour: 'dark-green' }]) {
     t.match(await client.request({ type: 'test.good', ...wrong }), { code: 'invalid_message' })
   }
+})
+
+/** The longest texts that the engine meets from now on. */
+function watchEngine (t: Test): { longest: number } {
+  const seen = { longest: 0 }
+  const { test } = RE2JS.prototype
+  RE2JS.prototype.test = function (text) {
+    seen.longest = Math.max(seen.longest, text.length)
+    return test.call(this, text)
+  }
+  t.teardown(() => { RE2JS.prototype.test = test })
+  return seen
+}
+
+const Name = Type.String({ pattern: '^([a-z]+ ?)+$', maxLength: 20 })
+const tooLong = 'a'.repeat(60) + '!'
+const worst = 'a'.repeat(19) + '!'
+
+t.test('no pattern is run on a text that is too long, in whichever place', async (t) => {
+  const seen = watchEngine(t)
+  const sent: unknown[] = []
+  const server = await startApp(t, { limits: { maxErrorsPerMinute: 1_000 } }, {
+    after: ({ ws }) => {
+      ws.declare('user.renamed', Type.Object({ type: Type.String(), name: Name }))
+      ws.handle('user.rename', { schema: Type.Object({ name: Name }), rest: true }, () => 'renamed')
+      ws.handle('user.reply', { schema: Type.Object({}), reply: Name }, () => tooLong)
+      ws.handle('user.send', { schema: Type.Object({}) }, (_message, { send }) => {
+        try {
+          send({ type: 'user.renamed', name: tooLong })
+        } catch (error) {
+          sent.push(error)
+        }
+      })
+    }
+  })
+  const { ws } = server.app
+  const client = await server.connect('alice')
+  const length = { path: '/name', message: 'Expected string length less or equal to 20' }
+  t.match(await client.request({ type: 'user.rename', name: tooLong }), { code: 'invalid_message', details: [length] })
+  t.match(await client.request({ type: 'walker', walker: 'user.rename', context: { name: tooLong } }), { code: 'invalid_message', details: [length] })
+  t.match(await server.rest('POST', '/ws/call/user.rename', { as: 'alice', body: { name: tooLong } }), { status: 400, body: { details: [length] } })
+  t.match(await client.request({ type: 'user.reply' }), { code: 'internal' })
+  await client.request({ type: 'user.send' })
+  t.match(sent, [{ code: 'WSM_ERR_INVALID_MESSAGE', details: [length] }])
+  await t.rejects(ws.broadcast({ type: 'user.renamed', name: tooLong }), { code: 'WSM_ERR_INVALID_MESSAGE', details: [length] })
+  t.match(await server.rest('POST', '/ws/broadcast', { body: { message: { type: 'user.renamed', name: tooLong } } }), { status: 400, body: { details: [length] } })
+  t.match(await server.rest('GET', `/ws/clients?after=${'1'.repeat(82)}`), { status: 400, body: { details: [{ path: '/after', message: /length less or equal to 81/ }] } })
+  ask(server, 'alice', { answer: Type.Object({ name: Name }) })
+  const [{ callback_id: id }] = await pendingOf(server, 'alice') as unknown as [{ callback_id: string }]
+  const answer = { proceed: true, answer: { name: tooLong } }
+  t.match(await client.request({ type: 'confirm', callback_id: id, ...answer }), { code: 'invalid_message', details: [{ ...length, path: '/answer/name' }] })
+  t.match(await server.rest('POST', `/ws/confirmations/${id}`, { as: 'alice', body: answer }), { status: 400, body: { details: [{ ...length, path: '/answer/name' }] } })
+  t.equal(seen.longest, 0)
+  t.match(await client.request({ type: 'user.rename', name: worst }), { details: [{ message: "Expected string to match '^([a-z]+ ?)+$'" }] })
+  t.equal(seen.longest, 20)
+})
+
+t.test('who has not authenticated is refused before a frame is checked', async (t) => {
+  const seen = watchEngine(t)
+  const server = await startApp(t, { auth: { firstFrame: true } }, { after: ({ ws }) => ws.handle('user.rename', { schema: Type.Object({ name: Name }) }, () => 'renamed') })
+  const client = await server.dial('alice', { token: null }).opened()
+  for (const name of [worst, tooLong, 'anna', 1]) t.match(await client.request({ type: 'user.rename', name }), { code: 'unauthorized' })
+  t.equal(seen.longest, 0)
+  t.match(await client.request({ type: 'auth', token: 1 }), { code: 'invalid_message', details: [{ path: '/token' }] }, 'the auth frame itself is')
+  t.match(await client.request({ type: 'auth', token: server.token('alice') }), { type: 'reply' })
+  t.match(await client.request({ type: 'user.rename', name: worst }), { code: 'invalid_message' })
 })

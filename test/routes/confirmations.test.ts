@@ -101,3 +101,29 @@ t.test('a bad request is refused, naming what is wrong', async (t) => {
     t.match(await server.rest(method, path, { as: 'alice' }), { status: 400, body: { code: 'WSM_ERR_INVALID_MESSAGE', details: [{ path: where }] } }, `${method} ${path}`)
   }
 })
+
+t.test('the list has pages, by REST and in the app', async (t) => {
+  const server = await startApp(t)
+  const ids: string[] = []
+  for (let n = 0; n < 7; n++) ids.push((await askStored(server, 'alice')).id)
+  const pageOf = async (query: string) => (await server.rest('GET', `/ws/confirmations${query}`, { as: 'alice' })).body
+  const found: string[][] = []
+  for (let next = ''; next !== null;) {
+    const page = await pageOf(`?status=pending&limit=3${next && `&after=${next}`}`)
+    found.push(page.confirmations.map(({ callback_id: id }: { callback_id: string }) => id))
+    next = page.next
+  }
+  t.same(found.map((page) => page.length), [3, 3, 1])
+  t.same(new Set(found.flat()), new Set(ids))
+  t.same((await pageOf('')).next, null)
+  const { list } = server.app.ws.confirmations
+  const { confirmations, next } = await server.app.ws.confirmations.list({ user_id: 'alice', limit: 5 })
+  t.equal(confirmations.length, 5)
+  t.same((await server.app.ws.confirmations.list({ user_id: 'alice', limit: 5, after: next! })).confirmations.length, 2)
+  for (const query of ['?limit=0', '?limit=1001', '?limit=x', '?after=x', '?after=1:', `?after=1:${'x'.repeat(65)}`]) {
+    t.match(await server.rest('GET', `/ws/confirmations${query}`, { as: 'alice' }), { status: 400, body: { code: 'WSM_ERR_INVALID_MESSAGE' } }, query)
+  }
+  for (const options of [{ limit: 0 }, { limit: 1_001 }, { after: 'x' }]) {
+    await t.rejects(list.call(server.app.ws.confirmations, options), { code: 'WSM_ERR_INVALID_MESSAGE' })
+  }
+})

@@ -69,7 +69,7 @@ t.test('a long poll hears of every end', async (t) => {
   const [first, second] = [expiring, cancelled].map(({ id }) => server.rest('GET', `/ws/confirmations/${id}?wait=60`, { as: 'alice' }))
   await polls.waiting(2)
   await server.app.ws.confirmations.cancel(cancelled.id)
-  t.match((await first!).body, { status: 'expired', proceed: true, answered_by: null })
+  t.match((await first!).body, { status: 'expired', proceed: false, answered_by: null })
   t.match((await second!).body, { status: 'cancelled', proceed: false, answered_by: null })
 })
 

@@ -9,22 +9,27 @@ const at = (offset: number, epoch = 'e'): Position => ({ epoch, offset })
 const entry = (offset: number, epoch = 'e'): Delivery => (
   { topic: 'x', json: `{"n":${offset}}`, isDroppable: true, isCompressible: true, position: at(offset, epoch) })
 const page = (from: number, to: number, top = to, epoch = 'e'): HistoryPage => (
-  { entries: Array.from({ length: to - from + 1 }, (_, i) => entry(from + i, epoch)), isComplete: true, top: at(top, epoch) })
-const unreachable = (top: Position): HistoryPage => ({ entries: [], isComplete: false, top })
+  { entries: Array.from({ length: to - from + 1 }, (_, i) => entry(from + i, epoch)), isComplete: true, from: at(from - 1, epoch), top: at(top, epoch) })
+const unreachable = (top: Position): HistoryPage => ({ entries: [], isComplete: false, from: top, top })
 
 /** A node whose deliveries are behind what its history reads: as it is where messages come over a network. */
-function setUp (deliveredTo: number) {
+function setUp (deliveredTo: number, historyTo = deliveredTo) {
   const reads: Array<{ since: Position | null, answer: (page: HistoryPage | Error) => void }> = []
   let deliver!: (delivery: Delivery) => void
+  let reached: () => Promise<HistoryPage> = async () => ({ entries: [], isComplete: true, from: at(0), top: at(historyTo) })
   let breakStream!: (topic: string, position: Position) => void
   const engine = {
     onDelivery: (listener: typeof deliver) => { deliver = listener },
     onBreak: (listener: typeof breakStream) => { breakStream = listener },
     subscribe: async () => at(deliveredTo),
     unsubscribe: () => {},
-    history: (_topic: string, since: Position | null) => new Promise<HistoryPage>((resolve, reject) => {
-      reads.push({ since, answer: (page) => page instanceof Error ? reject(page) : resolve(page) })
-    })
+    history: (_topic: string, since: Position, limit: number) => {
+      // Whether the history reaches the position, which is asked before the client becomes a member.
+      if (limit === 0) return reached()
+      return new Promise<HistoryPage>((resolve, reject) => {
+        reads.push({ since, answer: (page) => page instanceof Error ? reject(page) : resolve(page) })
+      })
+    }
   }
   const topics = new Topics(engine as unknown as Engine, new StreamRules(normalizeOptions({})))
   const received: string[] = []
@@ -46,11 +51,12 @@ function setUp (deliveredTo: number) {
     while (reads.length === 0) await new Promise((resolve) => setImmediate(resolve))
     return reads.shift()!
   }
-  return { topics, connection, client, received, states, join, read, deliver, breakStream, entry }
+  const onCheck = (check: typeof reached) => { reached = check }
+  return { topics, connection, client, received, states, join, read, onCheck, deliver, breakStream, entry }
 }
 
 t.test('what the history was ahead by is not delivered again', async (t) => {
-  const { received, states, join, read, deliver, topics, connection } = setUp(2)
+  const { received, states, join, read, deliver, topics, connection } = setUp(2, 5)
   const joined = join(at(0));
   (await read()).answer(page(1, 5))
   await joined
@@ -129,8 +135,8 @@ t.test('a history that cannot be read any more ends with a gap; one that cannot 
   deliver(entry(4))
   t.strictSame(received, ['1', 'gap 3', '4'])
   const other = setUp(3)
-  const failed = other.join(at(0));
-  (await other.read()).answer(new Error('out of reach'))
+  other.onCheck(() => Promise.reject(new Error('out of reach')))
+  const failed = other.join(at(0))
   await t.rejects(failed, { message: 'out of reach' })
   t.equal(other.topics.count('x'), 0)
 })
@@ -151,16 +157,18 @@ t.test('who has left is not gone on with, whatever the history answers', async (
 })
 
 t.test('joining again in the middle begins where that join says', async (t) => {
-  const { received, join, read, deliver, topics, connection } = setUp(3)
+  const { received, join, read, onCheck, deliver, topics, connection } = setUp(3)
   const first = join(at(0));
   (await read()).answer(page(1, 1, 3))
   const stale = await read()
   t.match(topics.stateOf('x', connection), { position: at(1) })
-  const second = join(at(1));
+  onCheck(async () => ({ entries: [], isComplete: true, from: at(1), top: at(3) }))
+  const second = join(at(1))
+  await new Promise((resolve) => setImmediate(resolve))
+  stale.answer(page(2, 3))
+  await first;
   (await read()).answer(page(2, 3))
   await second
-  stale.answer(page(2, 3))
-  await first
   deliver(entry(4))
   t.strictSame(received, ['1', '2', '3', '4'])
 })
@@ -177,8 +185,6 @@ t.test('a congested client is waited for, until it has gone', async (t) => {
   const other = setUp(3)
   other.client.isCongested = true
   other.client.drained = async () => { other.client.isOpen = false }
-  const gone = other.join(at(0));
-  (await other.read()).answer(page(1, 3))
-  await gone
+  await other.join(at(0))
   t.strictSame(other.received, [])
 })

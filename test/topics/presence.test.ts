@@ -178,7 +178,10 @@ t.test('REST lists the channels, and who is in one', async (t) => {
   const { server } = await start(t)
   const alice = await server.connect('alice', { path: room })
   await server.connect('bob', { path: '/ws?channel_id=hall' })
-  t.match(await server.rest('GET', '/ws/channels'), { status: 200, body: { channels: [{ channel: 'room.1', clients: 1 }, { channel: 'hall', clients: 1 }] } })
+  t.match(await server.rest('GET', '/ws/channels'), { status: 200, body: { channels: [{ channel: 'hall', clients: 1 }, { channel: 'room.1', clients: 1 }], next: null } })
+  t.match(await server.rest('GET', '/ws/channels?limit=1'), { body: { channels: [{ channel: 'hall' }], next: 'hall' } })
+  t.match(await server.rest('GET', '/ws/channels?limit=1&after=hall'), { body: { channels: [{ channel: 'room.1' }], next: null } })
+  for (const query of ['?limit=0', '?limit=1001']) t.equal((await server.rest('GET', `/ws/channels${query}`)).status, 400)
   t.match(await server.rest('GET', '/ws/channels/room.1'), {
     status: 200, body: { channel: 'room.1', clients: 1, presence: { clients: 1, users: [{ user_id: 'alice', client_ids: [alice.id] }] } }
   })

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Cluster, ClusterAnswers, Delivery, Engine, EngineContext, HistoryPage, Position, Publication, Retention } from '../engine.js'
+import type { Cluster, ClusterAnswers, Delivery, Engine, EngineContext, HistoryPage, PageBounds, Position, Publication, Retention } from '../engine.js'
 import { MemoryConfirmationStore } from './confirmations.js'
 import { MemoryPresenceStore } from './presence.js'
 import { MemoryRevocationStore } from './revocations.js'
@@ -17,12 +17,13 @@ export class MemoryEngine implements Engine {
   readonly cluster = new SingleNode()
   readonly #streams: Streams
   #listener: (delivery: Delivery) => void = () => {}
+  #onEviction: (messages: number) => void = () => {}
 
   constructor ({ retainMs, ticketTtlMs, maxRevocations, ...limits }: MemoryEngineOptions) {
     this.confirmations = new MemoryConfirmationStore(retainMs)
     this.revocations = new MemoryRevocationStore(maxRevocations)
     this.tickets = new MemoryTicketStore(ticketTtlMs)
-    this.#streams = new Streams(limits)
+    this.#streams = new Streams(limits, (messages) => this.#onEviction(messages))
   }
 
   async publish (publication: Publication, retention: Retention | null): Promise<Position | null> {
@@ -39,8 +40,8 @@ export class MemoryEngine implements Engine {
     this.#streams.unsubscribe(topic)
   }
 
-  async history (topic: string, since: Position | null, limit: number): Promise<HistoryPage> {
-    return this.#streams.read(topic, since, limit)
+  async history (topic: string, since: Position | null, limit: number, bounds?: PageBounds): Promise<HistoryPage> {
+    return this.#streams.read(topic, since, limit, bounds)
   }
 
   onDelivery (listener: (delivery: Delivery) => void): void {
@@ -49,6 +50,10 @@ export class MemoryEngine implements Engine {
 
   /** Never calls: nothing is lost between the caller and the listener. */
   onBreak (): void {}
+
+  onEviction (listener: (messages: number) => void): void {
+    this.#onEviction = listener
+  }
 
   async close (): Promise<void> {
     this.#listener = () => {}

@@ -1,11 +1,9 @@
-import { randomBytes } from 'node:crypto'
-import type { Delivery, HistoryPage, Position, Publication, Retention } from '../engine.js'
+import type { HistoryBounds, HistoryPage, PageBounds, Position, Publication, Retention } from '../engine.js'
+import { Beginnings } from './beginnings.js'
+import { Sender, Senders } from './senders.js'
+import { Stream, type Entry, type StreamDelivery } from './stream.js'
 
-export interface StreamLimits {
-  /** How many streams are remembered; those with members do not count. */
-  maxTopics: number
-  /** What all histories hold together, bytes of JSON. */
-  maxBytes: number
+export interface StreamLimits extends HistoryBounds {
   /** How long the position of a stream is remembered that nobody uses and that has no history any more. */
   positionTtlMs: number
 }
@@ -15,14 +13,16 @@ const SWEEP_MS = 5_000
 /** How much of a limit is left in use when it was reached. */
 const BOUNDED_TO = 0.9
 
-type StreamDelivery = Delivery & { position: Position }
-interface Entry { delivery: StreamDelivery, bytes: number, expiresAt: number }
-
 /** The streams of one node, with what they keep: bounded in messages and time each, in bytes and number together. */
 export class Streams {
-  /** By when they were last published to or subscribed to, longest ago first. */
+  /** Those that were published to, by when they were last published to or subscribed to, longest ago first. */
   readonly #streams = new Map<string, Stream>()
+  /** Topics with members that nobody has published to, and the epochs in which they begin. */
+  readonly #silent = new Map<string, string>()
+  readonly #beginnings: Beginnings
+  readonly #senders = new Senders()
   readonly #limits: StreamLimits
+  readonly #onEvicted: (messages: number) => void
   /** Runs while there is anything to let go. */
   #timer: NodeJS.Timeout | null = null
   #isClosed = false
@@ -30,110 +30,245 @@ export class Streams {
   #latest: Stream | null = null
   #bytes = 0
   #subscribedCount = 0
-  /** The epoch of streams that begin now. Another one from when a stream is forgotten on, since it may begin again. */
-  #epoch = newEpoch()
 
-  constructor (limits: StreamLimits) {
+  /** @param onEvicted called with how many messages a sender has lost that was over its share */
+  constructor (limits: StreamLimits, onEvicted: (messages: number) => void) {
     this.#limits = limits
+    this.#onEvicted = onEvicted
+    this.#beginnings = new Beginnings(limits.maxTopics)
+  }
+
+  /** How much is held, for tests. */
+  get size (): { streams: number, silent: number, bytes: number } {
+    return { streams: this.#streams.size, silent: this.#silent.size, bytes: this.#bytes }
   }
 
   isSubscribed (topic: string): boolean {
-    return this.#streams.get(topic)?.isSubscribed === true
+    const stream = this.#streams.get(topic)
+    return stream === undefined ? this.#silent.has(topic) : stream.isSubscribed
   }
 
   subscribe (topic: string): Position {
-    const stream = this.#use(topic)
-    if (!stream.isSubscribed) this.#subscribedCount++
-    stream.isSubscribed = true
+    const stream = this.#streams.get(topic)
+    if (stream === undefined) {
+      const epoch = this.#epochOf(topic)
+      this.#silent.set(topic, epoch)
+      return { epoch, offset: 0 }
+    }
+    this.#touch(stream)
+    if (!stream.isSubscribed) {
+      stream.isSubscribed = true
+      this.#subscribedCount++
+      if (stream.owner instanceof Sender) stream.owner.begun.delete(stream)
+    }
     return stream.top
   }
 
   unsubscribe (topic: string): void {
+    this.#silent.delete(topic)
     const stream = this.#streams.get(topic)
     if (stream === undefined || !stream.isSubscribed) return
     stream.isSubscribed = false
     stream.usedAt = performance.now()
     this.#subscribedCount--
+    if (stream.owner instanceof Sender) this.#charge(stream, stream.owner)
     this.#boundTopics()
   }
 
   append (publication: Publication, { size, ttlMs }: Retention): StreamDelivery {
-    const stream = this.#use(publication.topic)
+    const sender = publication.sender === undefined ? null : this.#senders.of(publication.sender)
+    const stream = this.#streams.get(publication.topic) ?? this.#begin(publication.topic, sender)
+    this.#touch(stream)
+    if (sender !== null && stream.owner === sender) this.#charge(stream, sender)
+    else if (stream.owner !== 'app') this.#share(stream, sender)
     const bytes = Buffer.byteLength(publication.json)
     const delivery = { ...publication, position: { epoch: stream.epoch, offset: ++stream.offset } }
-    stream.entries.push({ delivery, bytes, expiresAt: stream.usedAt + ttlMs })
-    this.#bytes += bytes
-    while (stream.length > size) this.#bytes -= stream.shift()
+    const publishedAt = Math.max(Date.now(), stream.newest?.publishedAt ?? 0)
+    this.#push(stream, { delivery, bytes, expiresAt: stream.usedAt + ttlMs, publishedAt, sender })
+    while (stream.length > size) this.#shift(stream)
+    if (sender !== null) this.#boundSender(sender, stream)
     if (this.#bytes > this.#limits.maxBytes) this.#boundBytes(stream)
     return delivery
   }
 
-  read (topic: string, since: Position | null, limit: number): HistoryPage {
+  read (topic: string, since: Position | null, limit: number, { maxBytes = Infinity, notBefore = 0 }: PageBounds = {}): HistoryPage {
     const stream = this.#streams.get(topic)
-    // Nothing is known of it, and reading makes nothing: a position that nobody can have been given is not made up.
-    if (stream === undefined) return { entries: [], isComplete: since === null, top: { epoch: this.#epoch, offset: 0 } }
+    if (stream === undefined) {
+      // Reading makes nothing: a position that nobody can have been given is not made up.
+      const top = { epoch: this.#epochOf(topic), offset: 0 }
+      return { entries: [], isComplete: since === null || (since.epoch === top.epoch && since.offset === 0), from: top, top }
+    }
     this.#expire(stream, performance.now())
-    const first = stream.offset - stream.length + 1
-    const from = since === null ? first : since.offset + 1
-    const isComplete = since === null || (since.epoch === stream.epoch && from >= first && since.offset <= stream.offset)
-    return { entries: isComplete ? stream.slice(from - first, limit) : [], isComplete, top: stream.top }
+    const { top, length } = stream
+    const first = top.offset - length + 1
+    const oldest = stream.oldest?.publishedAt ?? Infinity
+    const wanted = since === null ? first : since.offset + 1
+    // Where the oldest one is too old already, so was everything that has gone.
+    const reaches = wanted >= first || oldest < notBefore
+    if (since !== null && !(since.epoch === top.epoch && since.offset <= top.offset && reaches)) {
+      return { entries: [], isComplete: false, from: top, top }
+    }
+    let index = Math.max(wanted, first) - first
+    if (oldest < notBefore) index = Math.max(index, stream.countWhile(({ publishedAt }) => publishedAt < notBefore))
+    return { entries: slice(stream, index, limit, maxBytes), isComplete: true, from: { epoch: top.epoch, offset: first + index - 1 }, top }
   }
 
   close (): void {
     this.#isClosed = true
     this.#stopSweeping()
     this.#streams.clear()
+    this.#silent.clear()
+    this.#senders.clear()
     this.#latest = null
     this.#bytes = 0
   }
 
-  /** The stream, made where there is none, as the one that was used last. */
-  #use (topic: string): Stream {
-    const known = this.#streams.get(topic)
-    const stream = known ?? new Stream(topic, this.#epoch)
+  #epochOf (topic: string): string {
+    return this.#silent.get(topic) ?? this.#beginnings.epochOf(topic)
+  }
+
+  #begin (topic: string, sender: Sender | null): Stream {
+    const stream = new Stream(topic, this.#epochOf(topic), sender ?? 'app')
+    this.#streams.set(topic, stream)
+    if (sender !== null) sender.references++
+    stream.isSubscribed = this.#silent.delete(topic)
+    if (stream.isSubscribed) this.#subscribedCount++
+    this.#touch(stream)
+    // It is the latest by now, which stays.
+    this.#boundTopics()
+    // Expiry must not keep the process alive.
+    if (!this.#isClosed) this.#timer ??= setInterval(() => this.#sweep(), SWEEP_MS).unref()
+    return stream
+  }
+
+  /** Makes it the one that was used last. */
+  #touch (stream: Stream): void {
     if (stream !== this.#latest) {
-      this.#streams.delete(topic)
-      this.#streams.set(topic, stream)
+      this.#streams.delete(stream.topic)
+      this.#streams.set(stream.topic, stream)
       this.#latest = stream
     }
-    // It is the latest by now, which stays.
-    if (known === undefined) this.#boundTopics()
-    // What is forgotten later than the process ends is no reason to go on.
-    if (!this.#isClosed) this.#timer ??= setInterval(() => this.#sweep(), SWEEP_MS).unref()
     stream.usedAt = performance.now()
-    return stream
+  }
+
+  /** A stream that nobody is a member of counts for the client that has begun it, as the one that it used last. */
+  #charge (stream: Stream, sender: Sender): void {
+    sender.begun.delete(stream)
+    if (stream.isSubscribed) return
+    sender.begun.add(stream)
+    let messages = 0
+    for (const oldest of sender.begun) {
+      if (sender.begun.size <= this.#limits.maxTopicsPerSender) break
+      messages += oldest.length
+      this.#forget(oldest)
+    }
+    if (messages > 0) this.#onEvicted(messages)
+  }
+
+  /** What somebody else publishes to, too, is no longer the one client's to lose. */
+  #share (stream: Stream, sender: Sender | null): void {
+    this.#disown(stream)
+    stream.owner = sender === null ? 'app' : 'senders'
+  }
+
+  #disown (stream: Stream): void {
+    if (!(stream.owner instanceof Sender)) return
+    stream.owner.begun.delete(stream)
+    this.#senders.release(stream.owner)
+  }
+
+  #push (stream: Stream, entry: Entry): void {
+    const { sender, bytes } = entry
+    stream.push(entry)
+    this.#bytes += bytes
+    if (sender === null) return
+    sender.bytes += bytes
+    sender.references++
+    if (stream.length === 1) sender.fronts.add(stream)
+  }
+
+  /** Takes out the oldest entry. */
+  #shift (stream: Stream): void {
+    const { bytes, sender } = stream.shift()
+    const next = stream.oldest?.sender ?? null
+    this.#bytes -= bytes
+    if (next !== sender) next?.fronts.add(stream)
+    if (sender === null) return
+    if (next !== sender) sender.fronts.delete(stream)
+    sender.bytes -= bytes
+    this.#senders.release(sender)
+  }
+
+  #boundSender (sender: Sender, latest: Stream): void {
+    const { maxBytesPerSender } = this.#limits
+    if (sender.bytes <= maxBytesPerSender) return
+    const messages = this.#evict(sender, latest, () => sender.bytes > maxBytesPerSender)
+    if (messages > 0) this.#onEvicted(messages)
+  }
+
+  /** Takes a sender's own messages where nobody else's are before them, oldest streams first; returns how many. */
+  #evict (sender: Sender, latest: Stream, isOver: () => boolean): number {
+    let messages = 0
+    for (const stream of sender.fronts) {
+      const kept = stream === latest ? 1 : 0
+      const count = stream.countWhile((entry) => entry.sender === sender) - kept
+      for (let n = 0; n < count && isOver(); n++, messages++) this.#shift(stream)
+    }
+    return messages
+  }
+
+  /**
+   * The messages of senders go first, of those who hold most; then whatever is before those of a sender over its share;
+   * then what was used longest ago. A stream that is too much alone loses its oldest messages.
+   */
+  #boundBytes (latest: Stream): void {
+    const { maxBytes, maxBytesPerSender } = this.#limits
+    const isOver = () => this.#bytes > maxBytes * BOUNDED_TO
+    const senders = this.#senders.byBytes()
+    for (const sender of senders) this.#evict(sender, latest, isOver)
+    const flooders = new Set<Sender | null>(senders.filter(({ bytes }) => bytes > maxBytesPerSender))
+    if (flooders.size > 0) this.#cut((sender) => flooders.has(sender), latest, isOver)
+    this.#cut(() => true, latest, isOver)
+  }
+
+  /** Cuts the streams, up to the last message of such a sender. */
+  #cut (isOne: (sender: Sender | null) => boolean, latest: Stream, isOver: () => boolean): void {
+    for (const stream of this.#streams.values()) {
+      if (!isOver()) return
+      const count = Math.min(stream.countTo(isOne), stream === latest ? stream.length - 1 : stream.length)
+      for (let n = 0; n < count && isOver(); n++) this.#shift(stream)
+    }
   }
 
   #boundTopics (): void {
     const { maxTopics } = this.#limits
+    const isOver = () => this.#streams.size - this.#subscribedCount > maxTopics * BOUNDED_TO
     if (this.#streams.size - this.#subscribedCount <= maxTopics) return
     // Some at once, so that those with members, which are passed over, are not passed over each time.
-    for (const stream of this.#streams.values()) {
-      if (this.#streams.size - this.#subscribedCount <= maxTopics * BOUNDED_TO) return
-      if (!stream.isSubscribed && stream !== this.#latest) this.#forget(stream)
-    }
-  }
-
-  /** What was used longest ago loses its history first; a stream that is too much alone loses its oldest messages. */
-  #boundBytes (latest: Stream): void {
-    for (const stream of this.#streams.values()) {
-      while (stream.length > (stream === latest ? 1 : 0)) {
-        if (this.#bytes <= this.#limits.maxBytes * BOUNDED_TO) return
-        this.#bytes -= stream.shift()
+    const candidates = [...this.#senders.byStreams().map(({ begun }) => begun), this.#ofSenders(), this.#streams.values()]
+    for (const streams of candidates) {
+      for (const stream of streams) {
+        if (!isOver()) return
+        if (!stream.isSubscribed && stream !== this.#latest) this.#forget(stream)
       }
     }
   }
 
+  * #ofSenders (): Iterable<Stream> {
+    for (const stream of this.#streams.values()) if (stream.owner === 'senders') yield stream
+  }
+
   #forget (stream: Stream): void {
-    while (stream.length > 0) this.#bytes -= stream.shift()
+    while (stream.length > 0) this.#shift(stream)
+    this.#disown(stream)
     this.#streams.delete(stream.topic)
     if (stream === this.#latest) this.#latest = null
-    // Whoever holds a position of it must not find it in what begins under the same name.
-    if (stream.epoch === this.#epoch) this.#epoch = newEpoch()
+    // Whoever holds a position from before it must not find it in what begins under the same name.
+    this.#beginnings.forget(stream.topic)
   }
 
   #expire (stream: Stream, now: number): void {
-    while (stream.length > 0 && stream.oldest.expiresAt <= now) this.#bytes -= stream.shift()
+    while (stream.length > 0 && stream.oldest!.expiresAt <= now) this.#shift(stream)
   }
 
   #sweep (): void {
@@ -152,51 +287,14 @@ export class Streams {
   }
 }
 
-class Stream {
-  readonly topic: string
-  readonly epoch: string
-  /** The last one that was given out. */
-  offset = 0
-  isSubscribed = false
-  usedAt = 0
-  entries: Entry[] = []
-  /** How many at the front are gone already: taking them out one by one would move all the others each time. */
-  #gone = 0
-
-  constructor (topic: string, epoch: string) {
-    this.topic = topic
-    this.epoch = epoch
+/** What goes on one page: at least one message, where there is one and it may have any. */
+function slice (stream: Stream, index: number, limit: number, maxBytes: number): StreamDelivery[] {
+  const deliveries: StreamDelivery[] = []
+  let bytes = 0
+  for (let entry; deliveries.length < limit && (entry = stream.at(index)) !== undefined; index++) {
+    bytes += entry.bytes
+    if (bytes > maxBytes && deliveries.length > 0) break
+    deliveries.push(entry.delivery)
   }
-
-  get length (): number {
-    return this.entries.length - this.#gone
-  }
-
-  get oldest (): Entry {
-    return this.entries[this.#gone]!
-  }
-
-  get top (): Position {
-    return { epoch: this.epoch, offset: this.offset }
-  }
-
-  /** Takes out the oldest entry; returns its size. */
-  shift (): number {
-    const { bytes } = this.oldest
-    this.entries[this.#gone++] = undefined as unknown as Entry
-    if (this.#gone * 2 >= this.entries.length) {
-      this.entries.splice(0, this.#gone)
-      this.#gone = 0
-    }
-    return bytes
-  }
-
-  slice (start: number, limit: number): StreamDelivery[] {
-    const from = this.#gone + start
-    return this.entries.slice(from, from + limit).map(({ delivery }) => delivery)
-  }
-}
-
-function newEpoch (): string {
-  return randomBytes(6).toString('base64url')
+  return deliveries
 }

@@ -14,6 +14,7 @@ export interface ConfirmationSettings {
   /** How long an ended question is kept, milliseconds. */
   retainMs: number
   positionTtlMs: number
+  windowMs: number
   publishCommand: string
 }
 
@@ -87,11 +88,11 @@ export class RedisConfirmationStore implements ConfirmationStore {
   }
 
   async settle (callbackId: string, settlement: Settlement): Promise<{ won: boolean, record: ConfirmationRecord } | null> {
-    const { retainMs, positionTtlMs, publishCommand } = this.#settings
-    const [position, log] = this.#keys.stream(ENDS)
-    const result = await this.#commands.run(scripts.settle, [this.#key(callbackId), position, log, this.#due, this.#lists], [
+    const { retainMs, positionTtlMs, windowMs, publishCommand } = this.#settings
+    const keys = [this.#key(callbackId), ...this.#keys.beginnings(ENDS), ...this.#keys.stream(ENDS), this.#due, this.#lists]
+    const result = await this.#commands.run(scripts.settle, keys, [
       encode(settlement), randomUUID(), retainMs,
-      publishCommand, this.#keys.channel(ENDS), newEpoch(), positionTtlMs, ENDS_SIZE, ENDS_TTL_MS, settlement.outcome
+      publishCommand, this.#keys.channel(ENDS), newEpoch(), positionTtlMs, windowMs, ENDS_SIZE, ENDS_TTL_MS, settlement.outcome
     ]) as [number, ...Stored] | null
     if (result === null) return null
     const [won, ...stored] = result

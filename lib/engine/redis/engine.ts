@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { channelOf } from '../../topics/topic-names.js'
-import type { Delivery, Engine, EngineContext, HistoryPage, Position, Publication, Retention } from '../engine.js'
+import type { Delivery, Engine, EngineContext, HistoryPage, PageBounds, Position, Publication, Retention } from '../engine.js'
 import type { ClientFactory } from './client.js'
 import { RedisCluster } from './cluster.js'
 import { Commands } from './commands.js'
@@ -21,6 +21,8 @@ import { decode } from './wire.js'
 const GRACE_MS = 1_000
 /** Timers fire late, never early, and whoever called has an answer to give: calls end a little before their time is over. */
 const SHARE = 0.95
+/** For which part of the life of a position streams that have not begun share an epoch; twice that must be less than all of it. */
+const WINDOW = 0.4
 /** How long leaving may take: Redis may not be there to be told. */
 const LEAVE_MS = 500
 
@@ -40,14 +42,16 @@ export class RedisEngine implements Engine {
   readonly #log: FastifyBaseLogger
   #onDelivery: (delivery: Delivery) => void = () => {}
   #onBreak: (topic: string, position: Position) => void = () => {}
+  #onEviction: (messages: number) => void = () => {}
   /** Whether there may be ends of questions that this node has not heard of. */
   #hasMissedEnds = false
   #graceTimer: NodeJS.Timeout | null = null
   #closed: Promise<void> | null = null
 
-  constructor (factory: ClientFactory, options: RedisEngineOptions, { retainMs, maxRevocations, log }: EngineContext) {
-    const { prefix, commandTimeoutMs, leaseMs, checkMs, positionTtlMs, presenceTtlMs } = options
-    const keys = this.#keys = new Keys(prefix, factory.database)
+  constructor (factory: ClientFactory, options: RedisEngineOptions, { retainMs, maxRevocations, log, ...bounds }: EngineContext) {
+    const { prefix, commandTimeoutMs, leaseMs, checkMs, positionTtlMs, presenceTtlMs, acceptEviction } = options
+    const { isCluster, database } = factory
+    const keys = this.#keys = new Keys(prefix, database, isCluster)
     this.#log = log
     const timeoutMs = this.#timeoutMs = commandTimeoutMs * SHARE
     this.#commandLink = new Link(factory, timeoutMs, log, {
@@ -71,14 +75,15 @@ export class RedisEngine implements Engine {
         this.revocations.refresh()
       }
     })
-    const { isCluster } = factory
-    this.#streams = new Streams(commands, this.#subscriber, keys, { isCluster, nodeId, timeoutMs, checkMs, positionTtlMs }, {
+    const windowMs = acceptEviction ? 0 : Math.floor(positionTtlMs * WINDOW)
+    this.#streams = new Streams(commands, this.#subscriber, keys, { isCluster, nodeId, timeoutMs, checkMs, positionTtlMs, windowMs, bounds }, {
+      evicted: (messages) => this.#onEviction(messages),
       deliver: (delivery) => this.#deliver(delivery),
       break: (topic, position) => this.#break(topic, position)
     }, log)
     const { publishCommand } = this.#streams
     this.presence = new RedisPresenceStore(commands, keys, { nodeId, timeoutMs, ttlMs: presenceTtlMs, publishCommand }, log)
-    this.confirmations = new RedisConfirmationStore(commands, keys, { retainMs, positionTtlMs, publishCommand }, log)
+    this.confirmations = new RedisConfirmationStore(commands, keys, { retainMs, positionTtlMs, windowMs, publishCommand }, log)
     this.tickets = new RedisTicketStore(commands, keys, log)
     this.revocations = new RedisRevocationStore(commands, keys, {
       max: maxRevocations,
@@ -131,8 +136,8 @@ export class RedisEngine implements Engine {
     if (channel !== null) this.presence.unwatch(channel)
   }
 
-  history (topic: string, since: Position | null, limit: number): Promise<HistoryPage> {
-    return this.#streams.history(topic, since, limit)
+  history (topic: string, since: Position | null, limit: number, bounds?: PageBounds): Promise<HistoryPage> {
+    return this.#streams.history(topic, since, limit, bounds)
   }
 
   onDelivery (listener: (delivery: Delivery) => void): void {
@@ -141,6 +146,10 @@ export class RedisEngine implements Engine {
 
   onBreak (listener: (topic: string, position: Position) => void): void {
     this.#onBreak = listener
+  }
+
+  onEviction (listener: (messages: number) => void): void {
+    this.#onEviction = listener
   }
 
   close (): Promise<void> {

@@ -67,6 +67,8 @@ export class Feed {
   async #readOn (): Promise<void> {
     while (this.#isFilling) {
       const page = await this.#events.read(this.#position!)
+      // A stream that had not begun may have done so in another epoch than the one that this feed knew.
+      if (page.isComplete) this.#position = page.from
       const { entries, top } = page.isComplete ? page : await this.#break(page.top)
       if (this.#isClosed) return
       for (const entry of entries) this.#next(entry)
@@ -78,7 +80,7 @@ export class Feed {
   /** What is missing cannot be had. A stream that has begun anew goes on with its beginning, any other one with what comes next. */
   async #break (top: Position): Promise<HistoryPage> {
     const beginning = { epoch: top.epoch, offset: 0 }
-    let page: HistoryPage = { entries: [], isComplete: false, top }
+    let page: HistoryPage = { entries: [], isComplete: false, from: top, top }
     if (top.epoch !== this.#position!.epoch) page = await this.#events.read(beginning)
     this.#position = page.isComplete ? beginning : page.top
     if (!this.#isClosed) this.#events.break(this.#position)

@@ -1,11 +1,15 @@
+import { slotOf, tagOf } from './slots.js'
+
 /**
  * The names of everything in Redis. All keys of a topic share a hash tag, and so does its channel: a script finds what it
  * needs in one slot of a cluster.
  */
 export class Keys {
   readonly #prefix: string
+  readonly #isCluster: boolean
 
-  constructor (prefix: string, database: number) {
+  constructor (prefix: string, database: number, isCluster: boolean) {
+    this.#isCluster = isCluster
     this.#prefix = database === 0 ? prefix : `${prefix}@${database}`
   }
 
@@ -23,6 +27,14 @@ export class Keys {
   stream (topic: string): [position: string, log: string] {
     const base = this.channel(topic)
     return [`${base}:position`, `${base}:log`]
+  }
+
+  /** Where streams begin that have no keys, and which of them may not begin there: one for all, in a cluster for each slot. */
+  beginnings (topic: string): [epoch: string, forgotten: string] {
+    // Of a topic with a brace only what is before it is the hash tag.
+    const tag = this.#isCluster ? tagOf(slotOf(topic.split('}', 1)[0]!)) : 'all'
+    const base = `${this.#prefix}:beginnings:{${tag}}`
+    return [`${base}:epoch`, `${base}:forgotten`]
   }
 
   /** What a node published last: on a topic, or on all of them with null. */

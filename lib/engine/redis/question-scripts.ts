@@ -86,8 +86,9 @@ return { places[limit + 1] and places[limit] or false, found }
 /**
  * Ends a question, where nobody has, and tells all nodes.
  *
- * KEYS: the record, position and log of the stream of ends, what is due, what the names of lists begin with. ARGV: settlement, id of the attempt, how long the record is
- * kept, command, channel, epoch for a new stream, life of positions, size and life of the history, outcome.
+ * KEYS: the record; beginnings, forgotten, position and log of the stream of ends; what is due, what the names of lists begin
+ * with. ARGV: settlement, id of the attempt, how long the record is kept, command, channel, epoch for a new stream, life of
+ * positions, window, size and life of the history, outcome.
  * Returns null where there is no such question, or `{whether this attempt has won, record, settlement, when}`.
  */
 export const settle = new Script(LIFE, STREAM, LISTS, RECORD, `
@@ -102,11 +103,12 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 local lists = redis.call('HGET', KEYS[1], 'lists')
 -- A node of a version without lists may have asked it.
 if lists then
-  leave(KEYS[4], KEYS[5], 'pending', lists)
-  enter(KEYS[4], KEYS[5], ARGV[10], lists, tonumber(ARGV[3]))
+  leave(KEYS[6], KEYS[7], 'pending', lists)
+  enter(KEYS[6], KEYS[7], ARGV[11], lists, tonumber(ARGV[3]))
 end
 local tail = '0,null]\\n{"record":' .. entry[1] .. ',"settlement":' .. ARGV[1] .. ',"at":' .. at .. '}'
-local epoch, offset = append(KEYS[2], KEYS[3], ARGV[6], tonumber(ARGV[7]), tail, ARGV[8], tonumber(ARGV[9]))
+local stream = { beginnings = KEYS[2], forgotten = KEYS[3], position = KEYS[4], log = KEYS[5], window = tonumber(ARGV[8]) }
+local epoch, offset = append(stream, ARGV[6], tonumber(ARGV[7]), tail, '', ARGV[9], tonumber(ARGV[10]))
 redis.call(ARGV[4], ARGV[5], line(epoch, offset, tail))
 return { 1, entry[1], ARGV[1], at }
 `)

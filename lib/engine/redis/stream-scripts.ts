@@ -4,25 +4,26 @@ import { LIFE, Script, STREAM } from './lua.js'
  * Appends and publishes a batch. One that was done already is answered as it was then; one that comes after a later batch
  * of the same publisher is dropped, since nobody waits for it any more and it would be out of order.
  *
- * KEYS: the publisher's latest batch; then for each stream the position, the log.
- * ARGV: number of the batch, how long it is remembered, command, epoch for new streams, life of positions; then for each
- * stream the channel, the size of the history (-1 for none), its life; then for each publication the number of its stream,
- * from 0, and the message's tail.
+ * KEYS: the publisher's latest batch, beginnings, forgotten; then for each stream the position, the log.
+ * ARGV: number of the batch, how long it is remembered, command, epoch for new streams, life of positions, window; then for
+ * each stream the channel, the size of the history (-1 for none), its life; then for each publication the number of its
+ * stream, from 0, its sender ('' for the app), and the message's tail.
  * Returns for each publication `{epoch, offset}`, `{}` without a history, or why it failed.
  */
 export const publish = new Script(LIFE, STREAM, `
-local batch, command, epoch, life = tonumber(ARGV[1]), ARGV[3], ARGV[4], tonumber(ARGV[5])
+local batch, command, fresh, life, window = tonumber(ARGV[1]), ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
 
-local function publish(stream, tail)
-  local k, a = stream * 2 + 2, stream * 3 + 6
+local function publish(number, sender, tail)
+  local k, a = number * 2 + 4, number * 3 + 7
   local channel, size = ARGV[a], tonumber(ARGV[a + 1])
   if size < 0 then
     redis.call(command, channel, '[null,0,' .. tail)
     return {}
   end
-  local current, offset = append(KEYS[k], KEYS[k + 1], epoch, life, tail, size, tonumber(ARGV[a + 2]))
-  redis.call(command, channel, line(current, offset, tail))
-  return { current, offset }
+  local stream = { position = KEYS[k], log = KEYS[k + 1], beginnings = KEYS[2], forgotten = KEYS[3], window = window }
+  local epoch, offset = append(stream, fresh, life, tail, sender, size, tonumber(ARGV[a + 2]))
+  redis.call(command, channel, line(epoch, offset, tail))
+  return { epoch, offset }
 end
 
 local latest = redis.call('HMGET', KEYS[1], 'batch', 'results')
@@ -31,8 +32,8 @@ if latest[1] then
   if tonumber(latest[1]) > batch then return redis.error_reply('LATE the publisher has gone on') end
 end
 local results = {}
-for a = (#KEYS - 1) / 2 * 3 + 6, #ARGV, 2 do
-  local ok, result = pcall(publish, tonumber(ARGV[a]), ARGV[a + 1])
+for a = (#KEYS - 3) / 2 * 3 + 7, #ARGV, 3 do
+  local ok, result = pcall(publish, tonumber(ARGV[a]), ARGV[a + 1], ARGV[a + 2])
   results[#results + 1] = ok and result or tostring(type(result) == 'table' and result.err or result)
 end
 redis.call('HSET', KEYS[1], 'batch', ARGV[1], 'results', cjson.encode(results))
@@ -41,27 +42,39 @@ return results
 `)
 
 /**
- * Reads positions, and begins a new epoch where Redis has forgotten what it had given out.
+ * Reads positions, and begins a new epoch where Redis has forgotten what it had given out. A stream that has not begun, and
+ * that somebody has listened to since an earlier epoch, begins in that one.
  *
- * KEYS: for each stream the position, the log.
- * ARGV: epoch for new streams, life of positions; for each stream the epoch, offset and run that are known, or '', 0 and ''.
+ * KEYS: beginnings, forgotten; for each stream the position, the log.
+ * ARGV: epoch for new streams, life of positions, window; for each stream the epoch, offset and run that are known, or '', 0
+ * and ''.
  * Returns the run, then for each one `{epoch, offset}`.
  */
 export const positions = new Script(LIFE, STREAM, `
-local results = { run }
-for i = 0, #KEYS / 2 - 1 do
-  local position, log = KEYS[i * 2 + 1], KEYS[i * 2 + 2]
-  local epoch, offset = whereabouts(position, log, ARGV[1], tonumber(ARGV[2]))
-  local known = tonumber(ARGV[i * 3 + 4])
-  if epoch == ARGV[i * 3 + 3] then
-    local kept = offset
-    if run ~= ARGV[i * 3 + 5] then kept = tonumber(redis.call('HGET', position, 'base')) end
-    if kept < known then
-      epoch, offset = begin(position, log, ARGV[1])
-      live(position, tonumber(ARGV[2]))
+local fresh, life = ARGV[1], tonumber(ARGV[2])
+
+local function compare(stream, knownEpoch, known, knownRun)
+  local epoch, offset, also, exists = whereabouts(stream, fresh, life)
+  if knownEpoch == '' then return { epoch, offset } end
+  if exists then
+    if epoch ~= knownEpoch then return { epoch, offset } end
+    local kept = knownRun == run and offset or tonumber(redis.call('HGET', stream.position, 'base'))
+    if kept >= known then return { epoch, offset } end
+  elseif known == 0 then
+    if knownEpoch == epoch then return { epoch, offset } end
+    if knownEpoch == also or knownEpoch == redis.call('HGET', stream.beginnings, 'last') then
+      epoch, offset = begin(stream, knownEpoch, epoch, life)
+      return { epoch, offset }
     end
   end
-  results[i + 2] = { epoch, offset }
+  epoch, offset = begin(stream, fresh, '', life)
+  return { epoch, offset }
+end
+
+local results = { run }
+for i = 0, #KEYS / 2 - 2 do
+  local stream = { position = KEYS[i * 2 + 3], log = KEYS[i * 2 + 4], beginnings = KEYS[1], forgotten = KEYS[2], window = tonumber(ARGV[3]) }
+  results[i + 2] = compare(stream, ARGV[i * 3 + 4], tonumber(ARGV[i * 3 + 5]), ARGV[i * 3 + 6])
 end
 return results
 `)
@@ -69,31 +82,112 @@ return results
 /**
  * Reads a history.
  *
- * KEYS: position, log. ARGV: epoch for a new stream, life of positions, epoch and offset behind which to read ('' for the
- * oldest), limit.
+ * KEYS: beginnings, forgotten, position, log. ARGV: epoch for a new stream, life of positions, window, epoch and offset
+ * behind which to read ('' for the oldest), most messages, most bytes, when the first one was published at the earliest.
  * Returns `{epoch, offset, whether it is complete, first offset, tails}`.
  */
 export const history = new Script(LIFE, STREAM, `
-local position, log = KEYS[1], KEYS[2]
-local since, limit = ARGV[3], tonumber(ARGV[5])
-local epoch, top = whereabouts(position, log, ARGV[1], tonumber(ARGV[2]))
-local first, time = top + 1, now()
+local stream = { position = KEYS[3], log = KEYS[4], beginnings = KEYS[1], forgotten = KEYS[2], window = tonumber(ARGV[3]) }
+local log, since, wanted = KEYS[4], ARGV[4], tonumber(ARGV[5])
+local limit, most, earliest = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local epoch, top, also = whereabouts(stream, ARGV[1], tonumber(ARGV[2]))
+local time = now()
 
-local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+local function entryFrom(offset)
+  return redis.call('XRANGE', log, offset, '+', 'COUNT', 1)[1]
+end
+
+local function publishedAt(entry)
+  return tonumber(entry[1]:match('%d+$'))
+end
+
+local oldest = entryFrom('-')
 while oldest and tonumber(oldest[2][2]) <= time do
   redis.call('XDEL', log, oldest[1])
-  oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+  oldest = entryFrom('-')
 end
-if oldest then first = tonumber(oldest[1]:match('^%d+')) end
+local first = oldest and tonumber(oldest[1]:match('^%d+')) or top + 1
 
 local from = first
+local isCut = oldest and publishedAt(oldest) < earliest
 if since ~= '' then
-  from = tonumber(ARGV[4]) + 1
-  if since ~= epoch or from < first or from > top + 1 then return { epoch, top, 0, 0, {} } end
+  from = wanted + 1
+  local fits = since == epoch or (wanted == 0 and since == also)
+  -- Where the oldest one is too old already, so was everything that has gone.
+  if not fits or from > top + 1 or (from < first and not isCut) then return { epoch, top, 0, top + 1, {} } end
+  from = math.max(from, first)
 end
-local tails = {}
-if limit > 0 then
-  for i, entry in ipairs(redis.call('XRANGE', log, integer(from), '+', 'COUNT', limit)) do tails[i] = entry[2][4] end
+if isCut then
+  local after = top + 1
+  while from < after do
+    local middle = math.floor((from + after) / 2)
+    if publishedAt(entryFrom(integer(middle))) < earliest then from = middle + 1 else after = middle end
+  end
+end
+
+-- Not all at once: they can be large.
+local tails, bytes, at = {}, 0, from
+while #tails < limit do
+  local entries = redis.call('XRANGE', log, integer(at), '+', 'COUNT', math.min(limit - #tails, 10))
+  for _, entry in ipairs(entries) do
+    bytes = bytes + #entry[2][4]
+    if bytes > most and #tails > 0 then return { epoch, top, 1, from, tails } end
+    tails[#tails + 1] = entry[2][4]
+  end
+  if #entries < 10 then break end
+  at = at + #entries
 end
 return { epoch, top, 1, from, tails }
+`)
+
+/**
+ * Takes a sender's own messages from the front of a history, up to the first one of somebody else.
+ *
+ * KEYS: log. ARGV: the sender, how many bytes, how many messages stay at the least.
+ * Returns how many messages, and how many bytes.
+ */
+export const cut = new Script(`
+local log, sender, wanted = KEYS[1], ARGV[1], tonumber(ARGV[2])
+local left = redis.call('XLEN', log) - tonumber(ARGV[3])
+local taken, bytes = 0, 0
+while taken < left and bytes < wanted do
+  local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+  if oldest[2][6] ~= sender then break end
+  redis.call('XDEL', log, oldest[1])
+  taken, bytes = taken + 1, bytes + #oldest[2][4]
+end
+return { taken, bytes }
+`)
+
+/** Empties a history. KEYS: position, log. ARGV: offset of the latest message, or '' for whatever it is. */
+export const clear = new Script(`
+if ARGV[1] == '' or redis.call('HGET', KEYS[1], 'offset') == ARGV[1] then redis.call('DEL', KEYS[2]) end
+return 1
+`)
+
+/**
+ * Removes a stream that nobody has published to since, and nobody listens to.
+ *
+ * KEYS: beginnings, forgotten, position, log. ARGV: offset of the latest message, command that counts subscribers, channel,
+ * window, most names in forgotten, epoch for new streams.
+ * Returns how many messages it had; -1: it is in use.
+ */
+export const forget = new Script(LIFE, `
+local beginnings, forgotten, position, log = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local window = tonumber(ARGV[4])
+if redis.call('HGET', position, 'offset') ~= ARGV[1] then return -1 end
+if redis.call('PUBSUB', ARGV[2], ARGV[3])[2] > 0 then return -1 end
+local count = redis.call('XLEN', log)
+redis.call('DEL', position, log)
+if window == 0 then return count end
+local time = now()
+redis.call('ZREMRANGEBYSCORE', forgotten, '-inf', integer(time - window * 2))
+redis.call('ZADD', forgotten, integer(time), position)
+redis.call('PEXPIRE', forgotten, integer(window * 2))
+if redis.call('ZCARD', forgotten) > tonumber(ARGV[5]) then
+  redis.call('DEL', forgotten)
+  local epoch = redis.call('HGET', beginnings, 'epoch')
+  if epoch then redis.call('HSET', beginnings, 'epoch', ARGV[6], 'before', '', 'last', epoch, 'since', integer(time)) end
+end
+return count
 `)

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Delivery, HistoryPage, Position, Publication, Retention } from '../engine.js'
+import type { Delivery, HistoryBounds, HistoryPage, PageBounds, Position, Publication, Retention } from '../engine.js'
 import { Batches } from './batches.js'
 import type { Commands } from './commands.js'
 import { Deadline, unavailable } from './deadline.js'
 import { Feed } from './feed.js'
 import type { Keys } from './keys.js'
+import { Shares } from './shares.js'
 import * as scripts from './stream-scripts.js'
 import type { Subscriber } from './subscriber.js'
 import { decodeEntry, tailOf } from './wire.js'
@@ -16,9 +17,14 @@ export interface StreamSettings {
   timeoutMs: number
   checkMs: number
   positionTtlMs: number
+  /** For how long streams that have not begun share an epoch; 0: they do not. See `lua.ts`. */
+  windowMs: number
+  bounds: HistoryBounds
 }
 
 export interface StreamEvents {
+  /** A sender over its share has lost so many messages. */
+  evicted: (messages: number) => void
   deliver: (delivery: Delivery) => void
   break: (topic: string, position: Position) => void
 }
@@ -39,6 +45,11 @@ interface Subscribed {
 /** How long it is remembered what a node published last: no connection that has been given up delivers anything later. */
 const REMEMBER_MS = 60_000
 const PAGE = 500
+/** A feed that has fallen behind reads no more than that at once. */
+const PAGE_BYTES = 1_048_576
+/** How many names are kept of streams that were removed; in a cluster for each slot. */
+const MAX_FORGOTTEN = 100_000
+const MAX_FORGOTTEN_PER_SLOT = 1_000
 /** How the script is told that a message is not kept. */
 const NOTHING_KEPT: Retention = { size: -1, ttlMs: 0 }
 
@@ -53,6 +64,7 @@ export class Streams {
   readonly #feeds = new Map<string, Subscribed>()
   readonly #publications: Batches<Publishing, Position | null>
   readonly #positions: Batches<Asking, Known>
+  readonly #shares: Shares
   readonly #timer: NodeJS.Timeout
   #batches = 0
 
@@ -64,7 +76,14 @@ export class Streams {
     this.#events = events
     this.#log = log
     this.#publications = new Batches(settings.timeoutMs, (batch, leftMs, lane) => this.#publish(batch, leftMs, lane), ({ tail }) => tail.length)
-    this.#positions = new Batches(settings.timeoutMs, (batch, leftMs) => this.#ask(batch, leftMs))
+    this.#positions = new Batches(settings.timeoutMs, (batch, leftMs, lane) => this.#ask(batch, leftMs, lane))
+    this.#shares = new Shares(settings.bounds, settings.positionTtlMs, {
+      cut: (topic, sender, bytes, keep) => this.#cut(topic, sender, bytes, keep),
+      clear: (topic, offset) => this.#clear(topic, offset),
+      forget: (topic, offset) => this.#forget(topic, offset),
+      evicted: events.evicted,
+      fail: (error) => log.debug({ err: error }, 'what is too much could not be taken out of the histories')
+    })
     this.#timer = setInterval(() => this.#check(({ feed, brokeAt }) => feed.isIdle || brokeAt !== null), settings.checkMs)
   }
 
@@ -81,7 +100,7 @@ export class Streams {
     const subscribed = this.#feeds.get(topic)
     if (subscribed !== undefined) return subscribed.opened.then(() => subscribed.feed.position!)
     const feed = new Feed({
-      read: (since) => this.history(topic, since, PAGE),
+      read: (since) => this.history(topic, since, PAGE, { maxBytes: PAGE_BYTES }),
       deliver: this.#events.deliver,
       break: (position) => this.#events.break(topic, position),
       fail: (error) => this.#log.warn({ err: error, topic }, 'lost messages could not be read again yet')
@@ -108,16 +127,16 @@ export class Streams {
     this.#feeds.get(delivery.topic)?.feed.receive(delivery)
   }
 
-  async history (topic: string, since: Position | null, limit: number): Promise<HistoryPage> {
-    const [position, log] = this.#keys.stream(topic)
-    const args = [newEpoch(), this.#settings.positionTtlMs, since?.epoch ?? '', since?.offset ?? 0, limit]
+  async history (topic: string, since: Position | null, limit: number, { maxBytes = Infinity, notBefore = 0 }: PageBounds = {}): Promise<HistoryPage> {
+    const keys = [...this.#keys.beginnings(topic), ...this.#keys.stream(topic)]
+    const args = [...this.#times(), since?.epoch ?? '', since?.offset ?? 0, limit, Math.min(maxBytes, Number.MAX_SAFE_INTEGER), notBefore]
     const [epoch, offset, isComplete, first, tails] =
-      await this.#commands.run(scripts.history, [position, log], args) as [string, number, number, number, string[]]
+      await this.#commands.run(scripts.history, keys, args) as [string, number, number, number, string[]]
     const top = { epoch, offset }
     const entries = tails.map((tail, i) => decodeEntry(topic, { epoch, offset: first + i }, tail))
-    if (isComplete === 1 && entries.every((entry) => entry !== null)) return { entries, isComplete: true, top }
+    if (isComplete === 1 && entries.every((entry) => entry !== null)) return { entries, isComplete: true, from: { epoch, offset: first - 1 }, top }
     if (isComplete === 1) this.#log.error({ topic }, 'a history in Redis holds what is no message')
-    return { entries: [], isComplete: false, top }
+    return { entries: [], isComplete: false, from: top, top }
   }
 
   /** Notes where the feeds are, before anything reaches them on a new connection. */
@@ -132,6 +151,7 @@ export class Streams {
 
   close (): void {
     clearInterval(this.#timer)
+    this.#shares.close()
     for (const { feed } of this.#feeds.values()) feed.close()
     this.#feeds.clear()
   }
@@ -172,12 +192,12 @@ export class Streams {
   }
 
   async #publish (batch: Publishing[], leftMs: number, lane: string): Promise<(Position | null | Error)[]> {
-    const { isCluster, nodeId, positionTtlMs } = this.#settings
-    const keys = [this.#keys.publisher(isCluster ? lane : null, nodeId)]
+    const { isCluster, nodeId } = this.#settings
+    const keys = [this.#keys.publisher(isCluster ? lane : null, nodeId), ...this.#keys.beginnings(lane)]
     const streams: (string | number)[] = []
     const messages: (string | number)[] = []
     const numbers = new Map<string, number>()
-    for (const { publication: { topic }, tail, retention } of batch) {
+    for (const { publication: { topic, sender = '' }, tail, retention } of batch) {
       const { size, ttlMs } = retention ?? NOTHING_KEPT
       const stream = `${size} ${ttlMs} ${topic}`
       let number = numbers.get(stream)
@@ -186,20 +206,47 @@ export class Streams {
         keys.push(...this.#keys.stream(topic))
         streams.push(this.#keys.channel(topic), size, ttlMs)
       }
-      messages.push(number, tail)
+      messages.push(number, sender, tail)
     }
-    const args = [++this.#batches, REMEMBER_MS, this.publishCommand, newEpoch(), positionTtlMs, ...streams, ...messages]
+    const args = [++this.#batches, REMEMBER_MS, this.publishCommand, ...this.#times(), ...streams, ...messages]
     const results = await this.#commands.run(scripts.publish, keys, args, new Deadline(leftMs)) as ([string, string] | [] | string)[]
-    return results.map((result) => {
+    return results.map((result, i) => {
       if (typeof result === 'string') return unavailable('it refused a publication', new Error(result))
-      const [epoch, offset] = result
-      return epoch === undefined ? null : { epoch, offset: Number(offset) }
+      if (result.length === 0) return null
+      const position = { epoch: result[0], offset: Number(result[1]) }
+      const { publication, retention } = batch[i]!
+      this.#shares.published(publication, retention!, position.offset)
+      return position
     })
   }
 
-  async #ask (batch: Asking[], leftMs: number): Promise<Known[]> {
-    const keys: string[] = []
-    const args: (string | number)[] = [newEpoch(), this.#settings.positionTtlMs]
+  /** What every script needs for a stream that has no keys yet. */
+  #times (): [fresh: string, positionTtlMs: number, windowMs: number] {
+    return [newEpoch(), this.#settings.positionTtlMs, this.#settings.windowMs]
+  }
+
+  async #cut (topic: string, sender: string, bytes: number, keep: number): Promise<{ bytes: number, messages: number }> {
+    const [, log] = this.#keys.stream(topic)
+    const [messages, taken] = await this.#commands.run(scripts.cut, [log], [sender, Math.ceil(bytes), keep]) as [number, number]
+    return { messages, bytes: taken }
+  }
+
+  async #clear (topic: string, offset: number | null): Promise<void> {
+    await this.#commands.run(scripts.clear, this.#keys.stream(topic), [offset ?? ''])
+  }
+
+  async #forget (topic: string, offset: number): Promise<number | null> {
+    const { isCluster, windowMs } = this.#settings
+    const keys = [...this.#keys.beginnings(topic), ...this.#keys.stream(topic)]
+    const messages = await this.#commands.run(scripts.forget, keys, [
+      offset, isCluster ? 'SHARDNUMSUB' : 'NUMSUB', this.#keys.channel(topic), windowMs, isCluster ? MAX_FORGOTTEN_PER_SLOT : MAX_FORGOTTEN, newEpoch()
+    ]) as number
+    return messages === -1 ? null : messages
+  }
+
+  async #ask (batch: Asking[], leftMs: number, lane: string): Promise<Known[]> {
+    const keys: string[] = [...this.#keys.beginnings(lane)]
+    const args: (string | number)[] = this.#times()
     for (const { topic, known } of batch) {
       keys.push(...this.#keys.stream(topic))
       args.push(known?.position.epoch ?? '', known?.position.offset ?? 0, known?.run ?? '')

@@ -20,13 +20,15 @@ export const sendFrames = (publisher: Publisher, permissions: Permissions, outbo
     // The user as of now: an auth frame may follow while the app is asked.
     const { id: clientId, user } = connection
     const message = { ...toMessage(kind, data, outbound), from: { client_id: clientId, user_id: user?.id ?? null } }
+    // Who is nobody has no other name than the socket's.
+    const sender = user === null ? `client:${clientId}` : `user:${user.id}`
     const ids = new Set(given)
     // Once on arrival, and once for every target but the first.
     if (ids.size > 1) connection.account.charge((ids.size - 1) * Buffer.byteLength(toJson(message)))
     for (const id of ids) await permissions.send(user, { kind, id, data: message })
     for (const id of ids) {
       if (kind === 'client') await publisher.announceToClient(id, message)
-      else await publisher.announce(topicOf[kind](id), message, { isDroppable: true, except: echo === false ? [clientId] : undefined })
+      else await publisher.announce(topicOf[kind](id), message, { isDroppable: true, except: echo === false ? [clientId] : undefined, sender })
     }
   }
   return [

@@ -21,17 +21,18 @@ export const subscribeFrame = (memberships: Memberships, permissions: Permission
       throw new ForbiddenError('You may not subscribe to another user')
     }
     const channels = [...new Set(given)]
+    const notBefore = new Map<string, number>()
     // Before the app is asked. A history that is read again costs as much as a channel that is joined.
     connection.account.chargeJoins(channels.filter((channel) => !connection.grants.has(channel) || Object.hasOwn(recover, channel)).length)
     for (const channel of channels) {
       try {
-        await permissions.subscribe(connection.user, channel)
+        notBefore.set(channel, await permissions.subscribe(connection.user, channel))
       } catch (error) {
         throw withDetails(error as DetailedError, { channel })
       }
     }
     const positions = Object.fromEntries(Object.entries<Position>(recover).map(([channel, position]) => [topicOf.channel(channel), position]))
-    await memberships.join(connection, channels, 'subscribed', positions, (states) => {
+    await memberships.join(connection, channels, 'subscribed', { positions, notBefore }, (states) => {
       for (const state of states) connection.send(subscribedFrame(state))
     })
     const confirmed = { channel_ids: given, user_id: connection.user?.id ?? null }

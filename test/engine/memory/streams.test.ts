@@ -9,12 +9,15 @@ const BYTES = 100
 
 function streamsOf (t: Test, limits: Partial<StreamLimits> = {}) {
   const clock = new FakeClock(t)
-  const streams = new Streams({ maxTopics: 10, maxBytes: 1_000_000, positionTtlMs: 60_000, ...limits })
+  const evicted: number[] = []
+  const bounds = { maxTopics: 10, maxBytes: 1_000_000, maxBytesPerSender: 10_000, maxTopicsPerSender: 10 }
+  const streams = new Streams({ ...bounds, positionTtlMs: 60_000, ...limits }, (messages) => { evicted.push(messages) })
   t.teardown(() => streams.close())
-  const append = (topic: string, retention = KEPT, bytes = BYTES) =>
-    streams.append({ topic, json: 'x'.repeat(bytes), isDroppable: false, isCompressible: false }, retention).position
+  const append = (topic: string, retention = KEPT, bytes = BYTES, sender?: string) =>
+    streams.append({ topic, json: 'x'.repeat(bytes), isDroppable: false, isCompressible: false, sender }, retention).position
+  const from = (sender: string, topic: string, bytes = BYTES) => append(topic, KEPT, bytes, sender)
   const lengthOf = (topic: string) => streams.read(topic, null, Infinity).entries.length
-  return { clock, streams, append, lengthOf }
+  return { clock, streams, append, from, lengthOf, evicted }
 }
 
 const offsetsOf = ({ entries }: HistoryPage) => entries.map(({ position }) => position!.offset)
@@ -137,7 +140,7 @@ t.test('the position of a stream that nobody uses is remembered for positionTtlM
   const last = append('a', brief)
   streams.subscribe('b')
   clock.advance(19_000)
-  t.strictSame(streams.read('a', last, 10), { entries: [], isComplete: true, top: last })
+  t.strictSame(streams.read('a', last, 10), { entries: [], isComplete: true, from: last, top: last })
   const next = append('a', brief)
   t.strictSame(next, { epoch: last.epoch, offset: 2 })
   clock.advance(30_000)
@@ -145,12 +148,15 @@ t.test('the position of a stream that nobody uses is remembered for positionTtlM
   const { epoch, offset } = append('a', brief)
   t.equal(offset, 1)
   t.not(epoch, last.epoch)
-  t.match(streams.subscribe('b'), { epoch: last.epoch, offset: 0 }, 'one with members is remembered all the time')
+  t.match(streams.read('b', { epoch: last.epoch, offset: 0 }, 10), { isComplete: true }, 'that of a stream without a message needs no memory')
+  const used = append('b', brief)
+  clock.advance(60_000)
+  t.match(streams.read('b', used, 10), { isComplete: true }, 'one with members is remembered all the time')
   streams.unsubscribe('b')
   clock.advance(15_000)
-  t.match(streams.read('b', { epoch: last.epoch, offset: 0 }, 10), { isComplete: true }, 'and from then on')
+  t.match(streams.read('b', used, 10), { isComplete: true }, 'and from then on')
   clock.advance(15_000)
-  t.match(streams.read('b', { epoch: last.epoch, offset: 0 }, 10), { isComplete: false })
+  t.match(streams.read('b', used, 10), { isComplete: false })
   t.end()
 })
 
@@ -162,16 +168,161 @@ t.test('a stream that still has messages is not forgotten, however long nobody u
   t.end()
 })
 
-t.test('streams that begin between two forgettings share an epoch; none does with one that was forgotten', (t) => {
+t.test('streams share the epoch in which they begin; one that was forgotten does not begin in it again, nor in its old one', (t) => {
   const { append } = streamsOf(t, { maxTopics: 10 })
   const epochs = Array.from({ length: 40 }, (_, n) => append(`topic-${n}`).epoch)
   t.equal(epochs[0], epochs[9])
   const distinct = new Set(epochs)
-  t.ok(distinct.size > 1)
+  t.ok(distinct.size > 1 && distinct.size < 10, 'when too many were forgotten, all begin in another')
   for (let n = 0; n < 30; n++) {
     const again = append(`topic-${n}`)
     if (again.offset === 1 && again.epoch === epochs[n]) t.fail(`topic-${n} began again in its old epoch`)
   }
+  t.end()
+})
+
+t.test('topics that nobody publishes to leave nothing behind, and their positions are good', (t) => {
+  const { clock, streams, append } = streamsOf(t)
+  const positions = Array.from({ length: 1_000 }, (_, n) => streams.subscribe(`topic-${n}`))
+  t.strictSame(streams.size, { streams: 0, silent: 1_000, bytes: 0 })
+  for (let n = 0; n < 1_000; n++) streams.unsubscribe(`topic-${n}`)
+  t.strictSame(streams.size, { streams: 0, silent: 0, bytes: 0 })
+  t.equal(clock.timerCount, 0)
+  append('topic-7')
+  t.match(streams.read('topic-7', positions[7]!, 10), { entries: [{ position: { ...positions[7], offset: 1 } }], isComplete: true })
+  t.match(streams.read('topic-8', positions[8]!, 10), { entries: [], isComplete: true })
+  t.end()
+})
+
+t.test('a position from before a stream was forgotten is not good for the next one, with members or without', (t) => {
+  for (const hasMembers of [true, false]) {
+    const { streams, append } = streamsOf(t, { maxTopics: 1 })
+    const before = streams.subscribe('a')
+    streams.unsubscribe('a')
+    append('a')
+    append('b')
+    if (hasMembers) t.not(streams.subscribe('a').epoch, before.epoch)
+    t.match(streams.read('a', before, 10), { entries: [], isComplete: false })
+    const { epoch } = append('a')
+    t.not(epoch, before.epoch)
+    if (hasMembers) t.match(streams.subscribe('a'), { epoch, offset: 1 })
+    t.match(streams.read('a', before, 10), { entries: [], isComplete: false })
+  }
+  t.end()
+})
+
+t.test('a member of a silent topic keeps its epoch when all others begin in a new one', (t) => {
+  const { streams, append } = streamsOf(t, { maxTopics: 1 })
+  const position = streams.subscribe('quiet')
+  for (let n = 0; n < 10; n++) append(`topic-${n}`)
+  t.not(append('other').epoch, position.epoch)
+  t.strictSame(append('quiet'), { epoch: position.epoch, offset: 1 })
+  t.equal(streams.isSubscribed('quiet'), true)
+  t.end()
+})
+
+t.test('a sender over its share of bytes loses its own oldest messages, never those of others', (t) => {
+  const { from, append, lengthOf, evicted } = streamsOf(t, { maxBytesPerSender: 10 * BYTES })
+  append('app')
+  for (let n = 0; n < 6; n++) from('mallory', `her-${n % 2}`)
+  from('alice', 'room')
+  for (let n = 0; n < 4; n++) from('mallory', 'room')
+  t.strictSame(['her-0', 'her-1', 'room', 'app'].map(lengthOf), [3, 3, 5, 1], 'all that she may have')
+  from('mallory', 'room')
+  t.strictSame(['her-0', 'her-1', 'room', 'app'].map(lengthOf), [2, 3, 6, 1])
+  for (let n = 0; n < 8; n++) from('mallory', 'room')
+  t.strictSame(['her-0', 'her-1', 'room', 'app'].map(lengthOf), [0, 0, 14, 1], 'what is behind that of others stays')
+  t.equal(evicted.reduce((sum, count) => sum + count, 0), 6)
+  from('mallory', 'her-0')
+  t.equal(lengthOf('her-0'), 1, 'the newest one stays')
+  t.end()
+})
+
+t.test('when the messages before them are gone, a sender\'s own can go', (t) => {
+  const { clock, from, append, lengthOf } = streamsOf(t, { maxBytesPerSender: 3 * BYTES })
+  append('room', { size: 10, ttlMs: 1_000 })
+  for (let n = 0; n < 5; n++) from('mallory', 'room')
+  append('room')
+  t.equal(lengthOf('room'), 7)
+  clock.advance(1_000)
+  t.equal(lengthOf('room'), 6)
+  from('mallory', 'room')
+  t.equal(lengthOf('room'), 4, 'three of hers and one of the app')
+  t.end()
+})
+
+t.test('a sender that has begun too many streams loses its own oldest ones that have no members', (t) => {
+  const { streams, from, append, lengthOf, evicted } = streamsOf(t, { maxTopics: 1_000, maxTopicsPerSender: 3 })
+  from('mallory', 'user:app')
+  append('user:app')
+  from('mallory', 'user:alice')
+  from('alice', 'user:alice')
+  for (let n = 0; n < 3; n++) from('mallory', `user:${n}`)
+  streams.subscribe('user:0')
+  from('mallory', 'user:3')
+  t.strictSame(evicted, [])
+  from('mallory', 'user:1')
+  from('mallory', 'user:4')
+  t.strictSame(['user:app', 'user:alice', 'user:0', 'user:1', 'user:2', 'user:3'].map(lengthOf), [2, 2, 1, 2, 0, 1])
+  t.strictSame(evicted, [1])
+  streams.unsubscribe('user:0')
+  t.strictSame([lengthOf('user:0'), lengthOf('user:3')], [1, 0], 'it counts again from when it is left on')
+  t.end()
+})
+
+t.test('over all bounds the streams and messages of senders go first, those of whoever has most before', (t) => {
+  const { from, append, lengthOf } = streamsOf(t, { maxTopics: 10, maxBytes: 20 * BYTES })
+  for (const topic of ['app', 'shared']) append(topic)
+  from('bob', 'both')
+  from('carol', 'both')
+  from('alice', 'a-0')
+  for (let n = 0; n < 6; n++) from('mallory', `m-${n}`)
+  t.strictSame(['app', 'both', 'a-0', 'm-0', 'm-1', 'm-2'].map(lengthOf), [1, 2, 1, 1, 1, 1])
+  append('one more')
+  t.strictSame(['app', 'both', 'a-0', 'm-0', 'm-1', 'm-2'].map(lengthOf), [1, 2, 1, 0, 0, 1])
+  for (let n = 0; n < 4; n++) append(`more-${n}`)
+  append('and more')
+  t.strictSame(['app', 'both', 'a-0', 'm-5'].map(lengthOf), [1, 2, 1, 0])
+  append('too many')
+  append('far too many')
+  t.strictSame(['app', 'both'].map(lengthOf), [1, 0], 'those of several senders, and then the app\'s')
+  t.end()
+})
+
+t.test('what is before the messages of a sender over its share goes before the histories of others', (t) => {
+  const { from, append, lengthOf } = streamsOf(t, { maxBytes: 20 * BYTES, maxBytesPerSender: 5 * BYTES })
+  for (let n = 0; n < 5; n++) append('idle')
+  append('room')
+  for (let n = 0; n < 13; n++) from('mallory', 'room')
+  append('room')
+  t.strictSame(['idle', 'room'].map(lengthOf), [5, 15])
+  append('room')
+  t.strictSame(['idle', 'room'].map(lengthOf), [5, 13])
+  t.end()
+})
+
+t.test('what is older than a moment is not read, and not missed', (t) => {
+  const { streams, append } = streamsOf(t)
+  let time = 1_000
+  t.intercept(Date, 'now', { value: () => time })
+  const { epoch } = append('a')
+  append('a')
+  const notBefore = time = 2_000
+  const read = (offset: number, bounds: object) => {
+    const { entries, isComplete, from } = streams.read('a', { epoch, offset }, 10, bounds)
+    return [entries.map(({ position }) => position!.offset), isComplete, from.offset]
+  }
+  t.strictSame(read(0, { notBefore }), [[], true, 2])
+  append('a')
+  append('a')
+  t.strictSame(read(0, { notBefore }), [[3, 4], true, 2])
+  t.strictSame(read(3, { notBefore }), [[4], true, 3])
+  t.strictSame(read(0, { notBefore: 0 }), [[1, 2, 3, 4], true, 0])
+  append('a', { size: 4, ttlMs: 60_000 })
+  t.strictSame(read(0, {}), [[], false, 5])
+  t.strictSame(read(0, { notBefore }), [[3, 4, 5], true, 2], 'what has gone was older')
+  append('a', { size: 4, ttlMs: 60_000 })
+  t.strictSame(read(0, { notBefore }), [[], false, 6], 'it may have been newer')
   t.end()
 })
 

@@ -1,0 +1,15 @@
+import { randomUUID } from 'node:crypto'
+
+/** Milliseconds since 1970 and a count within each, as the last id had them. */
+let last = 0n
+
+/**
+ * An id that cannot be guessed, and is behind those that this process made before (UUID version 7, RFC 9562 section 5.7):
+ * questions of one millisecond are listed in the order in which they were asked.
+ */
+export function nextQuestionId (): string {
+  const now = BigInt(Date.now()) << 12n
+  last = now > last ? now : last + 1n
+  const time = last.toString(16).padStart(15, '0')
+  return `${time.slice(0, 8)}-${time.slice(8, 12)}-7${time.slice(12)}-${randomUUID().slice(19)}`
+}

@@ -1,0 +1,90 @@
+import { TypeGuard, type Static, type TSchema } from '@sinclair/typebox'
+import { cleanFields, together } from './clean.js'
+import { Node } from './node.js'
+import type { Clean, Fault } from './part.js'
+import { Preparation } from './preparation.js'
+import { SchemaError } from './schema-error.js'
+
+/** How many faults are told of one value. */
+export const MOST_FAULTS = 10
+
+/** What checks values of a schema: a compiled schema of TypeBox, or one that is safe with what comes from outside. */
+export interface Checker<T = unknown> {
+  Check (value: unknown): value is T
+  Errors (value: unknown): Iterable<Fault>
+}
+
+/**
+ * A schema that values from outside are checked with, in time linear in the value: patterns and formats see no text over its
+ * `maxLength`, patterns are matched by a linear engine, and what a schema refers to is checked once for each value.
+ */
+export class CompiledSchema<S extends TSchema = TSchema> implements Checker<Static<S>> {
+  readonly #node: Node
+  readonly #clean: Clean | null
+  readonly #definitions: ReadonlySet<{ forget (): void }>
+  /** It refers to nothing that has to be forgotten. */
+  readonly #isPlain: boolean
+
+  /**
+   * @param kept top-level fields that cleaning keeps, whether the schema names them or not
+   * @throws SchemaError for what TypeBox cannot compile, formats that are not in its FormatRegistry, and patterns without a
+   *   `maxLength` of 1000 at the most or that the engine cannot match
+   */
+  constructor (schema: S, kept: readonly string[] = []) {
+    assertSchema(schema)
+    const preparation = new Preparation()
+    this.#node = compile(preparation, schema)
+    this.#definitions = preparation.definitions
+    this.#isPlain = preparation.definitions.size === 0
+    const { clean } = this.#node
+    this.#clean = clean === null || kept.length === 0 ? clean : together([clean, keeper(kept)])
+  }
+
+  Check (value: unknown): value is Static<S> {
+    return this.#isPlain ? this.#node.check(value) : this.#once(() => this.#node.check(value))
+  }
+
+  /** Says why a value failed the check, with ten faults at the most. */
+  Errors (value: unknown): Fault[] {
+    return this.#once(() => {
+      const faults: Fault[] = []
+      for (const fault of this.#node.faults(value)) {
+        faults.push(fault)
+        if (faults.length === MOST_FAULTS) break
+      }
+      return faults
+    })
+  }
+
+  /** Removes the fields that the schema does not name from a value that passed the check; the same value where there are none. */
+  Clean<T> (value: T): T {
+    const clean = this.#clean
+    if (clean === null) return value
+    return (this.#isPlain ? clean(value) : this.#once(() => clean(value))) as T
+  }
+
+  #once<T> (run: () => T): T {
+    try {
+      return run()
+    } finally {
+      for (const definition of this.#definitions) definition.forget()
+    }
+  }
+}
+
+/** @throws SchemaError */
+export function assertSchema (schema: unknown): asserts schema is TSchema {
+  if (!TypeGuard.IsSchema(schema)) throw new SchemaError('cannot be compiled: it is not a TypeBox schema, or has a wrong keyword')
+}
+
+function compile (preparation: Preparation, schema: TSchema): Node {
+  try {
+    return new Node(preparation.prepare(schema))
+  } catch (error) {
+    throw error instanceof SchemaError ? error : new SchemaError(`cannot be compiled: ${(error as Error).message}`)
+  }
+}
+
+function keeper (kept: readonly string[]): Clean {
+  return (value) => cleanFields(value as Record<string, unknown>, (key) => kept.includes(key) ? 'keep' : 'drop')
+}

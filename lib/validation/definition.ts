@@ -1,0 +1,45 @@
+import type { Node } from './node.js'
+import type { Clean, Fault, Part } from './part.js'
+
+/**
+ * What a schema refers to by name, perhaps itself. Each value is checked, cleaned and reported once, whichever ways lead to
+ * it: members of unions and intersections that look into the same fields would double the work with each level.
+ */
+export class Definition implements Part {
+  /** Set when the schema that it is a part of is complete. */
+  node!: Node
+  readonly #verdicts = new Map<unknown, boolean>()
+  readonly #cleaned = new Map<unknown, unknown>()
+  readonly #reported = new Set<unknown>()
+
+  check (value: unknown): boolean {
+    let verdict = this.#verdicts.get(value)
+    if (verdict === undefined) {
+      verdict = this.node.check(value)
+      this.#verdicts.set(value, verdict)
+    }
+    return verdict
+  }
+
+  * faults (value: unknown): Iterable<Fault> {
+    // Only what holds other values can be met again, by another way to the same place.
+    if (typeof value === 'object' && this.#reported.has(value)) return
+    this.#reported.add(value)
+    yield * this.node.faults(value)
+  }
+
+  // Whether there is anything to remove is not known before the definition is complete.
+  readonly clean: Clean = (value) => {
+    const { clean } = this.node
+    if (clean === null) return value
+    if (!this.#cleaned.has(value)) this.#cleaned.set(value, clean(value))
+    return this.#cleaned.get(value)
+  }
+
+  /** The next message can hold the same objects with other fields. */
+  forget (): void {
+    this.#verdicts.clear()
+    this.#cleaned.clear()
+    this.#reported.clear()
+  }
+}

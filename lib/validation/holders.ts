@@ -1,0 +1,28 @@
+import { Kind, type TSchema } from '@sinclair/typebox'
+
+/** Where TypeBox's kinds hold other schemas: one, a list, or a map. Kinds that an app has registered are taken whole. */
+const HOLDERS: Readonly<Record<string, readonly string[]>> = {
+  Object: ['properties', 'additionalProperties'],
+  Record: ['patternProperties', 'additionalProperties'],
+  Array: ['items', 'contains'],
+  Tuple: ['items'],
+  Union: ['anyOf'],
+  Intersect: ['allOf', 'unevaluatedProperties'],
+  Not: ['not'],
+  Import: ['$defs'],
+  Constructor: ['returns']
+}
+const MAPS: readonly string[] = ['properties', 'patternProperties', '$defs']
+
+/** Makes a schema the same of other schemas: each that it holds is replaced. */
+export function mapHeld (schema: TSchema, replace: (held: TSchema) => TSchema): TSchema {
+  const mapped: Record<string, unknown> = {}
+  for (const key of HOLDERS[schema[Kind]] ?? []) {
+    const held: unknown = schema[key]
+    if (typeof held !== 'object' || held === null) continue
+    if (Array.isArray(held)) mapped[key] = held.map(replace)
+    else if (MAPS.includes(key)) mapped[key] = Object.fromEntries(Object.entries(held).map(([name, inner]) => [name, replace(inner)]))
+    else mapped[key] = replace(held as TSchema)
+  }
+  return { ...schema, ...mapped } as TSchema
+}

@@ -1,0 +1,124 @@
+import {
+  FormatRegistry, Kind, KeyOfPattern, PatternStringExact, type TImport, type TIntersect, type TRecord, type TRef, type TRegExp, type TSchema, type TString,
+  type TTemplateLiteral
+} from '@sinclair/typebox'
+import { Definition } from './definition.js'
+import { mapHeld } from './holders.js'
+import { KeyedRecord, MAX_KEY } from './keyed-record.js'
+import { Node } from './node.js'
+import { toSchema } from './part.js'
+import { MAX_PATTERN_TEXT, Pattern } from './pattern.js'
+import { SchemaError } from './schema-error.js'
+import { Text } from './text.js'
+
+/** What names of definitions mean at some place of a schema. */
+type Scope = ReadonlyMap<string, { definition: Definition, prepare: () => TSchema }>
+
+/**
+ * Makes a schema one that is safe to check what comes from outside with: parts that TypeBox would check in more than linear
+ * time become parts of our own.
+ */
+export class Preparation {
+  /** What the prepared schema refers to. */
+  readonly definitions = new Set<Definition>()
+  readonly #undefined: Array<() => void> = []
+
+  /** @throws SchemaError */
+  prepare (schema: TSchema): TSchema {
+    const prepared = this.#prepare(schema, new Map())
+    for (const define of this.#undefined) define()
+    return prepared
+  }
+
+  #prepare (schema: TSchema, outer: Scope): TSchema {
+    const { $id, ...unnamed } = schema
+    // Under its name TypeBox would make it a function of its own, the same for all of that name.
+    const named = unnamed as TSchema
+    const scope = $id === undefined ? outer : this.#with(outer, [[$id, named]])
+    switch (schema[Kind]) {
+      case 'String': return this.#string(named as TString)
+      case 'RegExp': return this.#regExp(named as TRegExp)
+      case 'TemplateLiteral': return this.#template(named as TTemplateLiteral)
+      case 'Record': return this.#record(named as TRecord, scope)
+      case 'Ref':
+      case 'This': return this.#reference(named as TRef, scope)
+      case 'Import': return this.#import(named as TImport, scope)
+      case 'Intersect': return this.#intersect(named as TIntersect, scope)
+      default: return this.#parts(named, scope)
+    }
+  }
+
+  #parts (schema: TSchema, scope: Scope): TSchema {
+    return mapHeld(schema, (held) => this.#prepare(held, scope))
+  }
+
+  #string (schema: TString): TSchema {
+    const { minLength, maxLength, pattern, format } = schema
+    if (format !== undefined && !FormatRegistry.Has(format)) {
+      throw new SchemaError(`has the format "${format}", which FormatRegistry.Set() of TypeBox must define first`)
+    }
+    if (pattern !== undefined) return toSchema(new Text({ minLength, maxLength, format, ...bounded(pattern, '', pattern, maxLength) }))
+    return format === undefined ? schema : toSchema(new Text({ minLength, maxLength, format }))
+  }
+
+  #regExp ({ source, flags, minLength, maxLength }: TRegExp): TSchema {
+    return toSchema(new Text({ minLength, maxLength, ...bounded(source, flags, `/${source}/${flags}`, maxLength) }))
+  }
+
+  /** Where it is a choice of texts, none of them is longer than the whole. */
+  #template ({ pattern, minLength, maxLength = templateLength(pattern) }: TTemplateLiteral & { minLength?: number, maxLength?: number }): TSchema {
+    return toSchema(new Text({ minLength, maxLength, ...bounded(pattern, '', pattern, maxLength) }))
+  }
+
+  #record ({ patternProperties, additionalProperties, minProperties, maxProperties }: TRecord, scope: Scope): TSchema {
+    const [key, values] = Object.entries(patternProperties)[0]!
+    return toSchema(new KeyedRecord({
+      minProperties,
+      maxProperties,
+      keys: key === PatternStringExact ? null : new Pattern(key, '', MAX_KEY),
+      values: new Node(this.#prepare(values as TSchema, scope)),
+      others: typeof additionalProperties === 'object' ? new Node(this.#prepare(additionalProperties, scope)) : additionalProperties
+    }))
+  }
+
+  /** TypeBox makes one pattern of all keys that it knows: of their names, which must not be patterns themselves. */
+  #intersect (schema: TIntersect, scope: Scope): TSchema {
+    const prepared = this.#parts(schema, scope) as TIntersect
+    if (schema.unevaluatedProperties === undefined) return prepared
+    const keys = KeyOfPattern(schema)
+    if (keys !== KeyOfPattern(prepared) || /[*+{]/.test(keys)) throw new SchemaError('has unevaluatedProperties beside keys by pattern: name the keys')
+    return prepared
+  }
+
+  #reference ({ $ref }: Pick<TRef, '$ref'>, scope: Scope): TSchema {
+    const target = scope.get($ref)
+    if (target === undefined) throw new SchemaError(`cannot be compiled: it refers to "${$ref}", which it does not define`)
+    const { definition, prepare } = target
+    if (!this.definitions.has(definition)) {
+      this.definitions.add(definition)
+      this.#undefined.push(() => { definition.node = new Node(prepare()) })
+    }
+    return toSchema(definition)
+  }
+
+  #import ({ $defs, $ref }: TImport, scope: Scope): TSchema {
+    return this.#reference({ $ref }, this.#with(scope, Object.entries($defs) as Array<[string, TSchema]>))
+  }
+
+  #with (outer: Scope, schemas: ReadonlyArray<readonly [string, TSchema]>): Scope {
+    const scope = new Map(outer)
+    for (const [name, schema] of schemas) scope.set(name, { definition: new Definition(), prepare: () => this.#prepare(schema, scope) })
+    return scope
+  }
+}
+
+function bounded (source: string, flags: string, patternName: string, maxLength: number | undefined) {
+  if (maxLength === undefined || maxLength > MAX_PATTERN_TEXT) throw new SchemaError(`has the pattern ${source} without a maxLength of ${MAX_PATTERN_TEXT} at the most`)
+  return { pattern: new Pattern(source, flags, maxLength), patternName }
+}
+
+/** @throws SchemaError where it has no bound */
+export function templateLength (pattern: string): number {
+  if (/[*+{]/.test(pattern)) throw new SchemaError('has a template literal of any length: give it a maxLength')
+  return pattern.length
+}

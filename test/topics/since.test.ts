@@ -1,0 +1,103 @@
+import { setImmediate } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import type { WsPluginOptions } from '../../lib/index.js'
+import { startApp } from '../fixtures/app.js'
+import type { TestClient } from '../fixtures/client.js'
+
+const numbers = (client: TestClient): number[] => client.received.filter(({ type }) => type === 'x.n').map(({ n }) => n)
+
+const since = (moment: number) => ({ since: moment })
+
+/** A server with a channel that has the messages 1 and 2 from before a moment, and 3 from after it. */
+async function start (t: Test, decide: (moment: number) => unknown, options: WsPluginOptions = {}, deskSince = since) {
+  let moment = 0
+  const server = await startApp(t, {
+    authorizeSubscribe: (user) => user?.id === 'old' || decide(moment) as boolean, ...options
+  }, { after: ({ ws }) => { ws.endpoint('/desk', { channels: ['room'], authorize: () => deskSince(moment) }) } })
+  const { ws } = server.app
+  const send = (n: number) => ws.sendToChannel('room', { type: 'x.n', n })
+  const before = await server.connect('old')
+  await before.request({ type: 'subscribe', channel_ids: ['room'] })
+  const { epoch } = before.received.find(({ type }) => type === 'subscribed')!
+  for (const n of [1, 2]) await send(n)
+  const now = Date.now()
+  while (Date.now() <= now) await setImmediate()
+  moment = Date.now()
+  await send(3)
+  const beginning = { epoch, offset: 0 }
+  return { server, send, beginning, recover: encodeURIComponent(JSON.stringify({ 'channel:room': beginning })) }
+}
+
+t.test('a subscription recovers nothing from before the moment that the app names, and says truly what follows', async (t) => {
+  const { server, beginning, send } = await start(t, since)
+  const client = await server.connect('new')
+  await client.request({ type: 'subscribe', channel_ids: ['room'], recover: { room: beginning } })
+  t.match(client.received.find(({ type }) => type === 'subscribed'), { epoch: beginning.epoch, offset: 2, recovered: true, missed: 1 })
+  await send(4)
+  await client.settled()
+  t.strictSame(numbers(client), [3, 4])
+})
+
+t.test('nor does a channel of the URL, with a token or with a first auth frame', async (t) => {
+  const { server, recover } = await start(t, since, { auth: { firstFrame: true } })
+  const path = `/ws?channel_id=room&recover=${recover}`
+  const client = await server.connect('new', { path })
+  await client.settled()
+  t.strictSame(numbers(client), [3])
+  t.match(client.received[0]!.data.streams.at(-1), { topic: 'channel:room', offset: 2, recovered: true, missed: 1 })
+  const late = await server.dial('new', { token: null, path }).opened()
+  await late.request({ type: 'auth', token: server.token('new') })
+  t.strictSame(numbers(late), [3])
+})
+
+t.test('nor do the channels of an endpoint, whose own decision may name a moment, too; the later one counts', async (t) => {
+  for (const [ofDesk, ofChannel] of [[0, null], [-60_000, 0], [0, -60_000]] as const) {
+    const { server, recover } = await start(t, (moment) => since(moment + ofChannel!), {}, (moment) => since(moment + ofDesk))
+    const client = await server.connect('new', { path: `/desk?recover=${recover}${ofChannel === null ? '' : '&channel_id=room'}` })
+    await client.settled()
+    t.strictSame(numbers(client), [3])
+  }
+})
+
+t.test('nor does a late value', async (t) => {
+  const options: WsPluginOptions = { channels: { room: { recover: 'latest' } } }
+  for (const [decide, expected] of [[(moment: number) => since(moment + 60_000), []], [since, [3]]] as const) {
+    const { server } = await start(t, decide, options)
+    const client = await server.connect('new')
+    await client.request({ type: 'subscribe', channel_ids: ['room'] })
+    await client.settled()
+    t.strictSame(numbers(client), expected)
+  }
+})
+
+t.test('a refreshed token asks again, and what is recovered then is from after the new moment', async (t) => {
+  let later = 0
+  const { server, beginning } = await start(t, (moment) => since(moment + later))
+  const client = await server.connect('new')
+  await client.request({ type: 'subscribe', channel_ids: ['room'] })
+  later = 60_000
+  await client.request({ type: 'auth', token: server.token('new') })
+  await client.request({ type: 'subscribe', channel_ids: ['room'], recover: { room: beginning } })
+  t.strictSame(numbers(client), [])
+  t.match(client.received.filter(({ type }) => type === 'subscribed')[1], { offset: 3, recovered: true, missed: 0 })
+})
+
+t.test('without a moment a member recovers whatever the stream keeps', async (t) => {
+  const { server, beginning } = await start(t, () => true)
+  const client = await server.connect('new')
+  await client.request({ type: 'subscribe', channel_ids: ['room'], recover: { room: beginning } })
+  t.strictSame(numbers(client), [1, 2, 3])
+})
+
+t.test('a decision that is none denies, and the log says why', async (t) => {
+  let bad: unknown
+  const { server, beginning } = await start(t, () => bad)
+  const client = await server.connect('new')
+  const faults = () => server.logs.filter(({ msg }) => /authorize hook failed/.test(msg)).length
+  for (bad of [{ since: NaN }, { since: -1 }, { since: Infinity }, { since: '0' }, {}, new Date(), []]) {
+    const before = faults()
+    t.match(await client.request({ type: 'subscribe', channel_ids: ['room'], recover: { room: beginning } }), { type: 'error', code: 'internal' })
+    t.equal(faults(), before + 1)
+  }
+  t.strictSame(numbers(client), [])
+})

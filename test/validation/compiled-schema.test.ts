@@ -1,0 +1,130 @@
+import { FormatRegistry, Kind, Type, TypeRegistry, type TSchema } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { RE2JS } from 're2js'
+import t from 'tap'
+import { CompiledSchema } from '../../lib/validation/compiled-schema.js'
+import { SchemaError } from '../../lib/validation/schema-error.js'
+import { randomSchema, randomValue } from '../fixtures/schemas.js'
+import { random } from '../fixtures/random.js'
+
+const faults = (schema: TSchema, value: unknown) => [...new CompiledSchema(schema).Errors(value)]
+
+t.test('values are judged as TypeBox judges them, with the same faults', (t) => {
+  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
+  const chance = random(seed)
+  const verdicts = { true: 0, false: 0 }
+  for (let i = 0; i < 250; i++) {
+    const schema = randomSchema(chance)
+    const [ours, theirs] = [new CompiledSchema(schema), TypeCompiler.Compile(schema)]
+    for (let j = 0; j < 20; j++) {
+      const value = randomValue(chance)
+      const text = `${JSON.stringify(schema)} on ${JSON.stringify(value)} (SEED=${seed})`
+      const verdict = theirs.Check(value)
+      verdicts[`${verdict}`]++
+      if (ours.Check(value) !== verdict) t.fail(text)
+      const errors = [...theirs.Errors(value)].slice(0, 10).map(({ path, message }) => ({ path, message }))
+      // It goes on behind a wrong length.
+      const told = errors.filter(({ path, message }) => !message.includes('to match \'') || !errors.some((other) => other.path === path && other.message.includes('length')))
+      const faults = ours.Errors(value)
+      // Of the keys that a record does not take, TypeBox tells the first alone.
+      if (!verdict && faults.length < 10 && !told.every((fault) => faults.some(({ path, message }) => path === fault.path && message === fault.message))) t.same(faults, told, text)
+      if (!verdict && (faults.length === 0 || faults[0]!.path !== told[0]!.path)) t.same(faults, told, `${text}: the first`)
+    }
+  }
+  t.ok(verdicts.true > 200 && verdicts.false > 200, JSON.stringify(verdicts))
+  t.end()
+})
+
+t.test('a text over its maxLength meets neither pattern nor format, and its fault is its length alone', (t) => {
+  const seen: string[] = []
+  FormatRegistry.Set('seen', (text) => seen.push(text) > 0)
+  const { test } = RE2JS.prototype
+  RE2JS.prototype.test = function (text) {
+    seen.push(String(text))
+    return test.call(this, text)
+  }
+  t.teardown(() => { RE2JS.prototype.test = test })
+  const limits = { maxLength: 20 }
+  const parts: TSchema[] = [
+    Type.String({ pattern: '^([a-z]+ ?)+$', ...limits }), Type.String({ format: 'seen', ...limits }), Type.String({ format: 'seen', pattern: '^a', ...limits }),
+    Type.RegExp(/^([A-Z]+ ?)+$/i, limits), Type.TemplateLiteral('a${string}', limits) // eslint-disable-line no-template-curly-in-string
+  ]
+  const text = 'a'.repeat(60) + '!'
+  const wholes = (part: TSchema): TSchema[] => [part, Type.Array(part), Type.Object({ part }), Type.Union([Type.Null(), part]), Type.Not(part), Type.Record(Type.String(), part),
+    Type.Tuple([part]), Type.Intersect([part, Type.String()]), Type.Object({}, { additionalProperties: part }), Type.Array(Type.Any(), { contains: part }), Type.Constructor([], part)]
+  const values = (text: string) => [text, [text], { part: text }, { other: text }, { prototype: text }]
+  for (const schema of parts.flatMap(wholes)) {
+    const check = new CompiledSchema(schema)
+    for (const value of values(text)) {
+      check.Check(value)
+      check.Errors(value)
+    }
+  }
+  t.same(seen, [])
+  for (const part of parts) {
+    t.same(faults(part, text), [{ path: '', message: 'Expected string length less or equal to 20' }])
+    t.same(faults(Type.Object({ part }), { part: text }), [{ path: '/part', message: 'Expected string length less or equal to 20' }])
+    new CompiledSchema(part).Check('abc')
+  }
+  t.equal(seen.length, parts.length + 1, 'one that is short enough meets them')
+  t.end()
+})
+
+t.test('what a pattern or a format misses is named', (t) => {
+  FormatRegistry.Set('never', () => false)
+  t.same(faults(Type.String({ pattern: '^a$', maxLength: 9 }), 'b'), [{ path: '', message: "Expected string to match '^a$'" }])
+  t.same(faults(Type.RegExp(/^a$/i, { maxLength: 9 }), 'b'), [{ path: '', message: "Expected string to match '/^a$/i'" }])
+  t.same(faults(Type.String({ format: 'never' }), 'b'), [{ path: '', message: "Expected string to match 'never' format" }])
+  t.same(faults(Type.RegExp(/^a$/i, { minLength: 2, maxLength: 9 }), 'a'), [{ path: '', message: 'Expected string length greater or equal to 2' }])
+  t.same(faults(Type.RegExp(/^a$/i, { maxLength: 9 }), 1), [{ path: '', message: 'Expected string' }])
+  const check = new CompiledSchema(Type.String({ format: 'never' }))
+  FormatRegistry.Delete('never')
+  t.equal(check.Check('b'), false, 'a format that is gone matches nothing')
+  t.end()
+})
+
+t.test('flags count', (t) => {
+  const check = new CompiledSchema(Type.RegExp(/^straße$/iu, { maxLength: 20 }))
+  for (const [text, verdict] of [['STRAßE', true], ['straẞe', true], ['strasse', false]] as const) t.equal(check.Check(text), verdict, text)
+  const global = new CompiledSchema(Type.RegExp(/a/g, { maxLength: 20 }))
+  t.same([global.Check('a'), global.Check('a'), global.Check('a')], [true, true, true], 'one check knows nothing of the one before')
+  t.end()
+})
+
+t.test('keys of records have patterns, too, and are bounded', (t) => {
+  const check = new CompiledSchema(Type.Record(Type.String({ pattern: '^([a-z]+ ?)+$' }), Type.Number(), { additionalProperties: false, minProperties: 1, maxProperties: 2 }))
+  t.equal(check.Check({ anna: 1, 'b c': 2 }), true)
+  t.same(check.Errors({ 'a/b~': 1 }), [{ path: '/a~1b~0', message: 'Unexpected property' }])
+  t.same(check.Errors({ a: 'x' }), [{ path: '/a', message: 'Expected number' }])
+  t.same(check.Errors({ ['a'.repeat(257)]: 1 }), [{ path: `/${'a'.repeat(257)}`, message: 'Unexpected property' }])
+  t.same(check.Errors({}), [{ path: '', message: 'Expected object to have at least 1 properties' }])
+  t.same(check.Errors({ a: 1, b: 1, c: 1 }), [{ path: '', message: 'Expected object to have no more than 2 properties' }])
+  t.same(check.Errors([]), [{ path: '', message: 'Expected object' }])
+  const others = new CompiledSchema(Type.Record(Type.String({ pattern: '^a' }), Type.Number(), { additionalProperties: Type.String({ pattern: '^b', maxLength: 3 }) }))
+  t.equal(others.Check({ a: 1, x: 'b' }), true)
+  t.same(others.Errors({ a: 1, x: 'c' }), [{ path: '/x', message: "Expected string to match '^b'" }])
+  t.equal(new CompiledSchema(Type.Record(Type.String(), Type.Number())).Check({ 'a\nb': 'x' }), false, 'any key is any key')
+  t.end()
+})
+
+t.test('a schema that would not be safe is refused by name', (t) => {
+  class Cannot { }
+  TypeRegistry.Set('app:own', (_schema, value) => value === 1)
+  const own = { [Kind]: 'app:own', holds: new Cannot() } as unknown as TSchema
+  t.equal(new CompiledSchema(Type.Object({ own })).Check({ own: 1 }), true, 'a kind of the app is the app\'s')
+  const bad: Array<[TSchema, RegExp]> = [
+    [{ type: 'object' } as unknown as TSchema, /^cannot be compiled: it is not a TypeBox schema/],
+    [Type.String({ maxLength: '20' as unknown as number }), /wrong keyword/],
+    [Type.Object({ a: Type.Ref('nowhere') }), /^cannot be compiled: it refers to "nowhere", which it does not define/],
+    [Type.Unsafe({ [Kind]: 'Computed', target: 'x', parameters: [] }), /^cannot be compiled: Unknown type/],
+    [Type.String({ pattern: 'a' }), /^has the pattern a without a maxLength of 1000 at the most/],
+    [Type.Intersect([Type.Record(Type.String({ pattern: '^a' }), Type.Any()), Type.Object({})], { unevaluatedProperties: false }), /^has unevaluatedProperties beside keys by pattern/],
+    [Type.Intersect([Type.Object({ '(a+)+': Type.Any() }), Type.Object({})], { unevaluatedProperties: false }), /^has unevaluatedProperties/],
+    [Type.TemplateLiteral('${string}@'), /^has a template literal of any length/] // eslint-disable-line no-template-curly-in-string
+  ]
+  for (const [schema, message] of bad) t.throws(() => new CompiledSchema(schema), { constructor: SchemaError, message })
+  const known = new CompiledSchema(Type.Intersect([Type.Object({ a: Type.Number() }), Type.Object({ b: Type.String({ pattern: '^b', maxLength: 3 }) })], { unevaluatedProperties: false }))
+  t.equal(known.Check({ a: 1, b: 'b' }), true)
+  t.equal(known.Check({ a: 1, b: 'b', c: 1 }), false)
+  t.end()
+})

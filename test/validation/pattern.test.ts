@@ -1,0 +1,111 @@
+import t from 'tap'
+import { setOf } from '../../lib/validation/character-sets.js'
+import { Pattern } from '../../lib/validation/pattern.js'
+import { SchemaError } from '../../lib/validation/schema-error.js'
+import { catastrophic, honest, randomPattern, randomText } from '../fixtures/patterns.js'
+import { random } from '../fixtures/random.js'
+
+const FLAGS = ['', 'i', 'u', 'iu', 's', 'su', 'g', 'd']
+
+t.test('a pattern matches what it matches in JavaScript', (t) => {
+  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
+  const chance = random(seed)
+  let compared = 0
+  let matched = 0
+  for (let i = 0; i < 1_500; i++) {
+    const { source: whole } = randomPattern(chance)
+    const source = chance.chance(0.5) ? whole : whole.slice(1, -1)
+    const flags = chance.pick(FLAGS)
+    const [ours, theirs] = [new Pattern(source, flags, 40), new RegExp(source, flags.replace('g', ''))]
+    for (let j = 0; j < 12; j++) {
+      const text = randomText(chance)
+      const isMatch = theirs.test(text)
+      if (ours.test(text) !== isMatch) t.fail(`/${source}/${flags} on ${JSON.stringify(text)}: ${isMatch} in JavaScript (SEED=${seed})`)
+      compared++
+      if (isMatch) matched++
+    }
+  }
+  t.ok(matched > compared / 10 && matched < compared * 9 / 10, `${matched} of ${compared} matched`)
+  t.end()
+})
+
+t.test('classes, letters and line ends are those of JavaScript', (t) => {
+  const atoms = ['\\d', '\\D', '\\w', '\\W', '\\s', '\\S', '.', '[^]', '[]', '[\\b]', '\\x41', '\\u0041', '\\cJ', '\\0', '\\/', '\\-', '\\x', '\\u', 'ſ', 'K', 'ß', 'é', '{', '}', ']', 'a{,2}', '[^\\d\\s]', '[a-z&&b]']
+  const unicode = ['\\p{Lu}', '\\P{L}', '[\\p{Script=Greek}a]', '\\u{1F600}', '\\uD83D\\uDE00', '😀', '[😀-😂]', '[^😀]', '.', '\\D', 'ſ', 'K', '\\uD83D', '[\\uDE00]']
+  let compared = 0
+  const texts = [...Array.from({ length: 0x250 }, (_, i) => String.fromCharCode(i)), '\u2028', '\u2029', '\ufeff', '\u3000', 'Σ', 'ς', 'K', 'ſ', 'İ', '😀', '\ud83d', '\ude00', 'x\ude00\ud83d', 'a{,2}', '𐐀', '𐐨', '']
+  for (const flags of ['', 'i', 's', 'u', 'iu', 'su']) {
+    for (const atom of flags.includes('u') ? unicode : atoms) {
+      for (const source of [atom, `^${atom}$`, `^(?:${atom})+?.$`]) {
+        const ours = new Pattern(source, flags, 20)
+        const theirs = new RegExp(source, flags)
+        for (const text of texts) {
+          compared++
+          if (ours.test(text) !== theirs.test(text)) t.fail(`/${source}/${flags} on ${JSON.stringify(text)}`)
+        }
+      }
+    }
+  }
+  t.ok(compared > 50_000)
+  t.end()
+})
+
+t.test('boundaries of words, ends, groups and counts are those of JavaScript', (t) => {
+  for (const [source, flags] of [['\\bab\\b', ''], ['\\Bb', 'i'], ['^$', ''], ['a$', ''], ['(?<year>\\d{4})-(\\d\\d)', ''], ['(?:a|b|){2,3}c', ''], ['a{0}b', ''], ['a??b', ''], ['ab', 'y'], ['b', 'y'], ['\\ba', 'u']] as const) {
+    const ours = new Pattern(source, flags, 20)
+    for (const text of ['ab', 'cab', ' ab ', 'ab\n', '', 'aab', '2026-11', 'abc', 'éb', 'b', 'a\nb']) t.equal(ours.test(text), new RegExp(source, flags).test(text), `/${source}/${flags} on ${JSON.stringify(text)}`)
+  }
+  t.end()
+})
+
+t.test('the time of a pattern does not explode, whatever the text', (t) => {
+  for (const source of [...catastrophic.map(({ source }) => source), ...honest]) {
+    const pattern = new Pattern(source, '', 1_000)
+    for (const part of ['a', 'a ', 'x', 'foo', ',', '@', 'ä', 'a.']) {
+      const text = part.repeat(1_000).slice(0, 999) + '\0'
+      const before = process.cpuUsage()
+      pattern.test(text)
+      const { user, system } = process.cpuUsage(before)
+      t.ok(user + system < 250_000, `${source} on ${part}…: ${user + system} µs`)
+    }
+  }
+  t.end()
+})
+
+t.test('what cannot be matched in linear time is refused, with the reason', (t) => {
+  const bad: Array<[source: string, flags: string, reason: RegExp]> = [
+    ['(', '', /Invalid regular expression/],
+    ['a', 'vv', /Invalid flags/],
+    ['[a--b]', 'v', /it has the flag v/],
+    ['(?=a)b', '', /it has \(\?=, which is no plain group/],
+    ['(?!a)b', '', /it has \(\?!,/],
+    ['(?<=a)b', '', /it has \(\?<=,/],
+    ['(?<!a)b', '', /it has \(\?<!,/],
+    ['(a)\\1', '', /it has a backreference or an octal escape/],
+    ['(?<n>a)\\k<n>', '', /it has a backreference/],
+    ['\\01', '', /octal escape/],
+    ['\\c!', '', /it has \\c without a letter/],
+    ['^a', 'm', /it has \^ with the flag m/],
+    ['a$', 'm', /it has \$ with the flag m/],
+    ['\\ba', 'iu', /it has \\b with the flags i and u/],
+    ['a{1001}', '', /invalid repeat count/],
+    ['(a?){300}a{300}', '', /too big for texts of 1000 characters/],
+    ['(a|b)*a(a|b){300}', '', /too big/]
+  ]
+  for (const [source, flags, reason] of bad) {
+    t.throws(() => new Pattern(source, flags, 1_000), { constructor: SchemaError, message: reason }, `/${source}/${flags}`)
+    t.throws(() => new Pattern(source, flags, 1_000), { message: `has the pattern ${source}, which ` })
+  }
+  t.doesNotThrow(() => new Pattern('(a|b)*a(a|b){300}', '', 500), 'it is not too big for shorter texts')
+  t.doesNotThrow(() => new Pattern('^[A-Za-z][\\w-]{0,63}(\\.[A-Za-z_][\\w-]{0,63}){1,4}$', '', 1_000), 'nor where there is one way alone')
+  t.end()
+})
+
+t.test('sets of characters are remembered, and so many of them', (t) => {
+  const first = setOf('[p-q]', '')
+  t.same(first, [[0x70, 0x71]])
+  t.equal(setOf('[p-q]', ''), first)
+  for (let i = 0; i < 1_000; i++) setOf(`[\\u${i.toString(16).padStart(4, '0')}]`, '')
+  t.not(setOf('[p-q]', ''), first)
+  t.end()
+})
