@@ -1,8 +1,8 @@
 import fastifyWebsocket from '@fastify/websocket'
-import type { FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import type { WsPluginOptions } from '../../lib/index.js'
-import { startApp, type AppOptions, type TestApp } from '../fixtures/app.js'
+import wsPlugin, { type WsPluginOptions } from '../../lib/index.js'
+import { SECRET, startApp, type AppOptions, type TestApp } from '../fixtures/app.js'
 import { TestClient } from '../fixtures/client.js'
 import { RawClient } from '../fixtures/raw-client.js'
 import { refusal } from '../fixtures/refusal.js'
@@ -113,34 +113,35 @@ t.test('socket routes from before the plugin stay, where the app registered @fas
   for (const path of ['/echo', '/both', '/in/echo']) await echoes(t, server, `/before${path}`)
 })
 
-t.test('a plain route from before the plugin answers as if no upgrade was asked for, or refuses, and the connection ends', async (t) => {
+t.test('a plain route from before the plugin gets no socket either', async (t) => {
   const server = await startApp(t, {}, {
     before: async (app) => {
       app.get('/plain', () => ({ plain: true }))
       await app.register(async (scope) => { scope.get('/in/plain', () => ({ plain: true })) })
     }
   })
-  for (const [path, status] of [['/plain', 404], ['/in/plain', 200]] as const) {
+  for (const path of ['/plain', '/in/plain']) {
     const client = await RawClient.to(t, server)
     client.upgrade(path)
-    t.equal((await client.response()).status, status)
+    t.equal((await client.response()).status, 404)
     await client.ended
   }
 })
 
-t.test('in a scope with a prefix the gate stands where the routes are', async (t) => {
-  const server = await startApp(t, {}, {
-    after: (app) => { app.get('/live/health', () => 'the app\'s') }
-  })
-  t.match(await refusal(server.dial('alice', { path: '/live/health' })), { statusCode: 404 })
-  const { default: wsPlugin } = await import('../../lib/index.js')
-  const { default: Fastify } = await import('fastify')
-  const { SECRET } = await import('../fixtures/app.js')
+t.test('in a scope with a prefix the gate stands where the routes are; others ignore the upgrade, and their connection ends', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
+  app.get('/plain', () => ({ plain: true }))
+  app.get('/live/health', () => ({ plain: true }))
   await app.register(async (scope) => { await scope.register(wsPlugin, { jwt: { secret: SECRET }, path: '/live' }) }, { prefix: '/api' })
   await app.listen({ port: 0, host: '127.0.0.1' })
   const dial = (path: string, options = {}) => refusal(new TestClient(app.listeningOrigin.replace('http', 'ws') + path, [], options))
   t.match(await dial('/api/live/health'), { statusCode: 404 })
   t.match(await dial('/api/live/health', EVIL.socket), { statusCode: 403 })
+  for (const [path, status] of [['/plain', 200], ['/live/health', 200], ['/nowhere', 404], ['/api/live/nothing', 404]] as const) {
+    const client = await RawClient.to(t, { origin: app.listeningOrigin })
+    client.upgrade(path)
+    t.equal((await client.response()).status, status, path)
+    await client.ended
+  }
 })

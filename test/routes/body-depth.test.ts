@@ -1,11 +1,11 @@
 import { Readable } from 'node:stream'
 import { createGunzip, gzipSync } from 'node:zlib'
-import { connect } from 'node:net'
 import { once } from 'node:events'
 import { Type } from '@sinclair/typebox'
 import t from 'tap'
 import { startApp, type AppOptions, type TestApp } from '../fixtures/app.js'
 import { askStored } from '../fixtures/questions.js'
+import { RawClient } from '../fixtures/raw-client.js'
 
 const TOO_DEEP = { status: 400, body: { code: 'WSM_ERR_TOO_DEEP', message: 'The message is nested deeper than 32 levels' } }
 /** So many levels of arrays. */
@@ -36,25 +36,24 @@ t.test('a body is as deep as a frame may be, whatever its route', async (t) => {
 
 t.test('it is refused before it is all there', async (t) => {
   const server = await startApp(t)
-  const socket = connect(Number(new URL(server.origin).port), '127.0.0.1')
-  t.teardown(() => socket.destroy())
-  socket.write(`POST /ws/broadcast HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${server.token('admin', { roles: ['ws:admin'] })}\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n${'['.repeat(33)}`)
-  const [chunk] = await once(socket, 'data')
+  // Over HTTP/1.1 also where the server speaks 2.
+  const client = await RawClient.to(t, server)
+  client.socket.write(`POST /ws/broadcast HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${server.token('admin', { roles: ['ws:admin'] })}\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n${'['.repeat(33)}`)
+  const [chunk] = await once(client.socket, 'data')
   t.match(String(chunk), /^HTTP\/1.1 400[^]*WSM_ERR_TOO_DEEP/)
   // The rest of it fails without a listener of Fastify's.
-  socket.resetAndDestroy()
+  client.reset()
   t.equal((await server.rest('GET', '/ws/status')).status, 200)
 })
 
 t.test('a body that ends before its time is a fault of its sender alone', async (t) => {
   const server = await startApp(t)
-  const { port } = new URL(server.origin)
-  const socket = connect(Number(port), '127.0.0.1')
+  const client = await RawClient.to(t, server)
   const begun = once(server.app.server, 'request')
-  socket.write(`POST /ws/broadcast HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${server.token('admin', { roles: ['ws:admin'] })}\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"a`)
+  client.socket.write(`POST /ws/broadcast HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${server.token('admin', { roles: ['ws:admin'] })}\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"a`)
   const [request] = await begun
   const closed = once(request, 'close')
-  socket.resetAndDestroy()
+  client.reset()
   await closed.catch(() => {})
   t.equal((await server.rest('GET', '/ws/status')).status, 200)
   t.same(server.logs.filter(({ level }) => level >= 50), [])
@@ -94,8 +93,8 @@ t.test('and where it decompresses them', async (t) => {
     })
   }
   const server = await startApp(t, {}, { before, after: call })
-  const send = (body: string) => fetch(`${server.origin}/ws/call/app.act`, {
-    method: 'POST', body: gzipSync(body), headers: { authorization: `Bearer ${server.token('alice')}`, 'content-type': 'application/json; charset=utf-8', 'content-encoding': 'gzip' }
+  const send = (body: string) => server.rest('POST', '/ws/call/app.act', {
+    as: 'alice', body: gzipSync(body), headers: { 'content-type': 'application/json; charset=utf-8', 'content-encoding': 'gzip' }
   })
   t.equal((await send(`{"data":${nested(31)}}`)).status, 200)
   t.equal((await send(`{"data":${nested(32)}}`)).status, 400)

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect as connectHttp2, type ClientHttp2Session, type OutgoingHttpHeaders } from 'node:http2'
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
 import { Type } from '@sinclair/typebox'
 import type { FastifyServerOptions } from 'fastify'
@@ -8,6 +8,7 @@ import t, { type Test } from 'tap'
 import { startApp, type AppOptions, type TestApp } from '../fixtures/app.js'
 import { Gate } from '../fixtures/gate.js'
 import { askStored } from '../fixtures/questions.js'
+import { RawClient } from '../fixtures/raw-client.js'
 import { until } from '../fixtures/until.js'
 
 const MAX = 3
@@ -53,12 +54,9 @@ t.test('so many requests of a user are answered at once; one more is told to wai
 t.test('who hangs up has no place for another while the handler still runs', async (t) => {
   const slow = new SlowHandler()
   const server = await startApp(t, { limits }, slow)
-  const stop = new AbortController()
-  const headers = { authorization: `Bearer ${server.token('alice')}`, 'content-type': 'application/json' }
-  const calls = Array.from({ length: MAX }, () => fetch(`${server.origin}/ws/call/app.slow`, { method: 'POST', headers, body: '{}', signal: stop.signal }))
+  const calls = Array.from({ length: MAX }, () => server.begin('POST', '/ws/call/app.slow', { as: 'alice', body: {} }))
   await slow.running(MAX)
-  stop.abort()
-  await Promise.allSettled(calls)
+  for (const call of calls) call.hangUp()
   await until(() => slow.signals.every(({ aborted }) => aborted))
   t.match(await callOf(server), TOO_MANY)
   slow.gate.open()
@@ -74,24 +72,21 @@ t.test('a user whose connection ended while it was asked who they are has all pl
     return { id: 'alice' }
   }
   const server = await startApp(t, { limits, jwt: undefined, authenticate }, { before: (app) => { app.decorate('jwt', {} as never) } })
-  const stop = new AbortController()
-  const get = (signal?: AbortSignal) => fetch(`${server.origin}/ws/confirmations`, { signal: signal ?? null })
-  const calls = Array.from({ length: MAX }, () => get(stop.signal))
+  const get = () => server.begin('GET', '/ws/confirmations', { as: null })
+  const calls = Array.from({ length: MAX }, get)
   await until(() => asked === MAX)
-  stop.abort()
-  await Promise.allSettled(calls)
+  for (const call of calls) call.hangUp()
+  server.hangUp()
   await until(async () => await new Promise((resolve) => { server.app.server.getConnections((_error, count) => resolve(count === 0)) }))
   gate.open()
-  await until(async () => (await get()).status === 200)
-  const together = await Promise.all(Array.from({ length: MAX }, () => get()))
+  await until(async () => (await get().answer).status === 200)
+  const together = await Promise.all(Array.from({ length: MAX }, () => get().answer))
   t.same(together.map(({ status }) => status), [200, 200, 200])
 })
 
 /** Requests on one connection of HTTP/1.1, none of which waits for an answer; what came, as text, when it is over. */
-function pipeline (t: Test, server: TestApp, count: number, headers: string): { socket: Socket, received: Promise<string> } {
-  const socket = connect(Number(new URL(server.origin).port), '127.0.0.1')
-  t.teardown(() => socket.destroy())
-  socket.on('error', () => {})
+async function pipeline (t: Test, server: TestApp, count: number, headers: string): Promise<{ socket: Socket, received: Promise<string> }> {
+  const { socket } = await RawClient.to(t, server)
   const chunks: Buffer[] = []
   socket.on('data', (chunk) => chunks.push(chunk))
   socket.write(`GET /ws/confirmations HTTP/1.1\r\nhost: a\r\n${headers}\r\n`.repeat(count))
@@ -109,7 +104,7 @@ async function slowToIdentify (t: Test, fastify: FastifyServerOptions = {}) {
 
 t.test('a connection has so many requests whoever they are from, and ends with the answer to one more', async (t) => {
   const { server, gate, refused } = await slowToIdentify(t)
-  const { received } = pipeline(t, server, MAX + 1, '')
+  const { received } = await pipeline(t, server, MAX + 1, '')
   await until(() => refused() === 1)
   gate.open()
   const text = await received
@@ -128,9 +123,7 @@ t.test('one that goes on is cut, and what it waited for ends', async (t) => {
       return get(callbackId)
     }
   })
-  const socket = connect(Number(new URL(server.origin).port), '127.0.0.1')
-  t.teardown(() => socket.destroy())
-  socket.on('error', () => {})
+  const { socket } = await RawClient.to(t, server)
   const head = `GET /ws/confirmations/${id}?wait=60 HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${server.token('alice')}\r\n\r\n`
   socket.write(head.repeat(MAX))
   await polls.reached
