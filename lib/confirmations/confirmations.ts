@@ -119,7 +119,8 @@ export class Confirmations {
 
   /** Whether a task still asks its user something. */
   async isAsking (taskId: string, userId: string): Promise<boolean> {
-    return (await this.list({ task_id: taskId, user_id: userId, status: 'pending', limit: 1 })).confirmations.length > 0
+    for await (const pending of this.#pages({ task_id: taskId, user_id: userId, status: 'pending' })) if (pending.length > 0) return true
+    return false
   }
 
   /** Takes back whatever a task of a user still asks. */
