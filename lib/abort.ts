@@ -49,7 +49,8 @@ function wrap<L extends Listener | AbortSignal['onabort']> (listener: L): L {
 }
 
 function call (listener: object, event: Event): void {
-  const signal = event.currentTarget as AbortSignal
+  // Node 20 forgets the currentTarget after the first listener.
+  const signal = event.target as AbortSignal
   const report = reports.get(signal)!
   try {
     const result: unknown = typeof listener === 'function'

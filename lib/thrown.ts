@@ -27,10 +27,10 @@ export function messageOf (thrown: unknown): string {
   }
 }
 
-/** Never throws. */
-export function isError (thrown: unknown): thrown is Error {
+/** Whether it is an error, or one of a kind. Never throws. */
+export function isError (thrown: unknown, kind: ErrorConstructor | RangeErrorConstructor = Error): thrown is Error {
   try {
-    return thrown instanceof Error
+    return thrown instanceof kind
   } catch {
     return false
   }

@@ -110,3 +110,12 @@ t.test('after the close nothing of the plugin watches the server any more', asyn
   t.equal(app.server.listenerCount('upgrade'), before)
   t.equal(app.websocketServer.listenerCount('connection'), 0)
 })
+
+t.test('an engine that fails with what is no error fails the registration all the same', async (t) => {
+  for (const thrown of [undefined, null, 'out of reach', 7n]) {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    const failed = await app.register(wsPlugin, { jwt: { secret: 'a secret of tests that is long enough' }, engine: () => Promise.reject(thrown) }).then(() => null, (error: Error) => error)
+    t.match(failed, { code: 'WSM_ERR_INVALID_OPTION', message: /"engine" failed: / }, String(thrown))
+  }
+})

@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { UnauthorizedError, UnavailableError } from '../errors.js'
-import { logThrown, messageOf } from '../thrown.js'
-import { userFromClaims, type User } from './user.js'
+import { isError, logThrown, messageOf } from '../thrown.js'
+import { assertTimes, userFromClaims, type User } from './user.js'
 
 /** The part of a request that @fastify/jwt decorates. */
 type JwtVerify = (this: object, options?: { verify: { extractToken: () => string } }) => Promise<unknown>
@@ -58,16 +58,24 @@ export class TokenVerifier {
       // Options of a call's own make @fastify/jwt build a verifier for that call: only where it looks elsewhere.
       await (request as Record<string, JwtVerify>)[method]!(readsHeader ? undefined : { verify: { extractToken: () => token } })
     } catch (error) {
+      // A time that Date cannot hold fails inside of @fastify/jwt: not for want of a key, but of a time.
+      if (isError(error, RangeError)) this.#read(() => assertTimes(decode(token)))
       throw this.#toAuthError(error)
     }
-    // What jwtVerify answers went through the app's formatUser, which may have dropped exp: read the token itself.
-    const claims = decode(token)
-    try {
+    return this.#read(() => {
+      // What jwtVerify answers went through the app's formatUser, which may have dropped exp: read the token itself.
+      const claims = decode(token)
       if (requireExp && claims.exp === undefined) throw new UnauthorizedError('The token has no expiry')
       return userFromClaims(claims, claimNames)
+    })
+  }
+
+  /** The issuer has signed it: whoever runs the two must learn why nobody gets in. */
+  #read<T> (claims: () => T): T {
+    try {
+      return claims()
     } catch (error) {
-      // Its issuer signed it all the same: whoever runs the two must learn why nobody gets in.
-      this.#log.warn({ reason: messageOf(error) }, 'a token is signed, but cannot be taken')
+      this.#log.warn({ reason: messageOf(error) }, 'a signed token cannot be taken')
       throw error
     }
   }

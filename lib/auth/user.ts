@@ -27,10 +27,15 @@ export function userFromClaims (claims: Readonly<Record<string, unknown>>, claim
     if (value === undefined) continue
     const id = userIdFrom(value)
     if (id === null) throw new UnauthorizedError(`The token does not name a user: its claim ${name} must be text of 1 to 256 characters, or a safe integer`)
-    momentOf(claims, 'nbf')
+    assertTimes(claims)
     return { id, claims, expiresAt: momentOf(claims, 'exp'), issuedAt: momentOf(claims, 'iat'), jti: jtiOf(claims) }
   }
   throw new UnauthorizedError(`The token does not name a user: it has no claim ${claimNames.join(', ')}`)
+}
+
+/** @throws WSM_ERR_UNAUTHORIZED for times that are none */
+export function assertTimes (claims: Readonly<Record<string, unknown>>): void {
+  for (const name of ['exp', 'nbf', 'iat'] as const) momentOf(claims, name)
 }
 
 function jtiOf ({ jti }: Readonly<Record<string, unknown>>): string | null {

@@ -117,6 +117,12 @@ export class Confirmations {
     return this.#settle(callbackId, { outcome: 'cancelled', proceed: false, feedback, answered_by: null })
   }
 
+  /** Whether a task still asks its user something. */
+  async isAsking (taskId: string, userId: string): Promise<boolean> {
+    for await (const pending of this.#pages({ task_id: taskId, user_id: userId, status: 'pending' })) if (pending.length > 0) return true
+    return false
+  }
+
   /** Takes back whatever a task of a user still asks. */
   async cancelTask (taskId: string, userId: string): Promise<void> {
     for await (const pending of this.#pages({ task_id: taskId, user_id: userId, status: 'pending' })) {

@@ -150,10 +150,11 @@ export class Tasks {
   /**
    * Cancels a task, on whichever node it is: its signal fires, what it still asks is taken back, its user's sockets are
    * told. A task that no node has started is cancelled by telling `userId`: the app stops it on `task_cancelled`. So the app can
-   * cancel tasks of its own; a client can only name those that were started, unless `tasks.cancelUnknown` is on.
+   * cancel tasks of its own; a client can only name those that were started, or ask its user something, unless
+   * `tasks.cancelUnknown` is on.
    *
    * @param by who cancels; missing: the app itself
-   * @param mustBeKnown whether a task that no node has started cannot be cancelled; default false
+   * @param mustBeKnown whether it must be a task that a node has started, or that asks its user something; default false
    * @throws WSM_ERR_NOT_FOUND, WSM_ERR_FORBIDDEN for a task of another user than `userId`, WSM_ERR_ALREADY_SETTLED for one that has ended,
    *   WSM_ERR_UNAVAILABLE where a node that may have it did not answer
    */
@@ -162,8 +163,9 @@ export class Tasks {
     const known = running?.record ?? this.#ended.get(taskId)
     if (known === undefined && await this.#cancelElsewhere(taskId, userId, by)) return
     const owner = known?.user_id ?? userId
-    if (owner === undefined || (known === undefined && mustBeKnown)) throw new NotFoundError('There is no such task')
+    if (owner === undefined) throw new NotFoundError('There is no such task')
     assertUserId(owner)
+    if (known === undefined && mustBeKnown && !await this.#confirmations.isAsking(taskId, owner)) throw new NotFoundError('There is no such task')
     if (known !== undefined) assertCancellable(known, userId)
     if (running !== undefined) this.#end(running, 'cancelled')
     this.#heartbeats.stop(taskId, owner)

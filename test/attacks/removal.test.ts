@@ -42,7 +42,7 @@ async function startNodes (t: Test) {
     fastify: { logger: false },
     before: (app) => { app.server.on('connection', (socket) => sockets.set(socket.remotePort!, socket)) }
   })))
-  const sending = { to: '', sent: 0 }
+  const sending = { to: 'nobody', sent: 0 }
   const send = (ws: TestApp['app']['ws'], n: number) => {
     const message = { type: 'app.news', n, at: Date.now() }
     return n % 3 === 0 ? ws.broadcast(message) : n % 3 === 1 ? ws.sendToUser(sending.to, message) : ws.sendToChannel('news', message)

@@ -4,7 +4,7 @@ import type { WsPluginOptions } from '../../lib/index.js'
 import { SECRET, inAnHour, startApp, type TestApp } from '../fixtures/app.js'
 import { amount, figure } from '../fixtures/attacks.js'
 import { RawClient } from '../fixtures/raw-client.js'
-import { badTokens, forge } from '../fixtures/tokens.js'
+import { badTokens, forge, inexactTokens } from '../fixtures/tokens.js'
 
 const REPEATS = amount({ short: 10, long: 1_000 })
 /** An upgrade is a connection of its own. */
@@ -24,6 +24,7 @@ const setUps: Record<string, { jwt: WsPluginOptions['jwt'], good: () => string, 
     good: () => forge(right),
     bad: {
       ...badTokens(),
+      ...inexactTokens(right),
       ...Object.fromEntries(['none', 'None', 'NONE', 'nOnE', '', 'HS384', 'HS512', 'RS256', 'ES256'].flatMap((alg) => [
         [`of algorithm "${alg}", signed`, forge(right, { header: { alg, typ: 'JWT' } })],
         [`of algorithm "${alg}", not signed`, forge(right, { header: { alg, typ: 'JWT' }, secret: null })]

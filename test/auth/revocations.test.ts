@@ -250,7 +250,7 @@ const PADDING = 'x'.repeat(50_000)
 t.test('a client that does not read gets nothing of what is stuck', async (t) => {
   const server = await startApp(t)
   let raw!: Duplex
-  server.app.server.on('upgrade', (_request, socket) => { raw = socket })
+  server.app.server.on('connection', (socket) => { raw = socket })
   const ended: number[] = []
   server.app.ws.on('client_disconnected', ({ code }) => { ended.push(code) })
   const client = await StallingClient.open(server.origin, issued(10))

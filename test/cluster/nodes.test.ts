@@ -55,7 +55,7 @@ t.test('a question of one node is answered on another, by socket or REST, and ex
   const first = ask()
   const { callback_id: id } = await alice.next('task_step_result')
   t.match(await alice.request({ type: 'confirm', callback_id: id, proceed: true, answer: { gpu: 7 } }),
-    { code: 'invalid_message', details: [{ path: '/answer/gpu', message: 'must be string' }] }, 'the schema holds on other nodes, too')
+    { code: 'invalid_message', details: [{ path: '/answer/gpu', message: 'Expected string' }] }, 'the schema holds on other nodes, too')
   t.match(await alice.request({ type: 'confirm', callback_id: id, proceed: true, answer: { gpu: 'a100' } }), { type: 'reply', data: { outcome: 'confirmed' } })
   t.match(await first, { proceed: true, outcome: 'confirmed', answer: { gpu: 'a100' }, answered_by: { user_id: 'alice', client_id: alice.id } })
   await alice.next('confirmation_closed')

@@ -105,7 +105,7 @@ for (const [name, end, code, lifeSeconds] of ends) {
 t.test('nor does one who reads slowly, of what was published before', async (t) => {
   const [a, b] = await startTwo(t)
   let raw!: Duplex
-  b.app.server.on('upgrade', (_request, socket) => { raw = socket })
+  b.app.server.on('connection', (socket) => { raw = socket })
   const client = await StallingClient.open(b.origin, issued('alice'))
   client.stall()
   const flood = new Flood([a], 'alice', PADDING)

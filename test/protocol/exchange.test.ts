@@ -181,3 +181,15 @@ t.test('an answer that JSON cannot hold is the server\'s fault, and the handler 
   t.equal(server.logs.filter(({ msg }) => msg === 'a handler failed').length, 2)
   t.match(await answerTo(t, client, { type: 'do.again', id: 1 }), { type: 'reply', data: 'better' })
 })
+
+t.test('a number that would come back as another one is no id', async (t) => {
+  const server = await serve(t, () => {})
+  const client = await server.connect('alice')
+  for (const id of ['9007199254740993', '-9007199254740992', '1e300', '1e999']) {
+    client.socket.send(`{"type":"ping","id":${id}}`)
+    const answer = await client.next('error')
+    t.match(answer, { code: 'invalid_message' }, id)
+    t.notOk('id' in answer)
+  }
+  t.match(await answerTo(t, client, { type: 'ping', id: Number.MAX_SAFE_INTEGER }), { type: 'reply', id: Number.MAX_SAFE_INTEGER })
+})

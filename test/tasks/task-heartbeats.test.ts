@@ -60,6 +60,8 @@ t.test('they end with their task, however it ends', async (t) => {
 t.test('one of a task that was not started here ends with its cancel', async (t) => {
   const server = await startApp(t, { tasks: { cancelUnknown: true } })
   const alice = await server.connect('alice')
+  // The first frame of a user may start timers of its own.
+  await alice.settled()
   const before = timerCount()
   server.app.ws.startHeartbeat({ userId: 'alice', taskId: 'elsewhere' })
   server.app.ws.startHeartbeat({ userId: 'alice', taskId: 'other' })

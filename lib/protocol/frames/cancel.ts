@@ -5,8 +5,8 @@ import { builtIn } from '../router.js'
 import { userOf } from './user-of.js'
 
 /**
- * `cancel`: a user stops a task of their own (row A6); every socket of the user gets `task_cancelled`. One that was not started
- * by `ws.tasks.start()` only where the app wants to hear of whatever a client calls a task.
+ * `cancel`: a user stops a task of their own (row A6); every socket of the user gets `task_cancelled`. One that the app has
+ * neither started nor asked about only where the app wants to hear of whatever a client calls a task.
  */
 export const cancelFrame = (tasks: Tasks, { cancelUnknown }: Pick<Options['tasks'], 'cancelUnknown'>) => builtIn('cancel', async ({ message, connection }) => {
   const user = userOf(connection)
