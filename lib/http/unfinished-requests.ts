@@ -103,6 +103,7 @@ export class UnfinishedRequests {
 
   #trackRequest (request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request
+    // A request that was dispatched by hand: nobody would say that its connection has ended.
     if (!this.#connections.has(socket)) return
     this.#connections.set(socket, request)
     response.once('close', () => {
@@ -122,8 +123,6 @@ export class UnfinishedRequests {
   #trackStream (stream: ServerHttp2Stream, response: Http2ServerResponse): void {
     this.#streams.set(stream, response)
     stream.once('close', () => this.#streams.delete(stream))
-    // RFC 9113 section 8.1: after a complete answer the rest of the request may be given up.
-    response.once('finish', () => { if (this.#isOver && isIncomplete(stream)) stream.close() })
   }
 }
 

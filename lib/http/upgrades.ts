@@ -4,10 +4,10 @@ import type { WebSocketServer } from 'ws'
 
 const CLOSING = 'HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\nretry-after: 2\r\n\r\n'
 
-/** While nobody listens for upgrades, Node takes them for plain requests. */
-const KEEP = () => {}
-
 type Listener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+
+/** Listens in the gate's name, and is never called: while nobody listens for upgrades, Node takes them for plain requests. */
+const KEEP = Function.prototype as Listener
 
 export interface UpgradeSettings {
   /** Whether a request is for a route that only the router may answer. */

@@ -1,7 +1,8 @@
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { connect, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2'
 import { connect as connectTcp, type Socket } from 'node:net'
-import type { Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { PassThrough } from 'node:stream'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import type { WsPluginOptions } from '../../lib/index.js'
@@ -174,4 +175,12 @@ t.test('of requests that were answered, or given up, nothing is kept; of a sessi
     await turnsUntil(() => requests.size === 0)
     t.equal(requests.size, 0)
   }
+})
+
+t.test('nor is anything kept of a request that was dispatched by hand', (t) => {
+  const server = createServer()
+  const requests = new UnfinishedRequests(server, '/ws')
+  server.emit('request', { socket: new PassThrough() } as unknown as IncomingMessage, new EventEmitter() as ServerResponse)
+  t.equal(requests.size, 0)
+  t.end()
 })
