@@ -18,10 +18,8 @@ export const NotFoundError = createError<[string]>('WSM_ERR_NOT_FOUND', '%s', 40
 export const AlreadySettledError = createError<[string]>('WSM_ERR_ALREADY_SETTLED', '%s', 409)
 export const TooManyChannelsError = createError<[number]>(
   'WSM_ERR_TOO_MANY_CHANNELS', 'A connection can be a member of %s channels at the most', 429)
-export const TooManyPendingError = createError<[number]>(
-  'WSM_ERR_TOO_MANY_PENDING', '%s frames of this connection are being handled; wait for their answers', 429)
-export const TooManyRequestsError = createError<[number, string]>(
-  'WSM_ERR_TOO_MANY_PENDING', '%s requests %s are being answered; wait for their answers', 429)
+export const TooManyPendingError = createError<[number, string]>(
+  'WSM_ERR_TOO_MANY_PENDING', '%s %s are being handled; wait for their answers', 429)
 export const RateLimitedError = createError<[string]>('WSM_ERR_RATE_LIMITED', '%s', 429)
 export const TooManyConnectionsError = createError<[number]>(
   'WSM_ERR_TOO_MANY_CONNECTIONS', 'A user can have %s connections at the most', 429)

@@ -3,7 +3,7 @@ import type { EventEmitter } from 'node:events'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { User } from '../auth/user.js'
 import type { Work } from '../auth/revocations.js'
-import { TooManyRequestsError, type DetailedError } from '../errors.js'
+import { TooManyPendingError, type DetailedError } from '../errors.js'
 import type { Counters } from '../telemetry/counters.js'
 import { PendingRequest } from './pending-request.js'
 
@@ -144,7 +144,7 @@ export class PendingRequests implements Work {
 
   #refusal (where: string): DetailedError {
     this.#counters.refusals.pending_requests++
-    return Object.assign(new TooManyRequestsError(this.#max, where), { retryAfterS: RETRY_AFTER_S })
+    return Object.assign(new TooManyPendingError(this.#max, `requests ${where}`), { retryAfterS: RETRY_AFTER_S })
   }
 }
 

@@ -107,7 +107,7 @@ export class Router {
   #dispatch (connection: Connection, route: Route, message: ClientMessage): void {
     const { inbox } = connection
     // A frame that could not wait with the others comes here, too.
-    if (inbox.isHeld || inbox.pending >= this.#limits.maxPendingHandlers) throw new TooManyPendingError(this.#limits.maxPendingHandlers)
+    if (inbox.isHeld || inbox.pending >= this.#limits.maxPendingHandlers) throw new TooManyPendingError(this.#limits.maxPendingHandlers, 'frames of this connection')
     const handled = this.#handle(connection, route, message)
     if (route.isBarrier === true && handled !== undefined) inbox.hold(handled)
   }

@@ -38,7 +38,7 @@ t.test('a message reaches exactly those it is for, and the report says how many'
 t.test('a message for nobody reaches nobody', async (t) => {
   const { ws, bob, got } = await startParty(t)
   t.same(await ws.sendToUser('carol', { type: 'x.y', n: 1 }), { recipients: 0 })
-  t.same(await ws.sendToUser('', { type: 'x.y', n: 1 }), { recipients: 0 })
+  await t.rejects(async () => ws.sendToUser('', { type: 'x.y', n: 1 }), { code: 'WSM_ERR_INVALID_MESSAGE' })
   t.same(await ws.sendToUser('all', { type: 'x.y', n: 1 }), { recipients: 0 })
   t.same(await ws.sendToChannel('lobby', { type: 'x.y', n: 1 }), { recipients: 0 })
   t.same(await ws.sendToChannel('user:bob', { type: 'x.y', n: 1 }), { recipients: 0 }, 'names of users and channels do not meet')

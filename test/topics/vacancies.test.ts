@@ -129,7 +129,7 @@ t.test('two that come back to one node have a place each', async (t) => {
 t.test('who becomes another user on the way is not sent it again', async (t) => {
   const [a, b, c] = await startNodes(t)
   const before = await b.connect('alice')
-  const report = a.app.ws.broadcast(MESSAGE, { ack: { timeoutMs: 300, retries: 3 } })
+  const report = a.app.ws.broadcast(MESSAGE, { ack: { timeoutMs: 1_000, retries: 3 } })
   await before.next('x.y')
   await heard(a)
   await leave(b, before)
