@@ -13,7 +13,7 @@ import { snapshot } from '../protocol/snapshot.js'
 import { logThrown } from '../thrown.js'
 import type { Publisher } from '../topics/publisher.js'
 import { topicOf } from '../topics/topic-names.js'
-import { checkPage, cursorOf, placeOf, type ListOptions } from './list.js'
+import { checkList, cursorOf, placeOf, type ListOptions } from './list.js'
 import type { OpenQuestions } from './open-questions.js'
 import {
   answerCheck, assertAnswers, meansProceed, toConfirmation, toRecord, type AskOptions, type StepResult, type UserConfirmation
@@ -140,10 +140,12 @@ export class Confirmations {
   /**
    * A page of what matches, oldest first. It can be shorter than `limit` also where more follows: `next` says so.
    *
-   * @throws WSM_ERR_INVALID_MESSAGE for a limit out of range, and an `after` that is no `next`
+   * @throws WSM_ERR_INVALID_MESSAGE for a filter that there is not, a limit out of range, and an `after` that is no `next`
    */
-  async list ({ limit = 100, after, ...filter }: ListOptions = {}): Promise<ConfirmationsPage> {
-    assertValid(checkPage, { limit, after })
+  async list (options: ListOptions = {}): Promise<ConfirmationsPage> {
+    const { limit = 100, after: cursor, ...filter } = options
+    const after = cursor ?? undefined
+    assertValid(checkList, { ...options, after })
     const { records, next } = await this.#store.list(filter, after === undefined ? null : placeOf(after), limit)
     const current = await Promise.all(records.map((record) => this.#current(record)))
     return {

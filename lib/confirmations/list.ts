@@ -7,11 +7,12 @@ import type { ConfirmationFilter, QuestionPlace } from '../engine/engine.js'
 export interface ListOptions extends ConfirmationFilter {
   /** How many at the most: 1 to 1000, default 100. */
   limit?: number | undefined
-  /** The `next` of the page before. */
-  after?: string | undefined
+  /** The `next` of the page before; null: from the beginning. */
+  after?: string | null | undefined
 }
 
-export const checkPage = TypeCompiler.Compile(Type.Pick(ConfirmationsQuery, ['limit', 'after']))
+/** A name that is not known is refused: a filter that is passed over would answer with the questions of others. */
+export const checkList = TypeCompiler.Compile(Type.Partial(ConfirmationsQuery))
 
 export function cursorOf ({ created_at: createdAt, callback_id: id }: QuestionPlace): string {
   return `${createdAt}:${id}`

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { FastifyBaseLogger } from 'fastify'
-import { TaskRecord, type AnsweredBy, type TaskLogLine, type TaskStatus } from '../../schemas/records.js'
+import { TaskLogLine, TaskRecord, type AnsweredBy, type TaskStatus } from '../../schemas/records.js'
 import { guardedAbort } from '../abort.js'
 import type { Confirmations } from '../confirmations/confirmations.js'
 import type { Cluster } from '../engine/engine.js'
@@ -48,6 +48,8 @@ interface RunningTask { record: TaskRecord, controller: AbortController }
 const MOST_LOG_LINES = 200
 
 const checkTask = TypeCompiler.Compile(TaskRecord)
+const checkMessage = TypeCompiler.Compile(TaskRecord.properties.message)
+const checkLogLine = TypeCompiler.Compile(TaskLogLine)
 
 /**
  * Tasks that users watch (row F8). What happens to a task goes to its user's sockets; what it came to can be read for
@@ -116,17 +118,23 @@ export class Tasks {
   async progress (taskId: string, progress: number, message?: string): Promise<boolean> {
     const record = this.#open(taskId)
     if (record === null) return false
+    assertValid(checkMessage, message ?? null)
     record.progress = Number.isFinite(progress) ? Math.min(100, Math.max(0, progress)) : record.progress
     record.message = message ?? record.message
     await this.#announceProgress(record)
     return true
   }
 
-  /** Adds a log line. Answers as `progress` does. */
+  /**
+   * Adds a log line. Answers as `progress` does.
+   *
+   * @throws WSM_ERR_NOT_FOUND; WSM_ERR_INVALID_MESSAGE for a line that is no text, and a level that there is not
+   */
   async log (taskId: string, line: string, level: TaskLogLine['level'] = 'info'): Promise<boolean> {
     const record = this.#open(taskId)
     if (record === null) return false
     const entry = { level, line, timestamp: Date.now() }
+    assertValid(checkLogLine, entry)
     record.logs.push(entry)
     if (record.logs.length > MOST_LOG_LINES) record.logs.shift()
     await this.#announce(record, { type: 'task_log', ...entry }, true)

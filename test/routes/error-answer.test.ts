@@ -27,6 +27,9 @@ t.test('a plain GET of the socket\'s route is told to upgrade', async (t) => {
   t.match(refused, { status: 426, body: { statusCode: 426, code: 'WSM_ERR_UPGRADE_REQUIRED', error: 'Upgrade Required' } })
   // HTTP/2 has no such headers (RFC 9113 section 8.2.2).
   t.strictSame(['upgrade', 'connection'].map((name) => refused.headers.get(name)), protocol.http === 1 ? ['websocket', 'upgrade'] : [null, null])
+  if (protocol.http === 2) return
+  const last = await server.rest('GET', '/ws', { as: null, headers: { connection: 'close' } })
+  t.match([last.status, last.headers.get('connection')], [426, 'upgrade, close'], 'who closes the connection is told so')
 })
 
 t.test('a path that cannot be decoded is refused with nothing of the inside', async (t) => {

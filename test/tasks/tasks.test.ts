@@ -230,3 +230,12 @@ t.test('what the app reports to a closed server is harmless', async (t) => {
   t.equal(await tasks.fail(late.task.task_id, 'late'), false)
   t.strictSame(tasks.list('alice'), [])
 })
+
+t.test('a log line or a message that could not be read again is refused', async (t) => {
+  const { app: { ws } } = await startApp(t)
+  const { task } = await ws.tasks.start({ userId: 'alice', taskId: 'kept' })
+  await t.rejects(ws.tasks.log('kept', 'warn', 'a line' as 'warn'), { code: 'WSM_ERR_INVALID_MESSAGE' })
+  await t.rejects(ws.tasks.log('kept', 7 as unknown as string), { code: 'WSM_ERR_INVALID_MESSAGE' })
+  await t.rejects(ws.tasks.progress('kept', 5, {} as string), { code: 'WSM_ERR_INVALID_MESSAGE' })
+  t.match(ws.tasks.get('kept'), { ...task, logs: [], message: null })
+})
