@@ -6,7 +6,7 @@ import { mutation } from '../fixtures/mutations.js'
 import { random } from '../fixtures/random.js'
 import { spoiled, valueAtLimits, type JsonSchema } from '../fixtures/values-at-limits.js'
 
-const REQUESTS = amount({ short: 250, long: 20_000 })
+const REQUESTS = amount({ short: 250, long: 10_000 })
 const AT_ONCE = 8
 const SEED = 471_823
 const MOST_MS = 250
