@@ -17,19 +17,19 @@ export const ForbiddenError = createError<[string]>('WSM_ERR_FORBIDDEN', '%s', 4
 export const NotFoundError = createError<[string]>('WSM_ERR_NOT_FOUND', '%s', 404)
 export const AlreadySettledError = createError<[string]>('WSM_ERR_ALREADY_SETTLED', '%s', 409)
 export const TooManyChannelsError = createError<[number]>(
-  'WSM_ERR_TOO_MANY_CHANNELS', 'A connection can be a member of %s channels at the most', 429)
+  'WSM_ERR_TOO_MANY_CHANNELS', 'A connection can be a member of at most %s channels', 429)
 export const TooManyPendingError = createError<[number]>(
   'WSM_ERR_TOO_MANY_PENDING', '%s frames of this connection are being handled; wait for their answers', 429)
 export const TooManyRequestsError = createError<[number, string]>(
   'WSM_ERR_TOO_MANY_PENDING', '%s requests %s are being answered; wait for their answers', 429)
 export const RateLimitedError = createError<[string]>('WSM_ERR_RATE_LIMITED', '%s', 429)
 export const TooManyConnectionsError = createError<[number]>(
-  'WSM_ERR_TOO_MANY_CONNECTIONS', 'A user can have %s connections at the most', 429)
+  'WSM_ERR_TOO_MANY_CONNECTIONS', 'A user can have at most %s connections', 429)
 export const AlreadyConnectedError = createError('WSM_ERR_ALREADY_CONNECTED', 'The user has a connection already', 409)
 export const TooManyConfirmationsError = createError<[number]>(
   'WSM_ERR_TOO_MANY_CONFIRMATIONS', 'The user has %s questions to answer already', 429)
 export const IdentityChangedError = createError(
-  'WSM_ERR_IDENTITY_CHANGED', 'The socket became another user\'s before this was done', 409)
+  'WSM_ERR_IDENTITY_CHANGED', 'The socket was handed to another user before this was done', 409)
 export const UnavailableError = createError<[string]>('WSM_ERR_UNAVAILABLE', '%s', 503)
 export const InternalError = createError('WSM_ERR_INTERNAL', 'The server could not process this', 500)
 

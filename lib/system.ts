@@ -102,7 +102,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
     log,
     onSlow: (client, action) => {
       if (action === 'disconnect') counters.slowDisconnects++
-      client.log.warn({ action }, 'the client does not read what is sent to it')
+      client.log.warn({ action }, 'a slow consumer: the client does not read its messages')
       // Not in this call: what a listener publishes must not overtake the message that is being handed out.
       queueMicrotask(() => events.emit('slow_consumer', { client, action }))
     },

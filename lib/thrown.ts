@@ -23,7 +23,7 @@ export function messageOf (thrown: unknown): string {
   try {
     return String(thrown instanceof Error ? thrown.message : thrown)
   } catch {
-    return 'a value that cannot be read was thrown'
+    return 'an unreadable value was thrown'
   }
 }
 

@@ -36,7 +36,7 @@ function toAnswer (error: unknown): Answer {
     if (isClientFault) return { statusCode, code, message: String(message), details: detailsOf(error), retryAfterS, isForeign: false }
     if (error instanceof UnavailableError || error instanceof InternalError) return answerOf(error, false)
     // What the host uses against overload says so by its status, and a load balancer must see it.
-    if (statusCode === 503) return answerOf(new UnavailableError('The server cannot take this now'), true)
+    if (statusCode === 503) return answerOf(new UnavailableError('The server is overloaded or unavailable'), true)
   } catch {
     // It cannot be read.
   }

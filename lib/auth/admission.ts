@@ -134,7 +134,7 @@ export class Admission {
       return await channelsOf(rule, request, user)
     } catch (error) {
       if (toWire(error).code !== 'internal') throw toClientError(error)
-      logThrown(this.#log, 'error', error, {}, 'the channels of an endpoint cannot be known')
+      logThrown(this.#log, 'error', error, {}, 'an endpoint failed to name its channels')
       throw new InternalError()
     }
   }

@@ -46,7 +46,7 @@ export class HookAuthenticator implements Authenticator {
     const verifyToken = this.#verifyToken
     return async (token) => {
       const user = verifyToken === undefined ? null : await this.#ask('verifyToken', () => verifyToken(token))
-      if (user === null) throw new UnauthorizedError(verifyToken === undefined ? 'Tokens are not taken here' : 'The token is not valid')
+      if (user === null) throw new UnauthorizedError(verifyToken === undefined ? 'This server accepts no tokens' : 'The token is not valid')
       return user
     }
   }

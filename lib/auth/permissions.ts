@@ -89,6 +89,6 @@ export class Permissions {
 function sinceOf (decision: JoinDecision): number | null {
   if (typeof decision !== 'object' || decision === null) return decision === true ? 0 : null
   const { since } = decision
-  if (!Number.isFinite(since) || since < 0) throw new TypeError('since must be milliseconds since 1970')
+  if (!Number.isFinite(since) || since < 0) throw new TypeError('since must be a finite number of milliseconds since 1970')
   return since
 }

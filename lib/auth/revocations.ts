@@ -83,7 +83,7 @@ export class Revocations {
     this.#log = log
     store.onLearned(() => Promise.all([this.#end(registry.all()), this.#workEnded()]))
     cluster.onAsk('revoke', async (told) => {
-      if (!checkTold.Check(told)) throw new TypeError('what another node revokes cannot be read')
+      if (!checkTold.Check(told)) throw new TypeError('another node sent a malformed revocation')
       store.learn(told)
       const [closed] = await Promise.all([this.#endBy(told), this.#workEnded()])
       return closed
@@ -135,7 +135,7 @@ export class Revocations {
    */
   assertGoodNow (user: User): void {
     const isRevoked = this.#store.isRevoked(user)
-    if (isRevoked === null) throw new UnavailableError('It cannot be known at the moment whether the token has been revoked')
+    if (isRevoked === null) throw new UnavailableError('Revocations cannot be checked at the moment')
     if (isRevoked) throw new UnauthorizedError('The token has been revoked')
   }
 
@@ -185,7 +185,7 @@ export class Revocations {
   #warnOf ({ jti, issuedAt, expiresAt }: User): void {
     if (this.#hasWarned || (jti === null && issuedAt === null) || (expiresAt ?? Infinity) - Date.now() <= this.#ttlMs) return
     this.#hasWarned = true
-    this.#log.warn('there are tokens that live longer than auth.revocationTtlMs: once revoked, they are good again after that time')
+    this.#log.warn('a token lives longer than auth.revocationTtlMs: if it is revoked, it becomes valid again after that time')
   }
 }
 

@@ -75,14 +75,14 @@ export class TokenVerifier {
     try {
       return claims()
     } catch (error) {
-      this.#log.warn({ reason: messageOf(error) }, 'a signed token cannot be taken')
+      this.#log.warn({ reason: messageOf(error) }, 'a validly signed token was refused for its claims')
       throw error
     }
   }
 
   #toAuthError (error: unknown): Error {
     if (!isTokenFault(error)) {
-      logThrown(this.#log, 'error', error, {}, 'a token cannot be verified')
+      logThrown(this.#log, 'error', error, {}, 'a token could not be verified')
       return new UnavailableError('The token cannot be verified at the moment')
     }
     return new UnauthorizedError(expiredCodes.has(error.code) ? 'The token has expired' : 'The token is not valid')

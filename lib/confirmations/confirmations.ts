@@ -207,7 +207,7 @@ export class Confirmations {
     try {
       return answerCheck(record)
     } catch (error) {
-      this.#log.error({ err: error, callback_id: record.callback_id }, 'an answer cannot be checked on this node')
+      this.#log.error({ err: error, callback_id: record.callback_id }, 'this node cannot check an answer against its schema')
       throw new UnavailableError(`The answer cannot be checked: the question's schema ${(error as Error).message}`)
     }
   }

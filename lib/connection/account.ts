@@ -53,7 +53,7 @@ export class Account {
     const waitMs = this.#allowances.takeJoins(this.#allowance(), joins, performance.now())
     if (waitMs === 0) return
     this.#refusals.joins++
-    throw withDetails(new RateLimitedError('Channels are joined too fast'), { retry_after_ms: waitMs })
+    throw withDetails(new RateLimitedError('Too many channels joined in too short a time'), { retry_after_ms: waitMs })
   }
 
   /** Hot: runs for every frame. */

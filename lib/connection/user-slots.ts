@@ -51,7 +51,7 @@ export class UserSlots {
    */
   assertMayOpen ({ awaitsAuth, ip, user }: ConnectionOrigin): void {
     this.assertCapacity()
-    if (awaitsAuth) this.#assertShare(this.#waiting, ip, 'unauthenticated', 'wait for their auth frame')
+    if (awaitsAuth) this.#assertShare(this.#waiting, ip, 'unauthenticated', 'are waiting for their auth frame')
     else this.#assertFree(user, ip, null)
   }
 
@@ -101,7 +101,7 @@ export class UserSlots {
 
   #assertFree (user: User | null, ip: string, self: Connection | null): void {
     if (user === null) {
-      if (self === null || !this.#anonymous.has(self)) this.#assertShare(this.#anonymous, ip, 'anonymous', 'belong to nobody')
+      if (self === null || !this.#anonymous.has(self)) this.#assertShare(this.#anonymous, ip, 'anonymous', 'are anonymous')
       return
     }
     if (this.#onDuplicate === 'replace') return
@@ -120,6 +120,6 @@ export class UserSlots {
     if (usedUp === null) return
     this.#counters.refusals[usedUp === 'all' ? counter : `${counter}_per_ip` as const]++
     if (usedUp === 'all') throw new UnavailableError(`Too many sockets ${what}`)
-    throw new RateLimitedError(`Too many sockets of this address ${what}`)
+    throw new RateLimitedError(`Too many sockets from this address ${what}`)
   }
 }

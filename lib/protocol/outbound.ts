@@ -50,7 +50,7 @@ export class Outbound {
       throw appFault(new InvalidMessageError(messageOf(error)))
     }
     // Its own toJSON can make anything of it.
-    if (!json?.startsWith('{"')) throw appFault(new InvalidMessageError('it is no object as JSON'))
+    if (!json?.startsWith('{"')) throw appFault(new InvalidMessageError('it does not serialize to a JSON object'))
     return json
   }
 

@@ -72,7 +72,7 @@ export class Router {
     }
     const waitMs = connection.account.pace(data.length, connection.heardAt)
     if (waitMs > 0) {
-      const error = withDetails(new RateLimitedError('Frames come too fast'), { retry_after_ms: waitMs })
+      const error = withDetails(new RateLimitedError('Too many frames or bytes in too short a time'), { retry_after_ms: waitMs })
       return this.#fail(connection, error, undefined, peekId(data.toString()))
     }
     const { inbox } = connection

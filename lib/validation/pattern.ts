@@ -46,7 +46,7 @@ export class Pattern {
     // One that never has two ways to go on needs no search.
     const isOnePass = this.#engine.re2().onepass !== null
     if (!isOnePass && (instructions > MAX_INSTRUCTIONS || instructions * (maxLength + 1) > MAX_STEPS)) {
-      throw new SchemaError(`has the pattern ${source}, which is too big for texts of ${maxLength} characters: repeat less, or lower maxLength`)
+      throw new SchemaError(`has the pattern ${source}, which is too complex for texts of ${maxLength} characters: repeat less, or lower maxLength`)
     }
     // States that are made while matching cost a thousand times as much as a step: 1.4 s for a text made to need many.
     this.#engine.re2().dfa.failed = true

@@ -97,7 +97,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     if (result === null) return null
     const [won, ...stored] = result
     const record = this.#read(stored)
-    if (record === null) throw unavailable('what it holds is no question')
+    if (record === null) throw unavailable('the stored question is malformed')
     if (won === 1) this.#tell(record)
     return { won: won === 1, record }
   }
@@ -113,7 +113,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
   /** An entry of the stream of ends. */
   receive (json: string): void {
     const ended = decodeEnded(json)
-    if (ended === null) this.#log.error('the stream of ended questions holds what is none')
+    if (ended === null) this.#log.error('ignored a malformed entry in the settled stream')
     else this.#tell(endedRecord(ended))
   }
 
@@ -150,7 +150,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
   #read ([record, settlement, at]: Stored): ConfirmationRecord | null {
     if (record === null) return null
     const decoded = decodeRecord(record, settlement, at)
-    if (decoded === null) this.#log.error('a question in Redis is none')
+    if (decoded === null) this.#log.error('ignored a malformed question in Redis')
     else this.#watch(decoded)
     return decoded
   }
