@@ -52,7 +52,7 @@ export interface DetailedError extends FastifyError {
   details?: unknown
   /** After how many seconds a REST request may be tried again. */
   retryAfterS?: number
-  /** The app's own mistake: whoever called hears of it, a client whose frame or call led to it does not. */
+  /** Caused by the app's own code: the caller gets this error, a client whose frame led to it gets `internal`. */
   isAppFault?: true
 }
 
@@ -70,15 +70,15 @@ export function isOurs (error: unknown): error is DetailedError {
   }
 }
 
-/** What a client may be told: plain data, read once, of which nothing can throw any more. */
+/** The client-safe form of an error: plain data, so reading it cannot throw. */
 export interface WireError { code: ErrorCode, message: string, statusCode: number, details: unknown, retryAfterS: number | undefined }
 
 const internal = new InternalError()
 const INTERNAL: WireError = { code: 'internal', message: internal.message, statusCode: internal.statusCode!, details: undefined, retryAfterS: undefined }
 
 /**
- * What a client may be told of any thrown value: the first group as it is, everything else as `internal`. Details that JSON
- * cannot hold are left out. Never throws, whatever the value's properties do.
+ * Converts any thrown value to what a client may see: errors of the first group as they are, everything else as `internal`.
+ * Details that JSON cannot hold are dropped. Never throws, not even for values whose getters do.
  */
 export function toWire (error: unknown): WireError {
   try {
@@ -109,8 +109,8 @@ function isStatus (status: unknown): status is number {
 }
 
 /**
- * The `details` of an error; undefined where JSON cannot hold them. A copy, since what JSON makes of the app's own object can be
- * another thing the next time. Never throws.
+ * Reads the `details` of an error; undefined if JSON cannot hold them. Returns a copy, since the app's own `toJSON` may answer
+ * differently the next time. Never throws.
  */
 export function detailsOf (error: unknown): unknown {
   try {

@@ -24,7 +24,7 @@ export function answerError (error: unknown, request: FastifyRequest, reply: Fas
 interface Answer extends Pick<DetailedError, 'message' | 'details' | 'retryAfterS'> {
   statusCode: number
   code: unknown
-  /** Whether it is another one's fault than the request's, and was not meant for the caller. */
+  /** Whether it is an unexpected error, which is logged, and whose text the caller must not see. */
   isForeign: boolean
 }
 

@@ -31,7 +31,7 @@ export class OriginPolicy {
    * cookies, or a token of its own. So where there is an `Origin` it counts, whatever else there is. Without one the request
    * comes from no browser that is up to date, and is let in unless its credential is one that browsers add by themselves.
    *
-   * @param isAmbient whether it is, or may be
+   * @param isAmbient whether the credential is, or may be, one that browsers add by themselves
    * @throws WSM_ERR_FORBIDDEN
    */
   assertAllowed (request: FastifyRequest, isAmbient: boolean): void {

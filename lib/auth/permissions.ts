@@ -22,7 +22,7 @@ export interface SendTarget {
   data: Readonly<Record<string, unknown>>
 }
 
-/** Who may join a channel, and what of it may be recovered: nothing that was published before `since`, milliseconds since 1970. */
+/** Whether somebody may join a channel; with `since` (milliseconds since 1970) no recovery returns older messages. */
 export type JoinDecision = boolean | { since: number }
 
 /** The permission that the default `authorize` asks for. */

@@ -181,7 +181,7 @@ export class Revocations {
     return open.length
   }
 
-  /** A token that is good for longer would be good again one day. */
+  /** Warns once: a token that outlives its revocation becomes valid again. */
   #warnOf ({ jti, issuedAt, expiresAt }: User): void {
     if (this.#hasWarned || (jti === null && issuedAt === null) || (expiresAt ?? Infinity) - Date.now() <= this.#ttlMs) return
     this.#hasWarned = true
@@ -189,7 +189,7 @@ export class Revocations {
   }
 }
 
-/** Whether the work ends in the time that other nodes have, too. */
+/** Whether the work ends within the time that other nodes are given. */
 async function isInTime (work: Promise<void>): Promise<boolean> {
   let timer: NodeJS.Timeout
   const late = new Promise<false>((resolve) => { timer = setTimeout(() => resolve(false), ASK_TIMEOUT_MS) })

@@ -101,7 +101,7 @@ export class Confirmations {
   async answer (callbackId: string, { proceed, feedback, answer }: Answer, by: AnsweredBy): Promise<ConfirmationRecord> {
     const record = await this.get(callbackId)
     if (record.user_id !== by.user_id) throw new ForbiddenError('The question is for somebody else')
-    // One that is too late hears that first, whatever it holds.
+    // A late answer is told that it is late, even if it is also malformed.
     if (proceed && record.status === 'pending') assertAnswers(this.#answerCheck(record), answer)
     // A snapshot, since not every answer comes as JSON, and what JSON cannot hold must not be in a list.
     const kept = answer === undefined ? undefined : snapshot(answer)
@@ -242,7 +242,7 @@ export class Confirmations {
     try {
       await this.#store.create(record)
     } catch (error) {
-      // It may have been stored: then nobody waits for it.
+      // It may have been stored all the same; nobody waits for it, so it is ended.
       this.#end(record.callback_id, 'aborted', false)
       throw error
     }

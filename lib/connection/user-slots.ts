@@ -9,8 +9,8 @@ import type { Registry } from './registry.js'
 import { Share } from './share.js'
 
 /**
- * How many sockets may be open, in all, of a user, and that are nobody's: yet, or at all (rows A9, A12). A place is free as
- * soon as the close frame is sent. Sockets of nobody never take more than half of all places: the rest is for users.
+ * Limits the open sockets: in total, per user, unauthenticated and anonymous ones (rows A9, A12). A slot is free as soon as the
+ * close frame is sent. Sockets without a user never take more than half of all slots; the rest is for users.
  */
 export class UserSlots {
   readonly #registry: Registry
@@ -72,8 +72,8 @@ export class UserSlots {
   }
 
   /**
-   * A socket has become its user's: with `replace` the user's others go. Otherwise this one does when another has become
-   * the user's since it was asked about.
+   * Called when a socket has become its user's. With `replace` the user's other sockets are closed; otherwise this one is, if the
+   * limit was reached since it was checked.
    */
   taken (connection: Connection): void {
     const { user } = connection

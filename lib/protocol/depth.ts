@@ -1,8 +1,8 @@
 import { Transform, type TransformCallback } from 'node:stream'
 
 /**
- * How deep a value of the app may be that is kept and printed again. V8 prints some thousand levels, fewer the deeper the
- * stack is already; a value that could be printed once must not make a list of such values fail later.
+ * Maximum nesting of the app's values that are stored and serialized again. V8 serializes a few thousand levels, fewer if the
+ * stack is deep already; a stored value must never make a later list of values fail.
  */
 export const MOST_KEPT_DEPTH = 1_000
 

@@ -88,7 +88,7 @@ export class Handlers {
             throw new InternalError()
           }
           const reply = handler(message as HandlerMessage<S>, context)
-          // Adopted: what calls back later, or twice, or throws, is a promise that behaves.
+          // Wrapped, since a thenable of the app may call back twice, or throw.
           return isThenable(reply) ? Promise.resolve(reply).then(context.reply) : context.reply(reply)
         }
         const { authorize } = options

@@ -42,7 +42,7 @@ interface Subscribed {
   brokeAt: Position | null
 }
 
-/** How long it is remembered what a node published last: no connection that has been given up delivers anything later. */
+/** How long a node's latest batch is remembered; an abandoned connection delivers nothing later than this. */
 const REMEMBER_MS = 60_000
 const PAGE = 500
 /** A feed that has fallen behind reads no more than that at once. */
