@@ -1,22 +1,18 @@
+import { ChannelName, Jti, UserId } from '../schemas/fields.js'
 import { InvalidMessageError, type DetailedError } from './errors.js'
 
-/** As in `schemas/fields.ts`. */
-const MAX_USER_ID = 256
-const MAX_JTI = 512
-const MAX_CHANNEL = 200
+const MAX_USER_ID = UserId.maxLength!
+const MAX_JTI = Jti.maxLength!
+const MAX_CHANNEL = ChannelName.maxLength!
 
 /*
  * An id must be unambiguous. Numbers above 2^53 are not: JSON rounds them, so two of them can become one user. Nor is text with
  * a lone surrogate: UTF-8, in Redis and on every socket, turns each of them into U+FFFD.
  */
 
-export function isUserId (id: unknown): id is string {
-  return isName(id, MAX_USER_ID)
-}
-
 /** @throws WSM_ERR_INVALID_MESSAGE, as a fault of the app */
 export function assertUserId (id: unknown): asserts id is string {
-  if (!isUserId(id)) throw appFault(`a user id must be a string of 1 to ${MAX_USER_ID} characters, got ${shown(id)}`)
+  if (!isName(id, MAX_USER_ID)) throw appFault(`a user id must be a string of 1 to ${MAX_USER_ID} characters, got ${shown(id)}`)
 }
 
 /** @throws WSM_ERR_INVALID_MESSAGE, as a fault of the app */

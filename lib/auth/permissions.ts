@@ -26,7 +26,7 @@ export interface SendTarget {
 export type JoinDecision = boolean | { since: number }
 
 /** The permission that the default `authorize` asks for. */
-export const ADMIN_PERMISSION = 'ws:admin'
+const ADMIN_PERMISSION = 'ws:admin'
 
 /**
  * Asks the app's `authorize…` hooks. Each method resolves when the action is allowed and throws WSM_ERR_FORBIDDEN when
