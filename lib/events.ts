@@ -40,6 +40,7 @@ export interface Events {
   task_cancelled: { task_id: string, user_id: string, task: TaskRecord | null }
 }
 
+/** A name of {@link Events}. */
 export type EventName = keyof Events
 /** A listener of one event. Its return value is ignored, except that a rejected promise is logged. */
 export type Listener<E extends EventName> = (event: Events[E]) => unknown

@@ -17,6 +17,7 @@ export const AuthenticatedUser = Type.Object({
   issuedAt: Type.Optional(Type.Union([Type.Number(), Type.Null()], { description: 'Since when this holds, milliseconds since 1970: what revocations of the user go by' })),
   jti: Type.Optional(Type.Union([Jti, Type.Null()], { description: 'The name of the session or token, by which it can be revoked' }))
 })
+/** The user whom `authenticate` or `verifyToken` has found; times are milliseconds since 1970. */
 export type AuthenticatedUser = Static<typeof AuthenticatedUser>
 
 const check = TypeCompiler.Compile(Type.Union([AuthenticatedUser, Type.Null()]))

@@ -21,6 +21,7 @@ export interface UserConfirmation<A = unknown> {
   callback_id: string
 }
 
+/** Whom `ws.notifyUser()` asks, and what ends the question (row A5). */
 export interface AskOptions<S extends TSchema = TSchema> {
   /** Who is asked; nobody else can answer. */
   userId: string
