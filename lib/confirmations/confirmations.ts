@@ -20,7 +20,7 @@ import {
 } from './question.js'
 import { Waiters } from './waiters.js'
 
-/** What this node knows of a question beyond its record. */
+/** A question that code on this node waits for. */
 interface Asked {
   timer: NodeJS.Timeout
   stopListening: () => void

@@ -34,7 +34,7 @@ export class UserSlots {
   }
 
   /**
-   * Whether another socket may open, whosever it is. Asked before anything is spent on its request, and again when it opens.
+   * Checks that the node has room for another socket: first, before any work on its request, and again when it opens.
    *
    * @throws WSM_ERR_UNAVAILABLE
    */
@@ -56,7 +56,7 @@ export class UserSlots {
   }
 
   /**
-   * Whether a socket may become a user's, or with null nobody's; what it is itself is not counted.
+   * Checks that a socket may become a user's, or with null anonymous. The socket itself is not counted.
    *
    * @throws WSM_ERR_UNAVAILABLE, WSM_ERR_RATE_LIMITED, WSM_ERR_ALREADY_CONNECTED, WSM_ERR_TOO_MANY_CONNECTIONS
    */
@@ -64,7 +64,7 @@ export class UserSlots {
     this.#assertFree(user, self.ip, self)
   }
 
-  /** A socket is open; it waits for its first auth frame, or is whose it is from the beginning. */
+  /** Counts a socket that has opened. */
   opened (connection: Connection): void {
     this.#all.add(connection)
     if (connection.origin.awaitsAuth) this.#waiting.add(connection)
@@ -94,7 +94,7 @@ export class UserSlots {
     }
   }
 
-  /** A socket has its close frame, or is gone; telling both is harmless. */
+  /** Frees the slots of a socket that is closing or gone. Calling it twice is harmless. */
   ended (connection: Connection): void {
     for (const share of [this.#all, this.#waiting, this.#anonymous]) share.delete(connection)
   }

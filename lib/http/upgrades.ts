@@ -26,7 +26,8 @@ interface Pending { socket: Duplex, forget: () => void, timer?: NodeJS.Timeout }
  * upgrades (@fastify/http-proxy, Socket.IO). Each of these answers every upgrade that it sees, and an event cannot be kept
  * from a listener; two answers on one socket break it, or end the process.
  *
- * Fastify does not know the sockets until they are answered: one whose upgrade hangs in a hook would hold up its close.
+ * Fastify does not know a socket until its upgrade is answered, so one that hangs in a hook would delay `app.close()`: pending
+ * upgrades are tracked here.
  */
 export class Upgrades {
   readonly #server: Server
