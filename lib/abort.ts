@@ -40,7 +40,7 @@ class GuardedSignal extends AbortSignal {
   }
 }
 
-/** What is no listener is left to AbortSignal, which ignores or refuses it. */
+/** Returns anything that is not a listener unchanged: AbortSignal itself ignores or refuses it. */
 function wrap<L extends Listener | AbortSignal['onabort']> (listener: L): L {
   if ((typeof listener !== 'object' && typeof listener !== 'function') || listener === null) return listener
   let wrapper = wrappers.get(listener)

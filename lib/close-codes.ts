@@ -1,11 +1,12 @@
 /**
  * Why the server closes a socket: the codes of RFC 6455 section 7.4.1 and of the IANA registry, and ours from the
- * range for applications. A client comes back after 1001, 1011, 1013 and 4408; after 4401 with a new token; after
+ * range for applications. A client comes back after 1001, 1011, 1012, 1013 and 4408; after 4401 with a new token; after
  * 1003, 1008, 1009, 4403 and 4409 not by itself.
  */
 export const closeCodes = {
   /** The server closes. */
   goingAway: 1001,
+  /** This node closes, and other nodes go on. */
   serviceRestart: 1012,
   /** A binary frame arrived; the protocol is text. */
   unsupportedData: 1003,
@@ -15,7 +16,7 @@ export const closeCodes = {
   messageTooBig: 1009,
   /** The server could not admit the socket; its log says why. */
   internalError: 1011,
-  /** The node, the user or the address has as many sockets as it may have. */
+  /** The node, the user or the address has as many sockets as it may have; or the client does not read; or its token cannot be verified now. */
   tryAgainLater: 1013,
   /** The token is missing, malformed, expired, revoked or wrong. */
   unauthorized: 4401,

@@ -17,17 +17,17 @@ export const ForbiddenError = createError<[string]>('WSM_ERR_FORBIDDEN', '%s', 4
 export const NotFoundError = createError<[string]>('WSM_ERR_NOT_FOUND', '%s', 404)
 export const AlreadySettledError = createError<[string]>('WSM_ERR_ALREADY_SETTLED', '%s', 409)
 export const TooManyChannelsError = createError<[number]>(
-  'WSM_ERR_TOO_MANY_CHANNELS', 'A connection can be a member of %s channels at the most', 429)
+  'WSM_ERR_TOO_MANY_CHANNELS', 'A connection can be a member of at most %s channels', 429)
 export const TooManyPendingError = createError<[number, string]>(
   'WSM_ERR_TOO_MANY_PENDING', '%s %s are being handled; wait for their answers', 429)
 export const RateLimitedError = createError<[string]>('WSM_ERR_RATE_LIMITED', '%s', 429)
 export const TooManyConnectionsError = createError<[number]>(
-  'WSM_ERR_TOO_MANY_CONNECTIONS', 'A user can have %s connections at the most', 429)
+  'WSM_ERR_TOO_MANY_CONNECTIONS', 'A user can have at most %s connections', 429)
 export const AlreadyConnectedError = createError('WSM_ERR_ALREADY_CONNECTED', 'The user has a connection already', 409)
 export const TooManyConfirmationsError = createError<[number]>(
   'WSM_ERR_TOO_MANY_CONFIRMATIONS', 'The user has %s questions to answer already', 429)
 export const IdentityChangedError = createError(
-  'WSM_ERR_IDENTITY_CHANGED', 'The socket became another user\'s before this was done', 409)
+  'WSM_ERR_IDENTITY_CHANGED', 'The socket was handed to another user before this was done', 409)
 export const UnavailableError = createError<[string]>('WSM_ERR_UNAVAILABLE', '%s', 503)
 export const InternalError = createError('WSM_ERR_INTERNAL', 'The server could not process this', 500)
 
@@ -50,7 +50,7 @@ export interface DetailedError extends FastifyError {
   details?: unknown
   /** After how many seconds a REST request may be tried again. */
   retryAfterS?: number
-  /** The app's own mistake: whoever called hears of it, a client whose frame or call led to it does not. */
+  /** Caused by the app's own code: the caller gets this error, a client whose frame led to it gets `internal`. */
   isAppFault?: true
 }
 
@@ -68,15 +68,15 @@ export function isOurs (error: unknown): error is DetailedError {
   }
 }
 
-/** What a client may be told: plain data, read once, of which nothing can throw any more. */
+/** The client-safe form of an error: plain data, so reading it cannot throw. */
 export interface WireError { code: ErrorCode, message: string, statusCode: number, details: unknown, retryAfterS: number | undefined }
 
 const internal = new InternalError()
 const INTERNAL: WireError = { code: 'internal', message: internal.message, statusCode: internal.statusCode!, details: undefined, retryAfterS: undefined }
 
 /**
- * What a client may be told of any thrown value: the first group as it is, everything else as `internal`. Details that JSON
- * cannot hold are left out. Never throws, whatever the value's properties do.
+ * Converts any thrown value to what a client may see: errors of the first group as they are, everything else as `internal`.
+ * Details that JSON cannot hold are dropped. Never throws, not even for values whose getters do.
  */
 export function toWire (error: unknown): WireError {
   try {
@@ -107,8 +107,8 @@ function isStatus (status: unknown): status is number {
 }
 
 /**
- * The `details` of an error; undefined where JSON cannot hold them. A copy, since what JSON makes of the app's own object can be
- * another thing the next time. Never throws.
+ * Reads the `details` of an error; undefined if JSON cannot hold them. Returns a copy, since the app's own `toJSON` may answer
+ * differently the next time. Never throws.
  */
 export function detailsOf (error: unknown): unknown {
   try {

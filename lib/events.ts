@@ -40,11 +40,12 @@ export interface Events {
   task_cancelled: { task_id: string, user_id: string, task: TaskRecord | null }
 }
 
+/** A name of {@link Events}. */
 export type EventName = keyof Events
-/** What it returns is not looked at, unless it is a promise that rejects. */
+/** A listener of one event. Its return value is ignored, except that a rejected promise is logged. */
 export type Listener<E extends EventName> = (event: Events[E]) => unknown
 
-/** Hands events to the app's listeners. What a listener throws is logged and touches nobody else. */
+/** Hands events to the app's listeners. An error in one listener is logged and does not affect the others. */
 export class EventHub {
   readonly #listeners = new Map<EventName, Set<{ call: Listener<EventName> }>>()
   readonly #log: FastifyBaseLogger
@@ -62,7 +63,7 @@ export class EventHub {
     return () => { entries.delete(entry) }
   }
 
-  /** Whether anybody listens: what is costly to tell need not be told otherwise. */
+  /** Whether the event has a listener; callers skip building costly payloads otherwise. */
   has (event: EventName): boolean {
     return (this.#listeners.get(event)?.size ?? 0) > 0
   }

@@ -1,22 +1,18 @@
+import { ChannelName, Jti, UserId } from '../schemas/fields.js'
 import { InvalidMessageError, type DetailedError } from './errors.js'
 
-/** As in `schemas/fields.ts`. */
-const MAX_USER_ID = 256
-const MAX_JTI = 512
-const MAX_CHANNEL = 200
+const MAX_USER_ID = UserId.maxLength!
+const MAX_JTI = Jti.maxLength!
+const MAX_CHANNEL = ChannelName.maxLength!
 
 /*
- * What names somebody or something must name it alone. Two numbers that JSON cannot tell apart are one user, and so are, in
- * Redis and on every socket, two texts that differ in a lone surrogate: there is no UTF-8 for it but U+FFFD.
+ * An id must be unambiguous. Numbers above 2^53 are not: JSON rounds them, so two of them can become one user. Nor is text with
+ * a lone surrogate: UTF-8, in Redis and on every socket, turns each of them into U+FFFD.
  */
-
-export function isUserId (id: unknown): id is string {
-  return isName(id, MAX_USER_ID)
-}
 
 /** @throws WSM_ERR_INVALID_MESSAGE, as a fault of the app */
 export function assertUserId (id: unknown): asserts id is string {
-  if (!isUserId(id)) throw appFault(`a user id must be a string of 1 to ${MAX_USER_ID} characters, got ${shown(id)}`)
+  if (!isName(id, MAX_USER_ID)) throw appFault(`a user id must be a string of 1 to ${MAX_USER_ID} characters, got ${shown(id)}`)
 }
 
 /** @throws WSM_ERR_INVALID_MESSAGE, as a fault of the app */
@@ -24,17 +20,17 @@ export function assertChannel (channel: unknown): asserts channel is string {
   if (!isName(channel, MAX_CHANNEL)) throw appFault(`the name of a channel must be a string of 1 to ${MAX_CHANNEL} characters, got ${shown(channel)}`)
 }
 
-/** A user's id as tokens have it; null: it cannot be one. */
+/** Reads a user id from a token's claim; null if the value cannot be one. */
 export function userIdFrom (claim: unknown): string | null {
   return nameFrom(claim, MAX_USER_ID)
 }
 
-/** A token's name; null: it cannot be one. */
+/** Reads a token's `jti`; null if the value cannot be one. */
 export function jtiFrom (claim: unknown): string | null {
   return nameFrom(claim, MAX_JTI)
 }
 
-/** A number is a name, too, where no other one is written in the same way once JSON has been read. */
+/** A safe integer counts as its decimal text; other numbers are refused, since JSON may have rounded them. */
 function nameFrom (claim: unknown, max: number): string | null {
   if (typeof claim === 'number') return Number.isSafeInteger(claim) && !Object.is(claim, -0) ? String(claim) : null
   return isName(claim, max) ? claim : null

@@ -30,7 +30,7 @@ export interface Host {
   addCallRoute: (entry: HandlerEntry) => void
 }
 
-/** Whose a socket must be for something to be done with it; null: nobody's. By default whosever it is by now. */
+/** The user that a socket must belong to; null: it must be anonymous. By default any user will do. */
 export interface ClientGuard { userId?: string | null | undefined }
 
 /**
@@ -58,26 +58,33 @@ export class WsManager {
     this.nodes = new Nodes(system.cluster, system.registry, () => this.#status())
   }
 
-  /** To every authenticated socket (row A3). */
+  /**
+   * Sends to every authenticated socket (row A3).
+   *
+   * @param options whether it is acknowledged, kept in the history and compressed, and which sockets do not get it
+   * @throws WSM_ERR_INVALID_MESSAGE, and WSM_ERR_UNAVAILABLE if Redis is out of reach
+   */
   broadcast (message: object, options?: SendOptions): Promise<DeliveryReport> {
     return this.#system.publisher.publish(topicOf.all, message, options)
   }
 
-  /** To every socket of one user, and to nobody else (row A4). */
+  /** Sends to every socket of one user, and to nobody else (row A4). Options and errors as for `broadcast`. */
   async sendToUser (userId: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
     assertUserId(userId)
     return this.#system.publisher.publish(topicOf.user(userId), message, options)
   }
 
-  /** To every member of a channel (row H1). */
+  /** Sends to every member of a channel (row H1). Options and errors as for `broadcast`. */
   async sendToChannel (channel: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
     assertChannel(channel)
     return this.#system.publisher.publish(topicOf.channel(channel), message, options)
   }
 
   /**
-   * To one socket (row F5), past all streams. `recipients: 0` says that it is gone, or with `userId` not that user's: a socket
-   * can change hands while a message is prepared.
+   * Sends to one socket, on whichever node it is (row F5), outside of all streams. `recipients: 0`: the socket is gone, or with
+   * `userId` belongs to another user: a socket can switch users while a message is prepared.
+   *
+   * @throws WSM_ERR_INVALID_MESSAGE
    */
   sendToClient (clientId: string, message: object, options?: ClientSendOptions): Promise<DeliveryReport> {
     return this.#system.publisher.sendToClient(clientId, message, options)
@@ -136,9 +143,11 @@ export class WsManager {
   }
 
   /**
-   * Puts a socket into a channel, without asking. False: there is no such socket, with `userId` it is not that user's (null:
-   * nobody's), or it became another user's before this was done; then it is not in the channel. Give the user wherever
-   * something was awaited since it was known whose the socket is.
+   * Adds a socket of this node to a channel, without asking `authorizeSubscribe`. False: there is no such socket, or it belongs to
+   * another user than `userId`, or it switched users meanwhile; then it is not in the channel. Pass `userId` if anything was
+   * awaited since the socket's user was known.
+   *
+   * @throws WSM_ERR_INVALID_MESSAGE for a bad channel name, WSM_ERR_TOO_MANY_CHANNELS, WSM_ERR_UNAVAILABLE
    */
   async join (clientId: string, channel: string, { userId }: ClientGuard = {}): Promise<boolean> {
     assertChannel(channel)
@@ -153,7 +162,7 @@ export class WsManager {
     }
   }
 
-  /** Takes a socket out of a channel. False: there is no such socket, or with `userId` it is not that user's. */
+  /** Removes a socket of this node from a channel. False: there is no such socket, or it belongs to another user than `userId`. */
   async leave (clientId: string, channel: string, { userId }: ClientGuard = {}): Promise<boolean> {
     const connection = this.#system.registry.getOpen(clientId, userId)
     if (connection === null) return false
@@ -161,17 +170,22 @@ export class WsManager {
     return true
   }
 
-  /** Who is in a channel that has `presence` by rule, by user and by socket. */
+  /**
+   * Lists who is in a channel that has `presence` by rule, by user and by socket, on all nodes.
+   *
+   * @throws WSM_ERR_INVALID_MESSAGE for a bad channel name, WSM_ERR_UNAVAILABLE
+   */
   async presence (channel: string): Promise<PresenceList> {
     assertChannel(channel)
     return this.#system.presence.list(channel)
   }
 
   /**
-   * What a channel still has, oldest first.
+   * Reads the messages that a channel still keeps, oldest first.
    *
-   * @param since from which position on; without one everything
-   * @returns `complete: false`, and no messages, where the history does not reach that position
+   * @param since the position after which to read; by default everything
+   * @returns `complete: false`, and no messages, if the history does not reach back to that position
+   * @throws WSM_ERR_INVALID_MESSAGE for a bad channel name, WSM_ERR_UNAVAILABLE
    */
   async history (channel: string, since?: StreamPosition): Promise<ChannelHistory> {
     assertChannel(channel)
@@ -179,12 +193,15 @@ export class WsManager {
   }
 
   /**
-   * Makes a token worth nothing, or all of a user's that were issued before a moment: on every node its sockets are closed
-   * with 4401, and it opens no socket, refreshes none, and is 401 by REST. When this resolves, and `complete` is true,
-   * nothing reaches those sockets any more, and no REST request of those tokens is being carried out; handlers that were
-   * called by one are told by their `signal`, and waited for, but not the handler that calls this. `missing` are nodes that
-   * could not be asked, which do it when they are back, and nodes where a request took longer than three seconds. A token's `iat` is in whole seconds, so one issued in the second of `issuedBefore` counts as issued before it, and so does
-   * one without `iat`.
+   * Revokes one token, or all tokens of a user that were issued before a moment. On every node their sockets are closed with
+   * 4401; a revoked token opens no socket, refreshes none, and is 401 by REST.
+   *
+   * When this resolves with `complete: true`, nothing reaches those sockets any more and no REST request of those tokens is in
+   * progress: handlers called by one are told by their `signal` and awaited, except the handler that calls this. `missing` names
+   * nodes that could not be asked, which catch up when they are back, and nodes where a request took longer than three seconds.
+   *
+   * A token's `iat` is in whole seconds, so one issued in the second of `issuedBefore` counts as issued before it; so does one
+   * without `iat`.
    *
    * @throws WSM_ERR_INVALID_MESSAGE, WSM_ERR_UNAVAILABLE where it could not be stored; it may hold all the same
    */
@@ -193,8 +210,10 @@ export class WsManager {
   }
 
   /**
-   * Closes one socket, or all of a user's, with 4403, on whichever node. Resolves when they are gone, to how many there
-   * were. What was sent to them before is still written, where they read it.
+   * Closes one socket, or all of a user's, with 4403, on whichever node. Resolves when they are gone, to how many there were.
+   * Messages sent before are still delivered to clients that read them.
+   *
+   * @param reason the close reason that the client sees; cut after 123 bytes
    */
   async disconnect (target: string | { userId: string }, reason = 'Disconnected by the server'): Promise<number> {
     if (typeof target !== 'string') assertUserId(target.userId)
@@ -241,7 +260,7 @@ export class WsManager {
     return { status: this.#host.isClosing() ? 'closing' : 'healthy', uptime_s: this.#uptimeSeconds() }
   }
 
-  /** Whether this node can do everything: it reaches what the nodes share, and does not close. */
+  /** Whether this node can do everything: it reaches the shared store, and is not closing. */
   getReadiness (): Ready {
     return { status: this.#host.isClosing() ? 'closing' : this.#system.readiness.isReady ? 'ready' : 'unavailable' }
   }

@@ -47,26 +47,26 @@ export const OptionsSchema = Type.Object({
     description: 'Options for @fastify/jwt; needed unless the app registered it, or with its own namespace'
   }))),
   authenticate: hook<(request: FastifyRequest) => AuthenticatedUser | null | Promise<AuthenticatedUser | null>>(
-    'Says who a request is from, instead of JWT; null: from nobody'),
+    'Identifies the user of a request, in place of JWT; null: no credentials'),
   verifyToken: hook<(token: string) => AuthenticatedUser | null | Promise<AuthenticatedUser | null>>(
-    'Beside authenticate: says whose the token of an auth frame is; by default such frames are refused'),
+    'With authenticate: identifies the user of an auth frame\'s token; by default such frames are refused'),
   origins: Type.Optional(Type.Union([
     Type.Literal('*'),
     Type.Array(Type.String({ pattern: '^[A-Za-z][A-Za-z0-9+.-]*://[^/?#@\\s]+/?$' }))
-  ], { description: 'Whose pages may open a socket, or change something by REST; by default those of the same origin' })),
+  ], { description: 'Origins whose pages may open a socket, or change something by REST; by default the same origin' })),
   rejectMode: Type.Union([Type.Literal('http'), Type.Literal('close')], {
     default: 'http',
     description: 'How a socket is refused: with an HTTP status before the upgrade, or opened and closed with a code that a browser can read'
   }),
   closeTimeoutMs: milliseconds(3_000, 'How long a client may take to answer a close frame before its socket is destroyed; bounds app.close()'),
   auth: group({
-    timeoutMs: milliseconds(5_000, 'How long authentication, or the wait for a first auth frame, may take'),
-    expiryNoticeMs: milliseconds(30_000, 'How long before its token expires a client is told'),
+    timeoutMs: milliseconds(5_000, 'Time allowed for authentication, and for the first auth frame'),
+    expiryNoticeMs: milliseconds(30_000, 'How long before its token expires a client is warned'),
     firstFrame: Type.Boolean({
       default: false,
       description: 'Open the socket without a token and wait for an auth frame'
     }),
-    anonymous: Type.Boolean({ default: false, description: 'Open the socket without a token as nobody (user_id null)' }),
+    anonymous: Type.Boolean({ default: false, description: 'Open the socket without a token, as an anonymous user (user_id null)' }),
     cookie: Type.Optional(Type.String({
       minLength: 1,
       description: 'The cookie that may hold the token, parsed by @fastify/cookie'
@@ -74,7 +74,7 @@ export const OptionsSchema = Type.Object({
     ticketTtlMs: milliseconds(30_000, 'How long a ticket for a socket can be used'),
     identitySwitch: Type.Union([Type.Literal('allow'), Type.Literal('refuse')], {
       default: 'allow',
-      description: 'What becomes of an auth frame that would make a user\'s socket another user\'s, or nobody\'s'
+      description: 'Whether an auth frame may switch a user\'s socket to another user, or make it anonymous'
     }),
     // Half a year can be meant: more than a timer can wait.
     revocationTtlMs: Type.Integer({
@@ -112,21 +112,21 @@ export const OptionsSchema = Type.Object({
     retainMs: milliseconds(3_600_000, 'How long an ended task can still be read'),
     cancelUnknown: Type.Boolean({ default: false, description: 'Announce a cancel frame for a task that ws.tasks has not started' })
   }, 'Tasks that users watch'),
-  engine: hook<EngineFactory>('What the nodes share: redis(…) of fastify-ws-manager/redis; by default this node\'s memory'),
+  engine: hook<EngineFactory>('Engine that the nodes share: redis(…) of fastify-ws-manager/redis; by default this node\'s memory'),
   history: group({
-    enabled: Type.Boolean({ default: true, description: 'Keep the latest messages, so that who was away gets what they missed' }),
+    enabled: Type.Boolean({ default: true, description: 'Keep the latest messages, so that clients that were away can recover them' }),
     size: Type.Integer({ minimum: 1, maximum: 100_000, default: 300, description: 'Messages of each stream' }),
     ttlMs: milliseconds(300_000, 'How long a message is kept'),
-    maxBytes: Type.Integer({ minimum: 1, default: 67_108_864, description: 'What all of them hold together, of the messages of each node, bytes' }),
-    maxTopics: count(100_000, 'Streams that are remembered besides those with members, of those that each node has published to'),
-    maxBytesPerSender: count(4_194_304, 'What the frames that one user has sent to others hold of that together, bytes; its own oldest messages go'),
-    maxTopicsPerSender: count(1_000, 'Streams that the frames of one user have begun, and nobody else has published to; its own oldest ones go'),
-    positionTtlMs: milliseconds(86_400_000, 'How long the position of a stream is remembered that nobody uses')
-  }, 'What is kept of the streams'),
+    maxBytes: Type.Integer({ minimum: 1, default: 67_108_864, description: 'Size of all histories together, of what each node has published, bytes' }),
+    maxTopics: count(100_000, 'Streams without members that are remembered, of those that each node has published to'),
+    maxBytesPerSender: count(4_194_304, 'Size of the messages in all histories that one user sent to others, bytes; over that the user\'s own oldest are evicted'),
+    maxTopicsPerSender: count(1_000, 'Streams that only one user\'s frames have published to; over that the user\'s own oldest are evicted'),
+    positionTtlMs: milliseconds(86_400_000, 'How long the position of an unused stream is remembered')
+  }, 'History of the streams'),
   channels: Type.Record(Type.String(), ChannelRule, {
     additionalProperties: false,
     default: {},
-    description: 'Rules by name of the channel, in which * stands for any text; later ones win'
+    description: 'Rules by channel name, in which * stands for any text; later ones win'
   }),
   ack: group({
     timeoutMs: milliseconds(5_000, 'How long a client may take to acknowledge a message, after each try'),
@@ -134,15 +134,15 @@ export const OptionsSchema = Type.Object({
   }, 'Acknowledged sends'),
   onDuplicateUser: Type.Union([Type.Literal('allow'), Type.Literal('replace'), Type.Literal('refuse')], {
     default: 'allow',
-    description: 'What becomes of a user\'s second connection: it stays beside the first, replaces it (4409), or is refused'
+    description: 'How a user\'s second connection is handled: allowed beside the first, replacing it (4409), or refused'
   }),
   slowConsumer: Type.Union([Type.Literal('disconnect'), Type.Literal('drop')], {
     default: 'disconnect',
-    description: 'What becomes of a client that does not read: it is cut (1013), or misses messages and is told how many'
+    description: 'How a client that does not read is handled: it is cut (1013), or messages are dropped and it is told how many'
   }),
   drain: group({
-    timeoutMs: milliseconds(30_000, 'How long saying what must still be said may take when the server closes'),
-    windowMs: Type.Integer({ minimum: 0, maximum: 3_600_000, default: 10_000, description: 'Over how long the return of the clients is spread, milliseconds' })
+    timeoutMs: milliseconds(30_000, 'Time allowed for final messages during shutdown'),
+    windowMs: Type.Integer({ minimum: 0, maximum: 3_600_000, default: 10_000, description: 'Window over which the clients are told to reconnect, milliseconds' })
   }, 'How the server closes'),
   compression: group({
     enabled: Type.Boolean({ default: false, description: 'Compress messages for clients that can read it (permessage-deflate)' }),
@@ -153,9 +153,9 @@ export const OptionsSchema = Type.Object({
     maxConnectionsPerUser: count(10, 'Open sockets of one user on this node'),
     maxUnauthenticated: count(100, 'Sockets on this node that wait for their first auth frame'),
     maxUnauthenticatedPerIp: count(20, 'Sockets of one address on this node that wait for their first auth frame'),
-    maxAnonymous: count(500, 'Open sockets on this node that belong to nobody (auth.anonymous)'),
-    maxAnonymousPerIp: count(100, 'Open sockets of one address on this node that belong to nobody (auth.anonymous)'),
-    maxClosing: count(1_000, 'Sockets on this node whose close frame is not answered yet; over that the oldest is cut when another opens'),
+    maxAnonymous: count(500, 'Open anonymous sockets on this node (auth.anonymous)'),
+    maxAnonymousPerIp: count(100, 'Open anonymous sockets of one address on this node (auth.anonymous)'),
+    maxClosing: count(1_000, 'Closing sockets on this node, whose client has not answered the close frame; over that the oldest is cut when another opens'),
     connectionsPerIpPerMinute: rate(600, 'Upgrade requests from one address within a minute'),
     messagesPerSecond: rate(20, 'Frames of all sockets of a user, in the long run'),
     burst: count(100, 'Frames of all sockets of a user at once'),
@@ -169,15 +169,15 @@ export const OptionsSchema = Type.Object({
       minimum: 1, maximum: MOST_KEPT_DEPTH, default: 32, description: 'Nesting of a client\'s frame, and of the body of a REST request, levels'
     }),
     maxChannelsPerConnection: count(100, 'Channels that one socket can be a member of'),
-    maxPendingHandlers: count(100, 'Frames of one socket that are being handled, or wait for an earlier one, at the same time'),
-    maxPendingBytes: count(131_072, 'Frames of one socket that wait for an earlier one to be done; over that the socket is not read, bytes'),
-    maxPendingRequests: count(100, 'REST requests that are being answered at the same time: of one user, and on one connection'),
+    maxPendingHandlers: count(100, 'Frames of one socket in progress, those that wait for an earlier one included'),
+    maxPendingBytes: count(131_072, 'Size of the frames of one socket that wait for an earlier one; over that the socket is paused, bytes'),
+    maxPendingRequests: count(100, 'REST requests in progress, of one user and on one connection'),
     maxQueueMessages: count(10_000, 'Messages that wait for one socket'),
-    maxQueueBytes: count(1_048_576, 'What waits for one socket, bytes'),
-    maxErrorsPerMinute: count(10, 'Faulty frames within a minute; this one closes the socket'),
+    maxQueueBytes: count(1_048_576, 'Size of the messages that wait for one socket, bytes'),
+    maxErrorsPerMinute: count(10, 'Errors within a minute at which the socket is closed'),
     maxPendingConfirmationsPerUser: count(100, 'Questions to one user that this node waits for'),
     maxRevocations: count(100_000, 'Revocations that are remembered')
-  }, 'What a client can use up')
+  }, 'Limits on what clients can use')
 }, { additionalProperties: false })
 
 /** What the app passes to `register`. Everything has a default, except `jwt` where the app has no @fastify/jwt. */
@@ -226,8 +226,8 @@ function isObject (value: unknown): value is object {
 }
 
 /**
- * What was given, so that the mistake is seen; except text in the place of an object, or under a name that there is not:
- * that can be a secret.
+ * Shows a bad value in the error message. Text given where an object belongs, or under an unknown name, is not shown: it can be a
+ * secret.
  */
 function show (value: unknown, schema: TSchema): string {
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)

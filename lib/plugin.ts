@@ -32,7 +32,7 @@ declare module 'fastify' {
   }
 }
 
-/** A second registration is not always in sight: beside the first, in a scope of its own, it would share the server. */
+/** Servers that already have the plugin: a second registration in a sibling scope does not see the first one's decorator. */
 const servers = new WeakSet<object>()
 
 const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
@@ -47,7 +47,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   const { maxBytes, maxTopics, maxBytesPerSender, maxTopicsPerSender, positionTtlMs } = options.history
   const kept = { retainMs, ticketTtlMs, maxRevocations, maxBytes, maxTopics, maxBytesPerSender, maxTopicsPerSender }
   const engine = options.engine === undefined ? new MemoryEngine({ ...kept, positionTtlMs }) : await engineOf(options.engine, { ...kept, log })
-  // Whatever fails from here on: what the engine has opened is closed with the server.
+  // Registered at once, so that the engine's connections are closed even if the rest of the registration fails.
   fastify.addHook('onClose', () => engine.close())
   const system = createSystem(engine, authenticator, options, log)
   const path = fastify.prefix + options.path
@@ -60,7 +60,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
       prepare(request)
       requests.upgraded(socket)
     },
-    // The app may have socket routes from before: these cannot be told from others', and must not wait.
+    // The app may have older socket routes, which cannot be told from another library's: their upgrades must not wait.
     graceMs: isHostFirst ? 0 : options.auth.timeoutMs
   })
   const shutdown = new Shutdown(system.registry, upgrades, requests, {
@@ -101,7 +101,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   })
 }
 
-/** @throws what the factory throws, as an error: Fastify takes a rejection with undefined for a success */
+/** @throws what the factory throws, always as an Error: Fastify takes a rejection with `undefined` for success */
 async function engineOf (factory: EngineFactory, context: EngineContext): Promise<Engine> {
   try {
     return await factory(context)

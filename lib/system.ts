@@ -80,7 +80,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
   const slots = new UserSlots(registry, options, counters)
   const allowances = new Allowances(limits)
   const closing = new ClosingSockets({ maxClosing: limits.maxClosing, closeTimeoutMs: options.closeTimeoutMs, refusals: counters.refusals })
-  // Told in the turn in which a socket becomes its user's, before the app is.
+  // Registered first, so slots are updated before the app's listeners run.
   for (const event of ['client_connected', 'identity_changed'] as const) {
     events.on(event, ({ client }) => slots.taken(client as Connection))
   }
@@ -102,7 +102,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
     log,
     onSlow: (client, action) => {
       if (action === 'disconnect') counters.slowDisconnects++
-      client.log.warn({ action }, 'the client does not read what is sent to it')
+      client.log.warn({ action }, 'a slow consumer: the client does not read its messages')
       // Not in this call: what a listener publishes must not overtake the message that is being handed out.
       queueMicrotask(() => events.emit('slow_consumer', { client, action }))
     },
@@ -124,7 +124,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
   ]
   for (const route of builtIns) router.add(route)
   return {
-    /** Ends what runs by itself; the sockets are still open, and hear of it. */
+    /** Stops timers and open waits. The sockets are still open, so their clients are told. */
     close: async () => {
       heartbeat.stop()
       tokenExpiry.stop()

@@ -1,8 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
 
 /*
- * An app can throw anything: null, a symbol, a proxy, an error whose properties throw when they are read. Serializers of
- * loggers read all of them, so nothing that the app has thrown is logged or read in another way than by these.
+ * An app can throw anything: null, a symbol, a proxy, an error whose getters throw. Log serializers read every property, so
+ * values thrown by the app are only logged and read through these functions.
  */
 
 /** Logs what was thrown. Never throws. */
@@ -23,11 +23,11 @@ export function messageOf (thrown: unknown): string {
   try {
     return String(thrown instanceof Error ? thrown.message : thrown)
   } catch {
-    return 'a value that cannot be read was thrown'
+    return 'an unreadable value was thrown'
   }
 }
 
-/** Whether it is an error, or one of a kind. Never throws. */
+/** Whether a thrown value is an Error of the given class. Never throws. */
 export function isError (thrown: unknown, kind: ErrorConstructor | RangeErrorConstructor = Error): thrown is Error {
   try {
     return thrown instanceof kind

@@ -53,8 +53,8 @@ export class Access {
   }
 
   /**
-   * That the token is still what it was: asked when the body has arrived, which takes as long as its sender likes, and
-   * after everything of the app's.
+   * Checks that the token has not expired or been revoked since the request began: once the body has arrived, which takes as long
+   * as its sender likes, and after every hook of the app.
    *
    * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_UNAVAILABLE where it cannot be known
    */
@@ -62,7 +62,7 @@ export class Access {
     this.#parts.revocations.assertStillGood(userOf(request), request.wsPending!.identifiedAt)
   }
 
-  /** Does what a request asks for, beginning in the turn in which its token was found to be good. */
+  /** Checks the token, and starts the request's work in the same turn. */
   async carryOut<T> (request: FastifyRequest, work: () => T): Promise<Awaited<T>> {
     this.assertStillGood(request)
     return this.#parts.requests.run(request.wsPending!, work)

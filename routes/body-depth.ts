@@ -25,7 +25,7 @@ export function bodyDepth (maxDepth: number, counters: Counters): { preParsing: 
 }
 
 function limited (payload: RequestPayload, limit: DepthLimit): RequestPayload {
-  // Fastify stops to listen when it has had enough of a body.
+  // Fastify removes its error listener once a body exceeds the limit; without this one the error would be uncaught.
   limit.on('error', () => {})
   payload.on('error', (error) => limit.destroy(error))
   // What a plugin that decompresses says of the body's length on the wire.

@@ -27,7 +27,7 @@ export function answerError (error: unknown, request: FastifyRequest, reply: Fas
 interface Answer extends Pick<DetailedError, 'message' | 'details' | 'retryAfterS'> {
   statusCode: number
   code: unknown
-  /** Whether it is another one's fault than the request's, and was not meant for the caller. */
+  /** Whether it is an unexpected error, which is logged, and whose text the caller must not see. */
   isForeign: boolean
 }
 
@@ -39,7 +39,7 @@ function toAnswer (error: unknown): Answer {
     if (isClientFault) return { statusCode, code, message: String(message), details: detailsOf(error), retryAfterS, isForeign: false }
     if (error instanceof UnavailableError || error instanceof InternalError) return answerOf(error, false)
     // What the host uses against overload says so by its status, and a load balancer must see it.
-    if (statusCode === 503) return answerOf(new UnavailableError('The server cannot take this now'), true)
+    if (statusCode === 503) return answerOf(new UnavailableError('The server is overloaded or unavailable'), true)
   } catch {
     // It cannot be read.
   }

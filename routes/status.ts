@@ -13,7 +13,7 @@ export const statusRoutes: Routes = (scope, { manager }, access) => {
   }, ({ query }) => query.cluster ? manager.getStatus({ cluster: true }) : manager.getStatus())
 }
 
-/** Load balancers and orchestrators have no token, and the answers hold nothing worth hiding. */
+/** Without authentication: load balancers and orchestrators have no token, and the answers reveal nothing. */
 export const probeRoutes: Routes = (scope, { manager }) => {
   scope.get('/ready', {
     schema: { tags, summary: 'Whether this node can do everything', response: { 200: Ready, 503: Type.Union([Ready, ErrorBody]) } }

@@ -10,7 +10,7 @@ export const ticketRoutes: Routes = (scope, { tickets }, access) => {
     },
     onRequest: access.authenticated
   }, async (request, reply) => {
-    // RFC 6750 section 5.3: what is worth as much as a token is not stored on the way.
+    // RFC 6750 section 5.3: a credential must not be cached.
     reply.header('cache-control', 'no-store')
     return tickets.issue(userOf(request))
   })

@@ -25,7 +25,7 @@ export const errorCodes = [
   'too_many_channels',
   /** `limits.maxPendingHandlers` frames of this connection are being handled, or `limits.maxPendingRequests` REST requests are being answered. */
   'too_many_pending',
-  /** More frames, bytes or joins than the user's allowances permit; more upgrades, tickets or sockets of an address than are allowed. */
+  /** The user exceeded an allowance of frames, bytes, joins or tickets, or the address one of upgrades or sockets. */
   'rate_limited',
   /** The user has `limits.maxConnectionsPerUser` connections already. */
   'too_many_connections',

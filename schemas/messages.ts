@@ -1,7 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { ClientId, MessageType } from './fields.js'
 
-/** What the server adds to a message; a sender can never set one of these itself. */
+/** Fields that only the server adds; a sender can never set them. */
 export const reservedFields = ['stream', 'from', 'message_id', 'requires_ack'] as const
 
 /** Any message of the app: an object with a `type` (row F2). */
@@ -21,13 +21,13 @@ export type AckOptions = Static<typeof AckOptions>
 /** Choices of a single send. */
 export const SendOptions = Type.Object({
   ack: Type.Optional(AckOptions),
-  history: Type.Optional(Type.Boolean({ description: 'false: only those who are there now get it, and it cannot be had again' })),
+  history: Type.Optional(Type.Boolean({ description: 'false: only connected clients get it, and it cannot be recovered' })),
   compress: Type.Optional(Type.Boolean({ description: 'false: never compressed' })),
   except: Type.Optional(Type.Array(ClientId, { maxItems: 1000, description: 'Sockets that do not get the message' }))
 }, { additionalProperties: false })
 export type SendOptions = Static<typeof SendOptions>
 
-/** What became of a send. */
+/** The result of a send. */
 export const DeliveryReport = Type.Object({
   recipients: Type.Integer({ description: 'Sockets of this node that the message was handed to' }),
   acked: Type.Optional(Type.Array(ClientId, { description: 'With ack: the sockets that acknowledged it' })),

@@ -158,7 +158,7 @@ export const Rejected = Type.Object({
   messages: refused('Frames over limits.messagesPerSecond, pings included'),
   bytes: refused('Frames over limits.bytesPerSecond'),
   joins: refused('Subscriptions over limits.joinsPerSecond'),
-  pending_bytes: refused('Times that a socket was not read over limits.maxPendingBytes'),
+  pending_bytes: refused('Times that a socket was paused over limits.maxPendingBytes'),
   pending_requests: refused('REST requests over limits.maxPendingRequests'),
   history_per_sender: refused('Messages that left a history early over history.maxBytesPerSender or history.maxTopicsPerSender'),
   errors: refused('Sockets closed by limits.maxErrorsPerMinute'),
@@ -168,7 +168,7 @@ export const Rejected = Type.Object({
   channels: refused('Subscriptions over limits.maxChannelsPerConnection'),
   pending_handlers: refused('Frames over limits.maxPendingHandlers'),
   confirmations: refused('Questions over limits.maxPendingConfirmationsPerUser'),
-  tickets: refused('Tickets that a user had too many of, or that there was no room for'),
+  tickets: refused('Tickets refused because the user, or the node, had too many'),
   revocations: refused('Revocations over limits.maxRevocations')
 })
 export type Rejected = Static<typeof Rejected>

@@ -11,7 +11,7 @@ t.test('what was thrown is logged; where a serializer cannot read it, its messag
   logThrown(log, 'error', new Error('one'), { type: 'x' }, 'it failed')
   logThrown(log, 'error', unreadable, { type: 'y' }, 'it failed')
   t.same(lines, [
-    [{ type: 'x', err: 'one' }, 'it failed'], [{ type: 'y', err: 'a value that cannot be read was thrown' }, 'it failed']
+    [{ type: 'x', err: 'one' }, 'it failed'], [{ type: 'y', err: 'an unreadable value was thrown' }, 'it failed']
   ])
 })
 
@@ -28,7 +28,7 @@ t.test('the message of anything', async (t) => {
     [Object.assign(new Error(), { message: 5 }), '5']
   ]
   for (const [value, message] of thrown) t.equal(messageOf(value), message)
-  for (const value of [unreadable, Object.create(null), { toString: fail }]) t.equal(messageOf(value), 'a value that cannot be read was thrown')
+  for (const value of [unreadable, Object.create(null), { toString: fail }]) t.equal(messageOf(value), 'an unreadable value was thrown')
 })
 
 t.test('whether it is an error', async (t) => {

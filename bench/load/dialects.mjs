@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto'
-import { MESSAGE_TYPE, REQUEST, REQUEST_TYPE } from '../shared/payloads.mjs'
+import { REQUEST, REQUEST_TYPE } from '../shared/payloads.mjs'
 
 /*
  * What sockets of a peer say besides RFC 6455. A dialect has
@@ -54,9 +54,6 @@ export const dialects = {
     ask: (id) => `42${id}${JSON.stringify([REQUEST_TYPE, REQUEST])}`
   }
 }
-
-/** What a message of this benchmark has to contain, whatever the dialect. */
-export const MARK = MESSAGE_TYPE
 
 /** A token of an own user for every socket, HS256, valid for an hour. */
 function token (secret, claims) {

@@ -19,11 +19,11 @@ import type { Revocations } from './revocations.js'
 import type { Tickets } from './tickets.js'
 import type { User } from './user.js'
 
-/** What an app's own endpoint adds (row H4). */
+/** The channels and the authorisation of an endpoint of the app (row H4). */
 export interface EndpointRule {
   /** The channels that every socket of the endpoint is a member of. */
   channels: readonly string[] | ((request: FastifyRequest, user: User | null) => readonly string[] | Promise<readonly string[]>)
-  /** Who may connect here: `true`, or from when on the channels may be recovered, as for `authorizeSubscribe`. */
+  /** Whether the user may connect here: a boolean, or `{ since }` as for `authorizeSubscribe`. */
   authorize: (request: FastifyRequest, user: User | null) => JoinDecision | Promise<JoinDecision>
 }
 
@@ -84,7 +84,8 @@ export class Admission {
   }
 
   /**
-   * What a socket starts with. An endpoint knows its user before it opens: there `auth.firstFrame` does not apply.
+   * Decides on an upgrade, and returns what the socket starts with. `auth.firstFrame` does not apply to endpoints, which must know
+   * the user before the socket opens.
    *
    * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_FORBIDDEN (the origin's, too), WSM_ERR_INVALID_MESSAGE, WSM_ERR_TOO_MANY_CHANNELS,
    *   WSM_ERR_UNAVAILABLE, and what the endpoint's rule throws
@@ -134,7 +135,7 @@ export class Admission {
       return await channelsOf(rule, request, user)
     } catch (error) {
       if (toWire(error).code !== 'internal') throw toClientError(error)
-      logThrown(this.#log, 'error', error, {}, 'the channels of an endpoint cannot be known')
+      logThrown(this.#log, 'error', error, {}, 'an endpoint failed to name its channels')
       throw new InternalError()
     }
   }
@@ -144,7 +145,7 @@ export class Admission {
     return this.#tickets.redeem(ticket)
   }
 
-  /** Whoever it is, by a token that has not been revoked. */
+  /** Checks that the token of an identified user has not been revoked. */
   async #good<U extends User | null> (identified: Promise<U>): Promise<U> {
     const user = await identified
     if (user !== null) await this.#revocations.assertGood(user)
@@ -169,7 +170,7 @@ export class Admission {
     return this.#verifyLater
   }
 
-  /** A key source or a hook of the app that hangs must not hold a socket for ever. */
+  /** Bounds a decision in time: a key source or a hook of the app may hang. */
   async #bounded<T> (decision: Promise<T>): Promise<T> {
     let timer
     let giveUp!: () => void
@@ -190,7 +191,7 @@ export class Admission {
   }
 }
 
-/** A ticket says who opens a socket, and nothing else: REST requests have none. */
+/** The ticket of an upgrade; REST requests do not accept one. */
 function ticketOf (request: FastifyRequest): unknown {
   return (request.query as { ticket?: unknown }).ticket
 }

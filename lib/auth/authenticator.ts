@@ -10,8 +10,8 @@ export interface Authenticator {
    */
   identify (request: FastifyRequest): Promise<User | null>
   /**
-   * Whether a browser may have added by itself what says who the request is from, as it does with cookies and Basic
-   * credentials. Where that cannot be known it is so.
+   * Whether a browser may have added the request's credentials by itself, as it does with cookies and Basic credentials. True
+   * if that cannot be known.
    */
   isAmbient (request: FastifyRequest): boolean
   /** Verifies tokens of later frames, with the same errors, without keeping the request that the socket was opened with. */

@@ -6,8 +6,8 @@ export const BEARER_PROTOCOL_PREFIX = 'bearer.'
 const BEARER_SCHEME = /^bearer\b/i
 
 /**
- * The token of a request: from the Authorization header (RFC 6750 section 2.1) or from the offered subprotocols. Beside
- * a token among the subprotocols a header of another scheme is somebody else's: a proxy's Basic, for instance.
+ * The token of a request: from the Authorization header (RFC 6750 section 2.1) or from the offered subprotocols. With a
+ * token among the subprotocols, a header of another scheme (a proxy's Basic, for instance) is ignored.
  *
  * @returns null where there is none
  * @throws WSM_ERR_UNAUTHORIZED for a header that is no bearer token, and for two different tokens

@@ -9,7 +9,7 @@ import type { Authenticator } from './authenticator.js'
 import { isBearer } from './credentials.js'
 import type { User } from './user.js'
 
-/** What an app's own `authenticate` and `verifyToken` answer. */
+/** The answer of the app's own `authenticate` and `verifyToken`. */
 export const AuthenticatedUser = Type.Object({
   id: UserId,
   claims: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: 'What else is known, as a token\'s claims: roles and scope, for instance' })),
@@ -17,11 +17,12 @@ export const AuthenticatedUser = Type.Object({
   issuedAt: Type.Optional(Type.Union([Type.Number(), Type.Null()], { description: 'Since when this holds, milliseconds since 1970: what revocations of the user go by' })),
   jti: Type.Optional(Type.Union([Jti, Type.Null()], { description: 'The name of the session or token, by which it can be revoked' }))
 })
+/** The user whom `authenticate` or `verifyToken` has found; times are milliseconds since 1970. */
 export type AuthenticatedUser = Static<typeof AuthenticatedUser>
 
 const check = TypeCompiler.Compile(Type.Union([AuthenticatedUser, Type.Null()]))
 
-/** Asks the app's own hooks who somebody is. */
+/** Identifies users by the app's own hooks. */
 export class HookAuthenticator implements Authenticator {
   readonly #authenticate: NonNullable<Options['authenticate']>
   readonly #verifyToken: Options['verifyToken']
@@ -46,7 +47,7 @@ export class HookAuthenticator implements Authenticator {
     const verifyToken = this.#verifyToken
     return async (token) => {
       const user = verifyToken === undefined ? null : await this.#ask('verifyToken', () => verifyToken(token))
-      if (user === null) throw new UnauthorizedError(verifyToken === undefined ? 'Tokens are not taken here' : 'The token is not valid')
+      if (user === null) throw new UnauthorizedError(verifyToken === undefined ? 'This server accepts no tokens' : 'The token is not valid')
       return user
     }
   }
@@ -68,7 +69,7 @@ export class HookAuthenticator implements Authenticator {
     return { id, claims, expiresAt, issuedAt, jti }
   }
 
-  /** Like key functions, it says with a `statusCode` whose fault it is. */
+  /** A hook, like a key function, marks bad credentials by an error with `statusCode` 401 or 403. */
   #toAuthError (name: string, error: unknown): Error {
     if (isOurs(error)) return error
     const statusCode = statusOf(error)
@@ -79,7 +80,7 @@ export class HookAuthenticator implements Authenticator {
   }
 }
 
-/** The app's own object, read once: what is checked is what is used. */
+/** Reads the app's object once, so that a getter cannot answer differently after the check. */
 function snapshot (answer: unknown): unknown {
   if (typeof answer !== 'object' || answer === null) return answer
   const { id, claims, expiresAt, issuedAt, jti } = answer as Record<string, unknown>

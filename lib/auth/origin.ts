@@ -21,7 +21,7 @@ export class OriginPolicy {
    * @throws WSM_ERR_INVALID_OPTION for an origin that no browser would send, and for `'*'` with cookies
    */
   constructor (origins: '*' | readonly string[] | undefined, readsCookies: boolean) {
-    if (origins === '*' && readsCookies) throw new InvalidOptionError('origins', 'must not be "*" where cookies say who the user is: any page could open a socket as its visitor')
+    if (origins === '*' && readsCookies) throw new InvalidOptionError('origins', 'must not be "*" while cookies identify the user: any page could open a socket as its visitor')
     if (Array.isArray(origins)) for (const origin of origins) assertSerialized(origin)
     this.#allowed = origins === '*' ? '*' : origins === undefined ? null : new Set(origins)
   }
@@ -31,14 +31,14 @@ export class OriginPolicy {
    * cookies, or a token of its own. So where there is an `Origin` it counts, whatever else there is. Without one the request
    * comes from no browser that is up to date, and is let in unless its credential is one that browsers add by themselves.
    *
-   * @param isAmbient whether it is, or may be
+   * @param isAmbient whether the credential is, or may be, one that browsers add by themselves
    * @throws WSM_ERR_FORBIDDEN
    */
   assertAllowed (request: FastifyRequest, isAmbient: boolean): void {
     const { origin } = request.headers
     if (this.#allowed === '*') return
     if (origin === undefined ? !isAmbient : this.#allowed === null ? isSameOrigin(origin, request) : this.#allowed.has(origin)) return
-    throw new ForbiddenError(origin === undefined ? 'A request with cookies, or with credentials that a browser adds, must say its origin' : 'This origin may not connect')
+    throw new ForbiddenError(origin === undefined ? 'A request with cookies, or with other credentials that browsers add, needs an Origin header' : 'This origin may not connect')
   }
 
   /**
@@ -65,7 +65,7 @@ function isSameOrigin (origin: string, { host, protocol }: FastifyRequest): bool
 
 function assertSerialized (origin: string): void {
   const isWeb = /^https?:/i.test(origin)
-  if (isWeb && originOf(origin) !== origin) throw new InvalidOptionError('origins', `has "${origin}", which no browser sends: write it in lower case, without a default port and a slash at the end`)
+  if (isWeb && originOf(origin) !== origin) throw new InvalidOptionError('origins', `has "${origin}", which no browser sends: write it in lower case, without default port and trailing slash`)
 }
 
 /** null: it is no URL. */

@@ -22,11 +22,11 @@ export interface SendTarget {
   data: Readonly<Record<string, unknown>>
 }
 
-/** Who may join a channel, and what of it may be recovered: nothing that was published before `since`, milliseconds since 1970. */
+/** Whether somebody may join a channel; with `since` (milliseconds since 1970) no recovery returns older messages. */
 export type JoinDecision = boolean | { since: number }
 
 /** The permission that the default `authorize` asks for. */
-export const ADMIN_PERMISSION = 'ws:admin'
+const ADMIN_PERMISSION = 'ws:admin'
 
 /**
  * Asks the app's `authorize…` hooks. Each method resolves when the action is allowed and throws WSM_ERR_FORBIDDEN when
@@ -89,6 +89,6 @@ export class Permissions {
 function sinceOf (decision: JoinDecision): number | null {
   if (typeof decision !== 'object' || decision === null) return decision === true ? 0 : null
   const { since } = decision
-  if (!Number.isFinite(since) || since < 0) throw new TypeError(`since must be milliseconds since 1970, got ${typeof since === 'number' ? since : Object.prototype.toString.call(since)}`)
+  if (!Number.isFinite(since) || since < 0) throw new TypeError(`since must be a finite number of milliseconds since 1970, got ${typeof since === 'number' ? since : Object.prototype.toString.call(since)}`)
   return since
 }

@@ -30,17 +30,17 @@ export type RevocationTarget =
    */
   | { userId: string, issuedBefore?: number | undefined }
 
-/** What one node tells the others. */
+/** The message by which a node tells the others of a revocation. */
 const Told = Type.Union([
   Type.Object({ jti: Type.String(), expiresAt: Type.Number() }),
   Type.Object({ userId: Type.String(), issuedBefore: Type.Number(), expiresAt: Type.Number() })
 ])
 
-/** What is done for users besides their sockets. */
+/** Work for users other than their sockets: REST requests in progress. */
 export interface Work {
-  /** Tells whoever works for a revoked user to stop. Resolves when none of what had begun is still being done. */
+  /** Signals the work of revoked users to stop. Resolves when all that had begun has settled. */
   ended: (isRevoked: (user: User) => boolean) => Promise<void>
-  /** Runs a revocation. Others do not wait for the work that it is a part of, nor does the revocation itself. */
+  /** Runs a revocation that may be part of such work. Neither it nor any other revocation waits for that work. */
   unawaited: <T>(revoke: () => Promise<T>) => Promise<T>
 }
 
@@ -50,7 +50,7 @@ const checkCount = TypeCompiler.Compile(Type.Integer())
 
 /** How long the other nodes may take: longer than their clients may take to answer the close frame. */
 const ASK_TIMEOUT_MS = 3_000
-/** How far the clocks of those who issue tokens, and of the nodes, may be apart. */
+/** Tolerated difference between the clocks of token issuers and nodes. */
 const CLOCKS_MS = 60_000
 
 /**
@@ -83,7 +83,7 @@ export class Revocations {
     this.#log = log
     store.onLearned(() => Promise.all([this.#end(registry.all()), this.#workEnded()]))
     cluster.onAsk('revoke', async (told) => {
-      if (!checkTold.Check(told)) throw new TypeError('what another node revokes cannot be read')
+      if (!checkTold.Check(told)) throw new TypeError('another node sent a malformed revocation')
       store.learn(told)
       const [closed] = await Promise.all([this.#endBy(told), this.#workEnded()])
       return closed
@@ -135,7 +135,7 @@ export class Revocations {
    */
   assertGoodNow (user: User): void {
     const isRevoked = this.#store.isRevoked(user)
-    if (isRevoked === null) throw new UnavailableError('It cannot be known at the moment whether the token has been revoked')
+    if (isRevoked === null) throw new UnavailableError('Revocations cannot be checked at the moment')
     if (isRevoked) throw new UnauthorizedError('The token has been revoked')
   }
 
@@ -172,7 +172,7 @@ export class Revocations {
     return this.#work.ended((user) => this.#store.isRevoked(user) === true)
   }
 
-  /** Ends those of the sockets that belong to somebody whose token is revoked. Resolves when they are gone, to how many were open. */
+  /** Ends the sockets whose user's token is revoked. Resolves when they are gone, to how many were open. */
   async #end (connections: Iterable<Connection>): Promise<number> {
     const revoked = [...connections].filter(({ user }) => user !== null && this.#store.isRevoked(user) === true)
     const open = revoked.filter(({ isOpen }) => isOpen)
@@ -181,15 +181,15 @@ export class Revocations {
     return open.length
   }
 
-  /** A token that is good for longer would be good again one day. */
+  /** Warns once: a token that outlives its revocation becomes valid again. */
   #warnOf ({ jti, issuedAt, expiresAt }: User): void {
     if (this.#hasWarned || (jti === null && issuedAt === null) || (expiresAt ?? Infinity) - Date.now() <= this.#ttlMs) return
     this.#hasWarned = true
-    this.#log.warn('there are tokens that live longer than auth.revocationTtlMs: once revoked, they are good again after that time')
+    this.#log.warn('a token lives longer than auth.revocationTtlMs: if it is revoked, it becomes valid again after that time')
   }
 }
 
-/** Whether the work ends in the time that other nodes have, too. */
+/** Whether the work ends within the time that other nodes are given. */
 async function isInTime (work: Promise<void>): Promise<boolean> {
   let timer: NodeJS.Timeout
   const late = new Promise<false>((resolve) => { timer = setTimeout(() => resolve(false), ASK_TIMEOUT_MS) })

@@ -36,7 +36,7 @@ export class Tickets {
     return { ticket, expires_at: expiresAt }
   }
 
-  /** @throws WSM_ERR_UNAUTHORIZED for a ticket that there is not, or not any more, WSM_ERR_UNAVAILABLE */
+  /** @throws WSM_ERR_UNAUTHORIZED for an unknown, used or expired ticket, WSM_ERR_UNAVAILABLE */
   async redeem (ticket: unknown): Promise<User> {
     const user = typeof ticket === 'string' && TICKET.test(ticket) ? await this.#store.take(keyOf(ticket)) : null
     if (user === null) throw new UnauthorizedError('The ticket is not valid')

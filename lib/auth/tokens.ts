@@ -58,7 +58,7 @@ export class TokenVerifier {
       // Options of a call's own make @fastify/jwt build a verifier for that call: only where it looks elsewhere.
       await (request as Record<string, JwtVerify>)[method]!(readsHeader ? undefined : { verify: { extractToken: () => token } })
     } catch (error) {
-      // A time that Date cannot hold fails inside of @fastify/jwt: not for want of a key, but of a time.
+      // @fastify/jwt throws a RangeError for a time that Date cannot hold: the token's fault, not the key's.
       if (isError(error, RangeError)) this.#read(() => assertTimes(decode(token)))
       throw this.#toAuthError(error)
     }
@@ -70,19 +70,19 @@ export class TokenVerifier {
     })
   }
 
-  /** The issuer has signed it: whoever runs the two must learn why nobody gets in. */
+  /** Logs the reason: the token is validly signed, so its refusal is a misconfiguration that the operator must see. */
   #read<T> (claims: () => T): T {
     try {
       return claims()
     } catch (error) {
-      this.#log.warn({ reason: messageOf(error) }, 'a signed token cannot be taken')
+      this.#log.warn({ reason: messageOf(error) }, 'a validly signed token was refused for its claims')
       throw error
     }
   }
 
   #toAuthError (error: unknown): Error {
     if (!isTokenFault(error)) {
-      logThrown(this.#log, 'error', error, {}, 'a token cannot be verified')
+      logThrown(this.#log, 'error', error, {}, 'a token could not be verified')
       return new UnavailableError('The token cannot be verified at the moment')
     }
     return new UnauthorizedError(expiredCodes.has(error.code) ? 'The token has expired' : 'The token is not valid')

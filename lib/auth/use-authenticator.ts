@@ -7,7 +7,7 @@ import { useJwt } from './jwt.js'
 import { JwtAuthenticator } from './jwt-authenticator.js'
 
 /**
- * How the app says who somebody is: by its own `authenticate`, or by JWT.
+ * Chooses how users are identified: by its own `authenticate`, or by JWT.
  *
  * @throws WSM_ERR_INVALID_OPTION for options of both, `verifyToken` alone, `auth.cookie` without @fastify/cookie, and what
  *   {@link useJwt} throws

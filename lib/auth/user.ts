@@ -41,7 +41,7 @@ export function assertTimes (claims: Readonly<Record<string, unknown>>): void {
 function jtiOf ({ jti }: Readonly<Record<string, unknown>>): string | null {
   if (jti === undefined) return null
   const name = jtiFrom(jti)
-  if (name === null) throw new UnauthorizedError('The token cannot be told from others: its claim jti must be text of 1 to 512 characters, or a safe integer')
+  if (name === null) throw new UnauthorizedError('The token has a bad id: its claim jti must be text of 1 to 512 characters, or a safe integer')
   return name
 }
 
@@ -50,7 +50,7 @@ function momentOf (claims: Readonly<Record<string, unknown>>, name: 'exp' | 'iat
   const seconds = claims[name]
   if (seconds === undefined) return null
   const moment = typeof seconds === 'number' ? seconds * 1000 : NaN
-  if (!Number.isFinite(moment)) throw new UnauthorizedError(`The token has no such time: its claim ${name} must be a finite number`)
+  if (!Number.isFinite(moment)) throw new UnauthorizedError(`The token has a bad time: its claim ${name} must be a finite number`)
   return moment
 }
 

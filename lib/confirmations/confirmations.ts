@@ -20,7 +20,7 @@ import {
 } from './question.js'
 import { Waiters } from './waiters.js'
 
-/** What this node knows of a question beyond its record. */
+/** A question that code on this node waits for. */
 interface Asked {
   timer: NodeJS.Timeout
   stopListening: () => void
@@ -101,7 +101,7 @@ export class Confirmations {
   async answer (callbackId: string, { proceed, feedback, answer }: Answer, by: AnsweredBy): Promise<ConfirmationRecord> {
     const record = await this.get(callbackId)
     if (record.user_id !== by.user_id) throw new ForbiddenError('The question is for somebody else')
-    // One that is too late hears that first, whatever it holds.
+    // A late answer is told that it is late, even if it is also malformed.
     if (proceed && record.status === 'pending') assertAnswers(this.#answerCheck(record), answer)
     // A snapshot, since not every answer comes as JSON, and what JSON cannot hold must not be in a list.
     const kept = answer === undefined ? undefined : snapshot(answer)
@@ -209,7 +209,7 @@ export class Confirmations {
     try {
       return answerCheck(record)
     } catch (error) {
-      this.#log.error({ err: error, callback_id: record.callback_id }, 'an answer cannot be checked on this node')
+      this.#log.error({ err: error, callback_id: record.callback_id }, 'this node cannot check an answer against its schema')
       throw new UnavailableError(`The answer cannot be checked: the question's schema ${(error as Error).message}`)
     }
   }
@@ -244,7 +244,7 @@ export class Confirmations {
     try {
       await this.#store.create(record)
     } catch (error) {
-      // It may have been stored: then nobody waits for it.
+      // It may have been stored all the same; nobody waits for it, so it is ended.
       this.#end(record.callback_id, 'aborted', false)
       throw error
     }

@@ -9,7 +9,7 @@ import type { Checker } from '../validation/compiled-schema.js'
 import { compileJsonSchema, toJsonSchema } from '../validation/json-schema.js'
 import { nextQuestionId } from './question-id.js'
 
-/** What the asking code gets (row A5). Only a person's answer has `answered_by`. */
+/** The result of `ws.notifyUser()` (row A5). Only a person's answer has `answered_by`. */
 export interface UserConfirmation<A = unknown> {
   /** Whether to go on. */
   proceed: boolean
@@ -21,6 +21,7 @@ export interface UserConfirmation<A = unknown> {
   callback_id: string
 }
 
+/** Whom `ws.notifyUser()` asks, and what ends the question (row A5). */
 export interface AskOptions<S extends TSchema = TSchema> {
   /** Who is asked; nobody else can answer. */
   userId: string
@@ -96,7 +97,7 @@ export function assertAnswers (check: Checker | null, answer: unknown): void {
   if (check !== null && !check.Check(answer)) throw invalidMessage(faultsOf(check, answer).map(below('/answer')))
 }
 
-/** Refuses at once what a node could not check later. */
+/** Compiles the schema at once, so that one that no node could check is refused now. */
 function answerSchema (schema: TSchema): TSchema {
   try {
     const json = snapshot(toJsonSchema(schema))

@@ -3,12 +3,12 @@ import type { User } from '../auth/user.js'
 import { RateLimitedError, withDetails } from '../errors.js'
 import { Allowance, type Allowances } from './allowances.js'
 
-/** Charges one socket's frames to its user; while it is nobody's, to the socket itself. */
+/** Charges a socket's frames to its user, or to the socket itself while it is anonymous. */
 export class Account {
   readonly #allowances: Allowances
   readonly #refusals: Rejected
   #userId: string | null
-  /** What was used up while the socket was nobody's; kept, so that becoming nobody again does not renew it. */
+  /** The socket's own allowance, used while it is anonymous. Kept, so that becoming anonymous again does not renew it. */
   #own: Allowance | null = null
   /** The one in use. */
   #current: Allowance | null = null
@@ -26,7 +26,7 @@ export class Account {
   }
 
   /**
-   * Charges a frame: 0, or where it is one too many the milliseconds until one is taken again.
+   * Charges a frame. Returns 0, or if the user is in debt the milliseconds until frames are accepted again.
    *
    * @param now when it arrived, on the clock of `performance.now()`
    */
@@ -53,7 +53,7 @@ export class Account {
     const waitMs = this.#allowances.takeJoins(this.#allowance(), joins, performance.now())
     if (waitMs === 0) return
     this.#refusals.joins++
-    throw withDetails(new RateLimitedError('Channels are joined too fast'), { retry_after_ms: waitMs })
+    throw withDetails(new RateLimitedError('Too many channels joined in too short a time'), { retry_after_ms: waitMs })
   }
 
   /** Hot: runs for every frame. */

@@ -11,7 +11,7 @@ export class Allowance {
   frameDueAt = 0
   byteDueAt = 0
   joinDueAt = 0
-  /** Whether whoever still holds this must ask for the user's again. */
+  /** Whether this was evicted: its holders must look up the user's allowance again. */
   isForgotten = false
 }
 
@@ -19,8 +19,8 @@ export class Allowance {
 export type Exceeded = 'messages' | 'bytes'
 
 /**
- * Bounds what the sockets of each user send, together. An allowance is forgotten once it is not in debt, since it is worth
- * no more than a new one then: so nobody gets a new one by connecting again, and nothing stays of a user who is gone.
+ * Limits what all sockets of a user send together. An allowance is forgotten as soon as it is no longer in debt, since it is then
+ * equal to a new one: reconnecting gains nothing, and nothing is kept of users who have left.
  */
 export class Allowances {
   readonly #frames: Rate

@@ -1,9 +1,9 @@
 import type { User } from '../auth/user.js'
 import type { Recovery } from '../topics/memberships.js'
 
-/** What the app sees of an open socket. */
+/** An open socket, as the app sees it. */
 export interface Client {
-  /** The socket's name; new on every connect. It is no key to anything. */
+  /** The socket's id; new on every connect. Knowing it grants no access. */
   readonly id: string
   /** null: anonymous, or not authenticated yet. */
   readonly user: User | null

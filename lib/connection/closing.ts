@@ -12,8 +12,8 @@ export interface ClosingSettings {
 }
 
 /**
- * The sockets of a node that have a close frame and have not ended. Each is cut when its time is over, and the oldest when
- * there are too many: the place of a closing socket is free already, so clients that do not answer could have any number.
+ * The sockets of a node that were sent a close frame and have not ended. Each is cut after `closeTimeoutMs`, and the oldest if
+ * there are too many: a closing socket no longer counts as open, so clients that never answer could otherwise pile up.
  */
 export class ClosingSockets {
   readonly #settings: ClosingSettings
@@ -30,8 +30,8 @@ export class ClosingSockets {
   }
 
   /**
-   * A socket that has a close frame. ws would cut it as well, but after 30 s where the app registered @fastify/websocket itself
-   * and did not say otherwise.
+   * Adds a socket that has sent or received a close frame. ws cuts such sockets too, but only after 30 s if the app registered
+   * @fastify/websocket itself without a `closeTimeout`.
    */
   add (socket: WebSocket): void {
     this.#sockets.add(socket)
@@ -42,7 +42,7 @@ export class ClosingSockets {
     })
   }
 
-  /** Makes room, before another socket opens. Not when one closes: a node that closes them all cuts none for that. */
+  /** Makes room before another socket opens. Not called when one closes, so a shutdown cuts none for that reason. */
   trim (): void {
     for (const socket of this.#sockets) {
       if (this.#sockets.size <= this.#settings.maxClosing) return

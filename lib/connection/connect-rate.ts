@@ -27,7 +27,7 @@ export class ConnectRate {
     const window = this.#windows.get(key) ?? { startedAt: now, count: 0 }
     if (window.count === 0) this.#windows.set(key, window)
     if (++window.count <= this.#max) return
-    throw Object.assign(new RateLimitedError('There are too many connections from this address'), {
+    throw Object.assign(new RateLimitedError('Too many connections from this address'), {
       retryAfterS: Math.ceil((window.startedAt + WINDOW_MS - now) / 1000)
     })
   }

@@ -144,7 +144,7 @@ export class Connection implements Client {
     }
   }
 
-  /** Whether so much waits for the client that what can wait elsewhere should. */
+  /** Whether the queue is so full that producers which can wait should. */
   get isCongested (): boolean {
     return this.#queue.isCongested
   }
@@ -178,9 +178,8 @@ export class Connection implements Client {
   }
 
   /**
-   * Ends the socket so that nothing of what waits for it reaches the client any more: it is thrown away, and where some of
-   * it is stuck in the socket already, which would be written before a close frame, the socket is cut without one. Resolves
-   * as `gone` does.
+   * Ends the socket so that no queued message reaches the client any more: the queue is discarded. If a part of it is in the raw
+   * socket already, a close frame would follow it, so the socket is cut without one. Resolves as `gone` does.
    */
   expel (code: number, reason: string): Promise<void> {
     if (this.#queue.discard()) this.close(code, reason)
@@ -189,11 +188,11 @@ export class Connection implements Client {
   }
 
   /**
-   * Resolves when the socket is over. Where its client does not answer the close frame soon it is cut, with what the kernel
-   * has of it: who waits for this knows that nothing reaches the client afterwards. (Behind TLS the kernel keeps what it has.)
+   * Resolves when the socket has ended. A client that does not answer the close frame soon is cut, and data in the kernel's
+   * buffer is dropped, so nothing reaches it afterwards. (With TLS the kernel still sends that data.)
    */
   async gone (): Promise<void> {
-    // Also while it reports its end: nobody would hear of it who asks only now.
+    // Already closed: no further close event will fire.
     if (this.#socket.readyState === this.#socket.CLOSED) return
     const timer = setTimeout(() => this.#queue.destroy(), Math.min(FAREWELL_MS, this.#settings.closeTimeoutMs))
     await new Promise<void>((resolve) => this.#socket.once('close', () => resolve()))
@@ -246,7 +245,7 @@ export class Connection implements Client {
     this.#settings.onClosing(this)
   }
 
-  /** Every ping is answered with as many bytes, which a client need not read; a pong that answers nothing is no better. */
+  /** Charges a ping or an unsolicited pong like a frame: a ping is answered with as many bytes, which the client need not read. */
   #controlled (data: Buffer): void {
     if (this.isOpen && this.account.pace(data.length, this.heardAt) > 0) this.close(closeCodes.policyViolation, 'Too many pings')
   }

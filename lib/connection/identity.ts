@@ -9,13 +9,13 @@ export interface IdentityHolder { readonly id: string, readonly isOpen: boolean 
 
 /** A frame that is being handled. */
 export interface Unanswered {
-  /** Gives it its one answer: what it began as is over. */
+  /** Gives the frame its one answer now, since its identity has ended. */
   abandon: (reason: Error) => void
 }
 
 /**
- * Whose a socket is, from the turn in which it becomes theirs until another user takes it over; a fresh token of the same user
- * does not change it. What begins while it lasts is bound to it, and has no effect once it is over.
+ * The owner of a socket, from the turn in which the socket becomes theirs until it switches to another user; a fresh token of the
+ * same user does not change it. Work that begins under an identity is bound to it, and has no effect once it is over.
  */
 export class Identity {
   /** null: nobody's. Replaced by a fresh token of the same user. */

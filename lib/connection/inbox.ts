@@ -3,8 +3,8 @@ import type { Rejected } from '../../schemas/records.js'
 import type { Liveness } from './liveness.js'
 
 /**
- * The most that can still arrive of a socket that is not read any more: Node reads the network in pieces of this size, and ws
- * handles a piece to its end. Only compressed frames can be larger than the piece they came in.
+ * Maximum number of bytes that can still arrive after a pause: Node reads from the network in chunks of this size, and ws handles
+ * a chunk to its end. Only compressed frames can be larger than the chunk they came in.
  */
 const PIECE_BYTES = 65_536
 
@@ -16,8 +16,8 @@ export interface InboxSettings {
 }
 
 /**
- * The frames of one socket that have arrived and are not done. Those behind a frame that changes identity or memberships wait
- * as they arrived, since what is built from JSON can take twenty times as much; with too many of them the socket is not read.
+ * The frames of one socket that have arrived and are not handled yet. Frames behind one that changes identity or memberships wait
+ * unparsed, since parsed JSON can take twenty times the memory; if too many wait, the socket is paused.
  */
 export class Inbox {
   /** How many handlers work on frames of the socket. */
@@ -64,10 +64,10 @@ export class Inbox {
     })
   }
 
-  /** Keeps a frame, of whatever size, until it is taken. False: the client goes on although the socket is not read. */
+  /** Queues a frame, whatever its size. False: the socket is paused, and more has arrived than one chunk. */
   wait (data: Buffer): boolean {
     if (this.isPaused && (this.#lateBytes += data.length) > PIECE_BYTES) return false
-    // A copy outside of Node's pool: what ws hands out may be a few bytes of a piece that would stay with them.
+    // A copy outside of Node's pool: ws may hand out a few bytes of a large chunk, which they would keep alive.
     const copy = Buffer.allocUnsafeSlow(data.length)
     data.copy(copy)
     this.#frames ??= []
@@ -98,7 +98,7 @@ export class Inbox {
   #resume (): void {
     this.#lateBytes = 0
     this.#socket.resume()
-    // The answers to earlier pings have waited in the network: only the next ping counts.
+    // Pongs to earlier pings waited in the network meanwhile: only the next ping counts.
     this.#liveness.restart()
   }
 }

@@ -140,8 +140,8 @@ export class Lifecycle {
   }
 
   /**
-   * The last look, in the turn in which the socket becomes the user's: from then on a revocation finds it. Where the token
-   * has been revoked since it was verified, the socket is closed.
+   * The last check, in the turn in which the socket becomes the user's: from then on a revocation finds it. Closes the socket if
+   * the token was revoked since it was verified.
    */
   #isGood (connection: Connection, user: User | null): boolean {
     try {
@@ -153,7 +153,7 @@ export class Lifecycle {
     }
   }
 
-  /** A socket that cannot be served as whose it is does not stay: it would miss messages without a word. */
+  /** Closes a socket that could not join its topics: it would silently miss messages. */
   async #orClose (connection: Connection, entered: Promise<void>): Promise<void> {
     try {
       await entered

@@ -3,8 +3,8 @@ import { isIPv6 } from 'node:net'
 const IPV4_MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i
 
 /**
- * What counts as one address: an IPv6 client controls a whole /64 (RFC 6177), so that is counted as one. null for a socket
- * without an address, as one of a Unix domain: whoever is behind it, they are not one client.
+ * The key by which addresses are counted: an IPv6 client controls a whole /64 (RFC 6177), so count per /64. null for a socket
+ * without an address, such as a Unix domain socket: it may carry many clients, so it is not counted.
  */
 export function networkOf (ip: string | undefined): string | null {
   if (ip === undefined || ip === '') return null

@@ -1,6 +1,6 @@
 /**
- * A token bucket kept as one point in time (GCRA, as in ITU-T I.371): when the next unit would be due, were all of them
- * spread evenly. Hot: taking from it is a comparison and an addition, without a timer.
+ * A token bucket stored as one point in time (GCRA, ITU-T I.371): when the next unit is due if all were spread evenly. Hot: one
+ * comparison and one addition per frame, no timer.
  */
 export class Rate {
   readonly #intervalMs: number

@@ -40,7 +40,7 @@ export class Registry {
   /**
    * null: there is no open socket of that id whose user is known.
    *
-   * @param userId whose it must be; null: nobody's; missing: anybody's
+   * @param userId the user that it must belong to; null: it must be anonymous; missing: any user
    */
   getOpen (clientId: string, userId?: string | null): Connection | null {
     const connection = this.#byId.get(clientId)

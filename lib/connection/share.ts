@@ -5,8 +5,8 @@ import { networkOf } from './network.js'
 export type UsedUp = 'all' | 'network'
 
 /**
- * Open sockets of one kind, in all and by network. A socket that its client closes is noticed when there is no room: until
- * then it is counted, so that looking for room costs nothing.
+ * Counts open sockets of one kind, in total and per network. Sockets that their client is closing are only removed when the share
+ * is full, so a look costs nothing otherwise.
  */
 export class Share {
   readonly #max: number

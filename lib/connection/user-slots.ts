@@ -9,8 +9,8 @@ import type { Registry } from './registry.js'
 import { Share } from './share.js'
 
 /**
- * How many sockets may be open, in all, of a user, and that are nobody's: yet, or at all (rows A9, A12). A place is free as
- * soon as the close frame is sent. Sockets of nobody never take more than half of all places: the rest is for users.
+ * Limits the open sockets: in total, per user, unauthenticated and anonymous ones (rows A9, A12). A slot is free as soon as the
+ * close frame is sent. Sockets without a user never take more than half of all slots; the rest is for users.
  */
 export class UserSlots {
   readonly #registry: Registry
@@ -34,7 +34,7 @@ export class UserSlots {
   }
 
   /**
-   * Whether another socket may open, whosever it is. Asked before anything is spent on its request, and again when it opens.
+   * Checks that the node has room for another socket: first, before any work on its request, and again when it opens.
    *
    * @throws WSM_ERR_UNAVAILABLE
    */
@@ -51,12 +51,12 @@ export class UserSlots {
    */
   assertMayOpen ({ awaitsAuth, ip, user }: ConnectionOrigin): void {
     this.assertCapacity()
-    if (awaitsAuth) this.#assertShare(this.#waiting, ip, 'unauthenticated', 'wait for their auth frame')
+    if (awaitsAuth) this.#assertShare(this.#waiting, ip, 'unauthenticated', 'are waiting for their auth frame')
     else this.#assertFree(user, ip, null)
   }
 
   /**
-   * Whether a socket may become a user's, or with null nobody's; what it is itself is not counted.
+   * Checks that a socket may become a user's, or with null anonymous. The socket itself is not counted.
    *
    * @throws WSM_ERR_UNAVAILABLE, WSM_ERR_RATE_LIMITED, WSM_ERR_ALREADY_CONNECTED, WSM_ERR_TOO_MANY_CONNECTIONS
    */
@@ -64,7 +64,7 @@ export class UserSlots {
     this.#assertFree(user, self.ip, self)
   }
 
-  /** A socket is open; it waits for its first auth frame, or is whose it is from the beginning. */
+  /** Counts a socket that has opened. */
   opened (connection: Connection): void {
     this.#all.add(connection)
     if (connection.origin.awaitsAuth) this.#waiting.add(connection)
@@ -72,8 +72,8 @@ export class UserSlots {
   }
 
   /**
-   * A socket has become its user's: with `replace` the user's others go. Otherwise this one does when another has become
-   * the user's since it was asked about.
+   * Called when a socket has become its user's. With `replace` the user's other sockets are closed; otherwise this one is, if the
+   * limit was reached since it was checked.
    */
   taken (connection: Connection): void {
     const { user } = connection
@@ -94,14 +94,14 @@ export class UserSlots {
     }
   }
 
-  /** A socket has its close frame, or is gone; telling both is harmless. */
+  /** Frees the slots of a socket that is closing or gone. Calling it twice is harmless. */
   ended (connection: Connection): void {
     for (const share of [this.#all, this.#waiting, this.#anonymous]) share.delete(connection)
   }
 
   #assertFree (user: User | null, ip: string, self: Connection | null): void {
     if (user === null) {
-      if (self === null || !this.#anonymous.has(self)) this.#assertShare(this.#anonymous, ip, 'anonymous', 'belong to nobody')
+      if (self === null || !this.#anonymous.has(self)) this.#assertShare(this.#anonymous, ip, 'anonymous', 'are anonymous')
       return
     }
     if (this.#onDuplicate === 'replace') return
@@ -120,6 +120,6 @@ export class UserSlots {
     if (usedUp === null) return
     this.#counters.refusals[usedUp === 'all' ? counter : `${counter}_per_ip` as const]++
     if (usedUp === 'all') throw new UnavailableError(`Too many sockets ${what}`)
-    throw new RateLimitedError(`Too many sockets of this address ${what}`)
+    throw new RateLimitedError(`Too many sockets from this address ${what}`)
   }
 }

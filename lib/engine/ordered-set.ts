@@ -88,7 +88,7 @@ export function * merged<T> (sets: readonly OrderedSet<T>[], after: T | null, co
   }
 }
 
-/** The first place of so many where something is not so any more. */
+/** Binary search: the first index for which `isBefore` is false. */
 function bisect (length: number, isBefore: (at: number) => boolean): number {
   let low = 0
   let high = length

@@ -13,7 +13,7 @@ export class PendingRequest {
   isOpen = true
   /** Whether what it asks for is being done. */
   isWorking = false
-  /** How many revocations it is waiting for itself: those that wait for each other would wait for ever. */
+  /** Number of revocations that this request itself awaits: two that waited for each other's request would deadlock. */
   revoking = 0
   readonly #log: FastifyBaseLogger
   #isStopped = false
@@ -47,7 +47,7 @@ export class PendingRequest {
     return new Promise((resolve) => { this.#waiting.push(resolve) })
   }
 
-  /** Lets go of those who wait until it is idle. */
+  /** Resolves every pending `idle()`. */
   settled (): void {
     for (const resolve of this.#waiting.splice(0)) resolve()
   }

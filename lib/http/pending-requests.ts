@@ -9,16 +9,15 @@ import { PendingRequest } from './pending-request.js'
 
 /** Seconds after which a refused request may be tried again. */
 const RETRY_AFTER_S = 1
-/** A connection that goes on after its requests are refused is cut when it has this many times the limit. */
+/** A connection that ignores refusals is cut at this multiple of the limit. */
 const PATIENCE = 2
 
 /** An HTTP/1.1 socket, or an HTTP/2 session. */
 type Connection = EventEmitter & { destroy: () => unknown }
 
 /**
- * The REST requests that are being answered: at most so many on one connection, whoever they are from, and of one user,
- * wherever they come from. A request of a user counts until it is answered and its work has ended, whichever is later, so
- * that hanging up frees no place while a handler still runs.
+ * Limits the REST requests in flight, per connection and per user. A user's request counts until it is answered and its work
+ * has ended, whichever is later, so hanging up frees no place while a handler still runs.
  */
 export class PendingRequests implements Work {
   readonly #max: number
@@ -36,7 +35,7 @@ export class PendingRequests implements Work {
   }
 
   /**
-   * The head of a request has arrived; nobody knows yet whose it is.
+   * Registers a request whose headers have arrived and whose user is not known yet.
    *
    * @throws WSM_ERR_TOO_MANY_PENDING where too many wait on its connection. An HTTP/1.1 connection ends with that answer,
    *   since what is pipelined behind it would pile up.
@@ -67,7 +66,7 @@ export class PendingRequests implements Work {
     this.#release(pending)
   }
 
-  /** Does what a request asks for. Whoever revokes its token from now on waits until that has settled. */
+  /** Runs a request's work. A revocation of its token waits from now on until the work has settled. */
   async run<T> (pending: PendingRequest, work: () => T): Promise<Awaited<T>> {
     pending.isWorking = true
     try {
@@ -80,8 +79,9 @@ export class PendingRequests implements Work {
   }
 
   /**
-   * Runs code that may revoke the token of its own request: the revocation does not wait for it. On Node 20 and 22 this
-   * slows every promise of the process down while it runs, so it is for that code alone, and switched off behind it.
+   * Runs code that may revoke the token of its own request, so that the revocation does not wait for that request. On Node 20
+   * and 22 an active AsyncLocalStorage slows down every promise of the process, so it is used for such code only and disabled
+   * afterwards.
    */
   async named<T> (pending: PendingRequest, work: () => T): Promise<Awaited<T>> {
     this.#named++
@@ -116,7 +116,7 @@ export class PendingRequests implements Work {
     }
   }
 
-  /** One listener per connection: of its end Node tells only the answer whose turn it is, not those that are queued behind. */
+  /** One listener per connection: when it ends, Node notifies only the response being sent, not those queued behind it. */
   #on (connection: Connection): Set<PendingRequest> {
     const known = this.#byConnection.get(connection)
     if (known !== undefined) return known

@@ -4,5 +4,5 @@ import type { FastifyBaseLogger } from 'fastify'
 /** Warns once where nothing bounds how long a client may take to send a request: Fastify's default. HTTP/2 has no such time-out. */
 export function warnOfSlowRequests ({ requestTimeout }: Partial<Server>, log: FastifyBaseLogger): void {
   if (requestTimeout !== 0) return
-  log.warn('Fastify\'s requestTimeout is 0: a client may take for ever to send a request, and holds a connection all that time. Set it, for example Fastify({ requestTimeout: 30_000 })')
+  log.warn('Fastify\'s requestTimeout is 0: a client can take forever to send a request and hold a connection meanwhile. Set it, for example Fastify({ requestTimeout: 30_000 })')
 }

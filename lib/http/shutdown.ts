@@ -9,7 +9,7 @@ import type { Upgrades } from './upgrades.js'
 const FINAL_MS = 1_000
 
 export interface ShutdownSettings {
-  /** How long what must still be said may take. */
+  /** Time allowed for final messages during shutdown. */
   drainMs: number
   /** Over how long the return of the clients is spread. */
   windowMs: number
@@ -62,7 +62,7 @@ export class Shutdown {
     await within(FINAL_MS, this.#registry.empty())
   }
 
-  /** All at once; that they do not come back all at once is up to them. */
+  /** Closes all sockets at once, each told a random delay, so that the clients do not all reconnect at once. */
   #sendAway (): void {
     const { windowMs, isOneOfMany } = this.#settings
     const [code, reason] = isOneOfMany ? [closeCodes.serviceRestart, 'This node is closing'] : [closeCodes.goingAway, 'The server is closing']

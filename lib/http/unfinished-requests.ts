@@ -70,7 +70,7 @@ export class UnfinishedRequests {
     }
   }
 
-  /** Forgets a connection that asked for an upgrade: whoever takes it looks after it. */
+  /** Stops tracking a connection that asked for an upgrade; its taker is responsible for it. */
   readonly upgraded: (socket: Duplex) => void
 
   /** How much is kept. */
@@ -78,7 +78,7 @@ export class UnfinishedRequests {
     return this.#connections.size + this.#sessions.size + this.#sessionSockets.size + this.#streams.size + this.#handshakes.size
   }
 
-  /** Cuts what has not said all of a request, now and from now on; an answer that is under way is the last of its connection. */
+  /** Cuts connections whose request is incomplete, now and from now on; a response in progress is the last on its connection. */
   destroy (): void {
     this.#isOver = true
     for (const socket of this.#handshakes.values()) socket.destroy()
@@ -103,13 +103,13 @@ export class UnfinishedRequests {
 
   #trackRequest (request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request
-    // A request that was dispatched by hand: nobody would say that its connection has ended.
+    // A request that was dispatched by hand: no `close` event would remove its entry.
     if (!this.#connections.has(socket)) return
     this.#connections.set(socket, request)
     response.once('close', () => {
       if (!this.#connections.has(socket)) return
       this.#connections.set(socket, null)
-      // A client that keeps its connection would keep it for as long as Node lets it.
+      // An idle keep-alive connection would otherwise stay open until Node's own time-out.
       if (this.#isOver) socket.end(() => socket.destroy())
     })
   }
@@ -126,7 +126,7 @@ export class UnfinishedRequests {
   }
 }
 
-/** The socket of TLS and the one that it is made of have it in common. */
+/** Identifies a connection: a TLS socket and its TCP socket share this value. */
 function peerOf ({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`
 }

@@ -18,18 +18,17 @@ export interface GateSettings {
 type Parts = { admission: Admission, connectRate: ConnectRate, counters: Counters }
 
 /**
- * Refuses upgrades of routes that are no socket routes, which @fastify/websocket opens and then closes: with 404, as RFC 6455
- * section 4.2.2 has it for a service that there is not. On the plugin's path they count, and must come from a page that may
- * connect, as every other upgrade there.
+ * Refuses upgrades for routes that are not socket routes with 404 (RFC 6455 section 4.2.2); @fastify/websocket would open and
+ * then close them. On the plugin's path such upgrades count towards the limits, and their origin is checked.
  */
 export class UpgradeGate {
   readonly #settings: GateSettings
   readonly #parts: Parts
-  /** The routes that an upgrade is for. */
+  /** Socket routes. */
   readonly #sockets = new Set<string>()
-  /** All others that were made since. */
+  /** Other routes, as far as they were registered after the plugin. */
   readonly #plain = new Set<string>()
-  /** The plugin's own of these. */
+  /** The plugin's own plain routes. */
   readonly #own = new Set<string>()
   readonly #router: findMyWay.Instance<findMyWay.HTTPVersion.V1>
 
@@ -88,9 +87,9 @@ export class UpgradeGate {
     const { url } = request.routeOptions
     if (url !== undefined) {
       if (this.#sockets.has(url)) return
-      // What @fastify/http-proxy dispatches is for routes of its own.
+      // @fastify/http-proxy dispatches its own upgrades to its own plain routes.
       if (request.ws !== true && !this.#own.has(url)) return
-      // A route from before, about which nothing is known: it is left to the app's @fastify/websocket.
+      // Registered before the plugin, so it may be a socket route: left to the app's @fastify/websocket.
       if (this.#settings.isHostFirst && !this.#plain.has(url)) return
     }
     if (isBelow(url ?? request.url, this.#settings.path)) {

@@ -6,13 +6,13 @@ const CLOSING = 'HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nconten
 
 type Listener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
-/** Listens in the gate's name, and is never called: while nobody listens for upgrades, Node takes them for plain requests. */
+/** Placeholder that is never called: without an 'upgrade' listener Node treats upgrades as plain requests. */
 const KEEP = Function.prototype as Listener
 
 export interface UpgradeSettings {
   /** Whether a request is for a route that only the router may answer. */
   isRouted: (request: IncomingMessage) => boolean
-  /** Called with every upgrade, before anybody has it. */
+  /** Called with every upgrade before it is handed on. */
   onUpgrade: (request: IncomingMessage, socket: Duplex) => void
   /** How long another library may take to answer an upgrade before the router does. */
   graceMs: number
@@ -26,7 +26,8 @@ interface Pending { socket: Duplex, forget: () => void, timer?: NodeJS.Timeout }
  * upgrades (@fastify/http-proxy, Socket.IO). Each of these answers every upgrade that it sees, and an event cannot be kept
  * from a listener; two answers on one socket break it, or end the process.
  *
- * Fastify does not know the sockets until they are answered: one whose upgrade hangs in a hook would hold up its close.
+ * Fastify does not know a socket until its upgrade is answered, so one that hangs in a hook would delay `app.close()`: pending
+ * upgrades are tracked here.
  */
 export class Upgrades {
   readonly #server: Server
@@ -66,7 +67,7 @@ export class Upgrades {
     return this.#sockets.has(request)
   }
 
-  /** The socket that a request came by, also where it is no network's: @fastify/websocket's injectWS has requests without. */
+  /** The socket of a request. Requests of @fastify/websocket's injectWS have none of their own, so it is kept here. */
   socketOf (request: IncomingMessage): Duplex {
     return this.#sockets.get(request) ?? request.socket
   }
@@ -95,7 +96,7 @@ export class Upgrades {
     const isTouched = touched(request, socket)
     for (const listener of others) Reflect.apply(listener, this.#server, upgrade)
     if (isTouched()) return this.#leave(request)
-    // It may still be deciding. There is no sign by which an upgrade that is refused by nobody could be told from that.
+    // A taker may still be deciding; that cannot be told apart from an upgrade that nobody will take.
     const pending = this.#pending.get(request)!
     pending.timer = setTimeout(() => {
       if (isTouched()) this.#leave(request)
@@ -140,12 +141,12 @@ export class Upgrades {
   }
 }
 
-/** @fastify/websocket's listener has no name that it could not share; what it does with an upgrade is in its source. */
+/** @fastify/websocket's listener has no unique name, so it is recognised by the call in its source. */
 function callsRouter (listener: Listener): boolean {
   return String(listener).includes('.routing(')
 }
 
-/** Whether somebody has done something with an upgrade since: written or ended, or put something on its request. */
+/** Returns a check whether a listener has acted on the upgrade since: written, ended, or added a property to its request. */
 function touched (request: IncomingMessage, socket: Duplex & { bytesWritten?: number }): () => boolean {
   const { bytesWritten } = socket
   const keys = Reflect.ownKeys(request).length

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 
-/** Parameters that open something, whether we read them or a client only believes so. */
+/** Query parameters that carry credentials, including ones that the plugin does not read. */
 const SECRETS: ReadonlySet<string> = new Set(['ticket', 'token', 'access_token'])
 const HIDDEN = 'hidden'
 
@@ -21,9 +21,8 @@ export function hidingSecrets (fastify: FastifyInstance): NonNullable<RouteOptio
 }
 
 /**
- * The same for every URL on or below a path, also where there is no route: Fastify makes a request's id behind its parsing and
- * before its first line. An id that the client sends would be taken without asking: it is kept until the app's function is
- * asked.
+ * The same for every URL on or below a path, with a route or without: Fastify generates the request id after it has parsed the
+ * query and before it logs. With a client-sent id it would skip the generator, so the header is put aside until then.
  *
  * @returns to be called with each request before Fastify has it
  */
@@ -32,7 +31,7 @@ export function hideSecretsBelow (fastify: FastifyInstance, path: string): (requ
   const header = typeof requestIdHeader === 'string' ? requestIdHeader.toLowerCase() : null
   const ids = new WeakMap<RawRequest, string | string[]>()
   const isConcerned = ({ url, originalUrl }: RawRequest) => mayHoldSecrets(url!) && (isBelow(url!, path) || (originalUrl !== undefined && isBelow(originalUrl, path)))
-  // A route that there is not is answered in the name of the app's first instance.
+  // Fastify answers an unknown route from its root instance.
   for (const instance of new Set([fastify, rootOf(fastify)])) {
     const { genReqId } = instance as FastifyInstance & { genReqId: (request: RawRequest) => string }
     instance.setGenReqId((request) => {

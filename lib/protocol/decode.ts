@@ -2,6 +2,7 @@ import type { Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { BadFrameError, BadJsonError, TooDeepError } from '../errors.js'
 import { RecoverQuery } from '../../schemas/frames.js'
+import { BACKSLASH, CLOSE_BRACE, CLOSE_BRACKET, OPEN_BRACE, OPEN_BRACKET, QUOTE, isJsonDeeperThan } from './depth.js'
 import { below, faultsOf, invalidMessage } from './faults.js'
 
 /** A client's frame: any object whose `type` (or `action`, row A6) is a string. */
@@ -12,8 +13,6 @@ export interface ClientMessage {
 }
 
 const checkPositions = TypeCompiler.Compile(RecoverQuery)
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
 const COLON = /\s*:\s*/y
 const NUMBER = /[-+.\deE]{1,32}/y
 
@@ -23,7 +22,7 @@ const NUMBER = /[-+.\deE]{1,32}/y
  * @throws WSM_ERR_TOO_DEEP, WSM_ERR_BAD_JSON, WSM_ERR_BAD_FRAME
  */
 export function decode (json: string, maxDepth: number): Record<string, unknown> {
-  if (isDeeperThan(json, maxDepth)) throw new TooDeepError(maxDepth)
+  if (isJsonDeeperThan(json, maxDepth)) throw new TooDeepError(maxDepth)
   let message
   try {
     message = JSON.parse(json)
@@ -71,8 +70,8 @@ export function peekId (json: string): string | number | undefined {
         if (COLON.test(json)) return idAt(json, COLON.lastIndex)
       }
       i = end
-    } else if (char === 0x7b || char === 0x5b) depth++
-    else if (char === 0x7d || char === 0x5d) depth--
+    } else if (char === OPEN_BRACE || char === OPEN_BRACKET) depth++
+    else if (char === CLOSE_BRACE || char === CLOSE_BRACKET) depth--
   }
 }
 
@@ -123,21 +122,4 @@ function hasPrototypeBelow (value: object): boolean {
 
 function isObject (value: unknown): value is object {
   return typeof value === 'object' && value !== null
-}
-
-function isDeeperThan (json: string, maxDepth: number): boolean {
-  // Most frames are too short to be that deep: every level takes two characters.
-  if (json.length <= maxDepth * 2) return false
-  let depth = 0
-  let inString = false
-  for (let i = 0; i < json.length; i++) {
-    const char = json.charCodeAt(i)
-    if (char === QUOTE) inString = !inString
-    else if (inString) {
-      if (char === BACKSLASH) i++
-    } else if (char === 0x7b || char === 0x5b) {
-      if (++depth > maxDepth) return true
-    } else if (char === 0x7d || char === 0x5d) depth--
-  }
-  return false
 }

@@ -1,17 +1,35 @@
 import { Transform, type TransformCallback } from 'node:stream'
 
 /**
- * How deep a value of the app may be that is kept and printed again. V8 prints some thousand levels, fewer the deeper the
- * stack is already; a value that could be printed once must not make a list of such values fail later.
+ * Maximum nesting of the app's values that are stored and serialized again. V8 serializes a few thousand levels, fewer if the
+ * stack is deep already; a stored value must never make a later list of values fail.
  */
 export const MOST_KEPT_DEPTH = 1_000
 
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
-const OPEN_BRACE = 0x7b
-const CLOSE_BRACE = 0x7d
-const OPEN_BRACKET = 0x5b
-const CLOSE_BRACKET = 0x5d
+export const QUOTE = 0x22
+export const BACKSLASH = 0x5c
+export const OPEN_BRACE = 0x7b
+export const CLOSE_BRACE = 0x7d
+export const OPEN_BRACKET = 0x5b
+export const CLOSE_BRACKET = 0x5d
+
+/** Whether JSON is nested deeper, before anything is built of it. Hot: runs for every frame that is long enough. */
+export function isJsonDeeperThan (json: string, maxDepth: number): boolean {
+  // Most frames are too short to be that deep: every level takes two characters.
+  if (json.length <= maxDepth * 2) return false
+  let depth = 0
+  let inString = false
+  for (let i = 0; i < json.length; i++) {
+    const char = json.charCodeAt(i)
+    if (char === QUOTE) inString = !inString
+    else if (inString) {
+      if (char === BACKSLASH) i++
+    } else if (char === OPEN_BRACE || char === OPEN_BRACKET) {
+      if (++depth > maxDepth) return true
+    } else if (char === CLOSE_BRACE || char === CLOSE_BRACKET) depth--
+  }
+  return false
+}
 
 /**
  * Passes JSON on to a parser, whichever that is, and fails before anything is built of what is nested deeper than allowed.

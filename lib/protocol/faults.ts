@@ -14,7 +14,7 @@ export function faultsOf (check: Checker, value: unknown): Fault[] {
     faults.push({ path: cut(path), message: cut(message) })
     if (faults.length === MOST_FAULTS) break
   }
-  // A format of the app can change its mind.
+  // A format function of the app may answer differently the second time.
   return faults.length === 0 ? [{ path: '', message: 'Expected a value of the schema' }] : faults
 }
 

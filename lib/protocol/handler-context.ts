@@ -10,8 +10,8 @@ import type { Exchange } from './exchange.js'
 import type { Outbound } from './outbound.js'
 
 /**
- * What a handler is handed with its message: made for this message and gone with it. It holds nothing of the upgrade
- * request, so resources that a handler takes are its own to give back (row H6). Its functions can be taken out of it.
+ * The context of one message, passed to its handler. It keeps nothing of the upgrade request alive, so a handler acquires and
+ * releases its own resources (row H6). Its functions can be destructured.
  *
  * It belongs to the user whose message it is. When the socket becomes another user's meanwhile, the frame is answered with
  * `identity_changed`, the signal fires, and nothing that the handler still does with it has an effect on the socket.
@@ -28,7 +28,7 @@ export interface HandlerContext {
   readonly signal: AbortSignal
   /** Names the socket and the user whose message it is in every line. */
   readonly log: FastifyBaseLogger
-  /** Answers before the handler is done; what it returns then goes nowhere. Without an `id` there is no answer. */
+  /** Answers before the handler is done; its return value is then ignored. A frame without an `id` gets no answer. */
   readonly reply: (data: unknown) => void
   /** Sends a message to this socket alone (row J7); nowhere once it is another user's. @throws WSM_ERR_NO_SOCKET by REST */
   readonly send: (message: object) => void
@@ -42,13 +42,13 @@ export interface HandlerContext {
   readonly leave: (channel: string) => void
 }
 
-/** A context, with what its handler does not see. */
+/** A context with its internal hook. */
 export interface CallContext extends HandlerContext {
-  /** Looks at an answer before it goes out, and throws where it must not. */
+  /** Checks an answer before it is sent; throws if it does not match the reply schema. */
   checkReply: ((data: unknown) => void) | null
 }
 
-/** Answers once, with what was looked at. */
+/** Answers once, with a checked reply. */
 abstract class ReplyingContext {
   checkReply: ((data: unknown) => void) | null = null
   #hasReplied = false

@@ -17,6 +17,7 @@ export type HandlerMessage<S extends TSchema> = Static<S> & { type: string, id?:
 /** What a handler answers: as its `reply` schema describes it, or anything. */
 export type HandlerReply<R extends TSchema | undefined> = R extends TSchema ? Static<R> : unknown
 
+/** How `ws.handle()` serves one type of frame (row F3). */
 export interface HandlerOptions<S extends TSchema, R extends TSchema | undefined = undefined> {
   /**
    * The message's own fields. `type`, `action` and `id` need not be named in a `Type.Object` or a `Type.Union` of them,
@@ -28,10 +29,14 @@ export interface HandlerOptions<S extends TSchema, R extends TSchema | undefined
   reply?: R
   /** Also serve `POST <path>/call/<type>`, with the same schema and code (row J1). */
   rest?: boolean
-  /** Who may call it; default: everybody who may connect. */
+  /** Whether the caller may call it; by default everybody who may connect. */
   authorize?: (context: HandlerContext, message: HandlerMessage<S>) => Awaitable<boolean>
 }
 
+/**
+ * Handles the frames of one type; what it returns, or resolves to, is the `data` of the `reply`. An error of the catalogue
+ * (`errors`) reaches the client, any other one is `internal` and a log line.
+ */
 export type Handler<S extends TSchema, R extends TSchema | undefined = undefined> =
   (message: HandlerMessage<S>, context: HandlerContext) => Awaitable<HandlerReply<R> | void>
 
@@ -88,7 +93,7 @@ export class Handlers {
             throw new InternalError()
           }
           const reply = handler(message as HandlerMessage<S>, context)
-          // Adopted: what calls back later, or twice, or throws, is a promise that behaves.
+          // Wrapped, since a thenable of the app may call back twice, or throw.
           return isThenable(reply) ? Promise.resolve(reply).then(context.reply) : context.reply(reply)
         }
         const { authorize } = options

@@ -49,8 +49,8 @@ export class Outbound {
     } catch (error) {
       throw appFault(new InvalidMessageError(messageOf(error)))
     }
-    // Its own toJSON can make anything of it.
-    if (!json?.startsWith('{"')) throw appFault(new InvalidMessageError('it is no object as JSON'))
+    // The message's own toJSON may return anything.
+    if (!json?.startsWith('{"')) throw appFault(new InvalidMessageError('it does not serialize to a JSON object'))
     return json
   }
 

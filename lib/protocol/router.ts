@@ -72,7 +72,7 @@ export class Router {
     }
     const waitMs = connection.account.pace(data.length, connection.heardAt)
     if (waitMs > 0) {
-      const error = withDetails(new RateLimitedError('Frames come too fast'), { retry_after_ms: waitMs })
+      const error = withDetails(new RateLimitedError('Too many frames or bytes in too short a time'), { retry_after_ms: waitMs })
       return this.#fail(connection, error, undefined, peekId(data.toString()))
     }
     const { inbox } = connection
@@ -119,7 +119,7 @@ export class Router {
   #handle (connection: Connection, route: Route, message: ClientMessage): Promise<void> | undefined {
     const exchange = new Exchange(message, connection, this)
     try {
-      // Before the check: its cost is not for everybody to cause.
+      // Before the schema check: strangers must not be able to cause its cost.
       if (!connection.isAdmitted && route.isOpenToAll !== true) {
         throw new UnauthorizedError('Authenticate with an auth frame first')
       }
@@ -152,8 +152,7 @@ export class Router {
   /** Answers a frame with what was thrown, whatever that is, unless it has its answer. Never throws. */
   fail ({ connection, identity, message, isAnswered }: Exchange, error: unknown): void {
     if (!isAnswered) return this.#fail(connection, error, message)
-    // The client has the one answer that it gets.
-    // A handler that was stopped by its signal did as it should.
+    // Already answered, so this is only logged. A handler that its signal stopped behaved as intended.
     const level = toWire(error).code === 'identity_changed' ? 'debug' : 'error'
     logThrown(identity.log, level, error, { type: message.type }, 'a handler failed after it had answered')
     this.#events.emit('message_failed', { client: connection, user: identity.user, error, message: withoutToken(message) })
@@ -170,7 +169,7 @@ export class Router {
     if (this.#events.has('message_failed')) {
       this.#events.emit('message_failed', { client: connection, user: connection.user, error, message: message && withoutToken(message) })
     }
-    // What is not the client's fault is not held against it, nor that it asks faster than it is answered.
+    // Server faults do not count against the client, nor does sending faster than it is answered.
     if (!isServerFault && code !== 'too_many_pending' && code !== 'identity_changed' && connection.errorCap.hit()) {
       this.#counters.refusals.errors++
       connection.close(closeCodes.policyViolation, 'Too many errors within a minute')

@@ -7,11 +7,12 @@ import { logThrown } from '../thrown.js'
 import type { Publisher } from '../topics/publisher.js'
 import { topicOf } from '../topics/topic-names.js'
 
+/** The heartbeat that `ws.startHeartbeat()` sends (row A7). */
 export interface TaskHeartbeatOptions {
-  /** Who is told; nobody else. */
+  /** The only user who receives it. */
   userId: string
   taskId: string
-  /** Milliseconds between two of them; default 30 000. */
+  /** Time between two heartbeats, milliseconds; default 30 000. */
   intervalMs?: number
 }
 

@@ -17,11 +17,13 @@ import { topicOf } from '../topics/topic-names.js'
 import { RemoteTasks } from './remote-tasks.js'
 import type { TaskHeartbeats } from './task-heartbeats.js'
 
+/** The task that `ws.tasks.start()` announces (row F8). */
 export interface StartOptions {
   /** Whose task it is; the only one who sees it. */
   userId: string
   /** Default: a new UUID. */
   taskId?: string
+  /** What the user reads; default: none. */
   title?: string
 }
 
@@ -29,7 +31,9 @@ export interface StartOptions {
 export interface CancelOptions {
   /** Whose the task must be. */
   userId?: string
+  /** Who cancels it; by default the app itself. */
   by?: AnsweredBy
+  /** Whether it must be a task that a node has started, or that asks its user something; default false. */
   mustBeKnown?: boolean
 }
 
@@ -161,8 +165,6 @@ export class Tasks {
    * cancel tasks of its own; a client can only name those that were started, or ask its user something, unless
    * `tasks.cancelUnknown` is on.
    *
-   * @param by who cancels; missing: the app itself
-   * @param mustBeKnown whether it must be a task that a node has started, or that asks its user something; default false
    * @throws WSM_ERR_NOT_FOUND, WSM_ERR_FORBIDDEN for a task of another user than `userId`, WSM_ERR_ALREADY_SETTLED for one that has ended,
    *   WSM_ERR_UNAVAILABLE where a node that may have it did not answer
    */

@@ -83,7 +83,7 @@ export class Memberships {
    */
   async join (connection: Connection, channels: readonly string[], grant: Grant, recovery = NOTHING,
     commit: (states: StreamState[]) => void = () => {}): Promise<void> {
-    // Its end has been told already, or will be: nothing of it may come back.
+    // Closed: its leaving has been announced, or will be, so it must not join anything.
     if (!connection.isOpen) return
     const { identity } = connection
     assertLasts(identity)

@@ -2,18 +2,18 @@ import type { PresenceChange } from '../engine/engine.js'
 
 type Kind = PresenceChange['kind']
 
-/** What has become of a user in a channel since the members were told last. */
+/** The net presence change of a user in a channel within one window. */
 export interface UserChange {
   userId: string
   /** The latest of the changes. */
   kind: Kind
-  /** Whether the user is again what the members know: there, or not there. */
+  /** Whether the changes cancel out: the user is back in the state that the members know. */
   isCancelled: boolean
   /** The number of the latest change. */
   number: number
 }
 
-/** Collects the changes of who is in which channel, so that a user who comes and goes is told of once, or not at all. */
+/** Batches presence changes, so that a user who comes and goes within the window is announced once, or not at all. */
 export class PresenceChanges {
   readonly #windowMs: number
   readonly #tell: (channel: string, changes: Iterable<UserChange>) => void

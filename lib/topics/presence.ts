@@ -11,7 +11,7 @@ import type { StreamRules } from './stream-rules.js'
 import { topicOf } from './topic-names.js'
 import type { Topics } from './topics.js'
 
-/** How often a list is read again that changed while it was read; then it is as good as a list of that channel can be. */
+/** How often a list that changed while it was read is read again; after that it is used as it is. */
 const MAX_READS = 5
 /** How long changes of a channel are collected before its members are told of them. */
 const WINDOW_MS = 100
@@ -112,8 +112,8 @@ export class Presence {
       const frame = encode({ type: kind, channel, user_id: userId })
       for (const connection of members) {
         const asOf = lists.get(connection)
-        // Whoever has a list since then knows. Whoever has one of shortly before may have it from between two changes that
-        // cancel each other.
+        // A member with a list of this change or later knows it already. One whose list is slightly older may have read it between
+        // two changes that cancel out, so it is told.
         if (asOf === undefined ? !isCancelled : asOf < number) connection.send(frame)
       }
       if (!isCancelled) this.#events.emit(kind === 'joined' ? 'user_joined' : 'user_left', { channel, user_id: userId })

@@ -21,7 +21,7 @@ const NOT_ACKNOWLEDGED: DeliveryReport = { recipients: 0, acked: [], missing: []
 /** What one node asks the others to send to a socket of theirs. */
 const Direct = Type.Object({
   client_id: Type.String(),
-  /** Whose it must be; null: nobody's; missing: anybody's. */
+  /** The user that it must belong to; null: it must be anonymous; missing: any user. */
   user_id: Type.Optional(Nullable(UserId)),
   json: Type.String({ pattern: '^\\{"' }),
   compress: Type.Boolean(),
@@ -43,9 +43,9 @@ const checkExpected = TypeCompiler.Compile(Expected)
 const checkDirect = TypeCompiler.Compile(Direct)
 const checkReport = TypeCompiler.Compile(DeliveryReport)
 
-/** How a message to one socket is sent. */
+/** Options of `ws.sendToClient()`. */
 export interface ClientSendOptions extends SendOptions {
-  /** Only where the socket is this user's; null: nobody's. By default whosever it is by now. */
+  /** Sends only if the socket belongs to this user; null: only if it is anonymous. By default to any user. */
   userId?: string | null
 }
 

@@ -1,6 +1,6 @@
 import type { Connection } from '../connection/connection.js'
 
-/** How long it is remembered what a list was as of: a change can arrive so much later than it was stored. */
+/** How long a list's version is remembered; a change can arrive that long after it was stored. */
 const LATE_MS = 2_000
 
 /** Which members of which channel were told who is there, within the last seconds, and as of which change. */

@@ -2,8 +2,8 @@ import type { Node } from './node.js'
 import type { Clean, Fault, Part } from './part.js'
 
 /**
- * What a schema refers to by name, perhaps itself. Each value is checked, cleaned and reported once, whichever ways lead to
- * it: members of unions and intersections that look into the same fields would double the work with each level.
+ * A named, possibly recursive part of a schema. Each value is checked, cleaned and reported once, however it is reached: without
+ * that, union and intersection members that look at the same fields would double the work at each level.
  */
 export class Definition implements Part {
   /** Set when the schema that it is a part of is complete. */

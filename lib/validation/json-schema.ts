@@ -55,7 +55,7 @@ function fromJsonSchema (json: unknown): TSchema {
   return mapHeld({ ...json, [Kind]: kindOf(json) } as unknown as TSchema, fromJsonSchema)
 }
 
-/** A part that says nothing of its values takes all of them. */
+/** Infers TypeBox's kind from the keywords; a schema without a type accepts everything. */
 function kindOf (json: { type?: unknown, items?: unknown, not?: unknown }): string {
   if ('$defs' in json) return 'Import'
   if ('$ref' in json) return 'Ref'

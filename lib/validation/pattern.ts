@@ -43,12 +43,12 @@ export class Pattern {
       throw new SchemaError(`has the pattern ${source}, which cannot be matched in linear time: ${(error as Error).message}`)
     }
     const instructions = this.#engine.programSize()
-    // One that never has two ways to go on needs no search.
+    // A one-pass program needs no search, so no limit applies.
     const isOnePass = this.#engine.re2().onepass !== null
     if (!isOnePass && (instructions > MAX_INSTRUCTIONS || instructions * (maxLength + 1) > MAX_STEPS)) {
-      throw new SchemaError(`has the pattern ${source}, which is too big for texts of ${maxLength} characters: repeat less, or lower maxLength`)
+      throw new SchemaError(`has the pattern ${source}, which is too complex for texts of ${maxLength} characters: repeat less, or lower maxLength`)
     }
-    // States that are made while matching cost a thousand times as much as a step: 1.4 s for a text made to need many.
+    // Disables re2js's lazy DFA: building a state costs a thousand steps, and a hostile text took 1.4 s.
     this.#engine.re2().dfa.failed = true
   }
 
@@ -78,7 +78,7 @@ function translateToken (token: string, flags: string, atomFlags: string): strin
     return token === '^' ? '\\A' : '\\z'
   }
   if (/^\\b$/i.test(token)) {
-    // Two letters beyond ASCII are of a word then.
+    // With both flags two non-ASCII letters (U+017F, U+212A) count as word characters.
     if (/u/.test(flags) && /i/.test(flags)) throw new Error(`it has ${token} with the flags i and u`)
     return token
   }

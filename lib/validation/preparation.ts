@@ -113,12 +113,12 @@ export class Preparation {
 }
 
 function bounded (source: string, flags: string, patternName: string, maxLength: number | undefined) {
-  if (maxLength === undefined || maxLength > MAX_PATTERN_TEXT) throw new SchemaError(`has the pattern ${source} without a maxLength of ${MAX_PATTERN_TEXT} at the most`)
+  if (maxLength === undefined || maxLength > MAX_PATTERN_TEXT) throw new SchemaError(`has the pattern ${source} without a maxLength of at most ${MAX_PATTERN_TEXT}`)
   return { pattern: new Pattern(source, flags, maxLength), patternName }
 }
 
 /** @throws SchemaError where it has no bound */
 export function templateLength (pattern: string): number {
-  if (/[*+{]/.test(pattern)) throw new SchemaError('has a template literal of any length: give it a maxLength')
+  if (/[*+{]/.test(pattern)) throw new SchemaError('has a template literal of unbounded length: give it a maxLength')
   return pattern.length
 }

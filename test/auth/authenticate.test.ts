@@ -81,7 +81,7 @@ t.test('nobody is nobody where the app allows that', async (t) => {
 t.test('auth frames are refused without verifyToken, and asked about with it', async (t) => {
   const server = await start(t, named)
   const client = await server.connect('', as('alice'))
-  t.match(await client.request({ type: 'auth', token: 'any' }), { code: 'unauthorized', message: 'Tokens are not taken here' })
+  t.match(await client.request({ type: 'auth', token: 'any' }), { code: 'unauthorized', message: 'This server accepts no tokens' })
   const asking = await start(t, { ...named, verifyToken: (token) => { if (token === 'down') throw new Error('down'); return { id: token, expiresAt: inAnHour() } } })
   const other = await asking.connect('', as('alice'))
   t.match(await other.request({ type: 'auth', token: 'Bearer bob' }), { data: { user_id: 'bob' } })

@@ -188,7 +188,7 @@ t.test('who was let in when the node knew, and is to be served when it does not,
     }
   })
   const client = await server.dial('alice', { path: '/ws?channel_id=news' }).opened()
-  t.match(await client.closed, { code: 1013, reason: /cannot be known/ })
+  t.match(await client.closed, { code: 1013, reason: /cannot be checked/ })
   t.same(client.received, [])
   t.equal((await refusal(server.dial('alice'))).statusCode, 503)
   isKnown = true

@@ -70,7 +70,7 @@ t.test('two numbers that JSON makes one are no users, and the log says why', asy
   const server = await startApp(t, { auth: { userIdClaim: ['user_id', 'sub'] } })
   for (const id of ['1186429487629180929', '1186429487629180931']) {
     t.match(await refusal(server.dial('', { token: forgeWith({ user_id: id }) })), { statusCode: 401, body: { message: /its claim user_id must be text .* or a safe integer/ } })
-    t.match(server.logs.find(({ msg }) => msg === 'a signed token cannot be taken'), { level: 40, reason: /its claim user_id/ })
+    t.match(server.logs.find(({ msg }) => msg === 'a validly signed token was refused for its claims'), { level: 40, reason: /its claim user_id/ })
     t.notMatch(JSON.stringify(server.logs), id.slice(0, 12), 'without the claims')
     server.logs.length = 0
   }

@@ -73,7 +73,7 @@ t.test('a node that cannot check an answer says so, and the question stays open 
   const refused = await alicia.request({ type: 'confirm', callback_id: id, proceed: true, answer: { text: 'ours' } })
   t.match(refused, { code: 'unavailable', message: /cannot be checked.*the format "ours"/ })
   t.match(await there.rest('POST', `/ws/confirmations/${id}`, { as: 'alice', body: { proceed: true, answer: { text: 'ours' } } }), { status: 503, body: { code: 'WSM_ERR_UNAVAILABLE' } })
-  t.ok(there.logs.some(({ msg, callback_id: callbackId }) => msg === 'an answer cannot be checked on this node' && callbackId === id), 'operators hear of it')
+  t.ok(there.logs.some(({ msg, callback_id: callbackId }) => msg === 'this node cannot check an answer against its schema' && callbackId === id), 'operators hear of it')
   FormatRegistry.Set('ours', (text) => text === 'ours')
   t.match(await here.rest('POST', `/ws/confirmations/${id}`, { as: 'alice', body: { proceed: true, answer: { text: 'ours' } } }), { status: 200 })
   t.match(await end, { outcome: 'confirmed', answer: { text: 'ours' } })

@@ -55,7 +55,7 @@ t.test('a handler that is still at work when its socket becomes another user\'s 
   await client.request({ type: 'subscribe', channel_ids: ['bobs'] })
 
   const answer = client.received.findIndex(({ id }) => id === 1)
-  t.strictSame(client.received[answer], { type: 'error', code: 'identity_changed', id: 1, message: 'The socket became another user\'s before this was done' })
+  t.strictSame(client.received[answer], { type: 'error', code: 'identity_changed', id: 1, message: 'The socket was handed to another user before this was done' })
   t.ok(answer < client.received.findLastIndex(({ type }) => type === 'connection'), 'the frame is answered before the new user\'s first frame')
   t.match(failures, [{ user: { id: 'alice' }, client: { user: { id: 'alice' } }, error: { code: 'WSM_ERR_IDENTITY_CHANGED' } }])
 
@@ -156,7 +156,7 @@ t.test('what a handler comes to after the change is the log\'s alone; where it w
     { level: 50, user_id: 'alice', type: 'end.failing', err: { message: 'too late' } },
     { level: 20, user_id: 'alice', type: 'end.stopped', err: { code: 'WSM_ERR_IDENTITY_CHANGED' } }
   ])
-  t.match(failures, [['alice', 'bob', 'too late'], ['alice', 'bob', /became another user's/]])
+  t.match(failures, [['alice', 'bob', 'too late'], ['alice', 'bob', /handed to another user/]])
 })
 
 t.test('ws.join() that began when the socket was its first user\'s does not put the next one into the channel', async (t) => {

@@ -13,12 +13,12 @@ const from = (server: TestApp, address: string) => server.dial('', { token: null
 const start = (t: Test, options: WsPluginOptions) => startApp(t, options, { fastify: { trustProxy: true } })
 
 const kinds = [
-  { what: 'wait for their auth frame', auth: { firstFrame: true }, limit: 'maxUnauthenticated', counter: 'unauthenticated' },
-  { what: 'belong to nobody', auth: { anonymous: true }, limit: 'maxAnonymous', counter: 'anonymous' }
+  { what: 'are waiting for their auth frame', auth: { firstFrame: true }, limit: 'maxUnauthenticated', counter: 'unauthenticated' },
+  { what: 'are anonymous', auth: { anonymous: true }, limit: 'maxAnonymous', counter: 'anonymous' }
 ] as const
 
 for (const { what, auth, limit, counter } of kinds) {
-  t.test(`of one address only so many sockets ${what}`, async (t) => {
+  t.test(`one address can have only so many sockets that ${what}`, async (t) => {
     for (const rejectMode of ['http', 'close'] as const) {
       const server = await start(t, { auth, rejectMode, limits: { [`${limit}PerIp`]: 2 } })
       const open = (address: string) => from(server, address).opened()
@@ -36,7 +36,7 @@ for (const { what, auth, limit, counter } of kinds) {
     }
   })
 
-  t.test(`however many come together, no more sockets ${what} than may`, async (t) => {
+  t.test(`no more sockets than allowed ${what}, however many connect at once`, async (t) => {
     const server = await start(t, { auth, limits: { [`${limit}PerIp`]: 3, [limit]: 5 } })
     const outcomes = await Promise.all(['203.0.113.1', '203.0.113.2'].flatMap((address) => Array.from({ length: 10 }, () =>
       from(server, address).opened().then(() => 101, ({ statusCode }) => statusCode))))
@@ -46,7 +46,7 @@ for (const { what, auth, limit, counter } of kinds) {
     t.equal(rejected[counter] + rejected[`${counter}_per_ip`], 15)
   })
 
-  t.test(`sockets that ${what} take no more than half of all places`, async (t) => {
+  t.test(`sockets that ${what} take at most half of all places`, async (t) => {
     const server = await start(t, { auth, limits: { maxConnections: 5 } })
     for (let i = 0; i < 2; i++) await server.dial('', nobody).opened()
     t.match(await refusal(server.dial('', nobody)), { statusCode: 503, headers: { 'retry-after': /\d/ }, body: { code: 'WSM_ERR_UNAVAILABLE' } })
@@ -91,7 +91,7 @@ t.test('of sockets that become nobody\'s together only so many stay', async (t) 
   }
   await until(() => asked === 2)
   gate.open()
-  t.match(await Promise.race(clients.map(({ closed }) => closed)), { code: 1013, reason: 'Too many sockets belong to nobody' })
+  t.match(await Promise.race(clients.map(({ closed }) => closed)), { code: 1013, reason: 'Too many sockets are anonymous' })
   t.equal(server.app.ws.getConnectionCount(), 1)
 })
 

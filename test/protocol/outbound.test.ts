@@ -109,7 +109,7 @@ t.test('a message that makes something else of itself than an object is refused'
   const { ways } = await start(t)
   for (const [name, send] of ways) {
     for (const json of [undefined, 'text', {}, []]) {
-      await t.rejects(send({ type: 'x.y', toJSON: () => json }), { code: 'WSM_ERR_INVALID_MESSAGE', message: /no object/ }, name)
+      await t.rejects(send({ type: 'x.y', toJSON: () => json }), { code: 'WSM_ERR_INVALID_MESSAGE', message: /JSON object/ }, name)
     }
   }
 })

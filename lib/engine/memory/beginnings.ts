@@ -1,9 +1,9 @@
 import { newEpoch } from './stream.js'
 
 /**
- * Where streams begin that nobody has published to: in one epoch, so that nothing is kept of each. A forgotten stream may
- * not begin there again, since a position from before its first message would seem to miss nothing: its name is
- * kept. When there are too many names, all streams begin in a new epoch.
+ * The epoch shared by all streams that nobody has published to, so that nothing is stored per stream. A stream that was forgotten
+ * must not begin in it again, since a position from before its first message would seem up to date; so its name is kept. If
+ * there are too many names, a new epoch begins for all.
  */
 export class Beginnings {
   readonly #forgotten = new Set<string>()

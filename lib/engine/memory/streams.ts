@@ -8,9 +8,9 @@ export interface StreamLimits extends HistoryBounds {
   positionTtlMs: number
 }
 
-/** How often what nobody can ask for any more is let go. */
+/** How often expired messages and unused streams are removed. */
 const SWEEP_MS = 5_000
-/** How much of a limit is left in use when it was reached. */
+/** Fraction of a limit that eviction shrinks to, so that it does not run on every message. */
 const BOUNDED_TO = 0.9
 
 /** The streams of one node, with what they keep: bounded in messages and time each, in bytes and number together. */
@@ -165,7 +165,7 @@ export class Streams {
     if (messages > 0) this.#onEvicted(messages)
   }
 
-  /** What somebody else publishes to, too, is no longer the one client's to lose. */
+  /** A stream with a second publisher no longer counts for the client that began it. */
   #share (stream: Stream, sender: Sender | null): void {
     this.#disown(stream)
     stream.owner = sender === null ? 'app' : 'senders'
@@ -263,7 +263,7 @@ export class Streams {
     this.#disown(stream)
     this.#streams.delete(stream.topic)
     if (stream === this.#latest) this.#latest = null
-    // Whoever holds a position from before it must not find it in what begins under the same name.
+    // An old position must not match a stream that begins later under the same name.
     this.#beginnings.forget(stream.topic)
   }
 

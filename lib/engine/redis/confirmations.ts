@@ -19,8 +19,8 @@ export interface ConfirmationSettings {
 }
 
 /**
- * The stream on which every node hears of every end. It is no topic of anybody else: theirs do not begin so. All
- * questions share its slot: there are few of them, and what ends one is one script.
+ * The stream that tells every node which questions have ended. No other topic starts with `~`. All questions share its slot: they
+ * are few, and one script settles each.
  */
 export const ENDS = '~questions'
 /** They hold whole questions; a node that misses more looks for those that it knows of. */
@@ -77,7 +77,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     const lists = statuses.map((status) => `${this.#lists}${status}:${scopeOf(filter)}`)
     const [last, found] = await this.#commands.run(scripts.list, [this.#due, this.#lists, this.#key(''), ...lists],
       [after === null ? '' : placeOf(after), limit]) as [string | null, Stored[]]
-    // Looked at again, since ids that are no good Unicode share a list.
+    // Filtered again: ids that are not well-formed Unicode can share a list.
     const matches = (record: ConfirmationRecord) =>
       (filter.user_id === undefined || filter.user_id === record.user_id) &&
       (filter.task_id === undefined || filter.task_id === record.task_id)
@@ -97,7 +97,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     if (result === null) return null
     const [won, ...stored] = result
     const record = this.#read(stored)
-    if (record === null) throw unavailable('what it holds is no question')
+    if (record === null) throw unavailable('the stored question is malformed')
     if (won === 1) this.#tell(record)
     return { won: won === 1, record }
   }
@@ -113,7 +113,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
   /** An entry of the stream of ends. */
   receive (json: string): void {
     const ended = decodeEnded(json)
-    if (ended === null) this.#log.error('the stream of ended questions holds what is none')
+    if (ended === null) this.#log.error('ignored a malformed entry in the settled stream')
     else this.#tell(endedRecord(ended))
   }
 
@@ -150,7 +150,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
   #read ([record, settlement, at]: Stored): ConfirmationRecord | null {
     if (record === null) return null
     const decoded = decodeRecord(record, settlement, at)
-    if (decoded === null) this.#log.error('a question in Redis is none')
+    if (decoded === null) this.#log.error('ignored a malformed question in Redis')
     else this.#watch(decoded)
     return decoded
   }

@@ -175,18 +175,18 @@ export class RedisEngine implements Engine {
       await new Deadline(LEAVE_MS).race(
         this.#commands.call('zrem', this.#keys.leases, nodeId).then(() => this.presence.removeNode(nodeId)))
     } catch (error) {
-      this.#log.debug({ err: error }, 'the other nodes could not be told of the end of this one')
+      this.#log.debug({ err: error }, 'this node could not give up its lease; the others wait for it to expire')
     }
   }
 
   #receive (channel: string, payload: string): void {
     if (!channel.endsWith('}')) {
-      if (!this.cluster.receive(channel, payload)) this.#log.warn({ channel }, 'what came on a channel is not from a node')
+      if (!this.cluster.receive(channel, payload)) this.#log.warn({ channel }, 'ignored a malformed message between nodes')
       return
     }
     const topic = this.#keys.topicOf(channel)
     const message = decode(topic, payload)
-    if (message === null) this.#log.warn({ channel }, 'what came on a channel is not from a node')
+    if (message === null) this.#log.warn({ channel }, 'ignored a malformed message between nodes')
     else if ('delivery' in message) this.#streams.receive(message.delivery)
     else this.presence.receive(message.change)
   }
@@ -230,7 +230,7 @@ export class RedisEngine implements Engine {
       await this.confirmations.catchUp()
       this.#hasMissedEnds = false
     } catch (error) {
-      this.#log.warn({ err: error }, 'it is not known yet which questions have ended')
+      this.#log.warn({ err: error }, 'ended questions could not be read again yet')
     }
   }
 

@@ -12,12 +12,12 @@ export interface ShareActions {
   fail: (error: unknown) => void
 }
 
-/** How much of a limit is left in use when it was reached: so much is asked of Redis at once. */
+/** Fraction of a limit that eviction shrinks to; the rest is removed from Redis in one go. */
 const BOUNDED_TO = 0.99
-/** How often what has expired is no longer counted. */
+/** How often expired entries are taken out of the counts. */
 const SWEEP_MS = 30_000
 
-/** What a history holds of what was published here, at the most: others may have pushed some of it out. */
+/** Upper bound of what this node's publications hold in one history; other nodes may have pushed some of it out. */
 class Held {
   bytes = 0
   #count = 0
@@ -181,7 +181,7 @@ export class Shares {
     this.#bytes -= this.#topics.get(name)?.take(bytes) ?? 0
   }
 
-  /** It is behind messages of others, and stays until it expires or all histories are too much. */
+  /** Counts again what could not be cut, since messages of others are before it. It stays until it expires or `maxBytes` is exceeded. */
   #putBack (sender: Sender, name: string, held: Held, bytes: number): void {
     const topic = this.#topics.get(name)
     if (topic === undefined) return
@@ -243,7 +243,7 @@ export class Shares {
     return messages ?? 0
   }
 
-  /** It is in use, so it is not only its sender's; or Redis is away, and it is tried again in its turn. */
+  /** Tracks a stream again that could not be removed: it is in use, or Redis did not answer. */
   #keep (topic: Topic): void {
     topic.owner = topic.owner === 'app' ? 'app' : 'senders'
     if (!this.#topics.has(topic.name)) this.#add(topic)

@@ -1,7 +1,7 @@
 /** How many slots a Redis Cluster has. */
 const SLOTS = 16_384
 
-/** CRC-16/XMODEM, which a cluster tells slots by. */
+/** CRC-16/XMODEM, from which Redis Cluster computes slots. */
 function crc16 (bytes: Uint8Array): number {
   let crc = 0
   for (const byte of bytes) {

@@ -42,7 +42,7 @@ interface Subscribed {
   brokeAt: Position | null
 }
 
-/** How long it is remembered what a node published last: no connection that has been given up delivers anything later. */
+/** How long a node's latest batch is remembered; an abandoned connection delivers nothing later than this. */
 const REMEMBER_MS = 60_000
 const PAGE = 500
 /** A feed that has fallen behind reads no more than that at once. */
@@ -82,7 +82,7 @@ export class Streams {
       clear: (topic, offset) => this.#clear(topic, offset),
       forget: (topic, offset) => this.#forget(topic, offset),
       evicted: events.evicted,
-      fail: (error) => log.debug({ err: error }, 'what is too much could not be taken out of the histories')
+      fail: (error) => log.debug({ err: error }, 'a history over its limit could not be trimmed')
     })
     this.#timer = setInterval(() => this.#check(({ feed, brokeAt }) => feed.isIdle || brokeAt !== null), settings.checkMs)
   }
@@ -135,7 +135,7 @@ export class Streams {
     const top = { epoch, offset }
     const entries = tails.map((tail, i) => decodeEntry(topic, { epoch, offset: first + i }, tail))
     if (isComplete === 1 && entries.every((entry) => entry !== null)) return { entries, isComplete: true, from: { epoch, offset: first - 1 }, top }
-    if (isComplete === 1) this.#log.error({ topic }, 'a history in Redis holds what is no message')
+    if (isComplete === 1) this.#log.error({ topic }, 'a history in Redis has a malformed entry; nothing is recovered from it')
     return { entries: [], isComplete: false, from: top, top }
   }
 

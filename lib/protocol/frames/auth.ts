@@ -16,7 +16,7 @@ export const authFrames = (lifecycle: Lifecycle, slots: UserSlots, { anonymous, 
     if (token === undefined && !anonymous) throw new UnauthorizedError('A token is needed')
     const user = token === undefined ? null : await connection.origin.verify(tokenFromFrame(token))
     if (user?.id !== connection.user?.id) {
-      if (identitySwitch === 'refuse' && connection.user !== null) throw new ForbiddenError('This socket stays its user\'s')
+      if (identitySwitch === 'refuse' && connection.user !== null) throw new ForbiddenError('This socket may not switch to another user')
       slots.assertFree(user, connection)
     }
     await lifecycle.identify(connection, user)

@@ -230,7 +230,7 @@ t.test('ends that could not be looked for are looked for again', async (t) => {
   await server.admin.rename(`${base}:record:${id}`, `${base}:aside`)
   await server.admin.set(`${base}:record:${id}`, 'no hash')
   proxy.heal()
-  await until(() => messages.includes('it is not known yet which questions have ended'))
+  await until(() => messages.includes('ended questions could not be read again yet'))
   t.strictSame([told, far.engine.confirmations.pendingCount()], [[], 1])
   await server.admin.rename(`${base}:aside`, `${base}:record:${id}`)
   await until(() => told.length > 0)
@@ -377,7 +377,7 @@ t.test('what no node has sent is dropped', async (t) => {
   await engine.publish(publication('channel:a', { n: 1 }), KEPT)
   t.equal(numberOf(await deliveries.next()), 1)
   t.strictSame([deliveries.all.length, changes.all.length], [1, 0])
-  t.strictSame(messages, Array.from({ length: garbage.length + 6 }, () => 'what came on a channel is not from a node'))
+  t.strictSame(messages, Array.from({ length: garbage.length + 6 }, () => 'ignored a malformed message between nodes'))
 })
 
 t.test('every key goes by itself when its time is over', async (t) => {
