@@ -117,10 +117,10 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
     subscribeFrame(memberships, permissions),
     unsubscribeFrame(memberships),
     ackFrame(acknowledgements),
-    confirmFrame(confirmations),
+    confirmFrame(confirmations, revocations),
     cancelFrame(tasks, options.tasks),
     walkerFrame(handlers, contextOf),
-    ...sendFrames(publisher, permissions, outbound)
+    ...sendFrames(publisher, permissions, revocations, outbound)
   ]
   for (const route of builtIns) router.add(route)
   return {
@@ -164,6 +164,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
     handlers,
     contextOf,
     router,
+    allowances,
     counters,
     sendSettings,
     connectionSettings

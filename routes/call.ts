@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { callReply } from '../schemas/rest.js'
-import { isOurs, toClientError } from '../lib/errors.js'
+import { RateLimitedError, isOurs, toClientError } from '../lib/errors.js'
 import { logThrown } from '../lib/thrown.js'
 import { RestContext } from '../lib/protocol/handler-context.js'
 import type { HandlerEntry } from '../lib/protocol/handlers.js'
@@ -17,8 +17,19 @@ const anyObject = validatorCompiler({ schema: Type.Object({}), httpPart: 'body' 
 
 /** `POST <path>/call/<type>`: a handler by REST (row J1). The body is the message; its type is in the path. */
 export function callRoute (fastify: FastifyInstance, url: string, context: RouteContext, entry: HandlerEntry): void {
-  const { handlers, requests, options, counters } = context
+  const { handlers, requests, allowances, options: { limits }, counters } = context
   const access = new Access(context)
+  /** A call is charged to the user's allowance, as a frame is; one that does not say its length as the largest. */
+  const charge = (request: FastifyRequest): void => {
+    const now = performance.now()
+    const allowance = allowances.of(userOf(request).id)
+    const exceeded = allowances.take(allowance, Number(request.headers['content-length'] ?? limits.maxPayloadBytes), now)
+    if (exceeded === null) return
+    counters.refusals[exceeded]++
+    throw Object.assign(new RateLimitedError('Too many frames, calls or bytes in too short a time'), {
+      retryAfterS: Math.ceil(allowances.waitMs(allowance, now) / 1000)
+    })
+  }
   fastify.route({
     method: 'POST',
     url,
@@ -32,8 +43,12 @@ export function callRoute (fastify: FastifyInstance, url: string, context: Route
     // As a socket gets it: a compiled serializer would leave out what the schema does not name.
     serializerCompiler: () => (body) => serialize(body),
     errorHandler: answerError,
-    ...bodyDepth(options.limits.maxDepth, counters),
-    onRequest: access.authenticated,
+    bodyLimit: Math.min(fastify.initialConfig.bodyLimit!, limits.maxPayloadBytes),
+    ...bodyDepth(limits.maxDepth, counters),
+    onRequest: async (request, reply) => {
+      await access.authenticated(request, reply)
+      charge(request)
+    },
     // The first answer counts: the handler's own, or what it returns or throws.
     handler: (request) => new Promise((resolve, reject) => {
       const user = userOf(request)

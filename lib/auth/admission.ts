@@ -104,6 +104,7 @@ export class Admission {
     const { channel_id: channelId = null } = request.query as { channel_id?: unknown }
     const ticket = ticketOf(request)
     const user = await this.#good(ticket === undefined ? this.#authenticator.identify(request) : this.#redeem(request, ticket))
+    const identifiedAt = Date.now()
     const mayWait = this.#options.firstFrame && endpoint === null
     if (user === null && !this.#options.anonymous && !mayWait) throw new UnauthorizedError('A token is needed')
     const awaitsAuth = user === null && !this.#options.anonymous
@@ -117,11 +118,14 @@ export class Admission {
     if (new Set(channelId === null ? endpointChannels : [...endpointChannels, channelId]).size > this.#maxChannels) {
       throw new TooManyChannelsError(this.#maxChannels)
     }
+    // The app may have taken its time.
+    if (user !== null) this.#revocations.assertStillGood(user, identifiedAt)
     for (const channel of endpointChannels) notBefore.set(channel, Math.max(endpointSince, notBefore.get(channel) ?? 0))
     return {
       // A socket of a Unix domain, or of injectWS, has no address.
       ip: request.ip ?? '',
       user,
+      identifiedAt,
       awaitsAuth,
       channelId: channelId as string | null,
       recovery: { positions: positionsFrom(request.query), notBefore },

@@ -34,6 +34,9 @@ const RETRY_MS = 1_000
 /** How long after its time a question is ended by others, since the node that asked is gone: clocks differ. */
 const ORPHANED_MS = 5_000
 
+/** A timer that is set for longer fires at once. */
+const MAX_TIMER_MS = 2_147_483_647
+
 /**
  * Questions to people. A question is stored, sent to every socket of its user and again to each one that connects,
  * and ends exactly once: by the first answer, by time-out, or because it is taken back.
@@ -97,14 +100,16 @@ export class Confirmations {
    * @throws WSM_ERR_NOT_FOUND, WSM_ERR_FORBIDDEN for anybody but the addressed user, WSM_ERR_INVALID_MESSAGE where the
    *   answer does not fit the question, WSM_ERR_UNAVAILABLE where this node cannot check it, WSM_ERR_ALREADY_SETTLED with how
    *   the question ended
+   * @param assertMay called in the turn in which the answer is stored; throws where it must not be any more
    */
-  async answer (callbackId: string, { proceed, feedback, answer }: Answer, by: AnsweredBy): Promise<ConfirmationRecord> {
+  async answer (callbackId: string, { proceed, feedback, answer }: Answer, by: AnsweredBy, assertMay = () => {}): Promise<ConfirmationRecord> {
     const record = await this.get(callbackId)
     if (record.user_id !== by.user_id) throw new ForbiddenError('The question is for somebody else')
     // A late answer is told that it is late, even if it is also malformed.
     if (proceed && record.status === 'pending') assertAnswers(this.#answerCheck(record), answer)
     // A snapshot, since not every answer comes as JSON, and what JSON cannot hold must not be in a list.
     const kept = answer === undefined ? undefined : snapshot(answer)
+    assertMay()
     return this.#settle(callbackId, { outcome: proceed ? 'confirmed' : 'declined', proceed, feedback, answer: kept, answered_by: by })
   }
 
@@ -171,7 +176,7 @@ export class Confirmations {
     try {
       const record = await this.get(callbackId)
       if (record.status !== 'pending') return record
-      timer = setTimeout(() => this.#end(callbackId, 'expired', meansProceed(record)), record.expires_at + ORPHANED_MS - Date.now())
+      timer = setTimeout(() => this.#end(callbackId, 'expired', meansProceed(record)), Math.min(record.expires_at + ORPHANED_MS - Date.now(), MAX_TIMER_MS))
       return await waiter.promise
     } finally {
       clearTimeout(timer)

@@ -21,6 +21,8 @@ export interface ConnectionOrigin {
   ip: string
   /** null: anonymous, or not authenticated yet. */
   user: User | null
+  /** When that was known, milliseconds since 1970. */
+  identifiedAt: number
   /** Whether the socket waits for its first `auth` frame. */
   awaitsAuth: boolean
   /** The channel of `?channel_id=`. */

@@ -159,9 +159,14 @@ export class Connection implements Client {
     this.#queue.flush()
   }
 
+  /** Whether the client has read nothing since the latest ping, although something waits for it. */
+  get isStuck (): boolean {
+    return this.#queue.isCongested && this.#queue.flushedBytes === this.liveness.flushedBytes
+  }
+
   /** Sends a WebSocket ping. */
   ping (): void {
-    this.#socket.ping(this.liveness.pinging())
+    this.#socket.ping(this.liveness.pinging(this.#queue.flushedBytes))
   }
 
   /** Sends the close frame; nothing is sent after it. A client that does not answer in `closeTimeoutMs` is cut. */

@@ -36,13 +36,20 @@ export class Heartbeat {
       if (!connection.isOpen) continue
       const { liveness } = connection
       const sinceMs = now - liveness.pingedAt
-      // A socket that is not read can answer nothing. It is pinged all the same, so that TCP finds out where the client is gone.
-      if (!liveness.awaitsPong || connection.inbox.isPaused) {
-        if (sinceMs >= this.#options.intervalMs) connection.ping()
+      const { intervalMs, timeoutMs } = this.#options
+      if (connection.inbox.isPaused) {
+        // The answers of a socket that is paused are not read: only a client that reads nothing itself is cut. It is pinged all the
+        // same, so that TCP finds out where the client is gone.
+        if (liveness.awaitsPong && sinceMs >= timeoutMs && connection.isStuck) {
+          connection.log.info('the client does not read')
+          connection.close(closeCodes.timeout, 'Nothing was read')
+        } else if (sinceMs >= Math.max(intervalMs, timeoutMs)) connection.ping()
+      } else if (!liveness.awaitsPong) {
+        if (sinceMs >= intervalMs) connection.ping()
       } else if (connection.heardAt > liveness.pingedAt) {
         // Its pong is late, but it is alive: messages count too.
         liveness.awaitsPong = false
-      } else if (sinceMs >= this.#options.timeoutMs) {
+      } else if (sinceMs >= timeoutMs) {
         connection.log.info('the client did not answer a ping in time')
         connection.close(closeCodes.timeout, 'No answer to a ping')
       }

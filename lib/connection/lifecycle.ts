@@ -50,7 +50,7 @@ export class Lifecycle {
       }, this.#authTimeoutMs))
       return
     }
-    if (!this.#isGood(connection, connection.user)) return
+    if (!this.#isGood(connection, connection.user, connection.origin.identifiedAt)) return
     connection.inbox.hold(this.#orClose(connection, this.#admit(connection)))
   }
 
@@ -71,6 +71,7 @@ export class Lifecycle {
    * @throws WSM_ERR_UNAUTHORIZED where the token has been revoked meanwhile, and what `authorizeSubscribe` leads to
    */
   async identify (connection: Connection, user: User | null): Promise<void> {
+    const verifiedAt = Date.now()
     if (!connection.isAdmitted) return this.#admitAs(connection, user)
     const previous = connection.user
     const isSame = previous?.id === user?.id
@@ -80,9 +81,9 @@ export class Lifecycle {
     }
     // It may have ended meanwhile, and nothing of it must come back.
     if (!connection.isOpen) return
-    if (user !== null) this.#revocations.assertGoodNow(user)
+    if (user !== null) this.#revocations.assertStillGood(user, verifiedAt)
     const commit = (enter: () => StreamState[]) => {
-      if (!this.#isGood(connection, user)) return
+      if (!this.#isGood(connection, user, verifiedAt)) return
       // In one turn: the socket is the old user's, then the new one's, and never half of each.
       if (!isSame) connection.identity.end()
       // As of now: the app may have moved the socket meanwhile.
@@ -130,10 +131,11 @@ export class Lifecycle {
 
   async #admitAs (connection: Connection, user: User | null): Promise<void> {
     const { channelId } = connection.origin
+    const verifiedAt = Date.now()
     // With a token at the upgrade this was asked before the socket opened.
     const since = channelId === null ? 0 : await this.#permissions.subscribe(user, channelId)
     if (!connection.isOpen) return
-    if (user !== null) this.#revocations.assertGoodNow(user)
+    if (user !== null) this.#revocations.assertStillGood(user, verifiedAt)
     this.#stopAuthTimer(connection)
     this.#registry.reindex(connection, () => connection.become(user))
     await this.#orClose(connection, this.#admit(connection, since))
@@ -141,11 +143,11 @@ export class Lifecycle {
 
   /**
    * The last check, in the turn in which the socket becomes the user's: from then on a revocation finds it. Closes the socket if
-   * the token was revoked since it was verified.
+   * the token was revoked, or has expired, since it was verified.
    */
-  #isGood (connection: Connection, user: User | null): boolean {
+  #isGood (connection: Connection, user: User | null, verifiedAt: number): boolean {
     try {
-      if (user !== null) this.#revocations.assertGoodNow(user)
+      if (user !== null) this.#revocations.assertStillGood(user, verifiedAt)
       return true
     } catch (error) {
       connection.close(closeCodeFor(error), (error as Error).message)

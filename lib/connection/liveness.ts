@@ -4,12 +4,15 @@ export class Liveness {
   pingedAt = performance.now()
   /** Whether that ping has no answer yet. */
   awaitsPong = false
+  /** How many bytes had left the socket when that ping was sent. */
+  flushedBytes = 0
   /** The latest round trip in milliseconds; null before the first. */
   rttMs: number | null = null
 
   /** A ping is sent now; what it carries. */
-  pinging (): string {
+  pinging (flushedBytes: number): string {
     this.pingedAt = performance.now()
+    this.flushedBytes = flushedBytes
     this.awaitsPong = true
     return String(this.pingedAt)
   }

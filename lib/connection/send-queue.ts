@@ -78,6 +78,12 @@ export class SendQueue implements Outgoing {
       ((stuckBytes === 0 ? 0 : this.#stuck) + count) * CONGESTED_FROM >= maxMessages
   }
 
+  /** How many bytes the kernel has taken over; NaN for a socket that does not count. */
+  get flushedBytes (): number {
+    const { bytesWritten = NaN, writableLength } = this.#raw as Duplex & { bytesWritten?: number }
+    return bytesWritten - writableLength
+  }
+
   /** Resolves when everything that waits now has left, or the socket is gone. */
   async drained (): Promise<void> {
     this.flush()

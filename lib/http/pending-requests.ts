@@ -13,7 +13,7 @@ const RETRY_AFTER_S = 1
 const PATIENCE = 2
 
 /** An HTTP/1.1 socket, or an HTTP/2 session. */
-type Connection = EventEmitter & { destroy: () => unknown }
+type Connection = EventEmitter & { destroy: () => unknown, destroyed?: boolean }
 
 /**
  * Limits the REST requests in flight, per connection and per user. A user's request counts until it is answered and its work
@@ -50,6 +50,11 @@ export class PendingRequests implements Work {
       // Not `writableFinished`, which HTTP/2 does not have.
       this.#answered(pending, reply.raw.writableEnded)
     })
+    // It ended while hooks of the host ran: no close event will fire any more.
+    if (request.raw.destroyed || connection.destroyed === true) {
+      others.delete(pending)
+      this.#answered(pending, false)
+    }
     if (others.size <= this.#max) return pending
     if (others.size > this.#max * PATIENCE) connection.destroy()
     if (request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
@@ -58,16 +63,16 @@ export class PendingRequests implements Work {
 
   /** @throws WSM_ERR_TOO_MANY_PENDING where the user has too many already */
   identified (pending: PendingRequest, user: User): void {
-    const others = this.#byUser.get(user.id) ?? new Set()
-    if (others.size >= this.#max) throw this.#refusal('of this user')
+    this.#place(pending, user)
     pending.identified(user)
-    this.#byUser.set(user.id, others.add(pending))
     // Its connection may have ended meanwhile.
     this.#release(pending)
   }
 
   /** Runs a request's work. A revocation of its token waits from now on until the work has settled. */
   async run<T> (pending: PendingRequest, work: () => T): Promise<Awaited<T>> {
+    // Its caller may have hung up while hooks of the host ran, which has freed its place.
+    if (!pending.isOpen) this.#place(pending, pending.user!)
     pending.isWorking = true
     try {
       return await work()
@@ -127,6 +132,13 @@ export class PendingRequests implements Work {
       requests.clear()
     })
     return requests
+  }
+
+  /** @throws WSM_ERR_TOO_MANY_PENDING */
+  #place (pending: PendingRequest, user: User): void {
+    const others = this.#byUser.get(user.id) ?? new Set()
+    if (others.size >= this.#max) throw this.#refusal('of this user')
+    this.#byUser.set(user.id, others.add(pending))
   }
 
   #answered (pending: PendingRequest, isWhole: boolean): void {

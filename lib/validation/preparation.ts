@@ -1,5 +1,5 @@
 import {
-  FormatRegistry, Kind, KeyOfPattern, PatternStringExact, type TImport, type TIntersect, type TRecord, type TRef, type TRegExp, type TSchema, type TString,
+  FormatRegistry, Kind, KeyOfPattern, PatternStringExact, type TArray, type TImport, type TIntersect, type TRecord, type TRef, type TRegExp, type TSchema, type TString,
   type TTemplateLiteral
 } from '@sinclair/typebox'
 import { Definition } from './definition.js'
@@ -10,6 +10,7 @@ import { toSchema } from './part.js'
 import { MAX_PATTERN_TEXT, Pattern } from './pattern.js'
 import { SchemaError } from './schema-error.js'
 import { Text } from './text.js'
+import { UniqueList } from './unique-list.js'
 
 /** What names of definitions mean at some place of a schema. */
 type Scope = ReadonlyMap<string, { definition: Definition, prepare: () => TSchema }>
@@ -43,6 +44,7 @@ export class Preparation {
       case 'Ref':
       case 'This': return this.#reference(named as TRef, scope)
       case 'Import': return this.#import(named as TImport, scope)
+      case 'Array': return this.#array(named as TArray, scope)
       case 'Intersect': return this.#intersect(named as TIntersect, scope)
       default: return this.#parts(named, scope)
     }
@@ -79,6 +81,11 @@ export class Preparation {
       values: new Node(this.#prepare(values as TSchema, scope)),
       others: typeof additionalProperties === 'object' ? new Node(this.#prepare(additionalProperties, scope)) : additionalProperties
     }))
+  }
+
+  #array ({ uniqueItems, ...schema }: TArray, scope: Scope): TSchema {
+    const list = this.#parts(schema as TArray, scope)
+    return uniqueItems === true ? toSchema(new UniqueList(new Node(list))) : list
   }
 
   /** TypeBox makes one pattern of all keys that it knows: of their names, which must not be patterns themselves. */

@@ -6,6 +6,7 @@ import { SECRET, startApp, type AppOptions } from '../fixtures/app.js'
 import { Gate } from '../fixtures/gate.js'
 import { LateBodies } from '../fixtures/late-body.js'
 import { askStored } from '../fixtures/questions.js'
+import { refusal } from '../fixtures/refusal.js'
 import { forge } from '../fixtures/tokens.js'
 
 const schema = Type.Object({})
@@ -163,4 +164,48 @@ t.test('an anonymous socket has nothing that could be revoked', async (t) => {
   })
   const client = await server.connect('', { token: null })
   t.match(await client.request({ type: 'app.act' }), { type: 'reply', data: 'done' })
+})
+
+t.test('a frame is not carried out either when its token was revoked while the app or the store was asked', async (t) => {
+  const gate = new Gate()
+  const server = await startApp(t, {
+    authorizeSend: async () => {
+      await gate.wait()
+      return true
+    }
+  })
+  const [alice, bob] = [await server.connect('alice'), await server.connect('bob')]
+  alice.send({ type: 'user', user_ids: ['bob'], data: { type: 'app.hello' } })
+  await gate.reached
+  t.match(await server.app.ws.revoke({ userId: 'alice' }), { closed: 1, complete: true })
+  gate.open()
+  await bob.settled()
+  t.equal(bob.count('app.hello'), 0)
+})
+
+t.test('a person whose token was revoked while the question was read has not answered it', async (t) => {
+  const gate = new Gate()
+  const server = await startApp(t, {}, { after: ({ ws }) => ws.handle('app.wait', { schema }, () => gate.wait()) })
+  const { id } = await askStored(server, 'alice')
+  const { confirmations } = server.app.ws
+  await t.rejects(confirmations.answer(id, { proceed: true }, { user_id: 'alice', client_id: null }, () => { throw new Error('revoked') }), /revoked/)
+  t.match(await confirmations.get(id), { status: 'pending' })
+  const alice = await server.connect('alice')
+  t.match(await alice.request({ type: 'confirm', callback_id: id, proceed: true }), { type: 'reply' })
+})
+
+t.test('a token that expires while the app decides on the channel opens no socket', async (t) => {
+  const gate = new Gate()
+  const server = await startApp(t, {
+    authorizeSubscribe: async () => {
+      await gate.wait()
+      return true
+    }
+  })
+  const expiresAt = Math.floor(Date.now() / 1000) + 2
+  const refused = refusal(server.dial('alice', { path: '/ws?channel_id=room', claims: { exp: expiresAt } }))
+  await gate.reached
+  await setTimeout(expiresAt * 1000 - Date.now() + 10)
+  gate.open()
+  t.equal((await refused).statusCode, 401)
 })

@@ -6,6 +6,7 @@ import type { WsPluginOptions } from '../../lib/index.js'
 import { startApp } from '../fixtures/app.js'
 import { Gate } from '../fixtures/gate.js'
 import { RawClient, maskedFrame, opcodes } from '../fixtures/raw-client.js'
+import { StallingClient } from '../fixtures/stalling-client.js'
 import { until } from '../fixtures/until.js'
 
 const MAX_PENDING_BYTES = 131_072
@@ -202,4 +203,21 @@ t.test('compressed frames that go on although the socket is not read are refused
   const taken = await answered(client, Math.max(...ids.filter((id) => !refused.includes(id))))
   t.same([...taken, ...refused].sort((a, b) => a - b), [1, ...ids], 'each has its answer')
   t.ok(taken.length * 60_000 <= MAX_PENDING_BYTES + 60_000 + PIECE_BYTES + 60_000, `${taken.length} have waited`)
+})
+
+t.test('a client that is not read and reads nothing itself is cut when it should have answered a ping', async (t) => {
+  const server = await startApp(t, {
+    authorizeSubscribe: () => true, heartbeat: { intervalMs: 100, timeoutMs: 100 }, closeTimeoutMs: 100, limits: { maxQueueBytes: 200_000 }
+  })
+  const { ws } = server.app
+  for (let n = 0; n < 250; n++) await ws.sendToChannel('long', { type: 'app.long', text: 'x'.repeat(60_000) })
+  const { position: { epoch } } = await ws.history('long')
+  const ended = new Promise<{ code: number }>((resolve) => ws.on('client_disconnected', resolve))
+  const client = await StallingClient.open(server.origin, server.token('alice'))
+  client.stall()
+  const send = (text: string) => client.socket.write(maskedFrame(opcodes.text, Buffer.from(text)))
+  send(JSON.stringify({ type: 'subscribe', channel_ids: ['long'], recover: { long: { epoch, offset: 0 } } }))
+  for (let n = 0; n < 6; n++) send(where(n))
+  t.match(await ended, { code: 1006 })
+  t.ok(ws.getStatus().rejected.pending_bytes > 0)
 })

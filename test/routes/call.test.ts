@@ -155,3 +155,19 @@ t.test('a plugin of the app can register its handlers', async (t) => {
   })
   t.match(await server.rest('POST', '/ws/call/chat.send', { body: {} }), { status: 200, body: { data: 'from a plugin' } })
 })
+
+t.test('calls are charged to the user\'s allowance, as frames are, and are no larger', async (t) => {
+  const limits = { messagesPerSecond: 1, burst: 3, bytesPerSecond: 1, burstBytes: 1_000, maxPayloadBytes: 2_000 }
+  const server = await startApp(t, { limits }, { after: ({ ws }) => ws.handle('app.note', { schema: Type.Object({ text: Type.String() }), rest: true }, () => 1) })
+  const call = (as: string, length: number) => server.rest('POST', '/ws/call/app.note', { as, body: { text: 'x'.repeat(length) } })
+  for (let n = 0; n < 3; n++) t.equal((await call('alice', 1)).status, 200)
+  const refused = await call('alice', 1)
+  t.match(refused, { status: 429, body: { code: 'WSM_ERR_RATE_LIMITED' } })
+  t.ok(Number(refused.headers.get('retry-after')) >= 1)
+  const alice = await server.connect('alice')
+  t.match(await alice.request({ type: 'ping' }), { code: 'rate_limited' }, 'by socket or by REST')
+  t.equal((await call('bob', 1_500)).status, 200)
+  t.equal((await call('bob', 1)).status, 429)
+  t.equal((await call('carol', 2_000)).status, 413)
+  t.match(server.app.ws.getStatus().rejected, { messages: 2, bytes: 1 })
+})

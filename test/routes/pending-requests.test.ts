@@ -188,3 +188,60 @@ t.test('requests on one connection leave no listener on it', async (t) => {
   }
   t.equal(new Set(counts.slice(1)).size, 1, counts.join())
 })
+
+t.test('who hangs up while hooks of the host run leaves no place behind', async (t) => {
+  const gate = new Gate()
+  let waiting = 0
+  const server = await startApp(t, { limits }, {
+    before: (app) => {
+      app.addHook('onRequest', async ({ headers }) => {
+        if (headers.slow === undefined) return
+        waiting++
+        await gate.wait()
+      })
+    }
+  })
+  const calls = Array.from({ length: MAX * 3 }, () => server.begin('GET', '/ws/confirmations', { as: 'alice', headers: { slow: '1' } }))
+  await until(() => waiting === calls.length)
+  for (const call of calls) call.hangUp()
+  server.hangUp()
+  await until(async () => await new Promise((resolve) => { server.app.server.getConnections((_error, count) => resolve(count === 0)) }))
+  gate.open()
+  await until(async () => (await server.rest('GET', '/ws/confirmations', { as: 'alice' })).status === 200)
+  const together = await Promise.all(Array.from({ length: MAX }, () => server.rest('GET', '/ws/confirmations', { as: 'alice' })))
+  t.same(together.map(({ status }) => status), [200, 200, 200])
+})
+
+t.test('work that begins after its caller has hung up counts, and a revocation waits for it', async (t) => {
+  const gate = new Gate()
+  const slow = new SlowHandler()
+  let waiting = 0
+  const server = await startApp(t, { limits }, {
+    before: (app) => {
+      app.addHook('preHandler', async ({ url }) => {
+        if (!url.includes('/call/')) return
+        waiting++
+        await gate.wait()
+      })
+    },
+    after: slow.after
+  })
+  const begun: ReturnType<TestApp['begin']>[] = []
+  // Each frees its place by hanging up, so that more can wait than may work.
+  for (let n = 1; n <= MAX + 2; n++) {
+    begun.push(server.begin('POST', '/ws/call/app.slow', { as: 'alice', body: {} }))
+    await until(() => waiting === n)
+    begun.at(-1)!.hangUp()
+    await until(async () => (await server.rest('GET', '/ws/confirmations', { as: 'alice' })).status === 200)
+  }
+  gate.open()
+  await until(() => server.app.ws.getStatus().rejected.pending_requests === 2)
+  await slow.running(MAX)
+  t.match(await callOf(server), TOO_MANY)
+  let isOver = false
+  const revoked = server.app.ws.revoke({ userId: 'alice' }).finally(() => { isOver = true })
+  await until(() => slow.signals.every(({ aborted }) => aborted))
+  t.equal(isOver, false)
+  slow.gate.open()
+  t.match(await revoked, { complete: true })
+})

@@ -1,6 +1,7 @@
 import { reservedFields } from '../../../schemas/messages.js'
 import { clientFrames, serverFrameTypes } from '../../../schemas/frames.js'
 import type { Permissions, SendTarget } from '../../auth/permissions.js'
+import type { Revocations } from '../../auth/revocations.js'
 import type { Connection } from '../../connection/connection.js'
 import type { Publisher } from '../../topics/publisher.js'
 import { topicOf } from '../../topics/topic-names.js'
@@ -15,7 +16,7 @@ const ownTypes: ReadonlySet<unknown> = new Set<string>([...serverFrameTypes, ...
  * `user`, `channel` and `client`: what one client says to others, where the app allows it (row J5). The receivers get
  * the fields of `data` as the message, with `from` set by the server; its type is the frame's own unless data has one.
  */
-export const sendFrames = (publisher: Publisher, permissions: Permissions, outbound: Outbound) => {
+export const sendFrames = (publisher: Publisher, permissions: Permissions, revocations: Revocations, outbound: Outbound) => {
   const send = async (kind: SendTarget['kind'], given: readonly string[], { data, echo }: { data: object, echo?: boolean }, connection: Connection) => {
     // The user as of now: an auth frame may follow while the app is asked.
     const { id: clientId, user } = connection
@@ -25,8 +26,11 @@ export const sendFrames = (publisher: Publisher, permissions: Permissions, outbo
     const ids = new Set(given)
     // Once on arrival, and once for every target but the first.
     if (ids.size > 1) connection.account.charge((ids.size - 1) * Buffer.byteLength(toJson(message)))
+    const askedAt = Date.now()
     for (const id of ids) await permissions.send(user, { kind, id, data: message })
     for (const id of ids) {
+      // The app, and each of the sends, may have taken its time.
+      if (user !== null) revocations.assertStillGood(user, askedAt)
       if (kind === 'client') await publisher.announceToClient(id, message)
       else await publisher.announce(topicOf[kind](id), message, { isDroppable: true, except: echo === false ? [clientId] : undefined, sender })
     }

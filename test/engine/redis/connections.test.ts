@@ -71,7 +71,7 @@ t.test('a server that is full is not available for what needs room', async (t) =
 
 t.test('what does not hold what it should is not available, and harms nothing else', async (t) => {
   const prefix = 'wrong'
-  const { engine, breaks } = await listening(t, nodesOf(server.port, { prefix, checkMs: 50 }))
+  const { engine, breaks, deliveries } = await listening(t, nodesOf(server.port, { prefix, checkMs: 50 }))
   await server.admin.set(`${prefix}:{channel:bad}:log`, 'no stream')
   await server.admin.hset(`${prefix}:{channel:bad}:position`, { epoch: 'e', offset: 1, run: '', base: 0 })
   const [bad, good] = await Promise.allSettled(['channel:bad', 'channel:good'].map((topic) => engine.publish(publication(topic), KEPT)))
@@ -87,6 +87,7 @@ t.test('what does not hold what it should is not available, and harms nothing el
   t.match(await engine.subscribe('channel:who'), { offset: 0 })
   const start = await engine.subscribe('channel:log')
   await engine.publish(publication('channel:log'), KEPT)
+  await deliveries.next()
   await server.admin.xadd(`${prefix}:{channel:log}:log`, '2-0', 'x', '9999999999999', 'm', 'garbage')
   await server.admin.hset(`${prefix}:{channel:log}:position`, 'offset', 2)
   t.match(await breaks.next(), { topic: 'channel:log', position: { epoch: start.epoch, offset: 2 } })
