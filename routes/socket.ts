@@ -10,8 +10,7 @@ import { Connection } from '../lib/connection/connection.js'
 import { SendQueue } from '../lib/connection/send-queue.js'
 import { readsCompressed } from '../lib/connection/websocket-server.js'
 import { hidingSecrets } from '../lib/http/url-secrets.js'
-import { UnavailableError, UpgradeRequiredError, isOurs, toWire } from '../lib/errors.js'
-import { logThrown } from '../lib/thrown.js'
+import { UnavailableError, UpgradeRequiredError, toWire } from '../lib/errors.js'
 import { ChannelName } from '../schemas/fields.js'
 import { faults, tags } from './answers.js'
 import type { RouteContext } from './context.js'
@@ -39,7 +38,6 @@ export function socketRoute (fastify: FastifyInstance, url: string, context: Rou
 
   const refused = (request: FastifyRequest, error: unknown): void => {
     if (options.rejectMode === 'http') throw error
-    if (!isOurs(error)) logThrown(request.log, 'error', error, {}, 'a socket could not be admitted')
     request.wsAdmission = { refusal: error }
   }
 

@@ -26,7 +26,7 @@ function cut (records: ClientRecord[], limit: number): Omit<Page, 'total'> {
 }
 
 function byPlace (a: Place, b: Place): number {
-  return a.connected_at - b.connected_at || (a.client_id > b.client_id ? 1 : a.client_id < b.client_id ? -1 : 0)
+  return a.connected_at - b.connected_at || Number(a.client_id > b.client_id) - Number(a.client_id < b.client_id)
 }
 
 function cursorOf ({ connected_at: connectedAt, client_id: id }: Place): string {

@@ -59,7 +59,7 @@ export class Acknowledgements {
     this.#topics = topics
     this.#vacancies = new Vacancies(cluster, {
       members: (topic) => topics.members(topic),
-      early: (messageId) => [...this.#early.get(messageId) ?? []].flatMap(([connection, userId]) => userOf(connection) === userId ? [connection] : []),
+      early: (messageId) => [...this.#early.get(messageId) ?? []].filter(([connection, userId]) => userOf(connection) === userId).map(([connection]) => connection),
       onTaken: (taken) => this.#taken(taken)
     })
   }

@@ -188,3 +188,41 @@ t.test('a congested client is waited for, until it has gone', async (t) => {
   await other.join(at(0))
   t.strictSame(other.received, [])
 })
+
+t.test('a client that goes while it is waited for in the middle of a page gets no more of it', async (t) => {
+  const { client, received, join, read } = setUp(3)
+  const { send } = client
+  client.send = (message) => {
+    send(message)
+    client.isCongested = true
+  }
+  client.drained = async () => { client.isOpen = false }
+  const joined = join(at(0));
+  (await read()).answer(page(1, 3))
+  await joined
+  t.strictSame(received, ['1'])
+})
+
+t.test('a stream that begins while its beginning is read is read on', async (t) => {
+  const { received, join, read, deliver } = setUp(0)
+  const joined = join(at(0, 'before'))
+  const first = await read()
+  deliver(entry(1))
+  first.answer(page(1, 0, 0));
+  (await read()).answer(page(1, 1))
+  await joined
+  deliver(entry(2))
+  t.strictSame(received, ['1', '2'])
+})
+
+t.test('who is not ahead gets what another one has already', async (t) => {
+  const { received, topics, join, read, deliver } = setUp(1)
+  const joined = join(at(0));
+  (await read()).answer(page(1, 3))
+  await joined
+  let others = 0
+  const other = { id: 'b', isOpen: true, send: () => { others++ } } as unknown as Connection
+  await topics.join(other, [{ topic: 'x', since: null }], (enter) => { enter() })
+  deliver(entry(2))
+  t.strictSame([received, others], [['1', '2', '3'], 1])
+})

@@ -84,3 +84,11 @@ t.test('definitions of the same name within each other keep apart', (t) => {
   t.equal(check.Check({ s: '', inner: { n: 1, next: { s: '', inner: { n: 1 } } } }), false)
   t.end()
 })
+
+t.test('what is no object where a definition wants one is reported each time', async (t) => {
+  const check = new CompiledSchema(recursive((This) => Type.Object({ left: Type.Optional(This), right: Type.Optional(This) })))
+  t.strictSame(check.Errors({ left: 1, right: 1 }).map(({ path }) => path), ['/left', '/right'])
+  const shared = { left: 1 }
+  t.strictSame(check.Errors({ left: shared, right: shared }).map(({ path }) => path), ['/left/left'])
+  t.strictSame(check.Errors({ left: null }).map(({ path }) => path), ['/left'])
+})
