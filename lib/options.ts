@@ -119,7 +119,7 @@ export const OptionsSchema = Type.Object({
     ttlMs: milliseconds(300_000, 'How long a message is kept'),
     maxBytes: Type.Integer({ minimum: 1, default: 67_108_864, description: 'What all of them hold together, of the messages of each node, bytes' }),
     maxTopics: count(100_000, 'Streams that are remembered besides those with members, of those that each node has published to'),
-    maxBytesPerSender: count(4_194_304, 'What the frames that one user has sent to others hold of that together, bytes; its own oldest messages go'),
+    maxBytesPerSender: count(4_194_304, 'What the frames that one user has sent to others hold of that together, bytes; its own oldest messages go, or the frame is refused'),
     maxTopicsPerSender: count(1_000, 'Streams that the frames of one user have begun, and nobody else has published to; its own oldest ones go'),
     positionTtlMs: milliseconds(86_400_000, 'How long the position of a stream is remembered that nobody uses')
   }, 'What is kept of the streams'),
