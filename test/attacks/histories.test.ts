@@ -5,8 +5,8 @@ import type { TestClient } from '../fixtures/client.js'
 import { RedisServer } from '../fixtures/redis.js'
 import { until } from '../fixtures/until.js'
 
-const NAMES = amount({ short: 500, long: 100_000 })
-const SOCKETS = amount({ short: 4, long: 40 })
+const NAMES = amount({ short: 200, long: 100_000 })
+const SOCKETS = amount({ short: 2, long: 40 })
 const CHANNELS = 100
 const FLOOD_FRAMES = amount({ short: 3, long: 12 })
 const MIB = 1_048_576
