@@ -119,7 +119,7 @@ export const OptionsSchema = Type.Object({
     ttlMs: milliseconds(300_000, 'How long a message is kept'),
     maxBytes: Type.Integer({ minimum: 1, default: 67_108_864, description: 'Size of all histories together, of what each node has published, bytes' }),
     maxTopics: count(100_000, 'Streams without members that are remembered, of those that each node has published to'),
-    maxBytesPerSender: count(4_194_304, 'Size of the messages in all histories that one user sent to others, bytes; over that the user\'s own oldest are evicted'),
+    maxBytesPerSender: count(4_194_304, 'Size of the messages in all histories that one user sent to others, bytes; over that the user\'s own oldest are evicted, or the frame is refused'),
     maxTopicsPerSender: count(1_000, 'Streams that only one user\'s frames have published to; over that the user\'s own oldest are evicted'),
     positionTtlMs: milliseconds(86_400_000, 'How long the position of an unused stream is remembered')
   }, 'History of the streams'),

@@ -160,7 +160,7 @@ export const Rejected = Type.Object({
   joins: refused('Subscriptions over limits.joinsPerSecond'),
   pending_bytes: refused('Times that a socket was paused over limits.maxPendingBytes'),
   pending_requests: refused('REST requests over limits.maxPendingRequests'),
-  history_per_sender: refused('Messages that left a history early over history.maxBytesPerSender or history.maxTopicsPerSender'),
+  history_per_sender: refused('Messages that left a history early over history.maxBytesPerSender or history.maxTopicsPerSender, or were refused for want of a share'),
   errors: refused('Sockets closed by limits.maxErrorsPerMinute'),
   payload: refused('Frames over limits.maxPayloadBytes'),
   fragments: refused('Frames over limits.maxFragments'),

@@ -60,7 +60,8 @@ export interface PageBounds {
  * What the histories may hold. In a store that nodes share, each node counts what it has published itself.
  *
  * Over a bound the messages and streams of clients' frames go before those of the app, and those of whoever has most go
- * first. A client that is over its own share loses its own oldest ones only, and never such that another's go with them.
+ * first. A sender never holds more than its share of bytes: its own oldest messages go, where no others are before them,
+ * and where that makes no room its publication is refused.
  */
 export interface HistoryBounds {
   /** Bytes of JSON in all histories together. */
@@ -105,6 +106,7 @@ export interface Engine {
    * node is not ready, one without a retention goes to this node alone.
    *
    * @throws WSM_ERR_UNAVAILABLE when that is not known in time; it may have been published then, or be published yet
+   * @throws WSM_ERR_RATE_LIMITED when its sender's share of the histories has no room for it; it was not published then
    */
   publish (publication: Publication, retention: Retention | null): Promise<Position | null>
   /**
@@ -128,7 +130,7 @@ export interface Engine {
   onDelivery (listener: (delivery: Delivery) => void): void
   /** Sets the one who is told that deliveries of a subscribed topic were lost, and the position that it goes on from. */
   onBreak (listener: (topic: string, position: Position) => void): void
-  /** Sets the one who is told how many messages left a history early, because their sender was over its share. */
+  /** Sets the one who is told how many messages left a history early, or were refused, because their sender's share was used up. */
   onEviction (listener: (messages: number) => void): void
   /** Idempotent. */
   close (): Promise<void>

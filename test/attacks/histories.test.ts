@@ -5,8 +5,8 @@ import type { TestClient } from '../fixtures/client.js'
 import { RedisServer } from '../fixtures/redis.js'
 import { until } from '../fixtures/until.js'
 
-const NAMES = amount({ short: 500, long: 100_000 })
-const SOCKETS = amount({ short: 4, long: 40 })
+const NAMES = amount({ short: 200, long: 100_000 })
+const SOCKETS = amount({ short: 2, long: 40 })
 const CHANNELS = 100
 const FLOOD_FRAMES = amount({ short: 3, long: 12 })
 const MIB = 1_048_576
@@ -92,6 +92,25 @@ for (const [store, port] of Object.entries(stores)) {
       t.ok(rejected.history_per_sender > FLOOD_FRAMES * 60, `${rejected.history_per_sender} messages`)
       figure(t, `floods, ${store}`, `${FLOOD_FRAMES} frames to 100 users each, ${(FLOOD_FRAMES * 6.2).toFixed(0)} MB: ` +
         `${intact} of ${channels.length} idle histories are whole, ${rejected.history_per_sender} messages of the flood were evicted`)
+    })
+
+    await t.test('a flood behind the messages of others takes nothing from them, and is refused when its share is used up', async (t) => {
+      const channels = names(0, 20, 'behind')
+      await subscribe(alice, channels)
+      const positions = positionsOf(alice)
+      await alice.request({ type: 'channel', channel_ids: channels, data: { text: 'from alice' } })
+      await alice.request({ type: 'unsubscribe', channel_ids: channels })
+      alice.received.length = alice.queue.length = 0
+      const flooder = await server.connect('flooder')
+      let refused = 0
+      for (let frame = 0; frame < 5; frame++) {
+        const { type, code } = await flooder.request({ type: 'channel', channel_ids: channels, data: { text: 'x'.repeat(62_000) } })
+        if (type === 'error' && code === 'rate_limited') refused++
+      }
+      await subscribe(alice, channels, positions)
+      const whole = alice.received.filter(({ type, recovered }) => type === 'subscribed' && recovered === true).length
+      t.strictSame([refused, whole], [2, channels.length])
+      figure(t, `behind others, ${store}`, `5 frames to 20 channels each, 6.2 MB: ${refused} refused, ${whole} of ${channels.length} histories are whole`)
     })
 
     t.same((await server.ask('report')).uncaught, [])

@@ -69,13 +69,6 @@ export class Stream {
     return entry
   }
 
-  /** How many entries there are up to the last one of such a sender. */
-  countTo (isOne: (sender: Sender | null) => boolean): number {
-    let count = this.length
-    while (count > 0 && !isOne(this.at(count - 1)!.sender)) count--
-    return count
-  }
-
   /** How many entries from the oldest one on are such. */
   countWhile (isOne: (entry: Entry) => boolean): number {
     let count = 0

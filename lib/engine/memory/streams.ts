@@ -1,4 +1,5 @@
 import type { HistoryBounds, HistoryPage, PageBounds, Position, Publication, Retention } from '../engine.js'
+import { largerThanShare, shareUsedUp } from '../used-share.js'
 import { Beginnings } from './beginnings.js'
 import { Sender, Senders } from './senders.js'
 import { Stream, type Entry, type StreamDelivery } from './stream.js'
@@ -31,7 +32,7 @@ export class Streams {
   #bytes = 0
   #subscribedCount = 0
 
-  /** @param onEvicted called with how many messages a sender has lost that was over its share */
+  /** @param onEvicted called with how many messages a sender has lost, or was refused, because its share was used up */
   constructor (limits: StreamLimits, onEvicted: (messages: number) => void) {
     this.#limits = limits
     this.#onEvicted = onEvicted
@@ -75,18 +76,18 @@ export class Streams {
     this.#boundTopics()
   }
 
+  /** @throws WSM_ERR_RATE_LIMITED where its sender's share has no room for it; nothing is appended then */
   append (publication: Publication, { size, ttlMs }: Retention): StreamDelivery {
-    const sender = publication.sender === undefined ? null : this.#senders.of(publication.sender)
+    const bytes = Buffer.byteLength(publication.json)
+    const sender = publication.sender === undefined ? null : this.#admit(publication.sender, bytes)
     const stream = this.#streams.get(publication.topic) ?? this.#begin(publication.topic, sender)
     this.#touch(stream)
     if (sender !== null && stream.owner === sender) this.#charge(stream, sender)
     else if (stream.owner !== 'app') this.#share(stream, sender)
-    const bytes = Buffer.byteLength(publication.json)
     const delivery = { ...publication, position: { epoch: stream.epoch, offset: ++stream.offset } }
     const publishedAt = Math.max(Date.now(), stream.newest?.publishedAt ?? 0)
     this.#push(stream, { delivery, bytes, expiresAt: stream.usedAt + ttlMs, publishedAt, sender })
     while (stream.length > size) this.#shift(stream)
-    if (sender !== null) this.#boundSender(sender, stream)
     if (this.#bytes > this.#limits.maxBytes) this.#boundBytes(stream)
     return delivery
   }
@@ -199,15 +200,26 @@ export class Streams {
     this.#senders.release(sender)
   }
 
-  #boundSender (sender: Sender, latest: Stream): void {
+  /** The sender, with room for so many bytes in its share: its own oldest messages make it, where they can. */
+  #admit (name: string, bytes: number): Sender {
     const { maxBytesPerSender } = this.#limits
-    if (sender.bytes <= maxBytesPerSender) return
-    const messages = this.#evict(sender, latest, () => sender.bytes > maxBytesPerSender)
+    if (bytes > maxBytesPerSender) throw this.#refuse(largerThanShare())
+    const sender = this.#senders.of(name)
+    if (sender.bytes + bytes <= maxBytesPerSender) return sender
+    const messages = this.#evict(sender, null, () => sender.bytes + bytes > maxBytesPerSender)
     if (messages > 0) this.#onEvicted(messages)
+    if (sender.bytes + bytes > maxBytesPerSender) throw this.#refuse(shareUsedUp())
+    // Without a message or a stream left, it was let go: begin it again.
+    return this.#senders.of(name)
+  }
+
+  #refuse (error: Error): Error {
+    this.#onEvicted(1)
+    return error
   }
 
   /** Takes a sender's own messages where nobody else's are before them, oldest streams first; returns how many. */
-  #evict (sender: Sender, latest: Stream, isOver: () => boolean): number {
+  #evict (sender: Sender, latest: Stream | null, isOver: () => boolean): number {
     let messages = 0
     for (const stream of sender.fronts) {
       const kept = stream === latest ? 1 : 0
@@ -218,24 +230,15 @@ export class Streams {
   }
 
   /**
-   * The messages of senders go first, of those who hold most; then whatever is before those of a sender over its share;
-   * then what was used longest ago. A stream that is too much alone loses its oldest messages.
+   * The messages of senders go first, of those who hold most; then what was used longest ago. A stream that is too much
+   * alone loses its oldest messages.
    */
   #boundBytes (latest: Stream): void {
-    const { maxBytes, maxBytesPerSender } = this.#limits
-    const isOver = () => this.#bytes > maxBytes * BOUNDED_TO
-    const senders = this.#senders.byBytes()
-    for (const sender of senders) this.#evict(sender, latest, isOver)
-    const flooders = new Set<Sender | null>(senders.filter(({ bytes }) => bytes > maxBytesPerSender))
-    if (flooders.size > 0) this.#cut((sender) => flooders.has(sender), latest, isOver)
-    this.#cut(() => true, latest, isOver)
-  }
-
-  /** Cuts the streams, up to the last message of such a sender. */
-  #cut (isOne: (sender: Sender | null) => boolean, latest: Stream, isOver: () => boolean): void {
+    const isOver = () => this.#bytes > this.#limits.maxBytes * BOUNDED_TO
+    for (const sender of this.#senders.byBytes()) this.#evict(sender, latest, isOver)
     for (const stream of this.#streams.values()) {
       if (!isOver()) return
-      const count = Math.min(stream.countTo(isOne), stream === latest ? stream.length - 1 : stream.length)
+      const count = stream === latest ? stream.length - 1 : stream.length
       for (let n = 0; n < count && isOver(); n++) this.#shift(stream)
     }
   }

@@ -1,13 +1,18 @@
 import type { HistoryBounds, Publication, Retention } from '../engine.js'
+import { largerThanShare, shareUsedUp } from '../used-share.js'
+import { Holding } from './holding.js'
 
 export interface ShareActions {
-  /** Takes a sender's own messages from the front of a history, `keep` at the least stay; how many bytes and messages went. */
-  cut: (topic: string, sender: string, bytes: number, keep: number) => Promise<{ bytes: number, messages: number }>
-  /** Takes all messages from a history; with an offset only where it is the latest. */
-  clear: (topic: string, offset: number | null) => Promise<void>
+  /**
+   * Takes a sender's own messages from the front of a history, up to that offset; `keep` at the least stay. Resolves to how
+   * many went, and the offset before which the history has nothing any more.
+   */
+  cut: (topic: string, sender: string, through: number, keep: number) => Promise<{ messages: number, first: number }>
+  /** Takes all messages from a history whose latest message has that offset. */
+  clear: (topic: string, offset: number) => Promise<void>
   /** Removes a stream whose latest message has that offset; how many messages it had, or null: it is in use. */
   forget: (topic: string, offset: number) => Promise<number | null>
-  /** Called with how many messages a sender has lost that was over its share. */
+  /** Called with how many messages a sender has lost, or was refused, because its share was used up. */
   evicted: (messages: number) => void
   fail: (error: unknown) => void
 }
@@ -16,6 +21,11 @@ export interface ShareActions {
 const BOUNDED_TO = 0.99
 /** How often expired entries are taken out of the counts. */
 const SWEEP_MS = 30_000
+/** How full the share of a sender is when its oldest messages are asked to go: Redis takes a while, and the next publication does not wait. */
+const CUT_FROM = 0.95
+const CUT_TO = 0.9
+/** How often at the most it is looked what of a sender, whose share is used up, has expired. */
+const EXPIRE_MS = 1_000
 
 /** Upper bound of what this node's publications hold in one history; other nodes may have pushed some of it out. */
 class Held {
@@ -40,6 +50,13 @@ class Held {
     return taken
   }
 
+  /** Counts what another has counted, too. */
+  join (other: Held): void {
+    this.bytes += other.bytes
+    this.#count += other.#count
+    this.#expiresAt = Math.max(this.#expiresAt, other.#expiresAt)
+  }
+
   hasExpired (now: number): boolean {
     return this.#expiresAt <= now
   }
@@ -49,15 +66,61 @@ class Held {
 class Sender {
   readonly name: string
   bytes = 0
+  /** Bytes of what is being published. */
+  reserved = 0
+  /** Bytes that Redis was asked to let go, and are still counted. */
+  asked = 0
   /** By topic, in order of use. */
-  readonly held = new Map<string, Held>()
-  /** Topics in which messages of others are before its own. */
-  readonly stuck = new Set<string>()
+  readonly holdings = new Map<string, Holding>()
   /** Streams that it alone has published to, in order of use. */
   readonly begun = new Set<Topic>()
+  /** Those of them that others were listening to when they were to go: they do not count. */
+  readonly inUse = new Set<Topic>()
+  #expiredAt = performance.now()
 
   constructor (name: string) {
     this.name = name
+  }
+
+  get isIdle (): boolean {
+    return this.holdings.size === 0 && this.begun.size === 0 && this.inUse.size === 0 && this.reserved === 0
+  }
+
+  hold (topic: string, bytes: number, offset: number, retention: Retention): void {
+    const holding = this.holdings.get(topic) ?? new Holding()
+    this.holdings.delete(topic)
+    this.holdings.set(topic, holding)
+    this.#change(topic, holding, () => holding.add(bytes, offset, retention))
+  }
+
+  /** Returns how many bytes have gone. */
+  dropBefore (topic: string, holding: Holding, first: number): number {
+    const { bytes } = holding
+    this.#change(topic, holding, () => holding.dropBefore(first))
+    return bytes - holding.bytes
+  }
+
+  release (topic: string): void {
+    const holding = this.holdings.get(topic)
+    if (holding !== undefined) this.dropBefore(topic, holding, Infinity)
+  }
+
+  /** What has expired is no longer held; looks at the most every so often. */
+  expire (now: number, everyMs: number): void {
+    if (now - this.#expiredAt < everyMs) return
+    this.#expiredAt = now
+    for (const [topic, holding] of this.holdings) {
+      this.#change(topic, holding, () => holding.expire(now))
+      // What was before them may have gone as well.
+      holding.isStuck = false
+    }
+  }
+
+  #change (topic: string, holding: Holding, change: () => void): void {
+    const before = holding.bytes
+    change()
+    this.bytes += holding.bytes - before
+    if (holding.bytes === 0 && this.holdings.get(topic) === holding) this.holdings.delete(topic)
   }
 }
 
@@ -89,6 +152,8 @@ export class Shares {
   readonly #timer: NodeJS.Timeout
   #latest: Topic | null = null
   #bytes = 0
+  /** Of them, those that Redis was asked to let go. */
+  #asked = 0
 
   constructor (bounds: HistoryBounds, positionTtlMs: number, actions: ShareActions) {
     this.#bounds = bounds
@@ -97,14 +162,39 @@ export class Shares {
     this.#timer = setInterval(() => this.#sweep(), SWEEP_MS)
   }
 
-  /** A publication is in its stream. Hot: runs for every one that is kept. */
+  /**
+   * Before a sender's publication: makes room for so many bytes in its share, by asking for its own oldest messages to go.
+   * What is behind the messages of others is known to have gone when Redis has said so, and counts until then.
+   *
+   * @throws WSM_ERR_RATE_LIMITED where there is no room
+   */
+  reserve (senderName: string, bytes: number): void {
+    const { maxBytesPerSender } = this.#bounds
+    if (bytes > maxBytesPerSender) throw this.#refuse(largerThanShare())
+    const sender = this.#senderOf(senderName)
+    const over = (part: number) => sender.bytes + sender.reserved + bytes - maxBytesPerSender * part
+    if (over(CUT_FROM) > 0) sender.expire(performance.now(), EXPIRE_MS)
+    if (over(CUT_FROM) - sender.asked > 0) this.#cut(sender, over(CUT_TO) - sender.asked, true)
+    if (over(1) > 0) throw this.#refuse(shareUsedUp())
+    sender.reserved += bytes
+  }
+
+  /** It was not published. */
+  unreserve (senderName: string, bytes: number): void {
+    this.#senderOf(senderName).reserved -= bytes
+  }
+
+  /** A publication is in its stream; room for that of a sender was reserved. Hot: runs for every one that is kept. */
   published ({ topic: name, json, sender: senderName }: Publication, retention: Retention, offset: number): void {
     const sender = senderName === undefined ? null : this.#senderOf(senderName)
     const topic = this.#topics.get(name) ?? this.#add(new Topic(name, offset - 1, offset === 1 ? sender ?? 'app' : 'senders'))
     this.#use(topic, sender, offset)
     const bytes = Buffer.byteLength(json)
     this.#bytes += topic.add(bytes, retention)
-    if (sender !== null) this.#hold(sender, name, bytes, retention)
+    if (sender !== null) {
+      sender.reserved -= bytes
+      sender.hold(name, bytes, offset, retention)
+    }
     if (this.#bytes > this.#bounds.maxBytes) this.#boundBytes()
     if (this.#topics.size > this.#bounds.maxTopics) this.#boundTopics()
   }
@@ -112,6 +202,11 @@ export class Shares {
   close (): void {
     clearInterval(this.#timer)
     for (const part of [this.#topics, this.#shared, this.#senders]) part.clear()
+  }
+
+  #refuse (error: Error): Error {
+    this.#actions.evicted(1)
+    return error
   }
 
   #senderOf (name: string): Sender {
@@ -138,6 +233,7 @@ export class Shares {
     }
     if (!isOwn) this.#own(topic, sender === null ? 'app' : 'senders')
     if (sender === null || topic.owner !== sender) return
+    sender.inUse.delete(topic)
     sender.begun.delete(topic)
     sender.begun.add(topic)
     if (sender.begun.size <= this.#bounds.maxTopicsPerSender) return
@@ -146,85 +242,80 @@ export class Shares {
   }
 
   #own (topic: Topic, owner: 'senders' | 'app'): void {
-    if (topic.owner instanceof Sender) topic.owner.begun.delete(topic)
+    this.#disown(topic)
     topic.owner = owner
     if (owner === 'senders') this.#shared.add(topic)
     else this.#shared.delete(topic)
   }
 
-  #hold (sender: Sender, topic: string, bytes: number, retention: Retention): void {
-    const held = sender.held.get(topic) ?? new Held()
-    sender.held.delete(topic)
-    sender.held.set(topic, held)
-    sender.bytes += held.add(bytes, retention)
-    if (sender.bytes > this.#bounds.maxBytesPerSender) this.#cut(sender, sender.bytes - this.#bounds.maxBytesPerSender * BOUNDED_TO, true)
+  #disown (topic: Topic): void {
+    if (!(topic.owner instanceof Sender)) return
+    topic.owner.begun.delete(topic)
+    topic.owner.inUse.delete(topic)
   }
 
-  /** Takes so much of what a sender holds, where nothing of others goes with it. */
+  /** Asks for so much of what a sender holds to go, where nothing of others goes with it. */
   #cut (sender: Sender, bytes: number, isOverShare: boolean): void {
-    for (const [name, held] of sender.held) {
+    for (const [name, holding] of sender.holdings) {
       if (bytes <= 0) return
-      if (sender.stuck.has(name)) continue
-      const wanted = Math.min(bytes, held.bytes)
+      if (holding.isStuck) continue
+      const wanted = Math.min(bytes, holding.bytes)
       bytes -= wanted
-      this.#take(sender, name, held, wanted)
-      this.#actions.cut(name, sender.name, wanted, name === this.#latest?.name ? 1 : 0).then((gone) => {
-        if (isOverShare) this.#actions.evicted(gone.messages)
-        if (gone.bytes < wanted) this.#putBack(sender, name, held, wanted - gone.bytes)
-      }, this.#actions.fail)
+      const through = holding.offsetFor(wanted)
+      const keep = !isOverShare && name === this.#latest?.name ? 1 : 0
+      const asked = this.#actions.cut(name, sender.name, through, keep)
+      // In a stream that it alone has published to nothing else can be in front.
+      const isCertain = this.#topics.get(name)?.owner === sender
+      if (isCertain) this.#dropBefore(sender, name, holding, through + 1 - keep)
+      else {
+        holding.isStuck = true
+        this.#ask(sender, wanted)
+      }
+      asked.then(({ messages, first }) => {
+        if (isOverShare) this.#actions.evicted(messages)
+        if (isCertain) return
+        this.#ask(sender, -wanted)
+        this.#dropBefore(sender, name, holding, first)
+        holding.isStuck = first <= through
+      }, (error) => {
+        if (!isCertain) this.#ask(sender, -wanted)
+        holding.isStuck = false
+        this.#actions.fail(error)
+      })
     }
   }
 
-  #take (sender: Sender, name: string, held: Held, bytes: number): void {
-    sender.bytes -= held.take(bytes)
-    if (held.bytes === 0) sender.held.delete(name)
+  #ask (sender: Sender, bytes: number): void {
+    sender.asked += bytes
+    this.#asked += bytes
+  }
+
+  #dropBefore (sender: Sender, name: string, holding: Holding, first: number): void {
+    const bytes = sender.dropBefore(name, holding, first)
     this.#bytes -= this.#topics.get(name)?.take(bytes) ?? 0
   }
 
-  /** Counts again what could not be cut, since messages of others are before it. It stays until it expires or `maxBytes` is exceeded. */
-  #putBack (sender: Sender, name: string, held: Held, bytes: number): void {
-    const topic = this.#topics.get(name)
-    if (topic === undefined) return
-    sender.stuck.add(name)
-    if (!sender.held.has(name)) sender.held.set(name, held)
-    held.bytes += bytes
-    sender.bytes += bytes
-    topic.bytes += bytes
-    this.#bytes += bytes
-  }
-
   #boundBytes (): void {
-    const { maxBytes, maxBytesPerSender } = this.#bounds
-    const over = () => this.#bytes - maxBytes * BOUNDED_TO
+    const over = () => this.#bytes - this.#asked - this.#bounds.maxBytes * BOUNDED_TO
     const senders = [...this.#senders.values()].sort((a, b) => b.bytes - a.bytes)
     for (const sender of senders) if (over() > 0) this.#cut(sender, over(), false)
-    for (const { stuck, bytes } of senders) {
-      if (bytes > maxBytesPerSender) for (const name of stuck) if (over() > 0) this.#clear(this.#topics.get(name), false)
-    }
     for (const topic of this.#topics.values()) {
       if (over() <= 0) return
-      if (topic !== this.#latest) this.#clear(topic, true)
+      if (topic !== this.#latest) this.#clear(topic)
     }
   }
 
-  #clear (topic: Topic | undefined, isGuarded: boolean): void {
-    if (topic === undefined || topic.bytes === 0) return
+  #clear (topic: Topic): void {
+    if (topic.bytes === 0) return
     this.#bytes -= topic.take(topic.bytes)
-    for (const sender of this.#senders.values()) this.#release(sender, topic.name)
-    this.#actions.clear(topic.name, isGuarded ? topic.offset : null).catch(this.#actions.fail)
-  }
-
-  #release (sender: Sender, topic: string): void {
-    const held = sender.held.get(topic)
-    if (held !== undefined) sender.bytes -= held.bytes
-    sender.held.delete(topic)
-    sender.stuck.delete(topic)
+    for (const sender of this.#senders.values()) sender.release(topic.name)
+    this.#actions.clear(topic.name, topic.offset).catch(this.#actions.fail)
   }
 
   #boundTopics (): void {
     const most = this.#bounds.maxTopics * BOUNDED_TO
-    const senders = [...this.#senders.values()].sort((a, b) => b.begun.size - a.begun.size)
-    for (const topics of [...senders.map(({ begun }) => begun), this.#shared, this.#topics.values()]) {
+    const begun = [...this.#senders.values()].map((sender) => [...sender.inUse, ...sender.begun]).sort((a, b) => b.length - a.length)
+    for (const topics of [...begun, this.#shared, this.#topics.values()]) {
       for (const topic of topics) {
         if (this.#topics.size <= most) return
         if (topic !== this.#latest) this.#forget(topic).catch(this.#actions.fail)
@@ -232,40 +323,50 @@ export class Shares {
     }
   }
 
+  /** Its messages count until Redis has said that they have gone. */
   async #forget (topic: Topic): Promise<number> {
-    this.#drop(topic)
+    this.#unlist(topic)
     let messages: number | null = null
     try {
       messages = await this.#actions.forget(topic.name, topic.offset)
     } finally {
       if (messages === null) this.#keep(topic)
+      else this.#release(topic)
     }
     return messages ?? 0
   }
 
   /** Tracks a stream again that could not be removed: it is in use, or Redis did not answer. */
   #keep (topic: Topic): void {
-    topic.owner = topic.owner === 'app' ? 'app' : 'senders'
-    if (!this.#topics.has(topic.name)) this.#add(topic)
+    const current = this.#topics.get(topic.name)
+    if (current !== undefined) return current.join(topic)
+    this.#add(topic)
+    if (topic.owner instanceof Sender) topic.owner.inUse.add(topic)
   }
 
-  #drop (topic: Topic): void {
+  #unlist (topic: Topic): void {
     this.#topics.delete(topic.name)
     this.#shared.delete(topic)
-    if (topic.owner instanceof Sender) topic.owner.begun.delete(topic)
+    this.#disown(topic)
+  }
+
+  #release (topic: Topic): void {
     this.#bytes -= topic.take(topic.bytes)
-    for (const sender of this.#senders.values()) this.#release(sender, topic.name)
+    for (const sender of this.#senders.values()) sender.release(topic.name)
   }
 
   #sweep (): void {
     const now = performance.now()
     for (const sender of this.#senders.values()) {
-      for (const [name, held] of sender.held) if (held.hasExpired(now)) this.#release(sender, name)
-      if (sender.held.size === 0 && sender.begun.size === 0) this.#senders.delete(sender.name)
+      sender.expire(now, 0)
+      if (sender.isIdle) this.#senders.delete(sender.name)
     }
     for (const topic of this.#topics.values()) {
       if (topic.hasExpired(now)) this.#bytes -= topic.take(topic.bytes)
-      if (now - topic.usedAt > this.#positionTtlMs) this.#drop(topic)
+      if (now - topic.usedAt > this.#positionTtlMs) {
+        this.#unlist(topic)
+        this.#release(topic)
+      }
     }
   }
 }

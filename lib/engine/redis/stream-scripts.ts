@@ -143,25 +143,25 @@ return { epoch, top, 1, from, tails }
 /**
  * Takes a sender's own messages from the front of a history, up to the first one of somebody else.
  *
- * KEYS: log. ARGV: the sender, how many bytes, how many messages stay at the least.
- * Returns how many messages, and how many bytes.
+ * KEYS: log. ARGV: the sender, offset of the last one to go, how many messages stay at the least.
+ * Returns how many messages have gone, and before which offset the history has nothing any more.
  */
 export const cut = new Script(`
-local log, sender, wanted = KEYS[1], ARGV[1], tonumber(ARGV[2])
+local log, sender, through = KEYS[1], ARGV[1], tonumber(ARGV[2])
 local left = redis.call('XLEN', log) - tonumber(ARGV[3])
-local taken, bytes = 0, 0
-while taken < left and bytes < wanted do
+local taken = 0
+while true do
   local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
-  if oldest[2][6] ~= sender then break end
+  local first = oldest and tonumber(oldest[1]:match('^%d+')) or through + 1
+  if first > through or taken >= left or oldest[2][6] ~= sender then return { taken, first } end
   redis.call('XDEL', log, oldest[1])
-  taken, bytes = taken + 1, bytes + #oldest[2][4]
+  taken = taken + 1
 end
-return { taken, bytes }
 `)
 
-/** Empties a history. KEYS: position, log. ARGV: offset of the latest message, or '' for whatever it is. */
+/** Empties a history. KEYS: position, log. ARGV: offset of the latest message; nothing happens where it is another. */
 export const clear = new Script(`
-if ARGV[1] == '' or redis.call('HGET', KEYS[1], 'offset') == ARGV[1] then redis.call('DEL', KEYS[2]) end
+if redis.call('HGET', KEYS[1], 'offset') == ARGV[1] then redis.call('DEL', KEYS[2]) end
 return 1
 `)
 

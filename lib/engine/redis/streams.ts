@@ -23,7 +23,7 @@ export interface StreamSettings {
 }
 
 export interface StreamEvents {
-  /** A sender over its share has lost so many messages. */
+  /** A sender has lost so many messages, or was refused, because its share was used up. */
   evicted: (messages: number) => void
   deliver: (delivery: Delivery) => void
   break: (topic: string, position: Position) => void
@@ -78,7 +78,7 @@ export class Streams {
     this.#publications = new Batches(settings.timeoutMs, (batch, leftMs, lane) => this.#publish(batch, leftMs, lane), ({ tail }) => tail.length)
     this.#positions = new Batches(settings.timeoutMs, (batch, leftMs, lane) => this.#ask(batch, leftMs, lane))
     this.#shares = new Shares(settings.bounds, settings.positionTtlMs, {
-      cut: (topic, sender, bytes, keep) => this.#cut(topic, sender, bytes, keep),
+      cut: (topic, sender, through, keep) => this.#cut(topic, sender, through, keep),
       clear: (topic, offset) => this.#clear(topic, offset),
       forget: (topic, offset) => this.#forget(topic, offset),
       evicted: events.evicted,
@@ -93,7 +93,8 @@ export class Streams {
   }
 
   publish (publication: Publication, retention: Retention | null): Promise<Position | null> {
-    return this.#publications.push(this.#laneOf(publication.topic), { publication, tail: tailOf(publication), retention })
+    if (retention !== null && publication.sender !== undefined) return this.#publishCharged(publication, publication.sender, retention)
+    return this.#push(publication, retention)
   }
 
   subscribe (topic: string): Promise<Position> {
@@ -154,6 +155,21 @@ export class Streams {
     this.#shares.close()
     for (const { feed } of this.#feeds.values()) feed.close()
     this.#feeds.clear()
+  }
+
+  #push (publication: Publication, retention: Retention | null): Promise<Position | null> {
+    return this.#publications.push(this.#laneOf(publication.topic), { publication, tail: tailOf(publication), retention })
+  }
+
+  async #publishCharged (publication: Publication, sender: string, retention: Retention): Promise<Position | null> {
+    const bytes = Buffer.byteLength(publication.json)
+    this.#shares.reserve(sender, bytes)
+    try {
+      return await this.#push(publication, retention)
+    } catch (error) {
+      this.#shares.unreserve(sender, bytes)
+      throw error
+    }
   }
 
   async #open (topic: string, opening: Omit<Subscribed, 'opened'>): Promise<Position> {
@@ -225,14 +241,14 @@ export class Streams {
     return [newEpoch(), this.#settings.positionTtlMs, this.#settings.windowMs]
   }
 
-  async #cut (topic: string, sender: string, bytes: number, keep: number): Promise<{ bytes: number, messages: number }> {
+  async #cut (topic: string, sender: string, through: number, keep: number): Promise<{ messages: number, first: number }> {
     const [, log] = this.#keys.stream(topic)
-    const [messages, taken] = await this.#commands.run(scripts.cut, [log], [sender, Math.ceil(bytes), keep]) as [number, number]
-    return { messages, bytes: taken }
+    const [messages, first] = await this.#commands.run(scripts.cut, [log], [sender, through, keep]) as [number, number]
+    return { messages, first }
   }
 
-  async #clear (topic: string, offset: number | null): Promise<void> {
-    await this.#commands.run(scripts.clear, this.#keys.stream(topic), [offset ?? ''])
+  async #clear (topic: string, offset: number): Promise<void> {
+    await this.#commands.run(scripts.clear, this.#keys.stream(topic), [offset])
   }
 
   async #forget (topic: string, offset: number): Promise<number | null> {

@@ -221,8 +221,10 @@ t.test('a member of a silent topic keeps its epoch when all others begin in a ne
   t.end()
 })
 
-t.test('a sender over its share of bytes loses its own oldest messages, never those of others', (t) => {
-  const { from, append, lengthOf, evicted } = streamsOf(t, { maxBytesPerSender: 10 * BYTES })
+const usedUp = { code: 'WSM_ERR_RATE_LIMITED', message: /share of the message histories is used up/ }
+
+t.test('a sender whose share is used up loses its own oldest messages, never those of others, and is refused when none can go', (t) => {
+  const { streams, from, append, lengthOf, evicted } = streamsOf(t, { maxBytesPerSender: 10 * BYTES })
   append('app')
   for (let n = 0; n < 6; n++) from('mallory', `her-${n % 2}`)
   from('alice', 'room')
@@ -230,22 +232,47 @@ t.test('a sender over its share of bytes loses its own oldest messages, never th
   t.strictSame(['her-0', 'her-1', 'room', 'app'].map(lengthOf), [3, 3, 5, 1], 'all that she may have')
   from('mallory', 'room')
   t.strictSame(['her-0', 'her-1', 'room', 'app'].map(lengthOf), [2, 3, 6, 1])
-  for (let n = 0; n < 8; n++) from('mallory', 'room')
-  t.strictSame(['her-0', 'her-1', 'room', 'app'].map(lengthOf), [0, 0, 14, 1], 'what is behind that of others stays')
-  t.equal(evicted.reduce((sum, count) => sum + count, 0), 6)
-  from('mallory', 'her-0')
-  t.equal(lengthOf('her-0'), 1, 'the newest one stays')
+  for (let n = 0; n < 5; n++) from('mallory', 'room')
+  t.strictSame(['her-0', 'her-1', 'room', 'app'].map(lengthOf), [0, 0, 11, 1])
+  t.strictSame(evicted, Array(6).fill(1))
+  const { bytes } = streams.size
+  for (const topic of ['room', 'her-0', 'new']) t.throws(() => from('mallory', topic), usedUp)
+  t.strictSame(evicted, Array(9).fill(1), 'refusals are counted')
+  t.strictSame(streams.size, { streams: 4, silent: 0, bytes }, 'and nothing is published')
+  t.match(streams.read('room', null, 100).top, { offset: 11 })
+  from('alice', 'room')
+  t.end()
+})
+
+t.test('a message larger than a share is refused, and takes nothing from its sender', (t) => {
+  const { from, lengthOf, evicted } = streamsOf(t, { maxBytesPerSender: 3 * BYTES })
+  from('mallory', 'a')
+  t.throws(() => from('mallory', 'a', 3 * BYTES + 1), { code: 'WSM_ERR_RATE_LIMITED', message: /larger than/ })
+  t.strictSame([lengthOf('a'), evicted], [1, [1]])
+  from('mallory', 'a', 3 * BYTES)
+  t.strictSame([lengthOf('a'), evicted], [1, [1, 1]], 'one as large as a share is kept alone')
+  t.throws(() => from('mallory', 'other', 3 * BYTES + 1))
+  t.end()
+})
+
+t.test('a sender that lost all that it held is still charged for what comes then', (t) => {
+  const { from, append, lengthOf } = streamsOf(t, { maxBytesPerSender: 2 * BYTES })
+  from('alice', 'room', 2 * BYTES)
+  append('room')
+  for (let n = 0; n < 2; n++) from('alice', 'room')
+  t.throws(() => from('alice', 'room'), usedUp)
+  t.equal(lengthOf('room'), 3)
   t.end()
 })
 
 t.test('when the messages before them are gone, a sender\'s own can go', (t) => {
   const { clock, from, append, lengthOf } = streamsOf(t, { maxBytesPerSender: 3 * BYTES })
   append('room', { size: 10, ttlMs: 1_000 })
-  for (let n = 0; n < 5; n++) from('mallory', 'room')
+  for (let n = 0; n < 3; n++) from('mallory', 'room')
   append('room')
-  t.equal(lengthOf('room'), 7)
+  t.throws(() => from('mallory', 'room'), usedUp)
   clock.advance(1_000)
-  t.equal(lengthOf('room'), 6)
+  t.equal(lengthOf('room'), 4)
   from('mallory', 'room')
   t.equal(lengthOf('room'), 4, 'three of hers and one of the app')
   t.end()
@@ -289,15 +316,27 @@ t.test('over all bounds the streams and messages of senders go first, those of w
   t.end()
 })
 
-t.test('what is before the messages of a sender over its share goes before the histories of others', (t) => {
-  const { from, append, lengthOf } = streamsOf(t, { maxBytes: 20 * BYTES, maxBytesPerSender: 5 * BYTES })
-  for (let n = 0; n < 5; n++) append('idle')
-  append('room')
-  for (let n = 0; n < 13; n++) from('mallory', 'room')
-  append('room')
-  t.strictSame(['idle', 'room'].map(lengthOf), [5, 15])
-  append('room')
-  t.strictSame(['idle', 'room'].map(lengthOf), [5, 13])
+t.test('one sender behind the messages of others takes nothing from them, however many rooms it writes to', (t) => {
+  const { from, append, lengthOf } = streamsOf(t, { maxTopics: 100, maxBytes: 60 * BYTES, maxBytesPerSender: 10 * BYTES })
+  const rooms = Array.from({ length: 20 }, (_, n) => `room-${n}`)
+  for (const room of rooms) {
+    from('alice', room, BYTES / 2)
+    append(room)
+  }
+  append('quiet')
+  let refused = 0
+  for (let round = 0; round < 10; round++) {
+    for (const room of rooms) {
+      try {
+        from('mallory', room)
+      } catch {
+        refused++
+      }
+    }
+  }
+  t.equal(refused, 190)
+  t.strictSame(rooms.map(lengthOf), rooms.map((_, n) => n < 10 ? 3 : 2))
+  t.equal(lengthOf('quiet'), 1)
   t.end()
 })
 

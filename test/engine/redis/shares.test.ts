@@ -12,58 +12,99 @@ function sharesOf (t: Test, bounds: Partial<HistoryBounds> = {}) {
   const clock = new FakeClock(t)
   const calls: string[] = []
   const failures: unknown[] = []
-  const store = { isAway: false, inUse: new Set<string>(), inFront: new Set<string>() }
-  const done = async <T>(call: string, result: T): Promise<T> => {
+  const store = { isAway: false, inUse: new Set<string>() }
+  const logs = new Map<string, { offset: number, sender: string | undefined }[]>()
+  const done = async <T>(call: string, result: () => T): Promise<T> => {
     calls.push(call)
     if (store.isAway) throw new Error('away')
-    return result
+    return result()
+  }
+  const cut = (topic: string, sender: string, through: number, keep: number) => {
+    const log = logs.get(topic)!
+    let messages = 0
+    for (; log.length > keep && log[0]!.sender === sender && log[0]!.offset <= through; messages++) log.shift()
+    return { messages, first: log[0]?.offset ?? through + 1 }
   }
   const shares = new Shares({ maxBytes: 1_000_000, maxTopics: 1_000, maxBytesPerSender: 1_000_000, maxTopicsPerSender: 1_000, ...bounds }, 120_000, {
-    cut: (topic, sender, bytes, keep) => done(`cut ${sender} ${topic} ${keep}`, store.inFront.has(topic) ? { bytes: 0, messages: 0 } : { bytes, messages: Math.ceil(bytes / BYTES) }),
-    clear: (topic, offset) => done(`clear ${topic} ${offset}`, undefined),
-    forget: (topic, offset) => done(`forget ${topic} ${offset}`, store.inUse.has(topic) ? null : 1),
+    cut: (topic, sender, through, keep) => done(`cut ${sender} ${topic} ${through} ${keep}`, () => cut(topic, sender, through, keep)),
+    clear: (topic, offset) => done(`clear ${topic} ${offset}`, () => undefined),
+    forget: (topic, offset) => done(`forget ${topic} ${offset}`, () => store.inUse.has(topic) ? null : 1),
     evicted: (messages) => { calls.push(`evicted ${messages}`) },
     fail: (error) => { failures.push(error) }
   })
   t.teardown(() => shares.close())
   const offsets = new Map<string, number>()
-  const publish = (topic: string, sender?: string, retention = KEPT, step = 1) => {
+  const publish = (topic: string, sender?: string, retention = KEPT, step = 1, bytes = BYTES) => {
+    if (sender !== undefined) shares.reserve(sender, bytes)
     const offset = (offsets.get(topic) ?? 0) + step
     offsets.set(topic, offset)
-    shares.published({ topic, json: 'x'.repeat(BYTES), isDroppable: false, isCompressible: false, sender }, retention, offset)
+    const log = logs.get(topic) ?? []
+    logs.set(topic, log)
+    // What other nodes have published is in front of it.
+    for (let other = offset - step + 1; other < offset; other++) log.push({ offset: other, sender: 'somebody' })
+    log.push({ offset, sender })
+    shares.published({ topic, json: 'x'.repeat(bytes), isDroppable: false, isCompressible: false, sender }, retention, offset)
   }
   /** What was asked of the store since the last look. */
   const taken = async () => {
     await setImmediate()
     return calls.splice(0)
   }
-  return { clock, store, failures, publish, taken }
+  return { clock, store, logs, failures, shares, publish, taken }
 }
 
-t.test('a sender over its share of bytes loses its oldest messages', async (t) => {
+const usedUp = { code: 'WSM_ERR_RATE_LIMITED', message: /share of the message histories is used up/ }
+
+t.test('a sender whose share is used up loses its oldest messages', async (t) => {
   const { publish, taken } = sharesOf(t, { maxBytesPerSender: 5 * BYTES })
-  for (const topic of ['a', 'a', 'b', 'b', 'b']) publish(topic, 'mallory')
+  for (const topic of ['a', 'a', 'b', 'b']) publish(topic, 'mallory')
   publish('app')
   t.strictSame(await taken(), [])
   publish('b', 'mallory')
-  t.strictSame(await taken(), ['cut mallory a 0', 'evicted 2'])
+  t.strictSame(await taken(), ['cut mallory a 1 0', 'evicted 1'])
   for (let n = 0; n < 3; n++) publish('b', 'mallory')
-  t.strictSame((await taken()).filter((call) => call.startsWith('cut')), ['cut mallory a 0', ...Array(3).fill('cut mallory b 1')], 'and the newest stays')
+  t.strictSame((await taken()).filter((call) => call.startsWith('cut')), ['cut mallory a 2 0', 'cut mallory b 1 0', 'cut mallory b 2 0'])
 })
 
-t.test('what is behind the messages of others stays, and is not tried again', async (t) => {
-  const { store, publish, taken } = sharesOf(t, { maxBytesPerSender: 3 * BYTES })
-  store.inFront.add('room')
-  for (let n = 0; n < 4; n++) publish('room', 'mallory')
-  t.strictSame(await taken(), ['cut mallory room 1', 'evicted 0'])
-  publish('room', 'mallory')
+t.test('what is behind the messages of others stays; a sender with nothing else is refused, until it has expired', async (t) => {
+  const { clock, publish, taken } = sharesOf(t, { maxBytesPerSender: 4 * BYTES })
+  const brief = { size: 100, ttlMs: 10_000 }
+  for (const room of ['x', 'y', 'x', 'y']) publish(room, 'mallory', brief, 2)
+  t.strictSame(await taken(), ['cut mallory y 2 0', 'evicted 0'])
+  for (const room of ['x', 'y', 'new']) t.throws(() => publish(room, 'mallory', brief), usedUp)
+  t.strictSame(await taken(), ['cut mallory x 4 0', 'evicted 1', 'evicted 1', 'evicted 1', 'evicted 0'], 'it is not asked all the time')
+  clock.advance(1_000)
+  t.throws(() => publish('x', 'mallory', brief), usedUp)
+  t.strictSame(await taken(), ['cut mallory x 4 0', 'evicted 1', 'evicted 0'], 'but again')
+  clock.advance(9_000)
+  for (let n = 0; n < 3; n++) publish('x', 'mallory', brief)
   t.strictSame(await taken(), [])
-  publish('other', 'mallory')
-  t.strictSame(await taken(), ['cut mallory other 1', 'evicted 1'])
+})
+
+t.test('in a stream of several, a sender\'s own oldest messages go before its share is used up', async (t) => {
+  const { logs, publish, taken } = sharesOf(t, { maxBytesPerSender: 100 * BYTES })
+  publish('room', 'mallory')
+  publish('room', 'alice')
+  for (let n = 0; n < 94; n++) publish('first', 'mallory', KEPT, n === 0 ? 2 : 1)
+  logs.set('first', logs.get('first')!.slice(1))
+  publish('first', 'mallory')
+  t.strictSame(await taken(), ['cut mallory room 1 0', 'cut mallory first 7 0', 'evicted 1', 'evicted 5'].map((call) => call.replace('first 7', 'first 6')))
+  for (let n = 0; n < 5; n++) publish('first', 'mallory')
+  t.strictSame(await taken(), [])
+})
+
+t.test('what is being published counts; what was not published does not', async (t) => {
+  const { shares } = sharesOf(t, { maxBytesPerSender: 3 * BYTES })
+  for (let n = 0; n < 3; n++) shares.reserve('mallory', BYTES)
+  t.throws(() => shares.reserve('mallory', 1), usedUp)
+  shares.reserve('alice', 3 * BYTES)
+  shares.unreserve('mallory', BYTES)
+  shares.reserve('mallory', BYTES)
+  t.throws(() => shares.reserve('bob', 3 * BYTES + 1), { code: 'WSM_ERR_RATE_LIMITED', message: /larger than/ })
 })
 
 t.test('what expires meanwhile, or is more than a history holds, is not counted', async (t) => {
-  const { clock, publish, taken } = sharesOf(t, { maxBytesPerSender: 3 * BYTES, maxBytes: 5 * BYTES })
+  const { clock, publish, taken } = sharesOf(t, { maxBytesPerSender: 4 * BYTES, maxBytes: 5 * BYTES })
   for (let n = 0; n < 20; n++) publish('short', 'alice', { size: 2, ttlMs: 1_000 })
   publish('long', 'alice')
   t.strictSame(await taken(), [])
@@ -76,20 +117,18 @@ t.test('what expires meanwhile, or is more than a history holds, is not counted'
   t.strictSame(await taken(), [])
 })
 
-t.test('over all bounds the messages of senders go first, then those before a flooder\'s, then what was used longest ago', async (t) => {
-  const { store, publish, taken } = sharesOf(t, { maxBytes: 10 * BYTES, maxBytesPerSender: 3 * BYTES })
+t.test('over all bounds the messages of senders go first, then what was used longest ago', async (t) => {
+  const { publish, taken } = sharesOf(t, { maxBytes: 10 * BYTES })
   publish('old')
   for (let n = 0; n < 2; n++) publish('hers', 'alice')
-  store.inFront.add('room')
   publish('room')
   for (let n = 0; n < 4; n++) publish('room', 'mallory')
-  t.strictSame(await taken(), ['cut mallory room 1', 'evicted 0'])
-  for (let n = 0; n < 3; n++) publish('new')
-  t.strictSame(await taken(), ['cut alice hers 0'], 'hers are not counted as over her share')
   for (let n = 0; n < 2; n++) publish('new')
-  t.strictSame(await taken(), ['cut alice hers 0', 'clear room null'])
-  for (let n = 0; n < 8; n++) publish('new')
-  t.strictSame(await taken(), ['clear old 1'])
+  t.strictSame(await taken(), [])
+  publish('new')
+  t.strictSame(await taken(), ['cut mallory room 3 0'], 'that is tried, and not counted as over her share')
+  for (let n = 0; n < 2; n++) publish('new')
+  t.strictSame(await taken(), ['cut alice hers 2 0', 'clear old 1'])
 })
 
 t.test('a sender that has begun too many streams loses its own oldest ones', async (t) => {
@@ -105,10 +144,11 @@ t.test('a sender that has begun too many streams loses its own oldest ones', asy
   t.strictSame(await taken(), ['forget b 1', 'evicted 1'])
   store.inUse.add('a')
   publish('d', 'mallory')
-  t.strictSame(await taken(), ['forget a 2', 'evicted 0'])
-  publish('a', 'mallory')
+  t.strictSame(await taken(), ['forget a 2', 'evicted 0'], 'one in use does not count')
   publish('e', 'mallory')
-  t.strictSame(await taken(), ['forget c 1', 'evicted 1'], 'one in use is no longer hers alone')
+  t.strictSame(await taken(), ['forget c 1', 'evicted 1'])
+  publish('a', 'mallory')
+  t.strictSame(await taken(), ['forget d 1', 'evicted 1'], 'it counts again when she publishes to it')
 })
 
 t.test('over all bounds the streams of senders go first, those of whoever has most before', async (t) => {
