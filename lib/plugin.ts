@@ -53,10 +53,11 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   const path = fastify.prefix + options.path
   const prepare = hideSecretsBelow(fastify, path)
   const gate = new UpgradeGate(fastify, { path, isHostFirst }, system)
-  const requests = new UnfinishedRequests(fastify.server, path)
+  const requests = new UnfinishedRequests(fastify.server)
   const upgrades = new Upgrades(fastify.server, webSocketServer, {
     isRouted: (request) => gate.isRouted(request),
     onUpgrade: (request, socket) => {
+      gate.mend(request)
       prepare(request)
       requests.upgraded(socket)
     },

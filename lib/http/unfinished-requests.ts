@@ -1,28 +1,33 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { Http2ServerRequest, Http2ServerResponse, Http2Session, ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
+import { constants, type Http2ServerRequest, type Http2ServerResponse, type Http2Session, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 
+/** Time between two looks at what is left, once clients have had their time. Twice this is less than the shutdown's last second. */
+const LOOK_MS = 400
+
+type Answer = ServerResponse | Http2ServerResponse
+
 /**
  * The server's connections, except those that were upgraded. A closing server waits for the rest of every request that has
- * begun, and for every HTTP/2 session; Node has no time-out for either while it closes.
+ * begun, for every answer to be read, and for every HTTP/2 session; Node has no time-out for any of these while it closes.
  */
 export class UnfinishedRequests {
-  /** Connections of HTTP/1.1 with the request being answered; null: none, or only a part of its head. */
-  readonly #connections = new Map<Duplex, IncomingMessage | null>()
+  /** Connections of HTTP/1.1. */
+  readonly #connections = new Set<Duplex>()
   /** HTTP/2: an entry for each session, connection and open stream, and none for a finished request. */
   readonly #sessions = new Set<ServerHttp2Session>()
   readonly #sessionSockets = new Set<Duplex>()
   readonly #streams = new Map<ServerHttp2Stream, Http2ServerResponse>()
   /** TCP connections in their TLS handshake, by the peer's address and port. */
   readonly #handshakes = new Map<string, Socket>()
-  readonly #path: string
+  /** Answers that waited to be read at the look before. */
+  readonly #unread = new WeakSet<Answer>()
+  #timer: NodeJS.Timeout | undefined
   #isOver = false
 
-  /** @param path below which requests may be cut; what the app answers elsewhere may take its time */
-  constructor (server: Server, path: string) {
-    this.#path = path
+  constructor (server: Server) {
     const isTls = 'setSecureContext' in server
     const isHttp2 = 'updateSettings' in server
     const connected = isTls ? 'secureConnection' : 'connection'
@@ -45,16 +50,15 @@ export class UnfinishedRequests {
       const { alpnProtocol } = socket as TLSSocket
       if (isHttp2 && alpnProtocol !== false && alpnProtocol !== 'http/1.1') this.#trackSessionSocket(socket)
       else if (this.#isOver) socket.destroy()
-      else connections.set(socket.once('close', forget), null)
+      else connections.add(socket.once('close', forget))
     }
     const onSession = (session: ServerHttp2Session) => {
       this.#sessions.add(session)
       session.once('close', () => this.#sessions.delete(session))
       if (this.#isOver) session.destroy()
     }
-    const onRequest = (request: IncomingMessage | Http2ServerRequest, response: ServerResponse | Http2ServerResponse) => {
+    const onRequest = (request: IncomingMessage | Http2ServerRequest, response: Answer) => {
       if ('stream' in request) this.#trackStream(request.stream, response as Http2ServerResponse)
-      else this.#trackRequest(request, response as ServerResponse)
     }
 
     const listeners: Array<[event: string, listener: (...args: never[]) => void]> = [
@@ -63,7 +67,10 @@ export class UnfinishedRequests {
     if (isTls) listeners.push(['connection', onHandshake])
     for (const [event, listener] of listeners) server.on(event, listener as () => void)
     // Until it is closed: a connection that is made meanwhile must not hold it up either.
-    server.once('close', () => { for (const [event, listener] of listeners) server.removeListener(event, listener as () => void) })
+    server.once('close', () => {
+      clearTimeout(this.#timer)
+      for (const [event, listener] of listeners) server.removeListener(event, listener as () => void)
+    })
     this.upgraded = (socket) => {
       connections.delete(socket)
       socket.removeListener('close', forget)
@@ -78,40 +85,51 @@ export class UnfinishedRequests {
     return this.#connections.size + this.#sessions.size + this.#sessionSockets.size + this.#streams.size + this.#handshakes.size
   }
 
-  /** Cuts connections whose request is incomplete, now and from now on; a response in progress is the last on its connection. */
+  /**
+   * Cuts what waits for a client, now and from now on: connections without a request, requests without the rest of their
+   * body, and, a moment later, answers that nobody reads. What the app is answering is waited for, and is the last of its
+   * connection.
+   */
   destroy (): void {
-    this.#isOver = true
     for (const socket of this.#handshakes.values()) socket.destroy()
-    for (const [socket, request] of this.#connections) {
-      if (request === null || (!request.complete && this.#isOurs(request.url!))) socket.destroy()
+    for (const socket of this.#sessionSockets) destroyWhenFinished(socket)
+    for (const socket of this.#connections) {
+      const answer = answerOn(socket)
+      if (answer != null) endBehind(answer)
+    }
+    this.#isOver = true
+    this.#look()
+  }
+
+  #look (): void {
+    for (const socket of this.#connections) {
+      const answer = answerOn(socket)
+      if (answer == null || !this.#isAwaited(answer, answer, answer.req.complete)) socket.destroy()
     }
     const busy = new Set<Http2Session | undefined>()
-    for (const [stream, response] of this.#streams) {
-      if (isIncomplete(stream) && (response.writableEnded || this.#isOurs(response.req.url))) stream.destroy()
-      else busy.add(stream.session)
+    for (const [stream, answer] of this.#streams) {
+      if (this.#isAwaited(answer, stream, isComplete(stream))) busy.add(stream.session)
+      else stream.destroy()
     }
+    // A session that was destroyed behind its close() waits for its client to read.
+    if ([...this.#sessions].every(({ destroyed }) => destroyed)) for (const socket of this.#sessionSockets) socket.destroy()
     for (const session of this.#sessions) {
       if (busy.has(session)) session.close()
       else session.destroy()
     }
-    for (const socket of this.#sessionSockets) destroyWhenFinished(socket)
+    if (this.size > 0) this.#timer = setTimeout(() => this.#look(), LOOK_MS)
   }
 
-  #isOurs (url: string): boolean {
-    return url.startsWith(this.#path)
-  }
-
-  #trackRequest (request: IncomingMessage, response: ServerResponse): void {
-    const { socket } = request
-    // A request that was dispatched by hand: no `close` event would remove its entry.
-    if (!this.#connections.has(socket)) return
-    this.#connections.set(socket, request)
-    response.once('close', () => {
-      if (!this.#connections.has(socket)) return
-      this.#connections.set(socket, null)
-      // An idle keep-alive connection would otherwise stay open until Node's own time-out.
-      if (this.#isOver) socket.end(() => socket.destroy())
-    })
+  /** Whether an answer is the app's to give; one that the client should read has from one look to the next. */
+  #isAwaited (answer: Answer, { writableNeedDrain }: { writableNeedDrain: boolean }, isComplete: boolean): boolean {
+    // Fastify ends a long answer over HTTP/2 only when nearly all of it is read.
+    if (!answer.writableEnded && !writableNeedDrain) {
+      this.#unread.delete(answer)
+      return isComplete || answer.headersSent
+    }
+    if (this.#unread.has(answer)) return false
+    this.#unread.add(answer)
+    return true
   }
 
   #trackSessionSocket (socket: Duplex): void {
@@ -131,9 +149,20 @@ function peerOf ({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`
 }
 
-/** Whether the client has not sent all of the request's body. */
-function isIncomplete (stream: ServerHttp2Stream): boolean {
-  return !stream.endAfterHeaders && !stream.readableEnded
+/** The answer whose turn it is on a connection of HTTP/1.1: requests that are pipelined behind it wait. */
+function answerOn (socket: Duplex): ServerResponse | null | undefined {
+  return (socket as Duplex & { _httpMessage?: ServerResponse | null })._httpMessage
+}
+
+/** A client that keeps its connection would keep it for as long as Node lets it. */
+function endBehind (answer: ServerResponse): void {
+  const { socket } = answer.req
+  answer.once('close', () => { socket.end(() => socket.destroy()) })
+}
+
+/** Whether the client has sent all of the request, read or not. */
+function isComplete (stream: ServerHttp2Stream): boolean {
+  return stream.endAfterHeaders || stream.state.state === constants.NGHTTP2_STREAM_STATE_HALF_CLOSED_REMOTE
 }
 
 /** A session that has ended waits for the client to end the connection, too. */

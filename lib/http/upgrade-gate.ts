@@ -1,12 +1,12 @@
 import type { IncomingMessage } from 'node:http'
-import findMyWay from 'find-my-way'
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler, RouteOptions } from 'fastify'
 import type { Admission } from '../auth/admission.js'
 import type { ConnectRate } from '../connection/connect-rate.js'
 import { NotFoundError } from '../errors.js'
 import type { Counters } from '../telemetry/counters.js'
 import type { Upgrades } from './upgrades.js'
-import { isBelow } from './url-secrets.js'
+import { routerLike, unreadableBy } from './router.js'
+import { isBelow, pathOf } from './url-secrets.js'
 
 export interface GateSettings {
   /** The plugin's path, from the root. */
@@ -30,14 +30,16 @@ export class UpgradeGate {
   readonly #plain = new Set<string>()
   /** The plugin's own plain routes. */
   readonly #own = new Set<string>()
-  readonly #router: findMyWay.Instance<findMyWay.HTTPVersion.V1>
+  readonly #router: ReturnType<typeof routerLike>
+  readonly #isUnreadable: (url: string) => boolean
+  /** Upgrades whose URL could not be decoded. */
+  readonly #mended = new WeakSet<IncomingMessage>()
 
   constructor (fastify: FastifyInstance, settings: GateSettings, parts: Parts) {
     this.#settings = settings
     this.#parts = parts
-    const config = fastify.initialConfig as { routerOptions?: object } & Record<string, unknown>
-    const { caseSensitive, ignoreTrailingSlash, ignoreDuplicateSlashes, maxParamLength, useSemicolonDelimiter, allowUnsafeRegex } = { ...config, ...config.routerOptions }
-    this.#router = findMyWay({ caseSensitive, ignoreTrailingSlash, ignoreDuplicateSlashes, maxParamLength, useSemicolonDelimiter, allowUnsafeRegex } as findMyWay.Config<findMyWay.HTTPVersion.V1>)
+    this.#router = routerLike(fastify)
+    this.#isUnreadable = unreadableBy(fastify)
     fastify.addHook('onRoute', (route) => this.#add(route))
   }
 
@@ -47,6 +49,17 @@ export class UpgradeGate {
       this.#own.add(url)
       this.#claim(url)
     })
+  }
+
+  /**
+   * Gives an upgrade on or below the path whose URL cannot be decoded one that can: Fastify would answer it before any hook
+   * could count it. It is refused whatever its route.
+   */
+  mend (request: IncomingMessage): void {
+    const { url } = request
+    if (!this.#isUnreadable(url!) || !isBelow(url!, this.#settings.path)) return
+    this.#mended.add(request)
+    request.url = pathOf(url!).replaceAll('%', '%25')
   }
 
   /** Whether a request is for a socket route, or for one of the plugin's own. */
@@ -85,14 +98,15 @@ export class UpgradeGate {
   /** @throws WSM_ERR_NOT_FOUND, WSM_ERR_RATE_LIMITED, WSM_ERR_FORBIDDEN for an upgrade that is for no socket route */
   #assertSocket (request: FastifyRequest): void {
     const { url } = request.routeOptions
-    if (url !== undefined) {
+    const isMended = this.#mended.has(request.raw)
+    if (url !== undefined && !isMended) {
       if (this.#sockets.has(url)) return
       // @fastify/http-proxy dispatches its own upgrades to its own plain routes.
       if (request.ws !== true && !this.#own.has(url)) return
       // Registered before the plugin, so it may be a socket route: left to the app's @fastify/websocket.
       if (this.#settings.isHostFirst && !this.#plain.has(url)) return
     }
-    if (isBelow(url ?? request.url, this.#settings.path)) {
+    if (isMended || isBelow(url ?? request.url, this.#settings.path)) {
       this.countConnect(request)
       this.#parts.admission.assertOrigin(request)
     }

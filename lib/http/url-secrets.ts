@@ -1,8 +1,12 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, RouteOptions } from 'fastify'
+import { unreadableBy } from './router.js'
 
-/** Query parameters that carry credentials, including ones that the plugin does not read. */
-const SECRETS: ReadonlySet<string> = new Set(['ticket', 'token', 'access_token'])
+/**
+ * Query parameters that carry credentials, including ones that the plugin does not read: also as lists (`ticket[]`), and behind
+ * stray separators (`??ticket`).
+ */
+const SECRETS = /^[^a-z]*(ticket|token|access_token)/
 const HIDDEN = 'hidden'
 
 /** A request of HTTP/1.1 or 2; with `originalUrl` where the app has a rewriteUrl. */
@@ -29,6 +33,8 @@ export function hidingSecrets (fastify: FastifyInstance): NonNullable<RouteOptio
 export function hideSecretsBelow (fastify: FastifyInstance, path: string): (request: RawRequest) => void {
   const { requestIdHeader } = fastify.initialConfig
   const header = typeof requestIdHeader === 'string' ? requestIdHeader.toLowerCase() : null
+  // Fastify answers a URL that cannot be decoded with the URL itself, and asks for no id.
+  const isUnreadable = unreadableBy(fastify)
   const ids = new WeakMap<RawRequest, string | string[]>()
   const isConcerned = ({ url, originalUrl }: RawRequest) => mayHoldSecrets(url!) && (isBelow(url!, path) || (originalUrl !== undefined && isBelow(originalUrl, path)))
   // Fastify answers an unknown route from its root instance.
@@ -42,8 +48,10 @@ export function hideSecretsBelow (fastify: FastifyInstance, path: string): (requ
     })
   }
   return (request) => {
+    if (!mayHoldSecrets(request.url!)) return
+    if (isUnreadable(request.url!)) hideSecrets(request)
     const id = header === null ? undefined : request.headers[header]
-    if (id === undefined || !mayHoldSecrets(request.url!)) return
+    if (id === undefined) return
     ids.set(request, id)
     delete request.headers[header!]
   }
@@ -51,17 +59,19 @@ export function hideSecretsBelow (fastify: FastifyInstance, path: string): (requ
 
 /** Whether a URL is a path or below it, however it is written. */
 export function isBelow (url: string, path: string): boolean {
-  const [pathname] = url.replace(/^[a-z][\w+.-]*:\/\/[^/?#]*/i, '').split(/[?;#]/, 1) as [string]
-  const plain = decoded(pathname).replace(/\/+/g, '/')
+  const plain = decoded(pathOf(url)).replace(/\/+/g, '/')
   return plain === path.toLowerCase() || plain.startsWith(`${path.toLowerCase()}/`)
 }
 
+/** Without origin and query, as it is written. */
+export function pathOf (url: string): string {
+  return url.replace(/^[a-z][\w+.-]*:\/\/[^/?#]*/i, '').split(/[?;#]/, 1)[0]!
+}
+
 export function withoutSecrets (url: string): string {
-  const start = url.search(/[?;]/)
-  if (start === -1) return url
-  // Semicolons, since an app can have those for separators too.
-  return url.slice(0, start) + url.slice(start).replace(/([?&;])([^=&;]*)=([^&;#]*)/g,
-    (pair, separator, name) => SECRETS.has(decoded(name)) ? `${separator}${name}=${HIDDEN}` : pair)
+  // The router takes what is behind a # for the query, too. Semicolons, since an app can have those for separators.
+  return url.replace(/([?&;#])([^=?&;#]*)=([^&;#]*)/g,
+    (pair, separator, name) => SECRETS.test(decoded(name)) ? `${separator}${name}=${HIDDEN}` : pair)
 }
 
 function hideSecrets (request: RawRequest): void {
@@ -76,13 +86,9 @@ function mayHoldSecrets (url: string): boolean {
   return url.includes('=')
 }
 
-/** In lower case; what cannot be decoded is as it is. */
+/** In lower case; what is no UTF-8 is replaced, and the rest decoded all the same. */
 function decoded (text: string): string {
-  try {
-    return decodeURIComponent(text).toLowerCase()
-  } catch {
-    return text.toLowerCase()
-  }
+  return text.replace(/(?:%[0-9a-f]{2})+/gi, (bytes) => Buffer.from(bytes.replaceAll('%', ''), 'hex').toString()).toLowerCase()
 }
 
 function rootOf (fastify: FastifyInstance): FastifyInstance {

@@ -1,6 +1,7 @@
 import fastifyWebsocket from '@fastify/websocket'
 import type { FastifyRequest } from 'fastify'
 import { createHook } from 'node:async_hooks'
+import { connect as connectTcp } from 'node:net'
 import { connect } from 'node:tls'
 import t, { type Test } from 'tap'
 import type { WsPluginOptions } from '../../lib/index.js'
@@ -151,29 +152,71 @@ t.test('nor does one over TLS', async (t) => {
   await ended
 })
 
-t.test('what the app answers elsewhere is not cut, and what connects meanwhile is', async (t) => {
-  const gate = new Gate()
-  const server = await startApp(t, {}, {
-    after: (app) => {
-      app.post('/upload', async ({ body }) => body)
-      app.addHook('preClose', () => gate.wait())
-    }
+for (const kind of ['http', 'https']) {
+  const fastify = () => (kind === 'https' ? { https: selfSigned() } as object : {})
+
+  t.test(`${kind}: nor does a client that is slow to send or to read, whatever the route and the spelling`, async (t) => {
+    const server = await startApp(t, { closeTimeoutMs: 50 }, {
+      fastify: fastify(),
+      after: (app) => { app.get('/big', async () => 'x'.repeat(8_000_000)).post('/own', async () => 'read').post('/wsown', async () => 'read') }
+    })
+    const halves = ['/ws/broadcast', '/%77s/broadcast', '//ws/broadcast', 'http://x/ws/broadcast', '/nothing', '/ws/nothing', '/own', '/wsown']
+    const authorization = `Bearer ${server.token('admin', { roles: ['ws:admin'] })}`
+    const clients = await Promise.all(halves.map(async (path) => {
+      const client = await RawClient.to(t, server)
+      client.socket.write(`POST ${path} HTTP/1.1\r\nhost: x\r\nauthorization: ${authorization}\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{`)
+      const trickle = setInterval(() => client.socket.write(' '), 50)
+      client.socket.once('close', () => clearInterval(trickle))
+      return client
+    }))
+    const unread = await RawClient.to(t, server)
+    unread.socket.write('GET /big HTTP/1.1\r\nhost: x\r\n\r\n')
+    t.equal((await unread.response()).status, 200)
+    unread.socket.pause()
+    await server.rest('GET', '/ws/health')
+    await closes(t, () => server.app.close())
+    unread.socket.resume()
+    for (const { ended } of [...clients, unread]) await ended
   })
-  const upload = await RawClient.to(t, server)
-  upload.socket.write('POST /upload HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 7\r\n\r\n{"a"')
-  const given = await RawClient.to(t, server)
-  given.socket.write('POST /upload HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 7\r\n\r\n{"a"')
-  await server.rest('GET', '/ws/health')
-  given.reset()
-  const closed = server.app.close()
-  await gate.reached
-  const late = await RawClient.to(t, server)
-  await late.ended
-  gate.open()
-  upload.socket.write(':1}')
-  t.equal((await upload.response()).status, 200)
-  await closed
-})
+
+  t.test(`${kind}: what the app is answering is not cut, and what connects meanwhile is`, async (t) => {
+    const gate = new Gate()
+    const over = new Gate()
+    const server = await startApp(t, { closeTimeoutMs: 50 }, {
+      fastify: fastify(),
+      after: (app) => {
+        app.get('/slow', async () => {
+          await gate.wait()
+          return 'x'.repeat(300_000)
+        })
+        app.addContentTypeParser('text/begun', (_request: unknown, _payload: unknown, done: (error: null, body: string) => void) => { done(null, 'later') })
+        app.post('/begun', async ({ body }, reply) => {
+          reply.hijack()
+          reply.raw.writeHead(200).write('begun,')
+          await gate.wait()
+          reply.raw.end(`read ${body}`)
+        })
+        app.addHook('preClose', () => over.wait())
+      }
+    })
+    const slow = server.rest('GET', '/slow').catch(({ message }) => message)
+    const begun = await RawClient.to(t, server)
+    begun.socket.write('POST /begun HTTP/1.0\r\ncontent-type: text/begun\r\ncontent-length: 100\r\n\r\nx')
+    t.equal((await begun.response()).status, 200)
+    await gate.reached
+    const closed = server.app.close()
+    await over.reached
+    const { port } = new URL(server.origin)
+    const late = connectTcp({ port: Number(port), host: '127.0.0.1' })
+    late.on('error', () => {}).resume()
+    await new Promise((resolve) => late.once('close', resolve))
+    over.open()
+    gate.open()
+    t.match(await slow, /JSON/, 'the answer, which is no JSON, is whole')
+    await begun.ended
+    await closed
+  })
+}
 
 t.test('an upgrade while the server closes is 503', async (t) => {
   for (const rejectMode of ['http', 'close'] as const) {

@@ -50,6 +50,22 @@ t.test('it is counted by its address like every other', async (t) => {
   t.equal(server.app.ws.getStatus().rejected.connections_per_ip, 3)
 })
 
+t.test('so is one whose URL cannot be decoded, and no route takes it', async (t) => {
+  const server = await startApp(t, { limits: { connectionsPerIpPerMinute: 3 } }, { after: (app) => app.ws.endpoint('/ws/own/:id', { channels: [], authorize: () => true }) })
+  const statuses: number[] = []
+  for (const path of ['/ws/%zz', '/%77s/own/%zz?x=1', 'http://x/ws/own/%ff', '/ws/%zz', '/ws/health']) {
+    const client = await RawClient.to(t, server)
+    client.upgrade(path, { authorization: `Bearer ${server.token('alice')}` })
+    statuses.push((await client.response()).status)
+    await client.ended
+  }
+  t.same(statuses, [404, 404, 404, 429, 429])
+  const elsewhere = await RawClient.to(t, server)
+  elsewhere.upgrade('/%zz')
+  t.equal((await elsewhere.response()).status, 400, 'elsewhere it is the app\'s')
+  t.equal(server.app.ws.getStatus().rejected.connections_per_ip, 2)
+})
+
 t.test('whatever the method, such an upgrade is refused, and its connection ends', async (t) => {
   const server = await startApp(t)
   for (const method of ['GET', 'POST', 'HEAD', 'DELETE']) {

@@ -1,6 +1,9 @@
+import type { FastifyReply } from 'fastify'
+import { connect } from 'node:http2'
 import t from 'tap'
 import { withoutSecrets } from '../../lib/http/url-secrets.js'
 import { startApp, type AppOptions } from '../fixtures/app.js'
+import { RawClient } from '../fixtures/raw-client.js'
 import { refusal } from '../fixtures/refusal.js'
 
 const SECRET = 'tH1s-is-the-s3cret-value'
@@ -15,7 +18,15 @@ t.test('what opens something is taken out of a URL, and nothing else', (t) => {
     [`/ws?token=${SECRET};access_token=${SECRET}`, '/ws?token=hidden;access_token=hidden'],
     [`/ws?ticket=${SECRET}&ticket=${SECRET}`, '/ws?ticket=hidden&ticket=hidden'],
     [`/ws?t%69cket=${SECRET}&TICKET=${SECRET}`, '/ws?t%69cket=hidden&TICKET=hidden'],
-    ['/ws?%E0%A4%A=1&tickets=2&my_token=3&ticket', '/ws?%E0%A4%A=1&tickets=2&my_token=3&ticket'],
+    ['/ws?%E0%A4%A=1&my_token=3&ticket', '/ws?%E0%A4%A=1&my_token=3&ticket'],
+    [`/ws#ticket=${SECRET}`, '/ws#ticket=hidden'],
+    [`/ws?x=1#&ticket=${SECRET}`, '/ws?x=1#&ticket=hidden'],
+    [`/ws?x=1#token=${SECRET}#token=${SECRET}`, '/ws?x=1#token=hidden#token=hidden'],
+    [`/ws??ticket=${SECRET}`, '/ws??ticket=hidden'],
+    [`/ws?ticket[]=${SECRET}&ticket%5B%5D=${SECRET}`, '/ws?ticket[]=hidden&ticket%5B%5D=hidden'],
+    [`/ws?ticket+=${SECRET}&+ticket=${SECRET}&%20ticket=${SECRET}`, '/ws?ticket+=hidden&+ticket=hidden&%20ticket=hidden'],
+    [`/ws?ticket =${SECRET}& ticket=${SECRET}`, '/ws?ticket =hidden& ticket=hidden'],
+    [`/ws?%74icket%ff%zz=${SECRET}&tickets=${SECRET}`, '/ws?%74icket%ff%zz=hidden&tickets=hidden'],
     [`/ws?ticket=${SECRET}=${SECRET}`, '/ws?ticket=hidden']
   ]
   for (const [url, shown] of cases) t.equal(withoutSecrets(url), shown)
@@ -90,6 +101,60 @@ t.test('on the plugin\'s path and below it no secret is logged, whatever the rou
     if (host.fastify?.requestIdHeader !== undefined) t.equal(body.id, 'theirs', 'the caller still names the request')
     if (host.before !== undefined && /setGenReqId/.test(String(host.before))) t.equal(body.id, 'mine')
   }
+})
+
+/** Forms that the router reads as a query of the socket's route, or cannot read. */
+const forms = [
+  `/ws#ticket=${SECRET}`, `/ws?x=1#&ticket=${SECRET}`, `/ws??ticket=${SECRET}`, `/ws?ticket[]=${SECRET}`, `/ws?ticket%5B%5D=${SECRET}`, `/ws?ticket+=${SECRET}`,
+  `/ws/nothing#ticket=${SECRET}`, `/ws/%zz?ticket=${SECRET}`, `/%77s/%zz?ticket=${SECRET}`, `/ws/users/x%zz/messages?token=${SECRET}`,
+  `/ws/users/x%zz/messages#token=${SECRET}`, `/ws/users/${'x'.repeat(600)}/messages?token=${SECRET}`, `http://x/ws/%zz?ticket=${SECRET}`
+]
+
+t.test('neither the log nor an answer holds a secret, however it is written', async (t) => {
+  const hosts: AppOptions[] = [
+    {},
+    { fastify: { http2: true } },
+    { fastify: { routerOptions: { useSemicolonDelimiter: true } } as object },
+    { fastify: { requestIdHeader: 'x-request-id' } },
+    { fastify: { frameworkErrors: (error, request, reply) => { request.log.info({ url: request.url }, 'bad'); (reply as FastifyReply).code(400).send({ message: error.message }) } } }
+  ]
+  for (const host of hosts) {
+    const server = await startApp(t, {}, host)
+    if (host.fastify?.http2 === true) {
+      const session = connect(server.origin)
+      t.teardown(() => session.destroy())
+      for (const url of forms) {
+        const stream = session.request({ ':path': url })
+        // Some are refused by the protocol.
+        t.notMatch(Buffer.concat(await stream.toArray().catch(() => [])).toString(), SECRET)
+      }
+    } else {
+      for (const url of forms) {
+        for (const isUpgrade of [true, false]) {
+          const client = await RawClient.to(t, server)
+          if (isUpgrade) client.upgrade(url)
+          else client.socket.write(`GET ${url} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)
+          const { status, head } = await client.response()
+          t.ok(status >= 400 && status < 500, `${url}: ${status}`)
+          t.notMatch(head + JSON.stringify(await client.body()), SECRET)
+        }
+      }
+    }
+    const logged = JSON.stringify(server.logs)
+    t.match(logged, /=hidden/)
+    t.notMatch(logged, SECRET)
+  }
+})
+
+t.test('a ticket behind a # opens the socket, and is not logged', async (t) => {
+  const server = await startApp(t)
+  const { body: { ticket } } = await server.rest('POST', '/ws/tickets', { as: 'alice' })
+  const client = await RawClient.to(t, server)
+  client.upgrade(`/ws#ticket=${ticket}`)
+  t.equal((await client.response()).status, 101)
+  t.match(JSON.stringify(server.logs), /#ticket=hidden/)
+  t.notMatch(JSON.stringify(server.logs), ticket)
+  client.reset()
 })
 
 t.test('elsewhere the app\'s URLs are its own', async (t) => {

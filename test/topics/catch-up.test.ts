@@ -204,7 +204,8 @@ t.test('a client that goes while it is waited for in the middle of a page gets n
 })
 
 t.test('a stream that begins while its beginning is read is read on', async (t) => {
-  const { received, join, read, deliver } = setUp(0)
+  const { received, join, read, deliver, onCheck } = setUp(0)
+  onCheck(async () => ({ entries: [], isComplete: true, from: at(0, 'before'), top: at(1) }))
   const joined = join(at(0, 'before'))
   const first = await read()
   deliver(entry(1))
