@@ -20,7 +20,8 @@ const publicFolder = fileURLToPath(new URL('../../example-app/public', import.me
 
 /** An app with accounts, long-running tasks that ask their user, a chat, and a page that shows them. */
 export async function createApp (config: Config): Promise<FastifyInstance> {
-  const app = Fastify({ logger: { level: config.LOG_LEVEL }, trustProxy: config.TRUST_PROXY ?? false, requestTimeout: 30_000 })
+  // A request that comes by a connection from before the close is answered: a load balancer may not repeat it elsewhere.
+  const app = Fastify({ logger: { level: config.LOG_LEVEL }, trustProxy: config.TRUST_PROXY ?? false, requestTimeout: 30_000, return503OnClosing: false })
   securePages(app)
   await app.register(fastifySwagger, { openapi: { info: { title: 'fastify-ws-manager: the example app', version: '1.0.0' } } })
   await app.register(fastifySwaggerUi, { routePrefix: '/docs' })

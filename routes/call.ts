@@ -19,11 +19,11 @@ const anyObject = validatorCompiler({ schema: Type.Object({}), httpPart: 'body' 
 export function callRoute (fastify: FastifyInstance, url: string, context: RouteContext, entry: HandlerEntry): void {
   const { handlers, requests, allowances, options: { limits }, counters } = context
   const access = new Access(context)
-  /** A call is charged to the user's allowance, as a frame is; one that does not say its length as the largest. */
-  const charge = (request: FastifyRequest): void => {
+  /** Charges a call to the user's allowance, as a frame is. HTTP/2 clients need not say how long a body is. */
+  const charge = async (request: FastifyRequest): Promise<void> => {
     const now = performance.now()
     const allowance = allowances.of(userOf(request).id)
-    const exceeded = allowances.take(allowance, Number(request.headers['content-length'] ?? limits.maxPayloadBytes), now)
+    const exceeded = allowances.take(allowance, Number(request.headers['content-length'] ?? Buffer.byteLength(JSON.stringify(request.body))), now)
     if (exceeded === null) return
     counters.refusals[exceeded]++
     throw Object.assign(new RateLimitedError('Too many frames, calls or bytes in too short a time'), {
@@ -45,10 +45,8 @@ export function callRoute (fastify: FastifyInstance, url: string, context: Route
     errorHandler: answerError,
     bodyLimit: Math.min(fastify.initialConfig.bodyLimit!, limits.maxPayloadBytes),
     ...bodyDepth(limits.maxDepth, counters),
-    onRequest: async (request, reply) => {
-      await access.authenticated(request, reply)
-      charge(request)
-    },
+    onRequest: access.authenticated,
+    preHandler: charge,
     // The first answer counts: the handler's own, or what it returns or throws.
     handler: (request) => new Promise((resolve, reject) => {
       const user = userOf(request)

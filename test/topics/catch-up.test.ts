@@ -227,3 +227,23 @@ t.test('who is not ahead gets what another one has already', async (t) => {
   deliver(entry(2))
   t.strictSame([received, others], [['1', '2', '3'], 1])
 })
+
+t.test('a stream that has still not begun is at its beginning, in whichever epoch', async (t) => {
+  const { received, join, read, deliver, onCheck } = setUp(0)
+  onCheck(async () => ({ entries: [], isComplete: true, from: at(0, 'before'), top: at(1) }))
+  const joined = join(at(0, 'before'));
+  (await read()).answer(page(1, 0, 0))
+  await joined
+  deliver(entry(1))
+  t.strictSame(received, ['1'])
+})
+
+t.test('a reading that is behind the deliveries is not the end', async (t) => {
+  const { received, join, read, onCheck } = setUp(1)
+  onCheck(async () => ({ entries: [], isComplete: true, from: at(0), top: at(1) }))
+  const joined = join(at(0));
+  (await read()).answer(page(1, 0, 0));
+  (await read()).answer(page(1, 1))
+  await joined
+  t.strictSame(received, ['1'])
+})

@@ -389,3 +389,12 @@ t.test('the clock runs while there is anything to let go', (t) => {
   t.equal(clock.timerCount, 1)
   t.end()
 })
+
+t.test('over all bounds the latest message of a stream stays, also where one sender has all', (t) => {
+  const { from, lengthOf } = streamsOf(t, { maxBytes: 10 * BYTES })
+  for (let n = 0; n < 11; n++) from('mallory', 'x')
+  t.equal(lengthOf('x'), 9)
+  from('mallory', 'x', 20 * BYTES)
+  t.equal(lengthOf('x'), 1)
+  t.end()
+})

@@ -76,6 +76,7 @@ t.test('what does not hold what it should is not available, and harms nothing el
   await server.admin.hset(`${prefix}:{channel:bad}:position`, { epoch: 'e', offset: 1, run: '', base: 0 })
   const [bad, good] = await Promise.allSettled(['channel:bad', 'channel:good'].map((topic) => engine.publish(publication(topic), KEPT)))
   t.match(bad, { status: 'rejected', reason: { code: 'WSM_ERR_UNAVAILABLE' } })
+  await t.rejects(engine.publish({ ...publication('channel:bad'), sender: 'user:alice' }, KEPT), { code: 'WSM_ERR_UNAVAILABLE' })
   t.match(good, { status: 'fulfilled', value: { offset: 1 } })
   await server.admin.hset(`${prefix}:{~questions}:record:x`, 'record', '{"not":"a question"}')
   await server.admin.hset(`${prefix}:{~questions}:record:y`, { record: JSON.stringify(question()), settlement: '{"not":"a settlement"}', at: 1 })

@@ -202,3 +202,23 @@ t.test('streams that nobody can ask for any more are not counted', async (t) => 
   for (const topic of ['c', 'd']) publish(topic)
   t.strictSame(await taken(), [])
 })
+
+t.test('the latest message stays, whoever has sent it, and what has nothing is not cleared again', async (t) => {
+  const { publish, taken } = sharesOf(t, { maxBytes: 3 * BYTES })
+  for (let n = 0; n < 5; n++) publish('x', 'mallory')
+  const cuts = (await taken()).filter((call) => call.startsWith('cut'))
+  t.ok(cuts.length > 0 && cuts.every((call) => /^cut mallory x \d+ 1$/.test(call)), cuts.join())
+  for (const topic of ['a', 'b', 'c', 'd', 'e', 'f']) publish(topic)
+  const cleared = (await taken()).filter((call) => call.startsWith('clear'))
+  t.equal(new Set(cleared).size, cleared.length)
+})
+
+t.test('a cut that the store did not answer in a stream of several is asked for again', async (t) => {
+  const { publish, taken, store, failures } = sharesOf(t, { maxBytesPerSender: 4 * BYTES })
+  store.isAway = true
+  for (const room of ['x', 'y', 'x', 'y']) publish(room, 'mallory', KEPT, 2)
+  await taken()
+  t.ok(failures.length > 0)
+  store.isAway = false
+  t.throws(() => { for (let n = 0; n < 9; n++) publish('x', 'mallory') }, usedUp)
+})

@@ -1,0 +1,23 @@
+import { EventEmitter, once } from 'node:events'
+import type { Server } from 'node:http'
+import { PassThrough } from 'node:stream'
+import t from 'tap'
+import { UnfinishedRequests } from '../../lib/http/unfinished-requests.js'
+
+t.test('the connection of an HTTP/2 session that its client keeps open is cut behind the session', async (t) => {
+  const server = Object.assign(new EventEmitter(), { updateSettings: () => {} })
+  const requests = new UnfinishedRequests(server as unknown as Server)
+  const socket = new PassThrough()
+  const session = Object.assign(new EventEmitter(), { destroyed: false, close: () => {}, destroy: () => { session.destroyed = true } })
+  server.emit('connection', socket)
+  server.emit('session', session)
+  t.equal(requests.size, 2)
+  const closed = once(socket, 'close')
+  requests.destroy()
+  t.equal(session.destroyed, true)
+  t.equal(socket.destroyed, false, 'it may end by itself')
+  await closed
+  session.emit('close')
+  t.equal(requests.size, 0)
+  server.emit('close')
+})
