@@ -3,7 +3,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Answer, AnsweredBy, ConfirmationRecord, Outcome } from '../../schemas/records.js'
 import type { ConfirmationsPage } from '../../schemas/rest.js'
 import type { Connection } from '../connection/connection.js'
-import type { ConfirmationFilter, ConfirmationStore, Settlement } from '../engine/engine.js'
+import type { ConfirmationFilter, ConfirmationStore, QuestionPage, QuestionPlace, Settlement } from '../engine/engine.js'
 import { AlreadySettledError, ForbiddenError, NotFoundError, UnavailableError, withDetails } from '../errors.js'
 import type { EventHub } from '../events.js'
 import type { Options } from '../options.js'
@@ -33,6 +33,9 @@ const RETRY_MS = 1_000
 
 /** How long after its time a question is ended by others, since the node that asked is gone: clocks differ. */
 const ORPHANED_MS = 5_000
+
+/** Questions that are read at once. */
+const PAGE_SIZE = 100
 
 /** A timer that is set for longer fires at once. */
 const MAX_TIMER_MS = 2_147_483_647
@@ -122,7 +125,7 @@ export class Confirmations {
     return this.#settle(callbackId, { outcome: 'cancelled', proceed: false, feedback, answered_by: null })
   }
 
-  /** Whether a task still asks its user something. */
+  /** Says if a task still asks its user something. */
   async isAsking (taskId: string, userId: string): Promise<boolean> {
     for await (const pending of this.#pages({ task_id: taskId, user_id: userId, status: 'pending' })) if (pending.length > 0) return true
     return false
@@ -148,15 +151,11 @@ export class Confirmations {
    * @throws WSM_ERR_INVALID_MESSAGE for a filter that there is not, a limit out of range, and an `after` that is no `next`
    */
   async list (options: ListOptions = {}): Promise<ConfirmationsPage> {
-    const { limit = 100, after: cursor, ...filter } = options
+    const { limit = PAGE_SIZE, after: cursor, ...filter } = options
     const after = cursor ?? undefined
     assertValid(checkList, { ...options, after })
-    const { records, next } = await this.#store.list(filter, after === undefined ? null : placeOf(after), limit)
-    const current = await Promise.all(records.map((record) => this.#current(record)))
-    return {
-      confirmations: filter.status === undefined ? current : current.filter(({ status }) => status === filter.status),
-      next: next === null ? null : cursorOf(next)
-    }
+    const { records, next } = await this.#page(filter, after === undefined ? null : placeOf(after), limit)
+    return { confirmations: records, next: next === null ? null : cursorOf(next) }
   }
 
   /**
@@ -220,12 +219,19 @@ export class Confirmations {
   }
 
   async * #pages (filter: ConfirmationFilter): AsyncIterableIterator<ConfirmationRecord[]> {
-    let after: string | undefined
+    let after: QuestionPlace | null = null
     do {
-      const { confirmations, next } = await this.list({ ...filter, after })
-      yield confirmations
-      after = next ?? undefined
-    } while (after !== undefined)
+      const { records, next }: QuestionPage = await this.#page(filter, after, PAGE_SIZE)
+      yield records
+      after = next
+    } while (after !== null)
+  }
+
+  /** Not checked: runs for every socket that opens. */
+  async #page (filter: ConfirmationFilter, after: QuestionPlace | null, limit: number): Promise<QuestionPage> {
+    const { records, next } = await this.#store.list(filter, after, limit)
+    const current = await Promise.all(records.map((record) => this.#current(record)))
+    return { records: filter.status === undefined ? current : current.filter(({ status }) => status === filter.status), next }
   }
 
   /** From now on the question can end by itself. What happened while it was stored counts, too. */
