@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 
 /**
- * What the page needs, and nothing else: its own files, and its own server by HTTP and WebSocket. Swagger UI tries to insert a
+ * Allows what the page needs and nothing else: its own files, and its own server by HTTP and WebSocket. Swagger UI tries to insert a
  * style, which is refused and not missed.
  */
 const POLICY = [

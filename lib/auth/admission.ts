@@ -23,7 +23,7 @@ import type { User } from './user.js'
 export interface EndpointRule {
   /** The channels that every socket of the endpoint is a member of. */
   channels: readonly string[] | ((request: FastifyRequest, user: User | null) => readonly string[] | Promise<readonly string[]>)
-  /** Whether the user may connect here: a boolean, or `{ since }` as for `authorizeSubscribe`. */
+  /** Decides on the user's connect: a boolean, or `{ since }` as for `authorizeSubscribe`. */
   authorize: (request: FastifyRequest, user: User | null) => JoinDecision | Promise<JoinDecision>
 }
 

@@ -10,7 +10,7 @@ export interface Authenticator {
    */
   identify (request: FastifyRequest): Promise<User | null>
   /**
-   * Whether a browser may have added the request's credentials by itself, as it does with cookies and Basic credentials. True
+   * Tells if a browser may have added the request's credentials by itself, as it does with cookies and Basic credentials. True
    * if that cannot be known.
    */
   isAmbient (request: FastifyRequest): boolean

@@ -23,7 +23,7 @@ export function tokenFrom (headers: IncomingHttpHeaders): string | null {
   return fromHeader ?? fromProtocol
 }
 
-/** Whether `tokenFrom` finds a token, or refuses a bad one: then nobody looks for another credential. */
+/** True if `tokenFrom` finds a token or refuses a bad one; no other credential is looked for then. */
 export function carriesToken ({ authorization, 'sec-websocket-protocol': offered }: IncomingHttpHeaders): boolean {
   return authorization !== undefined || offeredTokens(offered).length > 0
 }

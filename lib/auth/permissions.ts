@@ -22,7 +22,7 @@ export interface SendTarget {
   data: Readonly<Record<string, unknown>>
 }
 
-/** Whether somebody may join a channel; with `since` (milliseconds since 1970) no recovery returns older messages. */
+/** Decision on a join: allowed or not; with `since` (milliseconds since 1970) no recovery returns older messages. */
 export type JoinDecision = boolean | { since: number }
 
 /** The permission that the default `authorize` asks for. */

@@ -189,7 +189,7 @@ export class Revocations {
   }
 }
 
-/** Whether the work ends within the time that other nodes are given. */
+/** Resolves to true if the work ends within the time that other nodes are given. */
 async function isInTime (work: Promise<void>): Promise<boolean> {
   let timer: NodeJS.Timeout
   const late = new Promise<false>((resolve) => { timer = setTimeout(() => resolve(false), ASK_TIMEOUT_MS) })

@@ -63,7 +63,7 @@ export class TokenVerifier {
       throw this.#toAuthError(error)
     }
     return this.#read(() => {
-      // What jwtVerify answers went through the app's formatUser, which may have dropped exp: read the token itself.
+      // Read from the token itself: the answer of jwtVerify went through the app's formatUser, which may have dropped exp.
       const claims = decode(token)
       if (requireExp && claims.exp === undefined) throw new UnauthorizedError('The token has no expiry')
       return userFromClaims(claims, claimNames)

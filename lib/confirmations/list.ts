@@ -5,7 +5,7 @@ import type { ConfirmationFilter, QuestionPlace } from '../engine/engine.js'
 
 /** Which questions, and which part of their list. */
 export interface ListOptions extends ConfirmationFilter {
-  /** How many at the most: 1 to 1000, default 100. */
+  /** Maximum number of questions: 1 to 1000, default 100. */
   limit?: number | undefined
   /** The `next` of the page before; null: from the beginning. */
   after?: string | null | undefined

@@ -32,7 +32,7 @@ export interface AskOptions<S extends TSchema = TSchema> {
   timeoutMs?: number
   /** What no answer means; default `confirmations.onTimeout`. */
   onTimeout?: 'proceed' | 'cancel'
-  /** What `answer` must look like where the person goes on. Every node checks it as JSON Schema, so it can hold no `Type.Date`. */
+  /** Schema of `answer` where the person goes on. Every node checks it as JSON Schema, so it can hold no `Type.Date`. */
   answer?: S
   /** Takes the question back when it fires. */
   signal?: AbortSignal

@@ -6,12 +6,12 @@ const SWEEP_MS = 5_000
 /** Maximum number of users tracked; the oldest is evicted. */
 const MAX_USERS = 100_000
 
-/** What one user's sockets have used up: when the next frame, byte and join are due, on the clock of `performance.now()`. */
+/** Usage of one user's sockets: when the next frame, byte and join are due, on the clock of `performance.now()`. */
 export class Allowance {
   frameDueAt = 0
   byteDueAt = 0
   joinDueAt = 0
-  /** Whether this was evicted: its holders must look up the user's allowance again. */
+  /** Set when this is evicted: its holders must look up the user's allowance again. */
   isForgotten = false
 }
 
@@ -36,7 +36,7 @@ export class Allowances {
     this.#joins = new Rate(limits.joinsPerSecond, limits.joinsBurst)
   }
 
-  /** How many users are tracked. */
+  /** Number of users tracked. */
   get size (): number {
     return this.#byUser.size
   }

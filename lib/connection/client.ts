@@ -27,7 +27,7 @@ export interface ConnectionOrigin {
   awaitsAuth: boolean
   /** The channel of `?channel_id=`. */
   channelId: string | null
-  /** What the client has of its streams, from `?recover=`. */
+  /** Positions of the client's streams, from `?recover=`. */
   recovery: Recovery
   /** The channels of the app's own endpoint. */
   endpointChannels: readonly string[]

@@ -3,7 +3,7 @@ import type { Rejected } from '../../schemas/records.js'
 import { fitReason } from '../close-codes.js'
 
 export interface ClosingSettings {
-  /** How many sockets may be closing at the same time. */
+  /** Maximum number of sockets that are closing at the same time. */
   maxClosing: number
   /** How long a client may take to answer a close frame. */
   closeTimeoutMs: number
