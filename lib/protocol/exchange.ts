@@ -13,6 +13,8 @@ export class Exchange<M extends object = ClientMessage> {
   readonly connection: Connection
   /** Whose frame it is, also when the socket becomes another user's meanwhile. */
   readonly identity: Identity
+  /** Read once; undefined: the frame asks for no answer. */
+  readonly id: string | number | undefined
   /** Whether an answer is wanted that is not given yet: a frame asks for one by its `id`. */
   wantsReply: boolean
   /** Whether the answer is given. */
@@ -24,7 +26,8 @@ export class Exchange<M extends object = ClientMessage> {
     this.connection = connection
     this.identity = connection.identity
     this.#failing = failing
-    this.wantsReply = this.#id !== undefined
+    this.id = frameId(message as unknown as ClientMessage)
+    this.wantsReply = this.id !== undefined
   }
 
   /**
@@ -34,7 +37,7 @@ export class Exchange<M extends object = ClientMessage> {
    */
   reply (data: unknown): void {
     if (!this.wantsReply) return
-    const frame = encode({ type: 'reply', id: this.#id, data: data ?? null })
+    const frame = encode({ type: 'reply', id: this.id, data: data ?? null })
     this.wantsReply = false
     this.isAnswered = true
     this.connection.send(frame)
@@ -45,9 +48,5 @@ export class Exchange<M extends object = ClientMessage> {
     if (this.wantsReply) this.#failing.fail(this as unknown as Exchange, reason)
     this.wantsReply = false
     this.isAnswered = true
-  }
-
-  get #id (): string | number | undefined {
-    return frameId(this.message as ClientMessage)
   }
 }
