@@ -13,8 +13,9 @@ const MOST_COMPARED = 16
  * Compiles what removes the fields that a prepared schema does not name, at any depth. It is for values that passed the
  * check. null: there is never anything to remove.
  *
- * Fields stay where the schema says `additionalProperties`, be it `true` or a schema. A union keeps what the first member
- * that matches keeps, an intersection what any of its members keeps.
+ * Fields stay where the schema says `additionalProperties`, be it `true` or a schema. A union keeps what any member keeps
+ * that matches, an intersection what any of its members keeps: as with `unevaluatedProperties` in JSON Schema, a field is known
+ * where any schema that applies knows it.
  */
 export function cleanerOf (schema: TSchema): Clean | null {
   const part = partOf(schema)
@@ -31,10 +32,11 @@ export function cleanerOf (schema: TSchema): Clean | null {
 
 /** Cleans by several cleaners: a field stays where one of them keeps it. */
 export function together (cleaners: readonly Clean[]): Clean {
-  return (value) => {
-    const [first, ...others] = cleaners
-    return others.reduce((cleaned, clean) => cleaned === value ? value : merge(value, cleaned, clean(value)), first!(value))
-  }
+  return (value) => cleanTogether(cleaners, value)
+}
+
+function cleanTogether ([first, ...others]: readonly Clean[], value: unknown): unknown {
+  return others.reduce((cleaned, clean) => cleaned === value ? value : merge(value, cleaned, clean(value)), first!(value))
 }
 
 /** Removes and cleans fields by their keys. Where there is nothing to do the same object comes back. */
@@ -129,8 +131,9 @@ function unionCleaner (members: readonly TSchema[]): Clean | null {
   if (cleaners.every((clean) => clean === null)) return null
   const checks = members.map((member) => TypeCompiler.Compile(member))
   return (value) => {
-    const clean = cleaners[checks.findIndex((check) => check.Check(value))]!
-    return clean === null ? value : clean(value)
+    const matching = cleaners.filter((_, index) => checks[index]!.Check(value))
+    // A member that removes nothing keeps everything.
+    return matching.includes(null) ? value : cleanTogether(matching as Clean[], value)
   }
 }
 
