@@ -4,6 +4,7 @@ import { UnauthorizedError } from '../errors.js'
 /** A browser cannot set headers on a socket: its token comes as an offered subprotocol behind this prefix. */
 export const BEARER_PROTOCOL_PREFIX = 'bearer.'
 const BEARER_SCHEME = /^bearer\b/i
+const NONE: readonly string[] = []
 
 /**
  * The token of a request: from the Authorization header (RFC 6750 section 2.1) or from the offered subprotocols. With a
@@ -50,7 +51,9 @@ function bearerProtocol (offered: string | undefined): string | null {
   return tokens[0] ?? null
 }
 
-function offeredTokens (offered = ''): string[] {
+function offeredTokens (offered = ''): readonly string[] {
+  // Most clients send a header.
+  if (!offered.includes(BEARER_PROTOCOL_PREFIX)) return NONE
   return offered.split(',').map((name) => name.trim())
     .filter((name) => name.startsWith(BEARER_PROTOCOL_PREFIX))
     .map((name) => name.slice(BEARER_PROTOCOL_PREFIX.length))

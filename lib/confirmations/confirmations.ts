@@ -187,15 +187,18 @@ export class Confirmations {
   async redeliver (connection: Connection): Promise<void> {
     const userId = connection.user?.id
     if (userId === undefined) return
-    for await (const pending of this.#pages({ user_id: userId, status: 'pending' })) {
-      for (const { question } of pending) {
+    let after: QuestionPlace | null = null
+    do {
+      const page: QuestionPage = await this.#page({ user_id: userId, status: 'pending' }, after, PAGE_SIZE)
+      for (const { question } of page.records) {
         // No faster than the client reads: together they can be more than may wait for a socket.
         while (connection.isOpen && connection.isCongested) await connection.drained()
         // Meanwhile it may have ended, or become another user's.
         if (!connection.isOpen || connection.user?.id !== userId) return
         connection.send(encode(question))
       }
-    }
+      after = page.next
+    } while (after !== null)
   }
 
   /** Ends every question that this node asked, or where others can go on with it, the wait for it. Idempotent. */
@@ -229,7 +232,9 @@ export class Confirmations {
 
   /** Not checked: runs for every socket that opens. */
   async #page (filter: ConfirmationFilter, after: QuestionPlace | null, limit: number): Promise<QuestionPage> {
-    const { records, next } = await this.#store.list(filter, after, limit)
+    const page = await this.#store.list(filter, after, limit)
+    const { records, next } = page
+    if (records.length === 0) return page
     const current = await Promise.all(records.map((record) => this.#current(record)))
     return { records: filter.status === undefined ? current : current.filter(({ status }) => status === filter.status), next }
   }

@@ -40,7 +40,8 @@ export class Share {
   /** Adding twice is harmless. */
   add (connection: Connection): void {
     if (this.#members.has(connection)) return
-    const network = networkOf(connection.ip)
+    // A share without a bound for networks need not know them.
+    const network = this.#maxPerNetwork === Infinity ? null : networkOf(connection.ip)
     this.#members.set(connection, network)
     if (network !== null) this.#byNetwork.set(network, (this.#byNetwork.get(network) ?? 0) + 1)
   }

@@ -19,6 +19,8 @@ export function unreadableBy (fastify: FastifyInstance): (url: string) => boolea
   // One without any route reads no URL at all.
   router.on('GET', '/', route)
   return (url) => {
+    // The only character that it decodes.
+    if (!url.includes('%')) return false
     const found = router.find('GET', url)
     return found !== null && found.handler !== route
   }

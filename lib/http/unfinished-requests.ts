@@ -50,7 +50,7 @@ export class UnfinishedRequests {
       const { alpnProtocol } = socket as TLSSocket
       if (isHttp2 && alpnProtocol !== false && alpnProtocol !== 'http/1.1') this.#trackSessionSocket(socket)
       else if (this.#isOver) socket.destroy()
-      else connections.add(socket.once('close', forget))
+      else connections.add(socket.on('close', forget))
     }
     const onSession = (session: ServerHttp2Session) => {
       this.#sessions.add(session)

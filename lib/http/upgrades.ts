@@ -45,9 +45,9 @@ export class Upgrades {
     this.#router = (server.listeners('upgrade') as Listener[]).filter(callsRouter)
     const onConnection = (_socket: unknown, request: IncomingMessage) => this.#pending.get(request)?.forget()
     const emitBefore = server.emit
-    const emit = (event: string | symbol, ...args: unknown[]): boolean => {
-      if (event !== 'upgrade' || this.#isStopped) return Reflect.apply(emitBefore, server, [event, ...args]) as boolean
-      this.#dispatch(...args as Parameters<Listener>)
+    const emit = (...event: [name: string | symbol, ...args: unknown[]]): boolean => {
+      if (event[0] !== 'upgrade' || this.#isStopped) return Reflect.apply(emitBefore, server, event)
+      this.#dispatch(...event.slice(1) as Parameters<Listener>)
       return true
     }
     server.emit = emit
@@ -106,11 +106,10 @@ export class Upgrades {
 
   /** Node has taken its own error listener away, ws has none yet, and a reset in between would end the process. */
   #track (request: IncomingMessage, socket: Duplex): void {
-    const destroy = () => { socket.destroy() }
     const forget = () => {
       clearTimeout(pending.timer)
       this.#pending.delete(request)
-      socket.removeListener('error', destroy)
+      socket.removeListener('error', destroySelf)
       // An open socket must not keep its request alive.
       socket.removeListener('close', forget)
     }
@@ -118,7 +117,7 @@ export class Upgrades {
     this.#pending.set(request, pending)
     this.#sockets.set(request, socket)
     socket.on('close', forget)
-    socket.on('error', destroy)
+    socket.on('error', destroySelf)
   }
 
   /** Another library has it. The error listener stays: not all of them have one. */
@@ -139,6 +138,10 @@ export class Upgrades {
     response.shouldKeepAlive = false
     response.once('finish', () => socket.end(() => socket.destroy()))
   }
+}
+
+function destroySelf (this: Duplex): void {
+  this.destroy()
 }
 
 /** @fastify/websocket's listener has no unique name, so it is recognised by the call in its source. */

@@ -69,6 +69,7 @@ export function pathOf (url: string): string {
 }
 
 export function withoutSecrets (url: string): string {
+  if (!mayHoldSecrets(url)) return url
   // The router takes what is behind a # for the query, too. Semicolons, since an app can have those for separators.
   return url.replace(/([?&;#])([^=?&;#]*)=([^&;#]*)/g,
     (pair, separator, name) => SECRETS.test(decoded(name)) ? `${separator}${name}=${HIDDEN}` : pair)

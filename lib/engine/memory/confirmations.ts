@@ -6,6 +6,8 @@ import { OrderedSet, merged } from '../ordered-set.js'
 /** A list holds questions of one status: all, a user's, a task's, or a user's of a task. */
 type Lists = Map<string, OrderedSet<ConfirmationRecord>>
 
+const NOTHING: QuestionPage = { records: [], next: null }
+
 /** The questions of one node. */
 export class MemoryConfirmationStore implements ConfirmationStore {
   readonly outlivesNode = false
@@ -30,6 +32,8 @@ export class MemoryConfirmationStore implements ConfirmationStore {
   async list ({ status, ...of }: ConfirmationFilter, after: QuestionPlace | null, limit: number): Promise<QuestionPage> {
     const statuses = status === undefined ? questionStatuses : [status]
     const lists = statuses.map((each) => this.#lists.get(nameOf(each, of))).filter((list) => list !== undefined)
+    // As for nearly every socket that opens.
+    if (lists.length === 0) return NOTHING
     const records: ConfirmationRecord[] = []
     for (const record of merged(lists, after as ConfirmationRecord | null, byPlace)) {
       if (records.length === limit) return { records, next: records.at(-1)! }
@@ -94,5 +98,9 @@ function namesOf ({ status, user_id, task_id }: ConfirmationRecord): string[] {
 
 /** With lengths, so that no name of a user or a task looks like another list. */
 function nameOf (status: string, { user_id: user, task_id: task }: Omit<ConfirmationFilter, 'status'>): string {
-  return [status, user, task].map((part) => part === undefined ? '*' : `${part.length}.${part}`).join(':')
+  return `${status}:${withLength(user)}:${withLength(task)}`
+}
+
+function withLength (part: string | undefined): string {
+  return part === undefined ? '*' : `${part.length}.${part}`
 }
