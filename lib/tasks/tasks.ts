@@ -88,7 +88,8 @@ export class Tasks {
    * Announces a task to its user. The signal fires when the task is cancelled or the server closes; when it has closed
    * already, it has fired.
    *
-   * @throws WSM_ERR_INVALID_MESSAGE where a task of that id is running, or an id is no string of 1 to 256 characters
+   * @throws WSM_ERR_INVALID_MESSAGE where a task of that id is running, or an id is no string of 1 to 256 characters;
+   *   WSM_ERR_UNAVAILABLE where it cannot be announced: it has not started then
    */
   async start ({ userId, taskId = randomUUID(), title }: StartOptions): Promise<{ task: TaskRecord, signal: AbortSignal }> {
     if (this.#running.has(taskId)) throw new InvalidMessageError(`task "${taskId}" is running already`)
@@ -110,7 +111,13 @@ export class Tasks {
     const controller = guardedAbort((thrown) => logThrown(this.#log, 'error', thrown, { task_id: taskId }, 'an abort listener failed'))
     this.#running.set(taskId, { record, controller })
     this.#ended.delete(taskId)
-    await this.#announceProgress(record)
+    try {
+      await this.#announceProgress(record)
+    } catch (error) {
+      // Unless it has ended meanwhile, and another one has begun.
+      if (this.#running.get(taskId)?.record === record) this.#running.delete(taskId)
+      throw error
+    }
     return { task: copy(record), signal: controller.signal }
   }
 
@@ -166,7 +173,8 @@ export class Tasks {
    * `tasks.cancelUnknown` is on.
    *
    * @throws WSM_ERR_NOT_FOUND, WSM_ERR_FORBIDDEN for a task of another user than `userId`, WSM_ERR_ALREADY_SETTLED for one that has ended,
-   *   WSM_ERR_UNAVAILABLE where a node that may have it did not answer
+   *   WSM_ERR_UNAVAILABLE where a node that may have it did not answer, or, once it is cancelled and its user is told, where what
+   *   it asks could not be taken back
    */
   async cancel (taskId: string, { userId, by, mustBeKnown = false }: CancelOptions = {}): Promise<void> {
     const running = this.#running.get(taskId)
@@ -179,12 +187,16 @@ export class Tasks {
     if (known !== undefined) assertCancellable(known, userId)
     if (running !== undefined) this.#end(running, 'cancelled')
     this.#heartbeats.stop(taskId, owner)
-    // Before the signal, which the asking code may have passed on to its questions: they end as cancelled, not aborted.
-    await this.#confirmations.cancelTask(taskId, owner).finally(() => running?.controller.abort())
-    this.#events.emit('task_cancelled', { task_id: taskId, user_id: owner, task: known === undefined ? null : copy(known) })
-    await this.#publisher.announce(topicOf.user(owner), {
-      type: 'task_cancelled', task_id: taskId, user_id: owner, cancelled_by: by ?? null, timestamp: Date.now()
-    })
+    try {
+      // Before the signal, which the asking code may have passed on to its questions: they end as cancelled, not aborted.
+      await this.#confirmations.cancelTask(taskId, owner)
+    } finally {
+      running?.controller.abort()
+      this.#events.emit('task_cancelled', { task_id: taskId, user_id: owner, task: known === undefined ? null : copy(known) })
+      await this.#publisher.announce(topicOf.user(owner), {
+        type: 'task_cancelled', task_id: taskId, user_id: owner, cancelled_by: by ?? null, timestamp: Date.now()
+      })
+    }
   }
 
   /**

@@ -1,6 +1,8 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
+import { MemoryEngine } from '../../lib/engine/memory/engine.js'
 import { startApp } from '../fixtures/app.js'
+import { Gate } from '../fixtures/gate.js'
 import { timerCount } from '../fixtures/questions.js'
 
 t.test('a task goes from its start to its end before the eyes of its user, and of nobody else', async (t) => {
@@ -238,4 +240,35 @@ t.test('a log line or a message that could not be read again is refused', async 
   await t.rejects(ws.tasks.log('kept', 7 as unknown as string), { code: 'WSM_ERR_INVALID_MESSAGE' })
   await t.rejects(ws.tasks.progress('kept', 5, {} as string), { code: 'WSM_ERR_INVALID_MESSAGE' })
   t.match(ws.tasks.get('kept'), { ...task, logs: [], message: null })
+})
+
+t.test('a task whose start cannot be announced has not started, and its id is free', async (t) => {
+  const server = await startApp(t)
+  const { tasks } = server.app.ws
+  const failing = t.intercept(MemoryEngine.prototype, 'publish', { value: async () => { throw new Error('the engine is out of reach') } })
+  await t.rejects(tasks.start({ userId: 'alice', taskId: 'import' }), { message: 'the engine is out of reach' })
+  failing.restore()
+  t.equal(tasks.get('import'), null)
+  t.match(await tasks.start({ userId: 'alice', taskId: 'import' }), { task: { status: 'running' } })
+})
+
+t.test('a start that cannot be announced leaves a task of the same id that was started meanwhile', async (t) => {
+  const server = await startApp(t)
+  const { tasks } = server.app.ws
+  const { publish } = MemoryEngine.prototype
+  const [gate, calls] = [new Gate(), { count: 0 }]
+  t.intercept(MemoryEngine.prototype, 'publish', {
+    async value (this: MemoryEngine, ...args: Parameters<typeof publish>) {
+      if (calls.count++ > 0) return publish.apply(this, args)
+      await gate.wait()
+      throw new Error('the engine is out of reach')
+    }
+  })
+  const first = tasks.start({ userId: 'alice', taskId: 'import' })
+  await gate.reached
+  await tasks.done('import')
+  await tasks.start({ userId: 'alice', taskId: 'import' })
+  gate.open()
+  await t.rejects(first, { message: 'the engine is out of reach' })
+  t.match(tasks.get('import'), { status: 'running' })
 })
