@@ -68,7 +68,8 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
     drainMs: options.drain.timeoutMs,
     windowMs: options.drain.windowMs,
     isOneOfMany: options.engine !== undefined,
-    closeTimeoutMs: options.closeTimeoutMs
+    closeTimeoutMs: options.closeTimeoutMs,
+    log
   })
   const manager = new WsManager(system, {
     address: () => addressOf(fastify),
