@@ -53,8 +53,8 @@ export class Presence {
     const { identity } = connection
     try {
       const { list, asOf } = await this.#read(channel)
-      // Who is there is not the next user's to know.
-      if (identity.isOver) return
+      // Meanwhile it may have become another user's, or have left: who is there is not for it to know.
+      if (identity.isOver || !connection.grants.has(channel)) return
       connection.send(encode({ type: 'presence', channel, ...list }))
       this.#lists.add(channel, connection, asOf)
     } catch (error) {

@@ -6,6 +6,7 @@ import { MemoryPresenceStore } from '../../lib/engine/memory/presence.js'
 import { RecentLists } from '../../lib/topics/recent-lists.js'
 import { startApp } from '../fixtures/app.js'
 import type { TestClient } from '../fixtures/client.js'
+import { Gate } from '../fixtures/gate.js'
 import { memoryOptions } from '../fixtures/memory.js'
 import { StallingClient } from '../fixtures/stalling-client.js'
 import { systemOn } from '../fixtures/system.js'
@@ -226,4 +227,24 @@ t.test('a store that cannot be reached costs the list, and not the membership', 
   t.strictSame(told(client), [])
   t.ok(server.logs.some(({ msg, err }) => msg === 'a socket could not be told who is in the channel' && err.message === 'out of reach'))
   t.ok(server.logs.some(({ msg }) => msg === 'a socket that left could not be taken out of the presence list'))
+})
+
+t.test('a socket that the app took out of the channel meanwhile is not told who is there', async (t) => {
+  const { server, ws } = await start(t)
+  const alice = await server.connect('alice')
+  const gate = new Gate()
+  const { list } = MemoryPresenceStore.prototype
+  t.intercept(MemoryPresenceStore.prototype, 'list', {
+    async value (this: MemoryPresenceStore, channel: string) {
+      await gate.wait()
+      return list.call(this, channel)
+    }
+  })
+  const joined = ws.join(alice.id, 'room.1')
+  await gate.reached
+  await ws.leave(alice.id, 'room.1')
+  gate.open()
+  await joined
+  await alice.settled()
+  t.strictSame(told(alice), [])
 })
