@@ -11,6 +11,7 @@ import type { Engine, EngineContext, EngineFactory } from './engine/engine.js'
 import { MemoryEngine } from './engine/memory/engine.js'
 import { AlreadyRegisteredError, InvalidOptionError } from './errors.js'
 import { warnOfSlowRequests } from './http/request-timeout.js'
+import { otherServersOf } from './http/servers.js'
 import { Shutdown } from './http/shutdown.js'
 import { UnfinishedRequests } from './http/unfinished-requests.js'
 import { UpgradeGate } from './http/upgrade-gate.js'
@@ -94,6 +95,12 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
     if (options.heartbeat.enabled) system.heartbeat.start()
     system.tokenExpiry.start()
     warnOfSlowRequests(fastify.server, log)
+  })
+  fastify.addHook('onListen', async () => {
+    for (const server of otherServersOf(fastify)) {
+      requests.watch(server)
+      server.prependListener('request', prepare)
+    }
   })
   fastify.addHook('preClose', () => shutdown.close(system.close))
   fastify.server.prependListener('request', prepare)

@@ -10,7 +10,7 @@ const LOOK_MS = 400
 type Answer = ServerResponse | Http2ServerResponse
 
 /**
- * The server's connections, except those that were upgraded. A closing server waits for the rest of every request that has
+ * The connections of the app's servers, except those that were upgraded. A closing server waits for the rest of every request that has
  * begun, for every answer to be read, and for every HTTP/2 session; Node has no time-out for any of these while it closes.
  */
 export class UnfinishedRequests {
@@ -24,17 +24,24 @@ export class UnfinishedRequests {
   readonly #handshakes = new Map<string, Socket>()
   /** Answers that waited to be read at the look before. */
   readonly #unread = new WeakSet<Answer>()
+  /** Servers that are not closed. */
+  readonly #servers = new Set<Server>()
+  /** One function for all, so that a connection costs an entry and nothing else. */
+  readonly #forget: (this: Duplex) => void
   #timer: NodeJS.Timeout | undefined
   #isOver = false
 
   constructor (server: Server) {
+    const connections = this.#connections
+    this.#forget = function () { connections.delete(this) }
+    this.watch(server)
+  }
+
+  /** Tracks the connections of another server, too. */
+  watch (server: Server): void {
     const isTls = 'setSecureContext' in server
     const isHttp2 = 'updateSettings' in server
     const connected = isTls ? 'secureConnection' : 'connection'
-    // One function for all, so that a connection costs an entry and nothing else.
-    const connections = this.#connections
-    const forget = function (this: Duplex) { connections.delete(this) }
-
     const onHandshake = (socket: Socket) => {
       if (this.#isOver) {
         socket.destroy()
@@ -50,7 +57,7 @@ export class UnfinishedRequests {
       const { alpnProtocol } = socket as TLSSocket
       if (isHttp2 && alpnProtocol !== false && alpnProtocol !== 'http/1.1') this.#trackSessionSocket(socket)
       else if (this.#isOver) socket.destroy()
-      else connections.add(socket.once('close', forget))
+      else this.#connections.add(socket.once('close', this.#forget))
     }
     const onSession = (session: ServerHttp2Session) => {
       this.#sessions.add(session)
@@ -67,18 +74,19 @@ export class UnfinishedRequests {
     if (isTls) listeners.push(['connection', onHandshake])
     for (const [event, listener] of listeners) server.on(event, listener as () => void)
     // Until it is closed: a connection that is made meanwhile must not hold it up either.
+    this.#servers.add(server)
     server.once('close', () => {
-      clearTimeout(this.#timer)
       for (const [event, listener] of listeners) server.removeListener(event, listener as () => void)
+      this.#servers.delete(server)
+      if (this.#servers.size === 0) clearTimeout(this.#timer)
     })
-    this.upgraded = (socket) => {
-      connections.delete(socket)
-      socket.removeListener('close', forget)
-    }
   }
 
   /** Stops tracking a connection that asked for an upgrade; its taker is responsible for it. */
-  readonly upgraded: (socket: Duplex) => void
+  upgraded (socket: Duplex): void {
+    this.#connections.delete(socket)
+    socket.removeListener('close', this.#forget)
+  }
 
   /** How much is kept. */
   get size (): number {
