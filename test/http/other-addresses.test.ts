@@ -1,5 +1,6 @@
 import dns from 'node:dns'
 import { setTimeout } from 'node:timers/promises'
+import type { AddressInfo } from 'node:net'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import t, { type Test } from 'tap'
 import type { WsPluginOptions } from '../../lib/index.js'
@@ -28,7 +29,7 @@ async function start (t: Test, options: WsPluginOptions = {}, app: AppOptions = 
     }
   })
   const server = await startApp(t, { closeTimeoutMs: 50, ...options }, { ...app, host: 'localhost' })
-  t.same(server.app.addresses().map(({ address }) => address).sort(), ['127.0.0.1', '127.0.0.2'])
+  t.same((server.app.addresses() as AddressInfo[]).map(({ address }) => address).sort(), ['127.0.0.1', '127.0.0.2'])
   const second = new SecondAddress(server.app, server.logs, app.fastify?.http2 === true)
   t.teardown(() => second.hangUp())
   return { server, second }
