@@ -1,4 +1,5 @@
 import type { Connection } from '../connection/connection.js'
+import { compareTexts } from '../cursor.js'
 import type { Delivery, Engine, Position } from '../engine/engine.js'
 import { OrderedSet } from '../engine/ordered-set.js'
 import { toMessage } from '../protocol/delivery.js'
@@ -38,7 +39,7 @@ export class Topics {
   /** When the catch-ups of a connection are over that began before. */
   readonly #catchingUp = new WeakMap<Connection, Promise<void>>()
   /** The channels among them, by name. */
-  readonly #channels = new OrderedSet<string>((a, b) => a < b ? -1 : a > b ? 1 : 0)
+  readonly #channels = new OrderedSet<string>(compareTexts)
   readonly #engine: Engine
   readonly #rules: StreamRules
 
