@@ -1,5 +1,4 @@
-import { ChannelRecord } from '../schemas/records.js'
-import { ChannelParams, ChannelsPage, ChannelsQuery } from '../schemas/rest.js'
+import { ChannelPage, ChannelParams, ChannelQuery, ChannelsPage, ChannelsQuery } from '../schemas/rest.js'
 import { topicOf } from '../lib/topics/topic-names.js'
 import { answers, tags } from './answers.js'
 import type { Routes } from './context.js'
@@ -18,11 +17,11 @@ export const channelRoutes: Routes = (scope, { topics, presence }, access) => {
   })
 
   scope.get('/channels/:channel', {
-    schema: { tags, summary: 'One channel, with members or without', params: ChannelParams, response: answers(ChannelRecord, 400, 401, 403, 503) },
+    schema: { tags, summary: 'One channel, with members or without, and who is there', params: ChannelParams, querystring: ChannelQuery, response: answers(ChannelPage, 400, 401, 403, 503) },
     onRequest: access.permitted('channels:read')
-  }, async ({ params: { channel } }) => ({
+  }, async ({ params: { channel }, query }) => ({
     channel,
     clients: topics.count(topicOf.channel(channel)),
-    presence: presence.covers(channel) ? await presence.list(channel) : null
+    ...presence.covers(channel) ? await presence.page(channel, query) : { presence: null, next: null }
   }))
 }

@@ -1,7 +1,7 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { CallbackId, ChannelName, ClientId, Jti, Moment, Nullable, TaskId, Timestamp, UserId } from './fields.js'
 import { Message, SendOptions } from './messages.js'
-import { ChannelSummary, ClientRecord, Completeness, ConfirmationRecord, Outcome } from './records.js'
+import { ChannelSummary, ClientRecord, Completeness, ConfirmationRecord, Outcome, PresenceList } from './records.js'
 
 /**
  * Every REST fault of ours has this shape, and all of its fields but `details`. None is required here, since the app's
@@ -50,6 +50,20 @@ export const ChannelsQuery = Type.Object({
   limit: Limit,
   after: Type.Optional(Type.String({ maxLength: 200, description: 'What the page before gave as next' }))
 }, { additionalProperties: false })
+
+export const ChannelQuery = Type.Object({
+  limit: Type.Integer({ ...Limit, description: 'How many of the sockets at the most' }),
+  after: Type.Optional(Type.String({ maxLength: 321, pattern: '^[\\w-]{1,64}:', description: 'What the page before gave as next' }))
+}, { additionalProperties: false })
+export type ChannelQuery = Static<typeof ChannelQuery>
+
+/** One channel, with members or without, and a page of who is there. */
+export const ChannelPage = Type.Object({
+  ...ChannelSummary.properties,
+  presence: Nullable(PresenceList, { description: 'Who is there, on all nodes, by user; null where the channel has no presence. clients counts all of them' }),
+  next: Next
+})
+export type ChannelPage = Static<typeof ChannelPage>
 
 export const ChannelsPage = Type.Object({ channels: Type.Array(ChannelSummary), next: Next })
 

@@ -186,9 +186,31 @@ t.test('REST lists the channels, and who is in one', async (t) => {
   t.match(await server.rest('GET', '/ws/channels/room.1'), {
     status: 200, body: { channel: 'room.1', clients: 1, presence: { clients: 1, users: [{ user_id: 'alice', client_ids: [alice.id] }] } }
   })
-  t.same((await server.rest('GET', '/ws/channels/empty')).body, { channel: 'empty', clients: 0, presence: null })
+  t.same((await server.rest('GET', '/ws/channels/empty')).body, { channel: 'empty', clients: 0, presence: null, next: null })
   t.match(await server.rest('GET', '/ws/channels', { as: 'bob' }), { status: 403 })
   t.match(await server.rest('GET', '/ws/channels/room.1', { as: 'bob' }), { status: 403 })
+})
+
+t.test('REST lists who is in a channel in pages of sockets, anonymous ones first', async (t) => {
+  const { server, ws } = await start(t, { auth: { anonymous: true } })
+  const clients = []
+  for (const user of ['', '', 'alice', 'alice', 'alice', 'bob:b', 'carol']) clients.push(await server.connect(user, { path: room, ...user === '' && { token: null } }))
+  const listed: string[] = []
+  const pages: string[][] = []
+  for (let after: string | null = ''; after !== null;) {
+    const { status, body } = await server.rest('GET', `/ws/channels/room.1?limit=2${after === '' ? '' : `&after=${encodeURIComponent(after)}`}`)
+    t.equal(status, 200)
+    t.match(body, { channel: 'room.1', clients: 7, presence: { clients: 7 } }, 'the counts are those of all')
+    const users: { user_id: string | null, client_ids: string[] }[] = body.presence.users
+    pages.push(users.map(({ user_id: id, client_ids: ids }) => `${id}:${ids.length}`))
+    for (const { user_id: id, client_ids: ids } of users) listed.push(...ids.map((clientId) => `${id} ${clientId}`))
+    after = body.next
+  }
+  t.strictSame(pages, [['null:2'], ['alice:2'], ['alice:1', 'bob:b:1'], ['carol:1']])
+  const all = (await ws.presence('room.1')).users.flatMap(({ user_id: id, client_ids: ids }) => ids.map((clientId) => `${id} ${clientId}`))
+  t.strictSame(listed.toSorted(), all.toSorted(), 'each socket once')
+  t.match(await server.rest('GET', '/ws/channels/room.1'), { body: { presence: { users: [{ user_id: null }, { user_id: 'alice' }, { user_id: 'bob:b' }, { user_id: 'carol' }] }, next: null } })
+  for (const query of ['limit=0', 'limit=1001', 'after=nothing', 'before=1']) t.equal((await server.rest('GET', `/ws/channels/room.1?${query}`)).status, 400, query)
 })
 
 t.test('a list that changes while it is read is read again, but not for ever', async (t) => {
