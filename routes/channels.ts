@@ -1,4 +1,5 @@
 import { ChannelPage, ChannelParams, ChannelQuery, ChannelsPage, ChannelsQuery } from '../schemas/rest.js'
+import { firstPage } from '../lib/pages.js'
 import { topicOf } from '../lib/topics/topic-names.js'
 import { answers, tags } from './answers.js'
 import type { Routes } from './context.js'
@@ -8,12 +9,8 @@ export const channelRoutes: Routes = (scope, { topics, presence }, access) => {
     schema: { tags, summary: 'The channels with members on this node, by name', querystring: ChannelsQuery, response: answers(ChannelsPage, 400, 401, 403, 503) },
     onRequest: access.permitted('channels:list')
   }, ({ query: { limit, after = null } }) => {
-    const channels = []
-    for (const channel of topics.channels(after)) {
-      if (channels.length === limit) return { channels, next: channels.at(-1)!.channel }
-      channels.push(channel)
-    }
-    return { channels, next: null }
+    const { items, next } = firstPage(topics.channels(after), limit, ({ channel }) => channel)
+    return { channels: items, next }
   })
 
   scope.get('/channels/:channel', {

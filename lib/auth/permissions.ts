@@ -10,7 +10,7 @@ export type RestAction =
   | 'clients:list' | 'clients:read' | 'clients:disconnect'
   | 'channels:list' | 'channels:read'
   | 'confirmations:list' | 'confirmations:read' | 'confirmations:cancel'
-  | 'tasks:read' | 'tasks:cancel'
+  | 'tasks:list' | 'tasks:read' | 'tasks:cancel'
   | 'revocations:create'
 
 /** What a client's own `user`, `channel` or `client` frame is addressed to. */

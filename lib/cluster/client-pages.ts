@@ -1,32 +1,22 @@
 import type { ClientRecord } from '../../schemas/records.js'
 import type { ClientsPage, ClientsQuery } from '../../schemas/rest.js'
 import type { ConnectionPlace, Registry } from '../connection/registry.js'
-import { compareTexts, cursorOf, readCursor } from '../cursor.js'
+import { compareTexts, cursorOf, firstPage, mergePages, readCursor } from '../pages.js'
 
 type Page = Pick<ClientsPage, 'total' | 'clients' | 'next'>
 
 /** A page of this node's sockets, oldest first. It costs what is on it, besides counting them. */
 export function pageOf (registry: Registry, { user_id: userId, after, limit }: ClientsQuery): Page {
-  const total = registry.countOpen(userId)
-  const clients: ClientRecord[] = []
-  for (const connection of registry.open(userId, after === undefined ? null : placeOf(after))) {
-    if (clients.length === limit) return { total, clients, next: nextOf(clients) }
-    clients.push(connection.toRecord())
-  }
-  return { total, clients, next: null }
+  const connections = registry.open(userId, after === undefined ? null : placeOf(after))
+  const { items, next } = firstPage(connections, limit, ({ connectedAt, id }) => cursorOf(connectedAt, id))
+  return { total: registry.countOpen(userId), clients: items.map((connection) => connection.toRecord()), next }
 }
 
 /** One page of several that begin at the same place. */
 export function pageOfPages (pages: readonly Page[], limit: number): Page {
-  const all = pages.flatMap(({ clients }) => clients).sort(byPlace)
-  const clients = all.slice(0, limit)
-  const goesOn = all.length > limit || pages.some(({ next }) => next !== null)
-  return { total: pages.reduce((total, page) => total + page.total, 0), clients, next: goesOn ? nextOf(clients) : null }
-}
-
-function nextOf (clients: readonly ClientRecord[]): string {
-  const { connected_at: connectedAt, client_id: id } = clients.at(-1)!
-  return cursorOf(connectedAt, id)
+  const { items, next } = mergePages(pages.map(({ clients, next }) => ({ items: clients, next })), limit, byPlace,
+    ({ connected_at: connectedAt, client_id: id }) => cursorOf(connectedAt, id))
+  return { total: pages.reduce((total, page) => total + page.total, 0), clients: items, next }
 }
 
 function placeOf (cursor: string): ConnectionPlace {

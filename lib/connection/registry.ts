@@ -1,4 +1,4 @@
-import { compareTexts } from '../cursor.js'
+import { compareTexts } from '../pages.js'
 import { OrderedSet } from '../engine/ordered-set.js'
 import type { Connection } from './connection.js'
 

@@ -1,7 +1,7 @@
 import type { PresenceList } from '../../schemas/records.js'
 import type { ChannelPage, ChannelQuery } from '../../schemas/rest.js'
-import { compareTexts } from '../cursor.js'
 import type { PresentClient } from '../engine/engine.js'
+import { compareTexts, firstPage } from '../pages.js'
 
 /** Groups sockets by user. */
 export function byUser (clients: readonly PresentClient[]): PresenceList {
@@ -18,8 +18,8 @@ export function byUser (clients: readonly PresentClient[]): PresenceList {
 export function pageOfPresent (clients: readonly PresentClient[], { limit, after }: ChannelQuery): Pick<ChannelPage, 'presence' | 'next'> {
   const place = after === undefined ? null : placeOf(after)
   const behind = clients.filter((client) => place === null || byPlace(client, place) > 0).sort(byPlace)
-  const page = behind.slice(0, limit)
-  return { presence: { ...byUser(page), clients: clients.length }, next: behind.length > limit ? cursorOf(page.at(-1)!) : null }
+  const { items, next } = firstPage(behind, limit, cursorOf)
+  return { presence: { ...byUser(items), clients: clients.length }, next }
 }
 
 function cursorOf ({ client_id: id, user_id: user }: PresentClient): string {

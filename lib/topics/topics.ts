@@ -1,5 +1,5 @@
 import type { Connection } from '../connection/connection.js'
-import { compareTexts } from '../cursor.js'
+import { compareTexts } from '../pages.js'
 import type { Delivery, Engine, Position } from '../engine/engine.js'
 import { OrderedSet } from '../engine/ordered-set.js'
 import { toMessage } from '../protocol/delivery.js'

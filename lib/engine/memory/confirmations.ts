@@ -1,5 +1,5 @@
 import type { ConfirmationRecord } from '../../../schemas/records.js'
-import { compareTexts } from '../../cursor.js'
+import { compareTexts } from '../../pages.js'
 import { questionStatuses, type ConfirmationFilter, type ConfirmationStore, type QuestionPage, type QuestionPlace, type Settlement } from '../engine.js'
 import { ExpiringMap } from '../expiring-map.js'
 import { OrderedSet, merged } from '../ordered-set.js'
