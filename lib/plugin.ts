@@ -58,7 +58,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   const upgrades = new Upgrades(fastify.server, webSocketServer, {
     isRouted: (request) => gate.isRouted(request),
     onUpgrade: (request, socket) => {
-      gate.mend(request)
+      gate.escapeUnreadable(request)
       prepare(request)
       requests.upgraded(socket)
     },

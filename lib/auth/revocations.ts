@@ -39,7 +39,7 @@ const Told = Type.Union([
 
 /** Work for users other than their sockets: REST requests in progress. */
 export interface Work {
-  /** Signals the work of revoked users to stop. Resolves when all that had begun has settled. */
+  /** Signals the work of revoked users to stop. Resolves when all of it has settled. */
   ended: (isRevoked: (user: User) => boolean) => Promise<void>
   /** Runs a revocation that may be part of such work. Neither it nor any other revocation waits for that work. */
   unawaited: <T>(revoke: () => Promise<T>) => Promise<T>

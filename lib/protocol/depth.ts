@@ -32,7 +32,7 @@ export function isJsonDeeperThan (json: string, maxDepth: number): boolean {
 }
 
 /**
- * Passes JSON on to a parser, whichever that is, and fails before anything is built of what is nested deeper than allowed.
+ * Passes JSON on to any parser, and fails at nesting deeper than allowed, before the parser builds it.
  * In UTF-8 no byte of another character looks like a bracket or a quote.
  */
 export class DepthLimit extends Transform {
