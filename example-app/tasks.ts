@@ -29,7 +29,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<{ imports: Imports, batchMs: 
     const userId = userIdOf(request)
     assertRoom((await app.ws.tasks.list(userId, { cluster: true })).tasks)
     // Requests that came together have not seen each other's imports: so once more, in the turn in which this one starts.
-    assertRoom(app.ws.tasks.list(userId))
+    assertRoom(app.ws.tasks.list(userId).tasks)
     const { task, signal } = await app.ws.tasks.start({ userId, title: 'Import of customers.csv' })
     // Not awaited: the import goes on after this request, and reports to its user.
     imports.run(app.ws, { taskId: task.task_id, userId, cancelled: signal, batchMs }).catch((error) => app.log.error(error))

@@ -1,4 +1,4 @@
-import createError, { type FastifyError } from '@fastify/error'
+import createError, { type FastifyError, type FastifyErrorConstructor } from '@fastify/error'
 import { errorCodes, type ErrorCode } from '../schemas/error-codes.js'
 
 /*
@@ -7,40 +7,40 @@ import { errorCodes, type ErrorCode } from '../schemas/error-codes.js'
  * developer alone.
  */
 
-export const BadJsonError = createError('WSM_ERR_BAD_JSON', 'The frame is not valid JSON', 400)
-export const BadFrameError = createError('WSM_ERR_BAD_FRAME', 'The frame must be an object with a string "type"', 400)
-export const TooDeepError = createError<[number]>('WSM_ERR_TOO_DEEP', 'The message is nested deeper than %s levels', 400)
-export const UnknownTypeError = createError<[string]>('WSM_ERR_UNKNOWN_TYPE', 'There is no handler for type "%s"', 404)
-export const InvalidMessageError = createError<[string]>('WSM_ERR_INVALID_MESSAGE', 'The message is not valid: %s', 400)
-export const UnauthorizedError = createError<[string]>('WSM_ERR_UNAUTHORIZED', '%s', 401)
-export const ForbiddenError = createError<[string]>('WSM_ERR_FORBIDDEN', '%s', 403)
-export const NotFoundError = createError<[string]>('WSM_ERR_NOT_FOUND', '%s', 404)
-export const AlreadySettledError = createError<[string]>('WSM_ERR_ALREADY_SETTLED', '%s', 409)
-export const TooManyChannelsError = createError<[number]>(
-  'WSM_ERR_TOO_MANY_CHANNELS', 'A connection can be a member of at most %s channels', 429)
-export const TooManyPendingError = createError<[number, string]>(
-  'WSM_ERR_TOO_MANY_PENDING', '%s %s are being handled; wait for their answers', 429)
-export const RateLimitedError = createError<[string]>('WSM_ERR_RATE_LIMITED', '%s', 429)
-export const TooManyConnectionsError = createError<[number]>(
-  'WSM_ERR_TOO_MANY_CONNECTIONS', 'A user can have at most %s connections', 429)
-export const AlreadyConnectedError = createError('WSM_ERR_ALREADY_CONNECTED', 'The user has a connection already', 409)
-export const TooManyConfirmationsError = createError<[number]>(
-  'WSM_ERR_TOO_MANY_CONFIRMATIONS', 'The user has %s questions to answer already', 429)
-export const IdentityChangedError = createError(
-  'WSM_ERR_IDENTITY_CHANGED', 'The socket was handed to another user before this was done', 409)
-export const UnavailableError = createError<[string]>('WSM_ERR_UNAVAILABLE', '%s', 503)
-export const InternalError = createError('WSM_ERR_INTERNAL', 'The server could not process this', 500)
+export const BadJsonError = define('WSM_ERR_BAD_JSON', 400, 'The frame is not valid JSON')
+export const BadFrameError = define('WSM_ERR_BAD_FRAME', 400, 'The frame must be an object with a string "type"')
+export const TooDeepError = define<[number]>('WSM_ERR_TOO_DEEP', 400, 'The message is nested too deep', 'The message is nested deeper than %s levels')
+export const UnknownTypeError = define<[string]>('WSM_ERR_UNKNOWN_TYPE', 404, 'There is no handler for this type', 'There is no handler for type "%s"')
+export const InvalidMessageError = define<[string]>('WSM_ERR_INVALID_MESSAGE', 400, 'The message is not valid', 'The message is not valid: %s')
+export const UnauthorizedError = define<[string]>('WSM_ERR_UNAUTHORIZED', 401, 'Valid credentials are needed', '%s')
+export const ForbiddenError = define<[string]>('WSM_ERR_FORBIDDEN', 403, 'This is not allowed', '%s')
+export const NotFoundError = define<[string]>('WSM_ERR_NOT_FOUND', 404, 'This does not exist', '%s')
+export const AlreadySettledError = define<[string]>('WSM_ERR_ALREADY_SETTLED', 409, 'This has ended already', '%s')
+export const TooManyChannelsError = define<[number]>(
+  'WSM_ERR_TOO_MANY_CHANNELS', 429, 'The connection is a member of too many channels', 'A connection can be a member of at most %s channels')
+export const TooManyPendingError = define<[number, string]>(
+  'WSM_ERR_TOO_MANY_PENDING', 429, 'Too many requests are being handled; wait for their answers', '%s %s are being handled; wait for their answers')
+export const RateLimitedError = define<[string]>('WSM_ERR_RATE_LIMITED', 429, 'Too many requests in too short a time', '%s')
+export const TooManyConnectionsError = define<[number]>(
+  'WSM_ERR_TOO_MANY_CONNECTIONS', 429, 'The user has too many connections', 'A user can have at most %s connections')
+export const AlreadyConnectedError = define('WSM_ERR_ALREADY_CONNECTED', 409, 'The user has a connection already')
+export const TooManyConfirmationsError = define<[number]>(
+  'WSM_ERR_TOO_MANY_CONFIRMATIONS', 429, 'The user has too many questions to answer', 'The user has %s questions to answer already')
+export const IdentityChangedError = define('WSM_ERR_IDENTITY_CHANGED', 409, 'The socket was handed to another user before this was done')
+export const UnavailableError = define<[string]>('WSM_ERR_UNAVAILABLE', 503, 'This is temporarily unavailable', '%s')
+export const InternalError = define('WSM_ERR_INTERNAL', 500, 'The server could not process this')
 
-export const UpgradeRequiredError = createError(
-  'WSM_ERR_UPGRADE_REQUIRED', 'This route speaks WebSocket: send an upgrade request', 426)
-export const AlreadyRegisteredError = createError(
-  'WSM_ERR_ALREADY_REGISTERED', 'fastify-ws-manager is registered on this Fastify instance already', 500)
-export const InvalidOptionError = createError<[string, string]>(
-  'WSM_ERR_INVALID_OPTION', 'fastify-ws-manager: option "%s" %s', 500)
-export const InvalidHandlerError = createError<[string, string]>(
-  'WSM_ERR_INVALID_HANDLER', 'The handler for "%s" cannot be registered: %s', 500)
-export const NoSocketError = createError<[string]>(
-  'WSM_ERR_NO_SOCKET', 'context.%s() needs a socket; this call came by REST', 500)
+export const UpgradeRequiredError = define('WSM_ERR_UPGRADE_REQUIRED', 426, 'This route speaks WebSocket: send an upgrade request')
+export const AlreadyRegisteredError = define(
+  'WSM_ERR_ALREADY_REGISTERED', 500, 'fastify-ws-manager is registered on this Fastify instance already')
+export const NoUpgradeListenerError = define(
+  'WSM_ERR_NO_UPGRADE_LISTENER', 500, 'fastify-ws-manager: @fastify/websocket does not listen for upgrades on this server; version ~11.3.6 is needed, without the option "server"')
+export const InvalidOptionError = define<[string, string]>(
+  'WSM_ERR_INVALID_OPTION', 500, 'fastify-ws-manager: an option is not valid', 'fastify-ws-manager: option "%s" %s')
+export const InvalidHandlerError = define<[string, string]>(
+  'WSM_ERR_INVALID_HANDLER', 500, 'The handler cannot be registered', 'The handler for "%s" cannot be registered: %s')
+export const NoSocketError = define<[string]>(
+  'WSM_ERR_NO_SOCKET', 500, 'This needs a socket; this call came by REST', 'context.%s() needs a socket; this call came by REST')
 
 const prefix = 'WSM_ERR_'
 const wireCodes: ReadonlySet<string> = new Set(errorCodes)
@@ -117,4 +117,22 @@ export function detailsOf (error: unknown): unknown {
   } catch {
     return undefined
   }
+}
+
+/**
+ * Makes a kind of error.
+ *
+ * @param bare its message where it is made without arguments
+ * @param message its message, with a `%s` for each argument
+ */
+function define<Args extends unknown[] = []> (code: string, statusCode: number, bare: string, message = bare): FastifyErrorConstructor<{ code: string }, Partial<Args>> {
+  const Full = createError<Partial<Args>>(code, message, statusCode)
+  // Of the same kind to instanceof, which compares the codes.
+  const Bare = createError(code, bare, statusCode)
+  const construct = (_target: object, args: unknown[], kind: typeof Full) => {
+    // An object is the cause.
+    const isBare = args[0] === undefined || typeof args[0] === 'object'
+    return Reflect.construct(isBare ? Bare : Full, isBare ? args.filter((arg) => arg !== undefined) : args, kind)
+  }
+  return new Proxy(Full, { construct, apply: (target, _this, args) => construct(target, args, target) } as ProxyHandler<typeof Full>)
 }

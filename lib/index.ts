@@ -20,7 +20,7 @@ export type { EngineFactory } from './engine/engine.js'
 export type { EventName, Events, Listener } from './events.js'
 export type { HandlerContext } from './protocol/handler-context.js'
 export type { Handler, HandlerMessage, HandlerOptions, HandlerReply } from './protocol/handlers.js'
-export type { ClusterTasks, StartOptions } from './tasks/tasks.js'
+export type { StartOptions, TaskListOptions } from './tasks/tasks.js'
 export type { TaskHeartbeatOptions } from './tasks/task-heartbeats.js'
 export type { ClientSendOptions } from './topics/publisher.js'
 export type { StreamPosition } from '../schemas/fields.js'
@@ -28,6 +28,6 @@ export type { AckOptions, DeliveryReport, Message, SendOptions } from '../schema
 export type {
   Answer, AnsweredBy, ChannelHistory, ClusterStatus, ConfirmationRecord, Health, Outcome, PresenceList, Ready, Status, TaskRecord
 } from '../schemas/records.js'
-export type { ConfirmationsPage, RevocationReport } from '../schemas/rest.js'
+export type { ConfirmationsPage, RevocationReport, TasksHere, TasksPage } from '../schemas/rest.js'
 export { SUBPROTOCOL } from '../schemas/frames.js'
 export { errorCodes, type ErrorCode } from '../schemas/error-codes.js'

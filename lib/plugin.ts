@@ -11,6 +11,7 @@ import type { Engine, EngineContext, EngineFactory } from './engine/engine.js'
 import { MemoryEngine } from './engine/memory/engine.js'
 import { AlreadyRegisteredError, InvalidOptionError } from './errors.js'
 import { warnOfSlowRequests } from './http/request-timeout.js'
+import { otherServersOf } from './http/servers.js'
 import { Shutdown } from './http/shutdown.js'
 import { UnfinishedRequests } from './http/unfinished-requests.js'
 import { UpgradeGate } from './http/upgrade-gate.js'
@@ -57,7 +58,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   const upgrades = new Upgrades(fastify.server, webSocketServer, {
     isRouted: (request) => gate.isRouted(request),
     onUpgrade: (request, socket) => {
-      gate.mend(request)
+      gate.escapeUnreadable(request)
       prepare(request)
       requests.upgraded(socket)
     },
@@ -68,7 +69,8 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
     drainMs: options.drain.timeoutMs,
     windowMs: options.drain.windowMs,
     isOneOfMany: options.engine !== undefined,
-    closeTimeoutMs: options.closeTimeoutMs
+    closeTimeoutMs: options.closeTimeoutMs,
+    log
   })
   const manager = new WsManager(system, {
     address: () => addressOf(fastify),
@@ -93,6 +95,12 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
     if (options.heartbeat.enabled) system.heartbeat.start()
     system.tokenExpiry.start()
     warnOfSlowRequests(fastify.server, log)
+  })
+  fastify.addHook('onListen', async () => {
+    for (const server of otherServersOf(fastify)) {
+      requests.watch(server)
+      server.prependListener('request', prepare)
+    }
   })
   fastify.addHook('preClose', () => shutdown.close(system.close))
   fastify.server.prependListener('request', prepare)

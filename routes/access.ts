@@ -9,14 +9,14 @@ import type { PendingRequests } from '../lib/http/pending-requests.js'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** What is kept of a REST request of the plugin while it is answered; null before that. */
+    /** The state of a REST request of the plugin while it is answered; null before that. */
     wsPending: PendingRequest | null
   }
 }
 
 type Hook = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
 
-/** What is asked before a request is served. */
+/** The parts that decide whether a request is served. */
 export interface AccessParts { admission: Admission, permissions: Permissions, revocations: Revocations, requests: PendingRequests }
 
 /** Who may use a REST route: hooks for `onRequest`, and checks for handlers that first look at whose something is. */
@@ -27,7 +27,7 @@ export class Access {
     this.#parts = parts
   }
 
-  /** Everybody with a good token, as long as not too much is being done for them. */
+  /** Everybody with a good token and fewer than `limits.maxPendingRequests` requests in progress. */
   readonly authenticated: Hook = async (request, reply) => {
     const { admission, requests } = this.#parts
     const pending = request.wsPending = requests.begin(request, reply)

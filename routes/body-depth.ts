@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { preParsingHookHandler, preValidationHookHandler, RequestPayload } from 'fastify'
 import { TooDeepError } from '../lib/errors.js'
 import { DepthLimit, isDeeperThan } from '../lib/protocol/depth.js'
@@ -16,12 +17,16 @@ export function bodyDepth (maxDepth: number, counters: Counters): { preParsing: 
   }
   return {
     preParsing: (request, _reply, payload, done) => {
-      done(null, JSON_TYPE.test(request.headers['content-type'] ?? '') ? limited(payload, new DepthLimit(maxDepth, tooDeep)) : payload)
+      done(null, isJson(request.headers) ? limited(payload, new DepthLimit(maxDepth, tooDeep)) : payload)
     },
     preValidation: (request, _reply, done) => {
       done(isDeeperThan(request.body, maxDepth) ? tooDeep() : undefined)
     }
   }
+}
+
+export function isJson ({ 'content-type': type = '' }: IncomingHttpHeaders): boolean {
+  return JSON_TYPE.test(type)
 }
 
 function limited (payload: RequestPayload, limit: DepthLimit): RequestPayload {

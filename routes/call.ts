@@ -7,7 +7,7 @@ import { RestContext } from '../lib/protocol/handler-context.js'
 import type { HandlerEntry } from '../lib/protocol/handlers.js'
 import { Access, userOf } from './access.js'
 import { answers, tags } from './answers.js'
-import { bodyDepth } from './body-depth.js'
+import { bodyDepth, isJson } from './body-depth.js'
 import type { RouteContext } from './context.js'
 import { answerError } from './error-answer.js'
 import { validatorCompiler } from './validator.js'
@@ -19,11 +19,12 @@ const anyObject = validatorCompiler({ schema: Type.Object({}), httpPart: 'body' 
 export function callRoute (fastify: FastifyInstance, url: string, context: RouteContext, entry: HandlerEntry): void {
   const { handlers, requests, allowances, options: { limits }, counters } = context
   const access = new Access(context)
-  /** Charges a call to the user's allowance, as a frame is. HTTP/2 clients need not say how long a body is. */
+  const bodyLimit = Math.min(fastify.initialConfig.bodyLimit!, limits.maxPayloadBytes)
+  /** Charges a call to the user's allowance, as a frame is. */
   const charge = async (request: FastifyRequest): Promise<void> => {
     const now = performance.now()
     const allowance = allowances.of(userOf(request).id)
-    const exceeded = allowances.take(allowance, Number(request.headers['content-length'] ?? Buffer.byteLength(JSON.stringify(request.body))), now)
+    const exceeded = allowances.take(allowance, sizeOf(request, bodyLimit), now)
     if (exceeded === null) return
     counters.refusals[exceeded]++
     throw Object.assign(new RateLimitedError('Too many frames, calls or bytes in too short a time'), {
@@ -43,7 +44,7 @@ export function callRoute (fastify: FastifyInstance, url: string, context: Route
     // As a socket gets it: a compiled serializer would leave out what the schema does not name.
     serializerCompiler: () => (body) => serialize(body),
     errorHandler: answerError,
-    bodyLimit: Math.min(fastify.initialConfig.bodyLimit!, limits.maxPayloadBytes),
+    bodyLimit,
     ...bodyDepth(limits.maxDepth, counters),
     onRequest: access.authenticated,
     preHandler: charge,
@@ -67,6 +68,14 @@ export function callRoute (fastify: FastifyInstance, url: string, context: Route
       })
     })
   })
+}
+
+/** The size of a body as it is read: its length on the wire can be unknown, or that of a compressed form. */
+function sizeOf ({ headers, body }: FastifyRequest, mostBytes: number): number {
+  const { 'content-length': length, 'content-encoding': encoding } = headers
+  if (length !== undefined && encoding === undefined) return Number(length)
+  // Another parser may refer to one object from many places, which would be printed as often.
+  return isJson(headers) ? Buffer.byteLength(JSON.stringify(body)) : mostBytes
 }
 
 /** @throws what the app's toJSON throws; an error of ours as a copy, since Fastify writes into it */

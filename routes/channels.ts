@@ -1,5 +1,5 @@
-import { ChannelRecord } from '../schemas/records.js'
-import { ChannelParams, ChannelsPage, ChannelsQuery } from '../schemas/rest.js'
+import { ChannelPage, ChannelParams, ChannelQuery, ChannelsPage, ChannelsQuery } from '../schemas/rest.js'
+import { firstPage } from '../lib/pages.js'
 import { topicOf } from '../lib/topics/topic-names.js'
 import { answers, tags } from './answers.js'
 import type { Routes } from './context.js'
@@ -9,20 +9,16 @@ export const channelRoutes: Routes = (scope, { topics, presence }, access) => {
     schema: { tags, summary: 'The channels with members on this node, by name', querystring: ChannelsQuery, response: answers(ChannelsPage, 400, 401, 403, 503) },
     onRequest: access.permitted('channels:list')
   }, ({ query: { limit, after = null } }) => {
-    const channels = []
-    for (const channel of topics.channels(after)) {
-      if (channels.length === limit) return { channels, next: channels.at(-1)!.channel }
-      channels.push(channel)
-    }
-    return { channels, next: null }
+    const { items, next } = firstPage(topics.channels(after), limit, ({ channel }) => channel)
+    return { channels: items, next }
   })
 
   scope.get('/channels/:channel', {
-    schema: { tags, summary: 'One channel, with members or without', params: ChannelParams, response: answers(ChannelRecord, 400, 401, 403, 503) },
+    schema: { tags, summary: 'One channel, with members or without, and who is there', params: ChannelParams, querystring: ChannelQuery, response: answers(ChannelPage, 400, 401, 403, 503) },
     onRequest: access.permitted('channels:read')
-  }, async ({ params: { channel } }) => ({
+  }, async ({ params: { channel }, query }) => ({
     channel,
     clients: topics.count(topicOf.channel(channel)),
-    presence: presence.covers(channel) ? await presence.list(channel) : null
+    ...presence.covers(channel) ? await presence.page(channel, query) : { presence: null, next: null }
   }))
 }

@@ -26,7 +26,7 @@ export function answerError (error: unknown, request: FastifyRequest, reply: Fas
 
 interface Answer extends Pick<DetailedError, 'message' | 'details' | 'retryAfterS'> {
   statusCode: number
-  code: unknown
+  code: string | undefined
   /** Whether it is an unexpected error, which is logged, and whose text the caller must not see. */
   isForeign: boolean
 }
@@ -36,7 +36,16 @@ function toAnswer (error: unknown): Answer {
   try {
     const { statusCode, code, message, retryAfterS } = error as DetailedError
     const isClientFault = typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500
-    if (isClientFault) return { statusCode, code, message: String(message), details: detailsOf(error), retryAfterS, isForeign: false }
+    if (isClientFault) {
+      return {
+        statusCode,
+        code: typeof code === 'string' ? code : undefined,
+        message: String(message),
+        details: detailsOf(error),
+        retryAfterS: typeof retryAfterS === 'number' ? retryAfterS : undefined,
+        isForeign: false
+      }
+    }
     if (error instanceof UnavailableError || error instanceof InternalError) return answerOf(error, false)
     // What the host uses against overload says so by its status, and a load balancer must see it.
     if (statusCode === 503) return answerOf(new UnavailableError('The server is overloaded or unavailable'), true)

@@ -1,10 +1,19 @@
 import { TaskRecord } from '../schemas/records.js'
-import { TaskParams } from '../schemas/rest.js'
+import { TaskParams, TasksPage, TasksQuery } from '../schemas/rest.js'
 import { found, userOf } from './access.js'
 import { answers, tags } from './answers.js'
 import type { Routes } from './context.js'
 
 export const taskRoutes: Routes = (scope, { tasks }, access) => {
+  scope.get('/tasks', {
+    schema: { tags, summary: 'Tasks of all nodes, oldest first; one\'s own, or with permission those of others', querystring: TasksQuery, response: answers(TasksPage, 400, 401, 403, 503) },
+    onRequest: access.authenticated
+  }, async (request) => {
+    const { user_id: userId = userOf(request).id, ...page } = request.query
+    await access.owned(request, userId, 'tasks:list')
+    return tasks.list(userId, { ...page, cluster: true })
+  })
+
   scope.get('/tasks/:task_id', {
     schema: { tags, summary: 'One task; one\'s own, or with permission another\'s', params: TaskParams, response: answers(TaskRecord, 400, 401, 403, 404, 503) },
     onRequest: access.authenticated

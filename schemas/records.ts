@@ -134,12 +134,6 @@ export const ChannelSummary = Type.Object({
   clients: Type.Integer({ description: 'Members on this node' })
 })
 
-/** One channel, with members or without. */
-export const ChannelRecord = Type.Object({
-  ...ChannelSummary.properties,
-  presence: Nullable(PresenceList, { description: 'Who is there, on all nodes; null where the channel has no presence' })
-})
-
 const refused = (description: string) => Type.Integer({ description })
 
 /** What was refused, and how often, since the node started. */

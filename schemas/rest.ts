@@ -1,7 +1,7 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { CallbackId, ChannelName, ClientId, Jti, Moment, Nullable, TaskId, Timestamp, UserId } from './fields.js'
 import { Message, SendOptions } from './messages.js'
-import { ChannelSummary, ClientRecord, Completeness, ConfirmationRecord, Outcome } from './records.js'
+import { ChannelSummary, ClientRecord, Completeness, ConfirmationRecord, Outcome, PresenceList, TaskRecord } from './records.js'
 
 /**
  * Every REST fault of ours has this shape, and all of its fields but `details`. None is required here, since the app's
@@ -51,6 +51,20 @@ export const ChannelsQuery = Type.Object({
   after: Type.Optional(Type.String({ maxLength: 200, description: 'What the page before gave as next' }))
 }, { additionalProperties: false })
 
+export const ChannelQuery = Type.Object({
+  limit: Type.Integer({ ...Limit, description: 'How many of the sockets at the most' }),
+  after: Type.Optional(Type.String({ maxLength: 321, pattern: '^[\\w-]{1,64}:', description: 'What the page before gave as next' }))
+}, { additionalProperties: false })
+export type ChannelQuery = Static<typeof ChannelQuery>
+
+/** One channel, with members or without, and a page of who is there. */
+export const ChannelPage = Type.Object({
+  ...ChannelSummary.properties,
+  presence: Nullable(PresenceList, { description: 'Who is there, on all nodes, by user; null where the channel has no presence. clients counts all of them' }),
+  next: Next
+})
+export type ChannelPage = Static<typeof ChannelPage>
+
 export const ChannelsPage = Type.Object({ channels: Type.Array(ChannelSummary), next: Next })
 
 export const DisconnectQuery = Type.Object({
@@ -70,6 +84,20 @@ export const ConfirmationsPage = Type.Object({
   next: Next
 })
 export type ConfirmationsPage = Static<typeof ConfirmationsPage>
+
+export const TasksQuery = Type.Object({
+  user_id: Type.Optional(Type.String({ description: 'Whose; by default the caller\'s own' })),
+  limit: Limit,
+  after: Type.Optional(Type.String({ maxLength: 273, pattern: '^\\d{1,16}:', description: 'What the page before gave as next' }))
+}, { additionalProperties: false })
+export type TasksQuery = Static<typeof TasksQuery>
+
+/** A part of the tasks of one user on one node. */
+export const TasksHere = Type.Object({ tasks: Type.Array(TaskRecord), next: Next })
+export type TasksHere = Static<typeof TasksHere>
+
+export const TasksPage = Type.Object({ ...TasksHere.properties, ...Completeness.properties })
+export type TasksPage = Static<typeof TasksPage>
 
 export const WaitQuery = Type.Object({
   wait: Type.Number({ minimum: 0, maximum: 60, default: 0, description: 'Seconds to wait for the answer' })

@@ -16,6 +16,25 @@ t.test('every error of the catalogue has a code and a status of its own kind', a
   }
 })
 
+t.test('each has a text where it is given none, with a cause or without', async (t) => {
+  const cause = new Error('why')
+  for (const [name, thrown] of Object.entries(errors).filter(([name]) => name.endsWith('Error') && /^[A-Z]/.test(name))) {
+    const Thrown = thrown as unknown as { new (...args: unknown[]): Error & { code: string, statusCode: number }, (...args: unknown[]): Error }
+    const bare = new Thrown()
+    for (const error of [bare, Thrown(), new Thrown(undefined), new Thrown({ cause })]) {
+      t.match(error.message, /^[A-Z][^%]+[^%:]$/i, name)
+      t.equal(error.message, bare.message)
+      t.ok(error instanceof Thrown && error instanceof Error, name)
+    }
+    t.equal(new Thrown({ cause }).cause, cause)
+    t.match(bare, { code: /^WSM_ERR_/, statusCode: Number, name: 'FastifyError', stack: /errors\.test/ })
+  }
+  class Members extends errors.ForbiddenError {}
+  t.match(new Members(), { code: 'WSM_ERR_FORBIDDEN', constructor: Members })
+  t.equal(Reflect.construct(errors.ForbiddenError, ['100 %s', { cause }]).message, '100 %s')
+  t.match(toWire(new errors.ForbiddenError()), { code: 'forbidden', message: 'This is not allowed' })
+})
+
 t.test('every code of the wire has its error, and is told as it is', async (t) => {
   for (const code of errorCodes) {
     const { error } = catalogue.find(({ error }) => error.code === `WSM_ERR_${code.toUpperCase()}`)!

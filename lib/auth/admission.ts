@@ -5,6 +5,7 @@ import { ChannelName } from '../../schemas/fields.js'
 import { closeCodes, type CloseCode } from '../close-codes.js'
 import type { ConnectionOrigin } from '../connection/client.js'
 import { InternalError, TooManyChannelsError, UnauthorizedError, UnavailableError, toClientError, toWire } from '../errors.js'
+import { inTime } from '../in-time.js'
 import type { Options } from '../options.js'
 import { decodePositions } from '../protocol/decode.js'
 import { assertValid } from '../protocol/faults.js'
@@ -176,20 +177,15 @@ export class Admission {
 
   /** Bounds a decision in time: a key source or a hook of the app may hang. */
   async #bounded<T> (decision: Promise<T>): Promise<T> {
-    let timer
     let giveUp!: () => void
-    const late = new Promise<never>((_resolve, reject) => {
-      giveUp = () => reject(new UnavailableError('The server is closing'))
-      timer = setTimeout(() => {
-        this.#log.error(`authentication took longer than ${this.#options.timeoutMs} ms`)
-        reject(new UnavailableError('Authentication took too long'))
-      }, this.#options.timeoutMs)
-    })
+    const givenUp = new Promise<never>((_resolve, reject) => { giveUp = () => reject(new UnavailableError('The server is closing')) })
     this.#giveUps.add(giveUp)
     try {
-      return await Promise.race([decision, late])
+      return await inTime(Promise.race([decision, givenUp]), this.#options.timeoutMs, () => {
+        this.#log.error(`authentication took longer than ${this.#options.timeoutMs} ms`)
+        throw new UnavailableError('Authentication took too long')
+      })
     } finally {
-      clearTimeout(timer)
       this.#giveUps.delete(giveUp)
     }
   }

@@ -10,7 +10,7 @@ export type RestAction =
   | 'clients:list' | 'clients:read' | 'clients:disconnect'
   | 'channels:list' | 'channels:read'
   | 'confirmations:list' | 'confirmations:read' | 'confirmations:cancel'
-  | 'tasks:read' | 'tasks:cancel'
+  | 'tasks:list' | 'tasks:read' | 'tasks:cancel'
   | 'revocations:create'
 
 /** What a client's own `user`, `channel` or `client` frame is addressed to. */
@@ -47,7 +47,7 @@ export class Permissions {
       () => authorize === undefined ? isGranted(user, ADMIN_PERMISSION) : authorize(request, action, user))
   }
 
-  /** Resolves to the moment from which on the channel may be read, milliseconds since 1970; 0: whatever it keeps. */
+  /** Resolves to when the oldest message that may be read was published, milliseconds since 1970; 0: any. */
   subscribe (user: User | null, channel: string): Promise<number> {
     return this.join(`You may not join channel "${channel}"`,
       () => this.#options.authorizeSubscribe?.(user, channel) ?? false)
@@ -84,7 +84,7 @@ export class Permissions {
 /**
  * null: denied.
  *
- * @throws TypeError for an object that does not say from when on: it may have been meant to allow less than everything
+ * @throws TypeError for an object without a valid `since`: it may have been meant to restrict access
  */
 function sinceOf (decision: JoinDecision): number | null {
   if (typeof decision !== 'object' || decision === null) return decision === true ? 0 : null

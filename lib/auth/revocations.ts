@@ -8,6 +8,7 @@ import type { Connection } from '../connection/connection.js'
 import type { Registry } from '../connection/registry.js'
 import type { Cluster, Revocation, RevocationStore } from '../engine/engine.js'
 import { InvalidMessageError, UnauthorizedError, UnavailableError } from '../errors.js'
+import { inTime } from '../in-time.js'
 import { assertValid } from '../protocol/faults.js'
 import type { Counters } from '../telemetry/counters.js'
 import type { User } from './user.js'
@@ -38,7 +39,7 @@ const Told = Type.Union([
 
 /** Work for users other than their sockets: REST requests in progress. */
 export interface Work {
-  /** Signals the work of revoked users to stop. Resolves when all that had begun has settled. */
+  /** Signals the work of revoked users to stop. Resolves when all of it has settled. */
   ended: (isRevoked: (user: User) => boolean) => Promise<void>
   /** Runs a revocation that may be part of such work. Neither it nor any other revocation waits for that work. */
   unawaited: <T>(revoke: () => Promise<T>) => Promise<T>
@@ -108,7 +109,7 @@ export class Revocations {
       throw new UnavailableError('There are too many revocations; revoke by user, or raise limits.maxRevocations')
     }
     const [here, isOver, { answers, missing: others }] = await Promise.all([
-      this.#endBy(revocation), isInTime(this.#workEnded()), this.#cluster.ask('revoke', revocation, ASK_TIMEOUT_MS)
+      this.#endBy(revocation), inTime(this.#workEnded().then(() => true), ASK_TIMEOUT_MS, () => false), this.#cluster.ask('revoke', revocation, ASK_TIMEOUT_MS)
     ])
     const missing = isOver || others === null ? others : [...others, this.#cluster.nodeId]
     const closed = answers.map(({ data }) => data).filter((data) => checkCount.Check(data)).reduce((sum, count) => sum + count, here)
@@ -187,11 +188,4 @@ export class Revocations {
     this.#hasWarned = true
     this.#log.warn('a token lives longer than auth.revocationTtlMs: if it is revoked, it becomes valid again after that time')
   }
-}
-
-/** Resolves to true if the work ends within the time that other nodes are given. */
-async function isInTime (work: Promise<void>): Promise<boolean> {
-  let timer: NodeJS.Timeout
-  const late = new Promise<false>((resolve) => { timer = setTimeout(() => resolve(false), ASK_TIMEOUT_MS) })
-  return Promise.race([work.then(() => true), late]).finally(() => clearTimeout(timer))
 }

@@ -1,39 +1,29 @@
 import type { ClientRecord } from '../../schemas/records.js'
 import type { ClientsPage, ClientsQuery } from '../../schemas/rest.js'
-import type { Connection } from '../connection/connection.js'
+import type { ConnectionPlace, Registry } from '../connection/registry.js'
+import { compareTexts, cursorOf, firstPage, mergePages, readCursor } from '../pages.js'
 
 type Page = Pick<ClientsPage, 'total' | 'clients' | 'next'>
-/** A socket's place in the list. It stays where it is when that socket is gone, and so does the page behind it. */
-type Place = Pick<ClientRecord, 'connected_at' | 'client_id'>
 
-/** A page of sockets, oldest first. */
-export function pageOf (connections: readonly Connection[], { after, limit }: ClientsQuery): Page {
-  const records = connections.map((connection) => connection.toRecord()).sort(byPlace)
-  return { ...cut(after === undefined ? records : records.filter((record) => byPlace(record, placeOf(after)) > 0), limit), total: records.length }
+/** A page of this node's sockets, oldest first. It costs what is on it, besides counting them. */
+export function pageOf (registry: Registry, { user_id: userId, after, limit }: ClientsQuery): Page {
+  const connections = registry.open(userId, after === undefined ? null : placeOf(after))
+  const { items, next } = firstPage(connections, limit, ({ connectedAt, id }) => cursorOf(connectedAt, id))
+  return { total: registry.countOpen(userId), clients: items.map((connection) => connection.toRecord()), next }
 }
 
 /** One page of several that begin at the same place. */
-export function pageOfRecords (pages: readonly Page[], limit: number): Page {
-  const records = pages.flatMap(({ clients }) => clients).sort(byPlace)
-  const page = cut(records, limit)
-  const isCut = pages.some(({ next }) => next !== null)
-  return { total: pages.reduce((total, page) => total + page.total, 0), clients: page.clients, next: page.next ?? (isCut ? cursorOf(page.clients.at(-1)!) : null) }
+export function pageOfPages (pages: readonly Page[], limit: number): Page {
+  const { items, next } = mergePages(pages.map(({ clients, next }) => ({ items: clients, next })), limit, byPlace,
+    ({ connected_at: connectedAt, client_id: id }) => cursorOf(connectedAt, id))
+  return { total: pages.reduce((total, page) => total + page.total, 0), clients: items, next }
 }
 
-function cut (records: ClientRecord[], limit: number): Omit<Page, 'total'> {
-  const clients = records.slice(0, limit)
-  return { clients, next: records.length > limit ? cursorOf(clients.at(-1)!) : null }
+function placeOf (cursor: string): ConnectionPlace {
+  const [connectedAt, id] = readCursor(cursor)
+  return { connectedAt, id }
 }
 
-function byPlace (a: Place, b: Place): number {
-  return a.connected_at - b.connected_at || Number(a.client_id > b.client_id) - Number(a.client_id < b.client_id)
-}
-
-function cursorOf ({ connected_at: connectedAt, client_id: id }: Place): string {
-  return `${connectedAt}:${id}`
-}
-
-function placeOf (cursor: string): Place {
-  const [connectedAt, id] = cursor.split(':') as [string, string]
-  return { connected_at: Number(connectedAt), client_id: id }
+function byPlace (a: ClientRecord, b: ClientRecord): number {
+  return a.connected_at - b.connected_at || compareTexts(a.client_id, b.client_id)
 }

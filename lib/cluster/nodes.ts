@@ -5,7 +5,7 @@ import { ClientsPage, ClientsQuery } from '../../schemas/rest.js'
 import { closeCodes } from '../close-codes.js'
 import type { Registry } from '../connection/registry.js'
 import type { Cluster, ClusterAnswers } from '../engine/engine.js'
-import { pageOf, pageOfRecords } from './client-pages.js'
+import { pageOf, pageOfPages } from './client-pages.js'
 
 /** How long the other nodes may take to answer. */
 const ASK_TIMEOUT_MS = 2_000
@@ -58,7 +58,7 @@ export class Nodes {
   async clients (query: ClientsQuery): Promise<ClientsPage> {
     const { answers, missing } = await this.#cluster.ask('clients', query, ASK_TIMEOUT_MS)
     const pages = [this.#pageHere(query), ...answers.map(({ data }) => data).filter((data) => checkPage.Check(data))]
-    return { ...pageOfRecords(pages, query.limit), complete: missing !== null && missing.length === 0, missing }
+    return { ...pageOfPages(pages, query.limit), complete: missing !== null && missing.length === 0, missing }
   }
 
   /** null: there is no such open socket on any node that has answered. */
@@ -79,7 +79,7 @@ export class Nodes {
   }
 
   #pageHere (query: ClientsQuery): ClientsPage {
-    return { ...pageOf(this.#registry.open(query.user_id), query), complete: true, missing: [] }
+    return { ...pageOf(this.#registry, query), complete: true, missing: [] }
   }
 
   #clientHere (clientId: string): ClientRecord | null {

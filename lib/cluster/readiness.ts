@@ -11,7 +11,7 @@ export class Readiness {
     this.#cluster = cluster
     cluster.onReadiness((isReady) => {
       const frame = encode({ type: 'availability', available: isReady })
-      for (const connection of registry.open()) connection.send(frame)
+      for (const connection of [...registry.open()]) connection.send(frame)
       events.emit('readiness_changed', { ready: isReady })
     })
   }

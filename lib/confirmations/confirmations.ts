@@ -3,6 +3,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Answer, AnsweredBy, ConfirmationRecord, Outcome } from '../../schemas/records.js'
 import type { ConfirmationsPage } from '../../schemas/rest.js'
 import type { Connection } from '../connection/connection.js'
+import { cursorOf, readCursor } from '../pages.js'
 import type { ConfirmationFilter, ConfirmationStore, QuestionPage, QuestionPlace, Settlement } from '../engine/engine.js'
 import { AlreadySettledError, ForbiddenError, NotFoundError, UnavailableError, withDetails } from '../errors.js'
 import type { EventHub } from '../events.js'
@@ -13,7 +14,7 @@ import { snapshot } from '../protocol/snapshot.js'
 import { logThrown } from '../thrown.js'
 import type { Publisher } from '../topics/publisher.js'
 import { topicOf } from '../topics/topic-names.js'
-import { checkList, cursorOf, placeOf, type ListOptions } from './list.js'
+import { checkList, type ListOptions } from './list.js'
 import type { OpenQuestions } from './open-questions.js'
 import {
   answerCheck, assertAnswers, meansProceed, toConfirmation, toRecord, type AskOptions, type StepResult, type UserConfirmation
@@ -155,7 +156,7 @@ export class Confirmations {
     const after = cursor ?? undefined
     assertValid(checkList, { ...options, after })
     const { records, next } = await this.#page(filter, after === undefined ? null : placeOf(after), limit)
-    return { confirmations: records, next: next === null ? null : cursorOf(next) }
+    return { confirmations: records, next: next === null ? null : cursorOf(next.created_at, next.callback_id) }
   }
 
   /**
@@ -342,4 +343,9 @@ export class Confirmations {
       logThrown(this.#log, 'error', error, {}, 'a question could not be announced')
     }
   }
+}
+
+function placeOf (cursor: string): QuestionPlace {
+  const [createdAt, id] = readCursor(cursor)
+  return { created_at: createdAt, callback_id: id }
 }

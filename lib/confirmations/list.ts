@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { ConfirmationsQuery } from '../../schemas/rest.js'
-import type { ConfirmationFilter, QuestionPlace } from '../engine/engine.js'
+import type { ConfirmationFilter } from '../engine/engine.js'
 
 /** Which questions, and which part of their list. */
 export interface ListOptions extends ConfirmationFilter {
@@ -13,12 +13,3 @@ export interface ListOptions extends ConfirmationFilter {
 
 /** A name that is not known is refused: a filter that is passed over would answer with the questions of others. */
 export const checkList = TypeCompiler.Compile(Type.Partial(ConfirmationsQuery))
-
-export function cursorOf ({ created_at: createdAt, callback_id: id }: QuestionPlace): string {
-  return `${createdAt}:${id}`
-}
-
-export function placeOf (cursor: string): QuestionPlace {
-  const [createdAt, id] = cursor.split(':') as [string, string]
-  return { created_at: Number(createdAt), callback_id: id }
-}

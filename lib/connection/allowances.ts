@@ -51,7 +51,7 @@ export class Allowances {
     return allowance
   }
 
-  /** Takes a frame, whatever its size, unless the user is in debt. Hot: runs for every frame. */
+  /** Charges a frame of any size, unless the user is in debt. Hot: runs for every frame. */
   take (allowance: Allowance, bytes: number, now: number): Exceeded | null {
     const { frameDueAt, byteDueAt } = allowance
     if (this.#frames.waitMs(frameDueAt, now) > 0) return 'messages'
@@ -61,7 +61,7 @@ export class Allowances {
     return null
   }
 
-  /** Milliseconds until a frame is taken again, after one was not. */
+  /** Milliseconds until frames are accepted again, after one was refused. */
   waitMs ({ frameDueAt, byteDueAt }: Allowance, now: number): number {
     return Math.ceil(Math.max(this.#frames.waitMs(frameDueAt, now), this.#bytes.waitMs(byteDueAt, now)))
   }
@@ -71,7 +71,7 @@ export class Allowances {
     allowance.byteDueAt = this.#bytes.charge(allowance.byteDueAt, now, bytes)
   }
 
-  /** Takes so many joins, unless the user is in debt: 0, or the milliseconds until joins are taken again. */
+  /** Charges joins, unless the user is in debt. Returns 0, or the milliseconds until joins are accepted again. */
   takeJoins (allowance: Allowance, joins: number, now: number): number {
     const waitMs = this.#joins.waitMs(allowance.joinDueAt, now)
     if (waitMs > 0) return Math.ceil(waitMs)
@@ -79,7 +79,7 @@ export class Allowances {
     return 0
   }
 
-  /** From now on nothing is forgotten. */
+  /** Stops forgetting. */
   close (): void {
     this.#isClosed = true
     clearInterval(this.#timer!)

@@ -4,7 +4,7 @@ import type { User } from '../auth/user.js'
 import { IdentityChangedError } from '../errors.js'
 import { logThrown } from '../thrown.js'
 
-/** What an identity knows of its socket. */
+/** The socket of an identity. */
 export interface IdentityHolder { readonly id: string, readonly isOpen: boolean }
 
 /** A frame that is being handled. */
@@ -18,7 +18,7 @@ export interface Unanswered {
  * same user does not change it. Work that begins under an identity is bound to it, and has no effect once it is over.
  */
 export class Identity {
-  /** null: nobody's. Replaced by a fresh token of the same user. */
+  /** null: anonymous. Replaced when the same user sends a fresh token. */
   user: User | null
   /** Whether the socket is another user's now. */
   isOver = false

@@ -9,9 +9,9 @@ import type { Liveness } from './liveness.js'
 const PIECE_BYTES = 65_536
 
 export interface InboxSettings {
-  /** From how many waiting bytes on the socket is not read. */
+  /** Number of waiting bytes at which the socket is paused. */
   maxPendingBytes: number
-  /** Where it is counted that a socket was not read. */
+  /** Where pauses are counted. */
   refusals: Rejected
 }
 
@@ -20,9 +20,9 @@ export interface InboxSettings {
  * unparsed, since parsed JSON can take twenty times the memory; if too many wait, the socket is paused.
  */
 export class Inbox {
-  /** How many handlers work on frames of the socket. */
+  /** Number of handlers at work on frames of the socket. */
   pending = 0
-  /** Whether a frame that others wait for is under way. */
+  /** Whether a frame is in progress that later ones wait for. */
   isHeld = false
   readonly #socket: WebSocket
   readonly #liveness: Liveness
@@ -30,7 +30,7 @@ export class Inbox {
   // Made with the first frame that waits: most sockets never have any.
   #frames: Buffer[] | null = null
   #bytes = 0
-  /** What has arrived since the socket is not read. */
+  /** Bytes that have arrived during the pause. */
   #lateBytes = 0
   #onReleased!: () => void
 
@@ -40,17 +40,17 @@ export class Inbox {
     this.#settings = settings
   }
 
-  /** How many frames wait. */
+  /** Number of waiting frames. */
   get waiting (): number {
     return this.#frames?.length ?? 0
   }
 
-  /** Whether the socket is not read. */
+  /** Whether the socket is paused. */
   get isPaused (): boolean {
     return this.#socket.isPaused
   }
 
-  /** Sets the one who is told when the frame that others wait for is done. */
+  /** Sets the listener that is called when the frame that others wait for is done. */
   onReleased (listener: () => void): void {
     this.#onReleased = listener
   }
@@ -80,7 +80,7 @@ export class Inbox {
     return true
   }
 
-  /** Takes the frame that has waited longest. */
+  /** Removes and returns the oldest frame. */
   take (): Buffer | undefined {
     const data = this.#frames?.shift()
     this.#bytes -= data?.length ?? 0
@@ -88,7 +88,7 @@ export class Inbox {
     return data
   }
 
-  /** The server has ended the socket: what waits is not handled any more, and the answer to the close frame is read. */
+  /** The server has ended the socket: drops the waiting frames, and resumes reading for the answer to the close frame. */
   clear (): void {
     this.#frames = null
     this.#bytes = 0

@@ -4,7 +4,7 @@ export class Liveness {
   pingedAt = performance.now()
   /** Whether that ping has no answer yet. */
   awaitsPong = false
-  /** How many bytes had left the socket when that ping was sent. */
+  /** Bytes that had left the socket when that ping was sent. */
   flushedBytes = 0
   /** The latest round trip in milliseconds; null before the first. */
   rttMs: number | null = null

@@ -15,14 +15,14 @@ export class Rate {
     this.#slackMs = this.#intervalMs * (burst - 1)
   }
 
-  /** Milliseconds until something is taken again; 0 or less: now. */
+  /** Milliseconds until units are accepted again; 0 or less: now. */
   waitMs (dueAt: number, now: number): number {
     return dueAt - now - this.#slackMs
   }
 
   /**
-   * When the next unit is due after `units` more. They need not fit into the burst: what is too large for it is taken
-   * whole, and paid for by a longer wait.
+   * Returns when the next unit is due after `units` more. More units than the burst are accepted, too, and paid for by a longer
+   * wait.
    */
   charge (dueAt: number, now: number, units: number): number {
     return (dueAt > now ? dueAt : now) + units * this.#intervalMs

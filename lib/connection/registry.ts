@@ -1,10 +1,16 @@
+import { compareTexts } from '../pages.js'
+import { OrderedSet } from '../engine/ordered-set.js'
 import type { Connection } from './connection.js'
+
+/** A socket's place in lists. */
+export interface ConnectionPlace { readonly connectedAt: number, readonly id: string }
 
 const NONE: ReadonlySet<Connection> = new Set()
 
 /** Every connection of this node, by id and by user. */
 export class Registry {
   readonly #byId = new Map<string, Connection>()
+  readonly #inOrder = new OrderedSet<Connection, ConnectionPlace>(byPlace)
   readonly #byUser = new Map<string, Set<Connection>>()
   #whenEmpty: (() => void) | null = null
 
@@ -21,11 +27,13 @@ export class Registry {
 
   add (connection: Connection): void {
     this.#byId.set(connection.id, connection)
+    this.#inOrder.add(connection)
     this.#index(connection)
   }
 
   remove (connection: Connection): void {
     this.#byId.delete(connection.id)
+    this.#inOrder.delete(connection)
     this.#unindex(connection)
     if (this.#byId.size === 0) this.#whenEmpty?.()
   }
@@ -48,9 +56,19 @@ export class Registry {
     return userId === undefined || userId === (connection.user?.id ?? null) ? connection : null
   }
 
-  /** The open sockets whose user is known, of one user or of all, oldest first. */
-  open (userId?: string): Connection[] {
-    return [...userId === undefined ? this.#byId.values() : this.#byUser.get(userId) ?? NONE].filter(isUsable)
+  /** The open sockets whose user is known, of one user or of all, oldest first; with `after` those behind that place. None must come or go meanwhile. */
+  * open (userId?: string, after: ConnectionPlace | null = null): IterableIterator<Connection> {
+    const connections = userId === undefined
+      ? this.#inOrder.values(after)
+      : [...this.of(userId)].filter((connection) => after === null || byPlace(connection, after) > 0).sort(byPlace)
+    for (const connection of connections) if (isUsable(connection)) yield connection
+  }
+
+  /** How many sockets `open` finds. */
+  countOpen (userId?: string): number {
+    let count = 0
+    for (const connection of userId === undefined ? this.all() : this.of(userId)) if (isUsable(connection)) count++
+    return count
   }
 
   /** A user's open sockets, with or without one, those included that are not announced yet. */
@@ -89,4 +107,8 @@ export class Registry {
 
 function isUsable (connection: Connection): boolean {
   return connection.isOpen && connection.isAdmitted
+}
+
+function byPlace (a: ConnectionPlace, b: ConnectionPlace): number {
+  return a.connectedAt - b.connectedAt || compareTexts(a.id, b.id)
 }

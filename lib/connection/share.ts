@@ -1,7 +1,7 @@
 import type { Connection } from './connection.js'
 import { networkOf } from './network.js'
 
-/** What of a share is used up: all of it, or what one network may have of it. */
+/** Which bound of a share is reached: the total, or that of one network. */
 export type UsedUp = 'all' | 'network'
 
 /**
@@ -11,7 +11,7 @@ export type UsedUp = 'all' | 'network'
 export class Share {
   readonly #max: number
   readonly #maxPerNetwork: number
-  /** With the network of each; null: it has none. */
+  /** Members with their networks; null: no network. */
   readonly #members = new Map<Connection, string | null>()
   readonly #byNetwork = new Map<string, number>()
 
@@ -20,7 +20,7 @@ export class Share {
     this.#maxPerNetwork = maxPerNetwork
   }
 
-  /** What keeps another socket of that address out; null: nothing. */
+  /** Returns the bound that keeps out another socket of that address; null: there is room. */
   usedUp (ip: string): UsedUp | null {
     const network = networkOf(ip)
     const usedUp = this.#usedUp(network)

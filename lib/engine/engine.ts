@@ -23,7 +23,7 @@ export interface Publication {
   isCompressible: boolean
   /** Connections that do not get it. */
   except?: readonly string[] | undefined
-  /** Who is charged for what it takes of the histories: the client whose frame it is; undefined: the app. */
+  /** The client that sent it, whose share of the histories is charged; undefined: the app. */
   sender?: string | undefined
 }
 
@@ -45,7 +45,7 @@ export interface HistoryPage {
   top: Position
 }
 
-/** What else bounds a page. */
+/** Further bounds of a page. */
 export interface PageBounds {
   /** Size of the messages together, bytes; one message is read whatever its size. Default: no bound. */
   maxBytes?: number
@@ -224,7 +224,7 @@ export type QuestionPlace = Pick<ConfirmationRecord, 'created_at' | 'callback_id
 export interface QuestionPage {
   /** Oldest first. They can be fewer than the limit also where more follow. */
   records: ConfirmationRecord[]
-  /** Behind which place the list goes on; null: nothing follows. */
+  /** The place behind which the list goes on; null: this is the end. */
   next: QuestionPlace | null
 }
 

@@ -3,15 +3,15 @@ const BLOCK = 512
 
 /**
  * A set in an order of its own, for pages of long lists: adding, deleting, and finding where a page begins cost a binary
- * search and a move within one block, however long the list is.
+ * search and a move within one block, however long the list is. `P` is the part of an element that its place depends on.
  */
-export class OrderedSet<T> {
+export class OrderedSet<T extends P, P = T> {
   /** Each is in order and not empty, and before the next one. */
   readonly #blocks: T[][] = []
-  readonly #compare: (a: T, b: T) => number
+  readonly #compare: (a: P, b: P) => number
 
   /** @param compare 0 for the same element, negative where the first comes before the second */
-  constructor (compare: (a: T, b: T) => number) {
+  constructor (compare: (a: P, b: P) => number) {
     this.#compare = compare
   }
 
@@ -45,7 +45,7 @@ export class OrderedSet<T> {
   }
 
   /** The elements in order; with `after` those behind it, whether it is in the set or not. The set must not change meanwhile. */
-  * values (after: T | null = null): IterableIterator<T> {
+  * values (after: P | null = null): IterableIterator<T> {
     let at = 0
     let index = 0
     if (after !== null) {
@@ -62,18 +62,18 @@ export class OrderedSet<T> {
   }
 
   /** The first block whose last element is not before this one. */
-  #blockOf (element: T): number {
+  #blockOf (element: P): number {
     return bisect(this.#blocks.length, (at) => this.#compare(this.#blocks[at]!.at(-1)!, element) < 0)
   }
 
   /** The first place in a block that is not before the element. */
-  #search (block: readonly T[], element: T): number {
+  #search (block: readonly T[], element: P): number {
     return bisect(block.length, (at) => this.#compare(block[at]!, element) < 0)
   }
 }
 
 /** The elements of several sets in one order. The sets must not change meanwhile. */
-export function * merged<T> (sets: readonly OrderedSet<T>[], after: T | null, compare: (a: T, b: T) => number): IterableIterator<T> {
+export function * merged<T extends P, P = T> (sets: readonly OrderedSet<T, P>[], after: P | null, compare: (a: P, b: P) => number): IterableIterator<T> {
   const heads: { value: T, rest: IterableIterator<T> }[] = []
   const put = (rest: IterableIterator<T>) => {
     const { done, value } = rest.next()

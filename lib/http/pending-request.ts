@@ -5,13 +5,13 @@ import { logThrown } from '../thrown.js'
 
 /** One REST request, from its head to the end of its answer and of what it asked for. */
 export class PendingRequest {
-  /** Whose it is; null until that is known. */
+  /** The caller; null until identified. */
   user: User | null = null
-  /** When that was known, milliseconds since 1970. */
+  /** When the caller was identified, milliseconds since 1970. */
   identifiedAt = 0
   /** Whether its answer can still be sent. */
   isOpen = true
-  /** Whether what it asks for is being done. */
+  /** Whether its work is in progress. */
   isWorking = false
   /** Number of revocations that this request itself awaits: two that waited for each other's request would deadlock. */
   revoking = 0
@@ -41,7 +41,7 @@ export class PendingRequest {
     this.#stop?.abort()
   }
 
-  /** Resolves when nothing is being done for it, or it waits for a revocation. */
+  /** Resolves when its work has ended, or awaits a revocation. */
   idle (): Promise<void> {
     if (!this.isWorking || this.revoking > 0) return Promise.resolve()
     return new Promise((resolve) => { this.#waiting.push(resolve) })

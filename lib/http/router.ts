@@ -11,12 +11,12 @@ export function routerLike (fastify: FastifyInstance, more: Config = {}): Router
   return findMyWay({ caseSensitive, ignoreTrailingSlash, ignoreDuplicateSlashes, maxParamLength, useSemicolonDelimiter, allowUnsafeRegex, ...more } as Config)
 }
 
-/** Tells the URLs that the app's router cannot read, and answers in person. */
+/** Makes a check for URLs that the app's router cannot decode: it answers these itself, before any hook. */
 export function unreadableBy (fastify: FastifyInstance): (url: string) => boolean {
   // Never called.
   const route = Function.prototype as () => void
   const router = routerLike(fastify, { onBadUrl: route })
-  // One without any route reads no URL at all.
+  // A router without routes decodes no URL.
   router.on('GET', '/', route)
   return (url) => {
     // The only character that it decodes.

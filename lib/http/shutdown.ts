@@ -1,7 +1,10 @@
 import { randomInt } from 'node:crypto'
+import type { FastifyBaseLogger } from 'fastify'
 import { closeCodes } from '../close-codes.js'
-import { encode } from '../protocol/encode.js'
 import type { Registry } from '../connection/registry.js'
+import { inTime } from '../in-time.js'
+import { encode } from '../protocol/encode.js'
+import { logThrown } from '../thrown.js'
 import type { UnfinishedRequests } from './unfinished-requests.js'
 import type { Upgrades } from './upgrades.js'
 
@@ -17,6 +20,7 @@ export interface ShutdownSettings {
   isOneOfMany: boolean
   /** How long clients may take to answer the close frame. */
   closeTimeoutMs: number
+  log: FastifyBaseLogger
 }
 
 /** Ends every socket of a node: first with a close frame, and after a bounded time without one. */
@@ -52,14 +56,24 @@ export class Shutdown {
     // Not in the same turn: isClosing must be true before anything is prepared.
     await null
     this.#upgrades.refuse()
-    const { drainMs, closeTimeoutMs } = this.#settings
-    await within(drainMs, prepare())
+    const { closeTimeoutMs } = this.#settings
+    await this.#prepared(prepare)
     this.#sendAway()
-    await within(closeTimeoutMs, this.#registry.empty())
+    await inTime(this.#registry.empty(), closeTimeoutMs, () => {})
     for (const connection of this.#registry.all()) connection.terminate()
     this.#upgrades.destroy()
     this.#requests.destroy()
-    await within(FINAL_MS, this.#registry.empty())
+    await inTime(this.#registry.empty(), FINAL_MS, () => {})
+  }
+
+  /** Waits for the final messages, as long as they may take. Never rejects: the sockets must be closed all the same. */
+  async #prepared (prepare: () => Promise<void>): Promise<void> {
+    const { drainMs, log } = this.#settings
+    try {
+      await inTime(prepare(), drainMs, () => {})
+    } catch (error) {
+      logThrown(log, 'error', error, {}, 'the shutdown goes on without all final messages')
+    }
   }
 
   /** Closes all sockets at once, each told a random delay, so that the clients do not all reconnect at once. */
@@ -71,11 +85,4 @@ export class Shutdown {
       connection.close(code, reason)
     }
   }
-}
-
-/** Resolves when the work is done, or after that time; rejects as the work does. */
-async function within (ms: number, work: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>((resolve) => { timer = setTimeout(resolve, ms) })
-  await Promise.race([work, late]).finally(() => clearTimeout(timer))
 }

@@ -4,13 +4,13 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 
-/** Time between two looks at what is left, once clients have had their time. Twice this is less than the shutdown's last second. */
+/** Time between two checks of what is left when the server closes. Twice this is less than the shutdown's last second. */
 const LOOK_MS = 400
 
 type Answer = ServerResponse | Http2ServerResponse
 
 /**
- * The server's connections, except those that were upgraded. A closing server waits for the rest of every request that has
+ * The connections of the app's servers, except those that were upgraded. A closing server waits for the rest of every request that has
  * begun, for every answer to be read, and for every HTTP/2 session; Node has no time-out for any of these while it closes.
  */
 export class UnfinishedRequests {
@@ -22,19 +22,26 @@ export class UnfinishedRequests {
   readonly #streams = new Map<ServerHttp2Stream, Http2ServerResponse>()
   /** TCP connections in their TLS handshake, by the peer's address and port. */
   readonly #handshakes = new Map<string, Socket>()
-  /** Answers that waited to be read at the look before. */
+  /** Answers that were unread at the check before. */
   readonly #unread = new WeakSet<Answer>()
+  /** Servers that are not closed. */
+  readonly #servers = new Set<Server>()
+  /** One function for all, so that a connection costs an entry and nothing else. */
+  readonly #forget: (this: Duplex) => void
   #timer: NodeJS.Timeout | undefined
   #isOver = false
 
   constructor (server: Server) {
+    const connections = this.#connections
+    this.#forget = function () { connections.delete(this) }
+    this.watch(server)
+  }
+
+  /** Tracks the connections of another server, too. */
+  watch (server: Server): void {
     const isTls = 'setSecureContext' in server
     const isHttp2 = 'updateSettings' in server
     const connected = isTls ? 'secureConnection' : 'connection'
-    // One function for all, so that a connection costs an entry and nothing else.
-    const connections = this.#connections
-    const forget = function (this: Duplex) { connections.delete(this) }
-
     const onHandshake = (socket: Socket) => {
       if (this.#isOver) {
         socket.destroy()
@@ -50,7 +57,7 @@ export class UnfinishedRequests {
       const { alpnProtocol } = socket as TLSSocket
       if (isHttp2 && alpnProtocol !== false && alpnProtocol !== 'http/1.1') this.#trackSessionSocket(socket)
       else if (this.#isOver) socket.destroy()
-      else connections.add(socket.on('close', forget))
+      else this.#connections.add(socket.on('close', this.#forget))
     }
     const onSession = (session: ServerHttp2Session) => {
       this.#sessions.add(session)
@@ -67,20 +74,21 @@ export class UnfinishedRequests {
     if (isTls) listeners.push(['connection', onHandshake])
     for (const [event, listener] of listeners) server.on(event, listener as () => void)
     // Until it is closed: a connection that is made meanwhile must not hold it up either.
+    this.#servers.add(server)
     server.once('close', () => {
-      clearTimeout(this.#timer)
       for (const [event, listener] of listeners) server.removeListener(event, listener as () => void)
+      this.#servers.delete(server)
+      if (this.#servers.size === 0) clearTimeout(this.#timer)
     })
-    this.upgraded = (socket) => {
-      connections.delete(socket)
-      socket.removeListener('close', forget)
-    }
   }
 
   /** Stops tracking a connection that asked for an upgrade; its taker is responsible for it. */
-  readonly upgraded: (socket: Duplex) => void
+  upgraded (socket: Duplex): void {
+    this.#connections.delete(socket)
+    socket.removeListener('close', this.#forget)
+  }
 
-  /** How much is kept. */
+  /** Number of entries kept. */
   get size (): number {
     return this.#connections.size + this.#sessions.size + this.#sessionSockets.size + this.#streams.size + this.#handshakes.size
   }
@@ -120,7 +128,7 @@ export class UnfinishedRequests {
     if (this.size > 0) this.#timer = setTimeout(() => this.#look(), LOOK_MS)
   }
 
-  /** Whether an answer is the app's to give; one that the client should read has from one look to the next. */
+  /** Whether to wait for an answer: while the app works on it, and then for one more check, so that the client can read it. */
   #isAwaited (answer: Answer, { writableNeedDrain }: { writableNeedDrain: boolean }, isComplete: boolean): boolean {
     // Fastify ends a long answer over HTTP/2 only when nearly all of it is read.
     if (!answer.writableEnded && !writableNeedDrain) {
@@ -149,12 +157,12 @@ function peerOf ({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`
 }
 
-/** The answer whose turn it is on a connection of HTTP/1.1: requests that are pipelined behind it wait. */
+/** The current answer on an HTTP/1.1 connection; pipelined requests wait behind it. */
 function answerOn (socket: Duplex): ServerResponse | null | undefined {
   return (socket as Duplex & { _httpMessage?: ServerResponse | null })._httpMessage
 }
 
-/** A client that keeps its connection would keep it for as long as Node lets it. */
+/** Ends the connection after the answer: a keep-alive client would hold it for as long as Node allows. */
 function endBehind (answer: ServerResponse): void {
   const { socket } = answer.req
   answer.once('close', () => { socket.end(() => socket.destroy()) })
@@ -165,7 +173,7 @@ function isComplete (stream: ServerHttp2Stream): boolean {
   return stream.endAfterHeaders || stream.state.state === constants.NGHTTP2_STREAM_STATE_HALF_CLOSED_REMOTE
 }
 
-/** A session that has ended waits for the client to end the connection, too. */
+/** Destroys a session's socket once it is written: otherwise it waits until the client ends the connection. */
 function destroyWhenFinished (socket: Duplex): void {
   socket.once('finish', () => socket.destroy())
 }

@@ -26,14 +26,14 @@ export class UpgradeGate {
   readonly #parts: Parts
   /** Socket routes. */
   readonly #sockets = new Set<string>()
-  /** Other routes, as far as they were registered after the plugin. */
+  /** Other routes that were registered after the plugin. */
   readonly #plain = new Set<string>()
   /** The plugin's own plain routes. */
   readonly #own = new Set<string>()
   readonly #router: ReturnType<typeof routerLike>
   readonly #isUnreadable: (url: string) => boolean
   /** Upgrades whose URL could not be decoded. */
-  readonly #mended = new WeakSet<IncomingMessage>()
+  readonly #escaped = new WeakSet<IncomingMessage>()
 
   constructor (fastify: FastifyInstance, settings: GateSettings, parts: Parts) {
     this.#settings = settings
@@ -43,7 +43,7 @@ export class UpgradeGate {
     fastify.addHook('onRoute', (route) => this.#add(route))
   }
 
-  /** Routes that are made in a scope from now on are the plugin's own. */
+  /** Marks the routes that a scope adds from now on as the plugin's own. */
   own (scope: FastifyInstance): void {
     scope.addHook('onRoute', ({ url }) => {
       this.#own.add(url)
@@ -52,13 +52,13 @@ export class UpgradeGate {
   }
 
   /**
-   * Gives an upgrade on or below the path whose URL cannot be decoded one that can: Fastify would answer it before any hook
-   * could count it. It is refused whatever its route.
+   * Escapes the URL of an upgrade on or below the path if it cannot be decoded: Fastify would answer it before any hook could count
+   * it. Such an upgrade is always refused.
    */
-  mend (request: IncomingMessage): void {
+  escapeUnreadable (request: IncomingMessage): void {
     const { url } = request
     if (!this.#isUnreadable(url!) || !isBelow(url!, this.#settings.path)) return
-    this.#mended.add(request)
+    this.#escaped.add(request)
     request.url = pathOf(url!).replaceAll('%', '%25')
   }
 
@@ -98,15 +98,15 @@ export class UpgradeGate {
   /** @throws WSM_ERR_NOT_FOUND, WSM_ERR_RATE_LIMITED, WSM_ERR_FORBIDDEN for an upgrade that is for no socket route */
   #assertSocket (request: FastifyRequest): void {
     const { url } = request.routeOptions
-    const isMended = this.#mended.has(request.raw)
-    if (url !== undefined && !isMended) {
+    const isEscaped = this.#escaped.has(request.raw)
+    if (url !== undefined && !isEscaped) {
       if (this.#sockets.has(url)) return
       // @fastify/http-proxy dispatches its own upgrades to its own plain routes.
       if (request.ws !== true && !this.#own.has(url)) return
       // Registered before the plugin, so it may be a socket route: left to the app's @fastify/websocket.
       if (this.#settings.isHostFirst && !this.#plain.has(url)) return
     }
-    if (isMended || isBelow(url ?? request.url, this.#settings.path)) {
+    if (isEscaped || isBelow(url ?? request.url, this.#settings.path)) {
       this.countConnect(request)
       this.#parts.admission.assertOrigin(request)
     }

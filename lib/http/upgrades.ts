@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { WebSocketServer } from 'ws'
+import { NoUpgradeListenerError } from '../errors.js'
 
 const CLOSING = 'HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\nretry-after: 2\r\n\r\n'
 
@@ -39,10 +40,12 @@ export class Upgrades {
   #isRefusing = false
   #isStopped = false
 
+  /** @throws WSM_ERR_NO_UPGRADE_LISTENER where @fastify/websocket does not listen on the server, or is not as expected */
   constructor (server: Server, webSocketServer: WebSocketServer, settings: UpgradeSettings) {
     this.#server = server
     this.#settings = settings
     this.#router = (server.listeners('upgrade') as Listener[]).filter(callsRouter)
+    if (this.#router.length === 0) throw new NoUpgradeListenerError()
     const onConnection = (_socket: unknown, request: IncomingMessage) => this.#pending.get(request)?.forget()
     const emitBefore = server.emit
     const emit = (...event: [name: string | symbol, ...args: unknown[]]): boolean => {

@@ -63,7 +63,7 @@ export function isBelow (url: string, path: string): boolean {
   return plain === path.toLowerCase() || plain.startsWith(`${path.toLowerCase()}/`)
 }
 
-/** Without origin and query, as it is written. */
+/** The path of a URL, without origin and query, still encoded. */
 export function pathOf (url: string): string {
   return url.replace(/^[a-z][\w+.-]*:\/\/[^/?#]*/i, '').split(/[?;#]/, 1)[0]!
 }
@@ -82,12 +82,12 @@ function hideSecrets (request: RawRequest): void {
   if (request.headers[':path'] !== undefined) request.headers[':path'] = withoutSecrets(request.headers[':path'] as string)
 }
 
-/** Whether it is worth a closer look: most URLs have no query. */
+/** Quick check: most URLs have no query. */
 function mayHoldSecrets (url: string): boolean {
   return url.includes('=')
 }
 
-/** In lower case; what is no UTF-8 is replaced, and the rest decoded all the same. */
+/** Decodes to lower case; bytes that are not UTF-8 are replaced. */
 function decoded (text: string): string {
   return text.replace(/(?:%[0-9a-f]{2})+/gi, (bytes) => Buffer.from(bytes.replaceAll('%', ''), 'hex').toString()).toLowerCase()
 }

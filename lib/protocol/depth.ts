@@ -32,7 +32,7 @@ export function isJsonDeeperThan (json: string, maxDepth: number): boolean {
 }
 
 /**
- * Passes JSON on to a parser, whichever that is, and fails before anything is built of what is nested deeper than allowed.
+ * Passes JSON on to any parser, and fails at nesting deeper than allowed, before the parser builds it.
  * In UTF-8 no byte of another character looks like a bracket or a quote.
  */
 export class DepthLimit extends Transform {
@@ -68,16 +68,14 @@ export class DepthLimit extends Transform {
 }
 
 /**
- * Whether data is nested deeper. Not recursive, and each object is looked at once: it may come from any parser. Buffers,
- * streams and other instances of classes are no data.
+ * Whether data is nested deeper. Any parser may have made it: one object can be in many places, which is looked at once per level,
+ * and a cycle is too deep. Buffers, streams and other instances of classes are no data.
  */
 export function isDeeperThan (value: unknown, maxDepth: number): boolean {
-  const seen = new Set<object>()
-  let level = [value].filter(isData)
-  for (let depth = 0; level.length > 0; depth++) {
+  let level = new Set([value].filter(isData))
+  for (let depth = 0; level.size > 0; depth++) {
     if (depth === maxDepth) return true
-    for (const object of level) seen.add(object)
-    level = level.flatMap((object) => Object.values(object).filter((inner) => isData(inner) && !seen.has(inner)))
+    level = new Set([...level].flatMap((object) => Object.values(object).filter(isData)))
   }
   return false
 }

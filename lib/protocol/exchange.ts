@@ -3,15 +3,15 @@ import type { Identity } from '../connection/identity.js'
 import { frameId, type ClientMessage } from './decode.js'
 import { encode } from './encode.js'
 
-/** Answers a frame with what went wrong. */
+/** Answers a frame with an error. */
 interface Failing { fail: (exchange: Exchange, error: unknown) => void }
 
 /** One frame of a client and its one answer. */
 export class Exchange<M extends object = ClientMessage> {
-  /** As it came; without the fields that its schema does not name, once it is checked. */
+  /** The message as it arrived; once checked, without fields that its schema does not name. */
   message: M
   readonly connection: Connection
-  /** Whose frame it is, also when the socket becomes another user's meanwhile. */
+  /** The identity that sent it, even if the socket switches users meanwhile. */
   readonly identity: Identity
   /** Read once; undefined: the frame asks for no answer. */
   readonly id: string | number | undefined

@@ -1,6 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { AnsweredBy, TaskRecord } from '../../schemas/records.js'
+import { TasksHere, TasksQuery } from '../../schemas/rest.js'
 import type { Cluster, ClusterAnswers } from '../engine/engine.js'
 import { UnavailableError } from '../errors.js'
 
@@ -11,14 +12,19 @@ const ASK_TIMEOUT_MS = 2_000
 const Cancellation = Type.Object({ task_id: Type.String(), by: Type.Union([AnsweredBy, Type.Null()]) })
 type Cancellation = Static<typeof Cancellation>
 
+/** Which part of whose tasks. */
+export const UserTasksQuery = Type.Composite([TasksQuery, Type.Required(Type.Pick(TasksQuery, ['user_id']))], { additionalProperties: false })
+export type UserTasksQuery = Static<typeof UserTasksQuery>
+
 const checkTask = TypeCompiler.Compile(TaskRecord)
-const checkTasks = TypeCompiler.Compile(Type.Array(TaskRecord))
+const checkPage = TypeCompiler.Compile(TasksHere)
+const checkQuery = TypeCompiler.Compile(UserTasksQuery)
 const checkCancellation = TypeCompiler.Compile(Cancellation)
 
 /** What this node answers of its own tasks. */
 export interface LocalTasks {
   get: (taskId: string) => TaskRecord | null
-  list: (userId: string) => TaskRecord[]
+  list: (query: UserTasksQuery) => TasksHere
   /** Cancels a task that is running here. Resolves to what it is then; null: it was never here. */
   cancelHere: (taskId: string, by: AnsweredBy | null) => Promise<TaskRecord | null>
 }
@@ -30,7 +36,7 @@ export class RemoteTasks {
   constructor (cluster: Cluster, local: LocalTasks) {
     this.#cluster = cluster
     cluster.onAsk('task', (taskId) => local.get(String(taskId)))
-    cluster.onAsk('tasks', (userId) => local.list(String(userId)))
+    cluster.onAsk('tasks', (query) => checkQuery.Check(query) ? local.list(query) : null)
     cluster.onAsk('cancel task', (asked) => checkCancellation.Check(asked) ? local.cancelHere(asked.task_id, asked.by) : null)
   }
 
@@ -39,9 +45,10 @@ export class RemoteTasks {
     return this.#one('task', taskId)
   }
 
-  async list (userId: string): Promise<{ tasks: TaskRecord[], missing: string[] | null }> {
-    const { answers, missing } = await this.#ask('tasks', userId)
-    return { tasks: answers.flatMap(({ data }) => checkTasks.Check(data) ? data : []), missing }
+  /** A page of each node that has answered. */
+  async list (query: UserTasksQuery): Promise<{ pages: TasksHere[], missing: string[] | null }> {
+    const { answers, missing } = await this.#ask('tasks', query)
+    return { pages: answers.map(({ data }) => data).filter((data) => checkPage.Check(data)), missing }
   }
 
   /**

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { FastifyBaseLogger } from 'fastify'
 import { TaskLogLine, TaskRecord, type AnsweredBy, type TaskStatus } from '../../schemas/records.js'
+import type { TasksHere, TasksPage } from '../../schemas/rest.js'
 import { guardedAbort } from '../abort.js'
 import type { Confirmations } from '../confirmations/confirmations.js'
 import type { Cluster } from '../engine/engine.js'
-import { ExpiringMap } from '../engine/expiring-map.js'
 import { AlreadySettledError, ForbiddenError, InvalidMessageError, NotFoundError, withDetails } from '../errors.js'
 import type { EventHub } from '../events.js'
 import { assertUserId } from '../ids.js'
@@ -14,8 +14,9 @@ import { snapshot } from '../protocol/snapshot.js'
 import { logThrown, messageOf } from '../thrown.js'
 import type { Publisher } from '../topics/publisher.js'
 import { topicOf } from '../topics/topic-names.js'
-import { RemoteTasks } from './remote-tasks.js'
+import { RemoteTasks, UserTasksQuery } from './remote-tasks.js'
 import type { TaskHeartbeats } from './task-heartbeats.js'
+import { TaskStore, copy, mergeTasks, type RunningTask } from './task-store.js'
 
 /** The task that `ws.tasks.start()` announces (row F8). */
 export interface StartOptions {
@@ -37,23 +38,23 @@ export interface CancelOptions {
   mustBeKnown?: boolean
 }
 
-/** A user's tasks on all nodes. */
-export interface ClusterTasks {
-  tasks: TaskRecord[]
-  /** Whether every node has answered. */
-  complete: boolean
-  /** The nodes that did not; null: it is not known which there are. */
-  missing: string[] | null
+/** Which part of a user's tasks. */
+export interface TaskListOptions {
+  /** Maximum number of tasks: 1 to 1000, default 100. */
+  limit?: number | undefined
+  /** The `next` of the page before; null: from the beginning. */
+  after?: string | null | undefined
 }
-
-interface RunningTask { record: TaskRecord, controller: AbortController }
 
 /** How many log lines a task keeps for those who come later. */
 const MOST_LOG_LINES = 200
+/** How many tasks a page has by default. */
+const PAGE_SIZE = 100
 
 const checkTask = TypeCompiler.Compile(TaskRecord)
 const checkMessage = TypeCompiler.Compile(TaskRecord.properties.message)
 const checkLogLine = TypeCompiler.Compile(TaskLogLine)
+const checkQuery = TypeCompiler.Compile(UserTasksQuery)
 
 /**
  * Tasks that users watch (row F8). What happens to a task goes to its user's sockets; what it came to can be read for
@@ -66,32 +67,34 @@ export class Tasks {
   readonly #heartbeats: TaskHeartbeats
   readonly #events: EventHub
   readonly #log: FastifyBaseLogger
-  readonly #running = new Map<string, RunningTask>()
-  readonly #ended: ExpiringMap<string, TaskRecord>
+  readonly #store: TaskStore
   #isClosed = false
 
   /** @param retainMs how long an ended task can be read */
   constructor (cluster: Cluster, publisher: Publisher, confirmations: Confirmations, heartbeats: TaskHeartbeats, events: EventHub, retainMs: number,
     log: FastifyBaseLogger) {
     this.#remote = new RemoteTasks(cluster, {
-      get: (taskId) => this.get(taskId), list: (userId) => this.list(userId), cancelHere: (taskId, by) => this.#cancelHere(taskId, by)
+      get: (taskId) => this.get(taskId),
+      list: ({ user_id: userId, ...page }) => this.#store.list(userId, page),
+      cancelHere: (taskId, by) => this.#cancelHere(taskId, by)
     })
     this.#publisher = publisher
     this.#confirmations = confirmations
     this.#heartbeats = heartbeats
     this.#events = events
     this.#log = log
-    this.#ended = new ExpiringMap(retainMs)
+    this.#store = new TaskStore(retainMs)
   }
 
   /**
    * Announces a task to its user. The signal fires when the task is cancelled or the server closes; when it has closed
    * already, it has fired.
    *
-   * @throws WSM_ERR_INVALID_MESSAGE where a task of that id is running, or an id is no string of 1 to 256 characters
+   * @throws WSM_ERR_INVALID_MESSAGE where a task of that id is running, or an id is no string of 1 to 256 characters;
+   *   WSM_ERR_UNAVAILABLE where it cannot be announced: it has not started then
    */
   async start ({ userId, taskId = randomUUID(), title }: StartOptions): Promise<{ task: TaskRecord, signal: AbortSignal }> {
-    if (this.#running.has(taskId)) throw new InvalidMessageError(`task "${taskId}" is running already`)
+    if (this.#store.getRunning(taskId) !== undefined) throw new InvalidMessageError(`task "${taskId}" is running already`)
     const record: TaskRecord = {
       task_id: taskId,
       user_id: userId,
@@ -108,9 +111,14 @@ export class Tasks {
     assertValid(checkTask, record)
     if (this.#isClosed) return { task: record, signal: AbortSignal.abort() }
     const controller = guardedAbort((thrown) => logThrown(this.#log, 'error', thrown, { task_id: taskId }, 'an abort listener failed'))
-    this.#running.set(taskId, { record, controller })
-    this.#ended.delete(taskId)
-    await this.#announceProgress(record)
+    const task = { record, controller }
+    this.#store.add(task)
+    try {
+      await this.#announceProgress(record)
+    } catch (error) {
+      this.#store.withdraw(task)
+      throw error
+    }
     return { task: copy(record), signal: controller.signal }
   }
 
@@ -166,11 +174,12 @@ export class Tasks {
    * `tasks.cancelUnknown` is on.
    *
    * @throws WSM_ERR_NOT_FOUND, WSM_ERR_FORBIDDEN for a task of another user than `userId`, WSM_ERR_ALREADY_SETTLED for one that has ended,
-   *   WSM_ERR_UNAVAILABLE where a node that may have it did not answer
+   *   WSM_ERR_UNAVAILABLE where a node that may have it did not answer, or, once it is cancelled and its user is told, where what
+   *   it asks could not be taken back
    */
   async cancel (taskId: string, { userId, by, mustBeKnown = false }: CancelOptions = {}): Promise<void> {
-    const running = this.#running.get(taskId)
-    const known = running?.record ?? this.#ended.get(taskId)
+    const running = this.#store.getRunning(taskId)
+    const known = running?.record ?? this.#store.getEnded(taskId)
     if (known === undefined && await this.#cancelElsewhere(taskId, userId, by)) return
     const owner = known?.user_id ?? userId
     if (owner === undefined) throw new NotFoundError('There is no such task')
@@ -179,12 +188,16 @@ export class Tasks {
     if (known !== undefined) assertCancellable(known, userId)
     if (running !== undefined) this.#end(running, 'cancelled')
     this.#heartbeats.stop(taskId, owner)
-    // Before the signal, which the asking code may have passed on to its questions: they end as cancelled, not aborted.
-    await this.#confirmations.cancelTask(taskId, owner).finally(() => running?.controller.abort())
-    this.#events.emit('task_cancelled', { task_id: taskId, user_id: owner, task: known === undefined ? null : copy(known) })
-    await this.#publisher.announce(topicOf.user(owner), {
-      type: 'task_cancelled', task_id: taskId, user_id: owner, cancelled_by: by ?? null, timestamp: Date.now()
-    })
+    try {
+      // Before the signal, which the asking code may have passed on to its questions: they end as cancelled, not aborted.
+      await this.#confirmations.cancelTask(taskId, owner)
+    } finally {
+      running?.controller.abort()
+      this.#events.emit('task_cancelled', { task_id: taskId, user_id: owner, task: known === undefined ? null : copy(known) })
+      await this.#publisher.announce(topicOf.user(owner), {
+        type: 'task_cancelled', task_id: taskId, user_id: owner, cancelled_by: by ?? null, timestamp: Date.now()
+      })
+    }
   }
 
   /**
@@ -200,35 +213,43 @@ export class Tasks {
   }
 
   #here (taskId: string): TaskRecord | null {
-    const record = this.#running.get(taskId)?.record ?? this.#ended.get(taskId)
+    const record = this.#store.getRunning(taskId)?.record ?? this.#store.getEnded(taskId)
     return record === undefined ? null : copy(record)
   }
 
-  /** A user's tasks, the running ones and those that can still be read, oldest first. With `cluster` those of all nodes. */
-  list (userId: string): TaskRecord[]
-  list (userId: string, options: { cluster: true }): Promise<ClusterTasks>
-  list (userId: string, { cluster = false } = {}): TaskRecord[] | Promise<ClusterTasks> {
-    const here = [...this.#ended.values(), ...[...this.#running.values()].map(({ record }) => record)]
-      .filter((record) => record.user_id === userId).sort(oldestFirst).map(copy)
-    return cluster ? this.#withOthers(here, userId) : here
+  /**
+   * A page of a user's tasks, the running ones and those that can still be read, oldest first. With `cluster` of all nodes.
+   *
+   * @throws WSM_ERR_INVALID_MESSAGE for a `userId` that is no string, a limit out of range, and an `after` that is no `next`
+   */
+  list (userId: string, options?: TaskListOptions): TasksHere
+  list (userId: string, options: TaskListOptions & { cluster: true }): Promise<TasksPage>
+  list (userId: string, { limit = PAGE_SIZE, after, cluster = false }: TaskListOptions & { cluster?: boolean } = {}): TasksHere | Promise<TasksPage> {
+    const query = { user_id: userId, limit, after: after ?? undefined }
+    return cluster ? this.#listOfAll(query) : this.#listHere(query)
   }
 
   /** Whether there was such a task, and it is over. */
   hasEnded (taskId: string): boolean {
-    return this.#ended.get(taskId) !== undefined
+    return this.#store.getEnded(taskId) !== undefined
   }
 
   /** Fires every running task's signal. Idempotent. */
   close (): void {
     this.#isClosed = true
-    for (const { controller } of this.#running.values()) controller.abort()
-    this.#running.clear()
-    this.#ended.clear()
+    for (const { controller } of this.#store.running) controller.abort()
+    this.#store.clear()
   }
 
-  async #withOthers (here: TaskRecord[], userId: string): Promise<ClusterTasks> {
-    const { tasks, missing } = await this.#remote.list(userId)
-    return { tasks: [...here, ...tasks].sort(oldestFirst), complete: missing?.length === 0, missing }
+  #listHere (query: UserTasksQuery): TasksHere {
+    assertValid(checkQuery, query)
+    return this.#store.list(query.user_id, query)
+  }
+
+  async #listOfAll (query: UserTasksQuery): Promise<TasksPage> {
+    const here = this.#listHere(query)
+    const { pages, missing } = await this.#remote.list(query)
+    return { ...mergeTasks([here, ...pages], query.limit), complete: missing?.length === 0, missing }
   }
 
   /** Whether another node had it. */
@@ -243,12 +264,12 @@ export class Tasks {
   }
 
   async #cancelHere (taskId: string, by: AnsweredBy | null): Promise<TaskRecord | null> {
-    if (this.#running.has(taskId)) await this.cancel(taskId, by === null ? {} : { by })
+    if (this.#store.getRunning(taskId) !== undefined) await this.cancel(taskId, by === null ? {} : { by })
     return this.get(taskId)
   }
 
   #open (taskId: string): TaskRecord | null {
-    const running = this.#running.get(taskId)
+    const running = this.#store.getRunning(taskId)
     if (running !== undefined) return running.record
     // An app that winds up its tasks when their signals fire is not in the wrong.
     if (!this.#isClosed && !this.hasEnded(taskId)) throw new NotFoundError('There is no such task')
@@ -259,17 +280,16 @@ export class Tasks {
     const record = this.#open(taskId)
     if (record === null) return false
     Object.assign(record, change)
-    this.#end(this.#running.get(taskId)!, status)
+    this.#end(this.#store.getRunning(taskId)!, status)
     this.#heartbeats.stop(taskId, record.user_id)
     await this.#announce(record, { type: 'task_done', status, result: record.result, error: record.error, finished_at: record.finished_at })
     return true
   }
 
-  #end ({ record }: RunningTask, status: TaskStatus): void {
-    record.status = status
-    record.finished_at = Date.now()
-    this.#running.delete(record.task_id)
-    this.#ended.set(record.task_id, record)
+  #end (task: RunningTask, status: TaskStatus): void {
+    task.record.status = status
+    task.record.finished_at = Date.now()
+    this.#store.end(task)
   }
 
   async #announceProgress (record: TaskRecord): Promise<void> {
@@ -290,12 +310,4 @@ function assertCancellable (record: TaskRecord, userId: string | undefined): voi
 
 function settled ({ task_id, status, finished_at }: TaskRecord): Error {
   return withDetails(new AlreadySettledError('The task has ended already'), { task_id, status, finished_at })
-}
-
-function oldestFirst (a: TaskRecord, b: TaskRecord): number {
-  return a.started_at - b.started_at
-}
-
-function copy (record: TaskRecord): TaskRecord {
-  return { ...record, logs: [...record.logs] }
 }

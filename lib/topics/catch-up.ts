@@ -6,7 +6,7 @@ import { encode } from '../protocol/encode.js'
 
 /** How many messages are read at once; between two such pages other sockets have their turn. */
 export const PAGE_SIZE = 100
-/** How large they are together, so that one socket never holds more than this and one message. */
+/** Total size of a page, so that a socket never holds more than this and one message. */
 export const PAGE_BOUNDS = { maxBytes: 65_536 } as const
 
 /** What a catch-up needs of the topic on this node. */
@@ -38,7 +38,7 @@ export class CatchUp {
     this.position = since
   }
 
-  /** Whether nothing is missing. A read of the history can be ahead of what was delivered on this node. */
+  /** Whether it has caught up. A read of the history can be ahead of what was delivered on this node. */
   get isThere (): boolean {
     const { epoch, offset } = this.#topic.position
     return this.position.epoch === epoch && this.position.offset >= offset
@@ -77,7 +77,7 @@ export class CatchUp {
     }
   }
 
-  /** Waits until the client has read what waits for it. False: there is nothing to go on with. */
+  /** Waits until the client has read its queue. False: the catch-up has ended. */
   async #isReading (): Promise<boolean> {
     while (this.#isGoing() && this.#connection.isCongested) await this.#connection.drained()
     return this.#isGoing()

@@ -12,10 +12,10 @@ import type { Request, StreamState, Topics } from './topics.js'
 /** What a client has of which topic. */
 export type Positions = Readonly<Record<string, Position>>
 
-/** What a client wants to go on from, and what of that it may read. */
+/** The positions that a client recovers from, and how far back it may read. */
 export interface Recovery {
   positions: Positions
-  /** By channel: what was published earlier is not read, milliseconds since 1970. */
+  /** By channel: when the oldest message that may be read was published, milliseconds since 1970. */
   notBefore: ReadonlyMap<string, number>
 }
 

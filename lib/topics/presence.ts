@@ -1,11 +1,13 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { PresenceList } from '../../schemas/records.js'
+import type { ChannelPage, ChannelQuery } from '../../schemas/rest.js'
 import type { Connection } from '../connection/connection.js'
 import type { PresenceChange, PresenceStore, PresentClient } from '../engine/engine.js'
 import type { EventHub } from '../events.js'
 import { encode } from '../protocol/encode.js'
 import { logThrown } from '../thrown.js'
 import { PresenceChanges, type UserChange } from './presence-changes.js'
+import { byUser, pageOfPresent } from './presence-pages.js'
 import { RecentLists } from './recent-lists.js'
 import type { StreamRules } from './stream-rules.js'
 import { topicOf } from './topic-names.js'
@@ -52,10 +54,10 @@ export class Presence {
     if (!this.covers(channel)) return
     const { identity } = connection
     try {
-      const { list, asOf } = await this.#read(channel)
-      // Who is there is not the next user's to know.
-      if (identity.isOver) return
-      connection.send(encode({ type: 'presence', channel, ...list }))
+      const { clients, asOf } = await this.#read(channel)
+      // Meanwhile it may have become another user's, or have left: who is there is not for it to know.
+      if (identity.isOver || !connection.grants.has(channel)) return
+      connection.send(encode({ type: 'presence', channel, ...byUser(clients) }))
       this.#lists.add(channel, connection, asOf)
     } catch (error) {
       logThrown(this.#log, 'warn', error, { channel }, 'a socket could not be told who is in the channel')
@@ -71,7 +73,12 @@ export class Presence {
 
   /** Who is there, by user. */
   async list (channel: string): Promise<PresenceList> {
-    return (await this.#read(channel)).list
+    return byUser((await this.#read(channel)).clients)
+  }
+
+  /** A part of the same. */
+  async page (channel: string, query: ChannelQuery): Promise<Pick<ChannelPage, 'presence' | 'next'>> {
+    return pageOfPresent((await this.#read(channel)).clients, query)
   }
 
   close (): void {
@@ -80,7 +87,7 @@ export class Presence {
   }
 
   /** Who is there, as of which change at least. */
-  async #read (channel: string): Promise<{ list: PresenceList, asOf: number }> {
+  async #read (channel: string): Promise<{ clients: PresentClient[], asOf: number }> {
     const read = { channel, isStale: false }
     this.#reads.add(read)
     try {
@@ -93,7 +100,7 @@ export class Presence {
         clients = await this.#store.list(channel)
         // A change that came meanwhile may be in the list or not; those that come after it are told to the members.
       } while (read.isStale && ++reads < MAX_READS)
-      return { list: byUser(clients), asOf }
+      return { clients, asOf }
     } finally {
       this.#reads.delete(read)
     }
@@ -123,14 +130,4 @@ export class Presence {
 
 function entryOf ({ id, user }: Connection): PresentClient {
   return { client_id: id, user_id: user?.id ?? null }
-}
-
-function byUser (clients: readonly PresentClient[]): PresenceList {
-  const users = new Map<string | null, string[]>()
-  for (const { client_id: id, user_id: user } of clients) {
-    const ids = users.get(user)
-    if (ids === undefined) users.set(user, [id])
-    else ids.push(id)
-  }
-  return { clients: clients.length, users: [...users].map(([user_id, client_ids]) => ({ user_id, client_ids })) }
 }

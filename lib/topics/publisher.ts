@@ -56,7 +56,7 @@ export interface AnnounceOptions {
   /** Whether it goes into the stream, so that who was away gets it; default true. */
   history?: boolean
   except?: readonly string[] | undefined
-  /** The client whose frame it is, where it is one's: what is kept of it is charged to it. */
+  /** The client that sent the frame, if one did: its share of the histories is charged. */
   sender?: string | undefined
 }
 

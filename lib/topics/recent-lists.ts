@@ -3,9 +3,9 @@ import type { Connection } from '../connection/connection.js'
 /** How long a list's version is remembered; a change can arrive that long after it was stored. */
 const LATE_MS = 2_000
 
-/** Which members of which channel were told who is there, within the last seconds, and as of which change. */
+/** The members that were sent a channel's presence list within the last seconds, and the change that each list is as of. */
 export class RecentLists {
-  /** The older half goes all at once: no list needs a timer of its own. */
+  /** Two generations, the older of which is dropped as a whole: no list needs a timer of its own. */
   #newer = new Map<string, Map<Connection, number>>()
   #older = new Map<string, Map<Connection, number>>()
   #timer: NodeJS.Timeout | null = null

@@ -1,4 +1,5 @@
 import type { Connection } from '../connection/connection.js'
+import { compareTexts } from '../pages.js'
 import type { Delivery, Engine, Position } from '../engine/engine.js'
 import { OrderedSet } from '../engine/ordered-set.js'
 import { toMessage } from '../protocol/delivery.js'
@@ -12,7 +13,7 @@ export interface Request {
   topic: string
   /** What the client has of the stream; null: nothing that it wants to go on from. */
   since: Position | null
-  /** What was published earlier is not for it, milliseconds since 1970; by default everything is. */
+  /** When the oldest message that it may read was published, milliseconds since 1970; by default any. */
   notBefore?: number
 }
 
@@ -35,10 +36,10 @@ const NOBODY: ReadonlySet<Connection> = new Set()
  */
 export class Topics {
   readonly #topics = new Map<string, Topic>()
-  /** When the catch-ups of a connection are over that began before. */
+  /** Settles when the earlier catch-ups of a connection have ended. */
   readonly #catchingUp = new WeakMap<Connection, Promise<void>>()
   /** The channels among them, by name. */
-  readonly #channels = new OrderedSet<string>((a, b) => a < b ? -1 : a > b ? 1 : 0)
+  readonly #channels = new OrderedSet<string>(compareTexts)
   readonly #engine: Engine
   readonly #rules: StreamRules
 

@@ -5,10 +5,10 @@ import type { Clean, Fault } from './part.js'
 import { Preparation } from './preparation.js'
 import { SchemaError } from './schema-error.js'
 
-/** How many faults are told of one value. */
+/** Maximum number of faults reported for one value. */
 export const MOST_FAULTS = 10
 
-/** What checks values of a schema: a compiled schema of TypeBox, or one that is safe with what comes from outside. */
+/** Checks values of a schema: TypeBox's own compiled schema, or one that is safe with input from outside. */
 export interface Checker<T = unknown> {
   Check (value: unknown): value is T
   Errors (value: unknown): Iterable<Fault>
@@ -22,7 +22,7 @@ export class CompiledSchema<S extends TSchema = TSchema> implements Checker<Stat
   readonly #node: Node
   readonly #clean: Clean | null
   readonly #definitions: ReadonlySet<{ forget (): void }>
-  /** It refers to nothing that has to be forgotten. */
+  /** Whether it has no definitions, so that nothing has to be forgotten. */
   readonly #isPlain: boolean
 
   /**

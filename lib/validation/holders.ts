@@ -1,6 +1,6 @@
 import { Kind, type TSchema } from '@sinclair/typebox'
 
-/** Where TypeBox's kinds hold other schemas: one, a list, or a map. Kinds that an app has registered are taken whole. */
+/** Where TypeBox's kinds hold other schemas: one, a list, or a map. Kinds that an app has registered are kept whole. */
 const HOLDERS: Readonly<Record<string, readonly string[]>> = {
   Object: ['properties', 'additionalProperties'],
   Record: ['patternProperties', 'additionalProperties'],
@@ -14,7 +14,7 @@ const HOLDERS: Readonly<Record<string, readonly string[]>> = {
 }
 const MAPS: readonly string[] = ['properties', 'patternProperties', '$defs']
 
-/** Makes a schema the same of other schemas: each that it holds is replaced. */
+/** Copies a schema with each schema that it holds replaced. */
 export function mapHeld (schema: TSchema, replace: (held: TSchema) => TSchema): TSchema {
   const mapped: Record<string, unknown> = {}
   for (const key of HOLDERS[schema[Kind]] ?? []) {

@@ -4,16 +4,16 @@ import type { Node } from './node.js'
 import type { Clean, Fault, Part } from './part.js'
 import type { Pattern } from './pattern.js'
 
-/** How long a key may be that a pattern is held against, in UTF-16 code units; a longer one does not match. */
+/** Maximum length of a key that a pattern is matched against, in UTF-16 code units; a longer one does not match. */
 export const MAX_KEY = 256
 
 export interface RecordRules {
   minProperties?: number
   maxProperties?: number
-  /** Which keys have values of the schema; null: all. */
+  /** Keys whose values the schema is for; null: all. */
   keys: Pattern | null
   values: Node
-  /** What other keys may have; true: anything; undefined: anything, and it is removed. */
+  /** Schema for the values of other keys; true: any value; undefined: any value, and it is removed. */
   others: Node | boolean | undefined
 }
 

@@ -2,7 +2,7 @@ import { RE2JS } from 're2js'
 import { setOf, type Range } from './character-sets.js'
 import { SchemaError } from './schema-error.js'
 
-/** How long a text may be that a pattern is held against, in UTF-16 code units. */
+/** Maximum length of a text that a pattern is matched against, in UTF-16 code units. */
 export const MAX_PATTERN_TEXT = 1_000
 /**
  * Limits of re2js's bit-state search, which visits each pair of an instruction and a position once: some nanoseconds each.

@@ -12,15 +12,15 @@ import { SchemaError } from './schema-error.js'
 import { Text } from './text.js'
 import { UniqueList } from './unique-list.js'
 
-/** What names of definitions mean at some place of a schema. */
+/** The definitions in scope at some place of a schema, by name. */
 type Scope = ReadonlyMap<string, { definition: Definition, prepare: () => TSchema }>
 
 /**
- * Makes a schema one that is safe to check what comes from outside with: parts that TypeBox would check in more than linear
- * time become parts of our own.
+ * Makes a schema safe for input from outside: parts that TypeBox would check in more than linear time are replaced by parts of our
+ * own.
  */
 export class Preparation {
-  /** What the prepared schema refers to. */
+  /** Definitions that the prepared schema refers to. */
   readonly definitions = new Set<Definition>()
   readonly #undefined: Array<() => void> = []
 

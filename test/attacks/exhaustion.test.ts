@@ -1,16 +1,15 @@
-import { setTimeout } from 'node:timers/promises'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { WebSocket } from 'ws'
-import { AttackedServer } from '../fixtures/attacked-server.js'
+import type { AttackedServer } from '../fixtures/attacked-server.js'
 import { amount, figure, isLong, quantile } from '../fixtures/attacks.js'
 import type { TestClient } from '../fixtures/client.js'
+import { interleave, type Attacker } from '../fixtures/interleaved-attack.js'
 
 const ROUNDS = amount({ short: 4, long: 30 })
 const ROUND_MS = amount({ short: 400, long: 1_000 })
 const HONEST = amount({ short: 10, long: 40 })
 /** How long an honest client waits between an answer and its next question. */
 const PAUSE_MS = 60
-const TICK_MS = 50
 /** What of the server's time one user may take. */
 const MOST_OF_A_CORE = isLong ? 0.1 : 0.25
 /** Those that come by default are not all met within seconds. */
@@ -19,7 +18,7 @@ const SHORT_LIMITS = { connectionsPerIpPerMinute: 15, burst: 40, maxPendingHandl
 const MOST = isLong ? 1.10 : 5
 
 /** One user who tries to have everything, from one address, whatever is answered. */
-class Exhauster {
+class Exhauster implements Attacker {
   readonly #server: AttackedServer
   /** What each of them wants. */
   readonly #clients = new Map<TestClient, number>()
@@ -60,60 +59,21 @@ class Exhauster {
   }
 }
 
-/** Both servers are the same; the attack on the other one costs this machine as much, so that what differs is the server's. */
-function start (t: Test): Promise<AttackedServer> {
-  return AttackedServer.start(t, { limits: isLong ? { connectionsPerIpPerMinute: 300, maxPendingHandlers: 20 } : SHORT_LIMITS })
-}
-
 t.test('one user who tries to have everything is stopped by limits, and the others feel nothing of it', { timeout: 600_000 }, async (t) => {
-  const [server, decoy] = [await start(t), await start(t)]
-  const honest = await Promise.all(Array.from({ length: HONEST }, (_, i) => server.connect(`user-${i}`)))
-  let latencies: number[] = []
-  const run = { isOver: false }
-  const asking = honest.map(async (client) => {
-    while (!run.isOver) {
-      const start = performance.now()
-      await client.settled()
-      latencies.push(performance.now() - start)
-      client.received.length = client.queue.length = 0
-      await setTimeout(PAUSE_MS)
-    }
-  })
-
-  const exhausters = { attacked: new Exhauster(server), calm: new Exhauster(decoy) }
-  /** What the attacked server takes of the processor, milliseconds. */
-  const cpuMs = { attacked: 0, calm: 0 }
-  const p99s: Record<keyof typeof exhausters, number[]> = { attacked: [], calm: [] }
-  let samples = 0
-  for (let round = 0; round < ROUNDS * 2; round++) {
-    // In turn, and each as often first.
-    const kind = round % 4 === 0 || round % 4 === 3 ? 'calm' : 'attacked'
-    latencies = []
-    const before = await server.ask('cpu')
-    for (const end = performance.now() + ROUND_MS; performance.now() < end;) {
-      exhausters[kind].tick()
-      await setTimeout(TICK_MS)
-    }
-    samples += latencies.length
-    cpuMs[kind] += await server.ask('cpu') - before
-    p99s[kind].push(quantile(latencies, 0.99))
-  }
-  run.isOver = true
-  await Promise.all(asking)
-  for (const exhauster of Object.values(exhausters)) exhauster.stop()
-
-  const { uncaught, status } = await server.ask('report')
+  const limits = isLong ? { connectionsPerIpPerMinute: 300, maxPendingHandlers: 20 } : SHORT_LIMITS
+  const { latencies, cost, attacker, uncaught, status } = await interleave(t,
+    { limits, rounds: ROUNDS, roundMs: ROUND_MS, honest: HONEST, pauseMs: PAUSE_MS }, (server) => new Exhauster(server))
   t.same(uncaught, [])
   for (const limit of ['connections_per_user', 'connections_per_ip', 'channels', 'pending_handlers', 'confirmations', 'messages', 'errors'] as const) {
     t.ok(status.rejected[limit] > 0, `${limit}: ${status.rejected[limit]} refused`)
   }
   t.ok(status.pending_callbacks <= 100 && status.channels <= 1_000 && status.active_connections <= HONEST + 10, 'and never had more than it may')
-  const [attacked, calm] = [quantile(p99s.attacked, 0.5), quantile(p99s.calm, 0.5)]
+  const [attacked, calm] = [latencies.attacked, latencies.calm].map((rounds) => quantile(rounds.map((round) => quantile(round, 0.99)), 0.5)) as [number, number]
   const ratio = attacked / calm
   t.ok(ratio <= MOST, `p99 of the others: ${ratio.toFixed(2)} times that without the attack`)
-  const cost = (cpuMs.attacked - cpuMs.calm) / (ROUNDS * ROUND_MS)
   t.ok(cost <= MOST_OF_A_CORE, `the attack takes ${(cost * 100).toFixed(1)} % of a core`)
   const refused = Object.values(status.rejected).reduce((sum, count) => sum + count, 0)
-  figure(t, 'exhaustion', `${exhausters.attacked.tried} attempts of one user, ${refused} refused by limits; it took ${(cost * 100).toFixed(1)} % of a core of the server; p99 of ${HONEST} others ${attacked.toFixed(2)} ms, without the attack ${calm.toFixed(2)} ms: ` +
+  const samples = [...latencies.attacked, ...latencies.calm].flat().length
+  figure(t, 'exhaustion', `${attacker.tried} attempts of one user, ${refused} refused by limits; it took ${(cost * 100).toFixed(1)} % of a core of the server; p99 of ${HONEST} others ${attacked.toFixed(2)} ms, without the attack ${calm.toFixed(2)} ms: ` +
     `ratio ${ratio.toFixed(2)} (medians of ${ROUNDS} interleaved rounds each, ${samples} requests)`)
 })

@@ -36,6 +36,7 @@ const routes: Record<string, (victim: Victim) => Partial<Call>> = {
   'GET /ws/confirmations/:callback_id': () => ({ status: 403 }),
   'POST /ws/confirmations/:callback_id': () => ({ status: 403, body: { proceed: false } }),
   'DELETE /ws/confirmations/:callback_id': () => ({ status: 403 }),
+  'GET /ws/tasks': ({ id }) => ({ path: `/ws/tasks?user_id=${id}`, status: 403 }),
   'GET /ws/tasks/:task_id': () => ({ status: 403 }),
   'DELETE /ws/tasks/:task_id': () => ({ status: 403 }),
   'POST /ws/tickets': () => ({ status: 200 }),

@@ -72,12 +72,13 @@ t.test('every frame and route at the limits by 200 sockets at once: the server l
     // In turn, and each as often first.
     const kind = round % 4 === 0 || round % 4 === 3 ? 'calm' : 'attacked'
     latencies = []
-    for (let tick = 0; tick < TICKS; tick++) {
+    // On a busy machine a round can end before anybody is answered: it goes on until somebody is, or has failed.
+    for (let tick = 0; tick < TICKS || (latencies.length === 0 && failures.length === 0); tick++) {
       crowds[kind].tick()
       await setTimeout(TICK_MS)
     }
     samples += latencies.length
-    if (latencies.length > 0) p99s[kind].push(quantile(latencies, 0.99))
+    p99s[kind].push(quantile(latencies, 0.99))
   }
   run.isOver = true
   await Promise.all(asking)

@@ -5,7 +5,7 @@ import t from 'tap'
 import { SECRET, startApp, type AppOptions } from '../fixtures/app.js'
 import { Gate } from '../fixtures/gate.js'
 import { LateBodies } from '../fixtures/late-body.js'
-import { askStored } from '../fixtures/questions.js'
+import { askStored, questionRead } from '../fixtures/questions.js'
 import { refusal } from '../fixtures/refusal.js'
 import { forge } from '../fixtures/tokens.js'
 
@@ -113,17 +113,10 @@ t.test('who revokes their own token waits for nobody who waits for them', async 
 t.test('a long poll of a token that is revoked ends at once', async (t) => {
   const server = await startApp(t)
   const { id } = await askStored(server, 'admin')
-  const seen = new Gate()
-  const get = server.app.ws.confirmations.get.bind(server.app.ws.confirmations)
-  t.intercept(server.app.ws.confirmations, 'get', {
-    value: async (callbackId: string) => {
-      seen.wait()
-      return get(callbackId)
-    }
-  })
+  const read = questionRead(t, server)
   const startedAt = performance.now()
   const poll = server.rest('GET', `/ws/confirmations/${id}?wait=60`, { as: null, headers: bearer() })
-  await seen.reached
+  await read
   t.match(await server.app.ws.revoke({ jti: 'laptop' }), { complete: true })
   t.match(await poll, { status: 401, body: { message: 'The token has been revoked' } })
   t.ok(performance.now() - startedAt < 30_000)

@@ -10,6 +10,7 @@ import { selfSigned } from '../fixtures/certificate.js'
 import { Gate } from '../fixtures/gate.js'
 import { RawClient } from '../fixtures/raw-client.js'
 import { forge } from '../fixtures/tokens.js'
+import { Confirmations } from '../../lib/confirmations/confirmations.js'
 import { MemoryConfirmationStore } from '../../lib/engine/memory/confirmations.js'
 
 /** Far above the bounds of these tests, and far below the 30 s that ws itself would wait. */
@@ -320,4 +321,13 @@ t.test('closing twice is closing once', async (t) => {
   release()
   await Promise.all([closed, again])
   await server.app.close()
+})
+
+t.test('a part that fails to say its last does not keep the others open', async (t) => {
+  const server = await startApp(t)
+  const client = await server.connect('alice')
+  t.intercept(Confirmations.prototype, 'close', { value: async () => { throw new Error('the store is out of reach') } })
+  await server.app.close()
+  t.equal((await client.closed).code, 1001)
+  t.match(server.logs.filter(({ level }) => level >= 50), [{ msg: 'the shutdown goes on without all final messages', err: { message: 'the store is out of reach' } }])
 })

@@ -19,6 +19,7 @@ function calls (ids: { client: string, question: string, task: string }): [RestA
     ['confirmations:list', 'GET', '/ws/confirmations?user_id=alice'],
     ['confirmations:read', 'GET', `/ws/confirmations/${ids.question}`],
     ['confirmations:cancel', 'DELETE', `/ws/confirmations/${ids.question}`],
+    ['tasks:list', 'GET', '/ws/tasks?user_id=alice'],
     ['tasks:read', 'GET', `/ws/tasks/${ids.task}`],
     ['tasks:cancel', 'DELETE', `/ws/tasks/${ids.task}`],
     ['clients:disconnect', 'DELETE', `/ws/clients/${ids.client}`]

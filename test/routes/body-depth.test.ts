@@ -79,8 +79,31 @@ t.test('so it is where the host has parsers of its own', async (t) => {
   }
   t.equal((await server.rest('POST', '/ws/call/app.act', { body: '{"data":[]}', headers: { 'content-type': 'application/x-lines' } })).status, 200)
   const { id } = await askStored(server, 'admin')
-  t.match(await server.rest('POST', `/ws/confirmations/${id}`, { body: '{}', headers: { 'content-type': 'application/x-graph' } }), { status: 400, body: { code: 'WSM_ERR_INVALID_MESSAGE' } })
+  t.match(await server.rest('POST', `/ws/confirmations/${id}`, { body: '{}', headers: { 'content-type': 'application/x-graph' } }), TOO_DEEP, 'a cycle has no end')
   t.match(await server.rest('GET', '/ws/confirmations'), { status: 200, body: { confirmations: [{ status: 'pending' }, { status: 'pending' }] } })
+})
+
+t.test('a parser that refers to one object from several places adds neither time nor depth to hide', async (t) => {
+  const graphs: Record<string, (levels: number) => object> = {
+    // Each level refers twice to the next: 2^levels ways, as with aliases of YAML.
+    doubling: (levels) => Array.from({ length: levels }).reduce<object>((inner) => [inner, inner], []),
+    // Each level is also within sight of the top.
+    shortcuts: (levels) => {
+      const chain: object[] = [[]]
+      for (let i = 1; i < levels; i++) chain.push([chain.at(-1)])
+      return chain
+    }
+  }
+  const before: AppOptions['before'] = (app) => {
+    app.addContentTypeParser('application/x-graph', { parseAs: 'string' }, async (_request: unknown, body: string) => {
+      const { graph, levels } = JSON.parse(body)
+      return { data: graphs[graph]!(levels) }
+    })
+  }
+  const server = await startApp(t, {}, { before, after: call })
+  const send = (graph: string, levels: number) => server.rest('POST', '/ws/call/app.act', { body: JSON.stringify({ graph, levels }), headers: { 'content-type': 'application/x-graph' } })
+  for (const graph of Object.keys(graphs)) t.match(await send(graph, 33), TOO_DEEP, graph)
+  t.equal((await send('shortcuts', 30)).status, 200)
 })
 
 t.test('and where it decompresses them', async (t) => {

@@ -1,8 +1,9 @@
+import { createGunzip, gzipSync } from 'node:zlib'
 import { Type } from '@sinclair/typebox'
 import fastifySwagger from '@fastify/swagger'
 import t from 'tap'
 import { errors } from '../../lib/index.js'
-import { startApp } from '../fixtures/app.js'
+import { protocol, startApp, type AppOptions } from '../fixtures/app.js'
 
 const SECRET = 'postgres://root:hunter2@10.0.0.7'
 const open = Type.Object({})
@@ -170,4 +171,29 @@ t.test('calls are charged to the user\'s allowance, as frames are, and are no la
   t.equal((await call('bob', 1)).status, 429)
   t.equal((await call('carol', 2_000)).status, 413)
   t.match(server.app.ws.getStatus().rejected, { messages: 2, bytes: 1 })
+})
+
+t.test('a call is charged for the body that is read: a compressed one for what it becomes, one of unknown size for the most', async (t) => {
+  const limits = { burstBytes: 1_000, bytesPerSecond: 1, maxPayloadBytes: 2_000 }
+  const before: AppOptions['before'] = (app) => {
+    app.addHook('preParsing', async (request, _reply, payload) => {
+      if (request.headers['content-encoding'] !== 'gzip') return payload
+      let received = 0
+      payload.on('data', (chunk: Buffer) => { received += chunk.length })
+      return Object.defineProperty(payload.pipe(createGunzip()), 'receivedEncodedLength', { get: () => received })
+    })
+    app.addContentTypeParser('application/x-form', { parseAs: 'string' }, async () => ({}))
+  }
+  const after: AppOptions['after'] = ({ ws }) => ws.handle('app.act', { schema: Type.Object({}), rest: true }, () => 'done')
+  const server = await startApp(t, { limits }, { before, after })
+  const call = (as: string, body: string | Buffer, headers: Record<string, string>) => server.rest('POST', '/ws/call/app.act', { as, body, headers }).then(({ status }) => status)
+  const zipped = { 'content-type': 'application/json', 'content-encoding': 'gzip' }
+  // Over HTTP/2 no length is sent anyway.
+  const chunked: Record<string, string> = protocol.http === 1 ? { 'transfer-encoding': 'chunked' } : {}
+  for (const [as, body, headers] of [['alice', gzipSync(JSON.stringify({ text: 'x'.repeat(1_500) })), zipped], ['bob', 'a=1', { 'content-type': 'application/x-form', ...chunked }]] as const) {
+    t.equal(await call(as, body, headers), 200)
+    t.equal(await call(as, '{}', {}), 429, as)
+  }
+  t.equal(await call('carol', '{}', chunked), 200)
+  t.equal(await call('carol', '{}', {}), 200, 'small')
 })

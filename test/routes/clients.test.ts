@@ -1,4 +1,5 @@
 import t from 'tap'
+import { Connection } from '../../lib/connection/connection.js'
 import { startApp, type TestApp } from '../fixtures/app.js'
 
 type Connected = Awaited<ReturnType<TestApp['connect']>>
@@ -174,4 +175,17 @@ t.test('sockets are for those with permission to see and to close', async (t) =>
     t.match(await server.rest(method, url, { as: 'alice' }), { status: 403 }, `${method} ${url}`)
   }
   await alice.settled()
+})
+
+t.test('a page costs what is on it, however many sockets there are', async (t) => {
+  const server = await startApp(t)
+  const clients = await connectInOrder(server, 8)
+  const records = t.capture(Connection.prototype, 'toRecord', Connection.prototype.toRecord)
+  const first = await page(server, { limit: 2 })
+  t.strictSame(ids(first), [clients[0]!.id, clients[1]!.id])
+  t.equal(records().length, 2)
+  const second = await page(server, { limit: 1, user_id: 'bob', after: first.next! })
+  t.strictSame(ids(second), [clients[3]!.id])
+  t.equal(second.total, 4)
+  t.equal(records().length, 1)
 })

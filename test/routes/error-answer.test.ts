@@ -95,3 +95,14 @@ t.test('a route that there is not is the host\'s to answer', async (t) => {
   t.equal((await server.rest('GET', '/ws/nothing')).status, 404)
   t.equal((await server.rest('PUT', '/ws/broadcast')).status, 404)
 })
+
+t.test('a refusal of the host\'s whose fields cannot be sent is sent without them', async (t) => {
+  const throwing = { toJSON: () => { throw new Error('hunter2') }, toString: () => { throw new Error('hunter2') } }
+  for (const fields of [{ code: 10n }, { code: throwing }, { code: Symbol('x') }, { retryAfterS: 'soon\n' }, { retryAfterS: throwing }]) {
+    const server = await startApp(t, {}, { before: (app) => { app.addHook('onRequest', async () => { throw thrown({ statusCode: 418, ...fields }) }) } })
+    const { status, headers, body } = await server.rest('GET', '/ws/health')
+    t.match([status, body], [418, { statusCode: 418, message: 'hunter2' }])
+    t.equal(body.code, undefined)
+    t.equal(headers.get('retry-after'), null)
+  }
+})

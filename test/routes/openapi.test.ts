@@ -33,6 +33,7 @@ const documented: Record<string, number[]> = {
   'GET /ws/confirmations/{callback_id}': [200, 400, 401, 403, 404, 429, 503],
   'POST /ws/confirmations/{callback_id}': [200, 400, 401, 403, 404, 409, 413, 415, 429, 503],
   'DELETE /ws/confirmations/{callback_id}': [200, 400, 401, 403, 404, 409, 429, 503],
+  'GET /ws/tasks': [200, 400, 401, 403, 429, 503],
   'GET /ws/tasks/{task_id}': [200, 400, 401, 403, 404, 429, 503],
   'DELETE /ws/tasks/{task_id}': [200, 400, 401, 403, 404, 409, 429, 503],
   'POST /ws/tickets': [200, 400, 401, 403, 413, 415, 429, 503],

@@ -7,7 +7,7 @@ import type { FastifyServerOptions } from 'fastify'
 import t, { type Test } from 'tap'
 import { startApp, type AppOptions, type TestApp } from '../fixtures/app.js'
 import { Gate } from '../fixtures/gate.js'
-import { askStored } from '../fixtures/questions.js'
+import { askStored, questionRead } from '../fixtures/questions.js'
 import { RawClient } from '../fixtures/raw-client.js'
 import { until } from '../fixtures/until.js'
 
@@ -115,18 +115,11 @@ t.test('a connection has so many requests whoever they are from, and ends with t
 t.test('one that goes on is cut, and what it waited for ends', async (t) => {
   const server = await startApp(t, { limits })
   const { id } = await askStored(server, 'alice')
-  const polls = new Gate()
-  const get = server.app.ws.confirmations.get.bind(server.app.ws.confirmations)
-  t.intercept(server.app.ws.confirmations, 'get', {
-    value: async (callbackId: string) => {
-      polls.wait()
-      return get(callbackId)
-    }
-  })
+  const read = questionRead(t, server)
   const { socket } = await RawClient.to(t, server)
   const head = `GET /ws/confirmations/${id}?wait=60 HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${server.token('alice')}\r\n\r\n`
   socket.write(head.repeat(MAX))
-  await polls.reached
+  await read
   const closed = once(socket, 'close')
   socket.write(head.repeat(MAX + 1))
   await closed

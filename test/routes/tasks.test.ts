@@ -76,3 +76,18 @@ t.test('an id with every kind of character is that task\'s', async (t) => {
   await server.app.ws.tasks.start({ userId: 'alice', taskId })
   t.match(await server.rest('GET', `/ws/tasks/${encodeURIComponent(taskId)}`, { as: 'alice' }), { status: 200, body: { task_id: taskId } })
 })
+
+t.test('tasks are listed to their user, and to those with permission', async (t) => {
+  const server = await startApp(t)
+  const { tasks } = server.app.ws
+  await tasks.start({ userId: 'alice', taskId: 'import' })
+  await tasks.start({ userId: 'bob', taskId: 'export' })
+  const of = (body: { tasks: { task_id: string }[] }) => body.tasks.map(({ task_id: id }) => id)
+  const { status, body } = await server.rest('GET', '/ws/tasks', { as: 'alice' })
+  t.equal(status, 200)
+  t.strictSame(body, { tasks: [tasks.get('import')], next: null, complete: true, missing: [] })
+  t.strictSame(of((await server.rest('GET', '/ws/tasks?user_id=bob')).body), ['export'])
+  t.match(await server.rest('GET', '/ws/tasks?user_id=bob', { as: 'alice' }), { status: 403 })
+  t.match(await server.rest('GET', '/ws/tasks', { as: null }), { status: 401 })
+  for (const query of ['limit=0', 'limit=1001', 'after=x', 'status=running']) t.equal((await server.rest('GET', `/ws/tasks?${query}`, { as: 'alice' })).status, 400, query)
+})

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { Events } from '../../lib/index.js'
+import { MemoryConfirmationStore } from '../../lib/engine/memory/confirmations.js'
 import { startApp, type TestApp } from '../fixtures/app.js'
 import { askStored } from '../fixtures/questions.js'
 
@@ -136,4 +137,18 @@ t.test('a cancelled task\'s questions are closed before the user hears of the ta
   await alice.settled()
   const told = alice.received.map(({ type }) => type).filter((type) => type.endsWith('closed') || type.endsWith('cancelled'))
   t.strictSame(told, ['confirmation_closed', 'task_cancelled'])
+})
+
+t.test('where its questions cannot be read a task is cancelled all the same, and everybody is told', async (t) => {
+  const server = await startApp(t)
+  const { tasks } = server.app.ws
+  const events = cancellations(server)
+  const alice = await server.connect('alice')
+  const { task: { task_id: taskId }, signal } = await tasks.start({ userId: 'alice' })
+  const unread = t.intercept(MemoryConfirmationStore.prototype, 'list', { value: async () => { throw new Error('the store is out of reach') } })
+  await t.rejects(tasks.cancel(taskId), { message: 'the store is out of reach' }, 'its questions may still be open')
+  unread.restore()
+  t.equal(signal.aborted, true)
+  t.match(events, [{ task_id: taskId, task: { status: 'cancelled' } }])
+  t.match(await alice.next('task_cancelled'), { task_id: taskId, cancelled_by: null })
 })

@@ -35,8 +35,11 @@ t.test('a task of another node is read, alone and with the user\'s others', asyn
   t.same(await here.app.ws.tasks.get(first, { cluster: true }), record)
   t.same(await here.app.ws.tasks.get(second.task_id, { cluster: true }), second)
   t.equal(await here.app.ws.tasks.get('nowhere', { cluster: true }), null)
-  t.same(await here.app.ws.tasks.list('alice', { cluster: true }), { tasks: [record, second], complete: true, missing: [] })
-  t.same(here.app.ws.tasks.list('alice'), [second])
+  t.same(await here.app.ws.tasks.list('alice', { cluster: true }), { tasks: [record, second], next: null, complete: true, missing: [] })
+  const { tasks: [oldest], next } = await here.app.ws.tasks.list('alice', { cluster: true, limit: 1 })
+  t.same(oldest, record)
+  t.match(await here.rest('GET', `/ws/tasks?limit=1&after=${next}`, { as: 'alice' }), { status: 200, body: { tasks: [{ task_id: second.task_id }], next: null, complete: true } })
+  t.same(here.app.ws.tasks.list('alice'), { tasks: [second], next: null })
   t.same(await here.rest('GET', `/ws/tasks/${first}`, { as: 'alice' }).then(({ body }) => body), record)
   t.match(await here.rest('GET', `/ws/tasks/${first}`, { as: 'bob' }), { status: 403 })
 })
@@ -69,7 +72,7 @@ t.test('where a node does not answer nothing is said to be cancelled', async (t)
   intercept(t, () => ({ answers: [{ node_id: 'strange', data: 'what?' }], missing: ['other'] }))
   t.match(await alice.request({ type: 'cancel', task_id: 'somewhere' }), { code: 'unavailable' })
   t.match(await here.rest('GET', '/ws/tasks/somewhere', { as: 'alice' }), { status: 503 })
-  t.same(await here.app.ws.tasks.list('alice', { cluster: true }), { tasks: [], complete: false, missing: ['other'] })
+  t.same(await here.app.ws.tasks.list('alice', { cluster: true }), { tasks: [], next: null, complete: false, missing: ['other'] })
 })
 
 t.test('a task that ends while it is cancelled from another node has ended', async (t) => {
@@ -101,4 +104,16 @@ t.test('what is no question of a node is answered with nothing', async (t) => {
   const { answers } = await stranger.cluster.ask('cancel task', { task_id: 'one', by: 'me' }, 2_000)
   t.same(answers.map(({ data }) => data), [null, null])
   t.match(here.app.ws.tasks.get('one'), { status: 'running' })
+})
+
+t.test('a node that asks for tasks in a way that is not understood gets none', async (t) => {
+  const [here, there] = await startNodes(t)
+  await there.app.ws.tasks.start({ userId: 'alice' })
+  const { ask } = RedisCluster.prototype
+  t.intercept(RedisCluster.prototype, 'ask', {
+    value (this: RedisCluster, kind: string, _data: unknown, timeoutMs: number) {
+      return ask.call(this, kind, 'alice', timeoutMs)
+    }
+  })
+  t.same(await here.app.ws.tasks.list('alice', { cluster: true }), { tasks: [], next: null, complete: true, missing: [] })
 })

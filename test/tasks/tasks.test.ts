@@ -1,6 +1,9 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
+import type { TasksHere } from '../../lib/index.js'
+import { MemoryEngine } from '../../lib/engine/memory/engine.js'
 import { startApp } from '../fixtures/app.js'
+import { Gate } from '../fixtures/gate.js'
 import { timerCount } from '../fixtures/questions.js'
 
 t.test('a task goes from its start to its end before the eyes of its user, and of nobody else', async (t) => {
@@ -129,7 +132,7 @@ t.test('a task that never was is not found', async (t) => {
 t.test('a user\'s tasks are listed oldest first, running and ended', async (t) => {
   const server = await startApp(t)
   const { tasks } = server.app.ws
-  const listed = () => tasks.list('alice').map(({ task_id: id, status }) => `${id} ${status}`)
+  const listed = () => tasks.list('alice').tasks.map(({ task_id: id, status }) => `${id} ${status}`)
   t.strictSame(listed(), [])
   await tasks.start({ userId: 'alice', taskId: 'first' })
   const { started_at: startedAt } = tasks.get('first')!
@@ -150,14 +153,14 @@ t.test('an id can be used again when its task has ended, and not before', async 
   await tasks.done('import')
   await tasks.start({ userId: 'alice', taskId: 'import', title: 'again' })
   t.match(tasks.get('import'), { status: 'running', title: 'again', logs: [] })
-  t.equal(tasks.list('alice').length, 1)
+  t.equal(tasks.list('alice').tasks.length, 1)
 })
 
 t.test('a record that was handed out does not change', async (t) => {
   const server = await startApp(t)
   const { tasks } = server.app.ws
   const { task } = await tasks.start({ userId: 'alice' })
-  const [got, [listed]] = [tasks.get(task.task_id)!, tasks.list('alice')]
+  const [got, listed] = [tasks.get(task.task_id)!, tasks.list('alice').tasks[0]]
   await tasks.log(task.task_id, 'a line')
   await tasks.done(task.task_id)
   for (const snapshot of [task, got, listed!]) t.match(snapshot, { status: 'running', logs: { length: 0 } })
@@ -172,7 +175,7 @@ t.test('a task that nobody can name or nobody owns is refused', async (t) => {
   for (const options of bad) {
     await t.rejects(tasks.start(options as { userId: string }), { code: 'WSM_ERR_INVALID_MESSAGE' }, JSON.stringify(options))
   }
-  t.strictSame(tasks.list('alice'), [])
+  t.strictSame(tasks.list('alice'), { tasks: [], next: null })
 })
 
 t.test('a result that JSON cannot hold is refused, and the task still runs', async (t) => {
@@ -199,7 +202,7 @@ t.test('an ended task can be read for tasks.retainMs; a running one as long as i
   while (tasks.get('ended') !== null) await setImmediate()
   t.ok(performance.now() - endedAt >= 49)
   await t.rejects(tasks.progress('ended', 1), { code: 'WSM_ERR_NOT_FOUND' })
-  t.strictSame(tasks.list('alice').map(({ task_id: id }) => id), ['running'])
+  t.strictSame(tasks.list('alice').tasks.map(({ task_id: id }) => id), ['running'])
 })
 
 t.test('when the server closes the signals of running tasks fire: what is reported at once is still sent', async (t) => {
@@ -228,7 +231,7 @@ t.test('what the app reports to a closed server is harmless', async (t) => {
   const late = await tasks.start({ userId: 'alice' })
   t.ok(late.signal.aborted, 'a task that starts then is told so at once')
   t.equal(await tasks.fail(late.task.task_id, 'late'), false)
-  t.strictSame(tasks.list('alice'), [])
+  t.strictSame(tasks.list('alice'), { tasks: [], next: null })
 })
 
 t.test('a log line or a message that could not be read again is refused', async (t) => {
@@ -238,4 +241,62 @@ t.test('a log line or a message that could not be read again is refused', async 
   await t.rejects(ws.tasks.log('kept', 7 as unknown as string), { code: 'WSM_ERR_INVALID_MESSAGE' })
   await t.rejects(ws.tasks.progress('kept', 5, {} as string), { code: 'WSM_ERR_INVALID_MESSAGE' })
   t.match(ws.tasks.get('kept'), { ...task, logs: [], message: null })
+})
+
+t.test('a task whose start cannot be announced has not started, and its id is free', async (t) => {
+  const server = await startApp(t)
+  const { tasks } = server.app.ws
+  const failing = t.intercept(MemoryEngine.prototype, 'publish', { value: async () => { throw new Error('the engine is out of reach') } })
+  await t.rejects(tasks.start({ userId: 'alice', taskId: 'import' }), { message: 'the engine is out of reach' })
+  failing.restore()
+  t.equal(tasks.get('import'), null)
+  t.match(await tasks.start({ userId: 'alice', taskId: 'import' }), { task: { status: 'running' } })
+})
+
+t.test('a start that cannot be announced leaves a task of the same id that was started meanwhile', async (t) => {
+  const server = await startApp(t)
+  const { tasks } = server.app.ws
+  const { publish } = MemoryEngine.prototype
+  const [gate, calls] = [new Gate(), { count: 0 }]
+  t.intercept(MemoryEngine.prototype, 'publish', {
+    async value (this: MemoryEngine, ...args: Parameters<typeof publish>) {
+      if (calls.count++ > 0) return publish.apply(this, args)
+      await gate.wait()
+      throw new Error('the engine is out of reach')
+    }
+  })
+  const first = tasks.start({ userId: 'alice', taskId: 'import' })
+  await gate.reached
+  await tasks.done('import')
+  await tasks.start({ userId: 'alice', taskId: 'import' })
+  gate.open()
+  await t.rejects(first, { message: 'the engine is out of reach' })
+  t.match(tasks.get('import'), { status: 'running' })
+})
+
+t.test('tasks are listed in pages, whether they run or have ended, and whatever their ids', async (t) => {
+  const server = await startApp(t)
+  const { tasks } = server.app.ws
+  const started: string[] = []
+  for (const id of ['a', 'b:2:c', 'ü', 'd', 'e']) {
+    const { task } = await tasks.start({ userId: 'alice', taskId: id })
+    if (started.length % 2 === 0) await tasks.done(id)
+    started.push(id)
+    while (Date.now() === task.started_at) await setImmediate()
+  }
+  const ids: string[] = []
+  let pages = 0
+  for (let after: string | null = null; pages === 0 || after !== null; pages++) {
+    const page: TasksHere = tasks.list('alice', { limit: 2, after })
+    ids.push(...page.tasks.map(({ task_id: id }) => id))
+    after = page.next
+  }
+  t.strictSame(ids, started)
+  t.equal(pages, 3)
+  t.equal(tasks.list('alice', { limit: 5 }).next, null, 'a full last page has no next')
+  for (const options of [{ limit: 0 }, { limit: 1_001 }, { limit: 1.5 }, { after: 'x' }]) {
+    t.throws(() => tasks.list('alice', options), { code: 'WSM_ERR_INVALID_MESSAGE' })
+    await t.rejects(tasks.list('alice', { ...options, cluster: true }), { code: 'WSM_ERR_INVALID_MESSAGE' })
+  }
+  for (const user of [undefined, 7]) t.throws(() => tasks.list(user as unknown as string), { code: 'WSM_ERR_INVALID_MESSAGE' })
 })

@@ -6,6 +6,7 @@ import { MemoryPresenceStore } from '../../lib/engine/memory/presence.js'
 import { RecentLists } from '../../lib/topics/recent-lists.js'
 import { startApp } from '../fixtures/app.js'
 import type { TestClient } from '../fixtures/client.js'
+import { Gate } from '../fixtures/gate.js'
 import { memoryOptions } from '../fixtures/memory.js'
 import { StallingClient } from '../fixtures/stalling-client.js'
 import { systemOn } from '../fixtures/system.js'
@@ -185,9 +186,31 @@ t.test('REST lists the channels, and who is in one', async (t) => {
   t.match(await server.rest('GET', '/ws/channels/room.1'), {
     status: 200, body: { channel: 'room.1', clients: 1, presence: { clients: 1, users: [{ user_id: 'alice', client_ids: [alice.id] }] } }
   })
-  t.same((await server.rest('GET', '/ws/channels/empty')).body, { channel: 'empty', clients: 0, presence: null })
+  t.same((await server.rest('GET', '/ws/channels/empty')).body, { channel: 'empty', clients: 0, presence: null, next: null })
   t.match(await server.rest('GET', '/ws/channels', { as: 'bob' }), { status: 403 })
   t.match(await server.rest('GET', '/ws/channels/room.1', { as: 'bob' }), { status: 403 })
+})
+
+t.test('REST lists who is in a channel in pages of sockets, anonymous ones first', async (t) => {
+  const { server, ws } = await start(t, { auth: { anonymous: true } })
+  const clients = []
+  for (const user of ['', '', 'alice', 'alice', 'alice', 'bob:b', 'carol']) clients.push(await server.connect(user, { path: room, ...user === '' && { token: null } }))
+  const listed: string[] = []
+  const pages: string[][] = []
+  for (let after: string | null = ''; after !== null;) {
+    const { status, body } = await server.rest('GET', `/ws/channels/room.1?limit=2${after === '' ? '' : `&after=${encodeURIComponent(after)}`}`)
+    t.equal(status, 200)
+    t.match(body, { channel: 'room.1', clients: 7, presence: { clients: 7 } }, 'the counts are those of all')
+    const users: { user_id: string | null, client_ids: string[] }[] = body.presence.users
+    pages.push(users.map(({ user_id: id, client_ids: ids }) => `${id}:${ids.length}`))
+    for (const { user_id: id, client_ids: ids } of users) listed.push(...ids.map((clientId) => `${id} ${clientId}`))
+    after = body.next
+  }
+  t.strictSame(pages, [['null:2'], ['alice:2'], ['alice:1', 'bob:b:1'], ['carol:1']])
+  const all = (await ws.presence('room.1')).users.flatMap(({ user_id: id, client_ids: ids }) => ids.map((clientId) => `${id} ${clientId}`))
+  t.strictSame(listed.toSorted(), all.toSorted(), 'each socket once')
+  t.match(await server.rest('GET', '/ws/channels/room.1'), { body: { presence: { users: [{ user_id: null }, { user_id: 'alice' }, { user_id: 'bob:b' }, { user_id: 'carol' }] }, next: null } })
+  for (const query of ['limit=0', 'limit=1001', 'after=nothing', 'before=1']) t.equal((await server.rest('GET', `/ws/channels/room.1?${query}`)).status, 400, query)
 })
 
 t.test('a list that changes while it is read is read again, but not for ever', async (t) => {
@@ -226,4 +249,24 @@ t.test('a store that cannot be reached costs the list, and not the membership', 
   t.strictSame(told(client), [])
   t.ok(server.logs.some(({ msg, err }) => msg === 'a socket could not be told who is in the channel' && err.message === 'out of reach'))
   t.ok(server.logs.some(({ msg }) => msg === 'a socket that left could not be taken out of the presence list'))
+})
+
+t.test('a socket that the app took out of the channel meanwhile is not told who is there', async (t) => {
+  const { server, ws } = await start(t)
+  const alice = await server.connect('alice')
+  const gate = new Gate()
+  const { list } = MemoryPresenceStore.prototype
+  t.intercept(MemoryPresenceStore.prototype, 'list', {
+    async value (this: MemoryPresenceStore, channel: string) {
+      await gate.wait()
+      return list.call(this, channel)
+    }
+  })
+  const joined = ws.join(alice.id, 'room.1')
+  await gate.reached
+  await ws.leave(alice.id, 'room.1')
+  gate.open()
+  await joined
+  await alice.settled()
+  t.strictSame(told(alice), [])
 })

@@ -1,10 +1,15 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { RE2JS } from 're2js'
 import t from 'tap'
 import { setOf } from '../../lib/validation/character-sets.js'
 import { Pattern } from '../../lib/validation/pattern.js'
 import { SchemaError } from '../../lib/validation/schema-error.js'
 import { catastrophic, honest, randomPattern, randomText } from '../fixtures/patterns.js'
 import { random } from '../fixtures/random.js'
+import { root } from '../fixtures/root.js'
 
+const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
 const FLAGS = ['', 'i', 'u', 'iu', 's', 'su', 'g', 'd']
 
 t.test('a pattern matches what it matches in JavaScript', (t) => {
@@ -107,5 +112,19 @@ t.test('sets of characters are remembered, and so many of them', (t) => {
   t.equal(setOf('[p-q]', ''), first)
   for (let i = 0; i < 1_000; i++) setOf(`[\\u${i.toString(16).padStart(4, '0')}]`, '')
   t.not(setOf('[p-q]', ''), first)
+  t.end()
+})
+
+t.test('re2js has the inner parts that a pattern is judged and bounded by', (t) => {
+  const onePass = RE2JS.compile('\\Aab?\\z')
+  const searching = RE2JS.compile('(?:a|b)*c.*d')
+  for (const engine of [onePass, searching]) {
+    t.ok(Number.isInteger(engine.programSize()) && engine.programSize() > 0, 'programSize()')
+    t.type(engine.re2().dfa.failed, 'boolean', 're2().dfa.failed')
+  }
+  t.type(onePass.re2().onepass, 'object', 're2().onepass')
+  t.not(onePass.re2().onepass, null, 'a one-pass program')
+  t.equal(searching.re2().onepass, null, 'none for a pattern that needs a search')
+  t.equal(manifest.dependencies.re2js, '~2.10.0', 'they are no public parts, so no other version is taken')
   t.end()
 })

@@ -1,10 +1,11 @@
 import type { ConfirmationRecord } from '../../../schemas/records.js'
+import { compareTexts } from '../../pages.js'
 import { questionStatuses, type ConfirmationFilter, type ConfirmationStore, type QuestionPage, type QuestionPlace, type Settlement } from '../engine.js'
 import { ExpiringMap } from '../expiring-map.js'
 import { OrderedSet, merged } from '../ordered-set.js'
 
 /** A list holds questions of one status: all, a user's, a task's, or a user's of a task. */
-type Lists = Map<string, OrderedSet<ConfirmationRecord>>
+type Lists = Map<string, OrderedSet<ConfirmationRecord, QuestionPlace>>
 
 const NOTHING: QuestionPage = { records: [], next: null }
 
@@ -35,7 +36,7 @@ export class MemoryConfirmationStore implements ConfirmationStore {
     // As for nearly every socket that opens.
     if (lists.length === 0) return NOTHING
     const records: ConfirmationRecord[] = []
-    for (const record of merged(lists, after as ConfirmationRecord | null, byPlace)) {
+    for (const record of merged(lists, after, byPlace)) {
       if (records.length === limit) return { records, next: records.at(-1)! }
       records.push(record)
     }
@@ -73,7 +74,7 @@ export class MemoryConfirmationStore implements ConfirmationStore {
 
   #list (record: ConfirmationRecord): void {
     for (const name of namesOf(record)) {
-      const list = this.#lists.get(name) ?? new OrderedSet<ConfirmationRecord>(byPlace)
+      const list = this.#lists.get(name) ?? new OrderedSet<ConfirmationRecord, QuestionPlace>(byPlace)
       this.#lists.set(name, list)
       list.add(record)
     }
@@ -89,7 +90,7 @@ export class MemoryConfirmationStore implements ConfirmationStore {
 }
 
 function byPlace (a: QuestionPlace, b: QuestionPlace): number {
-  return a.created_at - b.created_at || (a.callback_id > b.callback_id ? 1 : a.callback_id < b.callback_id ? -1 : 0)
+  return a.created_at - b.created_at || compareTexts(a.callback_id, b.callback_id)
 }
 
 function namesOf ({ status, user_id, task_id }: ConfirmationRecord): string[] {

@@ -1,6 +1,6 @@
 import type { Stream } from './stream.js'
 
-/** What the frames of one client hold of the histories. */
+/** One client's part of the histories. */
 export class Sender {
   readonly name: string
   bytes = 0
@@ -8,7 +8,7 @@ export class Sender {
   readonly fronts = new Set<Stream>()
   /** Streams that it alone has published to, in order of use; without those that have members. */
   readonly begun = new Set<Stream>()
-  /** How many messages and streams refer to it. */
+  /** Number of messages and streams that refer to it. */
   references = 0
 
   constructor (name: string) {
@@ -27,17 +27,17 @@ export class Senders {
     return sender
   }
 
-  /** One reference less; who has none is let go. */
+  /** Drops a reference, and the sender with its last one. */
   release (sender: Sender): void {
     if (--sender.references === 0) this.#senders.delete(sender.name)
   }
 
-  /** Those who hold most first. */
+  /** Largest holders first. */
   byBytes (): Sender[] {
     return [...this.#senders.values()].sort((a, b) => b.bytes - a.bytes)
   }
 
-  /** Those who have begun most first. */
+  /** Most streams first. */
   byStreams (): Sender[] {
     return [...this.#senders.values()].sort((a, b) => b.begun.size - a.begun.size)
   }

@@ -1,4 +1,5 @@
 import { UnavailableError } from '../../errors.js'
+import { inTime } from '../../in-time.js'
 
 /** When a call must have settled. */
 export class Deadline {
@@ -17,12 +18,8 @@ export class Deadline {
    *
    * @throws WSM_ERR_UNAVAILABLE when it is over
    */
-  async race<T> (promise: Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout
-    const over = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(unavailable('it did not answer in time')), this.leftMs)
-    })
-    return Promise.race([promise, over]).finally(() => clearTimeout(timer))
+  race<T> (promise: Promise<T>): Promise<T> {
+    return inTime(promise, this.leftMs, () => { throw unavailable('it did not answer in time') })
   }
 }
 

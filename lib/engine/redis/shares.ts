@@ -68,7 +68,7 @@ class Sender {
   bytes = 0
   /** Bytes of what is being published. */
   reserved = 0
-  /** Bytes that Redis was asked to let go, and are still counted. */
+  /** Bytes that Redis was asked to evict, still counted. */
   asked = 0
   /** By topic, in order of use. */
   readonly holdings = new Map<string, Holding>()
@@ -152,7 +152,7 @@ export class Shares {
   readonly #timer: NodeJS.Timeout
   #latest: Topic | null = null
   #bytes = 0
-  /** Of them, those that Redis was asked to let go. */
+  /** Part of them that Redis was asked to evict. */
   #asked = 0
 
   constructor (bounds: HistoryBounds, positionTtlMs: number, actions: ShareActions) {
@@ -179,7 +179,7 @@ export class Shares {
     sender.reserved += bytes
   }
 
-  /** It was not published. */
+  /** Takes back a reservation: the publication failed. */
   unreserve (senderName: string, bytes: number): void {
     this.#senderOf(senderName).reserved -= bytes
   }
