@@ -7,10 +7,10 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const tests = fileURLToPath(new URL('../dist/test/', import.meta.url))
-/** Their files keep processes busy, or measure them: each has its own. */
-const FOLDERS_OF_FILES = ['attacks', 'browser', 'faults', 'operation', 'streams']
-/** The same for these; and http2.test.js runs its folder once more, of which a process loads each file once. */
-const FILES_ALONE = ['imports.test.js', 'package.test.js', 'routes/http2.test.js']
+/** Each of their files keeps servers busy until it ends. */
+const FOLDERS_OF_FILES = ['faults', 'operation']
+/** Long ones; one that takes a package away, and one that runs its folder once more, of which a process loads each file once. */
+const FILES_ALONE = ['imports.test.js', 'package.test.js', 'engine/redis/ioredis-missing.test.js', 'routes/http2.test.js']
 
 const files = readdirSync(tests, { recursive: true }).filter((file) => file.endsWith('.test.js')).sort()
 const suites = new Map()

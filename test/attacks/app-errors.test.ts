@@ -30,7 +30,7 @@ const refused = /^(internal|unavailable|forbidden|unauthorized|WSM_ERR_(INTERNAL
 t.test('nothing that an app throws or answers ends the process, in whatever place', { timeout: 1_800_000 }, async (t) => {
   const rounds = amount({ short: 1, long: 3 })
   const child = spawnNode([join(root, 'test/fixtures/app-errors.mjs')], {
-    env: { ...process.env, ROUNDS: String(rounds), EVERY: isLong ? '1' : '11' }, stdio: ['ignore', 'pipe', 'inherit', 'ipc']
+    env: { ...process.env, ROUNDS: String(rounds), EVERY: isLong ? '1' : '23' }, stdio: ['ignore', 'pipe', 'inherit', 'ipc']
   })
   t.teardown(() => child.kill('SIGKILL'))
   const [output, [code]] = await Promise.all([child.stdout!.toArray(), once(child, 'exit')])

@@ -13,7 +13,7 @@ import { RedisServer } from '../fixtures/redis.js'
 import { forge } from '../fixtures/tokens.js'
 
 const ROUNDS = amount({ short: 2, long: 100 })
-const PIPELINED = amount({ short: 8_000, long: 60_000 })
+const PIPELINED = amount({ short: 4_000, long: 60_000 })
 const ENDED = amount({ short: 2_000, long: 100_000 })
 const READS = amount({ short: 20, long: 500 })
 const AT_ONCE = 500
