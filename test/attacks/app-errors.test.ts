@@ -31,7 +31,7 @@ t.test('nothing that an app throws or answers ends the process, in whatever plac
   const rounds = amount({ short: 1, long: 3 })
   // With tap's loader: this is the cover of what only such errors reach.
   const child = fork(join(root, 'test/fixtures/app-errors.mjs'), {
-    env: { ...process.env, ROUNDS: String(rounds), EVERY: isLong ? '1' : '23' }, stdio: ['ignore', 'pipe', 'inherit', 'ipc']
+    env: { ...process.env, ROUNDS: String(rounds), EVERY: isLong ? '1' : '11' }, stdio: ['ignore', 'pipe', 'inherit', 'ipc']
   })
   t.teardown(() => child.kill('SIGKILL'))
   const [output, [code]] = await Promise.all([child.stdout!.toArray(), once(child, 'exit')])
