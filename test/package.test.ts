@@ -13,10 +13,9 @@ interface Outcome { code: number, output: string }
 
 /** Runs a program to its end; one that does not end is a failure. */
 async function run (file: string, args: string[], cwd: string): Promise<Outcome> {
-  // Not watched for coverage: what runs here is the build.
-  const { NODE_OPTIONS, NODE_V8_COVERAGE, ...env } = process.env
+  // Not watched for coverage: what runs here is the build. Tap adds its loader by NODE_OPTIONS to whatever is spawned.
   try {
-    const { stdout, stderr } = await promisify(execFile)(file, args, { cwd, env, timeout: 60_000 })
+    const { stdout, stderr } = await promisify(execFile)('env', ['-u', 'NODE_OPTIONS', file, ...args], { cwd, timeout: 60_000 })
     return { code: 0, output: stdout + stderr }
   } catch (error) {
     const { code, stdout, stderr } = error as { code: number, stdout: string, stderr: string }
@@ -34,7 +33,7 @@ t.setTimeout(120_000)
 const folder = await mkdtemp(join(tmpdir(), 'wsm-package-'))
 t.teardown(() => rm(folder, { recursive: true }))
 // As it is built: packing must not build again what other tests are using.
-const packed = await promisify(execFile)('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], { cwd: root })
+const packed = await promisify(execFile)('env', ['-u', 'NODE_OPTIONS', 'npm', 'pack', '--ignore-scripts', '--json', '--pack-destination', folder], { cwd: root })
 const [{ filename, files }] = JSON.parse(packed.stdout)
 const tarball = join(folder, filename)
 const paths: string[] = files.map(({ path }: { path: string }) => path)

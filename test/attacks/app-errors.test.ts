@@ -29,6 +29,7 @@ const refused = /^(internal|unavailable|forbidden|unauthorized|WSM_ERR_(INTERNAL
 
 t.test('nothing that an app throws or answers ends the process, in whatever place', { timeout: 1_800_000 }, async (t) => {
   const rounds = amount({ short: 1, long: 3 })
+  // With tap's loader: this is the cover of what only such errors reach.
   const child = fork(join(root, 'test/fixtures/app-errors.mjs'), {
     env: { ...process.env, ROUNDS: String(rounds), EVERY: isLong ? '1' : '11' }, stdio: ['ignore', 'pipe', 'inherit', 'ipc']
   })

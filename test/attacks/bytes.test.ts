@@ -5,12 +5,13 @@ import { amount, figure, isLong, quantile } from '../fixtures/attacks.js'
 import type { TestClient } from '../fixtures/client.js'
 import { interleave, type Attacker } from '../fixtures/interleaved-attack.js'
 
-const ROUNDS = amount({ short: 2, long: 15 })
-const ROUND_MS = amount({ short: 300, long: 2_000 })
-const HONEST = amount({ short: 5, long: 20 })
+const ROUNDS = amount({ short: 1, long: 15 })
+const ROUND_MS = amount({ short: 500, long: 2_000 })
+const HONEST = amount({ short: 3, long: 20 })
 const SOCKETS = 10
 const PAUSE_MS = 30
-/** What of the server's time one user may take: of short rounds the burst is a large part. */
+const DIFFERENT = amount({ short: 30, long: 200 })
+/** What of the server's time one user may take: of a short round what comes at once is a large part. */
 const MOST_OF_A_CORE = isLong ? 0.2 : 0.6
 
 /** A message of 64 KiB that its schema allows, with keys that are in no other. */
@@ -19,9 +20,9 @@ function message (n: number): string {
   for (let i = 0; json.length < 65_000; i++) json += `,"${n.toString(36)}_${i.toString(36)}":0`
   return `${json}}`
 }
-/** As by default. */
-const limits = { connectionsPerIpPerMinute: 600 }
-const MESSAGES = Array.from({ length: 200 }, (_, n) => message(n))
+/** As by default; what may come at once by default would be nearly all of a short round. */
+const limits = { connectionsPerIpPerMinute: 600, ...!isLong && { burstBytes: 262_144 } }
+const MESSAGES = Array.from({ length: DIFFERENT }, (_, n) => message(n))
 
 /** One user who sends as many and as large frames as a socket may, on every socket that they may have. */
 class Sender implements Attacker {

@@ -4,9 +4,11 @@ import type { InjectOptions } from 'fastify'
 import t from 'tap'
 import type { WsPluginOptions } from '../../lib/index.js'
 import { startApp } from '../fixtures/app.js'
-import { figure } from '../fixtures/attacks.js'
+import { amount, figure } from '../fixtures/attacks.js'
 import { forge } from '../fixtures/tokens.js'
 
+/** One attempt of so many: in turn each credential with each origin, on every route. */
+const EVERY = amount({ short: 3, long: 1 })
 const HOST = 'app.example'
 const PARTNER = 'https://partner.example'
 const token = forge({ sub: 'admin', roles: ['ws:admin'] })
@@ -37,6 +39,7 @@ const setUps: [name: string, options: WsPluginOptions][] = [
 t.test('no page of another origin changes anything, whatever credential it has the browser send', async (t) => {
   let forged = 0
   let tried = 0
+  let attempts = 0
   for (const [name, options] of setUps) {
     const routes: { method: string, url: string }[] = []
     const { app } = await startApp(t, options, {
@@ -59,6 +62,7 @@ t.test('no page of another origin changes anything, whatever credential it has t
     for (const { method, url } of routes) {
       for (const [what, headers, query, isAmbientByJwt, isAmbientByHook] of credentials) {
         for (const [origin, isAllowed] of origins) {
+          if (attempts++ % EVERY !== 0) continue
           const { statusCode, body } = await app.inject({
             method: method as InjectOptions['method'],
             url: url.replace(/:\w+/, 'x') + query,

@@ -2,8 +2,8 @@ import t from 'tap'
 import { AttackedServer } from '../fixtures/attacked-server.js'
 import { amount, figure } from '../fixtures/attacks.js'
 
-const TRIES = amount({ short: 150, long: 1_200 })
-const HONEST = amount({ short: 30, long: 300 })
+const TRIES = amount({ short: 40, long: 1_200 })
+const HONEST = amount({ short: 10, long: 300 })
 
 for (const [name, auth] of [['that have not authenticated', { firstFrame: true }], ['of nobody', { anonymous: true }]] as const) {
   t.test(`one address does not get all places of sockets ${name}`, { timeout: 120_000 }, async (t) => {

@@ -13,7 +13,7 @@ import { RedisServer } from '../fixtures/redis.js'
 import { forge } from '../fixtures/tokens.js'
 
 const ROUNDS = amount({ short: 2, long: 100 })
-const PIPELINED = amount({ short: 8_000, long: 60_000 })
+const PIPELINED = amount({ short: 4_000, long: 60_000 })
 const ENDED = amount({ short: 2_000, long: 100_000 })
 const READS = amount({ short: 20, long: 500 })
 const AT_ONCE = 500
@@ -56,7 +56,8 @@ t.test('one connection with more requests than it may have costs nobody else any
   const socket = connect(Number(new URL(server.origin).port), '127.0.0.1')
   socket.on('error', () => {})
   t.teardown(() => socket.destroy())
-  const closed = new Promise((resolve) => { socket.once('close', resolve) })
+  // Who does not read does not see the end either.
+  const closed = new Promise((resolve) => { socket.resume().once('close', resolve) })
   const head = `GET /ws/confirmations/none?wait=60 HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${server.token('mallory')}\r\n\r\n`
   const startedAt = performance.now()
   socket.write(head.repeat(PIPELINED))

@@ -10,7 +10,7 @@ import { until } from '../fixtures/until.js'
 const MB = 1_000_000
 const HEAP_MB = 256
 const HOSTILE = amount({ short: 80, long: 200 })
-const HONEST = amount({ short: 10, long: 40 })
+const HONEST = amount({ short: 5, long: 40 })
 const ROUNDS = amount({ short: 1, long: 20 })
 /** Of a round; a machine that is busy takes its time, and does as much. */
 const TICKS = amount({ short: 12, long: 40 })
@@ -32,7 +32,7 @@ function start (t: Test): Promise<AttackedServer> {
 t.test('every frame and route at the limits by 200 sockets at once: the server lives, and the others are served', { timeout: 600_000 }, async (t) => {
   const seed = Date.now() % 1_000_000
   t.comment(`seed ${seed}`)
-  const [server, decoy] = await Promise.all([start(t), start(t)])
+  const server = await start(t)
   const routes = await server.ask('routes')
   t.ok(routes.length > 20, `${routes.length} routes`)
   const chance = random(seed)
@@ -57,8 +57,9 @@ t.test('every frame and route at the limits by 200 sockets at once: the server l
     }
   })
 
-  // The same costs this machine as much when it goes to the other server: what differs is the server's.
-  const crowds = { attacked: new HostileCrowd(server, munition, HOSTILE, chance), calm: new HostileCrowd(decoy, munition, HOSTILE, chance) }
+  const crowds: { attacked: HostileCrowd, calm?: HostileCrowd } = { attacked: new HostileCrowd(server, munition, HOSTILE, chance) }
+  // The same costs this machine as much when it goes to another server: what differs is the server's. Short rounds do not tell it.
+  if (isLong) crowds.calm = new HostileCrowd(await start(t), munition, HOSTILE, chance)
   const p99s: Record<keyof typeof crowds, number[]> = { attacked: [], calm: [] }
   let samples = 0
   await server.ask('memory')
@@ -68,13 +69,13 @@ t.test('every frame and route at the limits by 200 sockets at once: the server l
       await setTimeout(TICK_MS)
     }
   }
-  for (let round = 0; round < ROUNDS * 2 && failures.length === 0; round++) {
+  for (let round = 0; round < (isLong ? ROUNDS * 2 : ROUNDS) && failures.length === 0; round++) {
     // In turn, and each as often first.
-    const kind = round % 4 === 0 || round % 4 === 3 ? 'calm' : 'attacked'
+    const kind = isLong && (round % 4 === 0 || round % 4 === 3) ? 'calm' : 'attacked'
     latencies = []
     // On a busy machine a round can end before anybody is answered: it goes on until somebody is, or has failed.
     for (let tick = 0; tick < TICKS || (latencies.length === 0 && failures.length === 0); tick++) {
-      crowds[kind].tick()
+      crowds[kind]!.tick()
       await setTimeout(TICK_MS)
     }
     samples += latencies.length
@@ -96,11 +97,15 @@ t.test('every frame and route at the limits by 200 sockets at once: the server l
   const { peakRss, heldBytes } = await server.ask('memory')
   t.ok(peakRss <= MOST_RSS_MB * MB, `${Math.round(peakRss / MB)} MB at the most`)
   t.ok(heldBytes <= MOST_HELD_MB * MB, `${Math.round(heldBytes / MB)} MB held afterwards`)
-  const [attacked, calm] = [quantile(p99s.attacked, 0.5), quantile(p99s.calm, 0.5)]
-  const ratio = attacked / calm
-  if (isLong) t.ok(ratio <= MOST, `p99 of the others: ${ratio.toFixed(2)} times that without the attack`)
+  const attacked = quantile(p99s.attacked, 0.5)
+  let compared = `${samples} requests`
+  if (isLong) {
+    const calm = quantile(p99s.calm, 0.5)
+    const ratio = attacked / calm
+    t.ok(ratio <= MOST, `p99 of the others: ${ratio.toFixed(2)} times that without the attack`)
+    compared = `without the attack ${calm.toFixed(1)} ms: ratio ${ratio.toFixed(2)} (medians of ${ROUNDS} interleaved rounds each, ${samples} requests)`
+  }
   const refused = Object.values(status.rejected).reduce((sum, count) => sum + count, 0)
   figure(t, 'survival', `${sent} frames and requests by ${HOSTILE} sockets (seed ${seed}), ${refused} refused by limits, with ${HEAP_MB} MB of heap: ${uncaught.length} uncaught, ` +
-    `${Math.round(peakRss / MB)} MB resident at the most, ${Math.round(heldBytes / MB)} MB held afterwards; p99 of ${HONEST} others ${attacked.toFixed(1)} ms, without the attack ${calm.toFixed(1)} ms: ` +
-    `ratio ${ratio.toFixed(2)} (medians of ${ROUNDS} interleaved rounds each, ${samples} requests)`)
+    `${Math.round(peakRss / MB)} MB resident at the most, ${Math.round(heldBytes / MB)} MB held afterwards; p99 of ${HONEST} others ${attacked.toFixed(1)} ms, ${compared}`)
 })

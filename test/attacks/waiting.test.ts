@@ -6,7 +6,7 @@ import { RawClient, maskedFrame, opcodes } from '../fixtures/raw-client.js'
 import { until } from '../fixtures/until.js'
 
 const SOCKETS = amount({ short: 10, long: 80 })
-const FRAMES = 98
+const FRAMES = amount({ short: 20, long: 98 })
 const KIB = 1_024
 const MIB = 1_048_576
 const MAX_QUEUE_BYTES = 128 * KIB

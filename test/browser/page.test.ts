@@ -1,7 +1,8 @@
 import t from 'tap'
 import { openPage, startBrowser } from '../fixtures/browser.js'
-import { id, signIn } from '../fixtures/example-page.js'
+import { id, signIn, watchConnection } from '../fixtures/example-page.js'
 import { startExample } from '../fixtures/process.js'
+import { until } from '../fixtures/until.js'
 
 // One server and one browser for the tests that do not need their own; each test has its own user.
 const { origin } = await startExample(t)
@@ -100,8 +101,10 @@ t.test('the page comes back by itself when the server has gone away', async (t) 
   const { origin, child } = await startExample(t, env)
   const page = await openPage(t, browser, origin)
   await signIn(page, 'alice')
+  const states = await watchConnection(page)
   child.kill('SIGTERM')
-  await page.waitForSelector(`${id('connection-state')}[data-state="returning"]`)
+  // For as long as the server told it, which may be a moment.
+  await until(async () => (await states()).includes('returning'))
   await startExample(t, { ...env, PORT: new URL(origin).port })
   await page.waitForSelector(`${id('connection-state')}[data-state="connected"]`, { timeout: 30_000 })
   await page.click(id('start-task'))

@@ -1,7 +1,8 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { SECRET } from '../fixtures/app.js'
+import { spawnNode } from '../fixtures/process.js'
 import { root } from '../fixtures/root.js'
 
 export interface NodeSettings {
@@ -35,7 +36,7 @@ export class NodeProcess {
   async start (): Promise<void> {
     const port = this.origin === '' ? 0 : Number(new URL(this.origin).port)
     const settings = JSON.stringify({ ...this.#settings, port, secret: SECRET })
-    const child = this.#child = spawn(process.execPath, [script, settings], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    const child = this.#child = spawnNode([script, settings], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     children.add(child)
     await new Promise<void>((resolve, reject) => {
       child.on('message', (message: Message) => {

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
@@ -8,7 +7,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import { parse } from 'yaml'
 import { CLOSE_MS, Config, readConfig } from '../../example-app/config.js'
-import { startExample } from '../fixtures/process.js'
+import { spawnNode, startExample } from '../fixtures/process.js'
 import { RedisServer } from '../fixtures/redis.js'
 import { root } from '../fixtures/root.js'
 
@@ -108,7 +107,7 @@ t.test('Dockerfile: it runs the app as it is built, as nobody in particular, and
   t.same(commandOf(/^CMD (.*)$/m), ['node', 'dist/example-app/server.js'])
   const [program, ...args] = commandOf(/^ {2}CMD (.*)$/m)
   t.equal(program, 'node')
-  const check = async (port: string) => (await once(spawn(process.execPath, args, { env: { ...process.env, PORT: port }, stdio: 'ignore' }), 'exit'))[0]
+  const check = async (port: string) => (await once(spawnNode(args, { env: { ...process.env, PORT: port }, stdio: 'ignore' }), 'exit'))[0]
   const { origin, child } = await startExample(t)
   const { port } = new URL(origin)
   t.equal(await check(port), 0)

@@ -179,13 +179,13 @@ t.test('the id of a frame is found without reading the rest', (t) => {
   ]
   for (const [json, id] of cases) t.equal(peekId(json), id, json)
   const large = `{${Array.from({ length: 5_000 }, (_, i) => `"key-${i}":[{}]`).join()},"id":1}`
-  const costs = (work: () => void) => {
+  /** The least of many, milliseconds: the others have the compiler in them, and what else the machine does. */
+  const costs = (work: () => void) => Math.min(...Array.from({ length: 100 }, () => {
     const start = performance.now()
-    for (let i = 0; i < 100; i++) work()
+    work()
     return performance.now() - start
-  }
-  costs(() => peekId(large))
+  }))
   const [peeked, parsed] = [costs(() => peekId(large)), costs(() => JSON.parse(large))]
-  t.ok(peeked < parsed / 2, `${(peeked * 10).toFixed(0)} µs instead of ${(parsed * 10).toFixed(0)} µs`)
+  t.ok(peeked < parsed / 2, `${(peeked * 1_000).toFixed(0)} µs instead of ${(parsed * 1_000).toFixed(0)} µs`)
   t.end()
 })

@@ -2,7 +2,11 @@ import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { HistoryBounds } from '../../../lib/engine/engine.js'
 import { Shares } from '../../../lib/engine/redis/shares.js'
+import { KEPT as LONG_KEPT, listening, publication } from '../../fixtures/engine-suite.js'
 import { FakeClock } from '../../fixtures/fake-clock.js'
+import { keepingLog, nodesOf } from '../../fixtures/redis-nodes.js'
+import { RedisServer } from '../../fixtures/redis.js'
+import { until } from '../../fixtures/until.js'
 
 const KEPT = { size: 1_000, ttlMs: 60_000 }
 const BYTES = 100
@@ -221,4 +225,17 @@ t.test('a cut that the store did not answer in a stream of several is asked for 
   t.ok(failures.length > 0)
   store.isAway = false
   t.throws(() => { for (let n = 0; n < 9; n++) publish('x', 'mallory') }, usedUp)
+})
+
+t.test('a history over its limit that Redis cannot trim is in the log', async (t) => {
+  const server = await RedisServer.start(t)
+  const { log, messages } = keepingLog()
+  const { engine } = await listening(t, nodesOf(server.port, {}, log), { maxBytesPerSender: 1_000 })
+  const send = (topic: string) => engine.publish({ ...publication(topic, { text: 'x'.repeat(600) }), sender: 'user:mallory' }, LONG_KEPT)
+  await send('channel:a')
+  const [key] = await server.admin.keys('*:log')
+  await server.admin.set(key!, 'no history')
+  await send('channel:b')
+  await until(() => messages.includes('a history over its limit could not be trimmed'))
+  t.match(await engine.history('channel:b', null, 10), { entries: { length: 1 } }, 'what is new is kept')
 })

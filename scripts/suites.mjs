@@ -1,0 +1,27 @@
+/*
+ * Makes one suite of the built tests of a folder: a process for each folder, and not for each file, since to start one takes as
+ * long as most files do. Each file still runs alone, too: `npx tap dist/test/auth/jwt.test.js`.
+ */
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const tests = fileURLToPath(new URL('../dist/test/', import.meta.url))
+/** Each of their files keeps servers busy until it ends. */
+const FOLDERS_OF_FILES = ['faults', 'operation']
+/** Long ones; one that takes a package away, and one that runs its folder once more, of which a process loads each file once. */
+const FILES_ALONE = ['imports.test.js', 'package.test.js', 'engine/redis/ioredis-missing.test.js', 'routes/http2.test.js']
+
+const files = readdirSync(tests, { recursive: true }).filter((file) => file.endsWith('.test.js')).sort()
+const suites = new Map()
+for (const file of files) {
+  const folder = dirname(file)
+  const name = FOLDERS_OF_FILES.includes(folder) || FILES_ALONE.includes(file) ? file.replace('.test.js', '') : folder === '.' ? 'plugin' : folder
+  suites.set(name, [...suites.get(name) ?? [], file])
+}
+
+mkdirSync(`${tests}suites`, { recursive: true })
+for (const [name, files] of suites) {
+  const names = files.map((file) => `'${file}'`)
+  writeFileSync(`${tests}suites/${name.replaceAll('/', '-')}.js`, `import { runSuite } from '../fixtures/suite.js'\n\nawait runSuite([\n  ${names.join(',\n  ')}\n])\n`)
+}
