@@ -18,14 +18,19 @@ import { validatorCompiler } from './validator.js'
 export function routes (instance: FastifyInstance, context: RouteContext): void {
   instance.setErrorHandler(answerError)
   instance.setValidatorCompiler(validatorCompiler)
-  socketRoute(instance, '', context, null)
-  const scope = instance as unknown as Scope
   const access = new Access(context)
-  probeRoutes(scope, context, access)
-  // All routes from here on are for callers who are known.
+  socketRoute(instance, '', context, null)
+  probeRoutes(instance as unknown as Scope, context, access)
+  // In a scope of their own, since a connect must not pay for their hooks.
+  instance.register(async (rest) => callerRoutes(rest, context, access))
+}
+
+/** The routes for callers who are known. */
+function callerRoutes (instance: FastifyInstance, context: RouteContext, access: Access): void {
   instance.addHook('onRoute', (route) => { route.handler = access.guard(route.handler) })
   const { preParsing, preValidation } = bodyDepth(context.options.limits.maxDepth, context.counters)
   instance.addHook('preParsing', preParsing)
   instance.addHook('preValidation', preValidation)
+  const scope = instance as unknown as Scope
   for (const add of [statusRoutes, messageRoutes, clientRoutes, channelRoutes, confirmationRoutes, taskRoutes, ticketRoutes, revocationRoutes]) add(scope, context, access)
 }

@@ -29,6 +29,7 @@ export interface EndpointRule {
 }
 
 const NO_POSITIONS: Positions = {}
+const NO_BOUNDS = new Map<string, number>()
 const checkChannel = TypeCompiler.Compile(ChannelName)
 const checkChannels = TypeCompiler.Compile(Type.Array(ChannelName))
 
@@ -110,10 +111,7 @@ export class Admission {
     if (user === null && !this.#options.anonymous && !mayWait) throw new UnauthorizedError('A token is needed')
     const awaitsAuth = user === null && !this.#options.anonymous
     if (channelId !== null) assertValid(checkChannel, channelId)
-    const notBefore = new Map<string, number>()
-    if (channelId !== null && !awaitsAuth) {
-      notBefore.set(channelId as string, await this.#permissions.subscribe(user, channelId as string))
-    }
+    const channelSince = channelId === null || awaitsAuth ? null : await this.#permissions.subscribe(user, channelId as string)
     const endpointSince = endpoint === null ? 0 : await this.#permissions.join('You may not connect here', () => endpoint.authorize(request, user))
     const endpointChannels = endpoint === null ? [] : await this.#channelsOf(endpoint, request, user)
     if (new Set(channelId === null ? endpointChannels : [...endpointChannels, channelId]).size > this.#maxChannels) {
@@ -121,7 +119,8 @@ export class Admission {
     }
     // The app may have taken its time.
     if (user !== null) this.#revocations.assertStillGood(user, identifiedAt)
-    for (const channel of endpointChannels) notBefore.set(channel, Math.max(endpointSince, notBefore.get(channel) ?? 0))
+    const notBefore = channelSince === null && endpointChannels.length === 0 ? NO_BOUNDS : new Map(endpointChannels.map((channel) => [channel, endpointSince]))
+    if (channelSince !== null) notBefore.set(channelId as string, Math.max(channelSince, notBefore.get(channelId as string) ?? 0))
     return {
       // A socket of a Unix domain, or of injectWS, has no address.
       ip: request.ip ?? '',

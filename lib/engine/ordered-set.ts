@@ -21,14 +21,17 @@ export class OrderedSet<T extends P, P = T> {
 
   /** Adding twice is harmless. */
   add (element: T): void {
-    const at = Math.min(this.#blockOf(element), this.#blocks.length - 1)
-    const block = this.#blocks[at]
-    if (block === undefined) {
+    const last = this.#blocks.length - 1
+    if (last === -1) {
       this.#blocks.push([element])
       return
     }
-    const index = this.#search(block, element)
-    if (index < block.length && this.#compare(block[index]!, element) === 0) return
+    // Most elements are newer than all others.
+    const isLast = this.#compare(this.#blocks[last]!.at(-1)!, element) < 0
+    const at = isLast ? last : this.#blockOf(element)
+    const block = this.#blocks[at]!
+    const index = isLast ? block.length : this.#search(block, element)
+    if (!isLast && this.#compare(block[index]!, element) === 0) return
     block.splice(index, 0, element)
     if (block.length > BLOCK) this.#blocks.splice(at + 1, 0, block.splice(BLOCK / 2))
   }

@@ -50,7 +50,8 @@ export class Upgrades {
     const emitBefore = server.emit
     const emit = (...event: [name: string | symbol, ...args: unknown[]]): boolean => {
       if (event[0] !== 'upgrade' || this.#isStopped) return Reflect.apply(emitBefore, server, event)
-      this.#dispatch(...event.slice(1) as Parameters<Listener>)
+      const [, request, socket, head] = event as [name: string, ...Parameters<Listener>]
+      this.#dispatch(request, socket, head)
       return true
     }
     server.emit = emit
@@ -90,20 +91,19 @@ export class Upgrades {
     this.#stop()
   }
 
-  #dispatch (...upgrade: Parameters<Listener>): void {
-    const [request, socket] = upgrade
+  #dispatch (request: IncomingMessage, socket: Duplex, head: Buffer): void {
     this.#settings.onUpgrade(request, socket)
     this.#track(request, socket)
     const others = (this.#server.rawListeners('upgrade') as Listener[]).filter((listener) => listener !== KEEP && !this.#router.includes(listener))
-    if (others.length === 0 || this.#settings.isRouted(request)) return this.#route(...upgrade)
+    if (others.length === 0 || this.#settings.isRouted(request)) return this.#route(request, socket, head)
     const isTouched = touched(request, socket)
-    for (const listener of others) Reflect.apply(listener, this.#server, upgrade)
+    for (const listener of others) listener.call(this.#server, request, socket, head)
     if (isTouched()) return this.#leave(request)
     // A taker may still be deciding; that cannot be told apart from an upgrade that nobody will take.
     const pending = this.#pending.get(request)!
     pending.timer = setTimeout(() => {
       if (isTouched()) this.#leave(request)
-      else this.#route(...upgrade)
+      else this.#route(request, socket, head)
     }, this.#settings.graceMs)
   }
 
@@ -128,13 +128,12 @@ export class Upgrades {
     this.#pending.delete(request)
   }
 
-  #route (...upgrade: Parameters<Listener>): void {
-    const [, socket] = upgrade
+  #route (request: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (this.#isRefusing) {
       socket.end(CLOSING, () => socket.destroy())
       return
     }
-    for (const listener of this.#router) Reflect.apply(listener, this.#server, upgrade)
+    for (const listener of this.#router) listener.call(this.#server, request, socket, head)
     // A route that ignores the upgrade (RFC 9110 section 7.8) answers it like any request. Nobody reads the connection then.
     const { _httpMessage: response } = socket as Duplex & { _httpMessage?: ServerResponse | null }
     if (response == null) return

@@ -5,7 +5,8 @@ import { ExpiringMap } from '../expiring-map.js'
 import { OrderedSet, merged } from '../ordered-set.js'
 
 /** A list holds questions of one status: all, a user's, a task's, or a user's of a task. */
-type Lists = Map<string, OrderedSet<ConfirmationRecord, QuestionPlace>>
+type List = OrderedSet<ConfirmationRecord, QuestionPlace>
+type Lists = Map<string, List>
 
 const NOTHING: QuestionPage = { records: [], next: null }
 
@@ -30,10 +31,13 @@ export class MemoryConfirmationStore implements ConfirmationStore {
     return this.#pending.get(callbackId) ?? this.#settled.get(callbackId) ?? null
   }
 
-  async list ({ status, ...of }: ConfirmationFilter, after: QuestionPlace | null, limit: number): Promise<QuestionPage> {
-    const statuses = status === undefined ? questionStatuses : [status]
-    const lists = statuses.map((each) => this.#lists.get(nameOf(each, of))).filter((list) => list !== undefined)
-    // As for nearly every socket that opens.
+  async list (filter: ConfirmationFilter, after: QuestionPlace | null, limit: number): Promise<QuestionPage> {
+    const lists: List[] = []
+    for (const status of filter.status === undefined ? questionStatuses : [filter.status]) {
+      const list = this.#lists.get(nameOf(status, filter))
+      if (list !== undefined) lists.push(list)
+    }
+    // Nearly every socket that opens has none.
     if (lists.length === 0) return NOTHING
     const records: ConfirmationRecord[] = []
     for (const record of merged(lists, after, byPlace)) {
