@@ -39,7 +39,7 @@ export const UpgradeRequiredError = define('WSM_ERR_UPGRADE_REQUIRED', 426, 'Thi
 export const AlreadyRegisteredError = define(
   'WSM_ERR_ALREADY_REGISTERED', 500, 'fastify-ws-manager is registered on this Fastify instance already')
 export const NoUpgradeListenerError = define(
-  'WSM_ERR_NO_UPGRADE_LISTENER', 500, 'fastify-ws-manager: @fastify/websocket does not listen for upgrades on this server; version ~11.3.6 is needed, without the option "server"')
+  'WSM_ERR_NO_UPGRADE_LISTENER', 500, 'fastify-ws-manager: @fastify/websocket does not listen for upgrades on this server; version ~11.3.6 is needed')
 export const InvalidOptionError = define<[string, string]>(
   'WSM_ERR_INVALID_OPTION', 500, 'fastify-ws-manager: an option is not valid', 'fastify-ws-manager: option "%s" %s')
 export const InvalidHandlerError = define<[string, string]>(

@@ -62,6 +62,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
       prepare(request)
       requests.upgraded(socket)
     },
+    mayListenElsewhere: isHostFirst,
     // The app may have older socket routes, which cannot be told from another library's: their upgrades must not wait.
     graceMs: isHostFirst ? 0 : options.auth.timeoutMs
   })

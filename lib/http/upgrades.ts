@@ -15,6 +15,8 @@ export interface UpgradeSettings {
   isRouted: (request: IncomingMessage) => boolean
   /** Called with every upgrade before it is handed on. */
   onUpgrade: (request: IncomingMessage, socket: Duplex) => void
+  /** Whether the app registered @fastify/websocket, perhaps with a server of its own: upgrades of that one are not handed out here. */
+  mayListenElsewhere: boolean
   /** How long another library may take to answer an upgrade before the router does. */
   graceMs: number
 }
@@ -45,7 +47,11 @@ export class Upgrades {
     this.#server = server
     this.#settings = settings
     this.#router = (server.listeners('upgrade') as Listener[]).filter(callsRouter)
-    if (this.#router.length === 0) throw new NoUpgradeListenerError()
+    if (this.#router.length === 0) {
+      if (!settings.mayListenElsewhere || server.listenerCount('upgrade') > 0) throw new NoUpgradeListenerError()
+      this.#stop = () => {}
+      return
+    }
     const onConnection = (_socket: unknown, request: IncomingMessage) => this.#pending.get(request)?.forget()
     const emitBefore = server.emit
     const emit = (...event: [name: string | symbol, ...args: unknown[]]): boolean => {

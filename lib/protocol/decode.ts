@@ -56,8 +56,8 @@ export function frameId (message: Readonly<Record<string, unknown>>): string | n
 }
 
 /**
- * The correlation id of a frame that is not read otherwise: found without building anything of the rest, which costs a
- * hundred times as much.
+ * The correlation id of a frame that is not read otherwise: found without building anything of the rest, in a half to a fifth
+ * of the time and none of the memory.
  */
 export function peekId (json: string): string | number | undefined {
   let depth = 0

@@ -120,6 +120,7 @@ t.test('a host whose sockets come by a server of its own is served too', async (
   await client.next('connection')
   t.same(await server.app.ws.sendToUser('alice', { type: 'app.hello' }), { recipients: 1 })
   await client.next('app.hello')
+  await t.rejects(server.connect('alice'), { message: 'upgrade refused: 426' }, 'Fastify\'s own server opens none')
   await server.app.close()
   t.equal((await client.closed).code, 1001)
 })

@@ -14,7 +14,7 @@ t.test('a socket that fails before anybody else listens to it is destroyed, and 
   // As @fastify/websocket's, which is recognised by its call.
   const router = { routing: () => {} }
   server.on('upgrade', () => router.routing())
-  const upgrades = new Upgrades(server as Server, webSocketServer as WebSocketServer, { isRouted: () => true, onUpgrade: () => {}, graceMs: 0 })
+  const upgrades = new Upgrades(server as Server, webSocketServer as WebSocketServer, { isRouted: () => true, onUpgrade: () => {}, mayListenElsewhere: false, graceMs: 0 })
   t.teardown(() => upgrades.stop())
   const request = {} as IncomingMessage
   const socket = new PassThrough()
@@ -29,9 +29,16 @@ t.test('a socket that fails before anybody else listens to it is destroyed, and 
   t.end()
 })
 
-t.test('a server that @fastify/websocket does not listen on is refused at registration', async (t) => {
+t.test('a server whose upgrades others than @fastify/websocket take is refused at registration', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(fastifyWebsocket, { options: { server: createServer() } })
+  app.server.on('upgrade', () => {})
   await t.rejects(Promise.resolve(app.register(wsPlugin, { jwt: { secret: SECRET } })), { code: 'WSM_ERR_NO_UPGRADE_LISTENER', message: /@fastify\/websocket .* ~11\.3\.6/ })
+})
+
+t.test('where the plugin has registered @fastify/websocket, it must listen', (t) => {
+  const settings = { isRouted: () => true, onUpgrade: () => {}, mayListenElsewhere: false, graceMs: 0 }
+  t.throws(() => new Upgrades(new EventEmitter() as Server, new EventEmitter() as WebSocketServer, settings), { code: 'WSM_ERR_NO_UPGRADE_LISTENER' })
+  t.end()
 })
