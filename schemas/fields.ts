@@ -4,7 +4,7 @@ import { Type, type SchemaOptions, type Static, type TSchema } from '@sinclair/t
  * Text that is well-formed UTF-16. Redis and sockets have no other: two names that differ in a lone surrogate would be one.
  * Written without the flag u, which a pattern in JSON Schema cannot have.
  */
-const WELL_FORMED = '^(?:[^\\ud800-\\udfff]|[\\ud800-\\udbff][\\udc00-\\udfff])*$'
+export const WELL_FORMED = '^(?:[^\\ud800-\\udfff]|[\\ud800-\\udbff][\\udc00-\\udfff])*$'
 
 /** What a user is called in the app: the token's subject. */
 export const UserId = Type.String({ minLength: 1, maxLength: 256, pattern: WELL_FORMED, description: 'The user, as named by the token' })

@@ -36,6 +36,9 @@ export function builtIn<T extends ClientFrameType> (
 
 export interface RouterLimits { maxPayloadBytes: number, maxDepth: number, maxPendingHandlers: number }
 
+/** Where the id of a frame is looked for that is refused unread. All of a large one would take ten times as long as refusing it. */
+const PEEKED_BYTES = 4_096
+
 /** The limits that a frame meets here or in its handler, by the error's code. */
 const limitOf: { readonly [code in ErrorCode]?: keyof Rejected } = {
   too_deep: 'depth', too_many_channels: 'channels', too_many_pending: 'pending_handlers'
@@ -73,7 +76,7 @@ export class Router {
     const waitMs = connection.account.pace(data.length, connection.heardAt)
     if (waitMs > 0) {
       const error = withDetails(new RateLimitedError('Too many frames or bytes in too short a time'), { retry_after_ms: waitMs })
-      return this.#fail(connection, error, undefined, peekId(data.toString()))
+      return this.#fail(connection, error, undefined, peekId(data.toString('utf8', 0, PEEKED_BYTES)))
     }
     const { inbox } = connection
     if (inbox.isHeld && inbox.pending + inbox.waiting < this.#limits.maxPendingHandlers && inbox.wait(data)) return

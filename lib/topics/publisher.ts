@@ -94,9 +94,14 @@ export class Publisher {
     return { recipients }
   }
 
-  /** A frame of the protocol, or what a client sends, to every member of a topic. */
-  async announce (topic: string, frame: object, { isDroppable = false, history, except, sender }: AnnounceOptions = {}): Promise<void> {
-    const publication = { topic, json: toJson(frame), isDroppable, isCompressible: true, except, ...sender !== undefined && { sender } }
+  /** A frame of the protocol, to every member of a topic. */
+  async announce (topic: string, frame: object, options: AnnounceOptions = {}): Promise<void> {
+    await this.forward(topic, toJson(frame), options)
+  }
+
+  /** What a client sends, as JSON, to every member of a topic. */
+  async forward (topic: string, json: string, { isDroppable = false, history, except, sender }: AnnounceOptions): Promise<void> {
+    const publication = { topic, json, isDroppable, isCompressible: true, except, ...sender !== undefined && { sender } }
     await this.#engine.publish(publication, this.#retention(topic, history))
   }
 
@@ -105,9 +110,9 @@ export class Publisher {
     return this.#sendTo({ client_id: clientId, ...userId !== undefined && { user_id: userId }, json: this.#outbound.toJson(message), compress, ...ack !== undefined && { ack: { ...this.#ack, ...ack } } })
   }
 
-  /** What a client sends to one socket. */
-  async announceToClient (clientId: string, frame: object): Promise<void> {
-    await this.#sendTo({ client_id: clientId, json: toJson(frame), compress: true })
+  /** What a client sends, as JSON, to one socket. */
+  async forwardToClient (clientId: string, json: string): Promise<void> {
+    await this.#sendTo({ client_id: clientId, json, compress: true })
   }
 
   async #sendTo (direct: Direct): Promise<DeliveryReport> {

@@ -1,4 +1,5 @@
 import { RE2JS } from 're2js'
+import { WELL_FORMED } from '../../schemas/fields.js'
 import { setOf, type Range } from './character-sets.js'
 import { SchemaError } from './schema-error.js'
 
@@ -25,7 +26,7 @@ const POINT_TOKEN = new RegExp(`\\\\u[dD][89abAB][\\dA-Fa-f]{2}\\\\u[dD][c-fC-F]
  * cannot be made.
  */
 export class Pattern {
-  readonly #engine: RE2JS
+  readonly #engine: Pick<RE2JS, 'test'>
   readonly #isOfUnits: boolean
 
   /**
@@ -34,27 +35,39 @@ export class Pattern {
    *   and for a pattern that is too big for texts of that length
    */
   constructor (source: string, flags: string, maxLength: number) {
-    this.#isOfUnits = !flags.includes('u')
-    try {
-      // The syntax is JavaScript's to judge.
-      RegExp(source, flags)
-      this.#engine = RE2JS.compile(translate(source, flags))
-    } catch (error) {
-      throw new SchemaError(`has the pattern ${source}, which cannot be matched in linear time: ${(error as Error).message}`)
+    // Names of users and channels are in most frames. Its alternatives share no first unit, so JavaScript's engine never goes back.
+    if (source === WELL_FORMED && flags === '') {
+      this.#isOfUnits = false
+      this.#engine = new RegExp(source)
+      return
     }
-    const instructions = this.#engine.programSize()
+    this.#isOfUnits = !flags.includes('u')
+    const engine = compile(source, flags)
+    const instructions = engine.programSize()
     // A one-pass program needs no search, so no limit applies.
-    const isOnePass = this.#engine.re2().onepass !== null
+    const isOnePass = engine.re2().onepass !== null
     if (!isOnePass && (instructions > MAX_INSTRUCTIONS || instructions * (maxLength + 1) > MAX_STEPS)) {
       throw new SchemaError(`has the pattern ${source}, which is too complex for texts of ${maxLength} characters: repeat less, or lower maxLength`)
     }
     // Disables re2js's lazy DFA: building a state costs a thousand steps, and a hostile text took 1.4 s.
-    this.#engine.re2().dfa.failed = true
+    engine.re2().dfa.failed = true
+    this.#engine = engine
   }
 
   /** Whether a text that is no longer than promised holds a match. */
   test (text: string): boolean {
     return this.#engine.test(this.#isOfUnits ? withoutPairs(text) : text)
+  }
+}
+
+/** @throws SchemaError */
+function compile (source: string, flags: string): RE2JS {
+  try {
+    // The syntax is JavaScript's to judge.
+    RegExp(source, flags)
+    return RE2JS.compile(translate(source, flags))
+  } catch (error) {
+    throw new SchemaError(`has the pattern ${source}, which cannot be matched in linear time: ${(error as Error).message}`)
   }
 }
 

@@ -127,6 +127,17 @@ t.test('bytes are counted as well as frames, and all sockets of a user share the
   t.match(server.app.ws.getStatus().rejected, { bytes: 2, messages: 0 })
 })
 
+t.test('of a frame that is refused for its size the id is found in its first 4096 bytes', async (t) => {
+  const server = await startSmall(t)
+  const client = await server.connect('alice')
+  t.match(await ping(client, 4_000), { type: 'reply' })
+  const fill = 'ä'.repeat(2_050)
+  client.send({ id: 'early', type: 'ping', fill })
+  client.send({ type: 'ping', fill, id: 'late' })
+  t.match(await client.next('error'), { code: 'rate_limited', id: 'early' })
+  t.notHas(await client.next('error'), { id: String })
+})
+
 t.test('a frame larger than the burst is taken, and paid for later', async (t) => {
   const server = await startSmall(t)
   const client = await server.connect('alice')

@@ -1,11 +1,18 @@
 import { FormatRegistry, Kind, Type, TypeRegistry, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { ValueErrorType } from '@sinclair/typebox/errors'
 import { RE2JS } from 're2js'
 import t from 'tap'
-import { CompiledSchema } from '../../lib/validation/compiled-schema.js'
+import { CompiledSchema, MOST_FAULTS } from '../../lib/validation/compiled-schema.js'
 import { SchemaError } from '../../lib/validation/schema-error.js'
 import { randomSchema, randomValue } from '../fixtures/schemas.js'
 import { random } from '../fixtures/random.js'
+
+function mayBeUndefined (schema: TSchema): boolean {
+  if (schema[Kind] === 'Union') return (schema.anyOf as TSchema[]).some(mayBeUndefined)
+  if (schema[Kind] === 'Intersect') return (schema.allOf as TSchema[]).every(mayBeUndefined)
+  return ['Unknown', 'Not'].includes(schema[Kind])
+}
 
 const faults = (schema: TSchema, value: unknown) => [...new CompiledSchema(schema).Errors(value)]
 
@@ -22,13 +29,17 @@ t.test('values are judged as TypeBox judges them, with the same faults', (t) => 
       const verdict = theirs.Check(value)
       verdicts[`${verdict}`]++
       if (ours.Check(value) !== verdict) t.fail(text)
-      const errors = [...theirs.Errors(value)].slice(0, 10).map(({ path, message }) => ({ path, message }))
+      const all = [...theirs.Errors(value)].slice(0, MOST_FAULTS)
+      // It misses a property that may be undefined, although its check does not.
+      const unfounded = new Set(all.filter(({ type, schema }) => type === ValueErrorType.ObjectRequiredProperty && mayBeUndefined(schema)).map(({ path }) => path))
+      const errors = all.map(({ path, message }) => ({ path, message })).filter(({ path }) => !unfounded.has(path))
       // It goes on behind a wrong length.
       const told = errors.filter(({ path, message }) => !message.includes('to match \'') || !errors.some((other) => other.path === path && other.message.includes('length')))
-      const faults = ours.Errors(value)
+      const given = ours.Errors(value)
+      const faults = given.filter(({ path }) => !unfounded.has(path))
       // Of the keys that a record does not take, TypeBox tells the first alone.
-      if (!verdict && faults.length < 10 && !told.every((fault) => faults.some(({ path, message }) => path === fault.path && message === fault.message))) t.same(faults, told, text)
-      if (!verdict && (faults.length === 0 || faults[0]!.path !== told[0]!.path)) t.same(faults, told, `${text}: the first`)
+      if (!verdict && given.length < MOST_FAULTS && !told.every((fault) => faults.some(({ path, message }) => path === fault.path && message === fault.message))) t.same(faults, told, text)
+      if (!verdict && (given.length === 0 || faults[0]?.path !== told[0]?.path)) t.same(faults, told, `${text}: the first`)
     }
   }
   t.ok(verdicts.true > 200 && verdicts.false > 200, JSON.stringify(verdicts))

@@ -24,15 +24,16 @@ export const sendFrames = (publisher: Publisher, permissions: Permissions, revoc
     // Who is nobody has no other name than the socket's.
     const sender = user === null ? `client:${clientId}` : `user:${user.id}`
     const ids = new Set(given)
+    const json = toJson(message)
     // Once on arrival, and once for every target but the first.
-    if (ids.size > 1) connection.account.charge((ids.size - 1) * Buffer.byteLength(toJson(message)))
+    if (ids.size > 1) connection.account.charge((ids.size - 1) * Buffer.byteLength(json))
     const askedAt = Date.now()
     for (const id of ids) await permissions.send(user, { kind, id, data: message })
     for (const id of ids) {
       // The app, and each of the sends, may have taken its time.
       if (user !== null) revocations.assertStillGood(user, askedAt)
-      if (kind === 'client') await publisher.announceToClient(id, message)
-      else await publisher.announce(topicOf[kind](id), message, { isDroppable: true, except: echo === false ? [clientId] : undefined, sender })
+      if (kind === 'client') await publisher.forwardToClient(id, json)
+      else await publisher.forward(topicOf[kind](id), json, { isDroppable: true, except: echo === false ? [clientId] : undefined, sender })
     }
   }
   return [
