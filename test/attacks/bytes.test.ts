@@ -9,7 +9,8 @@ const ROUNDS = amount({ short: 1, long: 15 })
 const ROUND_MS = amount({ short: 500, long: 2_000 })
 const HONEST = amount({ short: 3, long: 20 })
 const SOCKETS = 10
-const PAUSE_MS = 30
+/** So that no honest client exceeds its own allowance. */
+const PAUSE_MS = 60
 const DIFFERENT = amount({ short: 30, long: 200 })
 /** What of the server's time one user may take: of a short round what comes at once is a large part. */
 const MOST_OF_A_CORE = isLong ? 0.2 : 0.6
