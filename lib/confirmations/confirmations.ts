@@ -188,6 +188,7 @@ export class Confirmations {
   async redeliver (connection: Connection): Promise<void> {
     const userId = connection.user?.id
     if (userId === undefined) return
+    // Not by #pages: every socket that opens would pay for its generator.
     let after: QuestionPlace | null = null
     do {
       const page: QuestionPage = await this.#page({ user_id: userId, status: 'pending' }, after, PAGE_SIZE)

@@ -159,7 +159,7 @@ export class Connection implements Client {
     this.#queue.flush()
   }
 
-  /** Whether the client has read nothing since the latest ping, although something waits for it. */
+  /** True if messages wait and the client has read nothing since the latest ping. */
   get isStuck (): boolean {
     return this.#queue.isCongested && this.#queue.flushedBytes === this.liveness.flushedBytes
   }

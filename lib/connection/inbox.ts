@@ -22,7 +22,7 @@ export interface InboxSettings {
 export class Inbox {
   /** Number of handlers at work on frames of the socket. */
   pending = 0
-  /** Whether a frame is in progress that later ones wait for. */
+  /** True while a frame is in progress that later ones wait for. */
   isHeld = false
   readonly #socket: WebSocket
   readonly #liveness: Liveness
@@ -45,7 +45,7 @@ export class Inbox {
     return this.#frames?.length ?? 0
   }
 
-  /** Whether the socket is paused. */
+  /** True while the socket is paused. */
   get isPaused (): boolean {
     return this.#socket.isPaused
   }

@@ -64,7 +64,7 @@ export class Registry {
     for (const connection of connections) if (isUsable(connection)) yield connection
   }
 
-  /** How many sockets `open` finds. */
+  /** Number of sockets that `open` finds. */
   countOpen (userId?: string): number {
     let count = 0
     for (const connection of userId === undefined ? this.all() : this.of(userId)) if (isUsable(connection)) count++

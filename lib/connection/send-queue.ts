@@ -78,7 +78,7 @@ export class SendQueue implements Outgoing {
       ((stuckBytes === 0 ? 0 : this.#stuck) + count) * CONGESTED_FROM >= maxMessages
   }
 
-  /** How many bytes the kernel has taken over; NaN for a socket that does not count. */
+  /** Number of bytes handed to the kernel; NaN for a socket that does not count them. */
   get flushedBytes (): number {
     const { bytesWritten = NaN, writableLength } = this.#raw as Duplex & { bytesWritten?: number }
     return bytesWritten - writableLength

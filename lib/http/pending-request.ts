@@ -11,7 +11,7 @@ export class PendingRequest {
   identifiedAt = 0
   /** Whether its answer can still be sent. */
   isOpen = true
-  /** Whether its work is in progress. */
+  /** True while its work is in progress. */
   isWorking = false
   /** Number of revocations that this request itself awaits: two that waited for each other's request would deadlock. */
   revoking = 0

@@ -168,7 +168,7 @@ function endBehind (answer: ServerResponse): void {
   answer.once('close', () => { socket.end(() => socket.destroy()) })
 }
 
-/** Whether the client has sent all of the request, read or not. */
+/** True once the client has sent the whole request, read or not. */
 function isComplete (stream: ServerHttp2Stream): boolean {
   return stream.endAfterHeaders || stream.state.state === constants.NGHTTP2_STREAM_STATE_HALF_CLOSED_REMOTE
 }

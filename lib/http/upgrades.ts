@@ -15,7 +15,7 @@ export interface UpgradeSettings {
   isRouted: (request: IncomingMessage) => boolean
   /** Called with every upgrade before it is handed on. */
   onUpgrade: (request: IncomingMessage, socket: Duplex) => void
-  /** Whether the app registered @fastify/websocket, perhaps with a server of its own: upgrades of that one are not handed out here. */
+  /** True if the app registered @fastify/websocket, perhaps with a server of its own, whose upgrades do not come here. */
   mayListenElsewhere: boolean
   /** How long another library may take to answer an upgrade before the router does. */
   graceMs: number

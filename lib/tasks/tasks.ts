@@ -48,7 +48,7 @@ export interface TaskListOptions {
 
 /** How many log lines a task keeps for those who come later. */
 const MOST_LOG_LINES = 200
-/** How many tasks a page has by default. */
+/** Default number of tasks on a page. */
 const PAGE_SIZE = 100
 
 const checkTask = TypeCompiler.Compile(TaskRecord)

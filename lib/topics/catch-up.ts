@@ -38,7 +38,7 @@ export class CatchUp {
     this.position = since
   }
 
-  /** Whether it has caught up. A read of the history can be ahead of what was delivered on this node. */
+  /** True once it has caught up. A read of the history can be ahead of the deliveries on this node. */
   get isThere (): boolean {
     const { epoch, offset } = this.#topic.position
     return this.position.epoch === epoch && this.position.offset >= offset

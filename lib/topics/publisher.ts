@@ -99,7 +99,7 @@ export class Publisher {
     await this.forward(topic, toJson(frame), options)
   }
 
-  /** What a client sends, as JSON, to every member of a topic. */
+  /** Publishes a client's message, as JSON, to every member of a topic. */
   async forward (topic: string, json: string, { isDroppable = false, history, except, sender }: AnnounceOptions): Promise<void> {
     const publication = { topic, json, isDroppable, isCompressible: true, except, ...sender !== undefined && { sender } }
     await this.#engine.publish(publication, this.#retention(topic, history))
@@ -110,7 +110,7 @@ export class Publisher {
     return this.#sendTo({ client_id: clientId, ...userId !== undefined && { user_id: userId }, json: this.#outbound.toJson(message), compress, ...ack !== undefined && { ack: { ...this.#ack, ...ack } } })
   }
 
-  /** What a client sends, as JSON, to one socket. */
+  /** Sends a client's message, as JSON, to one socket. */
   async forwardToClient (clientId: string, json: string): Promise<void> {
     await this.#sendTo({ client_id: clientId, json, compress: true })
   }

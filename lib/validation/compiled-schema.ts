@@ -22,7 +22,7 @@ export class CompiledSchema<S extends TSchema = TSchema> implements Checker<Stat
   readonly #node: Node
   readonly #clean: Clean | null
   readonly #definitions: ReadonlySet<{ forget (): void }>
-  /** Whether it has no definitions, so that nothing has to be forgotten. */
+  /** True without definitions: nothing has to be forgotten. */
   readonly #isPlain: boolean
 
   /**

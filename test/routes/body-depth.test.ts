@@ -1,9 +1,10 @@
 import { Readable } from 'node:stream'
-import { createGunzip, gzipSync } from 'node:zlib'
+import { gzipSync } from 'node:zlib'
 import { once } from 'node:events'
 import { Type } from '@sinclair/typebox'
 import t from 'tap'
 import { startApp, type AppOptions, type TestApp } from '../fixtures/app.js'
+import { decompressBodies } from '../fixtures/decompression.js'
 import { askStored } from '../fixtures/questions.js'
 import { RawClient } from '../fixtures/raw-client.js'
 
@@ -107,15 +108,7 @@ t.test('a parser that refers to one object from several places adds neither time
 })
 
 t.test('and where it decompresses them', async (t) => {
-  const before: AppOptions['before'] = (app) => {
-    app.addHook('preParsing', async (request, _reply, payload) => {
-      if (request.headers['content-encoding'] !== 'gzip') return payload
-      let received = 0
-      payload.on('data', (chunk: Buffer) => { received += chunk.length })
-      return Object.defineProperty(payload.pipe(createGunzip()), 'receivedEncodedLength', { get: () => received })
-    })
-  }
-  const server = await startApp(t, {}, { before, after: call })
+  const server = await startApp(t, {}, { before: decompressBodies, after: call })
   const send = (body: string) => server.rest('POST', '/ws/call/app.act', {
     as: 'alice', body: gzipSync(body), headers: { 'content-type': 'application/json; charset=utf-8', 'content-encoding': 'gzip' }
   })

@@ -1,9 +1,10 @@
-import { createGunzip, gzipSync } from 'node:zlib'
+import { gzipSync } from 'node:zlib'
 import { Type } from '@sinclair/typebox'
 import fastifySwagger from '@fastify/swagger'
 import t from 'tap'
 import { errors } from '../../lib/index.js'
 import { protocol, startApp, type AppOptions } from '../fixtures/app.js'
+import { decompressBodies } from '../fixtures/decompression.js'
 
 const SECRET = 'postgres://root:hunter2@10.0.0.7'
 const open = Type.Object({})
@@ -176,12 +177,7 @@ t.test('calls are charged to the user\'s allowance, as frames are, and are no la
 t.test('a call is charged for the body that is read: a compressed one for what it becomes, one of unknown size for the most', async (t) => {
   const limits = { burstBytes: 1_000, bytesPerSecond: 1, maxPayloadBytes: 2_000 }
   const before: AppOptions['before'] = (app) => {
-    app.addHook('preParsing', async (request, _reply, payload) => {
-      if (request.headers['content-encoding'] !== 'gzip') return payload
-      let received = 0
-      payload.on('data', (chunk: Buffer) => { received += chunk.length })
-      return Object.defineProperty(payload.pipe(createGunzip()), 'receivedEncodedLength', { get: () => received })
-    })
+    decompressBodies(app)
     app.addContentTypeParser('application/x-form', { parseAs: 'string' }, async () => ({}))
   }
   const after: AppOptions['after'] = ({ ws }) => ws.handle('app.act', { schema: Type.Object({}), rest: true }, () => 'done')

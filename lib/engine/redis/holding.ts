@@ -2,7 +2,7 @@ import type { Retention } from '../engine.js'
 
 interface Entry { bytes: number, offset: number, expiresAt: number }
 
-/** What one client's messages, published by this node, hold of one history. */
+/** Messages of one client, published by this node, in one history. */
 export class Holding {
   bytes = 0
   /** Whether messages of others are before them, as far as known, or Redis is being asked: it is not asked again. */

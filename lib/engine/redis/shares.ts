@@ -105,13 +105,13 @@ class Sender {
     if (holding !== undefined) this.dropBefore(topic, holding, Infinity)
   }
 
-  /** What has expired is no longer held; looks at the most every so often. */
+  /** Releases expired messages, at most once in `everyMs`. */
   expire (now: number, everyMs: number): void {
     if (now - this.#expiredAt < everyMs) return
     this.#expiredAt = now
     for (const [topic, holding] of this.holdings) {
       this.#change(topic, holding, () => holding.expire(now))
-      // What was before them may have gone as well.
+      // Messages before them may have expired, too.
       holding.isStuck = false
     }
   }
