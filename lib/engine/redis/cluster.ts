@@ -5,6 +5,7 @@ import type { Commands } from './commands.js'
 import { Deadline } from './deadline.js'
 import type { Keys } from './keys.js'
 import * as scripts from './node-scripts.js'
+import { Peers } from './peers.js'
 import { decodeAnswer, decodeQuestion, encode, type Answer, type Question } from './wire.js'
 
 export interface ClusterEvents {
@@ -14,14 +15,17 @@ export interface ClusterEvents {
   onDead: (nodeId: string) => Promise<void>
 }
 
+export interface ClusterLives { leaseMs: number, presenceTtlMs: number, positionTtlMs: number }
+
 interface Asked { answers: Map<string, Answer>, onAnswer: () => void }
 
 /** The nodes that share one Redis, each with a lease. */
 export class RedisCluster implements Cluster {
   readonly nodeId = randomUUID()
+  readonly peers: Peers
   readonly #commands: Commands
   readonly #keys: Keys
-  readonly #lives: { leaseMs: number, presenceTtlMs: number }
+  readonly #lives: ClusterLives
   readonly #events: ClusterEvents
   readonly #log: FastifyBaseLogger
   readonly #asked = new Map<string, Asked>()
@@ -35,7 +39,9 @@ export class RedisCluster implements Cluster {
   #uncertainUntil = 0
   #timer: NodeJS.Timeout | null = null
 
-  constructor (commands: Commands, keys: Keys, lives: { leaseMs: number, presenceTtlMs: number }, events: ClusterEvents, log: FastifyBaseLogger) {
+  /** @param lives with how long what a node has seen may matter */
+  constructor (commands: Commands, keys: Keys, lives: ClusterLives, events: ClusterEvents, log: FastifyBaseLogger) {
+    this.peers = new Peers(this.nodeId, lives.positionTtlMs)
     this.#commands = commands
     this.#keys = keys
     this.#lives = lives
@@ -63,30 +69,20 @@ export class RedisCluster implements Cluster {
   }
 
   async ask (kind: string, data: unknown, timeoutMs: number): Promise<ClusterAnswers> {
-    const deadline = new Deadline(timeoutMs)
-    const id = randomUUID()
-    const answers = new Map<string, Answer>()
-    const answered: ClusterAnswers['answers'] = []
-    let expected: string[] | null = null
     let isCertain = false
-    try {
-      const complete = new Promise<void>((resolve) => {
-        const onAnswer = () => { if (expected?.every((node) => answers.has(node)) === true) resolve() }
-        this.#asked.set(id, { answers, onAnswer })
-      })
-      const question: Question = { id, from: this.nodeId, kind, data: data ?? null }
-      const nodes = await deadline.race(this.#commands.run(scripts.nodes, [this.#keys.leases], [])) as string[]
-      expected = nodes.filter((node) => node !== this.nodeId)
+    const { answers, missing } = await this.#ask(kind, data, timeoutMs, async () => {
+      const nodes = await this.#commands.run(scripts.nodes, [this.#keys.leases], []) as string[]
+      const others = nodes.filter((node) => node !== this.nodeId)
       isCertain = nodes.includes(this.nodeId) && performance.now() >= this.#uncertainUntil
-      if (expected.length > 0 || !isCertain) await deadline.race(this.#commands.call('publish', this.#keys.questions, encode(question)))
-      if (expected.length > 0) await deadline.race(complete)
-    } catch (error) {
-      this.#log.debug({ err: error, kind }, 'not every node has answered')
-    } finally {
-      this.#asked.delete(id)
-    }
-    for (const [node_id, { ok, data }] of answers) if (ok) answered.push({ node_id, data })
-    return { answers: answered, missing: isCertain ? expected!.filter((node) => answers.get(node)?.ok !== true) : null }
+      return { expected: others, isForNobody: others.length === 0 && isCertain }
+    })
+    return { answers, missing: isCertain ? missing : null }
+  }
+
+  /** Asks the nodes that this one knows of, whatever Redis says of them; others may answer, too. */
+  async askPeers (kind: string, data: unknown, timeoutMs: number): Promise<ClusterAnswers['answers']> {
+    const { answers } = await this.#ask(kind, data, timeoutMs, async () => ({ expected: [...this.peers.alive], isForNobody: false }))
+    return answers
   }
 
   onAsk (kind: string, listener: (data: unknown) => unknown): void {
@@ -98,6 +94,7 @@ export class RedisCluster implements Cluster {
     if (channel === this.#keys.answers(this.nodeId)) {
       const answer = decodeAnswer(payload)
       if (answer === null) return false
+      this.peers.heard(answer.from)
       const asked = this.#asked.get(answer.id)
       asked?.answers.set(answer.from, answer)
       asked?.onAnswer()
@@ -105,6 +102,7 @@ export class RedisCluster implements Cluster {
     }
     const question = decodeQuestion(payload)
     if (question === null) return false
+    this.peers.heard(question.from)
     if (question.from !== this.nodeId) this.#answer(question)
     return true
   }
@@ -116,12 +114,14 @@ export class RedisCluster implements Cluster {
     const { leaseMs, presenceTtlMs } = this.#lives
     const keys = [this.#keys.leases, this.#keys.channelsOf(this.nodeId)]
     const leasedUntil = performance.now() + leaseMs
+    this.peers.renewing()
     try {
-      const [had, dead] = await this.#commands.run(scripts.renew, keys, [this.nodeId, leaseMs, presenceTtlMs]) as [number, string[]]
+      const [had, dead, leased] = await this.#commands.run(scripts.renew, keys, [this.nodeId, leaseMs, presenceTtlMs]) as [number, string[], string[]]
       if (!this.#isClosed) {
         // The first time there is none to lose.
         if (had === 0 && this.#leasedUntil !== 0) this.#uncertainUntil = performance.now() + leaseMs
         this.#leasedUntil = leasedUntil
+        this.peers.renewed(leased, performance.now() >= this.#uncertainUntil)
         this.#events.onRenewed(had === 0)
         await Promise.all(dead.map((node) => this.#events.onDead(node)))
       }
@@ -137,6 +137,32 @@ export class RedisCluster implements Cluster {
     this.#isClosed = true
     this.#isReady = false
     if (this.#timer !== null) clearTimeout(this.#timer)
+  }
+
+  /** @param expect who must answer */
+  async #ask (kind: string, data: unknown, timeoutMs: number, expect: () => Promise<{ expected: string[], isForNobody: boolean }>) {
+    const deadline = new Deadline(timeoutMs)
+    const id = randomUUID()
+    const received = new Map<string, Answer>()
+    let waitedFor: string[] | null = null
+    try {
+      const complete = new Promise<void>((resolve) => {
+        const onAnswer = () => { if (waitedFor?.every((node) => received.has(node)) === true) resolve() }
+        this.#asked.set(id, { answers: received, onAnswer })
+      })
+      const question: Question = { id, from: this.nodeId, kind, data: data ?? null }
+      const { expected, isForNobody } = await deadline.race(expect())
+      waitedFor = expected
+      if (!isForNobody) await deadline.race(this.#commands.call('publish', this.#keys.questions, encode(question)))
+      if (expected.length > 0) await deadline.race(complete)
+    } catch (error) {
+      this.#log.debug({ err: error, kind }, 'not every node has answered')
+    } finally {
+      this.#asked.delete(id)
+    }
+    const answers: ClusterAnswers['answers'] = []
+    for (const [node_id, { ok, data }] of received) if (ok) answers.push({ node_id, data })
+    return { answers, missing: waitedFor?.filter((node) => received.get(node)?.ok !== true) ?? null }
   }
 
   async #answer ({ id, from, kind, data }: Question): Promise<void> {

@@ -8,6 +8,8 @@ import { ENDS, RedisConfirmationStore } from './confirmations.js'
 import { Deadline, unavailable } from './deadline.js'
 import { refuseEviction } from './eviction.js'
 import { Keys } from './keys.js'
+import type { Lane } from './lane.js'
+import { Lineage } from './lineage.js'
 import { Link } from './link.js'
 import type { RedisEngineOptions } from './options.js'
 import { RedisPresenceStore } from './presence.js'
@@ -23,6 +25,8 @@ const GRACE_MS = 1_000
 const SHARE = 0.95
 /** For which part of the life of a position streams that have not begun share an epoch; twice that must be less than all of it. */
 const WINDOW = 0.4
+/** How long the others may take to hear of a node that has come. */
+const HELLO_MS = 500
 /** How long leaving may take: Redis may not be there to be told. */
 const LEAVE_MS = 500
 
@@ -36,6 +40,7 @@ export class RedisEngine implements Engine {
   readonly #commands: Commands
   readonly #commandLink: Link
   readonly #subscriber: Subscriber
+  readonly #lineage: Lineage
   readonly #streams: Streams
   readonly #keys: Keys
   readonly #timeoutMs: number
@@ -60,11 +65,14 @@ export class RedisEngine implements Engine {
       onDown: () => this.#broke()
     })
     const commands = this.#commands = new Commands(this.#commandLink, timeoutMs)
-    this.cluster = new RedisCluster(commands, keys, { leaseMs, presenceTtlMs }, {
+    this.cluster = new RedisCluster(commands, keys, { leaseMs, presenceTtlMs, positionTtlMs }, {
       onRenewed: (isForgotten) => this.#renewed(isForgotten),
       onDead: (nodeId) => this.presence.removeNode(nodeId)
     }, log)
     const { nodeId } = this.cluster
+    const lineage = this.#lineage = new Lineage(commands, this.cluster, { graceMs: Math.max(leaseMs / 3, commandTimeoutMs) }, {
+      onGeneration: (lane) => this.#wentBack(lane)
+    }, log)
     this.#subscriber = new Subscriber(factory, [keys.questions, keys.answers(nodeId)], timeoutMs, log, {
       onMessage: (channel, payload) => this.#receive(channel, payload),
       onUp: () => this.#reckon(),
@@ -76,14 +84,14 @@ export class RedisEngine implements Engine {
       }
     })
     const windowMs = acceptEviction ? 0 : Math.floor(positionTtlMs * WINDOW)
-    this.#streams = new Streams(commands, this.#subscriber, keys, { isCluster, nodeId, timeoutMs, checkMs, positionTtlMs, windowMs, bounds }, {
+    this.#streams = new Streams({ commands, lineage, subscriber: this.#subscriber, keys }, { isCluster, nodeId, timeoutMs, checkMs, positionTtlMs, windowMs, bounds }, {
       evicted: (messages) => this.#onEviction(messages),
       deliver: (delivery) => this.#deliver(delivery),
       break: (topic, position) => this.#break(topic, position)
     }, log)
     const { publishCommand } = this.#streams
     this.presence = new RedisPresenceStore(commands, keys, { nodeId, timeoutMs, ttlMs: presenceTtlMs, publishCommand }, log)
-    this.confirmations = new RedisConfirmationStore(commands, keys, { retainMs, positionTtlMs, windowMs, publishCommand }, log)
+    this.confirmations = new RedisConfirmationStore(commands, lineage, keys, { retainMs, positionTtlMs, windowMs, publishCommand }, log)
     this.tickets = new RedisTicketStore(commands, keys, log)
     this.revocations = new RedisRevocationStore(commands, keys, {
       max: maxRevocations,
@@ -103,8 +111,11 @@ export class RedisEngine implements Engine {
     const deadline = new Deadline(this.#timeoutMs)
     await Promise.all([this.#commandLink.ready(deadline), this.#subscriber.link.ready(deadline)])
     if (!acceptEviction) await refuseEviction(this.#commandLink, new Deadline(this.#timeoutMs))
-    await this.#streams.subscribe(ENDS)
+    // First, so that the others know whom to ask.
     await this.cluster.renew()
+    await this.cluster.askPeers('hello', null, HELLO_MS)
+    await this.#lineage.ready(this.#lineage.lane(this.#keys.lane(ENDS)))
+    await this.#streams.subscribe(ENDS)
     await this.revocations.current()
   }
 
@@ -161,6 +172,7 @@ export class RedisEngine implements Engine {
     this.#streams.close()
     this.presence.close()
     this.confirmations.close()
+    this.#lineage.close()
     this.cluster.close()
     if (this.#graceTimer !== null) clearTimeout(this.#graceTimer)
     if (this.#commandLink.isUp) await this.#leave()
@@ -187,7 +199,7 @@ export class RedisEngine implements Engine {
     const topic = this.#keys.topicOf(channel)
     const message = decode(topic, payload)
     if (message === null) this.#log.warn({ channel }, 'ignored a malformed message between nodes')
-    else if ('delivery' in message) this.#streams.receive(message.delivery)
+    else if ('delivery' in message) this.#streams.receive(message.delivery, message.sighting)
     else this.presence.receive(message.change)
   }
 
@@ -205,7 +217,6 @@ export class RedisEngine implements Engine {
   }
 
   #broke (): void {
-    this.#streams.connectionBroke()
     this.revocations.mayHaveMissed()
     this.#reckon()
   }
@@ -217,7 +228,13 @@ export class RedisEngine implements Engine {
     this.cluster.renew()
   }
 
+  /** Redis may have lost what was done in this lane. */
+  #wentBack (lane: Lane): void {
+    this.#streams.checkLane(lane)
+  }
+
   #renewed (isForgotten: boolean): void {
+    this.#lineage.examineAll()
     this.presence.restore(isForgotten)
     if (this.#hasMissedEnds) this.#catchUp()
     if (isForgotten) this.#streams.checkAll()

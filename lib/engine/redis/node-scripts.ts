@@ -4,7 +4,7 @@ import { LIFE, Script } from './lua.js'
  * Renews a node's lease.
  *
  * KEYS: leases, its channels. ARGV: node, life of a lease, life of what it has in channels.
- * Returns `{whether it had one, the nodes whose lease is over}`.
+ * Returns `{whether it had one, the nodes whose lease is over, those that have one}`.
  */
 export const renew = new Script(LIFE, `
 local lease, time = tonumber(ARGV[2]), now()
@@ -12,7 +12,8 @@ local had = redis.call('ZSCORE', KEYS[1], ARGV[1])
 redis.call('ZADD', KEYS[1], integer(time + lease), ARGV[1])
 live(KEYS[1], lease * 4)
 live(KEYS[2], tonumber(ARGV[3]))
-return { had and tonumber(had) > time and 1 or 0, redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', integer(time)) }
+local isOver, has = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', integer(time)), redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. integer(time), '+inf')
+return { had and tonumber(had) > time and 1 or 0, isOver, has }
 `)
 
 /** Forgets a node that has died. KEYS: leases, its channels. ARGV: node. */
