@@ -25,6 +25,8 @@ const GRACE_MS = 1_000
 const SHARE = 0.95
 /** For which part of the life of a position streams that have not begun share an epoch; twice that must be less than all of it. */
 const WINDOW = 0.4
+/** How long it is waited for other lanes of a server that went back, before everything is restored that this node has in them. */
+const RESTORE_MS = 50
 /** How long the others may take to hear of a node that has come. */
 const HELLO_MS = 500
 /** How long leaving may take: Redis may not be there to be told. */
@@ -51,6 +53,7 @@ export class RedisEngine implements Engine {
   /** Whether there may be ends of questions that this node has not heard of. */
   #hasMissedEnds = false
   #graceTimer: NodeJS.Timeout | null = null
+  #restoreTimer: NodeJS.Timeout | null = null
   #closed: Promise<void> | null = null
 
   constructor (factory: ClientFactory, options: RedisEngineOptions, { retainMs, maxRevocations, log, ...bounds }: EngineContext) {
@@ -92,8 +95,8 @@ export class RedisEngine implements Engine {
     const { publishCommand } = this.#streams
     this.presence = new RedisPresenceStore(commands, keys, { nodeId, timeoutMs, ttlMs: presenceTtlMs, publishCommand }, log)
     this.confirmations = new RedisConfirmationStore(commands, lineage, keys, { retainMs, positionTtlMs, windowMs, publishCommand }, log)
-    this.tickets = new RedisTicketStore(commands, keys, log)
-    this.revocations = new RedisRevocationStore(commands, keys, {
+    this.tickets = new RedisTicketStore(lineage, keys, log)
+    this.revocations = new RedisRevocationStore(commands, lineage, keys, {
       max: maxRevocations,
       isReachable: () => this.#isUp && this.cluster.isLeased,
       reachable: () => this.#reachable()
@@ -174,7 +177,7 @@ export class RedisEngine implements Engine {
     this.confirmations.close()
     this.#lineage.close()
     this.cluster.close()
-    if (this.#graceTimer !== null) clearTimeout(this.#graceTimer)
+    for (const timer of [this.#graceTimer, this.#restoreTimer]) if (timer !== null) clearTimeout(timer)
     if (this.#commandLink.isUp) await this.#leave()
     this.#commandLink.close()
     this.#subscriber.link.close()
@@ -231,6 +234,14 @@ export class RedisEngine implements Engine {
   /** Redis may have lost what was done in this lane. */
   #wentBack (lane: Lane): void {
     this.#streams.checkLane(lane)
+    this.revocations.mayHaveMissed()
+    // A server can have many lanes.
+    this.#restoreTimer ??= setTimeout(() => {
+      this.#restoreTimer = null
+      this.presence.restore(true)
+      this.presence.checkAll()
+      this.revocations.refresh()
+    }, RESTORE_MS)
   }
 
   #renewed (isForgotten: boolean): void {

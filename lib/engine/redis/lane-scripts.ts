@@ -1,4 +1,4 @@
-import { Script } from './lua.js'
+import { LANE_LIFE_MS, Script } from './lua.js'
 
 /**
  * Reads a lane, on any server and whatever has become of it.
@@ -37,5 +37,6 @@ if ARGV[5] == '1' then
 else
   redis.call('HSET', KEYS[1], 'run', master, 'segment', new, 'number', held[3] or 0, 'ended', '', 'adopts', ARGV[6])
 end
+redis.call('PEXPIRE', KEYS[1], '${LANE_LIFE_MS}')
 return 1
 `)

@@ -31,6 +31,9 @@ local function integer(number)
 end
 `
 
+/** How long a lane is remembered that is hardly used; one that is forgotten begins a new generation. */
+export const LANE_LIFE_MS = 5_184_000_000
+
 /*
  * Redis can go back in time: it restarts from an older file, or a replica that was behind takes the place of its master. What it has
  * then is still the beginning of all that was done, up to some point. So each lane (one server, or one slot of a cluster) counts
@@ -56,6 +59,7 @@ end
 -- Before the first write.
 local function count()
   number = redis.call('HINCRBY', LANE, 'number', 1)
+  if number % 256 == 0 then redis.call('PEXPIRE', LANE, '${LANE_LIFE_MS}') end
 end
 
 local function answer(result)
