@@ -175,10 +175,10 @@ export class RedisEngine implements Engine {
     this.#streams.close()
     this.presence.close()
     this.confirmations.close()
-    this.#lineage.close()
     this.cluster.close()
     for (const timer of [this.#graceTimer, this.#restoreTimer]) if (timer !== null) clearTimeout(timer)
     if (this.#commandLink.isUp) await this.#leave()
+    this.#lineage.close()
     this.#commandLink.close()
     this.#subscriber.link.close()
   }
@@ -187,8 +187,8 @@ export class RedisEngine implements Engine {
   async #leave (): Promise<void> {
     const { nodeId } = this.cluster
     try {
-      await new Deadline(LEAVE_MS).race(
-        this.#commands.call('zrem', this.#keys.leases, nodeId).then(() => this.presence.removeNode(nodeId)))
+      await new Deadline(LEAVE_MS).race(this.#commands.call('zrem', this.#keys.leases, nodeId)
+        .then(() => Promise.all([this.presence.removeNode(nodeId), this.#lineage.bequeath(LEAVE_MS)])))
     } catch (error) {
       this.#log.debug({ err: error }, 'this node could not give up its lease; the others wait for it to expire')
     }

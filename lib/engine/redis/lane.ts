@@ -9,7 +9,7 @@ export interface LaneState {
   run: string
   segment: string
   number: number
-  /** The last numbers of earlier segments of this generation. */
+  /** The last numbers of earlier segments. */
   ended: ReadonlyMap<string, number>
 }
 
@@ -23,10 +23,13 @@ export class Lane {
   number = 0
   /** In which era of `Peers` that was. */
   era = 0
-  /** Segments that are known to be over, and their last numbers. */
-  ended: ReadonlyMap<string, number> = new Map()
-  /** Numbers in segments of the same generation that are not known to be over at that or later. */
+  /** Numbers in other segments that are not known to be there still, nor accounted for. */
   readonly open = new Map<string, number>()
+  /**
+   * Set when this node has said what it has seen: whatever that leads to, its segment is over. Of which segment it was asked,
+   * and so which one is another that comes afterwards.
+   */
+  fence: string | null = null
   /** Settles when it is known again how the lane goes on. */
   settling: Promise<void> | null = null
 
@@ -42,49 +45,40 @@ export class Lane {
     return true
   }
 
-  /** Goes on in another segment. Returns whether in another generation. */
-  enter (segment: string, number: number, era: number): boolean {
-    const isNew = this.segment !== '' && generationOf(segment) !== generationOf(this.segment)
-    if (isNew) this.open.clear()
-    else if (this.segment !== '') this.keepOpen(this)
+  /** Goes on in another segment. */
+  enter (segment: string, number: number, era: number): void {
+    if (this.fence !== null) this.open.clear()
+    else if (this.segment !== '') this.keepOpen(this.segment, this.number)
+    this.fence = null
     Object.assign(this, { segment, number, era })
-    return isNew
   }
 
-  /** Notes what was seen in a segment of this generation that does not go on. */
-  keepOpen ({ segment, number }: Mark): void {
-    if ((this.ended.get(segment) ?? -1) >= number) return
+  keepOpen (segment: string, number: number): void {
     this.open.set(segment, Math.max(number, this.open.get(segment) ?? 0))
   }
 
-  /** Takes over which segments are over. */
+  /** What is there needs no further look. */
   learn (state: LaneState): void {
-    if (generationOf(state.segment) !== generationOf(this.segment)) return
-    this.ended = state.ended
-    for (const [segment, number] of this.open) if (isKept({ segment, number }, state)) this.open.delete(segment)
+    for (const [segment, number] of this.open) if (has(state, segment, number)) this.open.delete(segment)
   }
 
-  /** Whether what was seen is still there; null: nothing was seen in this generation. */
+  /** Whether what was seen is still there; null: nothing was seen, or what was lost of it is accounted for. */
   judge (state: LaneState): Verdict | null {
     if (this.segment === '') return null
-    if (orderOf(this.segment) < orderOf(state.segment)) return null
-    const marks = [{ segment: this.segment, number: this.number }, ...[...this.open].map(([segment, number]) => ({ segment, number }))]
-    return marks.every((mark) => isKept(mark, state)) ? 'kept' : 'lost'
+    const isAll = has(state, this.segment, this.number) && [...this.open].every((mark) => has(state, ...mark))
+    if (isAll) return 'kept'
+    return this.fence === null || this.fence === state.segment ? 'lost' : null
   }
 }
 
-/** Of a segment, `<number>-<name>.<name>`. */
+/** Of a segment, `<order>-<name>.<name>`. */
 export function generationOf (segment: string): string {
   return segment.split('.', 1)[0]!
 }
 
-/** A later generation has a higher number, none at all 0. */
+/** A later generation has a higher number; 0 for none. */
 export function orderOf (segment: string): number {
   return Number(segment.split('-', 1)[0])
-}
-
-function isKept ({ segment, number }: Mark, state: LaneState): boolean {
-  return number <= (segment === state.segment ? state.number : state.ended.get(segment) ?? -1)
 }
 
 /** Of `<segment> <number> …`. */
@@ -93,4 +87,8 @@ export function asMarks (text: string): Map<string, number> {
   const marks = new Map<string, number>()
   for (let at = 0; at < parts.length; at += 2) marks.set(parts[at]!, Number(parts[at + 1]))
   return marks
+}
+
+function has (state: LaneState, segment: string, number: number): boolean {
+  return number <= (segment === state.segment ? state.number : state.ended.get(segment) ?? -1)
 }

@@ -8,7 +8,7 @@ import { unavailable } from './deadline.js'
 import { asMarks, generationOf, Lane, orderOf, type LaneState, type Verdict } from './lane.js'
 import * as scripts from './lane-scripts.js'
 import type { Script } from './lua.js'
-import { conclude, inquire, isInquiry, isTestimony, testify, type Testimony } from './testimony.js'
+import { conclude, inquire, isFarewell, isInquiry, isTestimony, testify, type Farewell, type Testimony } from './testimony.js'
 
 export interface LineageSettings {
   /** How long nodes that do not answer are waited for, before what they may have seen is given up. */
@@ -26,8 +26,11 @@ interface Judged { lane: Lane, state: LaneState }
 const ASK_MS = 250
 /** Between two attempts to find out how a lane goes on. */
 const PAUSE_MS = 50
-/** What nodes ask each other: what they have seen of lanes. */
+/** What nodes ask each other: what they have seen of lanes; and what one has seen that goes. */
 const KIND = 'lanes'
+const FAREWELL = 'farewell'
+/** How many lanes are in one message. */
+const AT_ONCE = 500
 
 /**
  * Runs scripts where nothing that anybody has seen is missing.
@@ -57,6 +60,7 @@ export class Lineage {
     this.#log = log
     this.#judgements = new Batches(settings.graceMs, (batch) => this.#judge(batch))
     cluster.onAsk(KIND, (data) => isInquiry(data) ? testify(data, (key) => this.#lanes.get(key), cluster.peers) : null)
+    cluster.onAsk(FAREWELL, (data) => isFarewell(data) && this.#inherit(data))
   }
 
   /** @param key of the lane: see `Keys.lane` */
@@ -76,6 +80,7 @@ export class Lineage {
     for (;;) {
       try {
         const [segment, number, result] = await this.#commands.run(script, withLane, args, deadline) as [string, number, unknown]
+        if (lane.fence !== null && segment === lane.segment) throw await this.#outlived(lane)
         if (!lane.advance(segment, number, this.#era)) this.#enter(lane, segment, number)
         return result
       } catch (error) {
@@ -89,10 +94,10 @@ export class Lineage {
   seen (lane: Lane, segment: string, number: number): void {
     if (lane.advance(segment, number, this.#era)) return
     if (lane.segment === '') this.#enter(lane, segment, number)
-    // Of an earlier generation nothing is good any more; what is of a later one is seen by the next call.
-    else if (orderOf(segment) === orderOf(lane.segment)) {
-      lane.keepOpen({ segment, number })
-      if (lane.open.has(segment)) this.#examine(lane)
+    // What is of another generation is noticed by the next call, and its streams have ended.
+    else if (generationOf(segment) === generationOf(lane.segment)) {
+      lane.keepOpen(segment, number)
+      this.#examine(lane)
     }
   }
 
@@ -111,6 +116,15 @@ export class Lineage {
     for (const lane of this.#lanes.values()) if (lane.open.size > 0) this.#examine(lane)
   }
 
+  /** Leaves what this node has seen to the others. */
+  async bequeath (timeoutMs: number): Promise<void> {
+    const lanes = [...this.#lanes.values()].map(({ key, segment, number }) => ({ key, segment, number })).filter(({ segment }) => segment !== '')
+    for (let at = 0; at === 0 || at < lanes.length; at += AT_ONCE) {
+      const isLast = at + AT_ONCE >= lanes.length
+      await this.#cluster.askPeers(FAREWELL, { from: this.#cluster.nodeId, lanes: lanes.slice(at, at + AT_ONCE), isLast }, timeoutMs)
+    }
+  }
+
   close (): void {
     this.#closing.abort()
     this.#lanes.clear()
@@ -121,19 +135,34 @@ export class Lineage {
   }
 
   #enter (lane: Lane, segment: string, number: number): void {
-    if (lane.enter(segment, number, this.#era)) this.#events.onGeneration(lane)
-    else if (lane.open.size > 0) this.#examine(lane)
+    const before = lane.segment
+    lane.enter(segment, number, this.#era)
+    if (before !== '' && generationOf(before) !== generationOf(segment)) this.#events.onGeneration(lane)
+    if (lane.open.size > 0) this.#examine(lane)
   }
 
-  /** Whether what was seen in other segments is still there; where not, a new generation begins. */
+  /** Whether what was seen in other segments is still there, or accounted for; where not, a new generation begins. */
   async #examine (lane: Lane): Promise<void> {
     try {
       const state = await this.#look(lane)
-      const isLost = lane.open.size > 0 && orderOf(lane.segment) >= orderOf(state.segment)
-      if (isLost && state.run === state.master) await this.#settle(lane, state, 'lost')
+      if (lane.open.size === 0 || state.run !== state.master) return
+      if (await this.#settle(lane, state, 'lost')) lane.open.clear()
     } catch (error) {
       this.#log.debug({ err: error }, 'it could not be looked yet whether Redis still has what this node has seen')
     }
+  }
+
+  /** This server does not know that another one has taken its place: a write on it is not accepted. */
+  async #outlived (lane: Lane): Promise<Error> {
+    const state = await this.#look(lane)
+    if (state.segment === lane.segment) await this.#settle(lane, state, 'lost')
+    return unavailable('another server has taken the place of this one')
+  }
+
+  #inherit ({ from, lanes, isLast }: Farewell): true {
+    for (const { key, segment, number } of lanes) this.seen(this.lane(key), segment, number)
+    if (isLast) this.#cluster.peers.left(from)
+    return true
   }
 
   #settled (lane: Lane): Promise<void> {
@@ -146,8 +175,10 @@ export class Lineage {
     for (;;) {
       const state = await this.#look(lane)
       if (state.run === state.master) return
-      const verdict = state.segment === '' ? 'lost' : await this.#judgements.push('', { lane, state })
-      if (verdict === null && performance.now() < until) await this.#pause()
+      const verdict = await this.#judgements.push('', { lane, state })
+      // Of a lane that this node has never used there is mostly nothing yet.
+      const mayAppear = state.segment !== '' || lane.segment !== ''
+      if (verdict === null && mayAppear && performance.now() < until) await this.#pause()
       else if (await this.#settle(lane, state, verdict ?? 'lost')) return
     }
   }
@@ -183,7 +214,7 @@ export class Lineage {
     const adopts = segment === '' && lane.segment === ''
     const hasSettled = await this.#commands.run(scripts.settle, [lane.key],
       [master, run, segment, `${generation}.${name()}`, isKept ? '1' : '', adopts ? '1' : '']) === 1
-    if (hasSettled && segment !== '') {
+    if (hasSettled && lane.segment !== '') {
       if (isKept) this.#log.info({ lane: lane.key }, 'Redis was restarted or failed over; nothing was lost')
       else this.#log.warn({ lane: lane.key }, 'Redis was restarted or failed over, and may have lost writes; streams begin a new epoch')
     }

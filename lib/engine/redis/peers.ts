@@ -1,3 +1,6 @@
+/** Before all eras: everything that such a node had seen is seen by others. */
+const LEFT = 0
+
 /**
  * The other nodes that a node knows of, so that it is known who must be asked, and who cannot be asked any more.
  *
@@ -10,7 +13,7 @@ export class Peers {
   /** In which era it was noticed, and when. */
   readonly #gone = new Map<string, { era: number, at: number }>()
   readonly #forgetMs: number
-  era = 1
+  era = 2
 
   /** @param forgetMs how long nothing that a node has seen matters any more */
   constructor (self: string, forgetMs: number) {
@@ -22,11 +25,17 @@ export class Peers {
     return this.#alive
   }
 
-  /** A node was heard of. */
+  /** A node was heard of. One that has left does not come back, whatever Redis has kept of it. */
   heard (id: string): void {
-    if (id === this.#self) return
+    if (id === this.#self || this.#gone.get(id)?.era === LEFT) return
     this.#alive.add(id)
     this.#gone.delete(id)
+  }
+
+  /** A node has said what it had seen, and has gone. */
+  left (id: string): void {
+    this.#alive.delete(id)
+    this.#gone.set(id, { era: LEFT, at: performance.now() })
   }
 
   /** Before the lease is renewed. */

@@ -24,11 +24,24 @@ const Testimony = Type.Object({
 })
 export type Testimony = Static<typeof Testimony>
 
+/** What a node that goes has seen. */
+const Farewell = Type.Object({
+  from: Type.String(),
+  lanes: Type.Array(Type.Object({ key: Type.String(), segment: Type.String(), number: Type.Number() })),
+  isLast: Type.Boolean()
+})
+export type Farewell = Static<typeof Farewell>
+
+const checkFarewell = TypeCompiler.Compile(Farewell)
 const checkInquiry = TypeCompiler.Compile(Inquiry)
 const checkTestimony = TypeCompiler.Compile(Testimony)
 
 export function isInquiry (data: unknown): data is Inquiry {
   return checkInquiry.Check(data)
+}
+
+export function isFarewell (data: unknown): data is Farewell {
+  return checkFarewell.Check(data)
 }
 
 export function isTestimony (data: unknown): data is Testimony {
@@ -39,12 +52,19 @@ export function inquire (lanes: readonly { lane: Lane, state: LaneState }[]): In
   return { lanes: lanes.map(({ lane: { key }, state: { segment, number, ended } }) => ({ key, segment, number, ended: [...ended] })) }
 }
 
-/** @param laneOf what this node has seen of a lane; undefined: nothing */
+/**
+ * Says what this node has seen. From now on it takes nothing more from the segment that it is in: on a server that does not know
+ * that another has taken its place, that segment may go on.
+ *
+ * @param laneOf what this node has seen of a lane; undefined: nothing
+ */
 export function testify ({ lanes }: Inquiry, laneOf: (key: string) => Lane | undefined, peers: Peers): Testimony {
   return {
     lanes: lanes.map(({ key, segment, number, ended }) => {
       const lane = laneOf(key)
-      return { verdict: lane?.judge({ master: '', run: '', segment, number, ended: new Map(ended) }) ?? null, ...peers.gone(lane?.era ?? 0) }
+      const verdict = lane?.judge({ master: '', run: '', segment, number, ended: new Map(ended) }) ?? null
+      if (lane !== undefined && verdict !== null) lane.fence = segment
+      return { verdict, ...peers.gone(lane?.era ?? 0) }
     }),
     peers: [...peers.alive]
   }
@@ -58,8 +78,8 @@ export function testify ({ lanes }: Inquiry, laneOf: (key: string) => Lane | und
  */
 export function conclude (testimonies: ReadonlyMap<string, Testimony>, index: number): Verdict | null {
   const said = [...testimonies.values()].map(({ lanes }) => lanes[index]!)
-  if (said.some(({ verdict }) => verdict === 'lost')) return 'lost'
   for (const { peers } of testimonies.values()) if (peers.some((peer) => !testimonies.has(peer))) return null
+  if (said.some(({ verdict }) => verdict === 'lost')) return 'lost'
   const witnesses = said.filter(({ verdict }) => verdict === 'kept')
   // Nobody is left who had seen anything.
   if (witnesses.length === 0) return 'lost'
