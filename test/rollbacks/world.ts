@@ -1,5 +1,6 @@
 import type { Test } from 'tap'
 import type { Delivery, Engine, Position } from '../../lib/engine/engine.js'
+import { inTime } from '../../lib/in-time.js'
 import { ENGINE, KEPT, numberOf, publication } from '../fixtures/engine-suite.js'
 import type { random } from '../fixtures/random.js'
 import { nodesOf } from '../fixtures/redis-nodes.js'
@@ -11,7 +12,7 @@ import { Reader } from './reader.js'
 export type Chance = ReturnType<typeof random>
 
 /** What was accepted: its publisher was told where it is, or it was delivered. */
-export interface Accepted { n: number, position: Position }
+export interface Accepted { n: number, position: Position, begunAt: number }
 
 interface Node { engine: Engine, proxy: TcpProxy }
 
@@ -19,6 +20,7 @@ const PREFIX = 'model'
 const NODES = 3
 const TOPICS = 3
 const READERS = 6
+const DEADLINE_MS = 20_000
 
 /** Nodes on a Redis that goes back in time, and readers that come and go: none is ever told that nothing is missing where something is. */
 export class World {
@@ -26,7 +28,9 @@ export class World {
   readonly #masters: [Master, Master]
   readonly #nodes: Node[] = []
   #history = 0
+  #waitsFor = ''
   #n = 0
+  readonly #begun = new Map<number, number>()
   #readers: Reader[] = []
   #accepted = new Map<string, Accepted[]>()
   readonly counts = { recovered: 0, refused: 0, breaks: 0, rollbacks: 0, forks: 0 }
@@ -42,14 +46,21 @@ export class World {
     return world
   }
 
-  /** One history, with streams and readers of its own. Throws where a reader was told something wrong. */
+  /** One history, with streams and readers of its own. Throws where a reader was told something wrong, or is not told anything. */
   async run (chance: Chance, steps: number): Promise<void> {
+    await inTime(this.#run(chance, steps), DEADLINE_MS, () => { throw new Error(`still waiting: ${this.#waitsFor}`) })
+  }
+
+  async #run (chance: Chance, steps: number): Promise<void> {
     const topics = Array.from({ length: TOPICS }, (_, at) => `channel:${this.#history}-${at}`)
     this.#history++
     this.#accepted = new Map(topics.map((topic) => [topic, []]))
     this.#readers = Array.from({ length: READERS }, (_, at) => new Reader(topics[at % TOPICS]!))
     await this.#master.keep()
-    for (let step = 0; step < steps; step++) await this.#step(chance, topics)
+    for (let step = 0; step < steps; step++) {
+      this.#waitsFor = `step ${step}`
+      await this.#step(chance, topics)
+    }
     await this.#end(topics)
   }
 
@@ -78,17 +89,18 @@ export class World {
 
   async #publish ({ engine }: Node, topic: string): Promise<void> {
     const n = ++this.#n
+    this.#begun.set(n, performance.now())
     try {
       const position = await engine.publish(publication(topic, { n }), KEPT)
-      this.#note(topic, { n, position: position! })
+      this.#note(topic, n, position!)
     } catch {
       // Nobody was told anything.
     }
   }
 
-  #note (topic: string, accepted: Accepted): void {
+  #note (topic: string, n: number, position: Position): void {
     const all = this.#accepted.get(topic)
-    if (all !== undefined && !all.some(({ n }) => n === accepted.n)) all.push(accepted)
+    if (all !== undefined && !all.some((accepted) => accepted.n === n)) all.push({ n, position, begunAt: this.#begun.get(n)! })
   }
 
   async #enter (reader: Reader, { engine }: Node): Promise<void> {
@@ -116,7 +128,7 @@ export class World {
   async #replaceNode (chance: Chance): Promise<void> {
     const at = chance.int(this.#nodes.length)
     const [gone] = this.#nodes.splice(at, 1) as [Node]
-    for (const reader of this.#readers) if (reader.engine === gone.engine) await reader.leave()
+    for (const reader of this.#readers) if (reader.engine === gone.engine) reader.leave()
     await gone.engine.close()
     await this.#add()
   }
@@ -128,7 +140,7 @@ export class World {
     engine.onDelivery((delivery) => this.#deliver(engine, delivery))
     engine.onBreak((topic, position) => {
       this.counts.breaks++
-      for (const reader of this.#readersOf(engine, topic)) reader.break(position, this.#accepted.get(topic)!)
+      for (const reader of this.#readersOf(engine, topic)) reader.break(position)
     })
     this.#nodes.push({ engine, proxy })
   }
@@ -137,15 +149,16 @@ export class World {
     const { topic, position } = delivery
     const readers = this.#readersOf(engine, topic)
     if (readers.length === 0) return
-    this.#note(topic, { n: numberOf(delivery), position: position! })
+    this.#note(topic, numberOf(delivery), position!)
     for (const reader of readers) reader.receive(numberOf(delivery), position!)
   }
 
   #readersOf (engine: Engine, topic: string): Reader[] {
-    return this.#readers.filter((reader) => reader.isThere && reader.engine === engine && reader.topic === topic)
+    return this.#readers.filter((reader) => reader.topic === topic && reader.listensTo(engine))
   }
 
   async #allReady (): Promise<void> {
+    this.#waitsFor = 'all nodes to be ready'
     await until(() => this.#nodes.every(({ engine }) => engine.cluster.isReady))
   }
 
@@ -155,6 +168,7 @@ export class World {
     for (const topic of topics) {
       for (const node of this.#nodes) {
         const before = this.#accepted.get(topic)!.length
+        this.#waitsFor = `node ${node.engine.cluster.nodeId} to publish`
         await until(async () => {
           await this.#publish(node, topic)
           return this.#accepted.get(topic)!.length > before
@@ -163,11 +177,13 @@ export class World {
     }
     for (const [at, reader] of this.#readers.entries()) {
       const node = this.#nodes[at % this.#nodes.length]!
+      this.#waitsFor = 'a reader to come in'
       if (!reader.isThere) await until(async () => (await this.#enter(reader, node), reader.isThere))
     }
     for (const reader of this.#readers) {
+      this.#waitsFor = `${reader.topic} of ${JSON.stringify(this.#accepted.get(reader.topic))}: ${JSON.stringify(reader)}`
       await until(() => reader.missing(this.#accepted.get(reader.topic)!).length === 0)
-      await reader.leave()
+      reader.leave()
     }
     for (const { engine } of this.#nodes) for (const topic of topics) engine.unsubscribe(topic)
     await this.#master.forget(topics)

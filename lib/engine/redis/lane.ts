@@ -25,11 +25,8 @@ export class Lane {
   era = 0
   /** Numbers in other segments that are not known to be there still, nor accounted for. */
   readonly open = new Map<string, number>()
-  /**
-   * Set when this node has said what it has seen: whatever that leads to, its segment is over. Of which segment it was asked,
-   * and so which one is another that comes afterwards.
-   */
-  fence: string | null = null
+  /** Set when this node has said what it has seen: whatever that leads to, its segment is over. Of what it was asked. */
+  fence: Pick<LaneState, 'master' | 'segment'> | null = null
   /** Settles when it is known again how the lane goes on. */
   settling: Promise<void> | null = null
 
@@ -47,8 +44,10 @@ export class Lane {
 
   /** Goes on in another segment. */
   enter (segment: string, number: number, era: number): void {
-    if (this.fence !== null) this.open.clear()
-    else if (this.segment !== '') this.keepOpen(this.segment, this.number)
+    if (this.segment !== '') {
+      if (this.fence === null) this.keepOpen(this.segment, this.number)
+      else this.open.clear()
+    }
     this.fence = null
     Object.assign(this, { segment, number, era })
   }
@@ -67,7 +66,7 @@ export class Lane {
     if (this.segment === '') return null
     const isAll = has(state, this.segment, this.number) && [...this.open].every((mark) => has(state, ...mark))
     if (isAll) return 'kept'
-    return this.fence === null || this.fence === state.segment ? 'lost' : null
+    return this.fence === null || this.fence.segment === state.segment ? 'lost' : null
   }
 }
 
@@ -89,6 +88,7 @@ export function asMarks (text: string): Map<string, number> {
   return marks
 }
 
-function has (state: LaneState, segment: string, number: number): boolean {
+/** Whether what has this number is there. */
+export function has (state: LaneState, segment: string, number: number): boolean {
   return number <= (segment === state.segment ? state.number : state.ended.get(segment) ?? -1)
 }

@@ -5,7 +5,7 @@ import { Batches } from './batches.js'
 import type { RedisCluster } from './cluster.js'
 import { isReply, type Commands } from './commands.js'
 import { unavailable } from './deadline.js'
-import { asMarks, generationOf, Lane, orderOf, type LaneState, type Verdict } from './lane.js'
+import { asMarks, generationOf, has, Lane, orderOf, type LaneState, type Verdict } from './lane.js'
 import * as scripts from './lane-scripts.js'
 import type { Script } from './lua.js'
 import { conclude, inquire, isFarewell, isInquiry, isTestimony, testify, type Farewell, type Testimony } from './testimony.js'
@@ -80,7 +80,7 @@ export class Lineage {
     for (;;) {
       try {
         const [segment, number, result] = await this.#commands.run(script, withLane, args, deadline) as [string, number, unknown]
-        if (lane.fence !== null && segment === lane.segment) throw await this.#outlived(lane)
+        if (lane.fence !== null && segment === lane.segment && await this.#isOver(lane, number)) continue
         if (!lane.advance(segment, number, this.#era)) this.#enter(lane, segment, number)
         return result
       } catch (error) {
@@ -152,11 +152,18 @@ export class Lineage {
     }
   }
 
-  /** This server does not know that another one has taken its place: a write on it is not accepted. */
-  async #outlived (lane: Lane): Promise<Error> {
+  /** Whether a server, that does not know that another one has taken its place, has done something in a segment that is over. */
+  async #isOver (lane: Lane, number: number): Promise<boolean> {
+    const { segment, fence } = lane
     const state = await this.#look(lane)
-    if (state.segment === lane.segment) await this.#settle(lane, state, 'lost')
-    return unavailable('another server has taken the place of this one')
+    if (state.segment !== segment) return !has(state, segment, number)
+    // It was this server that was asked about, and all is settled.
+    if (fence?.master === state.master) {
+      lane.fence = null
+      return false
+    }
+    await this.#settle(lane, state, 'lost')
+    return true
   }
 
   #inherit ({ from, lanes, isLast }: Farewell): true {

@@ -6,7 +6,7 @@ import type { Peers } from './peers.js'
 /** Lanes of which it is asked what was seen. */
 const Inquiry = Type.Object({
   lanes: Type.Array(Type.Object({
-    key: Type.String(), segment: Type.String(), number: Type.Number(), ended: Type.Array(Type.Tuple([Type.String(), Type.Number()]))
+    key: Type.String(), master: Type.String(), segment: Type.String(), number: Type.Number(), ended: Type.Array(Type.Tuple([Type.String(), Type.Number()]))
   }))
 })
 export type Inquiry = Static<typeof Inquiry>
@@ -49,7 +49,7 @@ export function isTestimony (data: unknown): data is Testimony {
 }
 
 export function inquire (lanes: readonly { lane: Lane, state: LaneState }[]): Inquiry {
-  return { lanes: lanes.map(({ lane: { key }, state: { segment, number, ended } }) => ({ key, segment, number, ended: [...ended] })) }
+  return { lanes: lanes.map(({ lane: { key }, state: { master, segment, number, ended } }) => ({ key, master, segment, number, ended: [...ended] })) }
 }
 
 /**
@@ -60,10 +60,10 @@ export function inquire (lanes: readonly { lane: Lane, state: LaneState }[]): In
  */
 export function testify ({ lanes }: Inquiry, laneOf: (key: string) => Lane | undefined, peers: Peers): Testimony {
   return {
-    lanes: lanes.map(({ key, segment, number, ended }) => {
+    lanes: lanes.map(({ key, master, segment, number, ended }) => {
       const lane = laneOf(key)
-      const verdict = lane?.judge({ master: '', run: '', segment, number, ended: new Map(ended) }) ?? null
-      if (lane !== undefined && verdict !== null) lane.fence = segment
+      const verdict = lane?.judge({ master, run: '', segment, number, ended: new Map(ended) }) ?? null
+      if (lane !== undefined && verdict !== null) lane.fence = { master, segment }
       return { verdict, ...peers.gone(lane?.era ?? 0) }
     }),
     peers: [...peers.alive]
