@@ -8,12 +8,17 @@ import type { Keys } from './keys.js'
 import * as scripts from './node-scripts.js'
 import { decodeAnswer, decodeQuestion, encode, type Answer, type Question } from './wire.js'
 
+/** A node that was declared dead. @property term the one that it would come back in */
+export interface DeadNode { nodeId: string, term: number }
+
 export interface ClusterEvents {
-  /** This node's lease is renewed. Forgotten: Redis did not know of it any more, or for the first time. */
+  /** This node's lease is renewed. Forgotten: it was over, or Redis did not know of it any more, or for the first time. */
   onRenewed: (isForgotten: boolean) => void
-  /** Another node's lease is over. */
-  onDead: (nodeId: string) => Promise<void>
+  /** A node is dead, and this one has to remove it. */
+  onDead: (dead: DeadNode) => Promise<void>
 }
+
+type Renewed = [had: number, term: number, removals: [nodeId: string, term: number][], time: string]
 
 /** How often a node that starts looks at Redis's clock, besides its first lease. */
 const LOOKS = 2
@@ -32,6 +37,8 @@ export class RedisCluster implements Cluster {
   readonly #asked = new Map<string, Asked>()
   readonly #listeners = new Map<string, (data: unknown) => unknown>()
   #readinessListener: (isReady: boolean) => void = () => {}
+  /** How often the other nodes have had reason to take this one for dead, so far. */
+  #term = 0
   #isReady = false
   #isClosed = false
   /** Until when the other nodes know of this one at the least, on the clock of `performance.now()`. */
@@ -47,6 +54,10 @@ export class RedisCluster implements Cluster {
     this.#lives = lives
     this.#events = events
     this.#log = log
+  }
+
+  get term (): number {
+    return this.#term
   }
 
   get isReady (): boolean {
@@ -120,24 +131,39 @@ export class RedisCluster implements Cluster {
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
     const { leaseMs, presenceTtlMs } = this.#lives
-    const keys = [this.#keys.leases, this.#keys.channelsOf(this.nodeId)]
+    const { leases, terms, dead } = this.#keys
+    const keys = [leases, terms, dead, this.#keys.channelsOf(this.nodeId)]
     const askedAt = performance.now()
     const leasedUntil = askedAt + leaseMs
     try {
-      const [had, dead, time] = await this.#commands.run(scripts.renew, keys, [this.nodeId, leaseMs, presenceTtlMs]) as [number, string[], string]
+      const [had, term, removals, time] = await this.#commands.run(scripts.renew, keys, [this.nodeId, this.#term, leaseMs, presenceTtlMs]) as Renewed
       this.#clock.measured(Number(time) / 1_000, askedAt, performance.now())
       if (!this.#isClosed) {
         // The first time there is none to lose.
         if (had === 0 && this.#leasedUntil !== 0) this.#uncertainUntil = performance.now() + leaseMs
         this.#leasedUntil = leasedUntil
-        this.#events.onRenewed(had === 0)
-        await Promise.all(dead.map((node) => this.#events.onDead(node)))
+        const isForgotten = had === 0 || term !== this.#term
+        this.#term = Math.max(this.#term, term)
+        this.#events.onRenewed(isForgotten)
+        for (const [nodeId, term] of removals) this.#bury({ nodeId, term })
       }
     } catch (error) {
       this.#log.debug({ err: error }, 'the lease of this node could not be renewed')
     }
     if (this.#isClosed || this.#timer !== null) return
     this.#timer = setTimeout(() => this.renew(), leaseMs / 3)
+  }
+
+  /**
+   * Ends this node's term: the others need not wait for its lease to be over.
+   *
+   * @throws WSM_ERR_UNAVAILABLE
+   */
+  async leave (): Promise<DeadNode> {
+    const { leases, terms, dead } = this.#keys
+    const { leaseMs, presenceTtlMs } = this.#lives
+    const term = await this.#commands.run(scripts.leave, [leases, terms, dead], [this.nodeId, this.#term, leaseMs, presenceTtlMs]) as number
+    return { nodeId: this.nodeId, term }
   }
 
   /**
@@ -158,6 +184,15 @@ export class RedisCluster implements Cluster {
     this.#isClosed = true
     this.#isReady = false
     if (this.#timer !== null) clearTimeout(this.#timer)
+  }
+
+  /** The next renewals do not wait for it. Where it fails, whichever node renews its lease then is told to do it. */
+  async #bury (dead: DeadNode): Promise<void> {
+    try {
+      await this.#events.onDead(dead)
+    } catch (error) {
+      this.#log.debug({ err: error, node_id: dead.nodeId }, 'a dead node is not out of all channels yet')
+    }
   }
 
   async #answer ({ id, from, kind, data }: Question): Promise<void> {

@@ -65,7 +65,7 @@ export class RedisEngine implements Engine {
     const clock = this.clock = new RedisClock(log)
     this.cluster = new RedisCluster(commands, keys, clock, { leaseMs, presenceTtlMs }, {
       onRenewed: (isForgotten) => this.#renewed(isForgotten),
-      onDead: (nodeId) => this.presence.removeNode(nodeId)
+      onDead: (dead) => this.presence.removeNode(dead)
     }, log)
     const { nodeId } = this.cluster
     this.#subscriber = new Subscriber(factory, [keys.questions, keys.answers(nodeId)], timeoutMs, log, {
@@ -85,7 +85,7 @@ export class RedisEngine implements Engine {
       break: (topic, position) => this.#break(topic, position)
     }, log)
     const { publishCommand } = this.#streams
-    this.presence = new RedisPresenceStore(commands, keys, { nodeId, timeoutMs, ttlMs: presenceTtlMs, publishCommand }, log)
+    this.presence = new RedisPresenceStore(commands, keys, { nodeId, term: () => this.cluster.term, timeoutMs, ttlMs: presenceTtlMs, publishCommand }, log)
     this.confirmations = new RedisConfirmationStore(commands, keys, { clock, retainMs, positionTtlMs, windowMs, publishCommand }, log)
     this.tickets = new RedisTicketStore(commands, keys, clock, log)
     this.revocations = new RedisRevocationStore(commands, keys, clock, {
@@ -174,10 +174,8 @@ export class RedisEngine implements Engine {
 
   /** The others need not wait for the lease to end. */
   async #leave (): Promise<void> {
-    const { nodeId } = this.cluster
     try {
-      await new Deadline(LEAVE_MS).race(
-        this.#commands.call('zrem', this.#keys.leases, nodeId).then(() => this.presence.removeNode(nodeId)))
+      await new Deadline(LEAVE_MS).race(this.cluster.leave().then((left) => this.presence.removeNode(left)))
     } catch (error) {
       this.#log.debug({ err: error }, 'this node could not give up its lease; the others wait for it to expire')
     }
@@ -222,7 +220,7 @@ export class RedisEngine implements Engine {
   }
 
   #renewed (isForgotten: boolean): void {
-    this.presence.restore(isForgotten)
+    this.presence.restore()
     if (this.#hasMissedEnds) this.#catchUp()
     if (isForgotten) this.#streams.checkAll()
     if (isForgotten) this.revocations.mayHaveMissed()

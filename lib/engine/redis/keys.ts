@@ -52,6 +52,16 @@ export class Keys {
     return `${this.#prefix}:{nodes}:leases`
   }
 
+  /** In which term each node is. */
+  get terms (): string {
+    return `${this.#prefix}:{nodes}:terms`
+  }
+
+  /** The nodes that have died and are not out of all channels yet, and until when somebody sees to it. */
+  get dead (): string {
+    return `${this.#prefix}:{nodes}:dead`
+  }
+
   /** In which channels a node has sockets. */
   channelsOf (nodeId: string): string {
     return `${this.#prefix}:{nodes}:channels:${nodeId}`
