@@ -11,7 +11,7 @@ import { TcpProxy } from '../../fixtures/tcp-proxy.js'
 import { until } from '../../fixtures/until.js'
 
 const server = await RedisServer.start(t)
-const OPTIONS = { leaseMs: 600, commandTimeoutMs: 500 }
+const OPTIONS = { leaseMs: 450, commandTimeoutMs: 400 }
 const CHANNELS = ['a', 'b', 'c']
 
 type Node = Awaited<ReturnType<typeof listening>>
@@ -79,9 +79,17 @@ t.test('what dies again, after that, is removed again', async (t) => {
     await returned(far)
     t.strictSame(await present(near), ALL)
   }
-  t.equal(await server.admin.hget(`${prefix}:{nodes}:terms`, far.engine.cluster.nodeId), '3')
+  const { nodeId } = far.engine.cluster
+  const term = async () => Number(await server.admin.hget(`${prefix}:{nodes}:terms`, nodeId))
+  t.equal(await term(), 3)
+  // Redis goes back to when it was in its first term, and takes it for dead.
+  await server.admin.hset(`${prefix}:{nodes}:terms`, nodeId, 1)
+  await server.admin.zadd(`${prefix}:{nodes}:leases`, 1, nodeId)
+  await until(async () => await term() > 3)
+  await returned(far)
+  t.strictSame(await present(near), ALL)
   proxy.blackHole()
-  await until(async () => await server.admin.exists(`${prefix}:{nodes}:channels:${far.engine.cluster.nodeId}`) === 0)
+  await until(async () => await server.admin.exists(`${prefix}:{nodes}:channels:${nodeId}`) === 0)
   t.strictSame(await present(near), [])
   t.strictSame(await server.admin.hkeys(`${prefix}:{nodes}:terms`), [near.engine.cluster.nodeId], 'nothing is left of it')
 })
@@ -100,7 +108,7 @@ t.test('what one node has begun to remove another finishes', async (t) => {
 
 t.test('a lease that is late, and that nobody has noticed, is renewed: nobody has left', async (t) => {
   const { prefix, near, far } = await start(t)
-  const late = performance.now() + 1_000
+  const late = performance.now() + 700
   while (performance.now() < late) { /* both nodes are stopped, as they are where Redis is */ }
   for (const node of [near, far]) await until(() => (node.engine.cluster as RedisCluster).isLeased)
   t.strictSame(await present(near), ALL)
@@ -123,22 +131,6 @@ t.test('where Redis went back, or has lost what it knew of nodes, they say anew 
     await until(async () => (await present(near)).length === 3)
   }
   t.equal(await server.admin.hget(`${prefix}:{nodes}:terms`, nodeId), '4')
-})
-
-t.test('a removal that was begun before Redis went back removes nobody', async (t) => {
-  const { prefix, proxy, near, far } = await start(t)
-  for (let time = 1; time <= 2; time++) {
-    proxy.blackHole()
-    await until(async () => (await present(near)).length === 0)
-    proxy.heal()
-    await returned(far)
-  }
-  // As of then it was alive in its first term; now its lease is over.
-  await server.admin.hset(`${prefix}:{nodes}:terms`, far.engine.cluster.nodeId, 1)
-  await server.admin.zadd(`${prefix}:{nodes}:leases`, 1, far.engine.cluster.nodeId)
-  await until(async () => Number(await server.admin.hget(`${prefix}:{nodes}:terms`, far.engine.cluster.nodeId)) > 3)
-  await returned(far)
-  t.strictSame(await present(near), ALL)
 })
 
 t.test('presence is compared with what the node has, now and then', async (t) => {
