@@ -6,6 +6,7 @@ import type { Commands } from './commands.js'
 import { Deadline } from './deadline.js'
 import type { Keys } from './keys.js'
 import * as scripts from './node-scripts.js'
+import { Peers } from './peers.js'
 import { decodeAnswer, decodeQuestion, encode, type Answer, type Question } from './wire.js'
 
 /** A node that was declared dead. @property term the one that it would come back in */
@@ -18,20 +19,23 @@ export interface ClusterEvents {
   onDead: (dead: DeadNode) => Promise<void>
 }
 
-type Renewed = [had: number, term: number, removals: [nodeId: string, term: number][], time: string]
+type Renewed = [had: number, term: number, removals: [nodeId: string, term: number][], leased: string[], time: string]
 
 /** How often a node that starts looks at Redis's clock, besides its first lease. */
 const LOOKS = 2
+
+export interface ClusterLives { leaseMs: number, presenceTtlMs: number, positionTtlMs: number }
 
 interface Asked { answers: Map<string, Answer>, onAnswer: () => void }
 
 /** The nodes that share one Redis, each with a lease. */
 export class RedisCluster implements Cluster {
   readonly nodeId = randomUUID()
+  readonly peers: Peers
   readonly #commands: Commands
   readonly #keys: Keys
   readonly #clock: RedisClock
-  readonly #lives: { leaseMs: number, presenceTtlMs: number }
+  readonly #lives: ClusterLives
   readonly #events: ClusterEvents
   readonly #log: FastifyBaseLogger
   readonly #asked = new Map<string, Asked>()
@@ -47,7 +51,9 @@ export class RedisCluster implements Cluster {
   #uncertainUntil = 0
   #timer: NodeJS.Timeout | null = null
 
-  constructor (commands: Commands, keys: Keys, clock: RedisClock, lives: { leaseMs: number, presenceTtlMs: number }, events: ClusterEvents, log: FastifyBaseLogger) {
+  /** @param lives with how long what a node has seen may matter */
+  constructor (commands: Commands, keys: Keys, clock: RedisClock, lives: ClusterLives, events: ClusterEvents, log: FastifyBaseLogger) {
+    this.peers = new Peers(this.nodeId, lives.positionTtlMs)
     this.#commands = commands
     this.#keys = keys
     this.#clock = clock
@@ -80,30 +86,20 @@ export class RedisCluster implements Cluster {
   }
 
   async ask (kind: string, data: unknown, timeoutMs: number): Promise<ClusterAnswers> {
-    const deadline = new Deadline(timeoutMs)
-    const id = randomUUID()
-    const answers = new Map<string, Answer>()
-    const answered: ClusterAnswers['answers'] = []
-    let expected: string[] | null = null
     let isCertain = false
-    try {
-      const complete = new Promise<void>((resolve) => {
-        const onAnswer = () => { if (expected?.every((node) => answers.has(node)) === true) resolve() }
-        this.#asked.set(id, { answers, onAnswer })
-      })
-      const question: Question = { id, from: this.nodeId, kind, data: data ?? null }
-      const nodes = await deadline.race(this.#commands.run(scripts.nodes, [this.#keys.leases], [])) as string[]
-      expected = nodes.filter((node) => node !== this.nodeId)
+    const { answers, missing } = await this.#ask(kind, data, timeoutMs, async () => {
+      const nodes = await this.#commands.run(scripts.nodes, [this.#keys.leases], []) as string[]
+      const others = nodes.filter((node) => node !== this.nodeId)
       isCertain = nodes.includes(this.nodeId) && performance.now() >= this.#uncertainUntil
-      if (expected.length > 0 || !isCertain) await deadline.race(this.#commands.call('publish', this.#keys.questions, encode(question)))
-      if (expected.length > 0) await deadline.race(complete)
-    } catch (error) {
-      this.#log.debug({ err: error, kind }, 'not every node has answered')
-    } finally {
-      this.#asked.delete(id)
-    }
-    for (const [node_id, { ok, data }] of answers) if (ok) answered.push({ node_id, data })
-    return { answers: answered, missing: isCertain ? expected!.filter((node) => answers.get(node)?.ok !== true) : null }
+      return { expected: others, isForNobody: others.length === 0 && isCertain }
+    })
+    return { answers, missing: isCertain ? missing : null }
+  }
+
+  /** Asks the nodes that this one knows of, whatever Redis says of them; others may answer, too. */
+  async askPeers (kind: string, data: unknown, timeoutMs: number): Promise<ClusterAnswers['answers']> {
+    const { answers } = await this.#ask(kind, data, timeoutMs, async () => ({ expected: [...this.peers.alive], isForNobody: false }))
+    return answers
   }
 
   onAsk (kind: string, listener: (data: unknown) => unknown): void {
@@ -115,6 +111,7 @@ export class RedisCluster implements Cluster {
     if (channel === this.#keys.answers(this.nodeId)) {
       const answer = decodeAnswer(payload)
       if (answer === null) return false
+      this.peers.heard(answer.from)
       const asked = this.#asked.get(answer.id)
       asked?.answers.set(answer.from, answer)
       asked?.onAnswer()
@@ -122,6 +119,7 @@ export class RedisCluster implements Cluster {
     }
     const question = decodeQuestion(payload)
     if (question === null) return false
+    this.peers.heard(question.from)
     if (question.from !== this.nodeId) this.#answer(question)
     return true
   }
@@ -135,13 +133,18 @@ export class RedisCluster implements Cluster {
     const keys = [leases, terms, dead, this.#keys.channelsOf(this.nodeId)]
     const askedAt = performance.now()
     const leasedUntil = askedAt + leaseMs
+    // Where this node had no lease the others had the same trouble, and need a moment to come back.
+    const mayDeclare = askedAt >= this.#uncertainUntil ? 1 : 0
+    this.peers.renewing()
     try {
-      const [had, term, removals, time] = await this.#commands.run(scripts.renew, keys, [this.nodeId, this.#term, leaseMs, presenceTtlMs]) as Renewed
+      const args = [this.nodeId, this.#term, leaseMs, presenceTtlMs, mayDeclare]
+      const [had, term, removals, leased, time] = await this.#commands.run(scripts.renew, keys, args) as Renewed
       this.#clock.measured(Number(time) / 1_000, askedAt, performance.now())
       if (!this.#isClosed) {
         // The first time there is none to lose.
         if (had === 0 && this.#leasedUntil !== 0) this.#uncertainUntil = performance.now() + leaseMs
         this.#leasedUntil = leasedUntil
+        this.peers.renewed(leased, performance.now() >= this.#uncertainUntil)
         const isForgotten = had === 0 || term !== this.#term
         this.#term = Math.max(this.#term, term)
         this.#events.onRenewed(isForgotten)
@@ -193,6 +196,32 @@ export class RedisCluster implements Cluster {
     } catch (error) {
       this.#log.debug({ err: error, node_id: dead.nodeId }, 'a dead node is not out of all channels yet')
     }
+  }
+
+  /** @param expect who must answer */
+  async #ask (kind: string, data: unknown, timeoutMs: number, expect: () => Promise<{ expected: string[], isForNobody: boolean }>) {
+    const deadline = new Deadline(timeoutMs)
+    const id = randomUUID()
+    const received = new Map<string, Answer>()
+    let waitedFor: string[] | null = null
+    try {
+      const complete = new Promise<void>((resolve) => {
+        const onAnswer = () => { if (waitedFor?.every((node) => received.has(node)) === true) resolve() }
+        this.#asked.set(id, { answers: received, onAnswer })
+      })
+      const question: Question = { id, from: this.nodeId, kind, data: data ?? null }
+      const { expected, isForNobody } = await deadline.race(expect())
+      waitedFor = expected
+      if (!isForNobody) await deadline.race(this.#commands.call('publish', this.#keys.questions, encode(question)))
+      if (expected.length > 0) await deadline.race(complete)
+    } catch (error) {
+      this.#log.debug({ err: error, kind }, 'not every node has answered')
+    } finally {
+      this.#asked.delete(id)
+    }
+    const answers: ClusterAnswers['answers'] = []
+    for (const [node_id, { ok, data }] of received) if (ok) answers.push({ node_id, data })
+    return { answers, missing: waitedFor?.filter((node) => received.get(node)?.ok !== true) ?? null }
   }
 
   async #answer ({ id, from, kind, data }: Question): Promise<void> {

@@ -9,6 +9,8 @@ import { ENDS, RedisConfirmationStore } from './confirmations.js'
 import { Deadline, unavailable } from './deadline.js'
 import { refuseEviction } from './eviction.js'
 import { Keys } from './keys.js'
+import type { Lane } from './lane.js'
+import { Lineage } from './lineage.js'
 import { Link } from './link.js'
 import type { RedisEngineOptions } from './options.js'
 import { RedisPresenceStore } from './presence.js'
@@ -24,6 +26,10 @@ const GRACE_MS = 1_000
 const SHARE = 0.95
 /** For which part of the life of a position streams that have not begun share an epoch; twice that must be less than all of it. */
 const WINDOW = 0.4
+/** How long it is waited for other lanes of a server that went back, before everything is restored that this node has in them. */
+const RESTORE_MS = 50
+/** How long the others may take to hear of a node that has come. */
+const HELLO_MS = 500
 /** How long leaving may take: Redis may not be there to be told. */
 const LEAVE_MS = 500
 
@@ -38,6 +44,7 @@ export class RedisEngine implements Engine {
   readonly #commands: Commands
   readonly #commandLink: Link
   readonly #subscriber: Subscriber
+  readonly #lineage: Lineage
   readonly #streams: Streams
   readonly #keys: Keys
   readonly #timeoutMs: number
@@ -48,6 +55,7 @@ export class RedisEngine implements Engine {
   /** Whether there may be ends of questions that this node has not heard of. */
   #hasMissedEnds = false
   #graceTimer: NodeJS.Timeout | null = null
+  #restoreTimer: NodeJS.Timeout | null = null
   #closed: Promise<void> | null = null
 
   constructor (factory: ClientFactory, options: RedisEngineOptions, { retainMs, maxRevocations, log, ...bounds }: EngineContext) {
@@ -63,11 +71,14 @@ export class RedisEngine implements Engine {
     })
     const commands = this.#commands = new Commands(this.#commandLink, timeoutMs)
     const clock = this.clock = new RedisClock(log)
-    this.cluster = new RedisCluster(commands, keys, clock, { leaseMs, presenceTtlMs }, {
+    this.cluster = new RedisCluster(commands, keys, clock, { leaseMs, presenceTtlMs, positionTtlMs }, {
       onRenewed: (isForgotten) => this.#renewed(isForgotten),
       onDead: (dead) => this.presence.removeNode(dead)
     }, log)
     const { nodeId } = this.cluster
+    const lineage = this.#lineage = new Lineage(commands, this.cluster, { graceMs: Math.max(leaseMs / 3, commandTimeoutMs) }, {
+      onGeneration: (lane) => this.#wentBack(lane)
+    }, log)
     this.#subscriber = new Subscriber(factory, [keys.questions, keys.answers(nodeId)], timeoutMs, log, {
       onMessage: (channel, payload) => this.#receive(channel, payload),
       onUp: () => this.#reckon(),
@@ -79,16 +90,16 @@ export class RedisEngine implements Engine {
       }
     })
     const windowMs = acceptEviction ? 0 : Math.floor(positionTtlMs * WINDOW)
-    this.#streams = new Streams(commands, this.#subscriber, keys, { isCluster, nodeId, timeoutMs, checkMs, positionTtlMs, windowMs, bounds }, {
+    this.#streams = new Streams({ commands, lineage, subscriber: this.#subscriber, keys }, { isCluster, nodeId, timeoutMs, checkMs, positionTtlMs, windowMs, bounds }, {
       evicted: (messages) => this.#onEviction(messages),
       deliver: (delivery) => this.#deliver(delivery),
       break: (topic, position) => this.#break(topic, position)
     }, log)
     const { publishCommand } = this.#streams
     this.presence = new RedisPresenceStore(commands, keys, { nodeId, term: () => this.cluster.term, timeoutMs, ttlMs: presenceTtlMs, publishCommand }, log)
-    this.confirmations = new RedisConfirmationStore(commands, keys, { clock, retainMs, positionTtlMs, windowMs, publishCommand }, log)
-    this.tickets = new RedisTicketStore(commands, keys, clock, log)
-    this.revocations = new RedisRevocationStore(commands, keys, clock, {
+    this.confirmations = new RedisConfirmationStore(commands, lineage, keys, { clock, retainMs, positionTtlMs, windowMs, publishCommand }, log)
+    this.tickets = new RedisTicketStore(lineage, keys, clock, log)
+    this.revocations = new RedisRevocationStore(commands, lineage, keys, clock, {
       max: maxRevocations,
       isReachable: () => this.#isUp && this.cluster.isLeased,
       reachable: () => this.#reachable()
@@ -106,9 +117,12 @@ export class RedisEngine implements Engine {
     const deadline = new Deadline(this.#timeoutMs)
     await Promise.all([this.#commandLink.ready(deadline), this.#subscriber.link.ready(deadline)])
     if (!acceptEviction) await refuseEviction(this.#commandLink, new Deadline(this.#timeoutMs))
-    await this.#streams.subscribe(ENDS)
+    // First, so that the others know whom to ask.
     await this.cluster.renew()
     await this.cluster.setClock()
+    await this.cluster.askPeers('hello', null, HELLO_MS)
+    await this.#lineage.ready(this.#lineage.lane(this.#keys.lane(ENDS)))
+    await this.#streams.subscribe(ENDS)
     await this.revocations.current()
   }
 
@@ -166,8 +180,9 @@ export class RedisEngine implements Engine {
     this.presence.close()
     this.confirmations.close()
     this.cluster.close()
-    if (this.#graceTimer !== null) clearTimeout(this.#graceTimer)
+    for (const timer of [this.#graceTimer, this.#restoreTimer]) if (timer !== null) clearTimeout(timer)
     if (this.#commandLink.isUp) await this.#leave()
+    this.#lineage.close()
     this.#commandLink.close()
     this.#subscriber.link.close()
   }
@@ -175,7 +190,8 @@ export class RedisEngine implements Engine {
   /** The others need not wait for the lease to end. */
   async #leave (): Promise<void> {
     try {
-      await new Deadline(LEAVE_MS).race(this.cluster.leave().then((left) => this.presence.removeNode(left)))
+      await new Deadline(LEAVE_MS).race(this.cluster.leave()
+        .then((left) => Promise.all([this.presence.removeNode(left), this.#lineage.bequeath(LEAVE_MS)])))
     } catch (error) {
       this.#log.debug({ err: error }, 'this node could not give up its lease; the others wait for it to expire')
     }
@@ -189,7 +205,7 @@ export class RedisEngine implements Engine {
     const topic = this.#keys.topicOf(channel)
     const message = decode(topic, payload)
     if (message === null) this.#log.warn({ channel }, 'ignored a malformed message between nodes')
-    else if ('delivery' in message) this.#streams.receive(message.delivery)
+    else if ('delivery' in message) this.#streams.receive(message.delivery, message.sighting)
     else this.presence.receive(message.change)
   }
 
@@ -207,7 +223,6 @@ export class RedisEngine implements Engine {
   }
 
   #broke (): void {
-    this.#streams.connectionBroke()
     this.revocations.mayHaveMissed()
     this.#reckon()
   }
@@ -219,8 +234,22 @@ export class RedisEngine implements Engine {
     this.cluster.renew()
   }
 
+  /** Redis may have lost what was done in this lane. */
+  #wentBack (lane: Lane): void {
+    this.#streams.checkLane(lane)
+    this.revocations.mayHaveMissed()
+    // A server can have many lanes.
+    this.#restoreTimer ??= setTimeout(() => {
+      this.#restoreTimer = null
+      this.presence.restore(true)
+      this.presence.checkAll()
+      this.revocations.refresh()
+    }, RESTORE_MS)
+  }
+
   #renewed (isForgotten: boolean): void {
-    this.presence.restore()
+    this.#lineage.examineAll()
+    this.presence.restore(false)
     if (this.#hasMissedEnds) this.#catchUp()
     if (isForgotten) this.#streams.checkAll()
     if (isForgotten) this.revocations.mayHaveMissed()

@@ -31,10 +31,13 @@ export class Keys {
 
   /** Where streams begin that have no keys, and which of them may not begin there: one for all, in a cluster for each slot. */
   beginnings (topic: string): [epoch: string, forgotten: string] {
-    // Of a topic with a brace only what is before it is the hash tag.
-    const tag = this.#isCluster ? tagOf(slotOf(topic.split('}', 1)[0]!)) : 'all'
-    const base = `${this.#prefix}:beginnings:{${tag}}`
+    const base = `${this.#prefix}:beginnings:{${this.#tagOf(topic)}}`
     return [`${base}:epoch`, `${base}:forgotten`]
+  }
+
+  /** Where the scripts on a topic's keys are counted: one for all, in a cluster for each slot. */
+  lane (topic: string): string {
+    return `${this.#prefix}:lane:{${this.#tagOf(topic)}}`
   }
 
   /** What a node published last: on a topic, or on all of them with null. */
@@ -75,5 +78,10 @@ export class Keys {
   /** Where a node gets what it asked for. */
   answers (nodeId: string): string {
     return `${this.#prefix}:cluster:${nodeId}`
+  }
+
+  #tagOf (topic: string): string {
+    // Of a topic with a brace only what is before it is the hash tag.
+    return this.#isCluster ? tagOf(slotOf(topic.split('}', 1)[0]!)) : 'all'
   }
 }

@@ -18,8 +18,9 @@ end
  * Renews a node's lease, and declares those dead whose lease is over. A node whose own lease was over does not: perhaps nobody
  * could renew one, and the others are about to.
  *
- * KEYS: leases, terms, the dead, its channels. ARGV: node, its term as it knows it, life of a lease, life of what it has in channels.
- * Returns `{whether its lease was not over, its term, the nodes that it has to remove, each with its term, what time it is}`.
+ * KEYS: leases, terms, the dead, its channels. ARGV: node, its term as it knows it, life of a lease, life of what it has in channels,
+ * whether it may declare others dead. Returns `{whether its lease was not over, its term, the nodes that it has to remove, each with
+ * its term, the nodes that have a lease, what time it is}`.
  */
 export const renew = new Script(LIFE, EXACT, `
 local node, lease, life, time = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), now()
@@ -30,7 +31,7 @@ if term ~= known then redis.call('HSET', KEYS[2], node, integer(term)) end
 redis.call('ZADD', KEYS[1], integer(time + lease), node)
 redis.call('ZREM', KEYS[3], node)
 local isInTime = score and tonumber(score) > time
-if isInTime then
+if isInTime and ARGV[5] == '1' then
   for _, dead in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', integer(time))) do
     redis.call('ZREM', KEYS[1], dead)
     redis.call('HINCRBY', KEYS[2], dead, 1)
@@ -44,7 +45,7 @@ for _, dead in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', integer(time)
 end
 for i = 1, 3 do live(KEYS[i], math.max(life, lease * 4)) end
 live(KEYS[4], life)
-return { isInTime and 1 or 0, term, removals, exact() }
+return { isInTime and 1 or 0, term, removals, redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. integer(time), '+inf'), exact() }
 `)
 
 /**

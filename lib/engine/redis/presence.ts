@@ -60,7 +60,7 @@ export class RedisPresenceStore implements PresenceStore {
     this.#settings = settings
     this.#log = log
     this.#changes = new Batches(settings.timeoutMs, (batch, leftMs, channel) => this.#apply(channel, batch, leftMs))
-    this.#timer = setInterval(() => this.#compare(() => true), settings.ttlMs / 3)
+    this.#timer = setInterval(() => this.restore(true), settings.ttlMs / 3)
   }
 
   add (channel: string, client: PresentClient): Promise<void> {
@@ -122,9 +122,9 @@ export class RedisPresenceStore implements PresenceStore {
     for (const roster of this.#rosters.values()) roster.load()
   }
 
-  /** Brings Redis to what this node has, where it may not have heard of it, or has removed it. */
-  async restore (): Promise<void> {
-    await this.#compare((part) => this.#isUncertain(part))
+  /** Brings Redis to what this node has: everywhere, or where it has not heard of it for certain, or has removed the node since. */
+  async restore (isEverywhere: boolean): Promise<void> {
+    await this.#compare((part) => isEverywhere || this.#isUncertain(part))
   }
 
   /** Takes a node that has died out of all channels, unless it has come back. */

@@ -1,4 +1,4 @@
-import { LIFE, Script, STREAM } from './lua.js'
+import { LIFE, LINEAGE, Script, STREAM } from './lua.js'
 
 /*
  * A list holds the places of questions of one status, and is read in the order of its members, which all have one score. A
@@ -87,16 +87,17 @@ return { places[limit + 1] and places[limit] or false, found }
  * Ends a question, where nobody has, and tells all nodes.
  *
  * KEYS: the record; beginnings, forgotten, position and log of the stream of ends; what is due, what the names of lists begin
- * with. ARGV: settlement, id of the attempt, how long the record is kept, command, channel, epoch for a new stream, life of
- * positions, window, size and life of the history, outcome.
+ * with; the lane. ARGV: settlement, id of the attempt, how long the record is kept, command, channel, epoch for a new stream, life of
+ * positions, window, size and life of the history, outcome, layout of the messages.
  * Returns null where there is no such question, or `{whether this attempt has won, record, settlement, when}`.
  */
-export const settle = new Script(LIFE, STREAM, LISTS, RECORD, `
+export const settle = new Script(LIFE, LINEAGE, STREAM, LISTS, RECORD, `
 local entry = record(KEYS[1])
-if not entry[1] then return nil end
+if not entry[1] then return answer(false) end
 if entry[2] then
-  return { redis.call('HGET', KEYS[1], 'attempt') == ARGV[2] and 1 or 0, entry[1], entry[2], entry[3] }
+  return answer({ redis.call('HGET', KEYS[1], 'attempt') == ARGV[2] and 1 or 0, entry[1], entry[2], entry[3] })
 end
+count()
 local at = integer(now())
 redis.call('HSET', KEYS[1], 'settlement', ARGV[1], 'at', at, 'attempt', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
@@ -109,6 +110,6 @@ end
 local tail = '0,null]\\n{"record":' .. entry[1] .. ',"settlement":' .. ARGV[1] .. ',"at":' .. at .. '}'
 local stream = { beginnings = KEYS[2], forgotten = KEYS[3], position = KEYS[4], log = KEYS[5], window = tonumber(ARGV[8]) }
 local epoch, offset = append(stream, ARGV[6], tonumber(ARGV[7]), tail, '', ARGV[9], tonumber(ARGV[10]))
-redis.call(ARGV[4], ARGV[5], line(epoch, offset, tail))
-return { 1, entry[1], ARGV[1], at }
+redis.call(ARGV[4], ARGV[5], line(mark(ARGV[12]), epoch, offset, tail))
+return answer({ 1, entry[1], ARGV[1], at })
 `)
