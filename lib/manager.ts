@@ -260,9 +260,10 @@ export class WsManager {
     return { status: this.#host.isClosing() ? 'closing' : 'healthy', uptime_s: this.#uptimeSeconds() }
   }
 
-  /** Whether this node can do everything: it reaches the shared store, and is not closing. */
+  /** Whether this node can do everything: what the nodes share works, and it is not closing. The reasons say what does not. */
   getReadiness (): Ready {
-    return { status: this.#host.isClosing() ? 'closing' : this.#system.readiness.isReady ? 'ready' : 'unavailable' }
+    const { status, reasons } = this.#system.readiness.availability
+    return this.#host.isClosing() ? { status: 'closing', reasons: [] } : { status, reasons: [...reasons] }
   }
 
   #addCallRoute (entry: HandlerEntry): void {

@@ -200,11 +200,22 @@ export const ClusterStatus = Type.Object({
 })
 export type ClusterStatus = Static<typeof ClusterStatus>
 
+/**
+ * Why a node cannot do everything: what the nodes share is out of reach, or lets this node do only what it is allowed to, or
+ * takes no writes, or a part of it is out of reach; messages come late; the node's clock is wrong.
+ */
+export const AvailabilityReason = Type.Union([
+  Type.Literal('unreachable'), Type.Literal('access_denied'), Type.Literal('writes_refused'),
+  Type.Literal('shard_unreachable'), Type.Literal('subscriptions_behind'), Type.Literal('clock_offset')
+])
+export type AvailabilityReason = Static<typeof AvailabilityReason>
+
 /** Whether this node can do everything that it is there for. */
 export const Ready = Type.Object({
-  status: Type.Union([Type.Literal('ready'), Type.Literal('unavailable'), Type.Literal('closing')], {
-    description: 'unavailable: what the nodes share is out of reach'
-  })
+  status: Type.Union([Type.Literal('ready'), Type.Literal('degraded'), Type.Literal('unavailable'), Type.Literal('closing')], {
+    description: 'degraded: a part of what the nodes share works; unavailable: nothing of it'
+  }),
+  reasons: Type.Array(AvailabilityReason, { description: 'Why it is degraded or unavailable' })
 })
 export type Ready = Static<typeof Ready>
 
