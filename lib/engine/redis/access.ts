@@ -12,7 +12,7 @@ const FAULTS: readonly [says: RegExp, kind: FaultKind, text: (found: RegExpExecA
   [/^WRONGPASS/, 'access', () => 'it does not accept this user name and password (WRONGPASS), or the user is switched off'],
   [/NOAUTH/, 'access', () => 'it asks for a password, and none was given (NOAUTH)'],
   [/permissions to run the '([^']+)' command/, 'access', ([, names]) =>
-    `its user may not run ${names}: allow it with ${names!.toLowerCase().split(', ').map((name) => `+${name}`).join(' ')}`],
+    `its user may not run ${names!.toLowerCase()}: allow it with ${names!.toLowerCase().split(', ').map((name) => `+${name}`).join(' ')}`],
   [/can't run this command/, 'access', () => 'its user may not run a command that scripts call'],
   [/(?:permissions|can't) .*channel/i, 'access', () => 'its user may not use the channels: allow them with &*'],
   [/(?:permissions|can't) .*key/i, 'access', () => 'its user may not use the keys: allow them with ~*'],
@@ -87,13 +87,7 @@ export class FaultNames {
   }
 }
 
-/**
- * What Redis would answer, had it been asked for what its user may not do.
- *
- * @param refused names of commands, or `&` for channels
- */
-export function notPermitted (refused: readonly string[]): Error {
-  return new Error(refused[0] === '&'
-    ? 'NOPERM this user has no permissions to access one of the channels'
-    : `NOPERM this user has no permissions to run the '${refused.join(', ')}' command`)
+/** What Redis would answer, had it been asked to run these commands. */
+export function notPermitted (names: readonly string[]): Error {
+  return new Error(`NOPERM this user has no permissions to run the '${names.join(', ')}' command`)
 }

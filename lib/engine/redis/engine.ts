@@ -72,12 +72,6 @@ export class RedisEngine implements Engine {
       onDown: () => this.#broke()
     })
     const commands = this.#commands = new Commands(this.#commandLink, timeoutMs)
-    this.#names = new FaultNames(keys, isCluster, database)
-    this.#probe = new Probe(this.#commandLink, keys, { isCluster, timeoutMs, everyMs: leaseMs / 3 }, {
-      onResult: (reasons, error) => this.cluster.health.report('probe', reasons, this.#faultOf(error)),
-      onRecovered: () => this.cluster.renew()
-    })
-    commands.onFault(() => this.#probe.soon())
     this.cluster = new RedisCluster(commands, keys, { leaseMs, presenceTtlMs, positionTtlMs }, {
       onRenewed: (isForgotten) => this.#renewed(isForgotten),
       onDead: (nodeId) => this.presence.removeNode(nodeId)
@@ -104,6 +98,12 @@ export class RedisEngine implements Engine {
       break: (topic, position) => this.#break(topic, position)
     }, log)
     const { publishCommand } = this.#streams
+    this.#names = new FaultNames(keys, isCluster, database)
+    this.#probe = new Probe(this.#commandLink, keys, { isCluster, publishCommand, timeoutMs, everyMs: leaseMs / 3 }, {
+      onResult: (reasons, error) => this.cluster.health.report('probe', reasons, this.#faultOf(error)),
+      onRecovered: () => this.cluster.renew()
+    })
+    commands.onFault(() => this.#probe.soon())
     this.presence = new RedisPresenceStore(commands, keys, { nodeId, timeoutMs, ttlMs: presenceTtlMs, publishCommand }, log)
     this.confirmations = new RedisConfirmationStore(commands, lineage, keys, { retainMs, positionTtlMs, windowMs, publishCommand }, log)
     this.tickets = new RedisTicketStore(lineage, keys, log)

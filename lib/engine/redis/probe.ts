@@ -17,6 +17,8 @@ import * as tickets from './ticket-scripts.js'
 
 export interface ProbeSettings {
   isCluster: boolean
+  /** The command with which scripts publish on a topic's channel. */
+  publishCommand: string
   timeoutMs: number
   /** How often it is probed while all works. */
   everyMs: number
@@ -51,8 +53,10 @@ export class Probe {
   readonly #events: ProbeEvents
   #timer: NodeJS.Timeout | null = null
   #startedAt = -Infinity
-  #isRunning = false
-  #isWanted = false
+  /** Before it is opened nothing is probed. */
+  #isRunning = true
+  /** Whether something has failed since the latest look. */
+  #isWanted = true
   #isFailing = false
   #accepted = 0
   #isClosed = false
@@ -77,8 +81,8 @@ export class Probe {
 
   /** Probes now, or a little later where it was probed just before: something has failed. */
   soon (): void {
-    if (this.#isRunning) this.#isWanted = true
-    else this.#schedule(Math.max(0, this.#startedAt + this.#soonMs - performance.now()))
+    this.#isWanted = true
+    if (!this.#isRunning) this.#schedule(Math.max(0, this.#startedAt + this.#soonMs - performance.now()))
   }
 
   close (): void {
@@ -93,19 +97,21 @@ export class Probe {
 
   /** Resolves to an error that shows what does not work. */
   async #run (): Promise<unknown> {
+    // What the user may do is asked only then: it makes errors that the server counts.
+    const commands = this.#isFailing || this.#isWanted ? scriptCommands : []
     this.#isRunning = true
     this.#isWanted = false
     this.#startedAt = performance.now()
-    const error = this.#link.isUp ? await this.#probe() : null
+    const error = this.#link.isUp ? await this.#probe(commands) : null
     this.#isRunning = false
     this.#schedule(this.#isFailing || this.#isWanted ? this.#soonMs : this.#settings.everyMs)
     return error
   }
 
-  async #probe (): Promise<unknown> {
+  async #probe (commands: readonly string[]): Promise<unknown> {
     const deadline = new Deadline(this.#settings.timeoutMs)
     const client = await this.#link.ready(deadline)
-    const findings = await Promise.all(this.#tagsOf(client).map((tag) => this.#ask(client, tag, deadline)))
+    const findings = await Promise.all(this.#tagsOf(client).map((tag) => this.#ask(client, tag, commands, deadline)))
     // What was asked on a connection that is gone says nothing: mostly the next one is there already.
     if (this.#link.isCurrent(client) && findings.every((finding) => finding !== null)) return this.#judge(findings)
     this.#isWanted = true
@@ -128,10 +134,10 @@ export class Probe {
   }
 
   /** null: of a server that is alone, silence and breaks are noticed by the connection. */
-  async #ask (client: RedisClient, tag: string, deadline: Deadline): Promise<Finding | null> {
+  async #ask (client: RedisClient, tag: string, commands: readonly string[], deadline: Deadline): Promise<Finding | null> {
     const [key, channel] = this.#keys.probe(tag)
     try {
-      const refused = await deadline.race(evaluate(client, scripts.probe, [key], this.#argumentsFor(key, channel))) as string[]
+      const refused = await deadline.race(evaluate(client, scripts.probe, [key], [this.#settings.publishCommand, channel, ...commands])) as string[]
       if (refused.length === 0) return FINE
       return { reason: 'access_denied', error: notPermitted(refused), isReadable: true }
     } catch (error) {
@@ -160,23 +166,16 @@ export class Probe {
     })
     return [...tags.values()]
   }
-
-  /** How scripts publish, and what else is sent to Redis. */
-  #argumentsFor (key: string, channel: string): (string | number)[] {
-    const { isCluster } = this.#settings
-    const ofChannels = ['SUBSCRIBE', 'UNSUBSCRIBE', 'PUBLISH', ...isCluster ? ['SSUBSCRIBE', 'SUNSUBSCRIBE', 'SPUBLISH'] : []]
-    return [
-      isCluster ? 'SPUBLISH' : 'PUBLISH', channel, ofChannels.length, ...ofChannels,
-      ...scriptCommands.flatMap((name) => [name, key]), 'PUBSUB', isCluster ? 'SHARDNUMSUB' : 'NUMSUB'
-    ]
-  }
 }
 
 const MODULES: readonly Record<string, unknown>[] = [nodes, presence, questions, revocations, streams, tickets]
 
-/** Every command that scripts name, and those that the engine sends besides. */
+/**
+ * Every command that scripts name and that has no subcommands, and what can be called by a script of that which is sent besides:
+ * of the rest the calls themselves show whether they may be made.
+ */
 export const scriptCommands: readonly string[] = [...new Set([
-  'EVAL', 'EVALSHA', 'PING', 'INFO',
+  'PING', 'INFO',
   ...MODULES.flatMap((module) => Object.values(module) as Script[])
     .flatMap(({ source }) => [...source.matchAll(/redis\.p?call\('(\w+)'/g)].map(([, name]) => name!))
     .filter((name) => name !== 'PUBSUB')
