@@ -119,7 +119,8 @@ export class RedisCluster implements Cluster {
         this.#leasedUntil = leasedUntil
         this.peers.renewed(leased, performance.now() >= this.#uncertainUntil)
         this.#events.onRenewed(had === 0)
-        await Promise.all(dead.map((node) => this.#events.onDead(node)))
+        // Where this node had no lease the others had the same trouble, and need a moment to come back.
+        if (performance.now() >= this.#uncertainUntil) await Promise.all(dead.map((node) => this.#events.onDead(node)))
       }
     } catch (error) {
       this.#log.debug({ err: error }, 'the lease of this node could not be renewed')

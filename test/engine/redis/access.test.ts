@@ -1,28 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
-import { join } from 'node:path'
-import { Cluster } from 'ioredis'
 import t, { type Test } from 'tap'
 import type { RedisConnectionOptions } from '../../../lib/engine/redis/client.js'
 import { redis } from '../../../lib/engine/redis/redis.js'
-import { alice } from '../../fixtures/ticket-suite.js'
-import { client, ENGINE, KEPT, listening, numberOf, publication, question, settlement, taken, type BuildEngine } from '../../fixtures/engine-suite.js'
+import { everything, ruleOf } from '../../fixtures/access-suite.js'
+import { ENGINE, KEPT, listening, publication, type BuildEngine } from '../../fixtures/engine-suite.js'
 import { selfSigned } from '../../fixtures/certificate.js'
 import { keepingLog, silent } from '../../fixtures/redis-nodes.js'
-import { RedisServer, startRedisCluster } from '../../fixtures/redis.js'
-import { root } from '../../fixtures/root.js'
+import { RedisServer } from '../../fixtures/redis.js'
 import { until } from '../../fixtures/until.js'
 
 const server = await RedisServer.start(t)
-const readme = await readFile(join(root, 'README.md'), 'utf8')
-
-/** The rule of the README, in its parts. */
-function ruleOf (kind: string): string[] {
-  const [, rule] = new RegExp(`^${kind}.*ACL SETUSER app on >PASSWORD (.*)$`, 'm').exec(readme)!
-  return rule!.split(' ')
-}
-
 const single = ruleOf('single server')
 
 /** Options of a connection as a new user, who may do that. */
@@ -34,57 +22,12 @@ async function userWith (rules: readonly string[]) {
 
 const build = (options: RedisConnectionOptions, log = silent): BuildEngine => (engine) => redis(options, { commandTimeoutMs: 1_000, leaseMs: 900 })({ ...engine, log })
 
-/** Two nodes do all that an engine does. */
-async function everything (t: Test, build: BuildEngine): Promise<void> {
-  const [a, b] = [await listening(t, build), await listening(t, build)]
-  await b.engine.subscribe('channel:room')
-  await a.engine.publish(publication('channel:room', { n: 1 }), KEPT)
-  await a.engine.publish({ ...publication('channel:room', { n: 2 }), sender: 'user:alice' }, KEPT)
-  t.strictSame([numberOf(await b.deliveries.next()), numberOf(await b.deliveries.next())], [1, 2])
-  t.equal((await b.engine.history('channel:room', null, 10)).entries.length, 2)
-  await a.engine.presence.add('room', client('c1', 'alice'))
-  t.strictSame(await taken(b.changes, 1), ['alice joined room'])
-  t.match(await b.engine.presence.list('room'), [{ client_id: 'c1' }])
-  await a.engine.presence.remove('room', client('c1', 'alice'))
-  t.strictSame(await taken(b.changes, 1), ['alice left room'])
-  const record = question()
-  await a.engine.confirmations.create(record)
-  t.equal((await b.engine.confirmations.list({ user_id: 'alice' }, null, 10)).records.length, 1)
-  t.match(await b.engine.confirmations.settle(record.callback_id, settlement()), { won: true })
-  t.equal(await a.engine.tickets.put('ticket', alice, Date.now() + 60_000), 'kept')
-  t.match(await b.engine.tickets.take('ticket'), { id: alice.id })
-  t.equal(await a.engine.revocations.add({ jti: 'token', expiresAt: Date.now() + 60_000 }), true)
-  await b.engine.revocations.current()
-  b.engine.cluster.onAsk('sum', (data) => data)
-  t.match(await a.engine.cluster.ask('sum', 5, 5_000), { answers: [{ data: 5 }], missing: [] })
-  b.engine.unsubscribe('channel:room')
-  await b.engine.close()
-  t.strictSame(await a.engine.cluster.ask('sum', 5, 5_000), { answers: [], missing: [] }, 'it has taken its lease with it')
-  t.strictSame(a.engine.cluster.availability, { status: 'ready', reasons: [] })
-  await a.engine.close()
-}
-
 t.test('a user with the rule of the README can do all that the engine does', async (t) => {
   await everything(t, build(await userWith(single)))
 })
 
 t.test('so can one of another database, with its rule', async (t) => {
   await everything(t, build({ ...await userWith(ruleOf('database 3')), db: 3 }))
-})
-
-t.test('so can one of a Redis Cluster, with its rule', async (t) => {
-  const ports = await startRedisCluster(t)
-  const admin = new Cluster(ports.map((port) => ({ host: '127.0.0.1', port })))
-  t.teardown(() => admin.disconnect())
-  await until(() => admin.status === 'ready')
-  for (const node of admin.nodes('master')) await node.acl('SETUSER', 'app', 'on', '>secret', ...ruleOf('Redis Cluster'))
-  const app = new Cluster(ports.map((port) => ({ host: '127.0.0.1', port })), { lazyConnect: true, redisOptions: { username: 'app', password: 'secret' } })
-  t.teardown(() => app.disconnect())
-  await everything(t, (engine) => redis(app, { commandTimeoutMs: 5_000 })({ ...engine, log: silent }))
-  for (const node of admin.nodes('master')) await node.acl('SETUSER', 'app', 'resetchannels')
-  await t.rejects(redis(app, { commandTimeoutMs: 5_000 })({ ...ENGINE, log: silent }), { code: 'WSM_ERR_INVALID_OPTION', message: /with &wsm:\*/ })
-  for (const node of admin.nodes('master')) await node.acl('SETUSER', 'app', '-cluster')
-  await t.rejects(redis(app, { commandTimeoutMs: 5_000 })({ ...ENGINE, log: silent }), { code: 'WSM_ERR_INVALID_OPTION', message: /\+cluster/ })
 })
 
 /** A start that fails at once, whose error names the rule and contains no secret. */
