@@ -16,7 +16,7 @@ const FAULTS: readonly [says: RegExp, kind: FaultKind, text: (found: RegExpExecA
   [/can't run this command/, 'access', () => 'its user may not run a command that scripts call'],
   [/(?:permissions|can't) .*channel/i, 'access', () => 'its user may not use the channels: allow them with &*'],
   [/(?:permissions|can't) .*key/i, 'access', () => 'its user may not use the keys: allow them with ~*'],
-  [/^NOPERM/, 'access', ([text]) => `it refuses its user something (${text})`],
+  [/^NOPERM.*/, 'access', ([text]) => `it refuses its user something (${text})`],
   [/DB index is out of range/, 'configuration', () => 'it has no database of this number (option db)'],
   [/(.*(?:wrong version number|SSL|TLS|certificate).*)/i, 'configuration', ([, text]) => `TLS does not come about (${text})`],
   [/((?:connect|getaddrinfo|read) E[A-Z_]+.*)/, 'network', ([, text]) => `it cannot be connected to (${text})`]
