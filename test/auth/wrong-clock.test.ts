@@ -78,12 +78,12 @@ for (const offsetMs of [-300_000, 300_000]) {
     t.equal(ws.getStatus().clock_offset_ms, offsetMs)
     const headers = { authorization: `Bearer ${forge({ sub: 'admin', roles: ['ws:admin'], exp: seconds(1_000) })}` }
     t.match(await server.rest('GET', '/ws/status', { as: null, headers }), { status: 200, body: { clock_offset_ms: offsetMs } })
-    t.strictSame((await server.rest('GET', '/ws/ready', { as: null })).body, { status: 'ready', clock_offset_ms: offsetMs })
+    t.strictSame((await server.rest('GET', '/ws/ready', { as: null })).body, { status: 'ready', reasons: [], clock_offset_ms: offsetMs })
   })
 }
 
 t.test('a clock that is off by a second is not worth a word', async (t) => {
   const server = await startApp(t, { engine: engineAt(1_000) })
   t.equal(server.app.ws.getStatus().clock_offset_ms, 1_000)
-  t.strictSame((await server.rest('GET', '/ws/ready', { as: null })).body, { status: 'ready' })
+  t.strictSame((await server.rest('GET', '/ws/ready', { as: null })).body, { status: 'ready', reasons: [] })
 })

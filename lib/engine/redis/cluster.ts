@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Cluster, ClusterAnswers } from '../engine.js'
+import type { Availability, Cluster, ClusterAnswers } from '../engine.js'
 import type { RedisClock } from './clock.js'
 import type { Commands } from './commands.js'
 import { Deadline } from './deadline.js'
+import { Health } from './health.js'
 import type { Keys } from './keys.js'
 import * as scripts from './node-scripts.js'
 import { Peers } from './peers.js'
@@ -32,6 +33,8 @@ interface Asked { answers: Map<string, Answer>, onAnswer: () => void }
 export class RedisCluster implements Cluster {
   readonly nodeId = randomUUID()
   readonly peers: Peers
+  /** What does not work, as reported by whoever finds out. */
+  readonly health: Health
   readonly #commands: Commands
   readonly #keys: Keys
   readonly #clock: RedisClock
@@ -40,10 +43,8 @@ export class RedisCluster implements Cluster {
   readonly #log: FastifyBaseLogger
   readonly #asked = new Map<string, Asked>()
   readonly #listeners = new Map<string, (data: unknown) => unknown>()
-  #readinessListener: (isReady: boolean) => void = () => {}
   /** How often the other nodes have had reason to take this one for dead, so far. */
   #term = 0
-  #isReady = false
   #isClosed = false
   /** Until when the other nodes know of this one at the least, on the clock of `performance.now()`. */
   #leasedUntil = 0
@@ -60,14 +61,15 @@ export class RedisCluster implements Cluster {
     this.#lives = lives
     this.#events = events
     this.#log = log
+    this.health = new Health(log)
   }
 
   get term (): number {
     return this.#term
   }
 
-  get isReady (): boolean {
-    return this.#isReady
+  get availability (): Availability {
+    return this.health.current
   }
 
   /** Whether the other nodes know of this one: also a process that was stopped for a while finds that they may not. */
@@ -75,14 +77,8 @@ export class RedisCluster implements Cluster {
     return performance.now() < this.#leasedUntil && !this.#isClosed
   }
 
-  onReadiness (listener: (isReady: boolean) => void): void {
-    this.#readinessListener = listener
-  }
-
-  setReady (isReady: boolean): void {
-    if (isReady === this.#isReady || this.#isClosed) return
-    this.#isReady = isReady
-    this.#readinessListener(isReady)
+  onAvailability (listener: (availability: Availability) => void): void {
+    this.health.onChange(listener)
   }
 
   async ask (kind: string, data: unknown, timeoutMs: number): Promise<ClusterAnswers> {
@@ -185,7 +181,7 @@ export class RedisCluster implements Cluster {
   /** Ends the lease. */
   close (): void {
     this.#isClosed = true
-    this.#isReady = false
+    this.health.close()
     if (this.#timer !== null) clearTimeout(this.#timer)
   }
 

@@ -70,6 +70,16 @@ export class Keys {
     return `${this.#prefix}:{nodes}:channels:${nodeId}`
   }
 
+  /** What is written, and where is published, to see whether Redis takes it; the tag says to which server of a cluster. */
+  probe (tag: string): [key: string, channel: string] {
+    return [`${this.#prefix}:{${tag}}:probe`, `${this.#prefix}:probe:{${tag}}`]
+  }
+
+  /** What the names of all keys and channels match. */
+  get pattern (): string {
+    return `${this.#prefix}:*`
+  }
+
   /** Where all nodes are asked. */
   get questions (): string {
     return `${this.#prefix}:cluster`
