@@ -6,6 +6,8 @@ import { spawnNode } from '../fixtures/process.js'
 import { root } from '../fixtures/root.js'
 
 export interface NodeSettings {
+  /** How far its clock is from the machine's: see `spawnNode`. */
+  clock?: string
   redisPort: number
   /** Options of the engine. */
   engine: object
@@ -35,8 +37,9 @@ export class NodeProcess {
   /** Resolves when it listens. */
   async start (): Promise<void> {
     const port = this.origin === '' ? 0 : Number(new URL(this.origin).port)
-    const settings = JSON.stringify({ ...this.#settings, port, secret: SECRET })
-    const child = this.#child = spawnNode([script, settings], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    const { clock, ...given } = this.#settings
+    const settings = JSON.stringify({ ...given, port, secret: SECRET })
+    const child = this.#child = spawnNode([script, settings], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }, clock)
     children.add(child)
     await new Promise<void>((resolve, reject) => {
       child.on('message', (message: Message) => {

@@ -159,7 +159,7 @@ export class World {
 
   async #allReady (): Promise<void> {
     this.#waitsFor = 'all nodes to be ready'
-    await until(() => this.#nodes.every(({ engine }) => engine.cluster.isReady))
+    await until(() => this.#nodes.every(({ engine }) => engine.cluster.availability.status === 'ready'))
   }
 
   /** Everybody comes in, on every node something is published, and nobody may lack anything. */

@@ -1,19 +1,29 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Cluster, ClusterAnswers } from '../engine.js'
+import type { Availability, Cluster, ClusterAnswers } from '../engine.js'
+import type { RedisClock } from './clock.js'
 import type { Commands } from './commands.js'
 import { Deadline } from './deadline.js'
+import { Health } from './health.js'
 import type { Keys } from './keys.js'
 import * as scripts from './node-scripts.js'
 import { Peers } from './peers.js'
 import { decodeAnswer, decodeQuestion, encode, type Answer, type Question } from './wire.js'
 
+/** A node that was declared dead. @property term the one that it would come back in */
+export interface DeadNode { nodeId: string, term: number }
+
 export interface ClusterEvents {
-  /** This node's lease is renewed. Forgotten: Redis did not know of it any more, or for the first time. */
+  /** This node's lease is renewed. Forgotten: it was over, or Redis did not know of it any more, or for the first time. */
   onRenewed: (isForgotten: boolean) => void
-  /** Another node's lease is over. */
-  onDead: (nodeId: string) => Promise<void>
+  /** A node is dead, and this one has to remove it. */
+  onDead: (dead: DeadNode) => Promise<void>
 }
+
+type Renewed = [had: number, term: number, removals: [nodeId: string, term: number][], leased: string[], time: string]
+
+/** How often a node that starts looks at Redis's clock, besides its first lease. */
+const LOOKS = 2
 
 export interface ClusterLives { leaseMs: number, presenceTtlMs: number, positionTtlMs: number }
 
@@ -23,15 +33,18 @@ interface Asked { answers: Map<string, Answer>, onAnswer: () => void }
 export class RedisCluster implements Cluster {
   readonly nodeId = randomUUID()
   readonly peers: Peers
+  /** What does not work, as reported by whoever finds out. */
+  readonly health: Health
   readonly #commands: Commands
   readonly #keys: Keys
+  readonly #clock: RedisClock
   readonly #lives: ClusterLives
   readonly #events: ClusterEvents
   readonly #log: FastifyBaseLogger
   readonly #asked = new Map<string, Asked>()
   readonly #listeners = new Map<string, (data: unknown) => unknown>()
-  #readinessListener: (isReady: boolean) => void = () => {}
-  #isReady = false
+  /** How often the other nodes have had reason to take this one for dead, so far. */
+  #term = 0
   #isClosed = false
   /** Until when the other nodes know of this one at the least, on the clock of `performance.now()`. */
   #leasedUntil = 0
@@ -40,17 +53,23 @@ export class RedisCluster implements Cluster {
   #timer: NodeJS.Timeout | null = null
 
   /** @param lives with how long what a node has seen may matter */
-  constructor (commands: Commands, keys: Keys, lives: ClusterLives, events: ClusterEvents, log: FastifyBaseLogger) {
+  constructor (commands: Commands, keys: Keys, clock: RedisClock, lives: ClusterLives, events: ClusterEvents, log: FastifyBaseLogger) {
     this.peers = new Peers(this.nodeId, lives.positionTtlMs)
     this.#commands = commands
     this.#keys = keys
+    this.#clock = clock
     this.#lives = lives
     this.#events = events
     this.#log = log
+    this.health = new Health(log)
   }
 
-  get isReady (): boolean {
-    return this.#isReady
+  get term (): number {
+    return this.#term
+  }
+
+  get availability (): Availability {
+    return this.health.current
   }
 
   /** Whether the other nodes know of this one: also a process that was stopped for a while finds that they may not. */
@@ -58,14 +77,8 @@ export class RedisCluster implements Cluster {
     return performance.now() < this.#leasedUntil && !this.#isClosed
   }
 
-  onReadiness (listener: (isReady: boolean) => void): void {
-    this.#readinessListener = listener
-  }
-
-  setReady (isReady: boolean): void {
-    if (isReady === this.#isReady || this.#isClosed) return
-    this.#isReady = isReady
-    this.#readinessListener(isReady)
+  onAvailability (listener: (availability: Availability) => void): void {
+    this.health.onChange(listener)
   }
 
   async ask (kind: string, data: unknown, timeoutMs: number): Promise<ClusterAnswers> {
@@ -112,18 +125,26 @@ export class RedisCluster implements Cluster {
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
     const { leaseMs, presenceTtlMs } = this.#lives
-    const keys = [this.#keys.leases, this.#keys.channelsOf(this.nodeId)]
-    const leasedUntil = performance.now() + leaseMs
+    const { leases, terms, dead } = this.#keys
+    const keys = [leases, terms, dead, this.#keys.channelsOf(this.nodeId)]
+    const askedAt = performance.now()
+    const leasedUntil = askedAt + leaseMs
+    // Where this node had no lease the others had the same trouble, and need a moment to come back.
+    const mayDeclare = askedAt >= this.#uncertainUntil ? 1 : 0
     this.peers.renewing()
     try {
-      const [had, dead, leased] = await this.#commands.run(scripts.renew, keys, [this.nodeId, leaseMs, presenceTtlMs]) as [number, string[], string[]]
+      const args = [this.nodeId, this.#term, leaseMs, presenceTtlMs, mayDeclare]
+      const [had, term, removals, leased, time] = await this.#commands.run(scripts.renew, keys, args) as Renewed
+      this.#clock.measured(Number(time) / 1_000, askedAt, performance.now())
       if (!this.#isClosed) {
         // The first time there is none to lose.
         if (had === 0 && this.#leasedUntil !== 0) this.#uncertainUntil = performance.now() + leaseMs
         this.#leasedUntil = leasedUntil
         this.peers.renewed(leased, performance.now() >= this.#uncertainUntil)
-        this.#events.onRenewed(had === 0)
-        await Promise.all(dead.map((node) => this.#events.onDead(node)))
+        const isForgotten = had === 0 || term !== this.#term
+        this.#term = Math.max(this.#term, term)
+        this.#events.onRenewed(isForgotten)
+        for (const [nodeId, term] of removals) this.#bury({ nodeId, term })
       }
     } catch (error) {
       this.#log.debug({ err: error }, 'the lease of this node could not be renewed')
@@ -132,11 +153,45 @@ export class RedisCluster implements Cluster {
     this.#timer = setTimeout(() => this.renew(), leaseMs / 3)
   }
 
+  /**
+   * Ends this node's term: the others need not wait for its lease to be over.
+   *
+   * @throws WSM_ERR_UNAVAILABLE
+   */
+  async leave (): Promise<DeadNode> {
+    const { leases, terms, dead } = this.#keys
+    const { leaseMs, presenceTtlMs } = this.#lives
+    const term = await this.#commands.run(scripts.leave, [leases, terms, dead], [this.nodeId, this.#term, leaseMs, presenceTtlMs]) as number
+    return { nodeId: this.nodeId, term }
+  }
+
+  /**
+   * Looks at Redis's clock a few times: the quickest answer says most.
+   *
+   * @throws WSM_ERR_UNAVAILABLE
+   */
+  async setClock (): Promise<void> {
+    for (let n = 0; n < LOOKS; n++) {
+      const askedAt = performance.now()
+      const time = await this.#commands.run(scripts.time, [this.#keys.leases], []) as string
+      this.#clock.measured(Number(time) / 1_000, askedAt, performance.now())
+    }
+  }
+
   /** Ends the lease. */
   close (): void {
     this.#isClosed = true
-    this.#isReady = false
+    this.health.close()
     if (this.#timer !== null) clearTimeout(this.#timer)
+  }
+
+  /** The next renewals do not wait for it. Where it fails, whichever node renews its lease then is told to do it. */
+  async #bury (dead: DeadNode): Promise<void> {
+    try {
+      await this.#events.onDead(dead)
+    } catch (error) {
+      this.#log.debug({ err: error, node_id: dead.nodeId }, 'a dead node is not out of all channels yet')
+    }
   }
 
   /** @param expect who must answer */

@@ -55,9 +55,29 @@ export class Keys {
     return `${this.#prefix}:{nodes}:leases`
   }
 
+  /** In which term each node is. */
+  get terms (): string {
+    return `${this.#prefix}:{nodes}:terms`
+  }
+
+  /** The nodes that have died and are not out of all channels yet, and until when somebody sees to it. */
+  get dead (): string {
+    return `${this.#prefix}:{nodes}:dead`
+  }
+
   /** In which channels a node has sockets. */
   channelsOf (nodeId: string): string {
     return `${this.#prefix}:{nodes}:channels:${nodeId}`
+  }
+
+  /** What is written, and where is published, to see whether Redis takes it; the tag says to which server of a cluster. */
+  probe (tag: string): [key: string, channel: string] {
+    return [`${this.#prefix}:{${tag}}:probe`, `${this.#prefix}:probe:{${tag}}`]
+  }
+
+  /** What the names of all keys and channels match. */
+  get pattern (): string {
+    return `${this.#prefix}:*`
   }
 
   /** Where all nodes are asked. */

@@ -71,7 +71,7 @@ for (const type of ['pubsub', 'normal']) {
     t.ok(acknowledged > 200)
     t.comment(`${acknowledged} on each topic`)
     t.ok(nodes.every(({ breaks }) => breaks.all.length === 0))
-    t.ok(nodes.every(({ engine }) => engine.cluster.isReady))
+    t.ok(nodes.every(({ engine }) => engine.cluster.availability.status === 'ready'))
   })
 }
 
@@ -100,8 +100,8 @@ t.test('while the server is stopped every call fails in time, readiness says so,
   const server = await RedisServer.start(t)
   const { end, nodes, failures } = await load(t, server)
   const { engine } = nodes[1]!
-  const readiness: boolean[] = []
-  engine.cluster.onReadiness((isReady) => { readiness.push(isReady) })
+  const heard: string[] = []
+  engine.cluster.onAvailability(({ status }) => { heard.push(status) })
   const [record, other] = [question(), question()]
   await engine.confirmations.create(record)
   server.pause()
@@ -129,15 +129,15 @@ t.test('while the server is stopped every call fails in time, readiness says so,
     t.strictSame(await engine.cluster.ask('any', null, 100), { answers: [], missing: null })
   }
   await allFail()
-  await until(() => !engine.cluster.isReady)
+  await until(() => engine.cluster.availability.status === 'unavailable')
   t.ok(performance.now() - pausedAt < 8_000)
   t.comment(`not ready after ${Math.round(performance.now() - pausedAt)} ms`)
   await allFail()
   server.resume()
   const resumedAt = performance.now()
-  await until(() => engine.cluster.isReady)
+  await until(() => engine.cluster.availability.status === 'ready')
   t.comment(`ready ${Math.round(performance.now() - resumedAt)} ms after the server`)
-  t.strictSame(readiness, [false, true])
+  t.strictSame(heard, ['unavailable', 'ready'])
   const { faults } = await end()
   t.strictSame(faults, NONE)
   t.ok(failures.length > 0 && failures.every((error) => (error as { code?: string }).code === 'WSM_ERR_UNAVAILABLE'))
