@@ -66,10 +66,14 @@ class SharedEngine extends MemoryEngine {
 function start (engine: SharedEngine) {
   const { system: { confirmations }, logs } = systemOn(engine as Engine)
   confirmations.start()
-  return { confirmations, logs, end: async () => {
-    await confirmations.close()
-    await engine.close()
-  } }
+  return {
+    confirmations,
+    logs,
+    end: async () => {
+      await confirmations.close()
+      await engine.close()
+    }
+  }
 }
 
 t.test('a question that its node did not announce is announced by another, as often as it fails, and then no more', { buffered: true }, async (t) => {
