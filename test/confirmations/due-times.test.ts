@@ -3,6 +3,7 @@ import type { DueTime, DueTimes, Engine, Position, Publication, Retention } from
 import { MemoryEngine } from '../../lib/engine/memory/engine.js'
 import type { ConfirmationRecord } from '../../schemas/records.js'
 import { question, settlement } from '../fixtures/engine-suite.js'
+import { Gate } from '../fixtures/gate.js'
 import { memoryOptions } from '../fixtures/memory.js'
 import { systemOn } from '../fixtures/system.js'
 import { until } from '../fixtures/until.js'
@@ -179,4 +180,22 @@ t.test('a list that cannot be looked at is looked at again; what is not known is
   t.ok(logs.some(({ msg }) => msg === 'due times could not be looked at'))
   t.match(logs.find(({ msg }) => msg === 'what was due could not be finished'), { kind: 'announce', callback_id: failing!.callback_id })
   await end()
+})
+
+t.test('a node that closes while it looks at the list looks no more', { buffered: true }, async (t) => {
+  const [engine, other] = [new SharedEngine(), new SharedEngine()]
+  const [closing, going] = [start(engine), start(other)]
+  const gate = new Gate()
+  const takeDue = t.capture(engine.confirmations, 'takeDue', async () => {
+    await gate.wait()
+    return { due: [], nextInMs: null }
+  })
+  await gate.reached
+  await closing.end()
+  gate.open()
+  closing.confirmations.start()
+  const { looks } = other
+  await until(() => other.looks > looks + 1)
+  t.equal(takeDue().length, 1)
+  await going.end()
 })
