@@ -10,6 +10,13 @@ import { redis } from 'fastify-ws-manager/redis'
 const { port, redisPort, secret, engine, options } = JSON.parse(process.argv[2])
 
 const app = Fastify()
+/** Whether publications of this node are held back for ever, as in a process that is about to die. */
+let holdsBack = false
+function holding (engine) {
+  const publish = engine.publish.bind(engine)
+  engine.publish = (...args) => holdsBack ? new Promise(() => {}) : publish(...args)
+  return engine
+}
 /** The longest that a publication or a request took here, milliseconds. What a busy machine makes the whole process wait for is looked at apart. */
 let slowestMs = 0
 const delay = monitorEventLoopDelay()
@@ -20,7 +27,7 @@ await app.register(wsPlugin, {
   ...options,
   jwt: { secret },
   authorizeSubscribe: () => true,
-  engine: redis({ host: '127.0.0.1', port: redisPort }, engine),
+  engine: async (context) => holding(await redis({ host: '127.0.0.1', port: redisPort }, engine)(context)),
   // All clients are on one machine, those of a node that ends come to the others, and to be too late with an answer is an error.
   limits: {
     maxConnections: 10_000, connectionsPerIpPerMinute: 0, messagesPerSecond: 0, bytesPerSecond: 0, joinsPerSecond: 0, maxErrorsPerMinute: 1_000_000, maxPendingConfirmationsPerUser: 10_000
@@ -38,6 +45,7 @@ const commands = {
     slowestMs = 0
     delay.reset()
   },
+  holdBack: async () => { holdsBack = true },
   async publish (topic, message, options) {
     const from = performance.now()
     const [kind, name] = topic.split(/:(.*)/s)
@@ -48,7 +56,16 @@ const commands = {
   },
   ask: (options) => app.ws.notifyUser({ step: 1, message: 'Go on?' }, options),
   wait: (callbackId) => app.ws.confirmations.wait(callbackId),
-  pending: async () => (await app.ws.confirmations.list({ status: 'pending' })).confirmations.length,
+  async pending () {
+    let count = 0
+    let after
+    do {
+      const page = await app.ws.confirmations.list({ status: 'pending', limit: 1000, after })
+      count += page.confirmations.length
+      after = page.next
+    } while (after !== null)
+    return count
+  },
   connections: async () => app.ws.getConnectionCount(),
   revoke: (target) => app.ws.revoke(target),
   status: async () => app.ws.getStatus(),
