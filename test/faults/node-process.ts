@@ -5,8 +5,13 @@ import { SECRET } from '../fixtures/app.js'
 import { spawnNode } from '../fixtures/process.js'
 import { root } from '../fixtures/root.js'
 
+/** Where the Redis is that a node is to use. */
+export type RedisAddress = { port: number } | { sentinels: number[], name: string } | { cluster: number[] }
+
 export interface NodeSettings {
-  redisPort: number
+  redis: RedisAddress
+  /** How far its clock is from the machine's: see `spawnNode`. */
+  clock?: string
   /** Options of the engine. */
   engine: object
   /** Options of the plugin. */
@@ -35,8 +40,9 @@ export class NodeProcess {
   /** Resolves when it listens. */
   async start (): Promise<void> {
     const port = this.origin === '' ? 0 : Number(new URL(this.origin).port)
-    const settings = JSON.stringify({ ...this.#settings, port, secret: SECRET })
-    const child = this.#child = spawnNode([script, settings], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    const { clock, ...given } = this.#settings
+    const settings = JSON.stringify({ ...given, port, secret: SECRET })
+    const child = this.#child = spawnNode([script, settings], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }, clock)
     children.add(child)
     await new Promise<void>((resolve, reject) => {
       child.on('message', (message: Message) => {

@@ -6,8 +6,17 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import Fastify from 'fastify'
 import wsPlugin from 'fastify-ws-manager'
 import { redis } from 'fastify-ws-manager/redis'
+import { Cluster } from 'ioredis'
 
-const { port, redisPort, secret, engine, options } = JSON.parse(process.argv[2])
+const { port, redis: address, secret, engine, options } = JSON.parse(process.argv[2])
+
+const onThisMachine = (ports) => ports.map((port) => ({ host: '127.0.0.1', port }))
+
+function sourceOf ({ port, sentinels, name, cluster }) {
+  // The engine makes its own connections like this one.
+  if (cluster !== undefined) return new Cluster(onThisMachine(cluster), { lazyConnect: true })
+  return sentinels === undefined ? { host: '127.0.0.1', port } : { sentinels: onThisMachine(sentinels), name }
+}
 
 const app = Fastify()
 /** The longest that a publication or a request took here, milliseconds. What a busy machine makes the whole process wait for is looked at apart. */
@@ -20,7 +29,7 @@ await app.register(wsPlugin, {
   ...options,
   jwt: { secret },
   authorizeSubscribe: () => true,
-  engine: redis({ host: '127.0.0.1', port: redisPort }, engine),
+  engine: redis(sourceOf(address), engine),
   // All clients are on one machine, those of a node that ends come to the others, and to be too late with an answer is an error.
   limits: {
     maxConnections: 10_000, connectionsPerIpPerMinute: 0, messagesPerSecond: 0, bytesPerSecond: 0, joinsPerSecond: 0, maxErrorsPerMinute: 1_000_000, maxPendingConfirmationsPerUser: 10_000

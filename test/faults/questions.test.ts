@@ -7,23 +7,12 @@ import { forge } from '../fixtures/tokens.js'
 import { until } from '../fixtures/until.js'
 import { Deployment } from './deployment.js'
 import { fault, lengthy } from './fault.js'
+import { ADMIN, rest } from './rest.js'
 
 t.setTimeout(lengthy(600_000, 180_000))
 
-interface Answered { status: number, body: Frame }
 /** What one of those who want to end a question came to. */
 interface Attempt { name: string, won: boolean, told: Frame }
-
-const ADMIN = forge({ sub: 'admin', roles: ['ws:admin'] })
-
-async function rest (origin: string, method: string, path: string, token: string, body?: object): Promise<Answered> {
-  const response = await fetch(origin + path, {
-    method,
-    headers: { authorization: `Bearer ${token}`, ...body !== undefined && { 'content-type': 'application/json' } },
-    body: body === undefined ? null : JSON.stringify(body)
-  })
-  return { status: response.status, body: await response.json() as Frame }
-}
 
 async function connect (t: Test, origin: string, user: string): Promise<TestClient & { id: string }> {
   const client = await new TestClient(`${origin.replace('http', 'ws')}/ws`, ['ws-manager.v1', `bearer.${forge({ sub: user })}`]).opened()

@@ -185,7 +185,7 @@ t.test('an acknowledgement of what did not come is false', async (t) => {
 function startRollback () {
   const run = start()
   const { checker, journal, enter } = run
-  const lost = ['p 3', 'p 4'], anew = ['q 1', 'q 2', 'q 3']
+  const [lost, anew] = [['p 3', 'p 4'], ['q 1', 'q 2', 'q 3']] as const
   const other = checker.journal('witness')
   other.write({ kind: 'entered', topic: 'all', position: at(0), asked: null, recovered: false })
   const publish = (to: typeof journal | null, offset: number, of: string, epoch = 'a') => {
