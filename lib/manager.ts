@@ -9,6 +9,7 @@ import type { RevocationTarget } from './auth/revocations.js'
 import { Nodes } from './cluster/nodes.js'
 import type { Confirmations } from './confirmations/confirmations.js'
 import type { AskOptions, StepResult, UserConfirmation } from './confirmations/question.js'
+import { isOff } from './engine/clock.js'
 import { IdentityChangedError, InvalidHandlerError } from './errors.js'
 import type { EventName, Listener } from './events.js'
 import { assertChannel, assertUserId } from './ids.js'
@@ -241,6 +242,7 @@ export class WsManager {
       pending_callbacks: confirmations.pendingCount,
       node_id: this.#system.cluster.nodeId,
       uptime_s: this.#uptimeSeconds(),
+      clock_offset_ms: this.#system.clock.offsetMs,
       users: registry.userCount,
       channels: [...topics.channels()].length,
       slow_disconnects: counters.slowDisconnects,
@@ -262,7 +264,11 @@ export class WsManager {
 
   /** Whether this node can do everything: it reaches the shared store, and is not closing. */
   getReadiness (): Ready {
-    return { status: this.#host.isClosing() ? 'closing' : this.#system.readiness.isReady ? 'ready' : 'unavailable' }
+    const { clock, readiness } = this.#system
+    return {
+      status: this.#host.isClosing() ? 'closing' : readiness.isReady ? 'ready' : 'unavailable',
+      ...isOff(clock) && { clock_offset_ms: clock.offsetMs }
+    }
   }
 
   #addCallRoute (entry: HandlerEntry): void {

@@ -39,7 +39,7 @@ const servers = new WeakSet<object>()
 const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   if (fastify.hasDecorator('ws') || servers.has(fastify.server)) throw new AlreadyRegisteredError()
   const options = normalizeOptions(given)
-  const authenticator = await useAuthenticator(fastify, options)
+  const authenticatorBy = await useAuthenticator(fastify, options)
   const isHostFirst = fastify.hasDecorator('websocketServer')
   const webSocketServer = await useWebSocketServer(fastify, options)
 
@@ -50,7 +50,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   const engine = options.engine === undefined ? new MemoryEngine({ ...kept, positionTtlMs }) : await engineOf(options.engine, { ...kept, log })
   // Registered at once, so that the engine's connections are closed even if the rest of the registration fails.
   fastify.addHook('onClose', () => engine.close())
-  const system = createSystem(engine, authenticator, options, log)
+  const system = createSystem(engine, authenticatorBy(engine.clock), options, log)
   const path = fastify.prefix + options.path
   const prepare = hideSecretsBelow(fastify, path)
   const gate = new UpgradeGate(fastify, { path, isHostFirst }, system)

@@ -52,29 +52,30 @@ export type System = ReturnType<typeof createSystem>
 /** Puts the parts together. Nothing of Fastify but its logger is known here. */
 export function createSystem (engine: Engine, authenticator: Authenticator, options: Options, log: FastifyBaseLogger) {
   const { limits } = options
+  const { clock } = engine
   const registry = new Registry()
   const events = new EventHub(log)
   const rules = new StreamRules(options)
   const topics = new Topics(engine, rules)
   const presence = new Presence(engine.presence, topics, rules, events, log)
-  const acknowledgements = new Acknowledgements(topics, engine.cluster)
+  const acknowledgements = new Acknowledgements(topics, engine)
   const memberships = new Memberships(topics, presence, acknowledgements, limits.maxChannelsPerConnection)
   const outbound = new Outbound()
   const publisher = new Publisher(engine, topics, rules, registry, outbound, acknowledgements, options.ack)
   const permissions = new Permissions(options, log)
   const counters = new Counters()
   engine.onEviction((messages) => { counters.refusals.history_per_sender += messages })
-  const tickets = new Tickets(engine.tickets, options.auth.ticketTtlMs, counters)
-  const requests = new PendingRequests(limits.maxPendingRequests, counters)
-  const revocations = new Revocations(engine.revocations, engine.cluster, registry, requests, counters, options.auth.revocationTtlMs, log)
+  const tickets = new Tickets(engine.tickets, options.auth.ticketTtlMs, clock, counters)
+  const requests = new PendingRequests(limits.maxPendingRequests, clock, counters)
+  const revocations = new Revocations(engine, registry, requests, counters, options.auth.revocationTtlMs, log)
   const admission = new Admission(authenticator, tickets, revocations, permissions, options, counters, log)
   const openQuestions = new OpenQuestions(limits.maxPendingConfirmationsPerUser, counters)
   const confirmations = new Confirmations(engine.confirmations, publisher, events, openQuestions, options.confirmations, log)
-  const taskHeartbeats = new TaskHeartbeats(publisher, (taskId) => tasks.hasEnded(taskId), log)
-  const tasks: Tasks = new Tasks(engine.cluster, publisher, confirmations, taskHeartbeats, events, options.tasks.retainMs, log)
+  const taskHeartbeats = new TaskHeartbeats(publisher, (taskId) => tasks.hasEnded(taskId), clock, log)
+  const tasks: Tasks = new Tasks(engine, publisher, confirmations, taskHeartbeats, events, options.tasks.retainMs, log)
   const lifecycle = new Lifecycle(registry, memberships, permissions, revocations, confirmations, events, counters, options.auth.timeoutMs)
   const heartbeat = new Heartbeat(registry, options.heartbeat)
-  const tokenExpiry = new TokenExpiry(registry, options.auth.expiryNoticeMs)
+  const tokenExpiry = new TokenExpiry(registry, options.auth.expiryNoticeMs, clock)
   const handlers = new Handlers(permissions, revocations)
   const connectRate = new ConnectRate(limits.connectionsPerIpPerMinute)
   const slots = new UserSlots(registry, options, counters)
@@ -93,6 +94,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
     onDropped: () => { counters.messagesDropped++ }
   }
   const connectionSettings: ConnectionSettings = {
+    clock,
     maxErrorsPerMinute: limits.maxErrorsPerMinute,
     maxPendingBytes: limits.maxPendingBytes,
     allowances,
@@ -111,7 +113,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
   const contextOf = (exchange: Exchange<object>) => new SocketContext(exchange, memberships, outbound)
   const router = new Router(events, limits, counters)
   const builtIns = [
-    pingFrame(),
+    pingFrame(clock),
     connectionFrame(lifecycle),
     ...authFrames(lifecycle, slots, options.auth),
     subscribeFrame(memberships, permissions),
@@ -138,6 +140,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
     },
     log,
     cluster: engine.cluster,
+    clock,
     readiness: new Readiness(engine.cluster, registry, events),
     registry,
     topics,

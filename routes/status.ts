@@ -18,9 +18,9 @@ export const probeRoutes: Routes = (scope, { manager }) => {
   scope.get('/ready', {
     schema: { tags, summary: 'Whether this node can do everything', response: { 200: Ready, 503: Type.Union([Ready, ErrorBody]) } }
   }, async (_request, reply) => {
-    const { status } = manager.getReadiness()
-    reply.code(status === 'ready' ? 200 : 503)
-    return { status }
+    const readiness = manager.getReadiness()
+    reply.code(readiness.status === 'ready' ? 200 : 503)
+    return readiness
   })
 
   scope.get('/health', {

@@ -176,6 +176,7 @@ export const Status = Type.Object({
   pending_callbacks: Type.Integer(),
   node_id: Type.String(),
   uptime_s: Type.Number(),
+  clock_offset_ms: Type.Integer({ description: 'How far the clock of this node is ahead of the one that all nodes share, Redis\'s; negative: behind it' }),
   users: Type.Integer({ description: 'Users with at least one open socket' }),
   channels: Type.Integer({ description: 'Channels with at least one member' }),
   slow_disconnects: Type.Integer({ description: 'Sockets that were cut because they did not read' }),
@@ -204,7 +205,8 @@ export type ClusterStatus = Static<typeof ClusterStatus>
 export const Ready = Type.Object({
   status: Type.Union([Type.Literal('ready'), Type.Literal('unavailable'), Type.Literal('closing')], {
     description: 'unavailable: what the nodes share is out of reach'
-  })
+  }),
+  clock_offset_ms: Type.Optional(Type.Integer({ description: 'Only where it is more than a second: how far the clock of this node is ahead, as in the status' }))
 })
 export type Ready = Static<typeof Ready>
 

@@ -106,7 +106,7 @@ export class Admission {
     const { channel_id: channelId = null } = request.query as { channel_id?: unknown }
     const ticket = ticketOf(request)
     const user = await this.#good(ticket === undefined ? this.#authenticator.identify(request) : this.#redeem(request, ticket))
-    const identifiedAt = Date.now()
+    const identifiedAt = this.#revocations.now()
     const mayWait = this.#options.firstFrame && endpoint === null
     if (user === null && !this.#options.anonymous && !mayWait) throw new UnauthorizedError('A token is needed')
     const awaitsAuth = user === null && !this.#options.anonymous

@@ -1,6 +1,7 @@
 import { closeCodes } from '../close-codes.js'
 import type { Connection } from '../connection/connection.js'
 import type { Registry } from '../connection/registry.js'
+import type { Clock } from '../engine/engine.js'
 import { encode } from '../protocol/encode.js'
 
 /** How late a socket may be closed after its token has expired. */
@@ -10,14 +11,16 @@ const SWEEP_MS = 500
 export class TokenExpiry {
   readonly #registry: Registry
   readonly #noticeMs: number
+  readonly #clock: Clock
   /** The expiry that a client was told of. */
   readonly #noticed = new WeakMap<Connection, number>()
   #timer: NodeJS.Timeout | null = null
 
   /** @param noticeMs how long before the end a client is told */
-  constructor (registry: Registry, noticeMs: number) {
+  constructor (registry: Registry, noticeMs: number, clock: Clock) {
     this.#registry = registry
     this.#noticeMs = noticeMs
+    this.#clock = clock
   }
 
   start (): void {
@@ -29,7 +32,7 @@ export class TokenExpiry {
   }
 
   #sweep (): void {
-    const now = Date.now()
+    const now = this.#clock.now()
     for (const connection of this.#registry.all()) {
       if (!connection.isOpen || !connection.isAdmitted) continue
       const expiresAt = connection.user?.expiresAt ?? Infinity

@@ -2,6 +2,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { Jti, UserId } from '../../schemas/fields.js'
+import type { Clock } from '../engine/engine.js'
 import { ForbiddenError, InternalError, UnauthorizedError, UnavailableError, isOurs } from '../errors.js'
 import type { Options } from '../options.js'
 import { logThrown } from '../thrown.js'
@@ -26,11 +27,13 @@ const check = TypeCompiler.Compile(Type.Union([AuthenticatedUser, Type.Null()]))
 export class HookAuthenticator implements Authenticator {
   readonly #authenticate: NonNullable<Options['authenticate']>
   readonly #verifyToken: Options['verifyToken']
+  readonly #clock: Clock
   readonly #log: FastifyBaseLogger
 
-  constructor (authenticate: NonNullable<Options['authenticate']>, verifyToken: Options['verifyToken'], log: FastifyBaseLogger) {
+  constructor (authenticate: NonNullable<Options['authenticate']>, verifyToken: Options['verifyToken'], clock: Clock, log: FastifyBaseLogger) {
     this.#authenticate = authenticate
     this.#verifyToken = verifyToken
+    this.#clock = clock
     this.#log = log
   }
 
@@ -65,7 +68,7 @@ export class HookAuthenticator implements Authenticator {
     }
     if (answer === null) return null
     const { id, claims = {}, expiresAt = null, issuedAt = null, jti = null } = answer
-    if (expiresAt !== null && expiresAt <= Date.now()) throw new UnauthorizedError('The credentials have expired')
+    if (expiresAt !== null && expiresAt <= this.#clock.now()) throw new UnauthorizedError('The credentials have expired')
     return { id, claims, expiresAt, issuedAt, jti }
   }
 

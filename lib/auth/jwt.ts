@@ -4,7 +4,7 @@ import fp from 'fastify-plugin'
 import { InvalidOptionError } from '../errors.js'
 import type { Options } from '../options.js'
 import { assertStrong, withExplicitKeys } from './keys.js'
-import { TokenVerifier } from './tokens.js'
+import type { TokenRules } from './tokens.js'
 
 /** What @fastify/jwt decorates the app with, by namespace or plainly. */
 interface JwtDecorator {
@@ -17,7 +17,7 @@ interface JwtDecorator {
 }
 
 /**
- * The app's @fastify/jwt: the one that it registered, or one that is registered here from `options.jwt`. Ours names its
+ * How tokens are verified by the app's @fastify/jwt: the one that it registered, or one that is registered here from `options.jwt`. Ours names its
  * algorithms. One of the app's that names none is only warned of: it may verify what the app's other routes take, and
  * by itself it never mixes secrets with public keys. Its secret cannot be read, except where it is an option of
  * `sign` or `verify`.
@@ -25,7 +25,7 @@ interface JwtDecorator {
  * @throws WSM_ERR_INVALID_OPTION where there is none and no option for one, or both, and for keys as in
  *   {@link withExplicitKeys}
  */
-export async function useJwt (fastify: FastifyInstance, { jwt, auth }: Options): Promise<TokenVerifier> {
+export async function useJwt (fastify: FastifyInstance, { jwt, auth }: Options): Promise<TokenRules> {
   const namespace = jwt?.namespace
   const isRegistered = decoratorOf(fastify, namespace) !== undefined
   if (isRegistered && jwt?.secret !== undefined) {
@@ -48,13 +48,13 @@ export async function useJwt (fastify: FastifyInstance, { jwt, auth }: Options):
     }
   }
   const claimNames = typeof auth.userIdClaim === 'string' ? [auth.userIdClaim] : auth.userIdClaim
-  return new TokenVerifier({
+  return {
     method,
     decode,
     readsHeader: verify.extractToken === undefined && verify.onlyCookie !== true,
     claimNames,
     requireExp: auth.requireExp
-  }, fastify.log)
+  }
 }
 
 async function register (fastify: FastifyInstance, jwt: FastifyJWTOptions | undefined): Promise<void> {

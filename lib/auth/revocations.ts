@@ -6,7 +6,7 @@ import type { RevocationReport } from '../../schemas/rest.js'
 import { closeCodes } from '../close-codes.js'
 import type { Connection } from '../connection/connection.js'
 import type { Registry } from '../connection/registry.js'
-import type { Cluster, Revocation, RevocationStore } from '../engine/engine.js'
+import type { Clock, Cluster, Engine, Revocation, RevocationStore } from '../engine/engine.js'
 import { InvalidMessageError, UnauthorizedError, UnavailableError } from '../errors.js'
 import { inTime } from '../in-time.js'
 import { assertValid } from '../protocol/faults.js'
@@ -26,8 +26,8 @@ export type RevocationTarget =
   /** `expiresAt` is when the token expires by itself; by default it is kept for `auth.revocationTtlMs`. */
   | { jti: string, expiresAt?: number | undefined }
   /**
-   * By default those issued until now, on this node's clock. A later moment also revokes what is issued from now until then:
-   * for issuers whose clock is ahead.
+   * By default those issued until now, on the clock that all nodes share. A later moment also revokes what is issued from now
+   * until then: for issuers whose clock is ahead.
    */
   | { userId: string, issuedBefore?: number | undefined }
 
@@ -66,6 +66,7 @@ const CLOCKS_MS = 60_000
 export class Revocations {
   readonly #store: RevocationStore
   readonly #cluster: Cluster
+  readonly #clock: Clock
   readonly #registry: Registry
   readonly #work: Work
   readonly #counters: Counters
@@ -74,9 +75,10 @@ export class Revocations {
   #hasWarned = false
 
   /** @param ttlMs how long a revocation is kept where it is not known when its tokens have expired */
-  constructor (store: RevocationStore, cluster: Cluster, registry: Registry, work: Work, counters: Counters, ttlMs: number, log: FastifyBaseLogger) {
+  constructor ({ revocations: store, cluster, clock }: Pick<Engine, 'revocations' | 'cluster' | 'clock'>, registry: Registry, work: Work, counters: Counters, ttlMs: number, log: FastifyBaseLogger) {
     this.#store = store
     this.#cluster = cluster
+    this.#clock = clock
     this.#registry = registry
     this.#work = work
     this.#counters = counters
@@ -118,6 +120,11 @@ export class Revocations {
     return report
   }
 
+  /** This moment, for `assertStillGood`. */
+  now (): number {
+    return this.#clock.now()
+  }
+
   /**
    * Whether a user may go on into what takes time; to be asked again by `assertGoodNow` when it is granted.
    *
@@ -148,7 +155,7 @@ export class Revocations {
    */
   assertStillGood (user: User, since: number): void {
     this.assertGoodNow(user)
-    if (user.expiresAt !== null && user.expiresAt > since && user.expiresAt <= Date.now()) throw new UnauthorizedError('The token has expired')
+    if (user.expiresAt !== null && user.expiresAt > since && user.expiresAt <= this.#clock.now()) throw new UnauthorizedError('The token has expired')
   }
 
   #revocationOf (target: RevocationTarget): Revocation {
@@ -156,11 +163,11 @@ export class Revocations {
     const { jti, expiresAt, userId, issuedBefore } = target as Static<typeof Target>
     const keptUntil = (moment: number) => moment + CLOCKS_MS
     if (jti !== undefined && userId === undefined && issuedBefore === undefined) {
-      return { jti, expiresAt: keptUntil(expiresAt ?? Date.now() + this.#ttlMs) }
+      return { jti, expiresAt: keptUntil(expiresAt ?? this.#clock.now() + this.#ttlMs) }
     }
     if (userId !== undefined && jti === undefined && expiresAt === undefined) {
-      const moment = issuedBefore ?? Date.now()
-      return { userId, issuedBefore: moment, expiresAt: keptUntil(Math.max(moment, Date.now()) + this.#ttlMs) }
+      const moment = issuedBefore ?? this.#clock.now()
+      return { userId, issuedBefore: moment, expiresAt: keptUntil(Math.max(moment, this.#clock.now()) + this.#ttlMs) }
     }
     throw new InvalidMessageError('name one token by its jti, with its expiry or without, or a user, with the moment or without')
   }
@@ -184,7 +191,7 @@ export class Revocations {
 
   /** Warns once: a token that outlives its revocation becomes valid again. */
   #warnOf ({ jti, issuedAt, expiresAt }: User): void {
-    if (this.#hasWarned || (jti === null && issuedAt === null) || (expiresAt ?? Infinity) - Date.now() <= this.#ttlMs) return
+    if (this.#hasWarned || (jti === null && issuedAt === null) || (expiresAt ?? Infinity) - this.#clock.now() <= this.#ttlMs) return
     this.#hasWarned = true
     this.#log.warn('a token lives longer than auth.revocationTtlMs: if it is revoked, it becomes valid again after that time')
   }

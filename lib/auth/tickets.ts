@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Ticket } from '../../schemas/rest.js'
-import type { TicketStore } from '../engine/engine.js'
+import type { Clock, TicketStore } from '../engine/engine.js'
 import { RateLimitedError, UnauthorizedError, UnavailableError } from '../errors.js'
 import type { Counters } from '../telemetry/counters.js'
 import type { User } from './user.js'
@@ -14,11 +14,13 @@ const TICKET = /^[\w-]{22}$/
 export class Tickets {
   readonly #store: TicketStore
   readonly #ttlMs: number
+  readonly #clock: Clock
   readonly #counters: Counters
 
-  constructor (store: TicketStore, ttlMs: number, counters: Counters) {
+  constructor (store: TicketStore, ttlMs: number, clock: Clock, counters: Counters) {
     this.#store = store
     this.#ttlMs = ttlMs
+    this.#clock = clock
     this.#counters = counters
   }
 
@@ -26,7 +28,7 @@ export class Tickets {
   async issue (user: User): Promise<Ticket> {
     const ticket = randomBytes(TICKET_BYTES).toString('base64url')
     // Not longer than what it was given for; and what it opens expires with that, too.
-    const expiresAt = Math.min(Date.now() + this.#ttlMs, user.expiresAt ?? Infinity)
+    const expiresAt = Math.min(this.#clock.now() + this.#ttlMs, user.expiresAt ?? Infinity)
     const outcome = await this.#store.put(keyOf(ticket), user, expiresAt)
     if (outcome !== 'kept') {
       this.#counters.refusals.tickets++

@@ -1,10 +1,12 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import { isOff } from '../engine/clock.js'
+import type { Clock } from '../engine/engine.js'
 import { UnauthorizedError, UnavailableError } from '../errors.js'
 import { isError, logThrown, messageOf } from '../thrown.js'
 import { assertTimes, userFromClaims, type User } from './user.js'
 
 /** The part of a request that @fastify/jwt decorates. */
-type JwtVerify = (this: object, options?: { verify: { extractToken: () => string } }) => Promise<unknown>
+type JwtVerify = (this: object, options?: { verify: { extractToken?: () => string, clockTimestamp?: number } }) => Promise<unknown>
 type Decode = (token: string) => Readonly<Record<string, unknown>>
 
 export interface TokenRules {
@@ -23,10 +25,12 @@ export interface TokenRules {
 /** Verifies tokens with the app's @fastify/jwt, whoever registered it, keys from functions and JWKS included. */
 export class TokenVerifier {
   readonly #rules: TokenRules
+  readonly #clock: Clock
   readonly #log: FastifyBaseLogger
 
-  constructor (rules: TokenRules, log: FastifyBaseLogger) {
+  constructor (rules: TokenRules, clock: Clock, log: FastifyBaseLogger) {
     this.#rules = rules
+    this.#clock = clock
     this.#log = log
   }
 
@@ -55,8 +59,9 @@ export class TokenVerifier {
   async #verify (request: object, token: string): Promise<User> {
     const { method, readsHeader, decode, claimNames, requireExp } = this.#rules
     try {
-      // Options of a call's own make @fastify/jwt build a verifier for that call: only where it looks elsewhere.
-      await (request as Record<string, JwtVerify>)[method]!(readsHeader ? undefined : { verify: { extractToken: () => token } })
+      // Options of a call's own make @fastify/jwt build a verifier for that call: only where it looks elsewhere, or at a wrong clock.
+      const verify = { ...!readsHeader && { extractToken: () => token }, ...isOff(this.#clock) && { clockTimestamp: this.#clock.now() } }
+      await (request as Record<string, JwtVerify>)[method]!(Object.keys(verify).length === 0 ? undefined : { verify })
     } catch (error) {
       // @fastify/jwt throws a RangeError for a time that Date cannot hold: the token's fault, not the key's.
       if (isError(error, RangeError)) this.#read(() => assertTimes(decode(token)))

@@ -4,6 +4,7 @@ import type { WebSocket } from 'ws'
 import type { ClientRecord, Rejected } from '../../schemas/records.js'
 import type { User } from '../auth/user.js'
 import { closeCodes } from '../close-codes.js'
+import type { Clock } from '../engine/engine.js'
 import type { EncodedMessage } from '../protocol/encode.js'
 import { Account } from './account.js'
 import type { Allowances } from './allowances.js'
@@ -22,6 +23,7 @@ const NO_GRANTS: ReadonlyMap<string, Grant> = new Map()
 
 /** What all connections of a node have in common. */
 export interface ConnectionSettings extends InboxSettings {
+  clock: Clock
   maxErrorsPerMinute: number
   allowances: Allowances
   closing: ClosingSockets
@@ -39,7 +41,7 @@ export interface ConnectionSettings extends InboxSettings {
 /** One socket: its identity and its memberships. */
 export class Connection implements Client {
   readonly id = randomUUID()
-  readonly connectedAt = Date.now()
+  readonly connectedAt: number
   readonly origin: ConnectionOrigin
   readonly errorCap: ErrorCap
   readonly inbox: Inbox
@@ -62,6 +64,7 @@ export class Connection implements Client {
     this.#socket = socket
     this.#queue = queue
     this.#settings = settings
+    this.connectedAt = settings.clock.now()
     this.origin = origin
     this.identity = new Identity(origin.user, this, settings.log)
     this.errorCap = new ErrorCap(settings.maxErrorsPerMinute)

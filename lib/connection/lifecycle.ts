@@ -71,7 +71,7 @@ export class Lifecycle {
    * @throws WSM_ERR_UNAUTHORIZED where the token has been revoked meanwhile, and what `authorizeSubscribe` leads to
    */
   async identify (connection: Connection, user: User | null): Promise<void> {
-    const verifiedAt = Date.now()
+    const verifiedAt = this.#revocations.now()
     if (!connection.isAdmitted) return this.#admitAs(connection, user)
     const previous = connection.user
     const isSame = previous?.id === user?.id
@@ -131,7 +131,7 @@ export class Lifecycle {
 
   async #admitAs (connection: Connection, user: User | null): Promise<void> {
     const { channelId } = connection.origin
-    const verifiedAt = Date.now()
+    const verifiedAt = this.#revocations.now()
     // With a token at the upgrade this was asked before the socket opened.
     const since = channelId === null ? 0 : await this.#permissions.subscribe(user, channelId)
     if (!connection.isOpen) return

@@ -100,6 +100,7 @@ export interface Engine {
   readonly revocations: RevocationStore
   readonly tickets: TicketStore
   readonly cluster: Cluster
+  readonly clock: Clock
   /**
    * Resolves when the publication cannot be lost by this process any more: to its position, or null without a
    * retention. Deliveries go to subscribed nodes only; a node without members costs nothing but the append. While the
@@ -177,6 +178,14 @@ export interface PresenceStore {
    * Sockets without a user are not told of.
    */
   onChange (listener: (change: PresenceChange) => void): void
+}
+
+/** The time that all nodes agree on, whatever their own clocks say. Whatever one node writes down and another reads goes by it. */
+export interface Clock {
+  /** Milliseconds since 1970, a whole number. */
+  now (): number
+  /** How far this node's own clock, `Date.now()`, is ahead of it, or behind it where this is negative, milliseconds. */
+  readonly offsetMs: number
 }
 
 /** What nodes ask each other. */

@@ -1,4 +1,4 @@
-import type { Revocable, Revocation } from './engine.js'
+import type { Clock, Revocable, Revocation } from './engine.js'
 
 /** How often what has expired is looked for, at the most. */
 const SWEEP_MS = 60_000
@@ -7,10 +7,15 @@ interface OfUser { issuedBefore: number, expiresAt: number }
 
 /** The revocations that a node knows of. What has expired is out of force at once, and goes when others come. */
 export class RevocationList {
+  readonly #clock: Clock
   /** When the revocation of a token expires, by its `jti`. */
   readonly #tokens = new Map<string, number>()
   readonly #users = new Map<string, OfUser>()
   #sweptAt = performance.now()
+
+  constructor (clock: Clock) {
+    this.#clock = clock
+  }
 
   get size (): number {
     return this.#tokens.size + this.#users.size
@@ -40,14 +45,14 @@ export class RevocationList {
 
   has ({ id, jti, issuedAt }: Revocable): boolean {
     const ofUser = this.#users.get(id)
-    if (ofUser !== undefined && (issuedAt ?? -Infinity) < ofUser.issuedBefore && ofUser.expiresAt > Date.now()) return true
-    return jti !== null && (this.#tokens.get(jti) ?? 0) > Date.now()
+    if (ofUser !== undefined && (issuedAt ?? -Infinity) < ofUser.issuedBefore && ofUser.expiresAt > this.#clock.now()) return true
+    return jti !== null && (this.#tokens.get(jti) ?? 0) > this.#clock.now()
   }
 
   /** Lets go of what has expired. */
   sweep (): void {
     this.#sweptAt = performance.now()
-    const now = Date.now()
+    const now = this.#clock.now()
     for (const [jti, expiresAt] of this.#tokens) if (expiresAt <= now) this.#tokens.delete(jti)
     for (const [userId, { expiresAt }] of this.#users) if (expiresAt <= now) this.#users.delete(userId)
   }

@@ -31,9 +31,10 @@ export class PendingRequest {
     return this.#stop.signal
   }
 
-  identified (user: User): void {
+  /** @param at this moment, on the clock that all nodes share */
+  identified (user: User, at: number): void {
     this.user = user
-    this.identifiedAt = Date.now()
+    this.identifiedAt = at
   }
 
   stop (): void {

@@ -3,6 +3,7 @@ import type { EventEmitter } from 'node:events'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { User } from '../auth/user.js'
 import type { Work } from '../auth/revocations.js'
+import type { Clock } from '../engine/engine.js'
 import { TooManyPendingError, type DetailedError } from '../errors.js'
 import type { Counters } from '../telemetry/counters.js'
 import { PendingRequest } from './pending-request.js'
@@ -21,6 +22,7 @@ type Connection = EventEmitter & { destroy: () => unknown, destroyed?: boolean }
  */
 export class PendingRequests implements Work {
   readonly #max: number
+  readonly #clock: Clock
   readonly #counters: Counters
   readonly #byConnection = new WeakMap<Connection, Set<PendingRequest>>()
   readonly #byUser = new Map<string, Set<PendingRequest>>()
@@ -29,8 +31,9 @@ export class PendingRequests implements Work {
   #named = 0
 
   /** @param max requests of one user, and on one connection */
-  constructor (max: number, counters: Counters) {
+  constructor (max: number, clock: Clock, counters: Counters) {
     this.#max = max
+    this.#clock = clock
     this.#counters = counters
   }
 
@@ -64,7 +67,7 @@ export class PendingRequests implements Work {
   /** @throws WSM_ERR_TOO_MANY_PENDING where the user has too many already */
   identified (pending: PendingRequest, user: User): void {
     this.#place(pending, user)
-    pending.identified(user)
+    pending.identified(user, this.#clock.now())
     // Its connection may have ended meanwhile.
     this.#release(pending)
   }

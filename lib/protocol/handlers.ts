@@ -98,7 +98,7 @@ export class Handlers {
         }
         const { authorize } = options
         if (authorize === undefined) return run()
-        const askedAt = Date.now()
+        const askedAt = this.#revocations.now()
         return this.#permissions.decide(`You may not call ${type}`, () => authorize(context, message as HandlerMessage<S>)).then(() => {
           // The app may have taken its time.
           if (context.user !== null) this.#revocations.assertStillGood(context.user, askedAt)

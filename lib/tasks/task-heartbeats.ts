@@ -1,5 +1,6 @@
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { FastifyBaseLogger } from 'fastify'
+import type { Clock } from '../engine/engine.js'
 import { assertUserId } from '../ids.js'
 import { OptionsSchema } from '../options.js'
 import { assertValid } from '../protocol/faults.js'
@@ -21,14 +22,16 @@ const checkInterval = TypeCompiler.Compile(OptionsSchema.properties.heartbeat.pr
 /** Tells users at intervals that their tasks are alive (row A7). */
 export class TaskHeartbeats {
   readonly #publisher: Publisher
+  readonly #clock: Clock
   readonly #log: FastifyBaseLogger
   readonly #hasEnded: (taskId: string) => boolean
   readonly #timers = new Map<string, Set<NodeJS.Timeout>>()
   #isClosed = false
 
   /** @param hasEnded whether a task is known to be over */
-  constructor (publisher: Publisher, hasEnded: (taskId: string) => boolean, log: FastifyBaseLogger) {
+  constructor (publisher: Publisher, hasEnded: (taskId: string) => boolean, clock: Clock, log: FastifyBaseLogger) {
     this.#publisher = publisher
+    this.#clock = clock
     this.#hasEnded = hasEnded
     this.#log = log
   }
@@ -46,7 +49,7 @@ export class TaskHeartbeats {
     if (this.#isClosed || this.#hasEnded(taskId)) return () => {}
     const key = keyOf(taskId, userId)
     const beat = () => this.#publisher
-      .announce(topicOf.user(userId), { type: 'heartbeat', user_id: userId, task_id: taskId, timestamp: Date.now() }, { isDroppable: true, history: false })
+      .announce(topicOf.user(userId), { type: 'heartbeat', user_id: userId, task_id: taskId, timestamp: this.#clock.now() }, { isDroppable: true, history: false })
       .catch((error: unknown) => logThrown(this.#log, 'warn', error, { task_id: taskId }, 'a heartbeat could not be sent'))
     beat()
     const timer = setInterval(beat, intervalMs)

@@ -5,7 +5,7 @@ import { TaskLogLine, TaskRecord, type AnsweredBy, type TaskStatus } from '../..
 import type { TasksHere, TasksPage } from '../../schemas/rest.js'
 import { guardedAbort } from '../abort.js'
 import type { Confirmations } from '../confirmations/confirmations.js'
-import type { Cluster } from '../engine/engine.js'
+import type { Clock, Engine } from '../engine/engine.js'
 import { AlreadySettledError, ForbiddenError, InvalidMessageError, NotFoundError, withDetails } from '../errors.js'
 import type { EventHub } from '../events.js'
 import { assertUserId } from '../ids.js'
@@ -62,6 +62,7 @@ const checkQuery = TypeCompiler.Compile(UserTasksQuery)
  */
 export class Tasks {
   readonly #remote: RemoteTasks
+  readonly #clock: Clock
   readonly #publisher: Publisher
   readonly #confirmations: Confirmations
   readonly #heartbeats: TaskHeartbeats
@@ -71,8 +72,9 @@ export class Tasks {
   #isClosed = false
 
   /** @param retainMs how long an ended task can be read */
-  constructor (cluster: Cluster, publisher: Publisher, confirmations: Confirmations, heartbeats: TaskHeartbeats, events: EventHub, retainMs: number,
-    log: FastifyBaseLogger) {
+  constructor ({ cluster, clock }: Pick<Engine, 'cluster' | 'clock'>, publisher: Publisher, confirmations: Confirmations, heartbeats: TaskHeartbeats,
+    events: EventHub, retainMs: number, log: FastifyBaseLogger) {
+    this.#clock = clock
     this.#remote = new RemoteTasks(cluster, {
       get: (taskId) => this.get(taskId),
       list: ({ user_id: userId, ...page }) => this.#store.list(userId, page),
@@ -105,7 +107,7 @@ export class Tasks {
       logs: [],
       result: null,
       error: null,
-      started_at: Date.now(),
+      started_at: this.#clock.now(),
       finished_at: null
     }
     assertValid(checkTask, record)
@@ -145,7 +147,7 @@ export class Tasks {
   async log (taskId: string, line: string, level: TaskLogLine['level'] = 'info'): Promise<boolean> {
     const record = this.#open(taskId)
     if (record === null) return false
-    const entry = { level, line, timestamp: Date.now() }
+    const entry = { level, line, timestamp: this.#clock.now() }
     assertValid(checkLogLine, entry)
     record.logs.push(entry)
     if (record.logs.length > MOST_LOG_LINES) record.logs.shift()
@@ -195,7 +197,7 @@ export class Tasks {
       running?.controller.abort()
       this.#events.emit('task_cancelled', { task_id: taskId, user_id: owner, task: known === undefined ? null : copy(known) })
       await this.#publisher.announce(topicOf.user(owner), {
-        type: 'task_cancelled', task_id: taskId, user_id: owner, cancelled_by: by ?? null, timestamp: Date.now()
+        type: 'task_cancelled', task_id: taskId, user_id: owner, cancelled_by: by ?? null, timestamp: this.#clock.now()
       })
     }
   }
@@ -288,7 +290,7 @@ export class Tasks {
 
   #end (task: RunningTask, status: TaskStatus): void {
     task.record.status = status
-    task.record.finished_at = Date.now()
+    task.record.finished_at = this.#clock.now()
     this.#store.end(task)
   }
 

@@ -1,6 +1,6 @@
 import type { AckOptions } from '../../schemas/messages.js'
 import type { Connection } from '../connection/connection.js'
-import type { Cluster, Position, Publication } from '../engine/engine.js'
+import type { Engine, Position, Publication } from '../engine/engine.js'
 import { ExpiringMap } from '../engine/expiring-map.js'
 import { toMessage } from '../protocol/delivery.js'
 import type { EncodedMessage } from '../protocol/encode.js'
@@ -55,9 +55,9 @@ export class Acknowledgements {
   readonly #topics: Topics
   readonly #vacancies: Vacancies
 
-  constructor (topics: Topics, cluster: Cluster) {
+  constructor (topics: Topics, engine: Pick<Engine, 'cluster' | 'clock'>) {
     this.#topics = topics
-    this.#vacancies = new Vacancies(cluster, {
+    this.#vacancies = new Vacancies(engine, {
       members: (topic) => topics.members(topic),
       early: (messageId) => [...this.#early.get(messageId) ?? []].filter(([connection, userId]) => userOf(connection) === userId).map(([connection]) => connection),
       onTaken: (taken) => this.#taken(taken)

@@ -1,7 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { Connection } from '../connection/connection.js'
-import type { Cluster } from '../engine/engine.js'
+import type { Clock, Cluster, Engine } from '../engine/engine.js'
 import { toMessage } from '../protocol/delivery.js'
 import type { EncodedMessage } from '../protocol/encode.js'
 
@@ -52,12 +52,14 @@ export interface VacancyEvents {
 /** Acknowledged sends whose client has come back to another node: its place there is offered to the sockets of this one. */
 export class Vacancies {
   readonly #cluster: Cluster
+  readonly #clock: Clock
   readonly #events: VacancyEvents
   /** By message; those of one user are all alike. */
   readonly #vacancies = new Map<string, Set<Vacancy>>()
 
-  constructor (cluster: Cluster, events: VacancyEvents) {
+  constructor ({ cluster, clock }: Pick<Engine, 'cluster' | 'clock'>, events: VacancyEvents) {
     this.#cluster = cluster
+    this.#clock = clock
     this.#events = events
     cluster.onAsk('vacant', (data) => checkPlace.Check(data) && this.#open(data))
     cluster.onAsk('taken', (data) => checkTaken.Check(data) && this.#taken(data))
@@ -115,7 +117,7 @@ export class Vacancies {
     // It may have come back before its end was noticed, and even have read the message in the history.
     const early = [...this.#events.early(id)].find((connection) => this.#canTake(place, connection))
     if (early !== undefined) return this.#fill(vacancy, early)
-    const since = Date.now() - ageMs
+    const since = this.#clock.now() - ageMs
     const back = this.#events.members(topic).find((connection) => connection.connectedAt >= since && this.#canTake(place, connection))
     if (back !== undefined) this.#give(vacancy, back)
   }

@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import { Tickets } from '../../lib/auth/tickets.js'
+import { localClock } from '../../lib/engine/clock.js'
 import { MemoryTicketStore } from '../../lib/engine/memory/tickets.js'
 import { Counters } from '../../lib/telemetry/counters.js'
 import { inAnHour, startApp, type TestApp } from '../fixtures/app.js'
@@ -15,7 +16,7 @@ const withTicket = (ticket: string) => ({ token: null, path: `/ws?ticket=${ticke
 
 function ticketsIn (t: Test, store = new MemoryTicketStore(1_000), counters = new Counters()): Tickets {
   t.teardown(() => store.close())
-  return new Tickets(store, 1_000, counters)
+  return new Tickets(store, 1_000, localClock, counters)
 }
 
 t.test('a ticket opens one socket, once, as its user and with the token\'s expiry', async (t) => {

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { localClock } from '../../lib/engine/clock.js'
 import { RevocationList } from '../../lib/engine/revocation-list.js'
 import { FakeClock } from '../fixtures/fake-clock.js'
 
@@ -6,7 +7,7 @@ const later = () => Date.now() + 3_600_000
 
 t.test('what has expired goes when others come, not more often than once a minute', (t) => {
   const clock = new FakeClock(t)
-  const list = new RevocationList()
+  const list = new RevocationList(localClock)
   list.add({ jti: 'a', expiresAt: Date.now() - 1 })
   list.add({ userId: 'alice', issuedBefore: 1, expiresAt: Date.now() - 1 })
   list.add({ jti: 'b', expiresAt: later() })
@@ -19,7 +20,7 @@ t.test('what has expired goes when others come, not more often than once a minut
 })
 
 t.test('it says what is news', (t) => {
-  const list = new RevocationList()
+  const list = new RevocationList(localClock)
   const expiresAt = later()
   t.equal(list.add({ jti: 'a', expiresAt }), true)
   t.equal(list.add({ jti: 'a', expiresAt }), false)

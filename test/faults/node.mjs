@@ -59,6 +59,8 @@ const commands = {
   wait: (callbackId) => app.ws.confirmations.wait(callbackId),
   pending: async () => (await app.ws.confirmations.list({ status: 'pending' })).confirmations.length,
   connections: async () => app.ws.getConnectionCount(),
+  revoke: (target) => app.ws.revoke(target),
+  status: async () => app.ws.getStatus(),
   presence: (channel) => app.ws.presence(channel),
   history: (channel) => app.ws.history(channel)
 }

@@ -194,7 +194,7 @@ t.test('a socket of nobody is waited for like any other', async (t) => {
 t.test('an acknowledgement that comes before the message is waited for counts; what ends before it is sent stays ended', async (t) => {
   const engine = new MemoryEngine(memoryOptions())
   t.teardown(() => engine.close())
-  const acknowledgements = new Acknowledgements(systemOn(engine).system.topics, engine.cluster)
+  const acknowledgements = new Acknowledgements(systemOn(engine).system.topics, engine)
   const connection = { id: 'early', user: { id: 'alice' }, isOpen: true } as unknown as Connection
   const publication = { topic: 'all', json: '{}', isDroppable: false, isCompressible: false }
   acknowledgements.acknowledge('first', connection)
@@ -210,7 +210,7 @@ t.test('an acknowledgement that comes before the message is waited for counts; w
 t.test('an early acknowledgement counts for the user whose socket it was then', async (t) => {
   const engine = new MemoryEngine(memoryOptions())
   const { system } = systemOn(engine)
-  const acknowledgements = new Acknowledgements(system.topics, engine.cluster)
+  const acknowledgements = new Acknowledgements(system.topics, engine)
   const connection = { id: 'one', isOpen: true, user: { id: 'alice' } }
   acknowledgements.acknowledge('first', connection as unknown as Connection)
   acknowledgements.acknowledge('second', connection as unknown as Connection)

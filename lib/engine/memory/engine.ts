@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { localClock } from '../clock.js'
 import type { Cluster, ClusterAnswers, Delivery, Engine, EngineContext, HistoryPage, PageBounds, Position, Publication, Retention } from '../engine.js'
 import { MemoryConfirmationStore } from './confirmations.js'
 import { MemoryPresenceStore } from './presence.js'
@@ -15,6 +16,7 @@ export class MemoryEngine implements Engine {
   readonly revocations: MemoryRevocationStore
   readonly tickets: MemoryTicketStore
   readonly cluster = new SingleNode()
+  readonly clock = localClock
   readonly #streams: Streams
   #listener: (delivery: Delivery) => void = () => {}
   #onEviction: (messages: number) => void = () => {}

@@ -1,9 +1,10 @@
+import { localClock } from '../clock.js'
 import type { Revocable, Revocation, RevocationStore } from '../engine.js'
 import { RevocationList } from '../revocation-list.js'
 
 /** The revocations of one node. They are gone with its process: where that matters, keep tokens short-lived, or use Redis. */
 export class MemoryRevocationStore implements RevocationStore {
-  readonly #list = new RevocationList()
+  readonly #list = new RevocationList(localClock)
   readonly #max: number
 
   /** @param max how many are kept */

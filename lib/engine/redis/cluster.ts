@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Cluster, ClusterAnswers } from '../engine.js'
+import type { RedisClock } from './clock.js'
 import type { Commands } from './commands.js'
 import { Deadline } from './deadline.js'
 import type { Keys } from './keys.js'
@@ -14,6 +15,9 @@ export interface ClusterEvents {
   onDead: (nodeId: string) => Promise<void>
 }
 
+/** How often a node that starts looks at Redis's clock, besides its first lease. */
+const LOOKS = 2
+
 interface Asked { answers: Map<string, Answer>, onAnswer: () => void }
 
 /** The nodes that share one Redis, each with a lease. */
@@ -21,6 +25,7 @@ export class RedisCluster implements Cluster {
   readonly nodeId = randomUUID()
   readonly #commands: Commands
   readonly #keys: Keys
+  readonly #clock: RedisClock
   readonly #lives: { leaseMs: number, presenceTtlMs: number }
   readonly #events: ClusterEvents
   readonly #log: FastifyBaseLogger
@@ -35,9 +40,10 @@ export class RedisCluster implements Cluster {
   #uncertainUntil = 0
   #timer: NodeJS.Timeout | null = null
 
-  constructor (commands: Commands, keys: Keys, lives: { leaseMs: number, presenceTtlMs: number }, events: ClusterEvents, log: FastifyBaseLogger) {
+  constructor (commands: Commands, keys: Keys, clock: RedisClock, lives: { leaseMs: number, presenceTtlMs: number }, events: ClusterEvents, log: FastifyBaseLogger) {
     this.#commands = commands
     this.#keys = keys
+    this.#clock = clock
     this.#lives = lives
     this.#events = events
     this.#log = log
@@ -115,9 +121,11 @@ export class RedisCluster implements Cluster {
     this.#timer = null
     const { leaseMs, presenceTtlMs } = this.#lives
     const keys = [this.#keys.leases, this.#keys.channelsOf(this.nodeId)]
-    const leasedUntil = performance.now() + leaseMs
+    const askedAt = performance.now()
+    const leasedUntil = askedAt + leaseMs
     try {
-      const [had, dead] = await this.#commands.run(scripts.renew, keys, [this.nodeId, leaseMs, presenceTtlMs]) as [number, string[]]
+      const [had, dead, time] = await this.#commands.run(scripts.renew, keys, [this.nodeId, leaseMs, presenceTtlMs]) as [number, string[], string]
+      this.#clock.measured(Number(time) / 1_000, askedAt, performance.now())
       if (!this.#isClosed) {
         // The first time there is none to lose.
         if (had === 0 && this.#leasedUntil !== 0) this.#uncertainUntil = performance.now() + leaseMs
@@ -130,6 +138,19 @@ export class RedisCluster implements Cluster {
     }
     if (this.#isClosed || this.#timer !== null) return
     this.#timer = setTimeout(() => this.renew(), leaseMs / 3)
+  }
+
+  /**
+   * Looks at Redis's clock a few times: the quickest answer says most.
+   *
+   * @throws WSM_ERR_UNAVAILABLE
+   */
+  async setClock (): Promise<void> {
+    for (let n = 0; n < LOOKS; n++) {
+      const askedAt = performance.now()
+      const time = await this.#commands.run(scripts.time, [this.#keys.leases], []) as string
+      this.#clock.measured(Number(time) / 1_000, askedAt, performance.now())
+    }
   }
 
   /** Ends the lease. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ConfirmationRecord } from '../../../schemas/records.js'
-import { questionStatuses, type ConfirmationFilter, type ConfirmationStore, type QuestionPage, type QuestionPlace, type Settlement } from '../engine.js'
+import { questionStatuses, type Clock, type ConfirmationFilter, type ConfirmationStore, type QuestionPage, type QuestionPlace, type Settlement } from '../engine.js'
 import { ExpiringMap } from '../expiring-map.js'
 import type { Commands } from './commands.js'
 import { unavailable } from './deadline.js'
@@ -11,6 +11,7 @@ import { newEpoch } from './streams.js'
 import { decodeEnded, decodeRecord, encode, endedRecord } from './wire.js'
 
 export interface ConfirmationSettings {
+  clock: Clock
   /** How long an ended question is kept, milliseconds. */
   retainMs: number
   positionTtlMs: number
@@ -158,7 +159,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
   #watch (record: ConfirmationRecord): void {
     const { callback_id: id, status, expires_at: expiresAt } = record
     if (status !== 'pending' || this.#ended.get(id) === true) return
-    const now = Date.now()
+    const now = this.#settings.clock.now()
     // In about the order in which they go.
     for (const [open, goneAt] of this.#open) {
       if (goneAt > now) break

@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { channelOf } from '../../topics/topic-names.js'
 import type { Delivery, Engine, EngineContext, HistoryPage, PageBounds, Position, Publication, Retention } from '../engine.js'
 import type { ClientFactory } from './client.js'
+import { RedisClock } from './clock.js'
 import { RedisCluster } from './cluster.js'
 import { Commands } from './commands.js'
 import { ENDS, RedisConfirmationStore } from './confirmations.js'
@@ -33,6 +34,7 @@ export class RedisEngine implements Engine {
   readonly revocations: RedisRevocationStore
   readonly tickets: RedisTicketStore
   readonly cluster: RedisCluster
+  readonly clock: RedisClock
   readonly #commands: Commands
   readonly #commandLink: Link
   readonly #subscriber: Subscriber
@@ -60,7 +62,8 @@ export class RedisEngine implements Engine {
       onDown: () => this.#broke()
     })
     const commands = this.#commands = new Commands(this.#commandLink, timeoutMs)
-    this.cluster = new RedisCluster(commands, keys, { leaseMs, presenceTtlMs }, {
+    const clock = this.clock = new RedisClock(log)
+    this.cluster = new RedisCluster(commands, keys, clock, { leaseMs, presenceTtlMs }, {
       onRenewed: (isForgotten) => this.#renewed(isForgotten),
       onDead: (nodeId) => this.presence.removeNode(nodeId)
     }, log)
@@ -83,9 +86,9 @@ export class RedisEngine implements Engine {
     }, log)
     const { publishCommand } = this.#streams
     this.presence = new RedisPresenceStore(commands, keys, { nodeId, timeoutMs, ttlMs: presenceTtlMs, publishCommand }, log)
-    this.confirmations = new RedisConfirmationStore(commands, keys, { retainMs, positionTtlMs, windowMs, publishCommand }, log)
-    this.tickets = new RedisTicketStore(commands, keys, log)
-    this.revocations = new RedisRevocationStore(commands, keys, {
+    this.confirmations = new RedisConfirmationStore(commands, keys, { clock, retainMs, positionTtlMs, windowMs, publishCommand }, log)
+    this.tickets = new RedisTicketStore(commands, keys, clock, log)
+    this.revocations = new RedisRevocationStore(commands, keys, clock, {
       max: maxRevocations,
       isReachable: () => this.#isUp && this.cluster.isLeased,
       reachable: () => this.#reachable()
@@ -105,6 +108,7 @@ export class RedisEngine implements Engine {
     if (!acceptEviction) await refuseEviction(this.#commandLink, new Deadline(this.#timeoutMs))
     await this.#streams.subscribe(ENDS)
     await this.cluster.renew()
+    await this.cluster.setClock()
     await this.revocations.current()
   }
 

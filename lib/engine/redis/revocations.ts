@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { Revocable, Revocation, RevocationStore } from '../engine.js'
+import type { Clock, Revocable, Revocation, RevocationStore } from '../engine.js'
 import { RevocationList } from '../revocation-list.js'
 import type { Commands } from './commands.js'
 import type { Keys } from './keys.js'
@@ -41,7 +41,7 @@ export class RedisRevocationStore implements RevocationStore {
   readonly #keys: string[]
   readonly #settings: RevocationSettings
   readonly #log: FastifyBaseLogger
-  readonly #list = new RevocationList()
+  readonly #list: RevocationList
   #known = NOTHING
   /** How often something may have been missed. */
   #gaps = 1
@@ -50,7 +50,8 @@ export class RedisRevocationStore implements RevocationStore {
   #reading: Promise<void> | null = null
   #listener: () => void = () => {}
 
-  constructor (commands: Commands, keys: Keys, settings: RevocationSettings, log: FastifyBaseLogger) {
+  constructor (commands: Commands, keys: Keys, clock: Clock, settings: RevocationSettings, log: FastifyBaseLogger) {
+    this.#list = new RevocationList(clock)
     this.#commands = commands
     this.#keys = ['state', 'numbers', 'expiries', 'moments'].map((key) => `${keys.channel(REVOCATIONS)}:${key}`)
     this.#settings = settings

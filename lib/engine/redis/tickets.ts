@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import type { User } from '../../auth/user.js'
-import type { TicketBounds, TicketStore } from '../engine.js'
+import type { Clock, TicketBounds, TicketStore } from '../engine.js'
 import type { Commands } from './commands.js'
 import type { Keys } from './keys.js'
 import * as scripts from './ticket-scripts.js'
@@ -14,19 +14,21 @@ const TICKETS = '~tickets'
 export class RedisTicketStore implements TicketStore {
   readonly #commands: Commands
   readonly #base: string
+  readonly #clock: Clock
   readonly #log: FastifyBaseLogger
   readonly #bounds: TicketBounds
 
-  constructor (commands: Commands, keys: Keys, log: FastifyBaseLogger, bounds: TicketBounds = { perUser: 20, inAll: 100_000 }) {
+  constructor (commands: Commands, keys: Keys, clock: Clock, log: FastifyBaseLogger, bounds: TicketBounds = { perUser: 20, inAll: 100_000 }) {
     this.#commands = commands
     this.#base = keys.channel(TICKETS)
+    this.#clock = clock
     this.#log = log
     this.#bounds = bounds
   }
 
   async put (key: string, user: User, expiresAt: number): Promise<'kept' | 'user_full' | 'full'> {
     const { perUser, inAll } = this.#bounds
-    const lifeMs = Math.max(1, Math.ceil(expiresAt - Date.now()))
+    const lifeMs = Math.max(1, Math.ceil(expiresAt - this.#clock.now()))
     return await this.#commands.run(scripts.put, [this.#key(key), `${this.#base}:user:${user.id}`, this.#all],
       [key, encode(user), lifeMs, perUser, inAll]) as 'kept' | 'user_full' | 'full'
   }

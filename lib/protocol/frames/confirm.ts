@@ -7,7 +7,7 @@ import { userOf } from './user-of.js'
 export const confirmFrame = (confirmations: Confirmations, revocations: Revocations) => builtIn('confirm', async ({ message, connection }) => {
   const { callback_id: callbackId, proceed, feedback, answer } = message
   const user = userOf(connection)
-  const askedAt = Date.now()
+  const askedAt = revocations.now()
   const record = await confirmations.answer(callbackId, { proceed, feedback, answer }, { user_id: user.id, client_id: connection.id },
     () => revocations.assertStillGood(user, askedAt))
   return { callback_id: callbackId, outcome: record.status, proceed: record.proceed, answered_by: record.answered_by }

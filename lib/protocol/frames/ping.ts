@@ -1,9 +1,10 @@
+import type { Clock } from '../../engine/engine.js'
 import { encode } from '../encode.js'
 import { builtIn } from '../router.js'
 
 /** `ping`: the application's own ping, for clients that cannot send the protocol's (rows A6, A19). */
-export const pingFrame = () => builtIn('ping', ({ message, connection }) => {
-  const data = { timestamp: message.timestamp ?? null, server_time: Date.now() }
+export const pingFrame = (clock: Clock) => builtIn('ping', ({ message, connection }) => {
+  const data = { timestamp: message.timestamp ?? null, server_time: clock.now() }
   connection.send(encode({ type: 'pong', ...data }))
   return data
 }, { isOpenToAll: true })

@@ -1,0 +1,57 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { WRONG_MS, isOff } from '../clock.js'
+import type { Clock } from '../engine.js'
+
+/**
+ * Redis's clock, as this node knows it: measured again and again, and carried on by a clock that nobody sets. The node's own
+ * may be wrong, and may be set at any time.
+ */
+export class RedisClock implements Clock {
+  readonly #log: FastifyBaseLogger
+  /** How far Redis's clock is ahead of `performance.now()`. */
+  #aheadMs = Date.now() - performance.now()
+  /** How long the measurement took that this was known from. */
+  #tookMs = Infinity
+  #isOff = false
+
+  constructor (log: FastifyBaseLogger) {
+    this.#log = log
+  }
+
+  now (): number {
+    return Math.floor(performance.now() + this.#aheadMs)
+  }
+
+  get offsetMs (): number {
+    return Math.round(Date.now() - performance.now() - this.#aheadMs)
+  }
+
+  /**
+   * Redis has said what time it is. What has been known is kept where it may be true: of an answer that was long on its way
+   * nobody knows when it was given.
+   *
+   * @param time milliseconds since 1970
+   * @param askedAt on the clock of `performance.now()`, as is `answeredAt`
+   */
+  measured (time: number, askedAt: number, answeredAt: number): void {
+    const [least, most] = [time - answeredAt, time - askedAt]
+    const tookMs = answeredAt - askedAt
+    if (tookMs <= this.#tookMs || this.#aheadMs < least || this.#aheadMs > most) {
+      this.#aheadMs = (least + most) / 2
+      this.#tookMs = tookMs
+    }
+    this.#report()
+  }
+
+  /** Says it once when the node's clock is found to be wrong, and once when it is right again. */
+  #report (): void {
+    const { offsetMs } = this
+    if (!this.#isOff && isOff(this)) {
+      this.#isOff = true
+      this.#log.warn({ clock_offset_ms: offsetMs }, 'the clock of this node is wrong: it differs from that of Redis, which is used instead')
+    } else if (this.#isOff && Math.abs(offsetMs) < WRONG_MS / 2) {
+      this.#isOff = false
+      this.#log.info({ clock_offset_ms: offsetMs }, 'the clock of this node is right again')
+    }
+  }
+}
