@@ -15,6 +15,8 @@ export interface Turn {
   act: (load: Load) => Promise<unknown>
   /** Looks at what has become of it, as soon as all nodes are ready. */
   after?: (load: Load) => Promise<Figures>
+  /** The same when everybody is back, to stay. */
+  end?: (load: Load) => Promise<Figures>
 }
 
 /** Between two steps. */
@@ -28,7 +30,7 @@ export const LASTING_TICKETS = { auth: { ticketTtlMs: 600_000 } }
  * Does something to the Redis of a deployment while clients are away. Some went before the point to which it may return, some
  * behind it; others stay, or come and go. Questions are answered and tickets used that may be open again afterwards.
  */
-export async function whileAway (t: Test, deployment: Deployment, { isLossless, begin, act, after }: Turn): Promise<Figures> {
+export async function whileAway (t: Test, deployment: Deployment, { isLossless, begin, act, after, end }: Turn): Promise<Figures> {
   const [answers, tickets] = [new Answers(t, deployment), new SpentTickets(t, deployment)]
   const extra: Figures = {}
   const figures = await underLoad(t, deployment, async (load) => {
@@ -51,6 +53,8 @@ export async function whileAway (t: Test, deployment: Deployment, { isLossless, 
     await crowd.comeBack()
     Object.assign(extra, await answers.contradict(), await tickets.spendAgain())
     await setTimeout(CALM_MS)
+    await crowd.settle()
+    Object.assign(extra, await end?.(load))
   }, { isLossless, isChurning: true })
   t.match(extra, { undone: 0, openedTwice: 0 }, 'what was said once is still so')
   return { ...figures, ...extra }
