@@ -20,6 +20,7 @@ export interface Returns { returning: number, unrecovered: number }
 const RETURN_MS = 1_000
 /** How long one that comes and goes stays, and stays away, at the most. */
 const VISIT_MS = 4_000
+const MAX_EXAMPLES = 5
 
 /** The clients of a run. They come back by themselves, unless they were sent away. */
 export class Crowd {
@@ -33,6 +34,7 @@ export class Crowd {
   readonly #away = new Map<number, number>()
   readonly #visitors = new Set<number>()
   readonly #returns: Returns = { returning: 0, unrecovered: 0 }
+  readonly #unrecovered: string[] = []
 
   constructor (options: CrowdOptions) {
     this.#options = options
@@ -82,10 +84,17 @@ export class Crowd {
         seen.add(entry.topic)
         if (entry.asked === null) continue
         this.#returns.returning++
-        if (!entry.recovered) this.#returns.unrecovered++
+        if (entry.recovered) continue
+        this.#returns.unrecovered++
+        this.#unrecovered.push(`client ${index} was not recovered in ${JSON.stringify(entry)}`)
       }
     }
     return { ...this.#returns }
+  }
+
+  /** Some of those who were not. */
+  get examples (): string[] {
+    return this.#unrecovered.slice(0, MAX_EXAMPLES)
   }
 
   /** From now on some come and go all the time. */

@@ -170,8 +170,10 @@ export class Load {
     })
     await this.#presenceIsTrue()
     const times = await Promise.all(this.#deployment.nodes.map((node) => node.command<{ slowestMs: number, delayMs: number }>('slowest')))
+    const report = this.checker.report()
     return {
-      ...this.checker.report(),
+      ...report,
+      examples: [...report.examples, ...this.crowd.examples],
       ...returns,
       slowestMs: Math.max(...times.map(({ slowestMs }) => slowestMs)),
       delayMs: Math.max(...times.map(({ delayMs }) => delayMs)),
