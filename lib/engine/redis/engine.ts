@@ -72,11 +72,14 @@ export class RedisEngine implements Engine {
       onMessage: (channel, payload) => this.#receive(channel, payload),
       onUp: () => this.#reckon(),
       onDown: () => this.#broke(),
-      onRestored: () => {
-        this.#streams.checkAll()
-        this.presence.checkAll()
+      onLost: (channels) => this.#streams.connectionBroke(channels.map((channel) => keys.topicOf(channel))),
+      onRestored: (channels) => {
+        const topics = channels.map((channel) => keys.topicOf(channel))
+        this.#streams.checkThese(topics)
+        this.presence.check(topics)
         this.revocations.refresh()
-      }
+      },
+      onBehind: (isBehind) => this.#behind(isBehind)
     })
     const windowMs = acceptEviction ? 0 : Math.floor(positionTtlMs * WINDOW)
     this.#streams = new Streams(commands, this.#subscriber, keys, { isCluster, nodeId, timeoutMs, checkMs, positionTtlMs, windowMs, bounds }, {
@@ -169,7 +172,7 @@ export class RedisEngine implements Engine {
     if (this.#graceTimer !== null) clearTimeout(this.#graceTimer)
     if (this.#commandLink.isUp) await this.#leave()
     this.#commandLink.close()
-    this.#subscriber.link.close()
+    this.#subscriber.close()
   }
 
   /** The others need not wait for the lease to end. */
@@ -206,6 +209,12 @@ export class RedisEngine implements Engine {
       this.#hasMissedEnds = true
       this.#catchUp()
     }
+  }
+
+  /** In a cluster the slots of some topics have moved, and what is published there does not arrive for the time being. */
+  #behind (isBehind: boolean): void {
+    if (isBehind) this.#log.warn(`${this.#subscriber.behind} subscriptions wait for their slots`)
+    else this.#log.info('no subscription waits for its slot any more')
   }
 
   #broke (): void {

@@ -141,8 +141,17 @@ export class Streams {
   }
 
   /** Notes where the feeds are, before anything reaches them on a new connection. */
-  connectionBroke (): void {
-    for (const subscribed of this.#feeds.values()) subscribed.brokeAt ??= subscribed.feed.position
+  connectionBroke (topics: Iterable<string> = this.#feeds.keys()): void {
+    for (const topic of topics) {
+      const subscribed = this.#feeds.get(topic)
+      if (subscribed !== undefined) subscribed.brokeAt ??= subscribed.feed.position
+    }
+  }
+
+  /** Compares some feeds with where their streams are. */
+  checkThese (topics: Iterable<string>): void {
+    const due = new Set(topics)
+    this.#check((_subscribed, topic) => due.has(topic))
   }
 
   /** Compares all feeds with where their streams are. */
@@ -186,8 +195,8 @@ export class Streams {
     }
   }
 
-  async #check (isDue: (subscribed: Subscribed) => boolean): Promise<void> {
-    const due = [...this.#feeds].filter(([, subscribed]) => subscribed.feed.position !== null && isDue(subscribed))
+  async #check (isDue: (subscribed: Subscribed, topic: string) => boolean): Promise<void> {
+    const due = [...this.#feeds].filter(([topic, subscribed]) => subscribed.feed.position !== null && isDue(subscribed, topic))
     for (const { feed } of this.#feeds.values()) feed.isIdle = true
     await Promise.all(due.map(async ([topic, subscribed]) => {
       const { feed, brokeAt } = subscribed
