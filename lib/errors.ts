@@ -46,6 +46,9 @@ export const InvalidHandlerError = define<[string, string]>(
   'WSM_ERR_INVALID_HANDLER', 500, 'The handler cannot be registered', 'The handler for "%s" cannot be registered: %s')
 export const NoSocketError = define<[string]>(
   'WSM_ERR_NO_SOCKET', 500, 'This needs a socket; this call came by REST', 'context.%s() needs a socket; this call came by REST')
+export const WaitInterruptedError = define<[string]>(
+  'WSM_ERR_WAIT_INTERRUPTED', 503, 'The wait for an answer was interrupted; the question may still be answered',
+  'The wait for an answer was interrupted; question %s may still be answered, and can be waited for again')
 
 const prefix = 'WSM_ERR_'
 const wireCodes: ReadonlySet<string> = new Set(errorCodes)

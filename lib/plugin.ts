@@ -95,6 +95,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   fastify.addHook('onReady', async () => {
     if (options.heartbeat.enabled) system.heartbeat.start()
     system.tokenExpiry.start()
+    system.confirmations.start()
     warnOfSlowRequests(fastify.server, log)
   })
   fastify.addHook('onListen', async () => {

@@ -70,7 +70,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
   const revocations = new Revocations(engine, registry, requests, counters, options.auth.revocationTtlMs, log)
   const admission = new Admission(authenticator, tickets, revocations, permissions, options, counters, log)
   const openQuestions = new OpenQuestions(limits.maxPendingConfirmationsPerUser, counters)
-  const confirmations = new Confirmations(engine.confirmations, publisher, events, openQuestions, options.confirmations, log)
+  const confirmations = new Confirmations(engine, publisher, events, openQuestions, options.confirmations, log)
   const taskHeartbeats = new TaskHeartbeats(publisher, (taskId) => tasks.hasEnded(taskId), clock, log)
   const tasks: Tasks = new Tasks(engine, publisher, confirmations, taskHeartbeats, events, options.tasks.retainMs, log)
   const lifecycle = new Lifecycle(registry, memberships, permissions, revocations, confirmations, events, counters, options.auth.timeoutMs)

@@ -1,8 +1,13 @@
 import { Answer, ConfirmationRecord } from '../schemas/records.js'
+import { UnavailableError } from '../lib/errors.js'
+import { inTime } from '../lib/in-time.js'
 import { CancelQuery, ConfirmationParams, ConfirmationsPage, ConfirmationsQuery, WaitQuery } from '../schemas/rest.js'
 import { userOf } from './access.js'
 import { answers, tags } from './answers.js'
 import type { Routes } from './context.js'
+
+/** How long the last look at a question may take. */
+const LOOK_MS = 400
 
 export const confirmationRoutes: Routes = (scope, { confirmations }, access) => {
   scope.get('/confirmations', {
@@ -30,7 +35,8 @@ export const confirmationRoutes: Routes = (scope, { confirmations }, access) => 
     const pending = request.wsPending!
     const timer = setTimeout(() => pending.stop(), request.query.wait * 1000)
     // Another fault is met again by the second look.
-    const later = await confirmations.poll(callbackId, pending.signal).catch(() => confirmations.get(callbackId)).finally(() => clearTimeout(timer))
+    const later = await confirmations.poll(callbackId, pending.signal).catch(() => inTime(confirmations.get(callbackId), LOOK_MS, tooLate))
+      .finally(() => clearTimeout(timer))
     access.assertStillGood(request)
     return later
   })
@@ -52,4 +58,8 @@ export const confirmationRoutes: Routes = (scope, { confirmations }, access) => 
     await access.owned(request, record.user_id, 'confirmations:cancel')
     return confirmations.cancel(record.callback_id, request.query.reason)
   })
+}
+
+function tooLate (): never {
+  throw new UnavailableError('The question could not be read in time')
 }

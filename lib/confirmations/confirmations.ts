@@ -1,69 +1,63 @@
 import type { Static, TSchema } from '@sinclair/typebox'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Answer, AnsweredBy, ConfirmationRecord, Outcome } from '../../schemas/records.js'
+import type { Answer, AnsweredBy, ConfirmationRecord } from '../../schemas/records.js'
 import type { ConfirmationsPage } from '../../schemas/rest.js'
 import type { Connection } from '../connection/connection.js'
-import { cursorOf, readCursor } from '../pages.js'
-import type { ConfirmationFilter, ConfirmationStore, QuestionPage, QuestionPlace, Settlement } from '../engine/engine.js'
-import { AlreadySettledError, ForbiddenError, NotFoundError, UnavailableError, withDetails } from '../errors.js'
+import type { Clock, Cluster, ConfirmationStore } from '../engine/engine.js'
+import { ForbiddenError, UnavailableError } from '../errors.js'
 import type { EventHub } from '../events.js'
 import type { Options } from '../options.js'
-import { encode } from '../protocol/encode.js'
-import { assertValid } from '../protocol/faults.js'
 import { snapshot } from '../protocol/snapshot.js'
-import { logThrown } from '../thrown.js'
 import type { Publisher } from '../topics/publisher.js'
-import { topicOf } from '../topics/topic-names.js'
-import { checkList, type ListOptions } from './list.js'
+import { Announcements } from './announcements.js'
+import { DueTimes, dueTimesOf } from './due-times.js'
+import { Endings } from './endings.js'
+import type { ListOptions } from './list.js'
 import type { OpenQuestions } from './open-questions.js'
 import {
   answerCheck, assertAnswers, meansProceed, toConfirmation, toRecord, type AskOptions, type StepResult, type UserConfirmation
 } from './question.js'
-import { Waiters } from './waiters.js'
+import { QuestionLists } from './question-lists.js'
+import { Waits, type Wait } from './waits.js'
 
-/** A question that code on this node waits for. */
-interface Asked {
-  timer: NodeJS.Timeout
-  stopListening: () => void
-  /** Ends the wait of the asking code, whatever the store says: not to go on. */
-  leave: (outcome: Outcome) => void
+/** Where questions are stored, and what their node shares with others. */
+export interface ConfirmationsContext {
+  readonly confirmations: ConfirmationStore
+  readonly cluster: Pick<Cluster, 'isReady'>
+  readonly clock: Pick<Clock, 'now'>
 }
 
-/** How long after the store could not be reached a question that has run out is tried again. */
-const RETRY_MS = 1_000
-
-/** How long after its time a question is ended by others, since the node that asked is gone: clocks differ. */
-const ORPHANED_MS = 5_000
-
-/** Questions that are read at once. */
-const PAGE_SIZE = 100
-
-/** A timer that is set for longer fires at once. */
-const MAX_TIMER_MS = 2_147_483_647
-
 /**
- * Questions to people. A question is stored, sent to every socket of its user and again to each one that connects,
+ * Questions to people. A question is stored, shown to every open socket of its user and again to each one that connects,
  * and ends exactly once: by the first answer, by time-out, or because it is taken back.
  */
 export class Confirmations {
   readonly #store: ConfirmationStore
-  readonly #publisher: Publisher
+  readonly #clock: Pick<Clock, 'now'>
   readonly #events: EventHub
   readonly #open: OpenQuestions
   readonly #defaults: Options['confirmations']
   readonly #log: FastifyBaseLogger
-  readonly #asked = new Map<string, Asked>()
-  readonly #waiters = new Waiters<ConfirmationRecord>()
+  readonly #endings: Endings
+  readonly #lists: QuestionLists
+  readonly #announcements: Announcements
+  readonly #dueTimes: DueTimes
+  readonly #waits: Waits
   #isClosed = false
 
-  constructor (store: ConfirmationStore, publisher: Publisher, events: EventHub, open: OpenQuestions, defaults: Options['confirmations'],
-    log: FastifyBaseLogger) {
+  constructor ({ confirmations: store, cluster, clock }: ConfirmationsContext, publisher: Publisher, events: EventHub, open: OpenQuestions,
+    defaults: Options['confirmations'], log: FastifyBaseLogger) {
     this.#store = store
-    this.#publisher = publisher
+    this.#clock = clock
     this.#events = events
     this.#open = open
     this.#defaults = defaults
     this.#log = log
+    this.#endings = new Endings(store, publisher, log)
+    this.#lists = new QuestionLists(store, this.#endings, clock)
+    this.#announcements = new Announcements(store, publisher, cluster, log)
+    this.#dueTimes = new DueTimes(store, this.#announcements, this.#endings, log)
+    this.#waits = new Waits(this.#endings)
     store.onSettled((record) => this.#settled(record))
   }
 
@@ -71,29 +65,36 @@ export class Confirmations {
     return this.#store.pendingCount()
   }
 
+  /** From now on this node does also what others have left undone. */
+  start (): void {
+    this.#dueTimes.start()
+  }
+
   /**
    * Asks, and resolves when the question has ended, however it ended.
    *
    * @throws WSM_ERR_INVALID_MESSAGE for a question without a message, a step, a user or a task, for a `result` that JSON
    *   cannot hold, a `timeoutMs` out of range, and an `answer` that is no TypeBox schema or that not every
-   *   node could check; WSM_ERR_TOO_MANY_CONFIRMATIONS
+   *   node could check; WSM_ERR_TOO_MANY_CONFIRMATIONS; WSM_ERR_WAIT_INTERRUPTED half a second after its time, or after
+   *   its signal, where the store cannot say how it ended, and when this node closes and others go on with the question
    */
   async ask<S extends TSchema = TSchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<Static<S>>> {
-    const record = toRecord(result, options, this.#defaults)
-    if (this.#isClosed || options.signal?.aborted === true) {
+    const record = toRecord(result, options, this.#defaults, this.#clock.now())
+    const { signal } = options
+    if (this.#isClosed || signal?.aborted === true) {
       return { proceed: false, outcome: this.#isClosed ? 'closed' : 'aborted', callback_id: record.callback_id }
     }
     this.#open.begin(record.user_id)
-    const waiter = this.#waiters.start(record.callback_id)
+    const { wait, stop } = this.#waits.begin(record.callback_id)
+    const abort = () => { wait.end('aborted', false) }
+    signal?.addEventListener('abort', abort, { once: true })
+    wait.expireIn(record.expires_at - record.created_at, meansProceed(record), true)
+    this.#begin(record, wait)
     try {
-      await this.#create(record)
-      const left = this.#arm(record, options.signal)
-      // Else it ended while it was stored: a client that is told now would show it for ever.
-      if (this.#asked.has(record.callback_id)) await this.#announce(record.user_id, record.question)
-      return toConfirmation<Static<S>>(await Promise.race([waiter.promise, left]))
+      return toConfirmation<Static<S>>(await wait.promise)
     } finally {
-      waiter.stop()
-      this.#disarm(record.callback_id)
+      signal?.removeEventListener('abort', abort)
+      stop()
       this.#open.end(record.user_id)
     }
   }
@@ -114,7 +115,7 @@ export class Confirmations {
     // A snapshot, since not every answer comes as JSON, and what JSON cannot hold must not be in a list.
     const kept = answer === undefined ? undefined : snapshot(answer)
     assertMay()
-    return this.#settle(callbackId, { outcome: proceed ? 'confirmed' : 'declined', proceed, feedback, answer: kept, answered_by: by })
+    return this.#endings.settle(callbackId, { outcome: proceed ? 'confirmed' : 'declined', proceed, feedback, answer: kept, answered_by: by })
   }
 
   /**
@@ -123,27 +124,25 @@ export class Confirmations {
    * @throws WSM_ERR_NOT_FOUND, WSM_ERR_ALREADY_SETTLED
    */
   async cancel (callbackId: string, feedback?: string): Promise<ConfirmationRecord> {
-    return this.#settle(callbackId, { outcome: 'cancelled', proceed: false, feedback, answered_by: null })
+    return this.#endings.settle(callbackId, { outcome: 'cancelled', proceed: false, feedback, answered_by: null })
   }
 
   /** Says if a task still asks its user something. */
   async isAsking (taskId: string, userId: string): Promise<boolean> {
-    for await (const pending of this.#pages({ task_id: taskId, user_id: userId, status: 'pending' })) if (pending.length > 0) return true
+    for await (const pending of this.#lists.pages({ task_id: taskId, user_id: userId, status: 'pending' })) if (pending.length > 0) return true
     return false
   }
 
   /** Takes back whatever a task of a user still asks. */
   async cancelTask (taskId: string, userId: string): Promise<void> {
-    for await (const pending of this.#pages({ task_id: taskId, user_id: userId, status: 'pending' })) {
-      await Promise.all(pending.map((record) => this.#end(record.callback_id, 'cancelled', false)))
+    for await (const pending of this.#lists.pages({ task_id: taskId, user_id: userId, status: 'pending' })) {
+      await Promise.all(pending.map((record) => this.#endings.end(record.callback_id, 'cancelled', false)))
     }
   }
 
   /** @throws WSM_ERR_NOT_FOUND */
   async get (callbackId: string): Promise<ConfirmationRecord> {
-    const record = await this.#store.get(callbackId)
-    if (record === null) throw new NotFoundError('There is no such question')
-    return this.#current(record)
+    return this.#lists.get(callbackId)
   }
 
   /**
@@ -152,17 +151,13 @@ export class Confirmations {
    * @throws WSM_ERR_INVALID_MESSAGE for a filter that there is not, a limit out of range, and an `after` that is no `next`
    */
   async list (options: ListOptions = {}): Promise<ConfirmationsPage> {
-    const { limit = PAGE_SIZE, after: cursor, ...filter } = options
-    const after = cursor ?? undefined
-    assertValid(checkList, { ...options, after })
-    const { records, next } = await this.#page(filter, after === undefined ? null : placeOf(after), limit)
-    return { confirmations: records, next: next === null ? null : cursorOf(next.created_at, next.callback_id) }
+    return this.#lists.list(options)
   }
 
   /**
    * Waits for the end of a question that somebody else asked.
    *
-   * @throws WSM_ERR_NOT_FOUND; the signal's reason when it fires
+   * @throws WSM_ERR_NOT_FOUND; the signal's reason when it fires; WSM_ERR_WAIT_INTERRUPTED as for `ask`
    */
   async wait (callbackId: string, { signal }: { signal?: AbortSignal } = {}): Promise<UserConfirmation> {
     return toConfirmation(await this.poll(callbackId, signal))
@@ -171,46 +166,48 @@ export class Confirmations {
   /** Like `wait`, and resolves to the whole record. */
   async poll (callbackId: string, signal?: AbortSignal): Promise<ConfirmationRecord> {
     // Before the look-up, so that an end between the two is not missed.
-    const waiter = this.#waiters.start(callbackId, signal)
-    let timer
+    const { wait, stop } = this.#waits.begin(callbackId)
+    const abort = () => wait.fail(signal!.reason)
+    signal?.addEventListener('abort', abort, { once: true })
+    if (signal?.aborted === true) abort()
     try {
-      const record = await this.get(callbackId)
+      const record = await Promise.race([wait.promise, this.get(callbackId)])
       if (record.status !== 'pending') return record
-      timer = setTimeout(() => this.#end(callbackId, 'expired', meansProceed(record)), Math.min(record.expires_at + ORPHANED_MS - Date.now(), MAX_TIMER_MS))
-      return await waiter.promise
+      if (this.#isClosed && this.#store.outlivesNode) wait.interrupt()
+      if (wait.stored(record)) wait.expireIn(record.expires_at - this.#clock.now(), meansProceed(record), false)
+      return await wait.promise
     } finally {
-      clearTimeout(timer)
-      waiter.stop()
+      signal?.removeEventListener('abort', abort)
+      stop()
     }
   }
 
   /** Sends a socket what its user has not answered yet. A question can reach a client twice: it is keyed by callback_id. */
   async redeliver (connection: Connection): Promise<void> {
-    const userId = connection.user?.id
-    if (userId === undefined) return
-    // Not by #pages: every socket that opens would pay for its generator.
-    let after: QuestionPlace | null = null
-    do {
-      const page: QuestionPage = await this.#page({ user_id: userId, status: 'pending' }, after, PAGE_SIZE)
-      for (const { question } of page.records) {
-        // No faster than the client reads: together they can be more than may wait for a socket.
-        while (connection.isOpen && connection.isCongested) await connection.drained()
-        // Meanwhile it may have ended, or become another user's.
-        if (!connection.isOpen || connection.user?.id !== userId) return
-        connection.send(encode(question))
-      }
-      after = page.next
-    } while (after !== null)
+    return this.#lists.redeliver(connection)
   }
 
-  /** Ends every question that this node asked, or where others can go on with it, the wait for it. Idempotent. */
+  /** Ends every question that this node waits for, or where others can go on with it, the wait for it. Idempotent. */
   async close (): Promise<void> {
     this.#isClosed = true
-    for (const { timer, leave } of this.#asked.values()) {
-      clearTimeout(timer)
-      if (this.#store.outlivesNode) leave('closed')
+    this.#dueTimes.close()
+    this.#announcements.close()
+    if (this.#store.outlivesNode) this.#waits.interruptAll()
+    else await this.#waits.endAll('closed')
+  }
+
+  /** Stores a question and shows it. Never rejects: the wait fails instead. */
+  async #begin (record: ConfirmationRecord, wait: Wait): Promise<void> {
+    try {
+      await this.#store.create(record, dueTimesOf(record))
+    } catch (error) {
+      wait.fail(error)
+      // It may have been stored all the same; nobody waits for it, so it is ended.
+      this.#endings.end(record.callback_id, 'aborted', false)
+      return
     }
-    if (!this.#store.outlivesNode) await Promise.all([...this.#asked.keys()].map((callbackId) => this.#end(callbackId, 'closed', false)))
+    // In memory nothing is due but what has failed.
+    if (wait.stored(record) && !await this.#announcements.announce(record, 'error')) this.#dueTimes.wake()
   }
 
   /** @throws WSM_ERR_UNAVAILABLE where this node cannot check an answer; the question stays open, and another node may be able to */
@@ -223,130 +220,10 @@ export class Confirmations {
     }
   }
 
-  async * #pages (filter: ConfirmationFilter): AsyncIterableIterator<ConfirmationRecord[]> {
-    let after: QuestionPlace | null = null
-    do {
-      const { records, next }: QuestionPage = await this.#page(filter, after, PAGE_SIZE)
-      yield records
-      after = next
-    } while (after !== null)
-  }
-
-  /** Not checked: runs for every socket that opens. */
-  async #page (filter: ConfirmationFilter, after: QuestionPlace | null, limit: number): Promise<QuestionPage> {
-    const page = await this.#store.list(filter, after, limit)
-    const { records, next } = page
-    if (records.length === 0) return page
-    const current = await Promise.all(records.map((record) => this.#current(record)))
-    return { records: filter.status === undefined ? current : current.filter(({ status }) => status === filter.status), next }
-  }
-
-  /** From now on the question can end by itself. What happened while it was stored counts, too. */
-  #arm (record: ConfirmationRecord, signal?: AbortSignal): Promise<ConfirmationRecord> {
-    const { callback_id: callbackId, question } = record
-    let leave!: Asked['leave']
-    const left = new Promise<ConfirmationRecord>((resolve) => { leave = (status) => resolve({ ...record, status, proceed: false }) })
-    const abort = () => this.#end(callbackId, 'aborted', false)
-    signal?.addEventListener('abort', abort, { once: true })
-    this.#asked.set(callbackId, {
-      timer: setTimeout(() => this.#end(callbackId, 'expired', meansProceed(record)), question.expires_at - question.timestamp),
-      stopListening: () => signal?.removeEventListener('abort', abort),
-      leave
-    })
-    if (this.#isClosed) this.close()
-    else if (signal?.aborted === true) abort()
-    return left
-  }
-
-  async #create (record: ConfirmationRecord): Promise<void> {
-    try {
-      await this.#store.create(record)
-    } catch (error) {
-      // It may have been stored all the same; nobody waits for it, so it is ended.
-      this.#end(record.callback_id, 'aborted', false)
-      throw error
-    }
-  }
-
-  #disarm (callbackId: string): void {
-    const asked = this.#asked.get(callbackId)
-    if (asked === undefined) return
-    clearTimeout(asked.timer)
-    asked.stopListening()
-    this.#asked.delete(callbackId)
-  }
-
-  async #settle (callbackId: string, settlement: Settlement): Promise<ConfirmationRecord> {
-    const result = await this.#store.settle(callbackId, settlement)
-    if (result === null) throw new NotFoundError('There is no such question')
-    const { won, record } = result
-    if (won) {
-      this.#announceEnd(record)
-      return record
-    }
-    throw withDetails(new AlreadySettledError('The question has ended already'), {
-      callback_id: callbackId, outcome: record.status, proceed: record.proceed, answered_by: record.answered_by, settled_at: record.settled_at
-    })
-  }
-
-  /**
-   * Ends a question without a person. That somebody was faster is no fault here. Never rejects.
-   *
-   * @returns how it ended; null where that is not known
-   */
-  async #end (callbackId: string, outcome: Outcome, proceed: boolean): Promise<ConfirmationRecord | null> {
-    try {
-      const result = await this.#store.settle(callbackId, { outcome, proceed, answered_by: null })
-      // The store has lost it, perhaps with an answer, but not the code that waits for it here: nobody has said yes.
-      if (result === null) this.#asked.get(callbackId)?.leave(outcome)
-      else if (result.won) this.#announceEnd(result.record)
-      return result?.record ?? null
-    } catch (error) {
-      logThrown(this.#log, 'error', error, { callback_id: callbackId }, 'a question could not be ended')
-      const asked = this.#asked.get(callbackId)
-      if (asked !== undefined && outcome === 'expired' && !this.#isClosed) {
-        asked.timer = setTimeout(() => this.#end(callbackId, outcome, proceed), RETRY_MS)
-      }
-      return null
-    }
-  }
-
-  /** A question whose node is gone ends when somebody looks at it, or waits for it, after its time. */
-  async #current (record: ConfirmationRecord): Promise<ConfirmationRecord> {
-    if (record.status !== 'pending' || Date.now() < record.expires_at + ORPHANED_MS) return record
-    return await this.#end(record.callback_id, 'expired', meansProceed(record)) ?? record
-  }
-
   /** On every node. */
   #settled (record: ConfirmationRecord): void {
-    this.#disarm(record.callback_id)
-    this.#waiters.settle(record.callback_id, record)
+    this.#announcements.ended(record.callback_id)
+    this.#waits.settled(record)
     this.#events.emit('confirmation_settled', { confirmation: record })
   }
-
-  /** On the node that ended it. */
-  #announceEnd (record: ConfirmationRecord): void {
-    this.#announce(record.user_id, {
-      type: 'confirmation_closed',
-      callback_id: record.callback_id,
-      task_id: record.task_id,
-      outcome: record.status,
-      proceed: record.proceed,
-      answered_by: record.answered_by
-    })
-  }
-
-  /** The record is what counts: a frame that cannot be sent now is made up for by the next connect. */
-  async #announce (userId: string, frame: object): Promise<void> {
-    try {
-      await this.#publisher.announce(topicOf.user(userId), frame)
-    } catch (error) {
-      logThrown(this.#log, 'error', error, {}, 'a question could not be announced')
-    }
-  }
-}
-
-function placeOf (cursor: string): QuestionPlace {
-  const [createdAt, id] = readCursor(cursor)
-  return { created_at: createdAt, callback_id: id }
 }

@@ -6,10 +6,12 @@ let last = 0n
 /**
  * An id that cannot be guessed, and is behind those that this process made before (UUID version 7, RFC 9562 section 5.7):
  * questions of one millisecond are listed in the order in which they were asked.
+ *
+ * @param now by the clock that the nodes share
  */
-export function nextQuestionId (): string {
-  const now = BigInt(Date.now()) << 12n
-  last = now > last ? now : last + 1n
+export function nextQuestionId (now: number): string {
+  const first = BigInt(now) << 12n
+  last = first > last ? first : last + 1n
   const time = last.toString(16).padStart(15, '0')
   return `${time.slice(0, 8)}-${time.slice(8, 12)}-7${time.slice(12)}-${randomUUID().slice(19)}`
 }

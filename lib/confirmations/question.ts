@@ -44,16 +44,18 @@ export type StepResult = Omit<TaskStepResult, 'step'> & { step?: string | number
 const checkQuestion = TypeCompiler.Compile(TaskStepResultFrame)
 const checkTimeout = TypeCompiler.Compile(OptionsSchema.properties.confirmations.properties.timeoutMs)
 
-/** @throws WSM_ERR_INVALID_MESSAGE; see `Confirmations.ask` */
-export function toRecord (result: StepResult, options: AskOptions, defaults: Options['confirmations']): ConfirmationRecord {
+/**
+ * @param now by the clock that the nodes share
+ * @throws WSM_ERR_INVALID_MESSAGE; see `Confirmations.ask`
+ */
+export function toRecord (result: StepResult, options: AskOptions, defaults: Options['confirmations'], now: number): ConfirmationRecord {
   const { timeoutMs = defaults.timeoutMs } = options
   if (!checkTimeout.Check(timeoutMs)) throw invalidMessage(faultsOf(checkTimeout, timeoutMs).map(below('/timeoutMs')))
-  const now = Date.now()
   const expiresAt = now + timeoutMs
   // A snapshot, since it is sent again on later connects: by then the app may have gone on with its result.
   const question: unknown = snapshot({
     type: 'task_step_result',
-    callback_id: nextQuestionId(),
+    callback_id: nextQuestionId(now),
     step: options.step ?? result.step,
     message: result.message,
     result: result.result ?? null,

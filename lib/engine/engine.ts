@@ -217,6 +217,9 @@ export interface Settlement {
   answered_by: AnsweredBy | null
 }
 
+/** @property leftMs only where the question cannot expire yet */
+export interface Settled { won: boolean, record: ConfirmationRecord, leftMs?: number }
+
 /** Open, or how it ended. */
 export const questionStatuses: readonly ConfirmationRecord['status'][] = ['pending', ...Outcome.anyOf.map((outcome) => outcome.const)]
 
@@ -237,12 +240,27 @@ export interface QuestionPage {
   next: QuestionPlace | null
 }
 
-/** Where questions are kept. Records that it hands out are snapshots: they do not change afterwards. */
+/** Something that is to be done about an open question, `at` by the clock that the nodes share. */
+export interface DueTime { kind: string, at: number }
+
+/** What is due, and when the next due time is, in milliseconds; null where there is none. */
+export interface DueTimes { due: { kind: string, record: ConfirmationRecord }[], nextInMs: number | null }
+
+/**
+ * Where questions are kept. Records that it hands out are snapshots: they do not change afterwards.
+ *
+ * **Due times.** A question is stored with its due times, atomically, and loses them when it ends. There is one list of all,
+ * on the clock that the nodes share; what is due is taken by whichever node is first, under a lease.
+ */
 export interface ConfirmationStore {
   /** Whether questions are still there when the node that asked is not. */
   readonly outlivesNode: boolean
-  /** Resolves when the record is stored; the question may be sent then. */
-  create (record: ConfirmationRecord): Promise<void>
+  /**
+   * Resolves when the record is stored; the question may be sent then.
+   *
+   * @param due at most one of each kind
+   */
+  create (record: ConfirmationRecord, due?: readonly DueTime[]): Promise<void>
   /** null: never asked, or ended longer than the retention ago. */
   get (callbackId: string): Promise<ConfirmationRecord | null>
   /**
@@ -253,8 +271,15 @@ export interface ConfirmationStore {
   /**
    * Atomic: of any number of calls for one question exactly one wins. The others get the record as the winner left
    * it. null as for `get`.
+   *
+   * No question expires before its time by the clock that the nodes share: such a call changes nothing, and gets the open
+   * record and the milliseconds that are left.
    */
-  settle (callbackId: string, settlement: Settlement): Promise<{ won: boolean, record: ConfirmationRecord } | null>
+  settle (callbackId: string, settlement: Settlement): Promise<Settled | null>
+  /** Takes what is due, earliest first. Nobody else gets it for `leaseMs`; then it is due again, unless it is done. */
+  takeDue (limit: number, leaseMs: number): Promise<DueTimes>
+  /** Removes a due time of each of these questions. Removing twice is harmless. */
+  done (callbackIds: readonly string[], kind: string): Promise<void>
   /** Calls back once for every question that ends, wherever it was settled, before `settle` resolves to the winner. */
   onSettled (listener: (record: ConfirmationRecord) => void): void
   /** How many questions that this node asked have no end yet. */

@@ -5,8 +5,8 @@ import type { WsPluginOptions } from '../../lib/index.js'
 import { acknowledging } from '../fixtures/acknowledging.js'
 import { startApp, type TestApp } from '../fixtures/app.js'
 import type { Frame } from '../fixtures/client.js'
+import { questionRead } from '../fixtures/questions.js'
 import { RedisServer } from '../fixtures/redis.js'
-import { until } from '../fixtures/until.js'
 
 const server = await RedisServer.start(t)
 let prefixes = 0
@@ -74,28 +74,39 @@ t.test('a question outlives the node that asked', async (t) => {
   const [a, b] = await startNodes(t, 2) as [TestApp, TestApp]
   const asked = a.app.ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task' })
   const { confirmations: [record] } = await b.app.ws.confirmations.list({ user_id: 'alice' })
-  const waited = b.app.ws.confirmations.wait(record!.callback_id)
+  const { callback_id: id } = record!
+  const [here, there] = [a, b].map(({ app }) => app.ws.confirmations.wait(id))
+  const interrupted = { code: 'WSM_ERR_WAIT_INTERRUPTED', statusCode: 503, message: new RegExp(id), details: { callback_id: id } }
+  const read = questionRead(t, a)
+  const poll = a.rest('GET', `/ws/confirmations/${id}?wait=60`, { as: 'alice' })
+  await read
+  const ends = Promise.all([t.rejects(asked, interrupted, 'the code that asked goes with its server'), t.rejects(here!, interrupted)])
   await a.app.close()
-  t.match(await asked, { proceed: false, outcome: 'closed' }, 'the code that asked goes with its server')
+  await ends
+  t.match(await poll, { status: 200, body: { status: 'pending' } })
   const alice = await b.connect('alice')
   t.match(await alice.next('task_step_result'), { callback_id: record!.callback_id })
   await alice.request({ type: 'confirm', callback_id: record!.callback_id, proceed: true })
-  t.match(await waited, { proceed: true, outcome: 'confirmed' })
+  t.match(await there, { proceed: true, outcome: 'confirmed' })
 })
 
-t.test('a question whose node is gone expires all the same, for who waits and for who looks', async (t) => {
+t.test('a question whose node is gone expires in time, whether anybody looks at it or not', async (t) => {
   const [a, b] = await startNodes(t, 2) as [TestApp, TestApp]
+  const alice = await b.connect('alice')
   const ask = (onTimeout: 'proceed' | 'cancel') => a.app.ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: onTimeout, timeoutMs: 300, onTimeout })
-  const asked = [ask('proceed'), ask('cancel')]
-  await until(async () => (await b.app.ws.confirmations.list({ user_id: 'alice' })).confirmations.length === 2)
-  const { confirmations: records } = await b.app.ws.confirmations.list({ user_id: 'alice' })
-  const [looked, waited] = ['cancel', 'proceed'].map((task) => records.find(({ task_id: id }) => id === task)!)
-  const end = b.app.ws.confirmations.wait(waited!.callback_id)
+  const asked = Promise.all([ask('proceed'), ask('cancel')].map((end) => t.rejects(end, { code: 'WSM_ERR_WAIT_INTERRUPTED' })))
+  const { expires_at: expiresAt } = await alice.next('task_step_result')
   await a.app.close()
-  t.match(await Promise.all(asked), [{ outcome: 'closed' }, { outcome: 'closed' }])
-  t.match(await end, { proceed: true, outcome: 'expired' })
+  await asked
+  const outcomes: Record<string, boolean> = {}
+  for (let n = 0; n < 2; n++) {
+    const { task_id: task, outcome, proceed } = await alice.next('confirmation_closed')
+    t.equal(outcome, 'expired')
+    outcomes[task] = proceed
+  }
+  t.strictSame(outcomes, { proceed: true, cancel: false })
+  t.ok(Date.now() >= expiresAt && Date.now() < expiresAt + 2_000, `${Date.now() - expiresAt} ms after its time`)
   t.same(await b.app.ws.confirmations.list({ status: 'pending' }), { confirmations: [], next: null })
-  t.match(await b.app.ws.confirmations.get(looked!.callback_id), { status: 'expired', proceed: false })
 })
 
 t.test('acknowledgements are gathered from every node', async (t) => {

@@ -42,27 +42,32 @@ t.test('a question that cannot be sent now is logged, and still waits for its an
   engine.failsToPublish = true
   const end = confirmations.ask(step, to)
   const { confirmations: [record] } = await confirmations.list({ user_id: 'alice', status: 'pending' })
-  await confirmations.answer(record!.callback_id, { proceed: true }, { user_id: 'alice', client_id: null })
+  const { callback_id: id } = record!
+  await confirmations.answer(id, { proceed: true }, { user_id: 'alice', client_id: null })
   t.match(await end, { outcome: 'confirmed' })
-  const failures = logs.filter(({ msg }) => msg === 'a question could not be announced')
-  t.match(failures, [{ err: { message: 'out of reach' } }, { err: { message: 'out of reach' } }], 'the question and its end')
+  for (const msg of ['a question could not be announced', 'the end of a question could not be announced']) {
+    t.match(logs.filter((line) => line.msg === msg), [{ callback_id: id, err: { message: 'out of reach' } }], msg)
+  }
+  await confirmations.close()
   await engine.close()
 })
 
-t.test('a question that cannot be ended now is logged, and stays open', async (t) => {
+t.test('a question that cannot be taken back now is logged and stays open, and the asking code hears at once', async (t) => {
   const engine = new FarEngine()
   const { system: { confirmations }, logs } = systemOn(engine)
   const stop = new AbortController()
   const end = confirmations.ask(step, { ...to, signal: stop.signal })
   const { confirmations: [record] } = await confirmations.list()
+  const callbackId = record!.callback_id
   engine.failsToSettle = true
   stop.abort()
-  await new Promise((resolve) => setImmediate(resolve))
-  t.match(logs.at(-1), { msg: 'a question could not be ended', callback_id: record!.callback_id, err: { message: 'out of reach' } })
-  t.match(await confirmations.get(record!.callback_id), { status: 'pending' })
+  await t.rejects(end, { code: 'WSM_ERR_WAIT_INTERRUPTED', details: { callback_id: callbackId } })
+  t.match(logs.at(-1), { msg: 'a question could not be ended', callback_id: callbackId, err: { message: 'out of reach' } })
+  t.match(await confirmations.get(callbackId), { status: 'pending' })
+  const waited = confirmations.wait(callbackId)
   engine.failsToSettle = false
-  await confirmations.cancel(record!.callback_id)
-  t.match(await end, { outcome: 'cancelled' })
+  await confirmations.cancel(callbackId)
+  t.match(await waited, { outcome: 'cancelled' }, 'it can be waited for again')
   await engine.close()
 })
 
@@ -91,14 +96,16 @@ t.test('what happens while a question is being stored ends it as soon as it is',
   }
 })
 
-t.test('a question that runs out while the store is away ends when the store is there again', async (t) => {
+t.test('a question that runs out while the store is away: who asked hears in time, and it ends when the store is there again', async (t) => {
   const engine = new FarEngine()
-  const { system: { confirmations }, logs } = systemOn(engine)
+  const { system: { confirmations } } = systemOn(engine)
   engine.failsToSettle = true
-  const end = confirmations.ask(step, { ...to, timeoutMs: 5 })
-  while (!logs.some(({ msg }) => msg === 'a question could not be ended')) await new Promise((resolve) => setImmediate(resolve))
+  const end = confirmations.ask(step, { ...to, timeoutMs: 5, onTimeout: 'proceed' })
+  const { confirmations: [record] } = await confirmations.list()
+  await t.rejects(end, { code: 'WSM_ERR_WAIT_INTERRUPTED' })
+  t.equal(confirmations.pendingCount, 1)
   engine.failsToSettle = false
-  t.match(await end, { outcome: 'expired', proceed: false })
+  t.match(await confirmations.wait(record!.callback_id), { outcome: 'expired', proceed: true })
   await engine.close()
 })
 

@@ -5,6 +5,7 @@ import { memoryOptions } from '../fixtures/memory.js'
 import { startApp } from '../fixtures/app.js'
 import { askStored, timerCount } from '../fixtures/questions.js'
 import { systemOn } from '../fixtures/system.js'
+import { until } from '../fixtures/until.js'
 
 t.test('an ended question can be read for confirmations.retainMs, and is not found afterwards', async (t) => {
   const server = await startApp(t, { confirmations: { retainMs: 100 } })
@@ -65,4 +66,25 @@ t.test('closing leaves no timer, whatever was open or remembered', async (t) => 
   await engine.close()
   t.strictSame((await Promise.all(ends)).map(({ outcome }) => outcome), ['cancelled', 'closed', 'closed'])
   t.equal(timerCount(), before)
+})
+
+t.test('a node that is alone looks for what has failed, and only as long as there is something', async (t) => {
+  const engine = new MemoryEngine(memoryOptions())
+  const { system: { confirmations } } = systemOn(engine)
+  const publish = t.intercept(engine, 'publish', { value: async () => { throw new Error('out of reach') } })
+  const takeDue = t.capture(engine.confirmations, 'takeDue', engine.confirmations.takeDue)
+  const before = timerCount()
+  confirmations.start()
+  t.equal(timerCount(), before)
+  const asked = [1, 2].map((step) => confirmations.ask({ step, message: 'Go on?' }, { userId: 'alice', taskId: 'task-1' }))
+  await until(() => timerCount() === before + 3)
+  for (const { callback_id: id } of (await confirmations.list()).confirmations) await confirmations.cancel(id)
+  await Promise.all(asked)
+  t.equal(publish().length, 4)
+  // What is forgotten later has a timer, too.
+  await until(() => timerCount() === before + 1)
+  t.equal(takeDue().length, 1)
+  await confirmations.close()
+  confirmations.start()
+  await engine.close()
 })

@@ -1,8 +1,14 @@
 import { getEventListeners } from 'node:events'
+import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
-import { Waiters } from '../../lib/confirmations/waiters.js'
+import type { Ending, Endings } from '../../lib/confirmations/endings.js'
+import { Waits } from '../../lib/confirmations/waits.js'
+import type { ConfirmationRecord } from '../../schemas/records.js'
+import { question } from '../fixtures/engine-suite.js'
 import { startApp } from '../fixtures/app.js'
 import { askStored } from '../fixtures/questions.js'
+
+type Begun = ReturnType<Waits['begin']>
 
 t.test('code that did not ask can wait for the end, any number of times', async (t) => {
   const server = await startApp(t)
@@ -46,32 +52,109 @@ t.test('a wait ends when the server closes', async (t) => {
   t.match(await wait, { outcome: 'closed', proceed: false })
 })
 
-t.test('waiters hear of their own key, and stopping forgets them', async (t) => {
-  const waiters = new Waiters<string>()
-  const [a, again, b] = [waiters.start('a'), waiters.start('a'), waiters.start('b')]
-  t.equal(waiters.size, 2)
-  waiters.settle('a', 'end of a')
-  waiters.settle('nothing', 'nobody')
-  t.strictSame(await Promise.all([a.promise, again.promise]), ['end of a', 'end of a'])
-  a.stop()
-  t.equal(waiters.size, 2, 'one of two still stands')
+t.test('waits hear of their own question, and stopping forgets them', async (t) => {
+  const waits = new Waits({} as Endings)
+  const [a, b] = [question(), question()]
+  const [first, again, other] = [a, a, b].map(({ callback_id: id }) => waits.begin(id)) as [Begun, Begun, Begun]
+  t.equal(waits.size, 2)
+  waits.settled(a)
+  waits.settled(question())
+  t.strictSame(await Promise.all([first.wait.promise, again.wait.promise]), [a, a])
+  first.stop()
+  t.equal(waits.size, 2, 'one of two still stands')
   again.stop()
-  const later = waiters.start('a')
+  const later = waits.begin(a.callback_id)
   again.stop()
-  t.equal(waiters.size, 2, 'stopping twice does not take another\'s place')
+  t.equal(waits.size, 2, 'stopping twice does not take another\'s place')
   later.stop()
-  b.stop()
-  t.equal(waiters.size, 0)
+  other.stop()
+  t.equal(waits.size, 0)
 })
 
-t.test('a waiter that nobody awaits may reject without harm', async (t) => {
-  const waiters = new Waiters<string>()
+t.test('a wait that nobody awaits may reject without harm', async (t) => {
   const unhandled: unknown[] = []
   const listener = (reason: unknown) => { unhandled.push(reason) }
   process.on('unhandledRejection', listener)
   t.teardown(() => { process.removeListener('unhandledRejection', listener) })
-  const { stop } = waiters.start('a', AbortSignal.abort(new Error('gone')))
+  const { wait } = new Waits({} as Endings).begin('a')
+  wait.fail(new Error('gone'))
   await new Promise((resolve) => setImmediate(resolve))
-  stop()
   t.strictSame(unhandled, [])
+})
+
+/** The attempts to end a question, with what the test lets each come to. */
+class Attempts {
+  readonly outcomes: string[] = []
+  readonly #endings: (Ending | Promise<Ending>)[]
+
+  constructor (...endings: (Ending | Promise<Ending>)[]) {
+    this.#endings = endings
+  }
+
+  async end (_callbackId: string, outcome: string): Promise<Ending> {
+    this.outcomes.push(outcome)
+    return this.#endings.shift()!
+  }
+
+  begin (record: ConfirmationRecord): Begun {
+    return new Waits(this as unknown as Endings).begin(record.callback_id)
+  }
+}
+
+const ended = (record: ConfirmationRecord): ConfirmationRecord => ({ ...record, status: 'expired', proceed: true })
+
+t.test('a question that is too early to expire is tried again when it has run out', async (t) => {
+  for (const isStrict of [false, true]) {
+    const record = question()
+    const attempts = new Attempts({ record, leftMs: 20 }, { record, leftMs: 1 }, { record: ended(record), leftMs: 0 })
+    const { wait } = attempts.begin(record)
+    wait.stored(record)
+    wait.expireIn(1, true, isStrict)
+    t.match(await wait.promise, { status: 'expired' })
+    t.strictSame(attempts.outcomes, ['expired', 'expired', 'expired'])
+  }
+})
+
+t.test('where the store says that much is left, the asking code hears in time and another wait goes on', async (t) => {
+  for (const isStrict of [false, true]) {
+    const record = question()
+    const { wait, stop } = new Attempts({ record, leftMs: 60_000 }).begin(record)
+    wait.stored(record)
+    const from = performance.now()
+    wait.expireIn(1, true, isStrict)
+    const error = await Promise.race([wait.promise.catch((error) => error), setTimeout(700, null)])
+    if (isStrict) {
+      t.match(error, { code: 'WSM_ERR_WAIT_INTERRUPTED', statusCode: 503, message: new RegExp(record.callback_id), details: { callback_id: record.callback_id } })
+      t.ok(performance.now() - from < 700)
+    } else t.equal(error, null)
+    stop()
+  }
+})
+
+t.test('a wait ends in time where the store does not answer, and at once where it fails', async (t) => {
+  const record = question()
+  const silent = new Promise<Ending>(() => {})
+  for (const ending of [silent, 'failed'] as const) {
+    const { wait } = new Attempts(ending).begin(record)
+    t.equal(wait.stored(record), true)
+    const from = performance.now()
+    wait.end('aborted', false)
+    t.equal(wait.stored(record), true)
+    await t.rejects(wait.promise, { code: 'WSM_ERR_WAIT_INTERRUPTED' })
+    const tookMs = performance.now() - from
+    t.ok(ending === 'failed' ? tookMs < 300 : tookMs >= 399, String(tookMs))
+    t.equal(await wait.end('aborted', false), 0, 'it is over')
+  }
+})
+
+t.test('a question whose storing takes too long is ended when it is stored', async (t) => {
+  const record = question()
+  const attempts = new Attempts({ record: ended(record), leftMs: 0 })
+  const { wait } = attempts.begin(record)
+  wait.end('aborted', false)
+  wait.end('expired', false)
+  await t.rejects(wait.promise, { code: 'WSM_ERR_WAIT_INTERRUPTED' })
+  t.strictSame(attempts.outcomes, [])
+  t.equal(wait.stored(record), false, 'nobody is asked')
+  t.strictSame(attempts.outcomes, ['aborted'])
 })

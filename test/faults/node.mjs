@@ -19,6 +19,13 @@ function sourceOf ({ port, sentinels, name, cluster }) {
 }
 
 const app = Fastify()
+/** Whether publications of this node are held back for ever, as in a process that is about to die. */
+let holdsBack = false
+function holding (engine) {
+  const publish = engine.publish.bind(engine)
+  engine.publish = (...args) => holdsBack ? new Promise(() => {}) : publish(...args)
+  return engine
+}
 /** The longest that a publication or a request took here, milliseconds. What a busy machine makes the whole process wait for is looked at apart. */
 let slowestMs = 0
 const delay = monitorEventLoopDelay()
@@ -29,7 +36,7 @@ await app.register(wsPlugin, {
   ...options,
   jwt: { secret },
   authorizeSubscribe: () => true,
-  engine: redis(sourceOf(address), engine),
+  engine: async (context) => holding(await redis(sourceOf(address), engine)(context)),
   // All clients are on one machine, those of a node that ends come to the others, and to be too late with an answer is an error.
   limits: {
     maxConnections: 10_000, connectionsPerIpPerMinute: 0, messagesPerSecond: 0, bytesPerSecond: 0, joinsPerSecond: 0, maxErrorsPerMinute: 1_000_000, maxPendingConfirmationsPerUser: 10_000
@@ -47,6 +54,7 @@ const commands = {
     slowestMs = 0
     delay.reset()
   },
+  holdBack: async () => { holdsBack = true },
   async publish (topic, message, options) {
     const from = performance.now()
     const [kind, name] = topic.split(/:(.*)/s)

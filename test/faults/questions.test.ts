@@ -3,10 +3,13 @@ import t, { type Test } from 'tap'
 import type { UserConfirmation } from '../../lib/index.js'
 import { TestClient, type Frame } from '../fixtures/client.js'
 import { random } from '../fixtures/random.js'
+import { RedisServer } from '../fixtures/redis.js'
 import { forge } from '../fixtures/tokens.js'
 import { until } from '../fixtures/until.js'
 import { Deployment } from './deployment.js'
-import { fault, lengthy } from './fault.js'
+import { fault, lengthy, type Figures } from './fault.js'
+import { Load } from './load.js'
+import { NodeProcess } from './node-process.js'
 import { ADMIN, rest } from './rest.js'
 
 t.setTimeout(lengthy(600_000, 180_000))
@@ -18,6 +21,16 @@ async function connect (t: Test, origin: string, user: string): Promise<TestClie
   const client = await new TestClient(`${origin.replace('http', 'ws')}/ws`, ['ws-manager.v1', `bearer.${forge({ sub: user })}`]).opened()
   t.teardown(() => client.socket.terminate())
   return Object.assign(client, { id: (await client.next('connection')).data.client_id as string })
+}
+
+/** Whether something becomes so in time. */
+async function within (ms: number, isSo: () => boolean | Promise<boolean>): Promise<boolean> {
+  const until = performance.now() + ms
+  while (!await isSo()) {
+    if (performance.now() > until) return false
+    await setTimeout(5)
+  }
+  return true
 }
 
 fault('kill -9 the node that asked 1000 questions', async (t) => {
@@ -60,6 +73,76 @@ fault('kill -9 the node that asked 1000 questions', async (t) => {
     'who waits elsewhere hears of each answer')
   t.equal(await near.command('pending'), 0)
   return { questions: count, answeredBySocket: answeredBySocket.reduce((sum, asked) => sum + asked), answeredByRest: ids.size, waitedFor: ends.length }
+})
+
+fault('kill -9 the asking node between storing and announcing', async (t) => {
+  const deployment = await Deployment.start(t, { engine: { leaseMs: lengthy(15_000, 1_000) } })
+  const [victim, near, far] = deployment.nodes as [typeof deployment.nodes[0], typeof deployment.nodes[0], typeof deployment.nodes[0]]
+  const [rounds, perRound, users] = [lengthy(5, 1), lengthy(200, 40), 20]
+  const figures: Figures = { questions: 0, notShown: 0, slowestMs: 0, twice: 0 }
+  const load = new Load(deployment, lengthy({ sockets: 600, rate: 300 }, { sockets: 30, rate: 50 }))
+  t.teardown(() => load.close())
+  await load.start()
+  // Open all the time.
+  const sockets = await Promise.all(Array.from({ length: users }, (_, n) => Promise.all([near, far].map(({ origin }) => connect(t, origin, `asked-${n}`)))))
+  for (let round = 0; round < rounds; round++) {
+    await victim.command('holdBack')
+    for (let n = 0; n < perRound; n++) {
+      victim.command('ask', { userId: `asked-${n % users}`, taskId: `task-${round}-${n}`, timeoutMs: 120_000, onTimeout: 'proceed' }).catch(() => {})
+    }
+    const pending = async () => await near.command('pending') === perRound * (round + 1)
+    if (!await within(30_000, pending)) throw new Error('not all questions were stored')
+    const killedAt = performance.now()
+    await victim.kill()
+    const shownTo = ({ received }: TestClient) => received
+      .filter(({ type, task_id: task }) => type === 'task_step_result' && task.startsWith(`task-${round}-`)).map(({ task_id: task }) => task as string)
+    const isShown = () => sockets.flat().every((socket) => shownTo(socket).length >= perRound / users)
+    await within(10_000, isShown)
+    figures.slowestMs = Math.max(figures.slowestMs!, Math.round(performance.now() - killedAt))
+    for (const socket of sockets.flat()) {
+      const tasks = shownTo(socket)
+      const { size } = new Set(tasks)
+      figures.notShown! += perRound / users - size
+      figures.twice! += tasks.length - size
+    }
+    figures.questions! += perRound
+    await victim.start()
+    if (!await within(60_000, () => deployment.isReady(0))) throw new Error('the node did not come back')
+  }
+  const { silentlyLost } = await load.end()
+  t.match({ ...figures, silentlyLost }, { notShown: 0, silentlyLost: 0 })
+  t.ok(figures.slowestMs! < 3_000, `shown after ${figures.slowestMs} ms`)
+  return figures
+})
+
+fault('a question of a node whose clock is five minutes ahead or behind', async (t) => {
+  const { port } = await RedisServer.start(t)
+  const nodes = ['-300s', '+0s', '+300s'].map((clock) => new NodeProcess({ clock, redis: { port }, engine: {}, options: {} }))
+  t.teardown(() => Promise.all(nodes.map((node) => node.kill())))
+  await Promise.all(nodes.map((node) => node.start()))
+  const sockets = await Promise.all(nodes.map(({ origin }) => connect(t, origin, 'alice')))
+  const timeoutMs = lengthy(3_000, 1_500)
+  const figures: Figures = { questions: 0, earliestMs: Infinity, latestMs: 0, askerLatestMs: 0 }
+  await Promise.all(nodes.map(async (node, n) => {
+    const from = performance.now()
+    const asked = node.command<UserConfirmation>('ask', { userId: 'alice', taskId: `task-${n}`, timeoutMs, onTimeout: 'cancel' })
+    const over = new AbortController()
+    // Others look at it all the time.
+    const looking = Promise.all(nodes.map(async (other) => { while (!over.signal.aborted) await other.command('pending') }))
+    const ends = await Promise.all(sockets.map(async (socket) => {
+      await socket.next((frame) => frame.type === 'confirmation_closed' && frame.task_id === `task-${n}`)
+      return performance.now() - from
+    }))
+    t.match(await asked, { outcome: 'expired', proceed: false })
+    figures.askerLatestMs = Math.max(figures.askerLatestMs!, Math.round(performance.now() - from))
+    over.abort()
+    await looking
+    figures.questions!++
+    figures.earliestMs = Math.min(figures.earliestMs!, Math.floor(Math.min(...ends)))
+    figures.latestMs = Math.max(figures.latestMs!, Math.round(Math.max(...ends)))
+  }))
+  t.ok(figures.earliestMs! >= timeoutMs - 50 && figures.latestMs! < timeoutMs + 2_000, JSON.stringify(figures))
+  return figures
 })
 
 fault('2000 questions, eight answers at once, against time-out and cancel', async (t) => {

@@ -61,10 +61,12 @@ t.test('what is still to be said when a server closes cannot hold it up', async 
   const server = await startApp(t, { drain: { timeoutMs: 20 } })
   const client = await server.connect('alice')
   t.intercept(MemoryConfirmationStore.prototype, 'settle', { value: () => new Promise(() => {}) })
-  server.app.ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task' })
+  const asked = server.app.ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task' })
+  const interrupted = t.rejects(asked, { code: 'WSM_ERR_WAIT_INTERRUPTED' })
   await client.next('task_step_result')
   await server.app.close()
   t.equal((await client.closed).code, 1001)
+  await interrupted
 })
 
 t.test('open questions end before the sockets do', async (t) => {

@@ -1,8 +1,9 @@
 import type { ConfirmationRecord } from '../../../schemas/records.js'
 import { compareTexts } from '../../pages.js'
-import { questionStatuses, type ConfirmationFilter, type ConfirmationStore, type QuestionPage, type QuestionPlace, type Settlement } from '../engine.js'
+import { questionStatuses, type ConfirmationFilter, type ConfirmationStore, type DueTime, type QuestionPage, type QuestionPlace, type Settled, type Settlement } from '../engine.js'
 import { ExpiringMap } from '../expiring-map.js'
 import { OrderedSet, merged } from '../ordered-set.js'
+import { DueList } from './due-list.js'
 
 /** A list holds questions of one status: all, a user's, a task's, or a user's of a task. */
 type List = OrderedSet<ConfirmationRecord, QuestionPlace>
@@ -16,15 +17,17 @@ export class MemoryConfirmationStore implements ConfirmationStore {
   readonly #pending = new Map<string, ConfirmationRecord>()
   readonly #settled: ExpiringMap<string, ConfirmationRecord>
   readonly #lists: Lists = new Map()
+  readonly #due = new DueList()
   #listener: (record: ConfirmationRecord) => void = () => {}
 
   constructor (retainMs: number) {
     this.#settled = new ExpiringMap(retainMs, (record) => this.#unlist(record))
   }
 
-  async create (record: ConfirmationRecord): Promise<void> {
+  async create (record: ConfirmationRecord, due: readonly DueTime[] = []): Promise<void> {
     this.#pending.set(record.callback_id, record)
     this.#list(record)
+    this.#due.add(record.callback_id, due)
   }
 
   async get (callbackId: string): Promise<ConfirmationRecord | null> {
@@ -47,19 +50,31 @@ export class MemoryConfirmationStore implements ConfirmationStore {
     return { records, next: null }
   }
 
-  async settle (callbackId: string, { outcome, ...answer }: Settlement) {
+  async settle (callbackId: string, { outcome, ...answer }: Settlement): Promise<Settled | null> {
     const record = this.#pending.get(callbackId)
     if (record === undefined) {
       const settled = this.#settled.get(callbackId)
       return settled === undefined ? null : { won: false, record: settled }
     }
-    const settled = { ...record, ...answer, status: outcome, settled_at: Date.now() }
+    const now = Date.now()
+    if (outcome === 'expired' && now < record.expires_at) return { won: false, record, leftMs: record.expires_at - now }
+    const settled = { ...record, ...answer, status: outcome, settled_at: now }
     this.#pending.delete(callbackId)
+    this.#due.remove(callbackId)
     this.#unlist(record)
     this.#settled.set(callbackId, settled)
     this.#list(settled)
     this.#listener(settled)
     return { won: true, record: settled }
+  }
+
+  async takeDue (limit: number, leaseMs: number) {
+    const { taken, nextInMs } = this.#due.take(Date.now(), limit, leaseMs)
+    return { due: taken.map(({ kind, callbackId }) => ({ kind, record: this.#pending.get(callbackId)! })), nextInMs }
+  }
+
+  async done (callbackIds: readonly string[], kind: string): Promise<void> {
+    for (const callbackId of callbackIds) this.#due.remove(callbackId, kind)
   }
 
   onSettled (listener: (record: ConfirmationRecord) => void): void {
@@ -72,6 +87,7 @@ export class MemoryConfirmationStore implements ConfirmationStore {
 
   close (): void {
     this.#pending.clear()
+    this.#due.clear()
     this.#settled.clear()
     this.#lists.clear()
   }

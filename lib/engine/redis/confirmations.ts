@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ConfirmationRecord } from '../../../schemas/records.js'
-import { questionStatuses, type Clock, type ConfirmationFilter, type ConfirmationStore, type QuestionPage, type QuestionPlace, type Settlement } from '../engine.js'
+import { questionStatuses, type Clock, type ConfirmationFilter, type ConfirmationStore, type DueTime, type DueTimes, type QuestionPage, type QuestionPlace, type Settled, type Settlement } from '../engine.js'
 import { ExpiringMap } from '../expiring-map.js'
 import type { Commands } from './commands.js'
 import { unavailable } from './deadline.js'
@@ -56,12 +56,13 @@ export class RedisConfirmationStore implements ConfirmationStore {
     this.#log = log
   }
 
-  async create (record: ConfirmationRecord): Promise<void> {
-    const { callback_id: id } = record
-    const lifeMs = Math.max(0, record.expires_at - record.created_at) + this.#settings.retainMs
+  async create (record: ConfirmationRecord, due: readonly DueTime[] = []): Promise<void> {
+    const { callback_id: id, expires_at: expiresAt } = record
+    const lifeMs = Math.max(0, expiresAt - record.created_at) + this.#settings.retainMs
     this.#asked.add(id)
     try {
-      await this.#commands.run(scripts.create, [this.#key(id), this.#due, this.#lists], [encode(record), listsOf(record), lifeMs])
+      await this.#commands.run(scripts.create, [this.#key(id), this.#toForget, this.#lists, this.#dueTimes],
+        [encode(record), listsOf(record), lifeMs, id, expiresAt, ...due.flatMap(({ kind, at }) => [kind, at])])
       this.#watch(record)
     } catch (error) {
       this.#asked.delete(id)
@@ -76,7 +77,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
   async list (filter: ConfirmationFilter, after: QuestionPlace | null, limit: number): Promise<QuestionPage> {
     const statuses = filter.status === undefined ? questionStatuses : [filter.status]
     const lists = statuses.map((status) => `${this.#lists}${status}:${scopeOf(filter)}`)
-    const [last, found] = await this.#commands.run(scripts.list, [this.#due, this.#lists, this.#key(''), ...lists],
+    const [last, found] = await this.#commands.run(scripts.list, [this.#toForget, this.#lists, this.#key(''), ...lists],
       [after === null ? '' : placeOf(after), limit]) as [string | null, Stored[]]
     // Filtered again: ids that are not well-formed Unicode can share a list.
     const matches = (record: ConfirmationRecord) =>
@@ -88,19 +89,30 @@ export class RedisConfirmationStore implements ConfirmationStore {
     }
   }
 
-  async settle (callbackId: string, settlement: Settlement): Promise<{ won: boolean, record: ConfirmationRecord } | null> {
+  async settle (callbackId: string, settlement: Settlement): Promise<Settled | null> {
     const { retainMs, positionTtlMs, windowMs, publishCommand } = this.#settings
-    const keys = [this.#key(callbackId), ...this.#keys.beginnings(ENDS), ...this.#keys.stream(ENDS), this.#due, this.#lists]
+    const keys = [this.#key(callbackId), ...this.#keys.beginnings(ENDS), ...this.#keys.stream(ENDS), this.#toForget, this.#lists, this.#dueTimes]
     const result = await this.#commands.run(scripts.settle, keys, [
       encode(settlement), randomUUID(), retainMs,
-      publishCommand, this.#keys.channel(ENDS), newEpoch(), positionTtlMs, windowMs, ENDS_SIZE, ENDS_TTL_MS, settlement.outcome
-    ]) as [number, ...Stored] | null
+      publishCommand, this.#keys.channel(ENDS), newEpoch(), positionTtlMs, windowMs, ENDS_SIZE, ENDS_TTL_MS, settlement.outcome, callbackId
+    ]) as [won: number, ...Stored, leftMs?: number] | null
     if (result === null) return null
-    const [won, ...stored] = result
-    const record = this.#read(stored)
+    const [won, stored, settled, at, leftMs] = result
+    const record = this.#read([stored, settled, at])
     if (record === null) throw unavailable('the stored question is malformed')
     if (won === 1) this.#tell(record)
-    return { won: won === 1, record }
+    return { won: won === 1, record, ...leftMs !== undefined && { leftMs } }
+  }
+
+  async takeDue (limit: number, leaseMs: number): Promise<DueTimes> {
+    const [nextInMs, taken] = await this.#commands.run(scripts.takeDue, [this.#dueTimes, this.#key('')], [limit, leaseMs]) as
+      [number | null, [kind: string, record: string][]]
+    const due = taken.map(([kind, stored]) => ({ kind, record: this.#read([stored, null, null]) }))
+    return { due: due.filter((one): one is DueTimes['due'][0] => one.record !== null), nextInMs }
+  }
+
+  async done (callbackIds: readonly string[], kind: string): Promise<void> {
+    await this.#commands.call('zrem', this.#dueTimes, ...callbackIds.map((id) => `${kind} ${id}`))
   }
 
   onSettled (listener: (record: ConfirmationRecord) => void): void {
@@ -138,9 +150,13 @@ export class RedisConfirmationStore implements ConfirmationStore {
     return `${this.#keys.channel(ENDS)}:record:${callbackId}`
   }
 
-  /** What is due to be forgotten. */
-  get #due (): string {
+  /** What is to be forgotten, under the name that earlier versions know it by. */
+  get #toForget (): string {
     return `${this.#keys.channel(ENDS)}:due`
+  }
+
+  get #dueTimes (): string {
+    return `${this.#keys.channel(ENDS)}:times`
   }
 
   /** What the names of lists begin with. */

@@ -1,0 +1,64 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { ConfirmationRecord, Outcome } from '../../schemas/records.js'
+import type { ConfirmationStore, Settlement } from '../engine/engine.js'
+import { AlreadySettledError, NotFoundError, withDetails } from '../errors.js'
+import { logThrown } from '../thrown.js'
+import type { Publisher } from '../topics/publisher.js'
+import { topicOf } from '../topics/topic-names.js'
+
+/**
+ * The result of an attempt to end a question: the record, ended by whoever was first, with the milliseconds that it still has
+ * where it is too early to expire. `lost`: the store does not have it any more. `failed`: the store could not be asked.
+ */
+export type Ending = { record: ConfirmationRecord, leftMs: number } | 'lost' | 'failed'
+
+/** Ends questions, and tells their users. */
+export class Endings {
+  readonly #store: ConfirmationStore
+  readonly #publisher: Publisher
+  readonly #log: FastifyBaseLogger
+
+  constructor (store: ConfirmationStore, publisher: Publisher, log: FastifyBaseLogger) {
+    this.#store = store
+    this.#publisher = publisher
+    this.#log = log
+  }
+
+  /** @throws WSM_ERR_NOT_FOUND, WSM_ERR_ALREADY_SETTLED with how the question ended */
+  async settle (callbackId: string, settlement: Settlement): Promise<ConfirmationRecord> {
+    const result = await this.#store.settle(callbackId, settlement)
+    if (result === null) throw new NotFoundError('There is no such question')
+    const { won, record } = result
+    if (won) {
+      this.tell(record)
+      return record
+    }
+    throw withDetails(new AlreadySettledError('The question has ended already'), {
+      callback_id: callbackId, outcome: record.status, proceed: record.proceed, answered_by: record.answered_by, settled_at: record.settled_at
+    })
+  }
+
+  /** Ends a question without a person. Another end that came first is no fault here. Never rejects. */
+  async end (callbackId: string, outcome: Outcome, proceed: boolean): Promise<Ending> {
+    try {
+      const result = await this.#store.settle(callbackId, { outcome, proceed, answered_by: null })
+      if (result === null) return 'lost'
+      const { won, record, leftMs = 0 } = result
+      if (won) this.tell(record)
+      return { record, leftMs }
+    } catch (error) {
+      logThrown(this.#log, 'error', error, { callback_id: callbackId }, 'a question could not be ended')
+      return 'failed'
+    }
+  }
+
+  /** Tells the user's sockets how a question ended. The record is what counts: a frame that cannot be sent is made up for by the next connect. */
+  async tell (record: ConfirmationRecord): Promise<void> {
+    const { callback_id, task_id, status: outcome, proceed, answered_by } = record
+    try {
+      await this.#publisher.announce(topicOf.user(record.user_id), { type: 'confirmation_closed', callback_id, task_id, outcome, proceed, answered_by })
+    } catch (error) {
+      logThrown(this.#log, 'error', error, { callback_id }, 'the end of a question could not be announced')
+    }
+  }
+}

@@ -1,0 +1,92 @@
+import type { ConfirmationRecord } from '../../schemas/records.js'
+import type { ConfirmationsPage } from '../../schemas/rest.js'
+import type { Connection } from '../connection/connection.js'
+import type { Clock, ConfirmationFilter, ConfirmationStore, QuestionPage, QuestionPlace } from '../engine/engine.js'
+import { NotFoundError } from '../errors.js'
+import { cursorOf, readCursor } from '../pages.js'
+import { encode } from '../protocol/encode.js'
+import { assertValid } from '../protocol/faults.js'
+import type { Endings } from './endings.js'
+import { checkList, type ListOptions } from './list.js'
+import { meansProceed } from './question.js'
+
+/** Questions that are read at once. */
+const PAGE_SIZE = 100
+
+/** Reads questions. One whose time is over has ended, whether anybody has ended it yet or not. */
+export class QuestionLists {
+  readonly #store: ConfirmationStore
+  readonly #endings: Endings
+  readonly #clock: Pick<Clock, 'now'>
+
+  constructor (store: ConfirmationStore, endings: Endings, clock: Pick<Clock, 'now'>) {
+    this.#store = store
+    this.#endings = endings
+    this.#clock = clock
+  }
+
+  /** @throws WSM_ERR_NOT_FOUND */
+  async get (callbackId: string): Promise<ConfirmationRecord> {
+    const record = await this.#store.get(callbackId)
+    if (record === null) throw new NotFoundError('There is no such question')
+    return this.#current(record)
+  }
+
+  /** See `Confirmations.list`. */
+  async list (options: ListOptions): Promise<ConfirmationsPage> {
+    const { limit = PAGE_SIZE, after: cursor, ...filter } = options
+    const after = cursor ?? undefined
+    assertValid(checkList, { ...options, after })
+    const { records, next } = await this.#page(filter, after === undefined ? null : placeOf(after), limit)
+    return { confirmations: records, next: next === null ? null : cursorOf(next.created_at, next.callback_id) }
+  }
+
+  /** All that match, page by page. */
+  async * pages (filter: ConfirmationFilter): AsyncIterableIterator<ConfirmationRecord[]> {
+    let after: QuestionPlace | null = null
+    do {
+      const { records, next }: QuestionPage = await this.#page(filter, after, PAGE_SIZE)
+      yield records
+      after = next
+    } while (after !== null)
+  }
+
+  /** See `Confirmations.redeliver`. */
+  async redeliver (connection: Connection): Promise<void> {
+    const userId = connection.user?.id
+    if (userId === undefined) return
+    // Not by `pages`: every socket that opens would pay for its generator.
+    let after: QuestionPlace | null = null
+    do {
+      const page: QuestionPage = await this.#page({ user_id: userId, status: 'pending' }, after, PAGE_SIZE)
+      for (const { question } of page.records) {
+        // No faster than the client reads: together they can be more than may wait for a socket.
+        while (connection.isOpen && connection.isCongested) await connection.drained()
+        // Meanwhile it may have ended, or become another user's.
+        if (!connection.isOpen || connection.user?.id !== userId) return
+        connection.send(encode(question))
+      }
+      after = page.next
+    } while (after !== null)
+  }
+
+  /** Not checked: runs for every socket that opens. */
+  async #page (filter: ConfirmationFilter, after: QuestionPlace | null, limit: number): Promise<QuestionPage> {
+    const page = await this.#store.list(filter, after, limit)
+    const { records, next } = page
+    if (records.length === 0) return page
+    const current = await Promise.all(records.map((record) => this.#current(record)))
+    return { records: filter.status === undefined ? current : current.filter(({ status }) => status === filter.status), next }
+  }
+
+  async #current (record: ConfirmationRecord): Promise<ConfirmationRecord> {
+    if (record.status !== 'pending' || this.#clock.now() < record.expires_at) return record
+    const ending = await this.#endings.end(record.callback_id, 'expired', meansProceed(record))
+    return typeof ending === 'string' ? record : ending.record
+  }
+}
+
+function placeOf (cursor: string): QuestionPlace {
+  const [createdAt, id] = readCursor(cursor)
+  return { created_at: createdAt, callback_id: id }
+}
