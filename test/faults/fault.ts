@@ -17,7 +17,7 @@ export function lengthy<T> (long: T, short: T): T {
 }
 
 /** How much longer than it should a fault may take: it then ends with what is missing. */
-const PATIENCE_MS = lengthy(180_000, 90_000)
+const PATIENCE_MS = lengthy(180_000, 60_000)
 
 export interface FaultOptions {
   /** How long the fault takes, milliseconds; default two minutes. */
