@@ -21,7 +21,7 @@ const unauthorized = { statusCode: 401, body: { code: 'WSM_ERR_UNAUTHORIZED' } }
 
 async function startNodes (t: Test): Promise<NodeProcess[]> {
   const { port } = await RedisServer.start(t)
-  const nodes = CLOCKS.map((clock) => new NodeProcess({ clock, redisPort: port, engine: {}, options: {} }))
+  const nodes = CLOCKS.map((clock) => new NodeProcess({ clock, redis: { port }, engine: {}, options: {} }))
   t.teardown(async () => {
     for (const { socket } of clients) socket.terminate()
     clients.clear()

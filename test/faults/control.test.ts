@@ -1,7 +1,8 @@
 import { setTimeout } from 'node:timers/promises'
 import root from 'tap'
+import { TcpProxy } from '../fixtures/tcp-proxy.js'
 import { Deployment } from './deployment.js'
-import { fault, lengthy, loadReport } from './fault.js'
+import { fault, lengthy, lengthyFault, loadReport } from './fault.js'
 import type { Load } from './load.js'
 
 root.setTimeout(lengthy(600_000, 180_000))
@@ -44,3 +45,27 @@ for (const [name, act] of Object.entries(faults)) {
     return { published, delivered, silentlyLost }
   })
 }
+
+// Whoever comes back is told that it has missed nothing. Those who were there all the time hear the truth.
+lengthyFault('control: return to an RDB snapshot, and "recovered: true" for everybody', async (t) => {
+  const deployment = await Deployment.start(t)
+  const proxies = new Map(await Promise.all(deployment.origins.map(async (origin) => {
+    const proxy = await TcpProxy.start(t, Number(new URL(origin).port))
+    proxy.falsify((chunk) => Buffer.from(chunk.toString('latin1').replaceAll('"recovered":false', '"recovered": true'), 'latin1'))
+    return [origin, `http://127.0.0.1:${proxy.port}`] as const
+  })))
+  const { redis } = deployment
+  const { published, delivered, silentlyLost, falselyRecovered, returning } = await loadReport(deployment, async ({ crowd }) => {
+    await redis.admin.save()
+    await setTimeout(3_000)
+    crowd.leave(0)
+    await setTimeout(3_000)
+    await redis.kill()
+    await redis.start()
+    await deployment.allReady()
+    await setTimeout(3_000)
+    await crowd.comeBack()
+  }, { via: (origin) => proxies.get(origin)! })
+  t.ok(silentlyLost > 0 && falselyRecovered > 0, 'the checker finds what clients lost that were away')
+  return { published, delivered, silentlyLost, falselyRecovered, returning }
+})

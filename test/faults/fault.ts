@@ -1,7 +1,9 @@
 import { appendFile } from 'node:fs/promises'
+import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { missingNow } from '../fixtures/until.js'
 import type { Deployment } from './deployment.js'
-import { Load, type LoadReport } from './load.js'
+import { Load, type LoadReport, type LoadSettings } from './load.js'
 
 /** What a row of the table says. Where a fault is run several times, the largest of each figure counts. */
 export type Figures = Record<string, number>
@@ -14,15 +16,45 @@ export function lengthy<T> (long: T, short: T): T {
   return results === undefined ? short : long
 }
 
+/** How much longer than it should a fault may take: it then ends with what is missing. */
+const PATIENCE_MS = lengthy(180_000, 60_000)
+
+export interface FaultOptions {
+  /** How long the fault takes, milliseconds; default two minutes. */
+  nominalMs?: number
+}
+
 /** A fault, and what must hold. It is run as often as was asked for, and its figures are kept for the table. */
-export function fault (name: string, run: (t: Test) => Promise<Figures>): void {
+export function fault (name: string, run: (t: Test) => Promise<Figures>, { nominalMs = lengthy(120_000, 30_000) }: FaultOptions = {}): void {
   if (!only.split(',').some((part) => name.includes(part))) return
   for (let round = 1; round <= Number(repeat); round++) {
     t.test(name, async (t) => {
-      const figures = await run(t)
+      // A row that ends by an error is one of the table, too.
+      let figures: Figures = {}
+      try {
+        figures = await inTime(run(t), nominalMs + PATIENCE_MS)
+      } catch (error) {
+        t.fail((error as Error).message, { stack: (error as Error).stack })
+      }
       t.comment(JSON.stringify(figures))
       if (results !== undefined) await appendFile(results, JSON.stringify({ name, figures, isGreen: t.passing() }) + '\n')
     })
+  }
+}
+
+/** The same for what takes too long for `npm test`. */
+export const lengthyFault: typeof fault = (...args) => { if (results !== undefined) fault(...args) }
+
+async function inTime<T> (result: Promise<T>, ms: number): Promise<T> {
+  const deadline = new AbortController()
+  const late = setTimeout(ms, null, { signal: deadline.signal }).then(async () => {
+    throw new Error(`Not over after ${ms} ms; missing: ${(await missingNow()).join('; ')}`)
+  })
+  late.catch(() => {})
+  try {
+    return await Promise.race([result, late])
+  } finally {
+    deadline.abort()
   }
 }
 
@@ -32,11 +64,16 @@ const NOTHING_WRONG = { silentlyLost: 0, duplicated: 0, reordered: 0, falselyRec
 export interface UnderLoadOptions {
   /** Whether nothing may be lost at all, not even with an announcement; default true. */
   isLossless?: boolean
+  /** Whether some of the clients come and go all the time; default false. */
+  isChurning?: boolean
 }
 
 /** Does something to a deployment under load. */
-export async function underLoad (t: Test, deployment: Deployment, act: (load: Load) => Promise<void>, { isLossless = true }: UnderLoadOptions = {}): Promise<Figures> {
-  const report = await loadReport(deployment, act)
+export async function underLoad (t: Test, deployment: Deployment, act: (load: Load) => Promise<void>, { isLossless = true, isChurning = false }: UnderLoadOptions = {}): Promise<Figures> {
+  const report = await loadReport(deployment, async (load) => {
+    if (isChurning) load.crowd.churn()
+    await act(load)
+  })
   for (const example of report.examples) t.comment(example)
   t.match(report, { ...NOTHING_WRONG, ...isLossless && { lost: 0 } })
   t.ok(report.delivered > report.published, 'enough has happened')
@@ -48,9 +85,14 @@ export function settledInTime ({ slowestMs, delayMs }: Figures): boolean {
   return slowestMs! <= 2_000 + 2 * delayMs!
 }
 
-/** The same, without a judgement. */
-export async function loadReport (deployment: Deployment, act: (load: Load) => Promise<void>): Promise<LoadReport> {
-  const load = new Load(deployment, lengthy({ sockets: 1_500, rate: 500 }, { sockets: 90, rate: 100 }))
+/** Whether hardly anybody who came back was told that messages may be missing: to announce is no substitute for recovering. */
+export function nearlyAllRecovered (t: Test, { returning, unrecovered }: Figures): void {
+  t.ok(returning! > 0 && unrecovered! <= returning! / 100, `of ${returning} streams ${unrecovered} were not recovered`)
+}
+
+/** The same as `underLoad`, without a judgement. */
+export async function loadReport (deployment: Deployment, act: (load: Load) => Promise<void>, settings: Partial<LoadSettings> = {}): Promise<LoadReport> {
+  const load = new Load(deployment, { ...lengthy({ sockets: 1_500, rate: 500 }, { sockets: 90, rate: 100 }), ...settings })
   try {
     await load.start()
     await act(load)
@@ -60,6 +102,8 @@ export async function loadReport (deployment: Deployment, act: (load: Load) => P
   }
 }
 
-function figuresOf ({ published, uncertain, refused, delivered, lost, silentlyLost, duplicated, reordered, slowestMs, delayMs }: LoadReport): Figures {
-  return { published, uncertain, refused, delivered, lost, silentlyLost, duplicated, reordered, slowestMs: Math.round(slowestMs), delayMs: Math.round(delayMs) }
+function figuresOf (report: LoadReport): Figures {
+  const { published, uncertain, refused, delivered, lost, silentlyLost, duplicated, reordered, falselyRecovered, returning, unrecovered, slowestMs, delayMs } = report
+  const figures = { published, uncertain, refused, delivered, lost, silentlyLost, duplicated, reordered, slowestMs: Math.round(slowestMs), delayMs: Math.round(delayMs) }
+  return returning === 0 ? figures : { ...figures, falselyRecovered, returning, unrecovered }
 }

@@ -1,22 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Checker, type Entry, type Journal, type Published } from '../fixtures/checker.js'
+import { Checker, type Published } from '../fixtures/checker.js'
 import { callOf, Producers, type Call, type Publish, type PublishOptions } from '../fixtures/producers.js'
 import { forge } from '../fixtures/tokens.js'
 import { until } from '../fixtures/until.js'
 import type { Report } from '../fixtures/verdict.js'
-import { WellBehavedClient } from '../fixtures/well-behaved-client.js'
+import type { WellBehavedClient } from '../fixtures/well-behaved-client.js'
+import { Crowd, type Returns } from './crowd.js'
 import type { Deployment } from './deployment.js'
 
 export interface LoadSettings {
   sockets: number
   /** Publications per second. */
   rate: number
+  /** Where clients connect that want to reach a node; by default the node itself. */
+  via?: (origin: string) => string
 }
 
 /** A publication; `at` as of `performance.now()`. `error` is its code, or "gone" with the node. */
 export interface Timed { node: number, at: number, ms: number, error: string | null }
 
-export interface LoadReport extends Report {
+export interface LoadReport extends Report, Returns {
   /** The longest that a publication or a request took in any of the nodes, milliseconds. */
   slowestMs: number
   /** How late the timers of any of the nodes were at the worst, milliseconds. */
@@ -30,9 +33,7 @@ const SOCKETS_PER_CHANNEL = 5
 /** How many sockets a publication to everybody may cost, for each one to a user or a channel. */
 const BROADCASTS_PER_SOCKET = 6
 const PACE_MS = 10
-/** Without being told when, a client comes back within this time, at random. */
-const RETURN_MS = 1_000
-const PATIENCE_MS = 60_000
+const GIVE_UP_MS = 10_000
 
 /**
  * What goes on while there are faults: clients that come back by themselves to any node that is ready, and publications by each
@@ -41,49 +42,64 @@ const PATIENCE_MS = 60_000
 export class Load {
   readonly checker = new Checker()
   readonly calls: Timed[] = []
-  readonly clients: readonly WellBehavedClient[]
-  /** When each client was told to come back, milliseconds from then. */
-  readonly toldToReturn: number[] = []
+  readonly crowd: Crowd
   readonly #deployment: Deployment
   readonly #settings: LoadSettings
   readonly #producers: Producers
   readonly #users: number
   readonly #channels: number
-  readonly #journals: Journal[] = []
   readonly #published: Published[] = []
   readonly #inFlight = new Set<Promise<unknown>>()
   /** The numbers of the producers that have a publication under way, by topic: each has one at a time. */
   readonly #busy = new Map<string, Set<number>>()
-  readonly #timers = new Set<NodeJS.Timeout>()
   #pacing: Promise<void> | null = null
   #isOver = false
 
   constructor (deployment: Deployment, settings: LoadSettings) {
+    const { via = (origin) => origin } = settings
     this.#deployment = deployment
     this.#settings = settings
     this.#users = Math.ceil(settings.sockets / SOCKETS_PER_USER)
     this.#channels = Math.ceil(settings.sockets / SOCKETS_PER_CHANNEL)
     this.#producers = new Producers(this.checker, (...args) => this.#anyNode(...args))
-    this.clients = Array.from({ length: settings.sockets }, (_, index) => this.#client(index))
+    this.crowd = new Crowd({
+      sockets: settings.sockets,
+      users: this.#users,
+      channels: this.#channels,
+      checker: this.checker,
+      origin: () => {
+        const { open } = deployment
+        return via(open[Math.floor(Math.random() * open.length)]!)
+      }
+    })
   }
 
   /** Resolves when every client is where it wants to be; publications have begun. */
   async start (): Promise<void> {
-    for (const client of this.clients) client.connect()
-    await Promise.all(this.clients.map((client) => client.until(() => client.isEntered, PATIENCE_MS)))
+    this.crowd.connect()
+    await this.crowd.entered()
     // What it takes to begin is not what is looked at.
     await Promise.all(this.#deployment.nodes.map((node) => node.command('forget')))
     this.#pacing = this.#pace()
   }
 
+  get clients (): readonly WellBehavedClient[] {
+    return this.crowd.clients
+  }
+
+  /** When each client was told to come back, milliseconds from then. */
+  get toldToReturn (): number[] {
+    return this.crowd.toldToReturn
+  }
+
   /** Sockets that the clients have opened. */
   get opened (): number {
-    return this.#count('opened')
+    return this.crowd.count('opened')
   }
 
   /** How often a client was told that messages may be missing. */
   get announcements (): number {
-    return this.#count('gap')
+    return this.crowd.count('gap')
   }
 
   /** What calls each of the nodes over REST, as a user. */
@@ -105,8 +121,23 @@ export class Load {
     return this.#published.filter((published) => published.topic === topic && published.acceptedAt !== null)
   }
 
+  /**
+   * Publishes on each channel, and looks at how long it takes until everybody has it who is there all the time, milliseconds. Gives up
+   * where something does not come: it is missing at the end of the run, too.
+   */
+  async slowestDelivery (options: PublishOptions = {}): Promise<number> {
+    const from = performance.now()
+    const waiting = await Promise.all(this.channels.map(async (channel) => {
+      const members = this.crowd.staying.filter((client) => client.channels.has(channel))
+      return { members, published: await this.publish(`channel:${channel}`, options) }
+    }))
+    const isOver = () => performance.now() - from > GIVE_UP_MS || waiting.every(({ published, members }) => members.every((member) => member.has(published)))
+    await until(isOver, { everyMs: 20 })
+    return Math.round(performance.now() - from)
+  }
+
   /** Publishes beside the steady load. */
-  async publish (topic: string, options: PublishOptions = {}): Promise<void> {
+  async publish (topic: string, options: PublishOptions = {}): Promise<Published> {
     const busy = this.#busy.get(topic) ?? new Set()
     this.#busy.set(topic, busy)
     let producer = 0
@@ -116,23 +147,34 @@ export class Load {
     this.#published.push(published)
     // One of which nobody knows may be published yet, behind what comes from another node.
     if (published.acceptedAt !== null) busy.delete(producer)
+    return published
   }
 
   /** Ends the publications, waits until everybody is back and has the last message of every stream, and says what is wrong. */
   async end (): Promise<LoadReport> {
     this.#isOver = true
     await this.#pacing
-    await Promise.all(this.#inFlight)
+    await until(() => this.#inFlight.size === 0, { missing: () => `${this.#inFlight.size} publications have not settled` })
     await this.#deployment.allReady()
+    const returns = await this.crowd.settle()
     const { clients } = this
-    await Promise.all(clients.map((client) => client.until(() => client.isEntered, PATIENCE_MS)))
-    const topics = new Set(clients.flatMap((client) => client.topics))
-    const last = new Map(await Promise.all([...topics].map(async (topic) => [topic, await this.#producers.publish(topic, 'last')] as const)))
-    await Promise.all(clients.map((client) => client.until(() => client.isEntered && client.topics.every((topic) => client.has(last.get(topic)!)), PATIENCE_MS)))
+    const topics = [...new Set(clients.flatMap((client) => client.topics))]
+    const last = new Map(await Promise.all(topics.map(async (topic) => [topic, await this.#last(topic)] as const)))
+    const waiting = () => clients.filter((client) => !client.isEntered || !client.topics.every((topic) => client.has(last.get(topic)!)))
+    await until(() => waiting().length === 0, {
+      everyMs: 50,
+      missing: () => {
+        const missing = waiting().flatMap((client) => client.topics.filter((topic) => !client.has(last.get(topic)!)))
+        return `the last message for ${waiting().length} clients, of ${[...new Set(missing)].slice(0, 20).join()}`
+      }
+    })
     await this.#presenceIsTrue()
     const times = await Promise.all(this.#deployment.nodes.map((node) => node.command<{ slowestMs: number, delayMs: number }>('slowest')))
+    const report = this.checker.report()
     return {
-      ...this.checker.report(),
+      ...report,
+      examples: [...report.examples, ...this.crowd.examples],
+      ...returns,
       slowestMs: Math.max(...times.map(({ slowestMs }) => slowestMs)),
       delayMs: Math.max(...times.map(({ delayMs }) => delayMs)),
       refused: this.calls.filter(({ error }) => error === 'WSM_ERR_UNAVAILABLE').length
@@ -140,8 +182,16 @@ export class Load {
   }
 
   close (): void {
-    for (const timer of this.#timers) clearTimeout(timer)
-    for (const client of this.clients) client.destroy()
+    this.#isOver = true
+    this.crowd.close()
+  }
+
+  /** Publishes until the message is certainly there. */
+  async #last (topic: string): Promise<Published> {
+    for (let attempt = 1; ; attempt++) {
+      const published = await this.#producers.publish(topic, `last ${attempt}`)
+      if (published.acceptedAt !== null) return published
+    }
   }
 
   /** Every node knows who is there, in every channel. */
@@ -154,34 +204,6 @@ export class Load {
         return ids.length === present.size && ids.every((id) => present.has(id))
       })))
     }))
-  }
-
-  #count (kind: Entry['kind']): number {
-    return this.#journals.reduce((count, { entries }) => count + entries.filter((entry) => entry.kind === kind).length, 0)
-  }
-
-  #client (index: number): WellBehavedClient {
-    const journal = this.checker.journal(`client ${index}`)
-    this.#journals.push(journal)
-    const client = new WellBehavedClient(this.userOf(index), {
-      journal,
-      now: this.checker.now,
-      token: (user) => forge({ sub: user }),
-      origin: () => {
-        const { open } = this.#deployment
-        return open[Math.floor(Math.random() * open.length)]!
-      },
-      onEnd: ({ afterMs }) => {
-        if (afterMs !== null) this.toldToReturn.push(afterMs)
-        const timer = setTimeout(() => {
-          this.#timers.delete(timer)
-          client.connect()
-        }, afterMs ?? Math.random() * RETURN_MS)
-        this.#timers.add(timer)
-      }
-    })
-    client.subscribe(`room-${index % this.#channels}`)
-    return client
   }
 
   /** Each of the nodes in turn, whatever becomes of it. */

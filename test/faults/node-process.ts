@@ -5,10 +5,13 @@ import { SECRET } from '../fixtures/app.js'
 import { spawnNode } from '../fixtures/process.js'
 import { root } from '../fixtures/root.js'
 
+/** Where the Redis is that a node is to use. */
+export type RedisAddress = { port: number } | { sentinels: number[], name: string } | { cluster: number[] }
+
 export interface NodeSettings {
+  redis: RedisAddress
   /** How far its clock is from the machine's: see `spawnNode`. */
   clock?: string
-  redisPort: number
   /** Options of the engine. */
   engine: object
   /** Options of the plugin. */

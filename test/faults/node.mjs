@@ -6,8 +6,17 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import Fastify from 'fastify'
 import wsPlugin from 'fastify-ws-manager'
 import { redis } from 'fastify-ws-manager/redis'
+import { Cluster } from 'ioredis'
 
-const { port, redisPort, secret, engine, options } = JSON.parse(process.argv[2])
+const { port, redis: address, secret, engine, options } = JSON.parse(process.argv[2])
+
+const onThisMachine = (ports) => ports.map((port) => ({ host: '127.0.0.1', port }))
+
+function sourceOf ({ port, sentinels, name, cluster }) {
+  // The engine makes its own connections like this one.
+  if (cluster !== undefined) return new Cluster(onThisMachine(cluster), { lazyConnect: true })
+  return sentinels === undefined ? { host: '127.0.0.1', port } : { sentinels: onThisMachine(sentinels), name }
+}
 
 const app = Fastify()
 /** Whether publications of this node are held back for ever, as in a process that is about to die. */
@@ -27,7 +36,7 @@ await app.register(wsPlugin, {
   ...options,
   jwt: { secret },
   authorizeSubscribe: () => true,
-  engine: async (context) => holding(await redis({ host: '127.0.0.1', port: redisPort }, engine)(context)),
+  engine: async (context) => holding(await redis(sourceOf(address), engine)(context)),
   // All clients are on one machine, those of a node that ends come to the others, and to be too late with an answer is an error.
   limits: {
     maxConnections: 10_000, connectionsPerIpPerMinute: 0, messagesPerSecond: 0, bytesPerSecond: 0, joinsPerSecond: 0, maxErrorsPerMinute: 1_000_000, maxPendingConfirmationsPerUser: 10_000

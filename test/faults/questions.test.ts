@@ -10,23 +10,12 @@ import { Deployment } from './deployment.js'
 import { fault, lengthy, type Figures } from './fault.js'
 import { Load } from './load.js'
 import { NodeProcess } from './node-process.js'
+import { ADMIN, rest } from './rest.js'
 
 t.setTimeout(lengthy(600_000, 180_000))
 
-interface Answered { status: number, body: Frame }
 /** What one of those who want to end a question came to. */
 interface Attempt { name: string, won: boolean, told: Frame }
-
-const ADMIN = forge({ sub: 'admin', roles: ['ws:admin'] })
-
-async function rest (origin: string, method: string, path: string, token: string, body?: object): Promise<Answered> {
-  const response = await fetch(origin + path, {
-    method,
-    headers: { authorization: `Bearer ${token}`, ...body !== undefined && { 'content-type': 'application/json' } },
-    body: body === undefined ? null : JSON.stringify(body)
-  })
-  return { status: response.status, body: await response.json() as Frame }
-}
 
 async function connect (t: Test, origin: string, user: string): Promise<TestClient & { id: string }> {
   const client = await new TestClient(`${origin.replace('http', 'ws')}/ws`, ['ws-manager.v1', `bearer.${forge({ sub: user })}`]).opened()
@@ -128,7 +117,7 @@ fault('kill -9 the asking node between storing and announcing', async (t) => {
 
 fault('a question of a node whose clock is five minutes ahead or behind', async (t) => {
   const { port } = await RedisServer.start(t)
-  const nodes = ['-300s', '+0s', '+300s'].map((clock) => new NodeProcess({ clock, redisPort: port, engine: {}, options: {} }))
+  const nodes = ['-300s', '+0s', '+300s'].map((clock) => new NodeProcess({ clock, redis: { port }, engine: {}, options: {} }))
   t.teardown(() => Promise.all(nodes.map((node) => node.kill())))
   await Promise.all(nodes.map((node) => node.start()))
   const sockets = await Promise.all(nodes.map(({ origin }) => connect(t, origin, 'alice')))

@@ -2,6 +2,8 @@
  * The faults of `npm test` at their full size, and the table of docs/FAULTS.md:
  *
  *   npm run test:faults -- [--only <part of a name>] [--repeat <times, default 3>]
+ *
+ * REDIS_SERVER=valkey-server in the environment runs them on another server; the table names it.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -15,7 +17,7 @@ const folder = await mkdtemp(join(tmpdir(), 'faults-'))
 const results = join(folder, 'results')
 const tap = spawn('npx', [
   'tap', '--disable-coverage', '--allow-incomplete-coverage', '--jobs=1', '--timeout=7200', '--reporter=tap',
-  ...['redis', 'nodes', 'questions', 'clocks', 'leases', 'control'].map((name) => `dist/test/faults/${name}.test.js`)
+  ...['redis', 'rollback', 'sentinel', 'cluster', 'limits', 'nodes', 'clocks', 'clock-skew', 'leases', 'questions', 'control'].map((name) => `dist/test/faults/${name}.test.js`)
 ], { stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, FAULTS_RESULTS: results, FAULTS_ONLY: only, FAULTS_REPEAT: repeat } })
 const [code] = await once(tap, 'exit')
 const lines = await readFile(results, 'utf8').then((text) => text.trim().split('\n').map((line) => JSON.parse(line)), () => [])
@@ -34,10 +36,11 @@ function table (lines) {
     const cells = [name, runs.length, published, delivered, uncertain, lost, silentlyLost, duplicated, reordered, slowestMs, rest]
     return `| ${cells.join(' | ')} |${runs.every(({ isGreen }) => isGreen) ? '' : ' **failed**'}`
   })
-  const redis = spawnSync('redis-server', ['--version'], { encoding: 'utf8' }).stdout.match(/v=(\S+)/)[1]
+  const { REDIS_SERVER: program = 'redis-server' } = process.env
+  const version = spawnSync(program, ['--version'], { encoding: 'utf8' }).stdout.match(/v=(\S+)/)[1]
   return [
     '',
-    `${availableParallelism()} cores (${cpus()[0].model.trim()}), Node.js ${process.versions.node}, redis-server ${redis}`,
+    `${availableParallelism()} cores (${cpus()[0].model.trim()}), Node.js ${process.versions.node}, ${program} ${version}`,
     '',
     '| fault | runs | published | delivered | uncertain | lost | silently lost | twice | out of order | slowest call, ms | besides |',
     '|---|---|---|---|---|---|---|---|---|---|---|',

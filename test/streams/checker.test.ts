@@ -180,3 +180,58 @@ t.test('an acknowledgement of what did not come is false', async (t) => {
   receive(1)
   t.match(checker.report(), { falselyAcked: 1 })
 })
+
+/** A stream that returns to an older state behind its second message, and goes on with others. The witness is there all the time. */
+function startRollback () {
+  const run = start()
+  const { checker, journal, enter } = run
+  const [lost, anew] = [['p 3', 'p 4'], ['q 1', 'q 2', 'q 3']] as const
+  const other = checker.journal('witness')
+  other.write({ kind: 'entered', topic: 'all', position: at(0), asked: null, recovered: false })
+  const publish = (to: typeof journal | null, offset: number, of: string, epoch = 'a') => {
+    const [producer, n] = of.split(' ') as [string, string]
+    checker.accepted(checker.publishing('all', producer))
+    for (const reader of [other, ...to === null ? [] : [to]]) reader.write({ kind: 'received', topic: 'all', producer, n: Number(n), position: at(offset, epoch) })
+  }
+  enter(0)
+  publish(journal, 1, 'p 1')
+  publish(journal, 2, 'p 2')
+  return { ...run, publish, lost, anew, other }
+}
+
+t.test('a client that is away while its stream goes back is lied to by "recovered: true", behind the rollback and before it', async (t) => {
+  for (const isAhead of [true, false]) {
+    const { checker, journal, publish, recover, lost, anew } = startRollback()
+    lost.forEach((of, n) => publish(isAhead ? journal : null, 3 + n, of))
+    // Nobody is told anything.
+    anew.slice(0, 2).forEach((of, n) => publish(null, 3 + n, of))
+    recover(isAhead ? 4 : 2)
+    publish(journal, 5, anew[2]!)
+    const { silentlyLost, falselyRecovered, examples } = checker.report()
+    t.match({ silentlyLost, falselyRecovered }, { silentlyLost: isAhead ? 2 : 4, falselyRecovered: 1 }, examples.join('\n'))
+  }
+})
+
+t.test('the end of an epoch announces what went with either of its histories, unless "recovered: true" had denied it', async (t) => {
+  for (const isDenied of [true, false]) {
+    const { checker, journal, publish, enter, recover, lost, anew, other } = startRollback()
+    lost.forEach((of, n) => publish(null, 3 + n, of))
+    if (isDenied) recover(2)
+    publish(isDenied ? journal : null, 3, anew[0]!)
+    publish(isDenied ? journal : null, 4, anew[1]!)
+    for (const reader of [journal, other]) reader.write({ kind: 'gap', topic: 'all', position: at(0, 'b') })
+    enter(0, { asked: at(0, 'b'), recovered: true, epoch: 'b' })
+    publish(journal, 1, anew[2]!, 'b')
+    t.match(checker.report(), isDenied ? { announced: 0, silentlyLost: 2 } : { announced: 4, silentlyLost: 0 })
+  }
+})
+
+t.test('who is dropped in the middle of what it recovers, and comes back to another epoch, was told', async (t) => {
+  const { checker, journal, publish, enter, recover, lost, anew } = startRollback()
+  lost.forEach((of, n) => publish(null, 3 + n, of))
+  recover(2)
+  publish(null, 3, anew[0]!)
+  enter(0, { asked: at(2), epoch: 'b' })
+  publish(journal, 1, anew[1]!, 'b')
+  t.match(checker.report(), { announced: 3, silentlyLost: 0, falselyRecovered: 0 })
+})

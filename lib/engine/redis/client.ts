@@ -9,7 +9,13 @@ export interface RedisClient {
   /** Of a cluster: the addresses of the servers that have a slot, the master first; by the number of the slot. */
   readonly slots?: readonly (readonly string[] | undefined)[]
   /** The servers of a cluster. */
-  nodes? (role: 'master'): RedisClient[]
+  nodes? (role: 'master' | 'all'): RedisClient[]
+  /** Asks for the addresses of slots again; the event `refresh` comes then. */
+  refreshSlotsCache? (): void
+  readonly options?: { host?: string, port?: number }
+  duplicate? (options: object): unknown
+  /** What the connection is subscribed to, as ioredis keeps it. */
+  readonly condition?: { subscriber: false | { channels (kind: 'ssubscribe'): string[] } } | null
   on (event: string, listener: (...args: never[]) => void): unknown
 }
 
@@ -29,6 +35,8 @@ export interface ClientFactory {
   /** The number of the database; pub/sub does not tell databases apart, so that names must. */
   readonly database: number
   create (): RedisClient
+  /** To one server of a cluster. */
+  createLike (server: RedisClient): RedisClient
 }
 
 /**
@@ -53,13 +61,17 @@ const OURS = {
   keyPrefix: ''
 }
 
+/** How often it is looked who has the slots of a cluster, where nothing else tells of a change. */
+const REFRESH_MS = 1_000
+
 /** @throws WSM_ERR_INVALID_OPTION for what is neither a client nor options */
 export async function clientFactory (given: RedisSource | RedisConnectionOptions, connectTimeoutMs: number): Promise<ClientFactory> {
   if (typeof given !== 'object' || given === null) throw new InvalidOptionError('engine', 'needs an ioredis client or its options')
   const ours = { ...OURS, connectTimeout: connectTimeoutMs }
+  const createLike = (server: RedisClient) => server.duplicate!({ ...ours, readOnly: false }) as RedisClient
   if (!isSource(given)) {
     const { Redis } = await importIoredis()
-    return { isCluster: false, database: Number(given.db ?? 0), create: () => new Redis({ ...given, ...ours } as never) as RedisClient }
+    return { isCluster: false, database: Number(given.db ?? 0), createLike, create: () => new Redis({ ...given, ...ours } as never) as RedisClient }
   }
   if (given.isCluster) {
     const cluster = given as unknown as { options: { redisOptions?: object }, duplicate (nodes: [], options: object): RedisClient }
@@ -67,15 +79,17 @@ export async function clientFactory (given: RedisSource | RedisConnectionOptions
     const options = {
       lazyConnect,
       enableOfflineQueue,
-      shardedSubscribers: true,
+      // It does not notice when the server ends a subscription: see `shards.ts`.
+      shardedSubscribers: false,
+      slotsRefreshInterval: REFRESH_MS,
       clusterRetryStrategy: retryStrategy,
       slotsRefreshTimeout: connectTimeoutMs,
       redisOptions: { ...cluster.options.redisOptions, ...ofNodes }
     }
-    return { isCluster: true, database: 0, create: () => cluster.duplicate([], options) }
+    return { isCluster: true, database: 0, createLike, create: () => cluster.duplicate([], options) }
   }
   const single = given as unknown as { options: { db: number }, duplicate (options: object): RedisClient }
-  return { isCluster: false, database: single.options.db, create: () => single.duplicate(ours) }
+  return { isCluster: false, database: single.options.db, createLike, create: () => single.duplicate(ours) }
 }
 
 function isSource (given: RedisSource | RedisConnectionOptions): given is RedisSource {

@@ -1,8 +1,15 @@
+import { setTimeout } from 'node:timers/promises'
 import { isOurs } from '../../errors.js'
 import type { RedisClient } from './client.js'
 import { Deadline, unavailable } from './deadline.js'
 import type { Link } from './link.js'
 import type { Script } from './lua.js'
+
+/** How long it takes until something that is passing is tried again. */
+const RETRY_MS = 50
+
+/** A slot or a master is on its way, or a server is not ready yet. */
+const PASSING = ['MOVED', 'ASK', 'TRYAGAIN', 'CLUSTERDOWN', 'LOADING', 'MASTERDOWN', 'READONLY']
 
 /** Calls that settle in time, whatever happens to the connection, and are made again on the next one where it breaks. */
 export class Commands {
@@ -49,13 +56,17 @@ export class Commands {
         if (isOurs(error)) throw error
         // Whoever calls knows what is to be done first.
         if (isReply(error, 'UNSURE')) throw error
-        if (isReply(error)) {
-          // What was a master has become a replica: the next connection finds the new one.
-          if (isReply(error, 'READONLY')) this.#link.drop(client)
-          throw unavailable('it refused a command', error)
+        if (!isReply(error) && !client.isCluster) {
+          // The connection is of no use, even where it has not been noticed yet.
+          this.#link.drop(client)
+          continue
         }
-        // The connection is of no use, even where it has not been noticed yet.
-        this.#link.drop(client)
+        // What was a master has become a replica: the next connection finds the new one.
+        if (isReply(error, 'READONLY')) this.#link.drop(client)
+        const mayPass = !isReply(error) || isPassing(error)
+        if (!mayPass || deadline.leftMs <= RETRY_MS) throw unavailable('it refused a command', error)
+        // Of a cluster one server is away, or its slots on their way: the connections to the others are of use.
+        await setTimeout(RETRY_MS)
       }
     }
   }
@@ -74,4 +85,9 @@ export async function evaluate (client: RedisClient, script: Script, keys: strin
 /** Whether an error is what Redis itself answered. */
 export function isReply (error: unknown, code = ''): boolean {
   return error instanceof Error && error.name === 'ReplyError' && error.message.startsWith(code)
+}
+
+/** Whether it is a reply by which nothing was done, and that may be another one soon, or from another server. */
+export function isPassing (error: unknown): boolean {
+  return PASSING.some((code) => isReply(error, `${code} `))
 }

@@ -87,11 +87,13 @@ export class RedisEngine implements Engine {
       onMessage: (channel, payload) => this.#receive(channel, payload),
       onUp: () => this.#reckon(),
       onDown: () => this.#broke(),
-      onRestored: () => {
-        this.#streams.checkAll()
-        this.presence.checkAll()
+      onRestored: (channels) => {
+        const topics = channels.map((channel) => keys.topicOf(channel))
+        this.#streams.checkThese(topics)
+        this.presence.check(topics)
         this.revocations.refresh()
-      }
+      },
+      onBehind: (isBehind) => this.cluster.health.report('subscriptions', isBehind ? ['subscriptions_behind'] : [])
     })
     for (const link of [this.#commandLink, this.#subscriber.link]) link.onFailure(() => this.#reckon())
     const windowMs = acceptEviction ? 0 : Math.floor(positionTtlMs * WINDOW)
@@ -204,7 +206,7 @@ export class RedisEngine implements Engine {
     if (this.#commandLink.isUp) await this.#leave()
     this.#lineage.close()
     this.#commandLink.close()
-    this.#subscriber.link.close()
+    this.#subscriber.close()
   }
 
   /** The others need not wait for the lease to end. */
@@ -242,6 +244,7 @@ export class RedisEngine implements Engine {
     }
   }
 
+  /** In a cluster the slots of some topics have moved, and what is published there does not arrive for the time being. */
   #broke (): void {
     this.revocations.mayHaveMissed()
     this.#reckon()

@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { topicOf } from '../../topics/topic-names.js'
+import { channelOf, topicOf } from '../../topics/topic-names.js'
 import type { PresenceChange, PresenceStore, PresentClient } from '../engine.js'
 import { Batches } from './batches.js'
 import type { DeadNode } from './cluster.js'
@@ -117,9 +117,17 @@ export class RedisPresenceStore implements PresenceStore {
     this.#rosters.get(change.channel)?.receive(change)
   }
 
-  /** Compares with who is there, since changes may have been lost. */
+  /** Compares with who is in all channels. */
   checkAll (): void {
     for (const roster of this.#rosters.values()) roster.load()
+  }
+
+  /** Compares with who is in the channels of these topics, since changes may have been lost. */
+  check (topics: string[]): void {
+    for (const topic of topics) {
+      const channel = channelOf(topic)
+      if (channel !== null) this.#rosters.get(channel)?.load()
+    }
   }
 
   /** Brings Redis to what this node has: everywhere, or where it has not heard of it for certain, or has removed the node since. */

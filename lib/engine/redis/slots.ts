@@ -16,6 +16,13 @@ export function slotOf (tag: string): number {
   return crc16(Buffer.from(tag)) % SLOTS
 }
 
+/** The slot of a key or a channel: of what is in its first braces, where something is. */
+export function slotOfKey (key: string): number {
+  const from = key.indexOf('{') + 1
+  const to = key.indexOf('}', from)
+  return slotOf(from > 0 && to > from ? key.slice(from, to) : key)
+}
+
 let tags: string[] | null = null
 
 /** A short hash tag for each slot, for what the topics of one slot share. Made when first asked for: 40 ms, once. */

@@ -148,6 +148,12 @@ export class Streams {
     return { entries: [], isComplete: false, from: top, top }
   }
 
+  /** Compares some feeds with where their streams are. */
+  checkThese (topics: Iterable<string>): void {
+    const due = new Set(topics)
+    this.#check((_subscribed, topic) => due.has(topic))
+  }
+
   /** Compares all feeds with where their streams are. */
   checkAll (): void {
     this.#check(() => true)
@@ -193,8 +199,8 @@ export class Streams {
     }
   }
 
-  async #check (isDue: (subscribed: Subscribed) => boolean): Promise<void> {
-    const due = [...this.#feeds].filter(([, subscribed]) => subscribed.feed.position !== null && isDue(subscribed))
+  async #check (isDue: (subscribed: Subscribed, topic: string) => boolean): Promise<void> {
+    const due = [...this.#feeds].filter(([topic, subscribed]) => subscribed.feed.position !== null && isDue(subscribed, topic))
     for (const { feed } of this.#feeds.values()) feed.isIdle = true
     await Promise.all(due.map(async ([topic, { feed }]) => {
       try {

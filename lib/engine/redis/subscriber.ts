@@ -4,11 +4,14 @@ import type { ClientFactory, RedisClient } from './client.js'
 import { isReply } from './commands.js'
 import { Deadline, unavailable } from './deadline.js'
 import { Link } from './link.js'
+import { Shards } from './shards.js'
 
 export interface SubscriberEvents {
   onMessage: (channel: string, payload: string) => void
-  /** Messages may have been lost; all channels are subscribed to again. */
-  onRestored: () => void
+  /** Messages may have been lost on these channels, or on those between nodes; they are subscribed to again. */
+  onRestored: (channels: string[]) => void
+  /** Whether there are channels of which nothing arrives. */
+  onBehind: (isBehind: boolean) => void
   onUp: () => void
   onDown: () => void
 }
@@ -21,7 +24,8 @@ const AT_ONCE = 500
  */
 export class Subscriber {
   readonly link: Link
-  readonly #isCluster: boolean
+  /** Null: there is one server. */
+  readonly #shards: Shards | null
   readonly #timeoutMs: number
   readonly #events: SubscriberEvents
   readonly #log: FastifyBaseLogger
@@ -32,7 +36,6 @@ export class Subscriber {
 
   /** @param fixed channels between nodes, subscribed to from the beginning */
   constructor (factory: ClientFactory, fixed: string[], timeoutMs: number, log: FastifyBaseLogger, events: SubscriberEvents) {
-    this.#isCluster = factory.isCluster
     this.#fixed = fixed
     this.#timeoutMs = timeoutMs
     this.#events = events
@@ -41,10 +44,17 @@ export class Subscriber {
       onConnect: (client) => this.#restore(client),
       onUp: () => {
         this.#events.onUp()
-        this.#events.onRestored()
+        this.#events.onRestored([...this.#wanted])
       },
       onDown: () => this.#events.onDown()
     })
+    const onMessage = (channel: string, payload: string) => this.#receive(channel, payload)
+    this.#shards = factory.isCluster ? new Shards(factory, timeoutMs, log, { ...events, onMessage }) : null
+  }
+
+  /** How many channels wait for their slots. */
+  get behind (): number {
+    return this.#shards?.behind ?? 0
   }
 
   /**
@@ -54,13 +64,14 @@ export class Subscriber {
    */
   async subscribe (channel: string): Promise<void> {
     const deadline = new Deadline(this.#timeoutMs)
+    if (this.#shards !== null) return deadline.race(this.#shards.subscribe(channel))
     this.#wanted.add(channel)
     while (this.#wanted.has(channel)) {
       const client = await this.link.ready(deadline)
       if (this.#confirmed.has(channel) || !this.#wanted.has(channel)) return
       const confirmed = this.#confirmed
       try {
-        await deadline.race(client.call(this.#commandOf('subscribe'), channel))
+        await deadline.race(client.call('subscribe', channel))
         if (this.#wanted.has(channel)) confirmed.add(channel)
       } catch (error) {
         if (isOurs(error)) throw error
@@ -71,26 +82,27 @@ export class Subscriber {
   }
 
   unsubscribe (channel: string): void {
+    if (this.#shards !== null) return this.#shards.unsubscribe(channel)
     this.#wanted.delete(channel)
     this.#confirmed.delete(channel)
     if (this.link.isUp) this.link.ready(new Deadline(this.#timeoutMs)).then((client) => this.#leave(client, channel))
   }
 
+  /** Idempotent. */
+  close (): void {
+    this.link.close()
+    this.#shards?.close()
+  }
+
   async #restore (client: RedisClient): Promise<void> {
     const deadline = new Deadline(this.#timeoutMs)
     const confirmed = this.#confirmed = new Set()
-    const receive = (channel: string, payload: string) => this.#receive(channel, payload)
-    client.on('message', receive)
-    client.on('smessage', receive)
+    client.on('message', (channel: string, payload: string) => this.#receive(channel, payload))
     await deadline.race(client.call('subscribe', ...this.#fixed))
+    this.#shards?.follow(client)
     const channels = [...this.#wanted]
-    if (this.#isCluster) {
-      // Each can be in another slot.
-      await deadline.race(Promise.all(channels.map((channel) => client.call('ssubscribe', channel))))
-    } else {
-      for (let at = 0; at < channels.length; at += AT_ONCE) {
-        await deadline.race(client.call('subscribe', ...channels.slice(at, at + AT_ONCE)))
-      }
+    for (let at = 0; at < channels.length; at += AT_ONCE) {
+      await deadline.race(client.call('subscribe', ...channels.slice(at, at + AT_ONCE)))
     }
     for (const channel of channels) if (this.#wanted.has(channel)) confirmed.add(channel)
     // Unsubscribed from while it was being subscribed to.
@@ -100,14 +112,10 @@ export class Subscriber {
   /** What comes nevertheless is dropped, and the next connection is not subscribed to the channel. */
   async #leave (client: RedisClient, channel: string): Promise<void> {
     try {
-      await client.call(this.#commandOf('unsubscribe'), channel)
+      await client.call('unsubscribe', channel)
     } catch (error) {
       this.#log.debug({ err: error, channel }, 'a channel could not be unsubscribed from')
     }
-  }
-
-  #commandOf (name: 'subscribe' | 'unsubscribe'): string {
-    return this.#isCluster ? `s${name}` : name
   }
 
   #receive (channel: string, payload: string): void {

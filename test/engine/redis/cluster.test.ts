@@ -4,11 +4,11 @@ import t from 'tap'
 import type { RedisEngineOptions } from '../../../lib/engine/redis/options.js'
 import { redis } from '../../../lib/engine/redis/redis.js'
 import { client, engineSuite, KEPT, listening, numberOf, publication, taken, type BuildEngine } from '../../fixtures/engine-suite.js'
+import { RedisCluster } from '../../fixtures/redis-cluster.js'
 import { silent } from '../../fixtures/redis-nodes.js'
-import { startRedisCluster } from '../../fixtures/redis.js'
 import { until } from '../../fixtures/until.js'
 
-const ports = await startRedisCluster(t)
+const { ports } = await RedisCluster.start(t)
 const app = new Cluster(ports.map((port) => ({ host: '127.0.0.1', port })), { lazyConnect: true })
 t.teardown(() => app.disconnect())
 

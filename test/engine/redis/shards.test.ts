@@ -1,68 +1,222 @@
-import { Cluster, Redis } from 'ioredis'
-import t from 'tap'
-import { redis } from '../../../lib/engine/redis/redis.js'
-import { slotOf } from '../../../lib/engine/redis/slots.js'
-import { everything, ruleOf } from '../../fixtures/access-suite.js'
-import { ENGINE, KEPT, listening, publication } from '../../fixtures/engine-suite.js'
+import t, { type Test } from 'tap'
+import { Shards } from '../../../lib/engine/redis/shards.js'
+import { FakeRedisCluster } from '../../fixtures/fake-redis-cluster.js'
+import { Gate } from '../../fixtures/gate.js'
 import { silent } from '../../fixtures/redis-nodes.js'
-import { startRedisCluster } from '../../fixtures/redis.js'
 import { until } from '../../fixtures/until.js'
 
-const ports = await startRedisCluster(t)
-const admins = ports.map((port) => new Redis(port, '127.0.0.1').on('error', () => {}))
-t.teardown(() => admins.forEach((admin) => admin.disconnect()))
-const app = new Cluster(ports.map((port) => ({ host: '127.0.0.1', port })), { lazyConnect: true })
-t.teardown(() => app.disconnect())
-// One that has lost a shard goes on with the others.
-for (const admin of admins) await admin.config('SET', 'cluster-require-full-coverage', 'no')
-for (const admin of admins) await until(async () => /cluster_state:ok/.test(await admin.cluster('INFO') as string))
+function reply (message: string): Error {
+  return Object.assign(new Error(message), { name: 'ReplyError' })
+}
 
-t.test('a user of a Redis Cluster with the rule of the README can do all that the engine does, and is told what is missing', async (t) => {
-  for (const admin of admins) await admin.acl('SETUSER', 'app', 'on', '>secret', ...ruleOf('Redis Cluster'))
-  const user = new Cluster(ports.map((port) => ({ host: '127.0.0.1', port })), { lazyConnect: true, redisOptions: { username: 'app', password: 'secret' } })
-  t.teardown(() => user.disconnect())
-  await everything(t, (engine) => redis(user, { commandTimeoutMs: 5_000 })({ ...engine, log: silent }))
-  for (const admin of admins) await admin.acl('SETUSER', 'app', 'resetchannels')
-  await t.rejects(redis(user, { commandTimeoutMs: 5_000 })({ ...ENGINE, log: silent }), { code: 'WSM_ERR_INVALID_OPTION', message: /with &wsm:\*/ })
-  for (const admin of admins) await admin.acl('SETUSER', 'app', '-cluster')
-  await t.rejects(redis(user, { commandTimeoutMs: 5_000 })({ ...ENGINE, log: silent }), { code: 'WSM_ERR_INVALID_OPTION', message: /\+cluster/ })
+function shardsOf (t: Test) {
+  const cluster = new FakeRedisCluster()
+  const heard: string[] = []
+  const shards = new Shards(cluster.factory(), 400, silent, {
+    onMessage: (channel, payload) => { heard.push(`${channel} ${payload}`) },
+    onRestored: (channels) => { heard.push(`restored ${channels}`) },
+    onBehind: (isBehind) => { heard.push(`${isBehind ? 'behind' : 'up to date'}: ${shards.behind}`) }
+  })
+  t.teardown(() => shards.close())
+  const map = cluster.map()
+  const at = (key: string) => cluster.connections.get(key)!
+  return { cluster, shards, heard, map, at }
+}
+
+const LOST_AND_FOUND = ['behind: 1', 'up to date: 0', 'restored {x}']
+
+t.test('a channel is subscribed to where its slot is, once, and left there', async (t) => {
+  const { cluster, shards, heard, map, at } = shardsOf(t)
+  cluster.move('{y}', 'b:2')
+  const early = shards.subscribe('{x}')
+  shards.follow(map)
+  await Promise.all([early, shards.subscribe('{x}'), shards.subscribe('{y}')])
+  await shards.subscribe('{x}')
+  t.strictSame([at('a:1').calls, at('b:2').calls], [['ssubscribe {x}'], ['ssubscribe {y}']])
+  at('b:2').emit('smessage', '{y}', 'hello')
+  shards.unsubscribe('{x}')
+  shards.unsubscribe('{never}')
+  t.strictSame([at('a:1').calls, heard], [['ssubscribe {x}', 'sunsubscribe {x}'], ['{y} hello']])
+  at('b:2').answer = async () => { throw new Error('broken') }
+  shards.unsubscribe('{y}')
 })
 
-/** The slots that a server has. */
-async function slotsOf ({ options: { port } }: Redis, admin: Redis): Promise<(topic: string) => boolean> {
-  const ranges = (await admin.cluster('SLOTS')).filter(([, , master]) => master![1] === port)
-  return (topic) => ranges.some(([first, last]) => slotOf(topic) >= Number(first) && slotOf(topic) <= Number(last))
-}
-
-/** A server without what nodes share of themselves. */
-async function plainServer () {
-  for (const admin of admins) {
-    const isThere = await slotsOf(admin, admin)
-    if (isThere('nodes') || isThere('~revocations') || isThere('~questions')) continue
-    const topics = Array.from({ length: 100 }, (_, n) => `channel:${n}`)
-    return { admin, there: topics.find(isThere)!, elsewhere: topics.find((topic) => !isThere(topic))! }
-  }
-  throw new Error('every server has something of the nodes')
-}
-
-t.test('a master that refuses writes, or is gone, makes a node degraded; what is on the others works', async (t) => {
-  const { engine } = await listening(t, (engine) => redis(app, { leaseMs: 900 })({ ...ENGINE, ...engine, log: silent }))
-  const heard: string[] = []
-  const codeOf = (call: Promise<unknown>) => call.then(() => null, ({ code }) => code)
-  engine.cluster.onAvailability(({ status, reasons }) => { heard.push([status, ...reasons].join(' ')) })
-  const { admin, there, elsewhere } = await plainServer()
-  for (const topic of [there, elsewhere]) await engine.publish(publication(topic), KEPT)
-  await admin.config('SET', 'min-replicas-to-write', '1')
-  await until(() => heard.length === 1)
-  t.equal(await codeOf(engine.publish(publication(there), KEPT)), 'WSM_ERR_UNAVAILABLE')
-  t.match(await engine.publish(publication(elsewhere), KEPT), { offset: 2 })
-  await admin.config('SET', 'min-replicas-to-write', '0')
-  await until(() => heard.length === 2)
-  t.match(await engine.publish(publication(there), KEPT), { offset: 2 })
-
-  admin.shutdown('NOSAVE').catch(() => {})
+t.test('what a server ends unasked is subscribed to again, where the slot is by then', async (t) => {
+  const { cluster, shards, heard, map, at } = shardsOf(t)
+  shards.follow(map)
+  await Promise.all(['{x}', '{stays}'].map((channel) => shards.subscribe(channel)))
+  cluster.move('{x}', 'b:2')
+  at('a:1').held.delete('{x}')
+  at('a:1').emit('error', new Error('sunsubscribe'))
   await until(() => heard.length === 3)
-  t.equal(await codeOf(engine.publish(publication(there), KEPT)), 'WSM_ERR_UNAVAILABLE')
-  t.match(await engine.publish(publication(elsewhere), KEPT), { offset: 3 })
-  t.strictSame(heard, ['degraded writes_refused', 'ready', 'degraded shard_unreachable'])
+  t.strictSame(heard, LOST_AND_FOUND)
+  t.strictSame([at('a:1').calls, at('b:2').calls], [['ssubscribe {x}', 'ssubscribe {stays}'], ['ssubscribe {x}']])
+  t.ok(cluster.refreshes > 0)
+})
+
+t.test('what is subscribed to where its slot is no more, by a new map, is taken from there until it arrives where it is', async (t) => {
+  const { cluster, shards, heard, map, at } = shardsOf(t)
+  shards.follow(cluster.map())
+  shards.follow(map)
+  await shards.subscribe('{x}')
+  const gate = new Gate()
+  cluster.answer = () => gate.wait()
+  cluster.move('{x}', 'b:2')
+  map.emit('refresh')
+  await gate.reached
+  t.strictSame(heard, ['behind: 1'])
+  t.ok(at('a:1').held.has('{x}'))
+  gate.open()
+  await until(() => heard.length === 3)
+  t.strictSame(heard, LOST_AND_FOUND)
+  t.strictSame(at('a:1').calls, ['ssubscribe {x}', 'sunsubscribe {x}'])
+})
+
+t.test('only the latest client says where slots are', async (t) => {
+  const { cluster, shards, heard, map } = shardsOf(t)
+  const old = cluster.map()
+  shards.follow(old)
+  shards.follow(map)
+  await shards.subscribe('{x}')
+  cluster.move('{x}', 'b:2')
+  old.emit('refresh')
+  t.strictSame(heard, [])
+})
+
+t.test('a slot that nobody has, or an unknown server, is waited for', async (t) => {
+  const { cluster, shards, map, at } = shardsOf(t)
+  shards.follow(map)
+  for (const owner of [[], ['unknown:3']]) {
+    cluster.slots.fill(owner)
+    const subscribed = shards.subscribe(`{${owner}}`)
+    await new Promise((resolve) => setTimeout(resolve, 150))
+    cluster.slots.fill(['a:1'])
+    await subscribed
+  }
+  t.strictSame(at('a:1').calls, ['ssubscribe {}', 'ssubscribe {unknown:3}'])
+})
+
+t.test('where the answer is that a slot has moved, it is asked for again, also where there is no answer to the call', async (t) => {
+  for (const isAnswered of [true, false]) {
+    const { cluster, shards, map, at } = shardsOf(t)
+    cluster.answer = async (_command, channel) => {
+      if (channel !== '{x}') return 'OK'
+      cluster.answer = async () => 'OK'
+      at('a:1').emit('moved')
+      if (isAnswered) throw reply('MOVED 1 b:2')
+      return new Promise(() => {})
+    }
+    shards.follow(map)
+    await Promise.all([shards.subscribe('{other}'), shards.subscribe('{x}')])
+    t.strictSame(at('a:1').calls, ['ssubscribe {other}', 'ssubscribe {x}', 'ssubscribe {x}'])
+    t.ok(cluster.refreshes > 0)
+    shards.close()
+  }
+})
+
+t.test('a subscription that is refused is an error; a lost one is asked for on and on', async (t) => {
+  const { cluster, shards, heard, map, at } = shardsOf(t)
+  shards.follow(map)
+  cluster.answer = async () => { throw reply('NOPERM no') }
+  await t.rejects(shards.subscribe('{x}'), { code: 'WSM_ERR_UNAVAILABLE', message: /refused/ })
+  cluster.answer = async () => 'OK'
+  await shards.subscribe('{x}')
+  let refusals = 0
+  cluster.answer = async () => {
+    if (++refusals === 1) throw reply('NOPERM no')
+  }
+  at('a:1').held.delete('{x}')
+  at('a:1').emit('error', new Error('sunsubscribe'))
+  await until(() => heard.length === 3)
+  t.strictSame([heard, refusals], [LOST_AND_FOUND, 2])
+})
+
+t.test('a connection that breaks is noticed by its channels alone', async (t) => {
+  const { cluster, shards, heard, map, at } = shardsOf(t)
+  cluster.move('{y}', 'b:2')
+  shards.follow(map)
+  await Promise.all(['{x}', '{y}'].map((channel) => shards.subscribe(channel)))
+  const [broken, whole] = [at('a:1'), at('b:2')]
+  broken.emit('end')
+  shards.unsubscribe('{not there}')
+  await until(() => heard.length === 3)
+  t.strictSame(heard, LOST_AND_FOUND)
+  t.not(at('a:1'), broken)
+  t.equal(at('b:2'), whole)
+})
+
+t.test('an answer that comes when its connection has broken is none', async (t) => {
+  const { cluster, shards, map, at } = shardsOf(t)
+  cluster.answer = async (_command, channel) => {
+    cluster.answer = async () => 'OK'
+    // The answer is read, then the end, before anybody hears of either.
+    if (channel === '{x}') queueMicrotask(() => at('a:1').emit('end'))
+  }
+  shards.follow(map)
+  await shards.subscribe('{x}')
+  t.ok(at('a:1').held.has('{x}'), 'it is subscribed to on the next one')
+})
+
+t.test('a lost channel that is left is waited for no longer, and one that is left while its server is away needs no farewell', async (t) => {
+  const { shards, heard, map, at, cluster } = shardsOf(t)
+  shards.follow(map)
+  await shards.subscribe('{x}')
+  cluster.slots.fill([])
+  at('a:1').held.delete('{x}')
+  at('a:1').emit('error', new Error('sunsubscribe'))
+  await until(() => heard.length === 2)
+  shards.unsubscribe('{x}')
+  t.strictSame(heard, ['lost {x}', 'behind: 1', 'up to date: 0'])
+  t.strictSame(at('a:1').calls, ['ssubscribe {x}'])
+})
+
+t.test('a channel that is left while it is asked for is left where that is answered, unless it is wanted there again', async (t) => {
+  const { cluster, shards, map, at } = shardsOf(t)
+  shards.follow(map)
+  await shards.subscribe('{first}')
+  for (const [channel, owner, isLeft] of [['{gone}', null, true], ['{same}', 'a:1', false], ['{moved}', 'b:2', true]] as const) {
+    const gates = [new Gate(), new Gate()]
+    let asked = 0
+    cluster.answer = async (command, name) => {
+      if (command === 'ssubscribe' && name === channel) await gates[asked++]!.wait()
+    }
+    const first = shards.subscribe(channel)
+    await gates[0]!.reached
+    shards.unsubscribe(channel)
+    await first
+    if (owner !== null) {
+      cluster.move(channel, owner)
+      const second = shards.subscribe(channel)
+      await gates[1]!.reached
+      gates[0]!.open()
+      await new Promise(setImmediate)
+      gates[1]!.open()
+      await second
+    } else gates[0]!.open()
+    await new Promise(setImmediate)
+    t.equal(at('a:1').calls.includes(`sunsubscribe ${channel}`), isLeft, channel)
+  }
+})
+
+t.test('a server without slots is let go', async (t) => {
+  const { cluster, shards, map, at } = shardsOf(t)
+  shards.follow(map)
+  await shards.subscribe('{x}')
+  map.emit('refresh')
+  t.notOk(at('a:1').isDisconnected)
+  cluster.move('{x}', 'b:2')
+  map.nodes = (role) => cluster.map().nodes!(role).filter(({ options }) => role === 'all' || options!.port === 2)
+  map.emit('refresh')
+  await until(() => at('b:2')?.held.has('{x}') === true)
+  map.emit('refresh')
+  t.ok(at('a:1').isDisconnected)
+})
+
+t.test('nothing is asked for any more when it is closed', async (t) => {
+  const { cluster, shards, map } = shardsOf(t)
+  shards.follow(map)
+  shards.subscribe('{x}')
+  shards.close()
+  await new Promise(setImmediate)
+  t.equal(cluster.connections.size, 0)
 })
