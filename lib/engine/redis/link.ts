@@ -105,7 +105,10 @@ export class Link {
     this.#pingTimer = setTimeout(async () => {
       try {
         await new Deadline(this.#timeoutMs).race(client.call('ping'))
-        if (this.#client === client) this.#schedulePing(client)
+        if (this.#client !== client) return
+        // Nor does a server say that another one has its slots, when it does not know itself.
+        client.refreshSlotsCache?.()
+        this.#schedulePing(client)
       } catch (error) {
         this.#log.debug({ err: error }, 'a Redis connection is silent')
         this.drop(client)
