@@ -14,11 +14,12 @@ t.test(`a reader who is told that nothing is missing misses nothing (${histories
   let next = 0
   const counts = await Promise.all(Array.from({ length: worlds }, async () => {
     const world = await World.start(t)
-    while (next < histories) await runOne(world, next++).catch((error) => {
-      // The other worlds need not go on.
+    try {
+      while (next < histories) await runOne(world, next++)
+    } finally {
+      // Where it failed, the other worlds need not go on.
       next = histories
-      throw error
-    })
+    }
     return world.counts
   }))
   const sum = (name: keyof typeof counts[0]) => counts.reduce((total, world) => total + world[name], 0)

@@ -178,7 +178,12 @@ export class World {
     for (const [at, reader] of this.#readers.entries()) {
       const node = this.#nodes[at % this.#nodes.length]!
       this.#waitsFor = 'a reader to come in'
-      if (!reader.isThere) await until(async () => (await this.#enter(reader, node), reader.isThere))
+      if (!reader.isThere) {
+        await until(async () => {
+          await this.#enter(reader, node)
+          return reader.isThere
+        })
+      }
     }
     for (const reader of this.#readers) {
       this.#waitsFor = `${reader.topic} of ${JSON.stringify(this.#accepted.get(reader.topic))}: ${JSON.stringify(reader)}`

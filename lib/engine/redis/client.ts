@@ -61,9 +61,6 @@ const OURS = {
   keyPrefix: ''
 }
 
-/** How often it is looked who has the slots of a cluster, where nothing else tells of a change. */
-const REFRESH_MS = 1_000
-
 /** @throws WSM_ERR_INVALID_OPTION for what is neither a client nor options */
 export async function clientFactory (given: RedisSource | RedisConnectionOptions, connectTimeoutMs: number): Promise<ClientFactory> {
   if (typeof given !== 'object' || given === null) throw new InvalidOptionError('engine', 'needs an ioredis client or its options')
@@ -81,7 +78,8 @@ export async function clientFactory (given: RedisSource | RedisConnectionOptions
       enableOfflineQueue,
       // It does not notice when the server ends a subscription: see `shards.ts`.
       shardedSubscribers: false,
-      slotsRefreshInterval: REFRESH_MS,
+      // Where one is under way when the client is ended, it goes on for ever: see `link.ts`.
+      slotsRefreshInterval: 0,
       clusterRetryStrategy: retryStrategy,
       slotsRefreshTimeout: connectTimeoutMs,
       redisOptions: { ...cluster.options.redisOptions, ...ofNodes }

@@ -144,7 +144,10 @@ export class Link {
       try {
         // An answer that refuses is an answer, too.
         await new Deadline(this.#timeoutMs).race(client.call('ping').catch((error) => { if (!isReply(error)) throw error }))
-        if (this.#client === client) this.#schedulePing(client)
+        if (this.#client !== client) return
+        // Nor does a server say that another one has its slots, when it does not know itself.
+        client.refreshSlotsCache?.()
+        this.#schedulePing(client)
       } catch (error) {
         this.#log.debug({ err: error }, 'a Redis connection is silent')
         this.drop(client)

@@ -253,6 +253,7 @@ export class Shards {
       onMessage: (channel, payload) => this.#events.onMessage(channel, payload),
       onUp: () => this.#schedule(),
       onDown: () => {
+        if (this.#isClosed) return
         this.#abandon(member)
         this.#end([...subscriptions])
       },

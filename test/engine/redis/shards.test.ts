@@ -212,11 +212,15 @@ t.test('a server without slots is let go', async (t) => {
   t.ok(at('a:1').isDisconnected)
 })
 
-t.test('nothing is asked for any more when it is closed', async (t) => {
-  const { cluster, shards, map } = shardsOf(t)
+t.test('when it is closed nothing is asked for or told any more', async (t) => {
+  const { cluster, shards, heard, map, at } = shardsOf(t)
   shards.follow(map)
-  shards.subscribe('{x}')
+  await shards.subscribe('{x}')
+  cluster.move('{y}', 'b:2')
+  shards.subscribe('{y}')
   shards.close()
   await new Promise(setImmediate)
-  t.equal(cluster.connections.size, 0)
+  t.ok(at('a:1').isDisconnected)
+  t.equal(cluster.connections.size, 1)
+  t.strictSame([heard, shards.behind], [[], 0])
 })
