@@ -133,6 +133,9 @@ export class WsManager {
   /**
    * Asks a user whether a task shall go on, and waits for the answer (row A5). Resolves however the question ends; what
    * happened is in `outcome`.
+   *
+   * @throws WSM_ERR_INVALID_MESSAGE, WSM_ERR_TOO_MANY_CONFIRMATIONS, WSM_ERR_UNAVAILABLE, WSM_ERR_WAIT_INTERRUPTED where the outcome
+   *   cannot be known in time; the question may still be answered then, and `confirmations.wait(details.callback_id)` waits for it again
    */
   notifyUser<S extends TSchema = TSchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<Static<S>>> {
     return this.#system.confirmations.ask(result, options)

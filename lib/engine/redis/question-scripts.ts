@@ -103,15 +103,15 @@ return { places[limit + 1] and places[limit] or false, found }
  * stream, life of positions, window, size and life of the history, outcome, id, layout of the messages.
  * Returns null where there is no such question, or `{whether this attempt has won, record, settlement, when, milliseconds left}`.
  */
-export const settle = new Script(LIFE, LINEAGE, STREAM, LISTS, RECORD, `
-local entry = record(KEYS[1])
+export const settle = new Script(LIFE, LINEAGE, STREAM, LISTS, `
+local entry = redis.call('HMGET', KEYS[1], 'record', 'settlement', 'at', 'lists', 'expires', 'due')
 if not entry[1] then return answer(false) end
 if entry[2] then
   return answer({ redis.call('HGET', KEYS[1], 'attempt') == ARGV[2] and 1 or 0, entry[1], entry[2], entry[3] })
 end
 local time = now()
 -- A node of an earlier version may have asked it, which kept less of a question.
-local lists, expires, kinds = unpack(redis.call('HMGET', KEYS[1], 'lists', 'expires', 'due'))
+local lists, expires, kinds = entry[4], entry[5], entry[6]
 if ARGV[11] == 'expired' and expires and tonumber(expires) > time then
   return answer({ 0, entry[1], false, false, math.ceil(tonumber(expires) - time) })
 end
@@ -119,7 +119,11 @@ count()
 local at = integer(time)
 redis.call('HSET', KEYS[1], 'settlement', ARGV[1], 'at', at, 'attempt', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
-for kind in (kinds or ''):gmatch('%S+') do redis.call('ZREM', KEYS[8], kind .. ' ' .. ARGV[12]) end
+if kinds and kinds ~= '' then
+  local due = {}
+  for kind in kinds:gmatch('%S+') do due[#due + 1] = kind .. ' ' .. ARGV[12] end
+  redis.call('ZREM', KEYS[8], unpack(due))
+end
 if lists then
   leave(KEYS[6], KEYS[7], 'pending', lists)
   enter(KEYS[6], KEYS[7], ARGV[11], lists, tonumber(ARGV[3]))
