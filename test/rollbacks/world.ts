@@ -146,7 +146,7 @@ export class World {
   }
 
   async #allReady (): Promise<void> {
-    await until(() => this.#nodes.every(({ engine }) => engine.cluster.isReady))
+    await until(() => this.#nodes.every(({ engine }) => engine.cluster.availability.status === 'ready'))
   }
 
   /** Everybody comes in, on every node something is published, and nobody may lack anything. */

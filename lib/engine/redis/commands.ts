@@ -45,10 +45,10 @@ export class Commands {
       try {
         return await deadline.race(send(client))
       } catch (error) {
-        if (isOurs(error) || isReply(error)) this.#onFault()
-        if (isOurs(error)) throw error
         // Whoever calls knows what is to be done first.
         if (isReply(error, 'UNSURE')) throw error
+        if (isOurs(error) || isReply(error)) this.#onFault()
+        if (isOurs(error)) throw error
         if (isReply(error)) {
           // What was a master has become a replica: the next connection finds the new one.
           if (isReply(error, 'READONLY')) this.#link.drop(client)

@@ -27,7 +27,7 @@ t.test('where nothing was lost, who was away is told that nothing is missing, wh
   engine.unsubscribe('channel:b')
   await engine.publish(publication('channel:a', { n: 2 }), KEPT)
   await again()
-  await until(() => engine.cluster.isReady)
+  await until(() => engine.cluster.availability.status === 'ready')
   await until(async () => (await engine.history('channel:a', began, 10).catch(() => null)) !== null)
   t.match(await engine.history('channel:a', began, 10), { isComplete: true, top: { epoch: began!.epoch, offset: 2 } })
   t.match(await other.engine.history('channel:b', unbegun, 10), { isComplete: true })
@@ -43,7 +43,7 @@ t.test('where the end of what was done is lost, no position from before is good,
   await server.admin.save()
   const last = await engine.publish(publication('channel:a', { n: 2 }), KEPT)
   await again()
-  await until(() => engine.cluster.isReady)
+  await until(() => engine.cluster.availability.status === 'ready')
   // Past what was given out before.
   for (const n of [3, 4, 5]) await until(() => engine.publish(publication('channel:a', { n }), KEPT).then(() => true, () => false))
   for (const position of [first, last]) t.match(await engine.history('channel:a', position, 10), { isComplete: false, entries: [] })
@@ -60,7 +60,7 @@ t.test('what only another node has seen counts', async (t) => {
   await server.admin.save()
   await other.publish(publication('channel:a', { n: 2 }), KEPT)
   await again()
-  await until(() => engine.cluster.isReady)
+  await until(() => engine.cluster.availability.status === 'ready')
   await until(async () => (await engine.history('channel:a', first, 10).catch(() => null))?.isComplete === false)
 })
 
@@ -104,7 +104,7 @@ t.test('a node that died just before may have seen something; one that died earl
   }
   await engine.publish(publication('channel:a', { n: 2 }), KEPT)
   await again()
-  await until(() => engine.cluster.isReady)
+  await until(() => engine.cluster.availability.status === 'ready')
   await until(async () => (await engine.history('channel:a', first, 10).catch(() => null))?.isComplete === true)
   await dies()
   await until(async () => {
