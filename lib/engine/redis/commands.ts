@@ -52,10 +52,10 @@ export class Commands {
       try {
         return await deadline.race(send(client))
       } catch (error) {
-        if (isOurs(error) || isReply(error)) this.#onFault()
-        if (isOurs(error)) throw error
         // Whoever calls knows what is to be done first.
         if (isReply(error, 'UNSURE')) throw error
+        if (isOurs(error) || isReply(error)) this.#onFault()
+        if (isOurs(error)) throw error
         if (!isReply(error) && !client.isCluster) {
           // The connection is of no use, even where it has not been noticed yet.
           this.#link.drop(client)

@@ -4,8 +4,9 @@ import type { RedisClient } from './client.js'
 import { evaluate, isReply } from './commands.js'
 import { Deadline } from './deadline.js'
 import type { Keys } from './keys.js'
+import * as lanes from './lane-scripts.js'
 import type { Link } from './link.js'
-import type { Script } from './lua.js'
+import { Script } from './lua.js'
 import * as nodes from './node-scripts.js'
 import * as presence from './presence-scripts.js'
 import * as scripts from './probe-scripts.js'
@@ -168,7 +169,7 @@ export class Probe {
   }
 }
 
-const MODULES: readonly Record<string, unknown>[] = [nodes, presence, questions, revocations, streams, tickets]
+const MODULES: readonly Record<string, unknown>[] = [lanes, nodes, presence, questions, revocations, streams, tickets]
 
 /**
  * Every command that scripts name and that has no subcommands, and what can be called by a script of that which is sent besides:
@@ -176,7 +177,7 @@ const MODULES: readonly Record<string, unknown>[] = [nodes, presence, questions,
  */
 export const scriptCommands: readonly string[] = [...new Set([
   'PING', 'INFO',
-  ...MODULES.flatMap((module) => Object.values(module) as Script[])
+  ...MODULES.flatMap((module) => Object.values(module).filter((script) => script instanceof Script))
     .flatMap(({ source }) => [...source.matchAll(/redis\.p?call\('(\w+)'/g)].map(([, name]) => name!))
     .filter((name) => name !== 'PUBSUB')
 ])]

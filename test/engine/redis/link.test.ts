@@ -48,7 +48,7 @@ t.test('a link that cannot connect says why, and tries again', async (t) => {
   t.equal(link.failure, null)
 })
 
-t.test('a ping that is refused is answered: the connection stays', async (t) => {
+t.test('a ping that is refused is answered: the connection stays, until one is not answered', async (t) => {
   const clock = new FakeClock(t)
   const client = new FakeRedis()
   const link = linkOf(t, client)
@@ -61,6 +61,10 @@ t.test('a ping that is refused is answered: the connection stays', async (t) => 
     t.equal(client.calls.length, n)
   }
   t.ok(link.isUp)
+  client.answer = async () => { throw new Error('Connection is closed.') }
+  clock.advance(1_000)
+  await setImmediate()
+  t.notOk(link.isUp)
 })
 
 t.test('a call that is refused without anybody to be told of faults is not available', async (t) => {
