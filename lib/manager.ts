@@ -9,7 +9,7 @@ import type { RevocationTarget } from './auth/revocations.js'
 import { Nodes } from './cluster/nodes.js'
 import type { Confirmations } from './confirmations/confirmations.js'
 import type { AskOptions, StepResult, UserConfirmation } from './confirmations/question.js'
-import { isOff } from './engine/clock.js'
+import { isOff } from './clock.js'
 import { IdentityChangedError, InvalidHandlerError } from './errors.js'
 import type { EventName, Listener } from './events.js'
 import { assertChannel, assertUserId } from './ids.js'
@@ -265,13 +265,11 @@ export class WsManager {
     return { status: this.#host.isClosing() ? 'closing' : 'healthy', uptime_s: this.#uptimeSeconds() }
   }
 
-  /** Whether this node can do everything: it reaches the shared store, and is not closing. */
+  /** Whether this node can do everything: what the nodes share works, and it is not closing. The reasons say what does not. */
   getReadiness (): Ready {
-    const { clock, readiness } = this.#system
-    return {
-      status: this.#host.isClosing() ? 'closing' : readiness.isReady ? 'ready' : 'unavailable',
-      ...isOff(clock) && { clock_offset_ms: clock.offsetMs }
-    }
+    const { clock, readiness: { availability } } = this.#system
+    const { status, reasons } = this.#host.isClosing() ? { status: 'closing' as const, reasons: [] } : availability
+    return { status, reasons: [...reasons], ...isOff(clock) && { clock_offset_ms: clock.offsetMs } }
   }
 
   #addCallRoute (entry: HandlerEntry): void {

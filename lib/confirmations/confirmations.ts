@@ -23,7 +23,7 @@ import { Waits, type Wait } from './waits.js'
 /** Where questions are stored, and what their node shares with others. */
 export interface ConfirmationsContext {
   readonly confirmations: ConfirmationStore
-  readonly cluster: Pick<Cluster, 'isReady'>
+  readonly cluster: Pick<Cluster, 'availability'>
   readonly clock: Pick<Clock, 'now'>
 }
 

@@ -144,15 +144,16 @@ export class Load {
     for (const client of this.clients) client.destroy()
   }
 
-  /** Every node knows who is there. */
+  /** Every node knows who is there, in every channel. */
   async #presenceIsTrue (): Promise<void> {
-    const [channel] = this.channels as [string]
-    const present = new Set(this.clients.filter(({ channels }) => channels.has(channel)).map(({ clientId }) => clientId!))
-    await Promise.all(this.#deployment.nodes.map((node) => until(async () => {
-      const { users } = await node.command<{ users: { client_ids: string[] }[] }>('presence', channel)
-      const ids = users.flatMap(({ client_ids: ids }) => ids)
-      return ids.length === present.size && ids.every((id) => present.has(id))
-    })))
+    await Promise.all(this.channels.map(async (channel) => {
+      const present = new Set(this.clients.filter(({ channels }) => channels.has(channel)).map(({ clientId }) => clientId!))
+      await Promise.all(this.#deployment.nodes.map((node) => until(async () => {
+        const { users } = await node.command<{ users: { client_ids: string[] }[] }>('presence', channel)
+        const ids = users.flatMap(({ client_ids: ids }) => ids)
+        return ids.length === present.size && ids.every((id) => present.has(id))
+      })))
+    }))
   }
 
   #count (kind: Entry['kind']): number {

@@ -6,6 +6,8 @@ export interface RedisClient {
   connect (): Promise<void>
   disconnect (): void
   call (command: string, ...args: (string | number)[]): Promise<unknown>
+  /** Of a cluster: the addresses of the servers that have a slot, the master first; by the number of the slot. */
+  readonly slots?: readonly (readonly string[] | undefined)[]
   /** The servers of a cluster. */
   nodes? (role: 'master'): RedisClient[]
   on (event: string, listener: (...args: never[]) => void): unknown
