@@ -142,7 +142,7 @@ export class Confirmations {
   }
 
   /** @throws WSM_ERR_NOT_FOUND */
-  async get (callbackId: string): Promise<ConfirmationRecord> {
+  get (callbackId: string): Promise<ConfirmationRecord> {
     return this.#lists.get(callbackId)
   }
 

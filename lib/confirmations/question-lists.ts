@@ -29,7 +29,7 @@ export class QuestionLists {
   async get (callbackId: string): Promise<ConfirmationRecord> {
     const record = await this.#store.get(callbackId)
     if (record === null) throw new NotFoundError('There is no such question')
-    return this.#current(record)
+    return this.#isOverdue(record) ? this.#expired(record) : record
   }
 
   /** See `Confirmations.list`. */
@@ -74,13 +74,16 @@ export class QuestionLists {
   async #page (filter: ConfirmationFilter, after: QuestionPlace | null, limit: number): Promise<QuestionPage> {
     const page = await this.#store.list(filter, after, limit)
     const { records, next } = page
-    if (records.length === 0) return page
-    const current = await Promise.all(records.map((record) => this.#current(record)))
+    if (!records.some((record) => this.#isOverdue(record))) return page
+    const current = await Promise.all(records.map((record) => this.#isOverdue(record) ? this.#expired(record) : record))
     return { records: filter.status === undefined ? current : current.filter(({ status }) => status === filter.status), next }
   }
 
-  async #current (record: ConfirmationRecord): Promise<ConfirmationRecord> {
-    if (record.status !== 'pending' || this.#clock.now() < record.expires_at) return record
+  #isOverdue ({ status, expires_at: expiresAt }: ConfirmationRecord): boolean {
+    return status === 'pending' && this.#clock.now() >= expiresAt
+  }
+
+  async #expired (record: ConfirmationRecord): Promise<ConfirmationRecord> {
     const ending = await this.#endings.end(record.callback_id, 'expired', meansProceed(record))
     return typeof ending === 'string' ? record : ending.record
   }

@@ -127,6 +127,11 @@ t.test('a question of nobody here that has run out ends when it is looked at, if
   engine.failsToSettle = true
   t.match(await confirmations.get(orphan.callback_id), { status: 'pending' })
   engine.failsToSettle = false
+  const [listed, open] = [question({ expires_at: past }), question()]
+  for (const record of [listed, open]) await engine.confirmations.create(record)
+  const { confirmations: pending } = await confirmations.list({ status: 'pending' })
+  t.strictSame(pending, [open], 'none that has run out is listed as open')
+  t.match((await confirmations.list({ status: 'expired' })).confirmations, [{ callback_id: String, settled_at: Number }, { callback_id: String }])
   t.match(await confirmations.get(orphan.callback_id), { status: 'expired', proceed: true, answered_by: null })
   await engine.close()
 })

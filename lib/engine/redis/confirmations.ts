@@ -97,7 +97,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     const keys = [this.#key(callbackId), ...this.#keys.beginnings(ENDS), ...this.#keys.stream(ENDS), this.#toForget, this.#lists, this.#dueTimes]
     const result = await this.#lineage.run(this.#lineage.lane(this.#keys.lane(ENDS)), scripts.settle, keys, [
       encode(settlement), randomUUID(), retainMs,
-      publishCommand, this.#keys.channel(ENDS), newEpoch(), positionTtlMs, windowMs, ENDS_SIZE, ENDS_TTL_MS, settlement.outcome, callbackId, LAYOUT
+      publishCommand, this.#keys.channel(ENDS), newEpoch(), positionTtlMs, windowMs, ENDS_SIZE, ENDS_TTL_MS, settlement.outcome, LAYOUT, callbackId
     ]) as [won: number, ...Stored, leftMs?: number] | null
     if (result === null) return null
     const [won, stored, settled, at, leftMs] = result

@@ -3,7 +3,7 @@ import { AvailabilityReason } from '../../../schemas/records.js'
 import type { Availability } from '../engine.js'
 
 /** Who finds out what does not work. */
-export type HealthSource = 'connection' | 'probe' | 'subscriptions' | 'clock'
+export type HealthSource = 'connection' | 'probe' | 'subscriptions'
 
 const UNREACHABLE: Availability = { status: 'unavailable', reasons: ['unreachable'] }
 

@@ -100,7 +100,7 @@ return { places[limit + 1] and places[limit] or false, found }
  *
  * KEYS: the record; beginnings, forgotten, position and log of the stream of ends; what is to be forgotten, what the names of lists
  * begin with, the due times; the lane. ARGV: settlement, id of the attempt, how long the record is kept, command, channel, epoch for a new
- * stream, life of positions, window, size and life of the history, outcome, id, layout of the messages.
+ * stream, life of positions, window, size and life of the history, outcome, layout of the messages, id.
  * Returns null where there is no such question, or `{whether this attempt has won, record, settlement, when, milliseconds left}`.
  */
 export const settle = new Script(LIFE, LINEAGE, STREAM, LISTS, `
@@ -121,7 +121,7 @@ redis.call('HSET', KEYS[1], 'settlement', ARGV[1], 'at', at, 'attempt', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 if kinds and kinds ~= '' then
   local due = {}
-  for kind in kinds:gmatch('%S+') do due[#due + 1] = kind .. ' ' .. ARGV[12] end
+  for kind in kinds:gmatch('%S+') do due[#due + 1] = kind .. ' ' .. ARGV[13] end
   redis.call('ZREM', KEYS[8], unpack(due))
 end
 if lists then
@@ -131,7 +131,7 @@ end
 local tail = '0,null]\\n{"record":' .. entry[1] .. ',"settlement":' .. ARGV[1] .. ',"at":' .. at .. '}'
 local stream = { beginnings = KEYS[2], forgotten = KEYS[3], position = KEYS[4], log = KEYS[5], window = tonumber(ARGV[8]) }
 local epoch, offset = append(stream, ARGV[6], tonumber(ARGV[7]), tail, '', ARGV[9], tonumber(ARGV[10]))
-redis.call(ARGV[4], ARGV[5], line(mark(ARGV[13]), epoch, offset, tail))
+redis.call(ARGV[4], ARGV[5], line(mark(ARGV[12]), epoch, offset, tail))
 return answer({ 1, entry[1], ARGV[1], at })
 `)
 

@@ -13,18 +13,15 @@ t.test('what several report is put together, in one order, and told when it chan
   health.report('subscriptions', ['subscriptions_behind'])
   health.report('probe', ['writes_refused'], { text: 'it is full', error: new Error('OOM') })
   health.report('probe', ['writes_refused'])
-  health.report('clock', ['clock_offset'])
   health.report('connection', ['unreachable', 'access_denied'])
-  for (const source of ['connection', 'probe', 'subscriptions', 'clock'] as const) health.report(source, [])
+  for (const source of ['connection', 'probe', 'subscriptions'] as const) health.report(source, [])
   t.strictSame(heard, [
     'ready',
     'degraded subscriptions_behind',
     'degraded writes_refused subscriptions_behind',
-    'degraded writes_refused subscriptions_behind clock_offset',
-    'unavailable unreachable access_denied writes_refused subscriptions_behind clock_offset',
-    'degraded writes_refused subscriptions_behind clock_offset',
-    'degraded subscriptions_behind clock_offset',
-    'degraded clock_offset',
+    'unavailable unreachable access_denied writes_refused subscriptions_behind',
+    'degraded writes_refused subscriptions_behind',
+    'degraded subscriptions_behind',
     'ready'
   ])
   t.equal(messages[1], 'a part of what the nodes share does not work: it is full')
