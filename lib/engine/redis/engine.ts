@@ -65,13 +65,17 @@ export class RedisEngine implements Engine {
       onDead: (nodeId) => this.presence.removeNode(nodeId)
     }, log)
     const { nodeId } = this.cluster
+    const topicsOf = (channels: string[]) => new Set(channels.map((channel) => keys.topicOf(channel)))
     this.#subscriber = new Subscriber(factory, [keys.questions, keys.answers(nodeId)], timeoutMs, log, {
       onMessage: (channel, payload) => this.#receive(channel, payload),
       onUp: () => this.#reckon(),
       onDown: () => this.#broke(),
-      onLost: (channels) => this.#streams.connectionBroke(channels.map((channel) => keys.topicOf(channel))),
+      onLost: (channels) => {
+        const topics = topicsOf(channels)
+        this.#streams.connectionBroke((topic) => topics.has(topic))
+      },
       onRestored: (channels) => {
-        const topics = channels.map((channel) => keys.topicOf(channel))
+        const topics = topicsOf(channels)
         this.#streams.checkThese(topics)
         this.presence.check(topics)
         this.revocations.refresh()

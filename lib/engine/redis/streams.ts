@@ -141,17 +141,13 @@ export class Streams {
   }
 
   /** Notes where the feeds are, before anything reaches them on a new connection. */
-  connectionBroke (topics: Iterable<string> = this.#feeds.keys()): void {
-    for (const topic of topics) {
-      const subscribed = this.#feeds.get(topic)
-      if (subscribed !== undefined) subscribed.brokeAt ??= subscribed.feed.position
-    }
+  connectionBroke (isTheirs: (topic: string) => boolean = () => true): void {
+    for (const [topic, subscribed] of this.#feeds) if (isTheirs(topic)) subscribed.brokeAt ??= subscribed.feed.position
   }
 
   /** Compares some feeds with where their streams are. */
-  checkThese (topics: Iterable<string>): void {
-    const due = new Set(topics)
-    this.#check((_subscribed, topic) => due.has(topic))
+  checkThese (topics: Set<string>): void {
+    this.#check((_subscribed, topic) => topics.has(topic))
   }
 
   /** Compares all feeds with where their streams are. */
