@@ -83,12 +83,13 @@ export class RedisEngine implements Engine {
     const lineage = this.#lineage = new Lineage(commands, this.cluster, { graceMs: Math.max(leaseMs / 3, commandTimeoutMs) }, {
       onGeneration: (lane) => this.#wentBack(lane)
     }, log)
+    const topicsOf = (channels: string[]) => new Set(channels.map((channel) => keys.topicOf(channel)))
     this.#subscriber = new Subscriber(factory, [keys.questions, keys.answers(nodeId)], timeoutMs, log, {
       onMessage: (channel, payload) => this.#receive(channel, payload),
       onUp: () => this.#reckon(),
       onDown: () => this.#broke(),
       onRestored: (channels) => {
-        const topics = channels.map((channel) => keys.topicOf(channel))
+        const topics = topicsOf(channels)
         this.#streams.checkThese(topics)
         this.presence.check(topics)
         this.revocations.refresh()

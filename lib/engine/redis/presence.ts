@@ -123,7 +123,7 @@ export class RedisPresenceStore implements PresenceStore {
   }
 
   /** Compares with who is in the channels of these topics, since changes may have been lost. */
-  check (topics: string[]): void {
+  check (topics: Iterable<string>): void {
     for (const topic of topics) {
       const channel = channelOf(topic)
       if (channel !== null) this.#rosters.get(channel)?.load()

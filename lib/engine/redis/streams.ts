@@ -149,9 +149,8 @@ export class Streams {
   }
 
   /** Compares some feeds with where their streams are. */
-  checkThese (topics: Iterable<string>): void {
-    const due = new Set(topics)
-    this.#check((_subscribed, topic) => due.has(topic))
+  checkThese (topics: Set<string>): void {
+    this.#check((_subscribed, topic) => topics.has(topic))
   }
 
   /** Compares all feeds with where their streams are. */
