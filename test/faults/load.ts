@@ -194,15 +194,22 @@ export class Load {
     }
   }
 
-  /** Every node knows who is there. */
+  /** Every node knows who is there, in every channel. */
   async #presenceIsTrue (): Promise<void> {
-    const [channel] = this.channels as [string]
-    const present = new Set(this.clients.filter(({ channels }) => channels.has(channel)).map(({ clientId }) => clientId!))
-    await Promise.all(this.#deployment.nodes.map((node) => until(async () => {
-      const { users } = await node.command<{ users: { client_ids: string[] }[] }>('presence', channel)
-      const ids = users.flatMap(({ client_ids: ids }) => ids)
-      return ids.length === present.size && ids.every((id) => present.has(id))
-    })))
+    /** What each node has wrong, by channel. */
+    const wrong = new Map<string, string>()
+    await Promise.all(this.channels.flatMap((channel) => {
+      const present = new Set(this.clients.filter(({ channels }) => channels.has(channel)).map(({ clientId }) => clientId!))
+      return this.#deployment.nodes.map((node, index) => until(async () => {
+        const { users } = await node.command<{ users: { client_ids: string[] }[] }>('presence', channel)
+        const ids = users.flatMap(({ client_ids: ids }) => ids)
+        const extra = ids.filter((id) => !present.has(id)).length
+        const isTrue = extra === 0 && ids.length === present.size
+        if (isTrue) wrong.delete(`${channel} ${index}`)
+        else wrong.set(`${channel} ${index}`, `${channel} at node ${index} has ${extra} who are gone and ${ids.length - extra} of ${present.size} who are there`)
+        return isTrue
+      }, { everyMs: 50, missing: () => wrong.get(`${channel} ${index}`) ?? '' }))
+    }))
   }
 
   /** Each of the nodes in turn, whatever becomes of it. */
