@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { ConfirmationRecord, TaskRecord } from '../schemas/records.js'
+import type { AvailabilityReason, ConfirmationRecord, TaskRecord } from '../schemas/records.js'
 import type { Client, ConnectionEnd } from './connection/client.js'
 import type { User } from './auth/user.js'
 import { isThenable } from './thenable.js'
@@ -18,8 +18,11 @@ export interface Events {
   /** A user is in a channel with `presence`, with a first socket, and with none any more; on every node with members. */
   user_joined: { channel: string, user_id: string }
   user_left: { channel: string, user_id: string }
-  /** What the nodes share is out of reach, or in reach again. */
-  readiness_changed: { ready: boolean }
+  /**
+   * How much of what the nodes share works has changed, or why not all of it does. `ready` is false while nothing of it works:
+   * while `GET ready` is 503.
+   */
+  readiness_changed: { ready: boolean, status: 'ready' | 'degraded' | 'unavailable', reasons: readonly AvailabilityReason[] }
   /**
    * A client does not read what is sent to it: messages to it are being left out from now on, or it was cut
    * (`slowConsumer`).

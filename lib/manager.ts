@@ -9,7 +9,7 @@ import type { RevocationTarget } from './auth/revocations.js'
 import { Nodes } from './cluster/nodes.js'
 import type { Confirmations } from './confirmations/confirmations.js'
 import type { AskOptions, StepResult, UserConfirmation } from './confirmations/question.js'
-import { isOff } from './engine/clock.js'
+import { isOff } from './clock.js'
 import { IdentityChangedError, InvalidHandlerError } from './errors.js'
 import type { EventName, Listener } from './events.js'
 import { assertChannel, assertUserId } from './ids.js'
@@ -133,6 +133,9 @@ export class WsManager {
   /**
    * Asks a user whether a task shall go on, and waits for the answer (row A5). Resolves however the question ends; what
    * happened is in `outcome`.
+   *
+   * @throws WSM_ERR_INVALID_MESSAGE, WSM_ERR_TOO_MANY_CONFIRMATIONS, WSM_ERR_UNAVAILABLE, WSM_ERR_WAIT_INTERRUPTED where the outcome
+   *   cannot be known in time; the question may still be answered then, and `confirmations.wait(details.callback_id)` waits for it again
    */
   notifyUser<S extends TSchema = TSchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<Static<S>>> {
     return this.#system.confirmations.ask(result, options)
@@ -262,13 +265,11 @@ export class WsManager {
     return { status: this.#host.isClosing() ? 'closing' : 'healthy', uptime_s: this.#uptimeSeconds() }
   }
 
-  /** Whether this node can do everything: it reaches the shared store, and is not closing. */
+  /** Whether this node can do everything: what the nodes share works, and it is not closing. The reasons say what does not. */
   getReadiness (): Ready {
-    const { clock, readiness } = this.#system
-    return {
-      status: this.#host.isClosing() ? 'closing' : readiness.isReady ? 'ready' : 'unavailable',
-      ...isOff(clock) && { clock_offset_ms: clock.offsetMs }
-    }
+    const { clock, readiness: { availability } } = this.#system
+    const { status, reasons } = this.#host.isClosing() ? { status: 'closing' as const, reasons: [] } : availability
+    return { status, reasons: [...reasons], ...isOff(clock) && { clock_offset_ms: clock.offsetMs } }
   }
 
   #addCallRoute (entry: HandlerEntry): void {

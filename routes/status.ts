@@ -13,13 +13,14 @@ export const statusRoutes: Routes = (scope, { manager }, access) => {
   }, ({ query }) => query.cluster ? manager.getStatus({ cluster: true }) : manager.getStatus())
 }
 
-/** Without authentication: load balancers and orchestrators have no token, and the answers reveal nothing. */
+/** Without authentication: load balancers and orchestrators have no token. The answers reveal no more than reasons of a closed list. */
 export const probeRoutes: Routes = (scope, { manager }) => {
   scope.get('/ready', {
-    schema: { tags, summary: 'Whether this node can do everything', response: { 200: Ready, 503: Type.Union([Ready, ErrorBody]) } }
+    schema: { tags, summary: 'Whether this node can do something with what the nodes share, and whether all of it', response: { 200: Ready, 503: Type.Union([Ready, ErrorBody]) } }
   }, async (_request, reply) => {
     const readiness = manager.getReadiness()
-    reply.code(readiness.status === 'ready' ? 200 : 503)
+    // Where a part does not work it mostly works on no node, and a load balancer must not take all of them out.
+    reply.code(readiness.status === 'ready' || readiness.status === 'degraded' ? 200 : 503)
     return readiness
   })
 

@@ -201,11 +201,22 @@ export const ClusterStatus = Type.Object({
 })
 export type ClusterStatus = Static<typeof ClusterStatus>
 
+/**
+ * Why a node cannot do everything: what the nodes share is out of reach, or lets this node do only what it is allowed to, or
+ * takes no writes, or a part of it is out of reach; messages come late.
+ */
+export const AvailabilityReason = Type.Union([
+  Type.Literal('unreachable'), Type.Literal('access_denied'), Type.Literal('writes_refused'),
+  Type.Literal('shard_unreachable'), Type.Literal('subscriptions_behind')
+])
+export type AvailabilityReason = Static<typeof AvailabilityReason>
+
 /** Whether this node can do everything that it is there for. */
 export const Ready = Type.Object({
-  status: Type.Union([Type.Literal('ready'), Type.Literal('unavailable'), Type.Literal('closing')], {
-    description: 'unavailable: what the nodes share is out of reach'
+  status: Type.Union([Type.Literal('ready'), Type.Literal('degraded'), Type.Literal('unavailable'), Type.Literal('closing')], {
+    description: 'degraded: a part of what the nodes share works; unavailable: nothing of it'
   }),
+  reasons: Type.Array(AvailabilityReason, { description: 'Why it is degraded or unavailable' }),
   clock_offset_ms: Type.Optional(Type.Integer({ description: 'Only where it is more than a second: how far the clock of this node is ahead, as in the status' }))
 })
 export type Ready = Static<typeof Ready>

@@ -53,7 +53,7 @@ t.test('an app that does not listen is not running, and one that closes says so'
   const closed = app.close()
   await new Promise(setImmediate)
   t.match(app.ws.getHealth(), { status: 'closing' })
-  t.same(app.ws.getReadiness(), { status: 'closing' })
+  t.same(app.ws.getReadiness(), { status: 'closing', reasons: [] })
   await closed
   t.match(app.ws.getStatus(), { running: false, host: null, port: null })
 })

@@ -108,10 +108,11 @@ function connected ({ data }) {
   chat.connected()
 }
 
-function showAvailability ({ available }) {
-  availability.show(available)
+function showAvailability ({ available, degraded }) {
+  const isAll = available && !degraded
+  availability.show(isAll)
   // How tasks ended meanwhile could not be sent.
-  if (available) tasks.load()
+  if (isAll) tasks.load()
 }
 
 // In time, or the server ends the socket with the token.

@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
-import { isOff } from '../engine/clock.js'
+import { isOff } from '../clock.js'
 import type { Clock } from '../engine/engine.js'
 import { UnauthorizedError, UnavailableError } from '../errors.js'
 import { isError, logThrown, messageOf } from '../thrown.js'

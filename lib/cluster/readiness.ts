@@ -1,22 +1,30 @@
 import type { Registry } from '../connection/registry.js'
-import type { Cluster } from '../engine/engine.js'
+import type { Availability, Cluster } from '../engine/engine.js'
 import type { EventHub } from '../events.js'
-import { encode } from '../protocol/encode.js'
+import { encode, type EncodedMessage } from '../protocol/encode.js'
 
-/** Whether this node reaches what it shares with the others; its sockets stay open while it does not, and are told. */
+/** How much this node can use of what it shares with the others; its sockets stay open while that is not all, and are told. */
 export class Readiness {
   readonly #cluster: Cluster
 
   constructor (cluster: Cluster, registry: Registry, events: EventHub) {
     this.#cluster = cluster
-    cluster.onReadiness((isReady) => {
-      const frame = encode({ type: 'availability', available: isReady })
+    cluster.onAvailability((availability) => {
+      const { status, reasons } = availability
+      const frame = frameOf(availability)
       for (const connection of [...registry.open()]) connection.send(frame)
-      events.emit('readiness_changed', { ready: isReady })
+      events.emit('readiness_changed', { ready: status !== 'unavailable', status, reasons })
+    })
+    events.on('client_connected', ({ client: { id } }) => {
+      if (this.availability.status !== 'ready') registry.getOpen(id)?.send(frameOf(this.availability))
     })
   }
 
-  get isReady (): boolean {
-    return this.#cluster.isReady
+  get availability (): Availability {
+    return this.#cluster.availability
   }
+}
+
+function frameOf ({ status, reasons }: Availability): EncodedMessage {
+  return encode({ type: 'availability', available: status !== 'unavailable', degraded: status === 'degraded', reasons })
 }

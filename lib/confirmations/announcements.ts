@@ -15,7 +15,7 @@ const NOTE_MS = 200
 export class Announcements {
   readonly #store: ConfirmationStore
   readonly #publisher: Publisher
-  readonly #cluster: Pick<Cluster, 'isReady'>
+  readonly #cluster: Pick<Cluster, 'availability'>
   readonly #log: FastifyBaseLogger
   /** Open, on their way out. */
   readonly #begun = new Set<string>()
@@ -23,7 +23,7 @@ export class Announcements {
   readonly #made = new Set<string>()
   #timer: NodeJS.Timeout | null = null
 
-  constructor (store: ConfirmationStore, publisher: Publisher, cluster: Pick<Cluster, 'isReady'>, log: FastifyBaseLogger) {
+  constructor (store: ConfirmationStore, publisher: Publisher, cluster: Pick<Cluster, 'availability'>, log: FastifyBaseLogger) {
     this.#store = store
     this.#publisher = publisher
     this.#cluster = cluster
@@ -32,8 +32,9 @@ export class Announcements {
 
   /** Resolves to whether every node has it, or will have. A question can be announced more than once: clients key it by callback_id. Never rejects. */
   async announce ({ callback_id: id, user_id: userId, question }: ConfirmationRecord, level: 'error' | 'debug'): Promise<boolean> {
-    // A node that is not ready may have shown it to its own sockets only.
-    const { isReady } = this.#cluster
+    // Else it may have been shown to some of the sockets only.
+    const { status, reasons } = this.#cluster.availability
+    const reachesAll = status !== 'unavailable' && !reasons.includes('subscriptions_behind')
     this.#begun.add(id)
     try {
       await this.#publisher.announce(topicOf.user(userId), question)
@@ -43,7 +44,7 @@ export class Announcements {
       return false
     }
     if (!this.#begun.delete(id)) return true
-    if (!isReady) return false
+    if (!reachesAll) return false
     this.#made.add(id)
     if (this.#store.outlivesNode) this.#timer ??= setTimeout(() => this.#note(), NOTE_MS)
     else await this.#note()

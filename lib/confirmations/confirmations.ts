@@ -23,7 +23,7 @@ import { Waits, type Wait } from './waits.js'
 /** Where questions are stored, and what their node shares with others. */
 export interface ConfirmationsContext {
   readonly confirmations: ConfirmationStore
-  readonly cluster: Pick<Cluster, 'isReady'>
+  readonly cluster: Pick<Cluster, 'availability'>
   readonly clock: Pick<Clock, 'now'>
 }
 
@@ -75,8 +75,9 @@ export class Confirmations {
    *
    * @throws WSM_ERR_INVALID_MESSAGE for a question without a message, a step, a user or a task, for a `result` that JSON
    *   cannot hold, a `timeoutMs` out of range, and an `answer` that is no TypeBox schema or that not every
-   *   node could check; WSM_ERR_TOO_MANY_CONFIRMATIONS; WSM_ERR_WAIT_INTERRUPTED half a second after its time, or after
-   *   its signal, where the store cannot say how it ended, and when this node closes and others go on with the question
+   *   node could check; WSM_ERR_TOO_MANY_CONFIRMATIONS; WSM_ERR_UNAVAILABLE where it cannot be stored;
+   *   WSM_ERR_WAIT_INTERRUPTED half a second after its time, or after its signal, where the store cannot say how it ended,
+   *   and when this node closes and others go on with the question
    */
   async ask<S extends TSchema = TSchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<Static<S>>> {
     const record = toRecord(result, options, this.#defaults, this.#clock.now())

@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { Outcome, type AnsweredBy, type ConfirmationRecord } from '../../schemas/records.js'
+import { Outcome, type AnsweredBy, type AvailabilityReason, type ConfirmationRecord } from '../../schemas/records.js'
 import type { User } from '../auth/user.js'
 
 /** A place in a stream. Offsets are 1, 2, 3… within an epoch; another epoch says that continuity was lost. */
@@ -103,8 +103,8 @@ export interface Engine {
   readonly clock: Clock
   /**
    * Resolves when the publication cannot be lost by this process any more: to its position, or null without a
-   * retention. Deliveries go to subscribed nodes only; a node without members costs nothing but the append. While the
-   * node is not ready, one without a retention goes to this node alone.
+   * retention. Deliveries go to subscribed nodes only; a node without members costs nothing but the append. While what
+   * the nodes share is unavailable, one without a retention goes to this node alone.
    *
    * @throws WSM_ERR_UNAVAILABLE when that is not known in time; it may have been published then, or be published yet
    * @throws WSM_ERR_RATE_LIMITED when its sender's share of the histories has no room for it; it was not published then
@@ -188,12 +188,19 @@ export interface Clock {
   readonly offsetMs: number
 }
 
+/**
+ * How much of what the nodes share this node can use. `degraded`: a part of it, so that some calls fail with WSM_ERR_UNAVAILABLE;
+ * `unavailable`: nothing of it.
+ */
+export interface Availability { status: 'ready' | 'degraded' | 'unavailable', reasons: readonly AvailabilityReason[] }
+
 /** What nodes ask each other. */
 export interface Cluster {
   readonly nodeId: string
-  /** Whether this node reaches what it shares with the others; always true for one node. */
-  readonly isReady: boolean
-  onReadiness (listener: (isReady: boolean) => void): void
+  /** Always `ready` for one node. */
+  readonly availability: Availability
+  /** Sets the one who is told when the status or its reasons change. */
+  onAvailability (listener: (availability: Availability) => void): void
   /**
    * Asks every other node. Resolves when all have answered, or after `timeoutMs` to what there is; never rejects.
    *

@@ -38,7 +38,7 @@ class SharedEngine extends MemoryEngine {
       this.done.push(...ids)
       return done(ids, kind)
     }
-    Object.defineProperty(this.cluster, 'isReady', { get: () => this.isReady })
+    Object.defineProperty(this.cluster, 'availability', { get: () => ({ status: this.isReady ? 'ready' : 'unavailable', reasons: [] }) })
   }
 
   override async publish (publication: Publication, retention: Retention | null): Promise<Position | null> {

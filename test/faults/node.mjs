@@ -65,7 +65,16 @@ const commands = {
   },
   ask: (options) => app.ws.notifyUser({ step: 1, message: 'Go on?' }, options),
   wait: (callbackId) => app.ws.confirmations.wait(callbackId),
-  pending: async () => (await app.ws.confirmations.list({ status: 'pending' })).confirmations.length,
+  async pending () {
+    let count = 0
+    let after
+    do {
+      const page = await app.ws.confirmations.list({ status: 'pending', limit: 1000, after })
+      count += page.confirmations.length
+      after = page.next
+    } while (after !== null)
+    return count
+  },
   connections: async () => app.ws.getConnectionCount(),
   revoke: (target) => app.ws.revoke(target),
   status: async () => app.ws.getStatus(),

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { localClock } from '../clock.js'
-import type { Cluster, ClusterAnswers, Delivery, Engine, EngineContext, HistoryPage, PageBounds, Position, Publication, Retention } from '../engine.js'
+import { localClock } from '../../clock.js'
+import type { Availability, Cluster, ClusterAnswers, Delivery, Engine, EngineContext, HistoryPage, PageBounds, Position, Publication, Retention } from '../engine.js'
 import { MemoryConfirmationStore } from './confirmations.js'
 import { MemoryPresenceStore } from './presence.js'
 import { MemoryRevocationStore } from './revocations.js'
@@ -69,9 +69,9 @@ export class MemoryEngine implements Engine {
 /** A cluster of one: there is nobody to ask. */
 class SingleNode implements Cluster {
   readonly nodeId = randomUUID()
-  readonly isReady = true
+  readonly availability: Availability = { status: 'ready', reasons: [] }
 
-  onReadiness (): void {}
+  onAvailability (): void {}
 
   async ask (): Promise<ClusterAnswers> {
     return { answers: [], missing: [] }

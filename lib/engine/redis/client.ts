@@ -6,11 +6,11 @@ export interface RedisClient {
   connect (): Promise<void>
   disconnect (): void
   call (command: string, ...args: (string | number)[]): Promise<unknown>
+  /** Of a cluster: the addresses of the servers that have a slot, the master first; by the number of the slot. */
+  readonly slots?: readonly (readonly string[] | undefined)[]
   /** The servers of a cluster. */
   nodes? (role: 'master' | 'all'): RedisClient[]
-  /** Which servers have each slot of a cluster, as host and port with a colon, its master first. */
-  readonly slots?: string[][]
-  /** Asks for them again; the event `refresh` comes then. */
+  /** Asks for the addresses of slots again; the event `refresh` comes then. */
   refreshSlotsCache? (): void
   readonly options?: { host?: string, port?: number }
   duplicate? (options: object): unknown
@@ -61,9 +61,6 @@ const OURS = {
   keyPrefix: ''
 }
 
-/** How often it is looked who has the slots of a cluster, where nothing else tells of a change. */
-const REFRESH_MS = 1_000
-
 /** @throws WSM_ERR_INVALID_OPTION for what is neither a client nor options */
 export async function clientFactory (given: RedisSource | RedisConnectionOptions, connectTimeoutMs: number): Promise<ClientFactory> {
   if (typeof given !== 'object' || given === null) throw new InvalidOptionError('engine', 'needs an ioredis client or its options')
@@ -81,7 +78,8 @@ export async function clientFactory (given: RedisSource | RedisConnectionOptions
       enableOfflineQueue,
       // It does not notice when the server ends a subscription: see `shards.ts`.
       shardedSubscribers: false,
-      slotsRefreshInterval: REFRESH_MS,
+      // Where one is under way when the client is ended, it goes on for ever: see `link.ts`.
+      slotsRefreshInterval: 0,
       clusterRetryStrategy: retryStrategy,
       slotsRefreshTimeout: connectTimeoutMs,
       redisOptions: { ...cluster.options.redisOptions, ...ofNodes }

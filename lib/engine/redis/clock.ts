@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { WRONG_MS, isOff } from '../clock.js'
+import { WRONG_MS, isOff } from '../../clock.js'
 import type { Clock } from '../engine.js'
 
 /**
@@ -10,7 +10,7 @@ export class RedisClock implements Clock {
   readonly #log: FastifyBaseLogger
   /** How far Redis's clock is ahead of `performance.now()`. */
   #aheadMs = Date.now() - performance.now()
-  /** How long the measurement took that this was known from. */
+  /** How long the answer took by which that is known. */
   #tookMs = Infinity
   #isOff = false
 
@@ -27,8 +27,8 @@ export class RedisClock implements Clock {
   }
 
   /**
-   * Redis has said what time it is. What has been known is kept where it may be true: of an answer that was long on its way
-   * nobody knows when it was given.
+   * Redis has said what time it is. An answer that was long on its way may have been given at any moment of it, and says no more
+   * than what cannot be true.
    *
    * @param time milliseconds since 1970
    * @param askedAt on the clock of `performance.now()`, as is `answeredAt`
@@ -36,10 +36,10 @@ export class RedisClock implements Clock {
   measured (time: number, askedAt: number, answeredAt: number): void {
     const [least, most] = [time - answeredAt, time - askedAt]
     const tookMs = answeredAt - askedAt
-    if (tookMs <= this.#tookMs || this.#aheadMs < least || this.#aheadMs > most) {
-      this.#aheadMs = (least + most) / 2
-      this.#tookMs = tookMs
-    }
+    const isQuickest = tookMs <= this.#tookMs
+    const aheadMs = isQuickest ? (least + most) / 2 : Math.min(most, Math.max(least, this.#aheadMs))
+    if (isQuickest || aheadMs !== this.#aheadMs) this.#tookMs = tookMs
+    this.#aheadMs = aheadMs
     this.#report()
   }
 

@@ -1,38 +1,50 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Cluster, ClusterAnswers } from '../engine.js'
+import type { Availability, Cluster, ClusterAnswers } from '../engine.js'
 import type { RedisClock } from './clock.js'
 import type { Commands } from './commands.js'
 import { Deadline } from './deadline.js'
+import { Health } from './health.js'
 import type { Keys } from './keys.js'
 import * as scripts from './node-scripts.js'
+import { Peers } from './peers.js'
 import { decodeAnswer, decodeQuestion, encode, type Answer, type Question } from './wire.js'
 
+/** A node that was declared dead. @property term the one that it would come back in */
+export interface DeadNode { nodeId: string, term: number }
+
 export interface ClusterEvents {
-  /** This node's lease is renewed. Forgotten: Redis did not know of it any more, or for the first time. */
+  /** This node's lease is renewed. Forgotten: it was over, or Redis did not know of it any more, or for the first time. */
   onRenewed: (isForgotten: boolean) => void
-  /** Another node's lease is over. */
-  onDead: (nodeId: string) => Promise<void>
+  /** A node is dead, and this one has to remove it. */
+  onDead: (dead: DeadNode) => Promise<void>
 }
+
+type Renewed = [had: number, term: number, removals: [nodeId: string, term: number][], leased: string[], time: string]
 
 /** How often a node that starts looks at Redis's clock, besides its first lease. */
 const LOOKS = 2
+
+export interface ClusterLives { leaseMs: number, presenceTtlMs: number, positionTtlMs: number }
 
 interface Asked { answers: Map<string, Answer>, onAnswer: () => void }
 
 /** The nodes that share one Redis, each with a lease. */
 export class RedisCluster implements Cluster {
   readonly nodeId = randomUUID()
+  readonly peers: Peers
+  /** What does not work, as reported by whoever finds out. */
+  readonly health: Health
   readonly #commands: Commands
   readonly #keys: Keys
   readonly #clock: RedisClock
-  readonly #lives: { leaseMs: number, presenceTtlMs: number }
+  readonly #lives: ClusterLives
   readonly #events: ClusterEvents
   readonly #log: FastifyBaseLogger
   readonly #asked = new Map<string, Asked>()
   readonly #listeners = new Map<string, (data: unknown) => unknown>()
-  #readinessListener: (isReady: boolean) => void = () => {}
-  #isReady = false
+  /** How often the other nodes have had reason to take this one for dead, so far. */
+  #term = 0
   #isClosed = false
   /** Until when the other nodes know of this one at the least, on the clock of `performance.now()`. */
   #leasedUntil = 0
@@ -40,17 +52,24 @@ export class RedisCluster implements Cluster {
   #uncertainUntil = 0
   #timer: NodeJS.Timeout | null = null
 
-  constructor (commands: Commands, keys: Keys, clock: RedisClock, lives: { leaseMs: number, presenceTtlMs: number }, events: ClusterEvents, log: FastifyBaseLogger) {
+  /** @param lives with how long what a node has seen may matter */
+  constructor (commands: Commands, keys: Keys, clock: RedisClock, lives: ClusterLives, events: ClusterEvents, log: FastifyBaseLogger) {
+    this.peers = new Peers(this.nodeId, lives.positionTtlMs)
     this.#commands = commands
     this.#keys = keys
     this.#clock = clock
     this.#lives = lives
     this.#events = events
     this.#log = log
+    this.health = new Health(log)
   }
 
-  get isReady (): boolean {
-    return this.#isReady
+  get term (): number {
+    return this.#term
+  }
+
+  get availability (): Availability {
+    return this.health.current
   }
 
   /** Whether the other nodes know of this one: also a process that was stopped for a while finds that they may not. */
@@ -58,41 +77,25 @@ export class RedisCluster implements Cluster {
     return performance.now() < this.#leasedUntil && !this.#isClosed
   }
 
-  onReadiness (listener: (isReady: boolean) => void): void {
-    this.#readinessListener = listener
-  }
-
-  setReady (isReady: boolean): void {
-    if (isReady === this.#isReady || this.#isClosed) return
-    this.#isReady = isReady
-    this.#readinessListener(isReady)
+  onAvailability (listener: (availability: Availability) => void): void {
+    this.health.onChange(listener)
   }
 
   async ask (kind: string, data: unknown, timeoutMs: number): Promise<ClusterAnswers> {
-    const deadline = new Deadline(timeoutMs)
-    const id = randomUUID()
-    const answers = new Map<string, Answer>()
-    const answered: ClusterAnswers['answers'] = []
-    let expected: string[] | null = null
     let isCertain = false
-    try {
-      const complete = new Promise<void>((resolve) => {
-        const onAnswer = () => { if (expected?.every((node) => answers.has(node)) === true) resolve() }
-        this.#asked.set(id, { answers, onAnswer })
-      })
-      const question: Question = { id, from: this.nodeId, kind, data: data ?? null }
-      const nodes = await deadline.race(this.#commands.run(scripts.nodes, [this.#keys.leases], [])) as string[]
-      expected = nodes.filter((node) => node !== this.nodeId)
+    const { answers, missing } = await this.#ask(kind, data, timeoutMs, async () => {
+      const nodes = await this.#commands.run(scripts.nodes, [this.#keys.leases], []) as string[]
+      const others = nodes.filter((node) => node !== this.nodeId)
       isCertain = nodes.includes(this.nodeId) && performance.now() >= this.#uncertainUntil
-      if (expected.length > 0 || !isCertain) await deadline.race(this.#commands.call('publish', this.#keys.questions, encode(question)))
-      if (expected.length > 0) await deadline.race(complete)
-    } catch (error) {
-      this.#log.debug({ err: error, kind }, 'not every node has answered')
-    } finally {
-      this.#asked.delete(id)
-    }
-    for (const [node_id, { ok, data }] of answers) if (ok) answered.push({ node_id, data })
-    return { answers: answered, missing: isCertain ? expected!.filter((node) => answers.get(node)?.ok !== true) : null }
+      return { expected: others, isForNobody: others.length === 0 && isCertain }
+    })
+    return { answers, missing: isCertain ? missing : null }
+  }
+
+  /** Asks the nodes that this one knows of, whatever Redis says of them; others may answer, too. */
+  async askPeers (kind: string, data: unknown, timeoutMs: number): Promise<ClusterAnswers['answers']> {
+    const { answers } = await this.#ask(kind, data, timeoutMs, async () => ({ expected: [...this.peers.alive], isForNobody: false }))
+    return answers
   }
 
   onAsk (kind: string, listener: (data: unknown) => unknown): void {
@@ -104,6 +107,7 @@ export class RedisCluster implements Cluster {
     if (channel === this.#keys.answers(this.nodeId)) {
       const answer = decodeAnswer(payload)
       if (answer === null) return false
+      this.peers.heard(answer.from)
       const asked = this.#asked.get(answer.id)
       asked?.answers.set(answer.from, answer)
       asked?.onAnswer()
@@ -111,6 +115,7 @@ export class RedisCluster implements Cluster {
     }
     const question = decodeQuestion(payload)
     if (question === null) return false
+    this.peers.heard(question.from)
     if (question.from !== this.nodeId) this.#answer(question)
     return true
   }
@@ -120,24 +125,44 @@ export class RedisCluster implements Cluster {
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
     const { leaseMs, presenceTtlMs } = this.#lives
-    const keys = [this.#keys.leases, this.#keys.channelsOf(this.nodeId)]
+    const { leases, terms, dead } = this.#keys
+    const keys = [leases, terms, dead, this.#keys.channelsOf(this.nodeId)]
     const askedAt = performance.now()
     const leasedUntil = askedAt + leaseMs
+    // Where this node had no lease the others had the same trouble, and need a moment to come back.
+    const mayDeclare = askedAt >= this.#uncertainUntil ? 1 : 0
+    this.peers.renewing()
     try {
-      const [had, dead, time] = await this.#commands.run(scripts.renew, keys, [this.nodeId, leaseMs, presenceTtlMs]) as [number, string[], string]
+      const args = [this.nodeId, this.#term, leaseMs, presenceTtlMs, mayDeclare]
+      const [had, term, removals, leased, time] = await this.#commands.run(scripts.renew, keys, args) as Renewed
       this.#clock.measured(Number(time) / 1_000, askedAt, performance.now())
       if (!this.#isClosed) {
         // The first time there is none to lose.
         if (had === 0 && this.#leasedUntil !== 0) this.#uncertainUntil = performance.now() + leaseMs
         this.#leasedUntil = leasedUntil
-        this.#events.onRenewed(had === 0)
-        await Promise.all(dead.map((node) => this.#events.onDead(node)))
+        this.peers.renewed(leased, performance.now() >= this.#uncertainUntil)
+        const isForgotten = had === 0 || term !== this.#term
+        this.#term = Math.max(this.#term, term)
+        this.#events.onRenewed(isForgotten)
+        for (const [nodeId, term] of removals) this.#bury({ nodeId, term })
       }
     } catch (error) {
       this.#log.debug({ err: error }, 'the lease of this node could not be renewed')
     }
     if (this.#isClosed || this.#timer !== null) return
     this.#timer = setTimeout(() => this.renew(), leaseMs / 3)
+  }
+
+  /**
+   * Ends this node's term: the others need not wait for its lease to be over.
+   *
+   * @throws WSM_ERR_UNAVAILABLE
+   */
+  async leave (): Promise<DeadNode> {
+    const { leases, terms, dead } = this.#keys
+    const { leaseMs, presenceTtlMs } = this.#lives
+    const term = await this.#commands.run(scripts.leave, [leases, terms, dead], [this.nodeId, this.#term, leaseMs, presenceTtlMs]) as number
+    return { nodeId: this.nodeId, term }
   }
 
   /**
@@ -156,8 +181,43 @@ export class RedisCluster implements Cluster {
   /** Ends the lease. */
   close (): void {
     this.#isClosed = true
-    this.#isReady = false
+    this.health.close()
     if (this.#timer !== null) clearTimeout(this.#timer)
+  }
+
+  /** The next renewals do not wait for it. Where it fails, whichever node renews its lease then is told to do it. */
+  async #bury (dead: DeadNode): Promise<void> {
+    try {
+      await this.#events.onDead(dead)
+    } catch (error) {
+      this.#log.debug({ err: error, node_id: dead.nodeId }, 'a dead node is not out of all channels yet')
+    }
+  }
+
+  /** @param expect who must answer */
+  async #ask (kind: string, data: unknown, timeoutMs: number, expect: () => Promise<{ expected: string[], isForNobody: boolean }>) {
+    const deadline = new Deadline(timeoutMs)
+    const id = randomUUID()
+    const received = new Map<string, Answer>()
+    let waitedFor: string[] | null = null
+    try {
+      const complete = new Promise<void>((resolve) => {
+        const onAnswer = () => { if (waitedFor?.every((node) => received.has(node)) === true) resolve() }
+        this.#asked.set(id, { answers: received, onAnswer })
+      })
+      const question: Question = { id, from: this.nodeId, kind, data: data ?? null }
+      const { expected, isForNobody } = await deadline.race(expect())
+      waitedFor = expected
+      if (!isForNobody) await deadline.race(this.#commands.call('publish', this.#keys.questions, encode(question)))
+      if (expected.length > 0) await deadline.race(complete)
+    } catch (error) {
+      this.#log.debug({ err: error, kind }, 'not every node has answered')
+    } finally {
+      this.#asked.delete(id)
+    }
+    const answers: ClusterAnswers['answers'] = []
+    for (const [node_id, { ok, data }] of received) if (ok) answers.push({ node_id, data })
+    return { answers, missing: waitedFor?.filter((node) => received.get(node)?.ok !== true) ?? null }
   }
 
   async #answer ({ id, from, kind, data }: Question): Promise<void> {

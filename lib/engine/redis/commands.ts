@@ -15,6 +15,7 @@ const PASSING = ['MOVED', 'ASK', 'TRYAGAIN', 'CLUSTERDOWN', 'LOADING', 'MASTERDO
 export class Commands {
   readonly #link: Link
   readonly #timeoutMs: number
+  #onFault: () => void = () => {}
 
   constructor (link: Link, timeoutMs: number) {
     this.#link = link
@@ -25,6 +26,11 @@ export class Commands {
     return new Deadline(this.#timeoutMs)
   }
 
+  /** Sets the one who is told when a call was refused, or not answered in time. */
+  onFault (listener: () => void): void {
+    this.#onFault = listener
+  }
+
   /**
    * Runs a script. It may run more than once, since the connection can break after the first time: every script must be
    * written so that this changes nothing.
@@ -32,14 +38,7 @@ export class Commands {
    * @throws WSM_ERR_UNAVAILABLE
    */
   async run (script: Script, keys: string[], args: (string | number)[], deadline = this.deadline()): Promise<unknown> {
-    return this.#retry(deadline, async (client) => {
-      try {
-        return await client.call('evalsha', script.sha, keys.length, ...keys, ...args)
-      } catch (error) {
-        if (!isReply(error, 'NOSCRIPT')) throw error
-        return client.call('eval', script.source, keys.length, ...keys, ...args)
-      }
-    })
+    return this.#retry(deadline, (client) => evaluate(client, script, keys, args))
   }
 
   /** A command that may run twice. */
@@ -53,6 +52,9 @@ export class Commands {
       try {
         return await deadline.race(send(client))
       } catch (error) {
+        // Whoever calls knows what is to be done first.
+        if (isReply(error, 'UNSURE')) throw error
+        if (isOurs(error) || isReply(error)) this.#onFault()
         if (isOurs(error)) throw error
         if (!isReply(error) && !client.isCluster) {
           // The connection is of no use, even where it has not been noticed yet.
@@ -67,6 +69,16 @@ export class Commands {
         await setTimeout(RETRY_MS)
       }
     }
+  }
+}
+
+/** Runs a script on one connection, once. Rejects with what Redis, or ioredis, says. */
+export async function evaluate (client: RedisClient, script: Script, keys: string[], args: (string | number)[]): Promise<unknown> {
+  try {
+    return await client.call('evalsha', script.sha, keys.length, ...keys, ...args)
+  } catch (error) {
+    if (!isReply(error, 'NOSCRIPT')) throw error
+    return client.call('eval', script.source, keys.length, ...keys, ...args)
   }
 }
 

@@ -6,9 +6,10 @@ import { ExpiringMap } from '../expiring-map.js'
 import type { Commands } from './commands.js'
 import { unavailable } from './deadline.js'
 import type { Keys } from './keys.js'
+import type { Lineage } from './lineage.js'
 import * as scripts from './question-scripts.js'
 import { newEpoch } from './streams.js'
-import { decodeEnded, decodeRecord, encode, endedRecord } from './wire.js'
+import { decodeEnded, decodeRecord, encode, endedRecord, LAYOUT } from './wire.js'
 
 export interface ConfirmationSettings {
   clock: Clock
@@ -37,6 +38,7 @@ type Stored = [record: string | null, settlement: string | null, at: string | nu
 export class RedisConfirmationStore implements ConfirmationStore {
   readonly outlivesNode = true
   readonly #commands: Commands
+  readonly #lineage: Lineage
   readonly #keys: Keys
   readonly #settings: ConfirmationSettings
   readonly #log: FastifyBaseLogger
@@ -49,8 +51,9 @@ export class RedisConfirmationStore implements ConfirmationStore {
   #listener: (record: ConfirmationRecord) => void = () => {}
   #isClosed = false
 
-  constructor (commands: Commands, keys: Keys, settings: ConfirmationSettings, log: FastifyBaseLogger) {
+  constructor (commands: Commands, lineage: Lineage, keys: Keys, settings: ConfirmationSettings, log: FastifyBaseLogger) {
     this.#commands = commands
+    this.#lineage = lineage
     this.#keys = keys
     this.#settings = settings
     this.#log = log
@@ -92,9 +95,9 @@ export class RedisConfirmationStore implements ConfirmationStore {
   async settle (callbackId: string, settlement: Settlement): Promise<Settled | null> {
     const { retainMs, positionTtlMs, windowMs, publishCommand } = this.#settings
     const keys = [this.#key(callbackId), ...this.#keys.beginnings(ENDS), ...this.#keys.stream(ENDS), this.#toForget, this.#lists, this.#dueTimes]
-    const result = await this.#commands.run(scripts.settle, keys, [
+    const result = await this.#lineage.run(this.#lineage.lane(this.#keys.lane(ENDS)), scripts.settle, keys, [
       encode(settlement), randomUUID(), retainMs,
-      publishCommand, this.#keys.channel(ENDS), newEpoch(), positionTtlMs, windowMs, ENDS_SIZE, ENDS_TTL_MS, settlement.outcome, callbackId
+      publishCommand, this.#keys.channel(ENDS), newEpoch(), positionTtlMs, windowMs, ENDS_SIZE, ENDS_TTL_MS, settlement.outcome, callbackId, LAYOUT
     ]) as [won: number, ...Stored, leftMs?: number] | null
     if (result === null) return null
     const [won, stored, settled, at, leftMs] = result

@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { channelOf } from '../../topics/topic-names.js'
 import type { Delivery, Engine, EngineContext, HistoryPage, PageBounds, Position, Publication, Retention } from '../engine.js'
+import { FaultNames, isAccessDenied } from './access.js'
 import type { ClientFactory } from './client.js'
 import { RedisClock } from './clock.js'
 import { RedisCluster } from './cluster.js'
@@ -9,9 +10,12 @@ import { ENDS, RedisConfirmationStore } from './confirmations.js'
 import { Deadline, unavailable } from './deadline.js'
 import { refuseEviction } from './eviction.js'
 import { Keys } from './keys.js'
+import type { Lane } from './lane.js'
+import { Lineage } from './lineage.js'
 import { Link } from './link.js'
 import type { RedisEngineOptions } from './options.js'
 import { RedisPresenceStore } from './presence.js'
+import { Probe } from './probe.js'
 import { RedisRevocationStore } from './revocations.js'
 import { Streams } from './streams.js'
 import { Subscriber } from './subscriber.js'
@@ -24,6 +28,10 @@ const GRACE_MS = 1_000
 const SHARE = 0.95
 /** For which part of the life of a position streams that have not begun share an epoch; twice that must be less than all of it. */
 const WINDOW = 0.4
+/** How long it is waited for other lanes of a server that went back, before everything is restored that this node has in them. */
+const RESTORE_MS = 50
+/** How long the others may take to hear of a node that has come. */
+const HELLO_MS = 500
 /** How long leaving may take: Redis may not be there to be told. */
 const LEAVE_MS = 500
 
@@ -38,8 +46,11 @@ export class RedisEngine implements Engine {
   readonly #commands: Commands
   readonly #commandLink: Link
   readonly #subscriber: Subscriber
+  readonly #lineage: Lineage
   readonly #streams: Streams
   readonly #keys: Keys
+  readonly #names: FaultNames
+  readonly #probe: Probe
   readonly #timeoutMs: number
   readonly #log: FastifyBaseLogger
   #onDelivery: (delivery: Delivery) => void = () => {}
@@ -48,6 +59,7 @@ export class RedisEngine implements Engine {
   /** Whether there may be ends of questions that this node has not heard of. */
   #hasMissedEnds = false
   #graceTimer: NodeJS.Timeout | null = null
+  #restoreTimer: NodeJS.Timeout | null = null
   #closed: Promise<void> | null = null
 
   constructor (factory: ClientFactory, options: RedisEngineOptions, { retainMs, maxRevocations, log, ...bounds }: EngineContext) {
@@ -63,35 +75,44 @@ export class RedisEngine implements Engine {
     })
     const commands = this.#commands = new Commands(this.#commandLink, timeoutMs)
     const clock = this.clock = new RedisClock(log)
-    this.cluster = new RedisCluster(commands, keys, clock, { leaseMs, presenceTtlMs }, {
+    this.cluster = new RedisCluster(commands, keys, clock, { leaseMs, presenceTtlMs, positionTtlMs }, {
       onRenewed: (isForgotten) => this.#renewed(isForgotten),
-      onDead: (nodeId) => this.presence.removeNode(nodeId)
+      onDead: (dead) => this.presence.removeNode(dead)
     }, log)
     const { nodeId } = this.cluster
+    const lineage = this.#lineage = new Lineage(commands, this.cluster, { graceMs: Math.max(leaseMs / 3, commandTimeoutMs) }, {
+      onGeneration: (lane) => this.#wentBack(lane)
+    }, log)
     this.#subscriber = new Subscriber(factory, [keys.questions, keys.answers(nodeId)], timeoutMs, log, {
       onMessage: (channel, payload) => this.#receive(channel, payload),
       onUp: () => this.#reckon(),
       onDown: () => this.#broke(),
-      onLost: (channels) => this.#streams.connectionBroke(channels.map((channel) => keys.topicOf(channel))),
       onRestored: (channels) => {
         const topics = channels.map((channel) => keys.topicOf(channel))
         this.#streams.checkThese(topics)
         this.presence.check(topics)
         this.revocations.refresh()
       },
-      onBehind: (isBehind) => this.#behind(isBehind)
+      onBehind: (isBehind) => this.cluster.health.report('subscriptions', isBehind ? ['subscriptions_behind'] : [])
     })
+    for (const link of [this.#commandLink, this.#subscriber.link]) link.onFailure(() => this.#reckon())
     const windowMs = acceptEviction ? 0 : Math.floor(positionTtlMs * WINDOW)
-    this.#streams = new Streams(commands, this.#subscriber, keys, { isCluster, nodeId, timeoutMs, checkMs, positionTtlMs, windowMs, bounds }, {
+    this.#streams = new Streams({ commands, lineage, subscriber: this.#subscriber, keys }, { isCluster, nodeId, timeoutMs, checkMs, positionTtlMs, windowMs, bounds }, {
       evicted: (messages) => this.#onEviction(messages),
       deliver: (delivery) => this.#deliver(delivery),
       break: (topic, position) => this.#break(topic, position)
     }, log)
     const { publishCommand } = this.#streams
-    this.presence = new RedisPresenceStore(commands, keys, { nodeId, timeoutMs, ttlMs: presenceTtlMs, publishCommand }, log)
-    this.confirmations = new RedisConfirmationStore(commands, keys, { clock, retainMs, positionTtlMs, windowMs, publishCommand }, log)
-    this.tickets = new RedisTicketStore(commands, keys, clock, log)
-    this.revocations = new RedisRevocationStore(commands, keys, clock, {
+    this.#names = new FaultNames(keys, isCluster, database)
+    this.#probe = new Probe(this.#commandLink, keys, { isCluster, publishCommand, timeoutMs, everyMs: leaseMs / 3 }, {
+      onResult: (reasons, error) => this.cluster.health.report('probe', reasons, this.#faultOf(error)),
+      onRecovered: () => this.cluster.renew()
+    })
+    commands.onFault(() => this.#probe.soon())
+    this.presence = new RedisPresenceStore(commands, keys, { nodeId, term: () => this.cluster.term, timeoutMs, ttlMs: presenceTtlMs, publishCommand }, log)
+    this.confirmations = new RedisConfirmationStore(commands, lineage, keys, { clock, retainMs, positionTtlMs, windowMs, publishCommand }, log)
+    this.tickets = new RedisTicketStore(lineage, keys, clock, log)
+    this.revocations = new RedisRevocationStore(commands, lineage, keys, clock, {
       max: maxRevocations,
       isReachable: () => this.#isUp && this.cluster.isLeased,
       reachable: () => this.#reachable()
@@ -101,22 +122,33 @@ export class RedisEngine implements Engine {
   /**
    * Connects, and resolves when the node is one of the others'.
    *
-   * @throws WSM_ERR_UNAVAILABLE, WSM_ERR_INVALID_OPTION where Redis may evict what must not be lost
+   * @throws WSM_ERR_UNAVAILABLE, WSM_ERR_INVALID_OPTION where Redis may evict what must not be lost, or refuses its user, or the
+   *   user something: that is named
    */
   async open (acceptEviction: boolean): Promise<void> {
     this.#commandLink.open()
     this.#subscriber.link.open()
     const deadline = new Deadline(this.#timeoutMs)
-    await Promise.all([this.#commandLink.ready(deadline), this.#subscriber.link.ready(deadline)])
-    if (!acceptEviction) await refuseEviction(this.#commandLink, new Deadline(this.#timeoutMs))
-    await this.#streams.subscribe(ENDS)
-    await this.cluster.renew()
-    await this.cluster.setClock()
-    await this.revocations.current()
+    try {
+      await Promise.all([this.#commandLink.opened(deadline), this.#subscriber.link.opened(deadline)])
+      await this.#probe.open()
+      if (!acceptEviction) await refuseEviction(this.#commandLink, new Deadline(this.#timeoutMs))
+      // First, so that the others know whom to ask.
+      await this.cluster.renew()
+      await this.cluster.setClock()
+      await this.cluster.askPeers('hello', null, HELLO_MS)
+      await this.#lineage.ready(this.#lineage.lane(this.#keys.lane(ENDS)))
+      await this.#streams.subscribe(ENDS)
+      await this.revocations.current()
+    } catch (error) {
+      throw this.#names.ofStart(error)
+    }
   }
 
   async publish (publication: Publication, retention: Retention | null): Promise<Position | null> {
-    if (retention !== null || this.cluster.isReady || this.#closed !== null) return this.#streams.publish(publication, retention)
+    if (retention !== null || this.cluster.availability.status !== 'unavailable' || this.#closed !== null) {
+      return this.#doubting(this.#streams.publish(publication, retention))
+    }
     // What is only for those who are there now goes on to those who are here.
     if (this.#streams.isSubscribed(publication.topic)) this.#deliver({ ...publication, position: null })
     return null
@@ -125,7 +157,7 @@ export class RedisEngine implements Engine {
   async subscribe (topic: string): Promise<Position> {
     if (this.#closed !== null) throw unavailable('the engine is closed')
     const deadline = new Deadline(this.#timeoutMs)
-    const position = await this.#streams.subscribe(topic)
+    const position = await this.#doubting(this.#streams.subscribe(topic))
     const channel = channelOf(topic)
     if (channel === null || !this.#streams.isSubscribed(topic)) return position
     try {
@@ -169,18 +201,19 @@ export class RedisEngine implements Engine {
     this.presence.close()
     this.confirmations.close()
     this.cluster.close()
-    if (this.#graceTimer !== null) clearTimeout(this.#graceTimer)
+    this.#probe.close()
+    for (const timer of [this.#graceTimer, this.#restoreTimer]) if (timer !== null) clearTimeout(timer)
     if (this.#commandLink.isUp) await this.#leave()
+    this.#lineage.close()
     this.#commandLink.close()
     this.#subscriber.close()
   }
 
   /** The others need not wait for the lease to end. */
   async #leave (): Promise<void> {
-    const { nodeId } = this.cluster
     try {
-      await new Deadline(LEAVE_MS).race(
-        this.#commands.call('zrem', this.#keys.leases, nodeId).then(() => this.presence.removeNode(nodeId)))
+      await new Deadline(LEAVE_MS).race(this.cluster.leave()
+        .then((left) => Promise.all([this.presence.removeNode(left), this.#lineage.bequeath(LEAVE_MS)])))
     } catch (error) {
       this.#log.debug({ err: error }, 'this node could not give up its lease; the others wait for it to expire')
     }
@@ -194,7 +227,7 @@ export class RedisEngine implements Engine {
     const topic = this.#keys.topicOf(channel)
     const message = decode(topic, payload)
     if (message === null) this.#log.warn({ channel }, 'ignored a malformed message between nodes')
-    else if ('delivery' in message) this.#streams.receive(message.delivery)
+    else if ('delivery' in message) this.#streams.receive(message.delivery, message.sighting)
     else this.presence.receive(message.change)
   }
 
@@ -212,13 +245,7 @@ export class RedisEngine implements Engine {
   }
 
   /** In a cluster the slots of some topics have moved, and what is published there does not arrive for the time being. */
-  #behind (isBehind: boolean): void {
-    if (isBehind) this.#log.warn(`${this.#subscriber.behind} subscriptions wait for their slots`)
-    else this.#log.info('no subscription waits for its slot any more')
-  }
-
   #broke (): void {
-    this.#streams.connectionBroke()
     this.revocations.mayHaveMissed()
     this.#reckon()
   }
@@ -227,11 +254,26 @@ export class RedisEngine implements Engine {
   #restore (): void {
     this.#reckon()
     this.#streams.checkAll()
+    this.#probe.soon()
     this.cluster.renew()
   }
 
+  /** Redis may have lost what was done in this lane. */
+  #wentBack (lane: Lane): void {
+    this.#streams.checkLane(lane)
+    this.revocations.mayHaveMissed()
+    // A server can have many lanes.
+    this.#restoreTimer ??= setTimeout(() => {
+      this.#restoreTimer = null
+      this.presence.restore(true)
+      this.presence.checkAll()
+      this.revocations.refresh()
+    }, RESTORE_MS)
+  }
+
   #renewed (isForgotten: boolean): void {
-    this.presence.restore(isForgotten)
+    this.#lineage.examineAll()
+    this.presence.restore(false)
     if (this.#hasMissedEnds) this.#catchUp()
     if (isForgotten) this.#streams.checkAll()
     if (isForgotten) this.revocations.mayHaveMissed()
@@ -244,6 +286,16 @@ export class RedisEngine implements Engine {
       this.#hasMissedEnds = false
     } catch (error) {
       this.#log.warn({ err: error }, 'ended questions could not be read again yet')
+    }
+  }
+
+  /** Looks at what works where a call has failed. */
+  async #doubting<T> (call: Promise<T>): Promise<T> {
+    try {
+      return await call
+    } catch (error) {
+      this.#probe.soon()
+      throw error
     }
   }
 
@@ -264,10 +316,20 @@ export class RedisEngine implements Engine {
     if (this.#isUp) {
       if (this.#graceTimer !== null) clearTimeout(this.#graceTimer)
       this.#graceTimer = null
-      this.cluster.setReady(true)
+      this.cluster.health.report('connection', [])
     } else if (this.#closed === null) {
-      this.#graceTimer ??= setTimeout(() => this.cluster.setReady(false), GRACE_MS)
+      if (this.cluster.availability.status === 'unavailable') this.#reportBroken()
+      this.#graceTimer ??= setTimeout(() => this.#reportBroken(), GRACE_MS)
     }
+  }
+
+  #reportBroken (): void {
+    const error = this.#commandLink.failure ?? this.#subscriber.link.failure
+    this.cluster.health.report('connection', isAccessDenied(error) ? ['unreachable', 'access_denied'] : ['unreachable'], this.#faultOf(error))
+  }
+
+  #faultOf (error: unknown): { text: string | null, error: unknown } {
+    return { text: this.#names.textOf(error), error }
   }
 }
 

@@ -1,16 +1,20 @@
-import { InvalidOptionError } from '../../errors.js'
-import type { Deadline } from './deadline.js'
+import { InvalidOptionError, isOurs } from '../../errors.js'
+import { unavailable, type Deadline } from './deadline.js'
 import type { Link } from './link.js'
 
 /** @throws WSM_ERR_INVALID_OPTION where Redis may evict what must not be lost, WSM_ERR_UNAVAILABLE */
 export async function refuseEviction (link: Link, deadline: Deadline): Promise<void> {
   const client = await link.ready(deadline)
   const servers = client.nodes?.('master') ?? [client]
-  for (const info of await deadline.race(Promise.all(servers.map((server) => server.call('info', 'memory'))))) {
+  for (const info of await deadline.race(Promise.all(servers.map((server) => server.call('info', 'memory')))).catch(notTold)) {
     const policy = /^maxmemory_policy:(\S+)/m.exec(String(info))?.[1]
     const limit = /^maxmemory:(\d+)/m.exec(String(info))?.[1]
     if (policy !== undefined && policy !== 'noeviction' && limit !== '0') throw mayEvict(policy)
   }
+}
+
+function notTold (error: unknown): never {
+  throw isOurs(error) ? error : unavailable('it does not tell whether it evicts keys', error)
 }
 
 function mayEvict (policy: string): Error {

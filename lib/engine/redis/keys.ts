@@ -31,10 +31,13 @@ export class Keys {
 
   /** Where streams begin that have no keys, and which of them may not begin there: one for all, in a cluster for each slot. */
   beginnings (topic: string): [epoch: string, forgotten: string] {
-    // Of a topic with a brace only what is before it is the hash tag.
-    const tag = this.#isCluster ? tagOf(slotOf(topic.split('}', 1)[0]!)) : 'all'
-    const base = `${this.#prefix}:beginnings:{${tag}}`
+    const base = `${this.#prefix}:beginnings:{${this.#tagOf(topic)}}`
     return [`${base}:epoch`, `${base}:forgotten`]
+  }
+
+  /** Where the scripts on a topic's keys are counted: one for all, in a cluster for each slot. */
+  lane (topic: string): string {
+    return `${this.#prefix}:lane:{${this.#tagOf(topic)}}`
   }
 
   /** What a node published last: on a topic, or on all of them with null. */
@@ -52,9 +55,29 @@ export class Keys {
     return `${this.#prefix}:{nodes}:leases`
   }
 
+  /** In which term each node is. */
+  get terms (): string {
+    return `${this.#prefix}:{nodes}:terms`
+  }
+
+  /** The nodes that have died and are not out of all channels yet, and until when somebody sees to it. */
+  get dead (): string {
+    return `${this.#prefix}:{nodes}:dead`
+  }
+
   /** In which channels a node has sockets. */
   channelsOf (nodeId: string): string {
     return `${this.#prefix}:{nodes}:channels:${nodeId}`
+  }
+
+  /** What is written, and where is published, to see whether Redis takes it; the tag says to which server of a cluster. */
+  probe (tag: string): [key: string, channel: string] {
+    return [`${this.#prefix}:{${tag}}:probe`, `${this.#prefix}:probe:{${tag}}`]
+  }
+
+  /** What the names of all keys and channels match. */
+  get pattern (): string {
+    return `${this.#prefix}:*`
   }
 
   /** Where all nodes are asked. */
@@ -65,5 +88,10 @@ export class Keys {
   /** Where a node gets what it asked for. */
   answers (nodeId: string): string {
     return `${this.#prefix}:cluster:${nodeId}`
+  }
+
+  #tagOf (topic: string): string {
+    // Of a topic with a brace only what is before it is the hash tag.
+    return this.#isCluster ? tagOf(slotOf(topic.split('}', 1)[0]!)) : 'all'
   }
 }

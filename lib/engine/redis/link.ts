@@ -1,5 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { isLasting } from './access.js'
 import type { ClientFactory, RedisClient } from './client.js'
+import { isReply } from './commands.js'
 import { Deadline, unavailable } from './deadline.js'
 
 export interface LinkEvents {
@@ -25,6 +27,9 @@ export class Link {
   #isUp = false
   #isClosed = false
   #failures = 0
+  /** Why there is no connection, as far as known. */
+  #failure: unknown = null
+  #onFailure: () => void = () => {}
   #retryTimer: NodeJS.Timeout | null = null
   #pingTimer: NodeJS.Timeout | null = null
   #waiting = new Set<() => void>()
@@ -40,18 +45,40 @@ export class Link {
     return this.#isUp
   }
 
+  /** Why the latest connection could not be made; null: it could, or none was tried. */
+  get failure (): unknown {
+    return this.#failure
+  }
+
+  /** Sets the one who is told of each connection that could not be made. */
+  onFailure (listener: () => void): void {
+    this.#onFailure = listener
+  }
+
+  /** Whether a connection that was in use still is. */
+  isCurrent (client: RedisClient): boolean {
+    return this.#client === client
+  }
+
   open (): void {
     this.#connect().catch((error) => this.#log.error({ err: error }, 'a Redis connection could not be made'))
   }
 
   /** @throws WSM_ERR_UNAVAILABLE when there is no connection in time */
   async ready (deadline: Deadline): Promise<RedisClient> {
+    while (!this.#isUp) await this.#changed(deadline)
+    return this.#client!
+  }
+
+  /**
+   * The same for the first connection: what further tries would not change is said at once.
+   *
+   * @throws WSM_ERR_UNAVAILABLE with the reason as its cause
+   */
+  async opened (deadline: Deadline): Promise<RedisClient> {
     while (!this.#isUp) {
-      if (this.#isClosed) throw unavailable('the engine is closed')
-      let wake!: () => void
-      const changed = new Promise<void>((resolve) => { wake = resolve })
-      this.#waiting.add(wake)
-      await deadline.race(changed).finally(() => this.#waiting.delete(wake))
+      if (isLasting(this.#failure)) throw unavailable('it refuses the connection', this.#failure)
+      await this.#changed(deadline)
     }
     return this.#client!
   }
@@ -81,19 +108,30 @@ export class Link {
   async #connect (): Promise<void> {
     const client = this.#factory.create()
     this.#client = client
-    client.on('error', (error: Error) => this.#log.debug({ err: error }, 'a Redis connection failed'))
+    let fault: Error | null = null
+    client.on('error', (error: Error) => {
+      fault ??= error
+      this.#log.debug({ err: error }, 'a Redis connection failed')
+    })
     client.on('end', () => this.drop(client))
     const deadline = new Deadline(this.#timeoutMs)
     try {
       await deadline.race(client.connect())
+      // ioredis goes on where it may not select a database, in another one.
+      if (isReply(fault)) throw fault
       await this.#events.onConnect(client)
     } catch (error) {
-      this.#log.debug({ err: error }, 'Redis could not be connected to')
+      // What connecting rejects with is mostly that the connection is closed.
+      this.#failure = fault ?? error
+      this.#log.debug({ err: this.#failure }, 'Redis could not be connected to')
       this.drop(client)
+      this.#wake()
+      this.#onFailure()
       return
     }
     if (this.#client !== client) return
     this.#failures = 0
+    this.#failure = null
     this.#isUp = true
     this.#schedulePing(client)
     this.#wake()
@@ -104,13 +142,31 @@ export class Link {
   #schedulePing (client: RedisClient): void {
     this.#pingTimer = setTimeout(async () => {
       try {
-        await new Deadline(this.#timeoutMs).race(client.call('ping'))
-        if (this.#client === client) this.#schedulePing(client)
+        // An answer that refuses is an answer, too.
+        await new Deadline(this.#timeoutMs).race(client.call('ping').catch((error) => { if (!isReply(error)) throw error }))
+        if (this.#client !== client) return
+        // Nor does a server say that another one has its slots, when it does not know itself.
+        client.refreshSlotsCache?.()
+        this.#schedulePing(client)
       } catch (error) {
         this.#log.debug({ err: error }, 'a Redis connection is silent')
         this.drop(client)
       }
     }, PING_MS)
+  }
+
+  async #changed (deadline: Deadline): Promise<void> {
+    if (this.#isClosed) throw unavailable('the engine is closed')
+    let wake!: () => void
+    const changed = new Promise<void>((resolve) => { wake = resolve })
+    this.#waiting.add(wake)
+    try {
+      await deadline.race(changed)
+    } catch (error) {
+      throw this.#failure === null ? error : unavailable('there is no connection', this.#failure)
+    } finally {
+      this.#waiting.delete(wake)
+    }
   }
 
   #wake (): void {

@@ -31,33 +31,70 @@ local function integer(number)
 end
 `
 
+/** How long a lane is remembered that is hardly used; one that is forgotten begins a new generation. */
+export const LANE_LIFE_MS = 5_184_000_000
+
+/*
+ * Redis can go back in time: it restarts from an older file, or a replica that was behind takes the place of its master. What it has
+ * then is still the beginning of all that was done, up to some point. So each lane (one server, or one slot of a cluster) counts
+ * its scripts. A node that has seen a number knows whether it is still there afterwards: see `lineage.ts`.
+ *
+ * The last of KEYS is the lane. Its `run` is the id under which the server was master (`master_replid`: another one after each
+ * restart and each promotion); where that has changed, nothing is done until the nodes have settled what that means. Its
+ * `segment` is new after each such change, `<generation>.<name>`: of two masters at the same time each continues in its own. The
+ * generation is new where something was lost. `adopts` while keys of a version without generations may be there.
+ */
+export const LINEAGE = `
+local LANE = KEYS[#KEYS]
+local lane = redis.call('HMGET', LANE, 'run', 'segment', 'number', 'adopts')
+if lane[1] ~= redis.call('INFO', 'replication'):match('master_replid:(%x+)') then return redis.error_reply('UNSURE this server may have lost writes') end
+local segment, number = lane[2], tonumber(lane[3])
+local generation = segment:match('^[^.]+')
+
+-- Whether a key with this generation, or none, is as it was left.
+local function isCurrent(its)
+  return its == generation or (not its and lane[4] == '1')
+end
+
+-- Before the first write.
+local function count()
+  number = redis.call('HINCRBY', LANE, 'number', 1)
+  if number % 256 == 0 then redis.call('PEXPIRE', LANE, '${LANE_LIFE_MS}') end
+end
+
+local function answer(result)
+  return { segment, number, result }
+end
+
+-- What stands before a message to the nodes: who gets it has seen this number. Empty while a node of a version without it is there.
+local function mark(layout)
+  return layout == '' and '' or layout .. ' ' .. segment .. ' ' .. integer(number) .. ' '
+end
+`
+
 /*
  * A stream is { position, log, beginnings, forgotten, window }: its own two keys, and where those begin that have none.
  *
- * A server that was started again, or has taken another's place, may have lost the end of what was given out, and gives the
- * same offsets out again. So a position says in which run of a server it is, and from where on.
+ * A position of another generation than the lane's is not believed: the stream begins a new epoch.
  *
  * A stream that nobody has published to has no keys: it is at offset 0 of an epoch that all of them share. That epoch ends
  * after a `window`; the one before is good for another. Both windows together are shorter than the life of a position, so
  * a stream that was published to and has expired did not begin in an epoch that is still good: nobody who has a position
  * from before its first message is told that nothing is missing. Streams that are removed earlier are noted in `forgotten`
- * until then, and begin in an epoch of their own. A restart ends the epoch, too, since it may have lost whole streams; `last` is
- * the epoch before, whatever ended it, for nodes that have listened all the time. With a window of 0, for a server that
- * evicts keys as it likes, each stream has its keys from the first look on.
+ * until then, and begin in an epoch of their own. A new generation ends the epoch, too, since whole streams may have been lost;
+ * `last` is the epoch before, where only the names in `forgotten` were too many, for nodes that have listened all the time. With
+ * a window of 0, for a server that evicts keys as it likes, each stream has its keys from the first look on.
  */
 export const STREAM = `
-local run = redis.call('INFO', 'server'):match('run_id:(%x+)') or ''
-
 -- The epoch in which streams begin, and the one before; '' where that is not good any more.
 local function beginnings(stream, fresh)
   local time = now()
-  local found = redis.call('HMGET', stream.beginnings, 'epoch', 'before', 'since', 'run')
+  local found = redis.call('HMGET', stream.beginnings, 'epoch', 'before', 'since', 'generation')
   local age = time - (tonumber(found[3]) or 0)
-  local isGood = found[1] and found[4] == run and age >= 0
+  local isGood = found[1] and isCurrent(found[4]) and age >= 0
   if isGood and age < stream.window then return found[1], found[2] end
-  local last = age >= 0 and age < stream.window * 2 and found[1] or ''
-  local before = isGood and last or ''
-  redis.call('HSET', stream.beginnings, 'epoch', fresh, 'before', before, 'last', last, 'since', integer(time), 'run', run)
+  local before = isGood and age < stream.window * 2 and found[1] or ''
+  redis.call('HSET', stream.beginnings, 'epoch', fresh, 'before', before, 'last', before, 'since', integer(time), 'generation', generation)
   redis.call('PEXPIRE', stream.beginnings, integer(stream.window * 2))
   return fresh, before
 end
@@ -65,7 +102,7 @@ end
 -- With also, offset 0 of that epoch is the stream's beginning as well.
 local function begin(stream, epoch, also, ms)
   redis.call('DEL', stream.log, stream.position)
-  redis.call('HSET', stream.position, 'epoch', epoch, 'offset', 0, 'run', run, 'base', 0)
+  redis.call('HSET', stream.position, 'epoch', epoch, 'offset', 0, 'generation', generation)
   if also ~= '' then redis.call('HSET', stream.position, 'also', also) end
   redis.call('PEXPIRE', stream.position, math.ceil(ms * 1.1))
   return epoch, 0, also, true
@@ -73,13 +110,16 @@ end
 
 -- Where a stream is: epoch, offset, the other epoch in which it may have begun, and whether it has keys.
 local function whereabouts(stream, fresh, ms)
-  local found = redis.call('HMGET', stream.position, 'epoch', 'offset', 'run', 'also')
+  local found = redis.call('HMGET', stream.position, 'epoch', 'offset', 'generation', 'also')
   if not found[1] then
     if stream.window == 0 or redis.call('ZSCORE', stream.forgotten, stream.position) then return begin(stream, fresh, '', ms) end
     local epoch, before = beginnings(stream, fresh)
     return epoch, 0, before, false
   end
-  if found[3] ~= run then redis.call('HSET', stream.position, 'run', run, 'base', found[2]) end
+  if found[3] ~= generation then
+    if not isCurrent(found[3]) then return begin(stream, fresh, '', ms) end
+    redis.call('HSET', stream.position, 'generation', generation)
+  end
   live(stream.position, ms)
   return found[1], tonumber(found[2]), found[4] or '', true
 end
@@ -102,7 +142,7 @@ local function append(stream, fresh, ms, tail, sender, size, ttl)
   return epoch, offset
 end
 
-local function line(epoch, offset, tail)
-  return '["' .. epoch .. '",' .. offset .. ',' .. tail
+local function line(prefix, epoch, offset, tail)
+  return prefix .. '["' .. epoch .. '",' .. offset .. ',' .. tail
 end
 `

@@ -8,30 +8,69 @@ local function exact()
 end
 `
 
+/*
+ * A node is in a term, which ends when it is declared dead: what is done to a dead node is done in the name of the term that has
+ * ended, and does nothing where the node has come back in a later one. The node itself has a say in it: where Redis knows of no
+ * lease, or of an earlier term only, it has lost something, and the node goes on in a new term.
+ */
+
 /**
- * Renews a node's lease.
+ * Renews a node's lease, and declares those dead whose lease is over. A node whose own lease was over does not: perhaps nobody
+ * could renew one, and the others are about to.
  *
- * KEYS: leases, its channels. ARGV: node, life of a lease, life of what it has in channels.
- * Returns `{whether it had one, the nodes whose lease is over, what time it is}`.
+ * KEYS: leases, terms, the dead, its channels. ARGV: node, its term as it knows it, life of a lease, life of what it has in channels,
+ * whether it may declare others dead. Returns `{whether its lease was not over, its term, the nodes that it has to remove, each with
+ * its term, the nodes that have a lease, what time it is}`.
  */
 export const renew = new Script(LIFE, EXACT, `
-local lease, time = tonumber(ARGV[2]), now()
-local had = redis.call('ZSCORE', KEYS[1], ARGV[1])
-redis.call('ZADD', KEYS[1], integer(time + lease), ARGV[1])
-live(KEYS[1], lease * 4)
-live(KEYS[2], tonumber(ARGV[3]))
-return { had and tonumber(had) > time and 1 or 0, redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', integer(time)), exact() }
+local node, lease, life, time = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), now()
+local score = redis.call('ZSCORE', KEYS[1], node)
+local known, term = tonumber(redis.call('HGET', KEYS[2], node) or 0), tonumber(ARGV[2])
+if not score or known < term then term = math.max(known, term + 1) else term = known end
+if term ~= known then redis.call('HSET', KEYS[2], node, integer(term)) end
+redis.call('ZADD', KEYS[1], integer(time + lease), node)
+redis.call('ZREM', KEYS[3], node)
+local isInTime = score and tonumber(score) > time
+if isInTime and ARGV[5] == '1' then
+  for _, dead in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', integer(time))) do
+    redis.call('ZREM', KEYS[1], dead)
+    redis.call('HINCRBY', KEYS[2], dead, 1)
+    redis.call('ZADD', KEYS[3], 0, dead)
+  end
+end
+local removals = {}
+for _, dead in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', integer(time))) do
+  redis.call('ZADD', KEYS[3], integer(time + lease), dead)
+  table.insert(removals, { dead, tonumber(redis.call('HGET', KEYS[2], dead) or 0) })
+end
+for i = 1, 3 do live(KEYS[i], math.max(life, lease * 4)) end
+live(KEYS[4], life)
+return { isInTime and 1 or 0, term, removals, redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. integer(time), '+inf'), exact() }
+`)
+
+/**
+ * Ends a node's term, as it wishes itself. KEYS: leases, terms, the dead. ARGV: node, its term as it knows it, life of a lease, life of
+ * what it has in channels. Returns the term that begins, should it come back; the node has to remove itself.
+ */
+export const leave = new Script(LIFE, `
+local term = math.max(tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or 0), tonumber(ARGV[2])) + 1
+redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('HSET', KEYS[2], ARGV[1], integer(term))
+redis.call('ZADD', KEYS[3], integer(now() + tonumber(ARGV[3])), ARGV[1])
+for i = 2, 3 do live(KEYS[i], tonumber(ARGV[4])) end
+return term
 `)
 
 /** What time it is, in microseconds, and in a cluster on which server. KEYS: leases. */
 export const time = new Script(EXACT, 'return exact()')
 
-/** Forgets a node that has died. KEYS: leases, its channels. ARGV: node. */
-export const forget = new Script(LIFE, `
-local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
-if score and tonumber(score) > now() then return 0 end
-redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('DEL', KEYS[2])
+/** Forgets a node that is out of all channels. KEYS: leases, terms, the dead, its channels. ARGV: node, the term that has begun with its death. */
+export const forget = new Script(`
+if tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or 0) ~= tonumber(ARGV[2]) then return 0 end
+redis.call('ZREM', KEYS[3], ARGV[1])
+if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
+redis.call('HDEL', KEYS[2], ARGV[1])
+redis.call('DEL', KEYS[4])
 return 1
 `)
 

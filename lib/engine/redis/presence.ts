@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { channelOf, topicOf } from '../../topics/topic-names.js'
 import type { PresenceChange, PresenceStore, PresentClient } from '../engine.js'
 import { Batches } from './batches.js'
+import type { DeadNode } from './cluster.js'
 import type { Commands } from './commands.js'
 import { Deadline } from './deadline.js'
 import type { Keys } from './keys.js'
@@ -12,10 +13,15 @@ import { decodeUser, encode } from './wire.js'
 
 export interface PresenceSettings {
   nodeId: string
+  /** In which term the node is: in each it says anew what it has. */
+  term: () => number
   timeoutMs: number
   ttlMs: number
   publishCommand: string
 }
+
+/** How many calls a node has in a term; what is done to it when it is dead is the last one. */
+const CALLS = 2 ** 40
 
 interface Change { sign: '+' | '-', client: PresentClient }
 
@@ -24,6 +30,8 @@ interface Part {
   clients: Map<string, PresentClient>
   /** Whether Redis may have something else than `clients`. */
   isDirty: boolean
+  /** In which term of the node Redis had all of `clients`. */
+  term: number
   /** Whether survivors would find this node's part here. */
   isListed: boolean
 }
@@ -39,9 +47,11 @@ export class RedisPresenceStore implements PresenceStore {
   readonly #log: FastifyBaseLogger
   readonly #parts = new Map<string, Part>()
   readonly #rosters = new Map<string, Roster>()
-  readonly #changes: Batches<Change | null, void>
+  /** A change, or 'all' to compare what Redis has with what this node has. */
+  readonly #changes: Batches<Change | 'all', void>
   readonly #timer: NodeJS.Timeout
   #calls = 0
+  #isClosed = false
   #listener: (change: PresenceChange) => void = () => {}
 
   constructor (commands: Commands, keys: Keys, settings: PresenceSettings, log: FastifyBaseLogger) {
@@ -50,12 +60,12 @@ export class RedisPresenceStore implements PresenceStore {
     this.#settings = settings
     this.#log = log
     this.#changes = new Batches(settings.timeoutMs, (batch, leftMs, channel) => this.#apply(channel, batch, leftMs))
-    this.#timer = setInterval(() => this.#touchAll(), settings.ttlMs / 3)
+    this.#timer = setInterval(() => this.restore(true), settings.ttlMs / 3)
   }
 
   add (channel: string, client: PresentClient): Promise<void> {
     let part = this.#parts.get(channel)
-    if (part === undefined) this.#parts.set(channel, part = { clients: new Map(), isDirty: false, isListed: false })
+    if (part === undefined) this.#parts.set(channel, part = { clients: new Map(), isDirty: false, term: this.#settings.term(), isListed: false })
     part.clients.set(client.client_id, client)
     return this.#changes.push(channel, { sign: '+', client })
   }
@@ -107,6 +117,11 @@ export class RedisPresenceStore implements PresenceStore {
     this.#rosters.get(change.channel)?.receive(change)
   }
 
+  /** Compares with who is in all channels. */
+  checkAll (): void {
+    for (const roster of this.#rosters.values()) roster.load()
+  }
+
   /** Compares with who is in the channels of these topics, since changes may have been lost. */
   check (topics: string[]): void {
     for (const topic of topics) {
@@ -115,23 +130,22 @@ export class RedisPresenceStore implements PresenceStore {
     }
   }
 
-  /** Brings Redis to what this node has: it may have forgotten, or not have heard of it. */
-  async restore (isForgotten: boolean): Promise<void> {
-    for (const part of this.#parts.values()) {
-      if (isForgotten) part.isDirty = true
-      if (isForgotten) part.isListed = false
-    }
-    await this.#touchAll(({ isDirty }) => isDirty)
+  /** Brings Redis to what this node has: everywhere, or where it has not heard of it for certain, or has removed the node since. */
+  async restore (isEverywhere: boolean): Promise<void> {
+    await this.#compare((part) => isEverywhere || this.#isUncertain(part))
   }
 
-  /** Takes a node that has died out of all channels. */
-  async removeNode (nodeId: string): Promise<void> {
-    const channels = await this.#commands.call('smembers', this.#keys.channelsOf(nodeId)) as string[]
-    await Promise.all(channels.map((channel) => this.#run(channel, nodeId, Number.MAX_SAFE_INTEGER, 'gone', [])))
-    await this.#commands.run(forget, [this.#keys.leases, this.#keys.channelsOf(nodeId)], [nodeId])
+  /** Takes a node that has died out of all channels, unless it has come back. */
+  async removeNode ({ nodeId, term }: DeadNode): Promise<void> {
+    const { leases, terms, dead } = this.#keys
+    const listed = this.#keys.channelsOf(nodeId)
+    const channels = await this.#commands.call('smembers', listed) as string[]
+    await Promise.all(channels.map((channel) => this.#run(channel, nodeId, term * CALLS - 1, 'gone', [])))
+    await this.#commands.run(forget, [leases, terms, dead, listed], [nodeId, term])
   }
 
   close (): void {
+    this.#isClosed = true
     clearInterval(this.#timer)
     for (const channel of [...this.#rosters.keys()]) this.unwatch(channel)
   }
@@ -142,31 +156,40 @@ export class RedisPresenceStore implements PresenceStore {
     return { number, users: new Set(found.map(decodeUser)) }
   }
 
-  async #touchAll (isDue: (part: Part) => boolean = () => true): Promise<void> {
+  #isUncertain ({ isDirty, term }: Part): boolean {
+    return isDirty || term !== this.#settings.term()
+  }
+
+  async #compare (isDue: (part: Part) => boolean): Promise<void> {
     const due = [...this.#parts].flatMap(([channel, part]) => isDue(part) ? [channel] : [])
     await Promise.all(due.map(async (channel) => {
       try {
-        await this.#changes.push(channel, null)
+        await this.#changes.push(channel, 'all')
       } catch (error) {
         this.#log.warn({ err: error, channel }, 'presence in Redis could not be renewed yet')
       }
     }))
   }
 
-  async #apply (channel: string, batch: (Change | null)[], leftMs: number): Promise<void[]> {
+  async #apply (channel: string, batch: (Change | 'all')[], leftMs: number): Promise<void[]> {
+    // The node leaves all channels; what came after that would stay there.
+    if (this.#isClosed) return batch.map(() => undefined)
     const { nodeId, ttlMs } = this.#settings
     const deadline = new Deadline(leftMs)
-    const part = this.#parts.get(channel) ?? { clients: new Map(), isDirty: true, isListed: false }
-    const wasDirty = part.isDirty
+    // It can become another one while this is on its way.
+    const term = this.#settings.term()
+    const part = this.#parts.get(channel) ?? { clients: new Map(), isDirty: true, term, isListed: false }
+    const isAll = this.#isUncertain(part) || batch.includes('all')
     // Until it is known to have gone well.
     part.isDirty = true
-    if (!part.isListed) await this.#commands.run(scripts.enlist, [this.#keys.channelsOf(nodeId)], [channel, ttlMs], deadline)
+    if (isAll || !part.isListed) await this.#commands.run(scripts.enlist, [this.#keys.channelsOf(nodeId)], [channel, ttlMs], deadline)
     part.isListed = true
-    const changes = wasDirty
+    const changes = isAll
       ? [...part.clients.values()].map((client): Change => ({ sign: '+', client }))
-      : batch.filter((change) => change !== null)
-    await this.#run(channel, nodeId, ++this.#calls, wasDirty ? 'all' : 'some', changes, deadline)
+      : batch.filter((change) => change !== 'all')
+    await this.#run(channel, nodeId, term * CALLS + ++this.#calls, isAll ? 'all' : 'some', changes, deadline)
     part.isDirty = false
+    part.term = term
     if (part.clients.size === 0) await this.#release(channel, part)
     return batch.map(() => undefined)
   }

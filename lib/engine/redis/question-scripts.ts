@@ -1,4 +1,4 @@
-import { LIFE, Script, STREAM } from './lua.js'
+import { LIFE, LINEAGE, Script, STREAM } from './lua.js'
 
 /*
  * A list holds the places of questions of one status, and is read in the order of its members, which all have one score. A
@@ -99,26 +99,31 @@ return { places[limit + 1] and places[limit] or false, found }
  * Ends a question, where nobody has and it is not too early to expire, and tells all nodes.
  *
  * KEYS: the record; beginnings, forgotten, position and log of the stream of ends; what is to be forgotten, what the names of lists
- * begin with, the due times. ARGV: settlement, id of the attempt, how long the record is kept, command, channel, epoch for a new
- * stream, life of positions, window, size and life of the history, outcome, id.
+ * begin with, the due times; the lane. ARGV: settlement, id of the attempt, how long the record is kept, command, channel, epoch for a new
+ * stream, life of positions, window, size and life of the history, outcome, id, layout of the messages.
  * Returns null where there is no such question, or `{whether this attempt has won, record, settlement, when, milliseconds left}`.
  */
-export const settle = new Script(LIFE, STREAM, LISTS, RECORD, `
-local entry = record(KEYS[1])
-if not entry[1] then return nil end
+export const settle = new Script(LIFE, LINEAGE, STREAM, LISTS, `
+local entry = redis.call('HMGET', KEYS[1], 'record', 'settlement', 'at', 'lists', 'expires', 'due')
+if not entry[1] then return answer(false) end
 if entry[2] then
-  return { redis.call('HGET', KEYS[1], 'attempt') == ARGV[2] and 1 or 0, entry[1], entry[2], entry[3] }
+  return answer({ redis.call('HGET', KEYS[1], 'attempt') == ARGV[2] and 1 or 0, entry[1], entry[2], entry[3] })
 end
 local time = now()
 -- A node of an earlier version may have asked it, which kept less of a question.
-local lists, expires, kinds = unpack(redis.call('HMGET', KEYS[1], 'lists', 'expires', 'due'))
+local lists, expires, kinds = entry[4], entry[5], entry[6]
 if ARGV[11] == 'expired' and expires and tonumber(expires) > time then
-  return { 0, entry[1], false, false, math.ceil(tonumber(expires) - time) }
+  return answer({ 0, entry[1], false, false, math.ceil(tonumber(expires) - time) })
 end
+count()
 local at = integer(time)
 redis.call('HSET', KEYS[1], 'settlement', ARGV[1], 'at', at, 'attempt', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
-for kind in (kinds or ''):gmatch('%S+') do redis.call('ZREM', KEYS[8], kind .. ' ' .. ARGV[12]) end
+if kinds and kinds ~= '' then
+  local due = {}
+  for kind in kinds:gmatch('%S+') do due[#due + 1] = kind .. ' ' .. ARGV[12] end
+  redis.call('ZREM', KEYS[8], unpack(due))
+end
 if lists then
   leave(KEYS[6], KEYS[7], 'pending', lists)
   enter(KEYS[6], KEYS[7], ARGV[11], lists, tonumber(ARGV[3]))
@@ -126,8 +131,8 @@ end
 local tail = '0,null]\\n{"record":' .. entry[1] .. ',"settlement":' .. ARGV[1] .. ',"at":' .. at .. '}'
 local stream = { beginnings = KEYS[2], forgotten = KEYS[3], position = KEYS[4], log = KEYS[5], window = tonumber(ARGV[8]) }
 local epoch, offset = append(stream, ARGV[6], tonumber(ARGV[7]), tail, '', ARGV[9], tonumber(ARGV[10]))
-redis.call(ARGV[4], ARGV[5], line(epoch, offset, tail))
-return { 1, entry[1], ARGV[1], at }
+redis.call(ARGV[4], ARGV[5], line(mark(ARGV[13]), epoch, offset, tail))
+return answer({ 1, entry[1], ARGV[1], at })
 `)
 
 /**

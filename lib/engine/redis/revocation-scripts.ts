@@ -1,10 +1,10 @@
-import { LIFE, Script } from './lua.js'
+import { LIFE, LINEAGE, Script } from './lua.js'
 
 /*
  * Each revocation has a number, given out when it was stored or changed last: a node that knows all up to one reads what is
- * above it. Where numbers began anew, as an epoch says, or another run of the server may have lost some, it reads all.
+ * above it. Where numbers began anew, as an epoch says, or some may have been lost, as the generation says, it reads all.
  *
- * KEYS of both scripts: epoch and latest number, numbers, expiries, from when on a user's tokens are good.
+ * KEYS of both scripts: epoch and latest number, numbers, expiries, from when on a user's tokens are good, the lane.
  */
 
 /**
@@ -13,8 +13,9 @@ import { LIFE, Script } from './lua.js'
  * ARGV: its name, the moment before which a user's tokens were issued or '', expiry, how many there may be, epoch to begin
  * with. Returns whether there was room.
  */
-export const add = new Script(LIFE, `
+export const add = new Script(LIFE, LINEAGE, `
 local name, before, expiry = ARGV[1], ARGV[2], tonumber(ARGV[3])
+count()
 local time = now()
 for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', integer(time), 'LIMIT', 0, 1000)) do
   redis.call('ZREM', KEYS[2], gone)
@@ -24,32 +25,31 @@ end
 local known = tonumber(redis.call('ZSCORE', KEYS[3], name) or 0)
 local since = redis.call('HGET', KEYS[4], name)
 local isLater = before ~= '' and (not since or tonumber(before) > tonumber(since))
-if known >= expiry and not isLater then return 1 end
-if known == 0 and redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[4]) then return 0 end
+if known >= expiry and not isLater then return answer(1) end
+if known == 0 and redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[4]) then return answer(0) end
 if isLater then redis.call('HSET', KEYS[4], name, before) end
 redis.call('ZADD', KEYS[3], integer(math.max(known, expiry)), name)
 redis.call('HSETNX', KEYS[1], 'epoch', ARGV[5])
 redis.call('ZADD', KEYS[2], redis.call('HINCRBY', KEYS[1], 'number', 1), name)
-for _, key in ipairs(KEYS) do live(key, math.max(1, expiry - time)) end
-return 1
+for i = 1, 4 do live(KEYS[i], math.max(1, expiry - time)) end
+return answer(1)
 `)
 
 /**
  * Reads what is above a number.
  *
- * ARGV: epoch, run and number that are known, limit.
- * Returns `{epoch, run, number as of which this is, revocations}`, of each its name, the moment or '', its expiry.
+ * ARGV: epoch, generation and number that are known, limit.
+ * Returns `{epoch, generation, number as of which this is, revocations}`, of each its name, the moment or '', its expiry.
  */
-export const read = new Script(LIFE, `
-local run = redis.call('INFO', 'server'):match('run_id:(%x+)') or ''
+export const read = new Script(LIFE, LINEAGE, `
 local found = redis.call('HMGET', KEYS[1], 'epoch', 'number')
 local epoch, top, since = found[1] or '', tonumber(found[2] or 0), tonumber(ARGV[3])
-if epoch ~= ARGV[1] or run ~= ARGV[2] then since = 0 end
+if epoch ~= ARGV[1] or generation ~= ARGV[2] then since = 0 end
 local names = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. integer(since), '+inf', 'LIMIT', 0, ARGV[4])
 local entries = {}
 for i, name in ipairs(names) do
   entries[i] = { name, redis.call('HGET', KEYS[4], name) or '', redis.call('ZSCORE', KEYS[3], name) }
 end
 local last = #names == tonumber(ARGV[4]) and redis.call('ZSCORE', KEYS[2], names[#names]) or top
-return { epoch, run, tonumber(last), entries }
+return answer({ epoch, generation, tonumber(last), entries })
 `)

@@ -3,6 +3,8 @@ import type { Clock, Revocable, Revocation, RevocationStore } from '../engine.js
 import { RevocationList } from '../revocation-list.js'
 import type { Commands } from './commands.js'
 import type { Keys } from './keys.js'
+import type { Lane } from './lane.js'
+import type { Lineage } from './lineage.js'
 import * as scripts from './revocation-scripts.js'
 import { newEpoch } from './streams.js'
 
@@ -25,9 +27,9 @@ export interface RevocationSettings {
 }
 
 /** As of what the list was read; without an epoch there was nothing. */
-interface Known { epoch: string, run: string, number: number }
-const NOTHING: Known = { epoch: '', run: '', number: 0 }
-type Read = [epoch: string, run: string, number: number, entries: [name: string, before: string, expiry: string][]]
+interface Known { epoch: string, generation: string, number: number }
+const NOTHING: Known = { epoch: '', generation: '', number: 0 }
+type Read = [epoch: string, generation: string, number: number, entries: [name: string, before: string, expiry: string][]]
 
 /**
  * The revocations of all nodes. A node has all of them in memory: read when it starts, told of each new one by the node that
@@ -38,6 +40,8 @@ type Read = [epoch: string, run: string, number: number, entries: [name: string,
  */
 export class RedisRevocationStore implements RevocationStore {
   readonly #commands: Commands
+  readonly #lineage: Lineage
+  readonly #lane: Lane
   readonly #keys: string[]
   readonly #settings: RevocationSettings
   readonly #log: FastifyBaseLogger
@@ -50,9 +54,11 @@ export class RedisRevocationStore implements RevocationStore {
   #reading: Promise<void> | null = null
   #listener: () => void = () => {}
 
-  constructor (commands: Commands, keys: Keys, clock: Clock, settings: RevocationSettings, log: FastifyBaseLogger) {
+  constructor (commands: Commands, lineage: Lineage, keys: Keys, clock: Clock, settings: RevocationSettings, log: FastifyBaseLogger) {
     this.#list = new RevocationList(clock)
     this.#commands = commands
+    this.#lineage = lineage
+    this.#lane = lineage.lane(keys.lane(REVOCATIONS))
     this.#keys = ['state', 'numbers', 'expiries', 'moments'].map((key) => `${keys.channel(REVOCATIONS)}:${key}`)
     this.#settings = settings
     this.#log = log
@@ -114,18 +120,18 @@ export class RedisRevocationStore implements RevocationStore {
     const found = new Set<string>()
     let isNews = false
     for (let isDone = false; !isDone;) {
-      const args = [known.epoch, known.run, known.number, PAGE]
-      const [epoch, run, number, entries] = await this.#commands.run(scripts.read, this.#keys, args) as Read
+      const args = [known.epoch, known.generation, known.number, PAGE]
+      const [epoch, generation, number, entries] = await this.#lineage.run(this.#lane, scripts.read, this.#keys, args) as Read
       for (const [name, moment, expiry] of entries) {
         found.add(name)
         if (this.#list.add(revocationOf(name, moment, expiry))) isNews = true
       }
-      known = { epoch, run, number }
+      known = { epoch, generation, number }
       isDone = entries.length < PAGE
     }
     this.#filled = gaps
     if (isNews) this.#listener()
-    const isAll = before.epoch === '' || before.epoch !== known.epoch || before.run !== known.run
+    const isAll = before.epoch === '' || before.epoch !== known.epoch || before.generation !== known.generation
     if (isAll) await this.#writeBack(found)
     // Where that has failed, all is read and compared again.
     this.#known = known
@@ -142,7 +148,7 @@ export class RedisRevocationStore implements RevocationStore {
 
   async #write (revocation: Revocation): Promise<boolean> {
     const moment = 'jti' in revocation ? '' : revocation.issuedBefore
-    return await this.#commands.run(scripts.add, this.#keys,
+    return await this.#lineage.run(this.#lane, scripts.add, this.#keys,
       [nameOf(revocation), moment, revocation.expiresAt, this.#settings.max, newEpoch()]) === 1
   }
 }

@@ -49,9 +49,8 @@ export class Shard {
     if (this.#client !== client || !this.link.isUp) throw new Error('the connection broke')
   }
 
-  /** What comes nevertheless is dropped, and the next connection is not subscribed to the channel. */
+  /** Of a channel that is subscribed to. What comes nevertheless is dropped, and the next connection is not subscribed to it. */
   async leave (channel: string): Promise<void> {
-    if (!this.link.isUp) return
     try {
       await this.#client!.call('sunsubscribe', channel)
     } catch (error) {

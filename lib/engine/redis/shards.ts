@@ -7,8 +7,6 @@ import { slotOfKey } from './slots.js'
 
 export interface ShardsEvents {
   onMessage: (channel: string, payload: string) => void
-  /** Nothing arrives on these channels; they are subscribed to again as soon as that is possible. */
-  onLost: (channels: string[]) => void
   /** These are subscribed to again; messages may have been lost. */
   onRestored: (channels: string[]) => void
   /** Whether there are lost ones. */
@@ -186,7 +184,6 @@ export class Shards {
       this.#due.add(subscription)
       this.#lost.add(subscription)
     }
-    this.#events.onLost(subscriptions.map(({ channel }) => channel))
     if (!wasBehind) this.#events.onBehind(true)
     this.#map?.refreshSlotsCache?.()
     this.#schedule()
@@ -256,6 +253,7 @@ export class Shards {
       onMessage: (channel, payload) => this.#events.onMessage(channel, payload),
       onUp: () => this.#schedule(),
       onDown: () => {
+        if (this.#isClosed) return
         this.#abandon(member)
         this.#end([...subscriptions])
       },

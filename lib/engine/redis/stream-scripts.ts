@@ -1,65 +1,66 @@
-import { LIFE, Script, STREAM } from './lua.js'
+import { LIFE, LINEAGE, Script, STREAM } from './lua.js'
 
 /**
  * Appends and publishes a batch. One that was done already is answered as it was then; one that comes after a later batch
  * of the same publisher is dropped, since nobody waits for it any more and it would be out of order.
  *
- * KEYS: the publisher's latest batch, beginnings, forgotten; then for each stream the position, the log.
- * ARGV: number of the batch, how long it is remembered, command, epoch for new streams, life of positions, window; then for
- * each stream the channel, the size of the history (-1 for none), its life; then for each publication the number of its
- * stream, from 0, its sender ('' for the app), and the message's tail.
+ * KEYS: the publisher's latest batch, beginnings, forgotten; then for each stream the position, the log; the lane.
+ * ARGV: number of the batch, how long it is remembered, command, layout of the messages, epoch for new streams, life of positions,
+ * window; then for each stream the channel, the size of the history (-1 for none), its life; then for each publication the
+ * number of its stream, from 0, its sender ('' for the app), and the message's tail.
  * Returns for each publication `{epoch, offset}`, `{}` without a history, or why it failed.
  */
-export const publish = new Script(LIFE, STREAM, `
-local batch, command, fresh, life, window = tonumber(ARGV[1]), ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
+export const publish = new Script(LIFE, LINEAGE, STREAM, `
+local batch, command, fresh, life, window = tonumber(ARGV[1]), ARGV[3], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
+
+local latest = redis.call('HMGET', KEYS[1], 'batch', 'results', 'generation')
+if latest[1] then
+  -- One of another generation has ended with its streams.
+  if tonumber(latest[1]) == batch and latest[3] == generation then return answer(cjson.decode(latest[2])) end
+  if tonumber(latest[1]) > batch then return redis.error_reply('LATE the publisher has gone on') end
+end
+count()
+local prefix = mark(ARGV[4])
 
 local function publish(number, sender, tail)
-  local k, a = number * 2 + 4, number * 3 + 7
+  local k, a = number * 2 + 4, number * 3 + 8
   local channel, size = ARGV[a], tonumber(ARGV[a + 1])
   if size < 0 then
-    redis.call(command, channel, '[null,0,' .. tail)
+    redis.call(command, channel, prefix .. '[null,0,' .. tail)
     return {}
   end
   local stream = { position = KEYS[k], log = KEYS[k + 1], beginnings = KEYS[2], forgotten = KEYS[3], window = window }
   local epoch, offset = append(stream, fresh, life, tail, sender, size, tonumber(ARGV[a + 2]))
-  redis.call(command, channel, line(epoch, offset, tail))
+  redis.call(command, channel, line(prefix, epoch, offset, tail))
   return { epoch, offset }
 end
 
-local latest = redis.call('HMGET', KEYS[1], 'batch', 'results')
-if latest[1] then
-  if tonumber(latest[1]) == batch then return cjson.decode(latest[2]) end
-  if tonumber(latest[1]) > batch then return redis.error_reply('LATE the publisher has gone on') end
-end
 local results = {}
-for a = (#KEYS - 3) / 2 * 3 + 7, #ARGV, 3 do
+for a = (#KEYS - 4) / 2 * 3 + 8, #ARGV, 3 do
   local ok, result = pcall(publish, tonumber(ARGV[a]), ARGV[a + 1], ARGV[a + 2])
   results[#results + 1] = ok and result or tostring(type(result) == 'table' and result.err or result)
 end
-redis.call('HSET', KEYS[1], 'batch', ARGV[1], 'results', cjson.encode(results))
+redis.call('HSET', KEYS[1], 'batch', ARGV[1], 'results', cjson.encode(results), 'generation', generation)
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return results
+return answer(results)
 `)
 
 /**
- * Reads positions, and begins a new epoch where Redis has forgotten what it had given out. A stream that has not begun, and
- * that somebody has listened to since an earlier epoch, begins in that one.
+ * Reads positions, and begins a new epoch where a position is not to be had any more. A stream that has not begun, and that
+ * somebody has listened to since an earlier epoch, begins in that one.
  *
- * KEYS: beginnings, forgotten; for each stream the position, the log.
- * ARGV: epoch for new streams, life of positions, window; for each stream the epoch, offset and run that are known, or '', 0
- * and ''.
- * Returns the run, then for each one `{epoch, offset}`.
+ * KEYS: beginnings, forgotten; for each stream the position, the log; the lane.
+ * ARGV: epoch for new streams, life of positions, window; for each stream the epoch and offset that are known, or '' and 0.
+ * Returns for each one `{epoch, offset}`.
  */
-export const positions = new Script(LIFE, STREAM, `
+export const positions = new Script(LIFE, LINEAGE, STREAM, `
 local fresh, life = ARGV[1], tonumber(ARGV[2])
 
-local function compare(stream, knownEpoch, known, knownRun)
+local function compare(stream, knownEpoch, known)
   local epoch, offset, also, exists = whereabouts(stream, fresh, life)
   if knownEpoch == '' then return { epoch, offset } end
   if exists then
-    if epoch ~= knownEpoch then return { epoch, offset } end
-    local kept = knownRun == run and offset or tonumber(redis.call('HGET', stream.position, 'base'))
-    if kept >= known then return { epoch, offset } end
+    if epoch ~= knownEpoch or offset >= known then return { epoch, offset } end
   elseif known == 0 then
     if knownEpoch == epoch then return { epoch, offset } end
     if knownEpoch == also or knownEpoch == redis.call('HGET', stream.beginnings, 'last') then
@@ -71,22 +72,22 @@ local function compare(stream, knownEpoch, known, knownRun)
   return { epoch, offset }
 end
 
-local results = { run }
-for i = 0, #KEYS / 2 - 2 do
+local results = {}
+for i = 0, (#KEYS - 3) / 2 - 1 do
   local stream = { position = KEYS[i * 2 + 3], log = KEYS[i * 2 + 4], beginnings = KEYS[1], forgotten = KEYS[2], window = tonumber(ARGV[3]) }
-  results[i + 2] = compare(stream, ARGV[i * 3 + 4], tonumber(ARGV[i * 3 + 5]), ARGV[i * 3 + 6])
+  results[i + 1] = compare(stream, ARGV[i * 2 + 4], tonumber(ARGV[i * 2 + 5]))
 end
-return results
+return answer(results)
 `)
 
 /**
  * Reads a history.
  *
- * KEYS: beginnings, forgotten, position, log. ARGV: epoch for a new stream, life of positions, window, epoch and offset
+ * KEYS: beginnings, forgotten, position, log, the lane. ARGV: epoch for a new stream, life of positions, window, epoch and offset
  * behind which to read ('' for the oldest), most messages, most bytes, when the first one was published at the earliest.
  * Returns `{epoch, offset, whether it is complete, first offset, tails}`.
  */
-export const history = new Script(LIFE, STREAM, `
+export const history = new Script(LIFE, LINEAGE, STREAM, `
 local stream = { position = KEYS[3], log = KEYS[4], beginnings = KEYS[1], forgotten = KEYS[2], window = tonumber(ARGV[3]) }
 local log, since, wanted = KEYS[4], ARGV[4], tonumber(ARGV[5])
 local limit, most, earliest = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
@@ -114,7 +115,7 @@ if since ~= '' then
   from = wanted + 1
   local fits = since == epoch or (wanted == 0 and since == also)
   -- Where the oldest one is too old already, so was everything that has gone.
-  if not fits or from > top + 1 or (from < first and not isCut) then return { epoch, top, 0, top + 1, {} } end
+  if not fits or from > top + 1 or (from < first and not isCut) then return answer({ epoch, top, 0, top + 1, {} }) end
   from = math.max(from, first)
 end
 if isCut then
@@ -131,13 +132,13 @@ while #tails < limit do
   local entries = redis.call('XRANGE', log, integer(at), '+', 'COUNT', math.min(limit - #tails, 10))
   for _, entry in ipairs(entries) do
     bytes = bytes + #entry[2][4]
-    if bytes > most and #tails > 0 then return { epoch, top, 1, from, tails } end
+    if bytes > most and #tails > 0 then return answer({ epoch, top, 1, from, tails }) end
     tails[#tails + 1] = entry[2][4]
   end
   if #entries < 10 then break end
   at = at + #entries
 end
-return { epoch, top, 1, from, tails }
+return answer({ epoch, top, 1, from, tails })
 `)
 
 /**

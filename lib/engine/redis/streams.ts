@@ -6,10 +6,12 @@ import type { Commands } from './commands.js'
 import { Deadline, unavailable } from './deadline.js'
 import { Feed } from './feed.js'
 import type { Keys } from './keys.js'
+import type { Lane } from './lane.js'
+import type { Lineage } from './lineage.js'
 import { Shares } from './shares.js'
 import * as scripts from './stream-scripts.js'
 import type { Subscriber } from './subscriber.js'
-import { decodeEntry, tailOf } from './wire.js'
+import { decodeEntry, LAYOUT, tailOf, type Sighting } from './wire.js'
 
 export interface StreamSettings {
   isCluster: boolean
@@ -22,6 +24,9 @@ export interface StreamSettings {
   bounds: HistoryBounds
 }
 
+/** What the streams are kept in, and come by. */
+export interface StreamStore { commands: Commands, lineage: Lineage, subscriber: Subscriber, keys: Keys }
+
 export interface StreamEvents {
   /** A sender has lost so many messages, or was refused, because its share was used up. */
   evicted: (messages: number) => void
@@ -30,16 +35,12 @@ export interface StreamEvents {
 }
 
 interface Publishing { publication: Publication, tail: string, retention: Retention | null }
-interface Known { position: Position, run: string }
-interface Asking { topic: string, known: Known | null }
+interface Asking { topic: string, known: Position | null }
 
 interface Subscribed {
   feed: Feed
+  lane: Lane
   opened: Promise<Position>
-  /** In which run of the server the feed's position was checked last. */
-  run: string
-  /** Where the feed was when a connection broke: what came since can be of another run. */
-  brokeAt: Position | null
 }
 
 /** How long a node's latest batch is remembered; an abandoned connection delivers nothing later than this. */
@@ -56,6 +57,7 @@ const NOTHING_KEPT: Retention = { size: -1, ttlMs: 0 }
 /** The streams of all nodes, and the feeds of the topics that this one is subscribed to. */
 export class Streams {
   readonly #commands: Commands
+  readonly #lineage: Lineage
   readonly #subscriber: Subscriber
   readonly #keys: Keys
   readonly #settings: StreamSettings
@@ -63,20 +65,22 @@ export class Streams {
   readonly #log: FastifyBaseLogger
   readonly #feeds = new Map<string, Subscribed>()
   readonly #publications: Batches<Publishing, Position | null>
-  readonly #positions: Batches<Asking, Known>
+  readonly #positions: Batches<Asking, Position>
   readonly #shares: Shares
   readonly #timer: NodeJS.Timeout
   #batches = 0
 
-  constructor (commands: Commands, subscriber: Subscriber, keys: Keys, settings: StreamSettings, events: StreamEvents, log: FastifyBaseLogger) {
+  constructor (store: StreamStore, settings: StreamSettings, events: StreamEvents, log: FastifyBaseLogger) {
+    const { commands, lineage, subscriber, keys } = store
     this.#commands = commands
+    this.#lineage = lineage
     this.#subscriber = subscriber
     this.#keys = keys
     this.#settings = settings
     this.#events = events
     this.#log = log
-    this.#publications = new Batches(settings.timeoutMs, (batch, leftMs, lane) => this.#publish(batch, leftMs, lane), ({ tail }) => tail.length)
-    this.#positions = new Batches(settings.timeoutMs, (batch, leftMs, lane) => this.#ask(batch, leftMs, lane))
+    this.#publications = new Batches(settings.timeoutMs, (batch, leftMs, topic) => this.#publish(batch, leftMs, topic), ({ tail }) => tail.length)
+    this.#positions = new Batches(settings.timeoutMs, (batch, leftMs, topic) => this.#ask(batch, leftMs, topic))
     this.#shares = new Shares(settings.bounds, settings.positionTtlMs, {
       cut: (topic, sender, through, keep) => this.#cut(topic, sender, through, keep),
       clear: (topic, offset) => this.#clear(topic, offset),
@@ -84,7 +88,7 @@ export class Streams {
       evicted: events.evicted,
       fail: (error) => log.debug({ err: error }, 'a history over its limit could not be trimmed')
     })
-    this.#timer = setInterval(() => this.#check(({ feed, brokeAt }) => feed.isIdle || brokeAt !== null), settings.checkMs)
+    this.#timer = setInterval(() => this.#check(({ feed }) => feed.isIdle), settings.checkMs)
   }
 
   /** The command with which scripts publish on a topic's channel. */
@@ -106,7 +110,7 @@ export class Streams {
       break: (position) => this.#events.break(topic, position),
       fail: (error) => this.#log.warn({ err: error, topic }, 'lost messages could not be read again yet')
     })
-    const opening = { feed, run: '', brokeAt: null }
+    const opening = { feed, lane: this.#laneOf(topic) }
     const opened = this.#open(topic, opening)
     this.#feeds.set(topic, Object.assign(opening, { opened }))
     return opened
@@ -124,28 +128,24 @@ export class Streams {
     return this.#feeds.has(topic)
   }
 
-  receive (delivery: Delivery): void {
-    this.#feeds.get(delivery.topic)?.feed.receive(delivery)
+  /** @param sighting where in the lane the message was published; null: by a node of a version that does not say it */
+  receive (delivery: Delivery, sighting: Sighting | null): void {
+    const subscribed = this.#feeds.get(delivery.topic)
+    if (subscribed === undefined) return
+    if (sighting !== null) this.#lineage.seen(subscribed.lane, sighting.segment, sighting.number)
+    subscribed.feed.receive(delivery)
   }
 
   async history (topic: string, since: Position | null, limit: number, { maxBytes = Infinity, notBefore = 0 }: PageBounds = {}): Promise<HistoryPage> {
     const keys = [...this.#keys.beginnings(topic), ...this.#keys.stream(topic)]
     const args = [...this.#times(), since?.epoch ?? '', since?.offset ?? 0, limit, Math.min(maxBytes, Number.MAX_SAFE_INTEGER), notBefore]
     const [epoch, offset, isComplete, first, tails] =
-      await this.#commands.run(scripts.history, keys, args) as [string, number, number, number, string[]]
+      await this.#lineage.run(this.#laneOf(topic), scripts.history, keys, args) as [string, number, number, number, string[]]
     const top = { epoch, offset }
     const entries = tails.map((tail, i) => decodeEntry(topic, { epoch, offset: first + i }, tail))
     if (isComplete === 1 && entries.every((entry) => entry !== null)) return { entries, isComplete: true, from: { epoch, offset: first - 1 }, top }
     if (isComplete === 1) this.#log.error({ topic }, 'a history in Redis has a malformed entry; nothing is recovered from it')
     return { entries: [], isComplete: false, from: top, top }
-  }
-
-  /** Notes where the feeds are, before anything reaches them on a new connection. */
-  connectionBroke (topics: Iterable<string> = this.#feeds.keys()): void {
-    for (const topic of topics) {
-      const subscribed = this.#feeds.get(topic)
-      if (subscribed !== undefined) subscribed.brokeAt ??= subscribed.feed.position
-    }
   }
 
   /** Compares some feeds with where their streams are. */
@@ -159,6 +159,11 @@ export class Streams {
     this.#check(() => true)
   }
 
+  /** Compares those of a lane. */
+  checkLane (lane: Lane): void {
+    this.#check((subscribed) => subscribed.lane === lane)
+  }
+
   close (): void {
     clearInterval(this.#timer)
     this.#shares.close()
@@ -167,7 +172,7 @@ export class Streams {
   }
 
   #push (publication: Publication, retention: Retention | null): Promise<Position | null> {
-    return this.#publications.push(this.#laneOf(publication.topic), { publication, tail: tailOf(publication), retention })
+    return this.#publications.push(this.#batchOf(publication.topic), { publication, tail: tailOf(publication), retention })
   }
 
   async #publishCharged (publication: Publication, sender: string, retention: Retention): Promise<Position | null> {
@@ -185,8 +190,7 @@ export class Streams {
     const deadline = new Deadline(this.#settings.timeoutMs)
     try {
       await deadline.race(this.#subscriber.subscribe(this.#keys.channel(topic)))
-      const { position, run } = await deadline.race(this.#positions.push(this.#laneOf(topic), { topic, known: null }))
-      opening.run = run
+      const position = await deadline.race(this.#positions.push(this.#batchOf(topic), { topic, known: null }))
       opening.feed.start(position)
       return position
     } catch (error) {
@@ -198,27 +202,28 @@ export class Streams {
   async #check (isDue: (subscribed: Subscribed, topic: string) => boolean): Promise<void> {
     const due = [...this.#feeds].filter(([topic, subscribed]) => subscribed.feed.position !== null && isDue(subscribed, topic))
     for (const { feed } of this.#feeds.values()) feed.isIdle = true
-    await Promise.all(due.map(async ([topic, subscribed]) => {
-      const { feed, brokeAt } = subscribed
-      const known = { position: brokeAt ?? feed.position!, run: subscribed.run }
+    await Promise.all(due.map(async ([topic, { feed }]) => {
       try {
-        const { position, run } = await this.#positions.push(this.#laneOf(topic), { topic, known })
-        if (subscribed.brokeAt === brokeAt) Object.assign(subscribed, { run, brokeAt: null })
-        feed.check(position)
+        feed.check(await this.#positions.push(this.#batchOf(topic), { topic, known: feed.position }))
       } catch (error) {
         this.#log.debug({ err: error, topic }, 'a position could not be checked')
       }
     }))
   }
 
+  #laneOf (topic: string): Lane {
+    return this.#lineage.lane(this.#keys.lane(topic))
+  }
+
   /** On a cluster each topic can be in another slot, and no script reaches two. */
-  #laneOf (topic: string): string {
+  #batchOf (topic: string): string {
     return this.#settings.isCluster ? topic : ''
   }
 
-  async #publish (batch: Publishing[], leftMs: number, lane: string): Promise<(Position | null | Error)[]> {
+  /** @param topic '' on a single server: of any topics */
+  async #publish (batch: Publishing[], leftMs: number, topic: string): Promise<(Position | null | Error)[]> {
     const { isCluster, nodeId } = this.#settings
-    const keys = [this.#keys.publisher(isCluster ? lane : null, nodeId), ...this.#keys.beginnings(lane)]
+    const keys = [this.#keys.publisher(isCluster ? topic : null, nodeId), ...this.#keys.beginnings(topic)]
     const streams: (string | number)[] = []
     const messages: (string | number)[] = []
     const numbers = new Map<string, number>()
@@ -233,8 +238,8 @@ export class Streams {
       }
       messages.push(number, sender, tail)
     }
-    const args = [++this.#batches, REMEMBER_MS, this.publishCommand, ...this.#times(), ...streams, ...messages]
-    const results = await this.#commands.run(scripts.publish, keys, args, new Deadline(leftMs)) as ([string, string] | [] | string)[]
+    const args = [++this.#batches, REMEMBER_MS, this.publishCommand, LAYOUT, ...this.#times(), ...streams, ...messages]
+    const results = await this.#lineage.run(this.#laneOf(topic), scripts.publish, keys, args, new Deadline(leftMs)) as ([string, string] | [] | string)[]
     return results.map((result, i) => {
       if (typeof result === 'string') return unavailable('it refused a publication', new Error(result))
       if (result.length === 0) return null
@@ -269,15 +274,15 @@ export class Streams {
     return messages === -1 ? null : messages
   }
 
-  async #ask (batch: Asking[], leftMs: number, lane: string): Promise<Known[]> {
-    const keys: string[] = [...this.#keys.beginnings(lane)]
+  async #ask (batch: Asking[], leftMs: number, topic: string): Promise<Position[]> {
+    const keys: string[] = [...this.#keys.beginnings(topic)]
     const args: (string | number)[] = this.#times()
-    for (const { topic, known } of batch) {
-      keys.push(...this.#keys.stream(topic))
-      args.push(known?.position.epoch ?? '', known?.position.offset ?? 0, known?.run ?? '')
+    for (const { topic: name, known } of batch) {
+      keys.push(...this.#keys.stream(name))
+      args.push(known?.epoch ?? '', known?.offset ?? 0)
     }
-    const [run, ...found] = await this.#commands.run(scripts.positions, keys, args, new Deadline(leftMs)) as [string, ...[string, number][]]
-    return found.map(([epoch, offset]) => ({ position: { epoch, offset }, run }))
+    const found = await this.#lineage.run(this.#laneOf(topic), scripts.positions, keys, args, new Deadline(leftMs)) as [string, number][]
+    return found.map(([epoch, offset]) => ({ epoch, offset }))
   }
 }
 

@@ -8,8 +8,6 @@ import { Shards } from './shards.js'
 
 export interface SubscriberEvents {
   onMessage: (channel: string, payload: string) => void
-  /** Nothing arrives on these channels for the time being, though the connection is up: in a cluster their slots have moved. */
-  onLost: (channels: string[]) => void
   /** Messages may have been lost on these channels, or on those between nodes; they are subscribed to again. */
   onRestored: (channels: string[]) => void
   /** Whether there are channels of which nothing arrives. */

@@ -1,42 +1,44 @@
-import { LIFE, Script } from './lua.js'
+import { LIFE, LINEAGE, Script } from './lua.js'
 
 /*
  * A ticket that is used stays, marked as such, until it would have expired: what puts it may run late, and must not make it
- * good again; and what takes it may run twice, and gets it again then.
+ * good again; and what takes it may run twice, and gets it again then. One of an earlier generation may have been used.
  */
 
 /**
  * Keeps a ticket.
  *
- * KEYS: the ticket, the user's unused ones, all unused ones. ARGV: its name in those lists, the user, life, how many a user
+ * KEYS: the ticket, the user's unused ones, all unused ones, the lane. ARGV: its name in those lists, the user, life, how many a user
  * may have, how many there may be. Returns 'kept', 'user_full' or 'full'.
  */
-export const put = new Script(LIFE, `
+export const put = new Script(LIFE, LINEAGE, `
 local life, time = tonumber(ARGV[3]), now()
-if redis.call('EXISTS', KEYS[1]) == 1 then return 'kept' end
+if redis.call('EXISTS', KEYS[1]) == 1 then return answer('kept') end
 for i = 2, 3 do redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', integer(time)) end
-if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[4]) then return 'user_full' end
-if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[5]) then return 'full' end
-redis.call('HSET', KEYS[1], 'user', ARGV[2], 'list', KEYS[2])
+if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[4]) then return answer('user_full') end
+if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[5]) then return answer('full') end
+count()
+redis.call('HSET', KEYS[1], 'user', ARGV[2], 'list', KEYS[2], 'generation', generation)
 redis.call('PEXPIRE', KEYS[1], life)
 for i = 2, 3 do
   redis.call('ZADD', KEYS[i], integer(time + life), ARGV[1])
   live(KEYS[i], life)
 end
-return 'kept'
+return answer('kept')
 `)
 
 /**
  * Takes a ticket.
  *
- * KEYS: the ticket, all unused ones. ARGV: its name in the lists, id of the attempt. Returns the user, or null where there
+ * KEYS: the ticket, all unused ones, the lane. ARGV: its name in the lists, id of the attempt. Returns the user, or null where there
  * is none for this attempt.
  */
-export const take = new Script(`
-local found = redis.call('HMGET', KEYS[1], 'user', 'list', 'taken')
-if not found[1] or (found[3] and found[3] ~= ARGV[2]) then return nil end
+export const take = new Script(LIFE, LINEAGE, `
+local found = redis.call('HMGET', KEYS[1], 'user', 'list', 'taken', 'generation')
+if not found[1] or (found[3] and found[3] ~= ARGV[2]) or not isCurrent(found[4]) then return answer(false) end
+count()
 redis.call('HSET', KEYS[1], 'taken', ARGV[2])
 redis.call('ZREM', found[2], ARGV[1])
 redis.call('ZREM', KEYS[2], ARGV[1])
-return found[1]
+return answer(found[1])
 `)

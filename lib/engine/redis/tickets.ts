@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import type { User } from '../../auth/user.js'
 import type { Clock, TicketBounds, TicketStore } from '../engine.js'
-import type { Commands } from './commands.js'
 import type { Keys } from './keys.js'
+import type { Lane } from './lane.js'
+import type { Lineage } from './lineage.js'
 import * as scripts from './ticket-scripts.js'
 import { decodeHolder, encode } from './wire.js'
 
@@ -12,14 +13,16 @@ const TICKETS = '~tickets'
 
 /** The tickets of all nodes: what one has issued opens a socket on any other. */
 export class RedisTicketStore implements TicketStore {
-  readonly #commands: Commands
+  readonly #lineage: Lineage
+  readonly #lane: Lane
   readonly #base: string
   readonly #clock: Clock
   readonly #log: FastifyBaseLogger
   readonly #bounds: TicketBounds
 
-  constructor (commands: Commands, keys: Keys, clock: Clock, log: FastifyBaseLogger, bounds: TicketBounds = { perUser: 20, inAll: 100_000 }) {
-    this.#commands = commands
+  constructor (lineage: Lineage, keys: Keys, clock: Clock, log: FastifyBaseLogger, bounds: TicketBounds = { perUser: 20, inAll: 100_000 }) {
+    this.#lineage = lineage
+    this.#lane = lineage.lane(keys.lane(TICKETS))
     this.#base = keys.channel(TICKETS)
     this.#clock = clock
     this.#log = log
@@ -29,12 +32,12 @@ export class RedisTicketStore implements TicketStore {
   async put (key: string, user: User, expiresAt: number): Promise<'kept' | 'user_full' | 'full'> {
     const { perUser, inAll } = this.#bounds
     const lifeMs = Math.max(1, Math.ceil(expiresAt - this.#clock.now()))
-    return await this.#commands.run(scripts.put, [this.#key(key), `${this.#base}:user:${user.id}`, this.#all],
+    return await this.#lineage.run(this.#lane, scripts.put, [this.#key(key), `${this.#base}:user:${user.id}`, this.#all],
       [key, encode(user), lifeMs, perUser, inAll]) as 'kept' | 'user_full' | 'full'
   }
 
   async take (key: string): Promise<User | null> {
-    const holder = await this.#commands.run(scripts.take, [this.#key(key), this.#all], [key, randomUUID()]) as string | null
+    const holder = await this.#lineage.run(this.#lane, scripts.take, [this.#key(key), this.#all], [key, randomUUID()]) as string | null
     if (holder === null) return null
     const user = decodeHolder(holder)
     if (user === null) this.#log.error({ key }, 'a ticket in Redis is for nobody')

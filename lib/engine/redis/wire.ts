@@ -8,8 +8,15 @@ import type { NumberedChange } from './roster.js'
 
 /*
  * What goes through Redis. A publication is two lines: `[epoch, offset, flags, except]` and the message as it is. Its tail,
- * which is what the log keeps, begins behind the offset; scripts put the rest before it.
+ * which is what the log keeps, begins behind the offset; scripts put the rest before it. On the way to the nodes
+ * `<layout> <segment> <number> ` stands before that: see `lineage.ts`.
  */
+
+/** Of keys and of messages between nodes. Layout 1 had no number, and no lanes. */
+export const LAYOUT = '2'
+
+/** Where in its lane a message was published. */
+export interface Sighting { segment: string, number: number }
 
 const DROPPABLE = 1
 const COMPRESSIBLE = 2
@@ -72,14 +79,22 @@ export function decodeHolder (json: string): User | null {
   return parse(checkHolder, json)
 }
 
-/** What came on a topic's channel; null for what no node of ours has sent. */
-export function decode (topic: string, payload: string): { delivery: Delivery } | { change: NumberedChange } | null {
+/** What came on a topic's channel; null for what no node of ours has sent. Hot: runs for every message. */
+export function decode (topic: string, payload: string): { delivery: Delivery, sighting: Sighting | null } | { change: NumberedChange } | null {
   if (payload.startsWith('{')) {
     const change = parse(checkChange, payload)
     return change === null ? null : { change }
   }
-  const delivery = deliveryOf(topic, payload)
-  return delivery === null ? null : { delivery }
+  const at = payload.indexOf('[')
+  const sighting = at === 0 ? null : sightingOf(payload.slice(0, Math.max(0, at)))
+  const delivery = sighting === undefined ? null : deliveryOf(topic, payload.slice(at))
+  return delivery === null ? null : { delivery, sighting: sighting! }
+}
+
+/** undefined: it is of no layout that this version knows. */
+function sightingOf (mark: string): Sighting | undefined {
+  const [layout, segment, number] = mark.split(' ')
+  return layout === LAYOUT && segment !== undefined && number !== undefined ? { segment, number: Number(number) } : undefined
 }
 
 /** An entry of the log; null as for `decode`. */

@@ -93,7 +93,7 @@ t.test('what does not hold what it should is not available, and harms nothing el
   await server.admin.xadd(`${prefix}:{channel:log}:log`, '2-0', 'x', '9999999999999', 'm', 'garbage')
   await server.admin.hset(`${prefix}:{channel:log}:position`, 'offset', 2)
   t.match(await breaks.next(), { topic: 'channel:log', position: { epoch: start.epoch, offset: 2 } })
-  await until(() => engine.cluster.isReady)
+  await until(() => engine.cluster.availability.status === 'ready')
 })
 
 t.test('what cannot be read just now is read when it can: lost messages, and who is in a channel', async (t) => {
@@ -122,12 +122,14 @@ t.test('what cannot be read just now is read when it can: lost messages, and who
 t.test('a subscription that the server refuses is not available, until it allows it', async (t) => {
   const strict = await RedisServer.start(t)
   const prefix = 'refused'
-  await strict.admin.acl('SETUSER', 'default', 'resetchannels', `&${prefix}:cluster*`, `&${prefix}:{~questions}`)
   const { engine, deliveries } = await listening(t, nodesOf(strict.port, { prefix }))
+  await strict.admin.acl('SETUSER', 'default', 'resetchannels', `&${prefix}:cluster*`, `&${prefix}:{~questions}`)
   await t.rejects(engine.subscribe('all'), { code: 'WSM_ERR_UNAVAILABLE', message: /it refused a subscription/ })
-  t.ok(engine.cluster.isReady)
+  await until(() => engine.cluster.availability.status === 'degraded')
+  t.strictSame(engine.cluster.availability.reasons, ['access_denied'])
   await strict.admin.acl('SETUSER', 'default', 'allchannels')
   await engine.subscribe('all')
+  await until(() => engine.cluster.availability.status === 'ready')
   await engine.publish(publication('all', { n: 1 }), KEPT)
   t.equal(numberOf(await deliveries.next()), 1)
 })

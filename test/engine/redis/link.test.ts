@@ -1,6 +1,10 @@
-import t from 'tap'
+import { setImmediate } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { Commands } from '../../../lib/engine/redis/commands.js'
 import { Deadline } from '../../../lib/engine/redis/deadline.js'
+import { refuseEviction } from '../../../lib/engine/redis/eviction.js'
 import { Link } from '../../../lib/engine/redis/link.js'
+import { FakeClock } from '../../fixtures/fake-clock.js'
 import { FakeRedis } from '../../fixtures/fake-redis.js'
 import { Gate } from '../../fixtures/gate.js'
 import { silent } from '../../fixtures/redis-nodes.js'
@@ -20,6 +24,65 @@ t.test('a link that is closed while its connection is prepared does not come up'
   link.close()
   gate.open()
   await ready
-  await new Promise(setImmediate)
+  await setImmediate()
   t.strictSame([heard, link.isUp, client.isDisconnected], [[], false, true])
+})
+
+/** A link on a connection that the test answers for. */
+function linkOf (t: Test, client: FakeRedis): Link {
+  const link = new Link(client.factory(), 5_000, silent, { onConnect: async () => {}, onUp: () => {}, onDown: () => {} })
+  t.teardown(() => link.close())
+  return link
+}
+
+t.test('a link that cannot connect says why, and tries again', async (t) => {
+  const client = new FakeRedis()
+  const link = linkOf(t, client)
+  const refusal = new Error('connect ECONNREFUSED')
+  let tries = 0
+  client.connect = async () => { if (++tries < 3) throw refusal }
+  link.open()
+  await t.rejects(link.ready(new Deadline(0)), { code: 'WSM_ERR_UNAVAILABLE', message: /there is no connection/, cause: refusal })
+  await link.opened(new Deadline(5_000))
+  t.equal(tries, 3)
+  t.equal(link.failure, null)
+})
+
+t.test('a ping that is refused is answered: the connection stays, until one is not answered', async (t) => {
+  const clock = new FakeClock(t)
+  const client = new FakeRedis()
+  const link = linkOf(t, client)
+  client.answer = async () => { throw Object.assign(new Error('NOPERM'), { name: 'ReplyError' }) }
+  link.open()
+  while (!link.isUp) await setImmediate()
+  for (let n = 1; n <= 3; n++) {
+    clock.advance(1_000)
+    await setImmediate()
+    t.equal(client.calls.length, n)
+  }
+  t.ok(link.isUp)
+  client.answer = async () => { throw new Error('Connection is closed.') }
+  clock.advance(1_000)
+  await setImmediate()
+  t.notOk(link.isUp)
+})
+
+t.test('a call that is refused without anybody to be told of faults is not available', async (t) => {
+  const client = new FakeRedis()
+  const link = linkOf(t, client)
+  const refusal = Object.assign(new Error('ERR no'), { name: 'ReplyError' })
+  client.answer = async () => { throw refusal }
+  link.open()
+  await t.rejects(new Commands(link, 5_000).call('get', 'a'), { code: 'WSM_ERR_UNAVAILABLE', cause: refusal })
+})
+
+t.test('a server that does not say whether it evicts keys is not available', async (t) => {
+  const client = new FakeRedis()
+  const link = linkOf(t, client)
+  link.open()
+  const broken = new Error('Connection is closed.')
+  client.answer = async () => { throw broken }
+  await t.rejects(refuseEviction(link, new Deadline(5_000)), { code: 'WSM_ERR_UNAVAILABLE', cause: broken })
+  client.answer = () => new Promise(() => {})
+  await t.rejects(refuseEviction(link, new Deadline(10)), { code: 'WSM_ERR_UNAVAILABLE', message: /in time/ })
 })

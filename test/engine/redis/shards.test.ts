@@ -14,7 +14,6 @@ function shardsOf (t: Test) {
   const heard: string[] = []
   const shards = new Shards(cluster.factory(), 400, silent, {
     onMessage: (channel, payload) => { heard.push(`${channel} ${payload}`) },
-    onLost: (channels) => { heard.push(`lost ${channels}`) },
     onRestored: (channels) => { heard.push(`restored ${channels}`) },
     onBehind: (isBehind) => { heard.push(`${isBehind ? 'behind' : 'up to date'}: ${shards.behind}`) }
   })
@@ -24,7 +23,7 @@ function shardsOf (t: Test) {
   return { cluster, shards, heard, map, at }
 }
 
-const LOST_AND_FOUND = ['lost {x}', 'behind: 1', 'up to date: 0', 'restored {x}']
+const LOST_AND_FOUND = ['behind: 1', 'up to date: 0', 'restored {x}']
 
 t.test('a channel is subscribed to where its slot is, once, and left there', async (t) => {
   const { cluster, shards, heard, map, at } = shardsOf(t)
@@ -49,7 +48,7 @@ t.test('what a server ends unasked is subscribed to again, where the slot is by 
   cluster.move('{x}', 'b:2')
   at('a:1').held.delete('{x}')
   at('a:1').emit('error', new Error('sunsubscribe'))
-  await until(() => heard.length === 4)
+  await until(() => heard.length === 3)
   t.strictSame(heard, LOST_AND_FOUND)
   t.strictSame([at('a:1').calls, at('b:2').calls], [['ssubscribe {x}', 'ssubscribe {stays}'], ['ssubscribe {x}']])
   t.ok(cluster.refreshes > 0)
@@ -65,10 +64,10 @@ t.test('what is subscribed to where its slot is no more, by a new map, is taken 
   cluster.move('{x}', 'b:2')
   map.emit('refresh')
   await gate.reached
-  t.strictSame(heard, ['lost {x}', 'behind: 1'])
+  t.strictSame(heard, ['behind: 1'])
   t.ok(at('a:1').held.has('{x}'))
   gate.open()
-  await until(() => heard.length === 4)
+  await until(() => heard.length === 3)
   t.strictSame(heard, LOST_AND_FOUND)
   t.strictSame(at('a:1').calls, ['ssubscribe {x}', 'sunsubscribe {x}'])
 })
@@ -128,7 +127,7 @@ t.test('a subscription that is refused is an error; a lost one is asked for on a
   }
   at('a:1').held.delete('{x}')
   at('a:1').emit('error', new Error('sunsubscribe'))
-  await until(() => heard.length === 4)
+  await until(() => heard.length === 3)
   t.strictSame([heard, refusals], [LOST_AND_FOUND, 2])
 })
 
@@ -140,7 +139,7 @@ t.test('a connection that breaks is noticed by its channels alone', async (t) =>
   const [broken, whole] = [at('a:1'), at('b:2')]
   broken.emit('end')
   shards.unsubscribe('{not there}')
-  await until(() => heard.length === 4)
+  await until(() => heard.length === 3)
   t.strictSame(heard, LOST_AND_FOUND)
   t.not(at('a:1'), broken)
   t.equal(at('b:2'), whole)
@@ -213,11 +212,15 @@ t.test('a server without slots is let go', async (t) => {
   t.ok(at('a:1').isDisconnected)
 })
 
-t.test('nothing is asked for any more when it is closed', async (t) => {
-  const { cluster, shards, map } = shardsOf(t)
+t.test('when it is closed nothing is asked for or told any more', async (t) => {
+  const { cluster, shards, heard, map, at } = shardsOf(t)
   shards.follow(map)
-  shards.subscribe('{x}')
+  await shards.subscribe('{x}')
+  cluster.move('{y}', 'b:2')
+  shards.subscribe('{y}')
   shards.close()
   await new Promise(setImmediate)
-  t.equal(cluster.connections.size, 0)
+  t.ok(at('a:1').isDisconnected)
+  t.equal(cluster.connections.size, 1)
+  t.strictSame([heard, shards.behind], [[], 0])
 })

@@ -9,7 +9,7 @@ t.test('what is left while a connection subscribes to it is left on that one, to
   const { log, messages } = keepingLog()
   const up = new Gate()
   const nothing = () => {}
-  const events = { onMessage: nothing, onUp: () => { up.wait() }, onDown: nothing, onLost: nothing, onRestored: nothing, onBehind: nothing }
+  const events = { onMessage: nothing, onUp: () => { up.wait() }, onDown: nothing, onRestored: nothing, onBehind: nothing }
   const subscriber = new Subscriber(client.factory(), ['fixed'], 5_000, log, events)
   t.teardown(() => subscriber.close())
   const gate = new Gate()

@@ -1,4 +1,4 @@
-import type { Clock } from './engine.js'
+import type { Clock } from './engine/engine.js'
 
 /** From which difference on a node's own clock is called wrong, milliseconds. */
 export const WRONG_MS = 1_000

@@ -1,0 +1,93 @@
+import { InvalidOptionError } from '../../errors.js'
+import { unavailable } from './deadline.js'
+import type { Keys } from './keys.js'
+
+/** What a fault is about: what the user of Redis may do, what else was configured, or the way to the server. */
+type FaultKind = 'access' | 'configuration' | 'network'
+
+interface Fault { kind: FaultKind, text: string }
+
+/** What Redis, OpenSSL and the operating system say, and what it means. In the texts `*` stands for the pattern of our names. */
+const FAULTS: readonly [says: RegExp, kind: FaultKind, text: (found: RegExpExecArray) => string][] = [
+  [/^WRONGPASS/, 'access', () => 'it does not accept this user name and password (WRONGPASS), or the user is switched off'],
+  [/NOAUTH/, 'access', () => 'it asks for a password, and none was given (NOAUTH)'],
+  [/permissions to run the '([^']+)' command/, 'access', ([, names]) =>
+    `its user may not run ${names!.toLowerCase()}: allow it with ${names!.toLowerCase().split(', ').map((name) => `+${name}`).join(' ')}`],
+  [/can't run this command/, 'access', () => 'its user may not run a command that scripts call'],
+  [/(?:permissions|can't) .*channel/i, 'access', () => 'its user may not use the channels: allow them with &*'],
+  [/(?:permissions|can't) .*key/i, 'access', () => 'its user may not use the keys: allow them with ~*'],
+  [/^NOPERM.*/, 'access', ([text]) => `it refuses its user something (${text})`],
+  [/DB index is out of range/, 'configuration', () => 'it has no database of this number (option db)'],
+  [/(.*(?:wrong version number|SSL|TLS|certificate).*)/i, 'configuration', ([, text]) => `TLS does not come about (${text})`],
+  [/((?:connect|getaddrinfo|read) E[A-Z_]+.*)/, 'network', ([, text]) => `it cannot be connected to (${text})`]
+]
+
+/** Of a cluster the errors of its servers are inside others. */
+const MAX_DEPTH = 5
+
+function faultOf (error: unknown): Fault | null {
+  let inner = error
+  for (let depth = 0; depth < MAX_DEPTH && inner instanceof Error; depth++) {
+    const { message, cause, lastNodeError } = inner as Error & { lastNodeError?: unknown }
+    for (const [pattern, kind, text] of FAULTS) {
+      const found = pattern.exec(message)
+      if (found !== null) return { kind, text: text(found) }
+    }
+    inner = lastNodeError ?? cause
+  }
+  return null
+}
+
+/** Whether Redis refuses its user something. */
+export function isAccessDenied (error: unknown): boolean {
+  return faultOf(error)?.kind === 'access'
+}
+
+/** Whether it will be the same until somebody changes a configuration. */
+export function isLasting (error: unknown): boolean {
+  const kind = faultOf(error)?.kind
+  return kind === 'access' || kind === 'configuration'
+}
+
+/** What a user of Redis must be allowed, as `ACL SETUSER` takes it. */
+export function accessRule (keys: Keys, isCluster: boolean, database: number): string {
+  const { pattern } = keys
+  return [
+    `~${pattern} &${pattern} +@read +@write +@scripting +@pubsub -@dangerous +info +time +ping`,
+    ...isCluster ? ['+cluster|slots +cluster|info'] : [],
+    ...database === 0 ? [] : ['+select']
+  ].join(' ')
+}
+
+/** Names faults of one Redis, for its operator. Nothing of it goes to clients. */
+export class FaultNames {
+  readonly #pattern: string
+  readonly #rule: string
+
+  constructor (keys: Keys, isCluster: boolean, database: number) {
+    this.#pattern = keys.pattern
+    this.#rule = accessRule(keys, isCluster, database)
+  }
+
+  /** null: there is no more to say about it than it says itself. */
+  textOf (error: unknown): string | null {
+    const fault = faultOf(error)
+    if (fault === null) return null
+    const text = fault.text.replace(/([~&])\*/, `$1${this.#pattern}`)
+    return fault.kind === 'access' ? `${text}. All that it needs: ${this.#rule}` : text
+  }
+
+  /** The error that a start fails with: faults that the app's developer or operator can mend are named. */
+  ofStart (error: unknown): unknown {
+    const text = this.textOf(error)
+    if (text === null) return error
+    return isLasting(error)
+      ? new InvalidOptionError('engine', `cannot use this Redis: ${text}`, { cause: error })
+      : unavailable(text, error)
+  }
+}
+
+/** What Redis would answer, had it been asked to run these commands. */
+export function notPermitted (names: readonly string[]): Error {
+  return new Error(`NOPERM this user has no permissions to run the '${names.join(', ')}' command`)
+}

@@ -1,0 +1,60 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { AvailabilityReason } from '../../../schemas/records.js'
+import type { Availability } from '../engine.js'
+
+/** Who finds out what does not work. */
+export type HealthSource = 'connection' | 'probe' | 'subscriptions' | 'clock'
+
+const UNREACHABLE: Availability = { status: 'unavailable', reasons: ['unreachable'] }
+
+/** Puts together what does not work. Until something is known, that is everything. */
+export class Health {
+  readonly #log: FastifyBaseLogger
+  readonly #reported = new Map<HealthSource, readonly AvailabilityReason[]>([['connection', UNREACHABLE.reasons]])
+  #current = UNREACHABLE
+  #listener: (availability: Availability) => void = () => {}
+  #hasWarned = false
+  #isClosed = false
+
+  constructor (log: FastifyBaseLogger) {
+    this.#log = log
+  }
+
+  get current (): Availability {
+    return this.#current
+  }
+
+  /** Sets the one who is told of every change. */
+  onChange (listener: (availability: Availability) => void): void {
+    this.#listener = listener
+  }
+
+  /**
+   * Replaces what this source reported before.
+   *
+   * @param fault what an operator should know, for the log
+   */
+  report (source: HealthSource, reasons: readonly AvailabilityReason[], fault?: { text: string | null, error: unknown }): void {
+    if (this.#isClosed) return
+    this.#reported.set(source, reasons)
+    const reported = new Set([...this.#reported.values()].flat())
+    const all = AvailabilityReason.anyOf.map((reason) => reason.const).filter((reason) => reported.has(reason))
+    if (all.join() === this.#current.reasons.join()) return
+    const status = all.length === 0 ? 'ready' : all[0] === 'unreachable' ? 'unavailable' : 'degraded'
+    this.#current = { status, reasons: all }
+    if (status === 'ready') {
+      if (this.#hasWarned) this.#log.info({ reasons: all }, 'all that the nodes share works again')
+    } else {
+      this.#hasWarned = true
+      const part = status === 'degraded' ? 'a part of what the nodes share does not work' : 'nothing that the nodes share works'
+      this.#log.warn({ err: fault?.error, reasons: all }, `${part}: ${fault?.text ?? all.join(', ')}`)
+    }
+    this.#listener(this.#current)
+  }
+
+  /** Nobody is told of anything any more. */
+  close (): void {
+    this.#isClosed = true
+    this.#current = UNREACHABLE
+  }
+}

@@ -1,0 +1,39 @@
+import { LANE_LIFE_MS, Script } from './lua.js'
+
+/**
+ * Reads a lane, on any server and whatever has become of it.
+ *
+ * KEYS: the lane. Returns `{id under which the server is master, run, segment, number, ended}`: '' and 0 for what there is not;
+ * `ended` are earlier segments with their last numbers, `<segment> <number> …`.
+ */
+export const look = new Script(`
+local held = redis.call('HMGET', KEYS[1], 'run', 'segment', 'number', 'ended')
+local master = redis.call('INFO', 'replication'):match('master_replid:(%x+)')
+return { master, held[1] or '', held[2] or '', tonumber(held[3] or 0), held[4] or '' }
+`)
+
+/** How many ended segments are remembered. Whoever was in an earlier one for the last time may have seen what was lost. */
+const MAX_ENDED = 32
+
+/**
+ * Settles how a lane goes on, where it is as it was looked at.
+ *
+ * KEYS: the lane. ARGV: master, run and segment as they were looked at, the new segment, '1' where nothing was lost, '1' where
+ * keys of a version without generations may be there. Returns whether this call has settled it.
+ */
+export const settle = new Script(`
+local master, run, segment, new = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local held = redis.call('HMGET', KEYS[1], 'run', 'segment', 'number', 'ended')
+if redis.call('INFO', 'replication'):match('master_replid:(%x+)') ~= master then return 0 end
+if (held[1] or '') ~= run or (held[2] or '') ~= segment then return 0 end
+local ended = {}
+if segment ~= '' then ended = { segment, held[3] } end
+for part in (held[4] or ''):gmatch('%S+') do
+  if #ended == ${MAX_ENDED * 2} then break end
+  ended[#ended + 1] = part
+end
+redis.call('HSET', KEYS[1], 'run', master, 'segment', new, 'number', held[3] or 0, 'ended', table.concat(ended, ' '))
+if ARGV[5] ~= '1' then redis.call('HSET', KEYS[1], 'adopts', ARGV[6]) end
+redis.call('PEXPIRE', KEYS[1], '${LANE_LIFE_MS}')
+return 1
+`)

@@ -1,0 +1,234 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyBaseLogger } from 'fastify'
+import { Batches } from './batches.js'
+import type { RedisCluster } from './cluster.js'
+import { isReply, type Commands } from './commands.js'
+import { unavailable } from './deadline.js'
+import { asMarks, generationOf, has, Lane, orderOf, type LaneState, type Verdict } from './lane.js'
+import * as scripts from './lane-scripts.js'
+import type { Script } from './lua.js'
+import { conclude, inquire, isFarewell, isInquiry, isTestimony, testify, type Farewell, type Testimony } from './testimony.js'
+
+export interface LineageSettings {
+  /** How long nodes that do not answer are waited for, before what they may have seen is given up. */
+  graceMs: number
+}
+
+export interface LineageEvents {
+  /** Something that was done in a lane may be lost: what it held is good no longer. */
+  onGeneration: (lane: Lane) => void
+}
+
+interface Judged { lane: Lane, state: LaneState }
+
+/** How long the nodes may take to answer before they are asked again. */
+const ASK_MS = 250
+/** Between two attempts to find out how a lane goes on. */
+const PAUSE_MS = 50
+/** What nodes ask each other: what they have seen of lanes; and what one has seen that goes. */
+const KIND = 'lanes'
+const FAREWELL = 'farewell'
+/** How many lanes are in one message. */
+const AT_ONCE = 500
+
+/**
+ * Runs scripts where nothing that anybody has seen is missing.
+ *
+ * A server that was started again, or has taken another's place, has what was done up to some point, and may have lost the rest.
+ * Scripts refuse to run on it until the nodes have settled whether it did: each has noted the largest number that it
+ * has seen in the lane, in answers and in messages. Where all numbers are there, everything goes on as it was. Where one is
+ * missing, where a node does not answer in time, or where nobody is left who had seen anything, the lane gets a new generation, and
+ * what was kept in the old one is good no longer: streams begin a new epoch. So nobody is told that nothing is missing
+ * because it cannot be known; and nobody is told that something is because a server was started again.
+ */
+export class Lineage {
+  readonly #commands: Commands
+  readonly #cluster: RedisCluster
+  readonly #settings: LineageSettings
+  readonly #events: LineageEvents
+  readonly #log: FastifyBaseLogger
+  readonly #lanes = new Map<string, Lane>()
+  readonly #judgements: Batches<Judged, Verdict | null>
+  readonly #closing = new AbortController()
+
+  constructor (commands: Commands, cluster: RedisCluster, settings: LineageSettings, events: LineageEvents, log: FastifyBaseLogger) {
+    this.#commands = commands
+    this.#cluster = cluster
+    this.#settings = settings
+    this.#events = events
+    this.#log = log
+    this.#judgements = new Batches(settings.graceMs, (batch) => this.#judge(batch))
+    cluster.onAsk(KIND, (data) => isInquiry(data) ? testify(data, (key) => this.#lanes.get(key), cluster.peers) : null)
+    cluster.onAsk(FAREWELL, (data) => isFarewell(data) && this.#inherit(data))
+  }
+
+  /** @param key of the lane: see `Keys.lane` */
+  lane (key: string): Lane {
+    let lane = this.#lanes.get(key)
+    if (lane === undefined) this.#lanes.set(key, lane = new Lane(key))
+    return lane
+  }
+
+  /**
+   * Runs a script that is counted in a lane, as `Commands.run`.
+   *
+   * @throws WSM_ERR_UNAVAILABLE
+   */
+  async run (lane: Lane, script: Script, keys: readonly string[], args: (string | number)[], deadline = this.#commands.deadline()): Promise<unknown> {
+    const withLane = [...keys, lane.key]
+    for (;;) {
+      try {
+        const [segment, number, result] = await this.#commands.run(script, withLane, args, deadline) as [string, number, unknown]
+        if (lane.fence !== null && segment === lane.segment && await this.#isOver(lane, number)) continue
+        if (!lane.advance(segment, number, this.#era)) this.#enter(lane, segment, number)
+        return result
+      } catch (error) {
+        if (!isReply(error, 'UNSURE')) throw error
+      }
+      await deadline.race(this.#settled(lane))
+    }
+  }
+
+  /** A message was seen that has that number in a lane. Hot: runs for each one that comes from Redis. */
+  seen (lane: Lane, segment: string, number: number): void {
+    if (lane.advance(segment, number, this.#era)) return
+    if (lane.segment === '') this.#enter(lane, segment, number)
+    // What is of another generation is noticed by the next call, and its streams have ended.
+    else if (generationOf(segment) === generationOf(lane.segment)) {
+      lane.keepOpen(segment, number)
+      this.#examine(lane)
+    }
+  }
+
+  /**
+   * Resolves when a lane can be used, however long that takes.
+   *
+   * @throws WSM_ERR_UNAVAILABLE
+   */
+  async ready (lane: Lane): Promise<void> {
+    const state = await this.#look(lane)
+    if (state.run !== state.master) await this.#settled(lane)
+  }
+
+  /** Looks again at what was not known to be still there. */
+  examineAll (): void {
+    for (const lane of this.#lanes.values()) if (lane.open.size > 0) this.#examine(lane)
+  }
+
+  /** Leaves what this node has seen to the others. */
+  async bequeath (timeoutMs: number): Promise<void> {
+    const lanes = [...this.#lanes.values()].map(({ key, segment, number }) => ({ key, segment, number })).filter(({ segment }) => segment !== '')
+    for (let at = 0; at === 0 || at < lanes.length; at += AT_ONCE) {
+      const isLast = at + AT_ONCE >= lanes.length
+      await this.#cluster.askPeers(FAREWELL, { from: this.#cluster.nodeId, lanes: lanes.slice(at, at + AT_ONCE), isLast }, timeoutMs)
+    }
+  }
+
+  close (): void {
+    this.#closing.abort()
+    this.#lanes.clear()
+  }
+
+  get #era (): number {
+    return this.#cluster.peers.era
+  }
+
+  #enter (lane: Lane, segment: string, number: number): void {
+    const before = lane.segment
+    lane.enter(segment, number, this.#era)
+    if (before !== '' && generationOf(before) !== generationOf(segment)) this.#events.onGeneration(lane)
+    if (lane.open.size > 0) this.#examine(lane)
+  }
+
+  /** Whether what was seen in other segments is still there, or accounted for; where not, a new generation begins. */
+  async #examine (lane: Lane): Promise<void> {
+    try {
+      const state = await this.#look(lane)
+      if (lane.open.size === 0 || state.run !== state.master) return
+      if (await this.#settle(lane, state, 'lost')) lane.open.clear()
+    } catch (error) {
+      this.#log.debug({ err: error }, 'it could not be looked yet whether Redis still has what this node has seen')
+    }
+  }
+
+  /** Whether a server, that does not know that another one has taken its place, has done something in a segment that is over. */
+  async #isOver (lane: Lane, number: number): Promise<boolean> {
+    const { segment, fence } = lane
+    const state = await this.#look(lane)
+    if (state.segment !== segment) return !has(state, segment, number)
+    // It was this server that was asked about, and all is settled.
+    if (fence?.master === state.master) {
+      lane.fence = null
+      return false
+    }
+    await this.#settle(lane, state, 'lost')
+    return true
+  }
+
+  #inherit ({ from, lanes, isLast }: Farewell): true {
+    for (const { key, segment, number } of lanes) this.seen(this.lane(key), segment, number)
+    if (isLast) this.#cluster.peers.left(from)
+    return true
+  }
+
+  #settled (lane: Lane): Promise<void> {
+    lane.settling ??= this.#settleSoon(lane).finally(() => { lane.settling = null })
+    return lane.settling
+  }
+
+  async #settleSoon (lane: Lane): Promise<void> {
+    const until = performance.now() + this.#settings.graceMs
+    for (;;) {
+      const state = await this.#look(lane)
+      if (state.run === state.master) return
+      const verdict = await this.#judgements.push('', { lane, state })
+      // Of a lane that this node has never used there is mostly nothing yet.
+      const mayAppear = state.segment !== '' || lane.segment !== ''
+      if (verdict === null && mayAppear && performance.now() < until) await this.#pause()
+      else if (await this.#settle(lane, state, verdict ?? 'lost')) return
+    }
+  }
+
+  async #pause (): Promise<void> {
+    await sleep(PAUSE_MS, undefined, this.#closing).catch(() => { throw unavailable('the engine is closed') })
+  }
+
+  /** Asks everybody what they have seen. */
+  async #judge (batch: Judged[]): Promise<(Verdict | null)[]> {
+    const { peers, nodeId } = this.#cluster
+    const inquiry = inquire(batch)
+    const own = testify(inquiry, (key) => this.#lanes.get(key), peers)
+    const testimonies = new Map<string, Testimony>([[nodeId, own]])
+    const answers = await this.#cluster.askPeers(KIND, inquiry, ASK_MS)
+    for (const { node_id: node, data } of answers) if (isTestimony(data) && data.lanes.length === batch.length) testimonies.set(node, data)
+    return batch.map((_judged, index) => conclude(testimonies, index))
+  }
+
+  async #look (lane: Lane): Promise<LaneState> {
+    const [master, run, segment, number, ended] = await this.#commands.run(scripts.look, [lane.key], []) as [string, string, string, number, string]
+    const state = { master, run, segment, number, ended: asMarks(ended) }
+    lane.learn(state)
+    return state
+  }
+
+  /** False: it has changed meanwhile, or another node was faster. */
+  async #settle (lane: Lane, state: LaneState, verdict: Verdict): Promise<boolean> {
+    const { master, run, segment } = state
+    const isKept = verdict === 'kept'
+    const generation = isKept ? generationOf(segment) : `${Math.max(orderOf(segment), orderOf(lane.segment)) + 1}-${name()}`
+    // Where nothing was there, and this node has seen nothing, another version may have left keys.
+    const adopts = segment === '' && lane.segment === ''
+    const hasSettled = await this.#commands.run(scripts.settle, [lane.key],
+      [master, run, segment, `${generation}.${name()}`, isKept ? '1' : '', adopts ? '1' : '']) === 1
+    if (hasSettled && lane.segment !== '') {
+      if (isKept) this.#log.info({ lane: lane.key }, 'Redis was restarted or failed over; nothing was lost')
+      else this.#log.warn({ lane: lane.key }, 'Redis was restarted or failed over, and may have lost writes; streams begin a new epoch')
+    }
+    return hasSettled
+  }
+}
+
+function name (): string {
+  return randomBytes(6).toString('base64url').replaceAll('-', '_')
+}

@@ -1,0 +1,48 @@
+import { Script } from './lua.js'
+
+/**
+ * Sees whether Redis takes a write and a publication, and lets its user run commands.
+ *
+ * KEYS: a key that nobody uses. ARGV: command to publish with, a channel that nobody listens to, commands.
+ * Returns the commands that the user may not run.
+ *
+ * Whether a command may be run is looked at before its arguments are, apart from their number: with these it does nothing. There
+ * is a function for the question, which brings down a server of version 7.0 that is asked with too few arguments.
+ */
+export const probe = new Script(`
+-- First, since a script that has written anything may go on when there is no room.
+local written = redis.pcall('SET', KEYS[1], '1')
+local refused = {}
+
+local function fault(name, ...)
+  local result = redis.pcall(name, ...)
+  return type(result) == 'table' and result.err or ''
+end
+
+local function isRefusal(says)
+  return says:find("can't run", 1, true) or says:find('permissions to run', 1, true)
+end
+
+for i = 3, #ARGV do
+  local key, arguments = KEYS[1], {}
+  for _, count in ipairs({ 1, 2, 3, 4, 0 }) do
+    for n = 1, 4 do arguments[n] = n <= count and key or nil end
+    local says = fault(ARGV[i], unpack(arguments))
+    if isRefusal(says) then refused[#refused + 1] = ARGV[i] end
+    if not says:find('rong number of arg', 1, true) then break end
+  end
+end
+
+if #refused > 0 then return refused end
+if written.err then return written end
+redis.call('DEL', KEYS[1])
+local published = fault(ARGV[1], ARGV[2], '')
+if isRefusal(published) then return { ARGV[1] } end
+if published ~= '' then return redis.error_reply(published) end
+return refused
+`)
+
+/** Sees whether Redis can be read from. KEYS: a key that nobody uses. */
+export const look = new Script(`
+return redis.call('EXISTS', KEYS[1])
+`)

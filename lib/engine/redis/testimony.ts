@@ -1,0 +1,88 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import type { Lane, LaneState, Verdict } from './lane.js'
+import type { Peers } from './peers.js'
+
+/** Lanes of which it is asked what was seen. */
+const Inquiry = Type.Object({
+  lanes: Type.Array(Type.Object({
+    key: Type.String(), master: Type.String(), segment: Type.String(), number: Type.Number(), ended: Type.Array(Type.Tuple([Type.String(), Type.Number()]))
+  }))
+})
+export type Inquiry = Static<typeof Inquiry>
+
+/** What a node says to that, in the same order. */
+const Testimony = Type.Object({
+  lanes: Type.Array(Type.Object({
+    verdict: Type.Union([Type.Literal('kept'), Type.Literal('lost'), Type.Null()]),
+    /** Nodes that are gone, and whose sightings this one has, too, or not. */
+    covered: Type.Array(Type.String()),
+    uncovered: Type.Array(Type.String())
+  })),
+  /** The nodes that this one knows of. */
+  peers: Type.Array(Type.String())
+})
+export type Testimony = Static<typeof Testimony>
+
+/** What a node that goes has seen. */
+const Farewell = Type.Object({
+  from: Type.String(),
+  lanes: Type.Array(Type.Object({ key: Type.String(), segment: Type.String(), number: Type.Number() })),
+  isLast: Type.Boolean()
+})
+export type Farewell = Static<typeof Farewell>
+
+const checkFarewell = TypeCompiler.Compile(Farewell)
+const checkInquiry = TypeCompiler.Compile(Inquiry)
+const checkTestimony = TypeCompiler.Compile(Testimony)
+
+export function isInquiry (data: unknown): data is Inquiry {
+  return checkInquiry.Check(data)
+}
+
+export function isFarewell (data: unknown): data is Farewell {
+  return checkFarewell.Check(data)
+}
+
+export function isTestimony (data: unknown): data is Testimony {
+  return checkTestimony.Check(data)
+}
+
+export function inquire (lanes: readonly { lane: Lane, state: LaneState }[]): Inquiry {
+  return { lanes: lanes.map(({ lane: { key }, state: { master, segment, number, ended } }) => ({ key, master, segment, number, ended: [...ended] })) }
+}
+
+/**
+ * Says what this node has seen. From now on it takes nothing more from the segment that it is in: on a server that does not know
+ * that another has taken its place, that segment may go on.
+ *
+ * @param laneOf what this node has seen of a lane; undefined: nothing
+ */
+export function testify ({ lanes }: Inquiry, laneOf: (key: string) => Lane | undefined, peers: Peers): Testimony {
+  return {
+    lanes: lanes.map(({ key, master, segment, number, ended }) => {
+      const lane = laneOf(key)
+      const verdict = lane?.judge({ master, run: '', segment, number, ended: new Map(ended) }) ?? null
+      if (lane !== undefined && verdict !== null) lane.fence = { master, segment }
+      return { verdict, ...peers.gone(lane?.era ?? 0) }
+    }),
+    peers: [...peers.alive]
+  }
+}
+
+/**
+ * What follows from what the nodes say of one lane: the writes that anybody has seen are there, or not; null where somebody has
+ * not answered yet.
+ *
+ * @param testimonies by node, that of the asking one included
+ */
+export function conclude (testimonies: ReadonlyMap<string, Testimony>, index: number): Verdict | null {
+  const said = [...testimonies.values()].map(({ lanes }) => lanes[index]!)
+  for (const { peers } of testimonies.values()) if (peers.some((peer) => !testimonies.has(peer))) return null
+  if (said.some(({ verdict }) => verdict === 'lost')) return 'lost'
+  const witnesses = said.filter(({ verdict }) => verdict === 'kept')
+  // Nobody is left who had seen anything.
+  if (witnesses.length === 0) return 'lost'
+  const covered = new Set(witnesses.flatMap(({ covered }) => covered))
+  return said.every(({ uncovered }) => uncovered.every((id) => covered.has(id) || testimonies.has(id))) ? 'kept' : 'lost'
+}

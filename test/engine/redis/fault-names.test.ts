@@ -1,0 +1,67 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { accessRule, FaultNames, isAccessDenied, isLasting } from '../../../lib/engine/redis/access.js'
+import { Keys } from '../../../lib/engine/redis/keys.js'
+import { scriptCommands } from '../../../lib/engine/redis/probe.js'
+import { root } from '../../fixtures/root.js'
+
+const names = new FaultNames(new Keys('app', 3, false), false, 3)
+const rule = '~app@3:* &app@3:* +@read +@write +@scripting +@pubsub -@dangerous +info +time +ping +select'
+
+t.test('what servers of several versions say of a missing permission is named, with the rule', async (t) => {
+  t.equal(accessRule(new Keys('app', 3, false), false, 3), rule)
+  for (const [says, text] of [
+    ['WRONGPASS invalid username-password pair or user is disabled.', 'it does not accept this user name and password (WRONGPASS), or the user is switched off'],
+    ['NOAUTH Authentication required.', 'it asks for a password, and none was given (NOAUTH)'],
+    ["NOPERM this user has no permissions to run the 'get' command", 'its user may not run get: allow it with +get'],
+    ["NOPERM User app has no permissions to run the 'cluster|slots' command", 'its user may not run cluster|slots: allow it with +cluster|slots'],
+    ["NOPERM this user has no permissions to run the 'HGET, TIME' command", 'its user may not run hget, time: allow it with +hget +time'],
+    ["ERR The user executing the script can't run this command or subcommand script: a1, on @user_script:1.", 'its user may not run a command that scripts call'],
+    ["ERR ACL failure in script: User app has no permissions to run the 'zadd' command script: a1", 'its user may not run zadd: allow it with +zadd'],
+    ['NOPERM this user has no permissions to access one of the keys used as arguments', 'its user may not use the keys: allow them with ~app@3:*'],
+    ['NOPERM No permissions to access a key', 'its user may not use the keys: allow them with ~app@3:*'],
+    ["ERR The user executing the script can't access at least one of the keys mentioned in the command arguments", 'its user may not use the keys: allow them with ~app@3:*'],
+    ['NOPERM this user has no permissions to access one of the channels used as arguments', 'its user may not use the channels: allow them with &app@3:*'],
+    ["ERR The user executing the script can't publish to the channel mentioned in the command", 'its user may not use the channels: allow them with &app@3:*'],
+    ['NOPERM something new', 'it refuses its user something (NOPERM something new)']
+  ] as const) {
+    t.equal(names.textOf(new Error(says)), `${text}. All that it needs: ${rule}`, says)
+    t.ok(isAccessDenied(new Error(says)) && isLasting(new Error(says)))
+  }
+})
+
+t.test('other faults are named without it, and what is not understood is left as it is', async (t) => {
+  for (const [error, text, isConfigured] of [
+    [new Error('ERR DB index is out of range'), 'it has no database of this number (option db)', true],
+    [new Error('self-signed certificate'), 'TLS does not come about (self-signed certificate)', true],
+    [new Error('getaddrinfo ENOTFOUND redis.internal'), 'it cannot be connected to (getaddrinfo ENOTFOUND redis.internal)', false],
+    [new Error('None of startup nodes is available', { cause: new Error('connect ETIMEDOUT') }), 'it cannot be connected to (connect ETIMEDOUT)', false],
+    [Object.assign(new Error('Failed to refresh slots cache.'), { lastNodeError: new Error('connect ECONNREFUSED 127.0.0.1:1') }),
+      'it cannot be connected to (connect ECONNREFUSED 127.0.0.1:1)', false]
+  ] as const) {
+    t.equal(names.textOf(error), text)
+    t.equal(isLasting(error), isConfigured)
+    t.match(names.ofStart(error), { code: isConfigured ? 'WSM_ERR_INVALID_OPTION' : 'WSM_ERR_UNAVAILABLE', cause: error })
+  }
+  const circular = new Error('odd')
+  circular.cause = circular
+  for (const unknown of [circular, new Error('ERR value is not an integer'), null, 'WRONGPASS']) {
+    t.equal(names.textOf(unknown), null)
+    t.equal(names.ofStart(unknown), unknown)
+  }
+})
+
+t.test('every command that a script names is among those that are asked for', async (t) => {
+  const folder = join(root, 'dist/lib/engine/redis')
+  const named = new Set<string>()
+  for (const file of (await readdir(folder)).filter((file) => file.endsWith('-scripts.js') && file !== 'probe-scripts.js')) {
+    for (const script of Object.values(await import(join(folder, file)) as Record<string, { source?: string }>)) {
+      for (const [, name] of script.source?.matchAll(/redis\.p?call\('(\w+)'/g) ?? []) named.add(name!)
+    }
+  }
+  // Its subcommands are asked for by the call itself.
+  named.delete('PUBSUB')
+  t.ok(named.size > 20)
+  t.strictSame([...named].filter((name) => !scriptCommands.includes(name)), [])
+})

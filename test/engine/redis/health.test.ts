@@ -1,0 +1,44 @@
+import t from 'tap'
+import { Health } from '../../../lib/engine/redis/health.js'
+import { keepingLog } from '../../fixtures/redis-nodes.js'
+
+t.test('what several report is put together, in one order, and told when it changes', async (t) => {
+  const { log, messages } = keepingLog()
+  const health = new Health(log)
+  const heard: string[] = []
+  health.onChange(({ status, reasons }) => { heard.push([status, ...reasons].join(' ')) })
+  t.strictSame(health.current, { status: 'unavailable', reasons: ['unreachable'] }, 'at first nothing is known to work')
+  health.report('connection', [])
+  t.strictSame(messages, [], 'that it works at first is no news for the log')
+  health.report('subscriptions', ['subscriptions_behind'])
+  health.report('probe', ['writes_refused'], { text: 'it is full', error: new Error('OOM') })
+  health.report('probe', ['writes_refused'])
+  health.report('clock', ['clock_offset'])
+  health.report('connection', ['unreachable', 'access_denied'])
+  for (const source of ['connection', 'probe', 'subscriptions', 'clock'] as const) health.report(source, [])
+  t.strictSame(heard, [
+    'ready',
+    'degraded subscriptions_behind',
+    'degraded writes_refused subscriptions_behind',
+    'degraded writes_refused subscriptions_behind clock_offset',
+    'unavailable unreachable access_denied writes_refused subscriptions_behind clock_offset',
+    'degraded writes_refused subscriptions_behind clock_offset',
+    'degraded subscriptions_behind clock_offset',
+    'degraded clock_offset',
+    'ready'
+  ])
+  t.equal(messages[1], 'a part of what the nodes share does not work: it is full')
+  t.equal(messages.at(-1), 'all that the nodes share works again')
+  t.equal(messages.filter((message) => message.startsWith('all')).length, 1)
+})
+
+t.test('after closing nothing is reported any more', async (t) => {
+  const { log, messages } = keepingLog()
+  const health = new Health(log)
+  health.report('connection', [])
+  health.onChange(() => t.fail('told after the end'))
+  health.close()
+  health.report('probe', ['writes_refused'])
+  t.strictSame(health.current, { status: 'unavailable', reasons: ['unreachable'] })
+  t.strictSame(messages, [])
+})

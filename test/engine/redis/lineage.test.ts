@@ -1,0 +1,117 @@
+import { randomUUID } from 'node:crypto'
+import t, { type Test } from 'tap'
+import { KEPT, listening, numberOf, publication } from '../../fixtures/engine-suite.js'
+import { nodesOf } from '../../fixtures/redis-nodes.js'
+import { RedisServer, type RedisServerOptions } from '../../fixtures/redis.js'
+import { until } from '../../fixtures/until.js'
+
+/** A server, and nodes on it that wait a short time for each other. */
+async function nodes (t: Test, options: RedisServerOptions = {}) {
+  const server = await RedisServer.start(t, options)
+  const prefix = randomUUID()
+  const build = nodesOf(server.port, { prefix, leaseMs: 900, checkMs: 50, commandTimeoutMs: 600 })
+  const again = async () => {
+    await server.kill()
+    await server.start()
+  }
+  return { server, build, again, lane: `${prefix}:lane:{all}` }
+}
+
+const ALWAYS = { isDurable: true, config: ['--appendfsync', 'always'] }
+
+t.test('where nothing was lost, who was away is told that nothing is missing, whoever listened', async (t) => {
+  const { build, again } = await nodes(t, ALWAYS)
+  const [{ engine, breaks }, other] = [await listening(t, build), await listening(t, build)]
+  const began = await other.engine.publish(publication('channel:a', { n: 1 }), KEPT)
+  const unbegun = await engine.subscribe('channel:b')
+  engine.unsubscribe('channel:b')
+  await engine.publish(publication('channel:a', { n: 2 }), KEPT)
+  await again()
+  await until(() => engine.cluster.availability.status === 'ready')
+  await until(async () => (await engine.history('channel:a', began, 10).catch(() => null)) !== null)
+  t.match(await engine.history('channel:a', began, 10), { isComplete: true, top: { epoch: began!.epoch, offset: 2 } })
+  t.match(await other.engine.history('channel:b', unbegun, 10), { isComplete: true })
+  t.strictSame([...breaks.all, ...other.breaks.all], [])
+})
+
+t.test('where the end of what was done is lost, no position from before is good, not even one that is still there', async (t) => {
+  const { server, build, again } = await nodes(t)
+  const { engine } = await listening(t, build)
+  const unbegun = await engine.subscribe('channel:b')
+  engine.unsubscribe('channel:b')
+  const first = await engine.publish(publication('channel:a', { n: 1 }), KEPT)
+  await server.admin.save()
+  const last = await engine.publish(publication('channel:a', { n: 2 }), KEPT)
+  await again()
+  await until(() => engine.cluster.availability.status === 'ready')
+  // Past what was given out before.
+  for (const n of [3, 4, 5]) await until(() => engine.publish(publication('channel:a', { n }), KEPT).then(() => true, () => false))
+  for (const position of [first, last]) t.match(await engine.history('channel:a', position, 10), { isComplete: false, entries: [] })
+  t.match(await engine.history('channel:b', unbegun, 10), { isComplete: false })
+  t.strictSame((await engine.history('channel:a', null, 10)).entries.map(numberOf), [3, 4, 5])
+})
+
+t.test('what only another node has seen counts', async (t) => {
+  const { server, build, again } = await nodes(t)
+  const [{ engine }, { engine: other }] = [await listening(t, build), await listening(t, build)]
+  const first = await engine.publish(publication('channel:a', { n: 1 }), KEPT)
+  // Until then it is to be had again.
+  await Promise.all([engine.cluster.ask('nothing', null, 10), other.cluster.ask('nothing', null, 10)])
+  await server.admin.save()
+  await other.publish(publication('channel:a', { n: 2 }), KEPT)
+  await again()
+  await until(() => engine.cluster.availability.status === 'ready')
+  await until(async () => (await engine.history('channel:a', first, 10).catch(() => null))?.isComplete === false)
+})
+
+t.test('what was delivered, and not answered to its publisher, counts', async (t) => {
+  const { server, build, lane } = await nodes(t, { config: ['--enable-debug-command', 'yes'] })
+  const { engine, deliveries } = await listening(t, build)
+  await engine.subscribe('channel:a')
+  const first = await engine.publish(publication('channel:a', { n: 1 }), KEPT)
+  await deliveries.next()
+  const { segment, number } = await server.admin.hgetall(lane) as { segment: string, number: string }
+  await server.admin.publish(`${lane.split(':')[0]}:{channel:a}`, `2 ${segment} ${Number(number) + 1} ["${first!.epoch}",2,0,null]\n{"type":"n","n":2}`)
+  t.match(await deliveries.next(), { position: { offset: 2 } })
+  await server.admin.debug('CHANGE-REPL-ID')
+  await until(async () => (await engine.history('channel:a', first, 10).catch(() => null))?.isComplete === false)
+})
+
+t.test('where nobody is left who had seen anything, nothing from before is good', async (t) => {
+  const { build, again } = await nodes(t, ALWAYS)
+  const before = await build({} as never)
+  const first = await before.publish(publication('channel:a', { n: 1 }), KEPT)
+  await before.close()
+  await again()
+  const { engine } = await listening(t, build)
+  t.match(await engine.history('channel:a', first, 10), { isComplete: false })
+})
+
+t.test('a node that died just before may have seen something; one that died earlier has not', async (t) => {
+  const { server, build, again } = await nodes(t, ALWAYS)
+  const { engine } = await listening(t, build)
+  const first = await engine.publish(publication('channel:a', { n: 1 }), KEPT)
+  const leases = (await server.admin.keys('*:leases'))[0]!
+  const dies = async () => server.admin.zadd(leases, Date.now() + 700, randomUUID())
+  await dies()
+  // It is known, its lease ends, and what is seen after that was done after its end.
+  const seen = async () => Number(await server.admin.zcard(leases)) === 1
+  await until(seen)
+  const renewals = async () => Number(await server.admin.zscore(leases, engine.cluster.nodeId))
+  for (let at = await renewals(), n = 0; n < 4; n++) {
+    await until(async () => await renewals() > at)
+    at = await renewals()
+  }
+  await engine.publish(publication('channel:a', { n: 2 }), KEPT)
+  await again()
+  await until(() => engine.cluster.availability.status === 'ready')
+  await until(async () => (await engine.history('channel:a', first, 10).catch(() => null))?.isComplete === true)
+  await dies()
+  await until(async () => {
+    const at = await renewals()
+    await until(async () => await renewals() > at)
+    return true
+  })
+  await again()
+  await until(async () => (await engine.history('channel:a', first, 10).catch(() => null))?.isComplete === false)
+})

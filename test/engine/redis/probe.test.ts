@@ -1,0 +1,108 @@
+import { setImmediate } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { Keys } from '../../../lib/engine/redis/keys.js'
+import { Link } from '../../../lib/engine/redis/link.js'
+import { Probe } from '../../../lib/engine/redis/probe.js'
+import { tagOf } from '../../../lib/engine/redis/slots.js'
+import { FakeClock } from '../../fixtures/fake-clock.js'
+import { FakeRedis } from '../../fixtures/fake-redis.js'
+import { silent } from '../../fixtures/redis-nodes.js'
+
+const EVERY_MS = 5_000
+const [FIRST, SECOND] = [tagOf(0), tagOf(2)]
+
+/** What a server answers. */
+const refusal = (message: string) => Object.assign(new Error(message), { name: 'ReplyError' })
+
+/** A probe of a cluster of two masters, one with a replica, or of one server; and what it has found. */
+async function probing (t: Test, { isCluster = true } = {}) {
+  const clock = new FakeClock(t)
+  const client = new FakeRedis()
+  if (isCluster) Object.assign(client, { slots: [['a:1'], undefined, ['b:1', 'c:1'], ['a:1']] })
+  const link = new Link(client.factory(isCluster), 2_000, silent, { onConnect: async () => {}, onUp: () => {}, onDown: () => {} })
+  const found: string[] = []
+  const probe = new Probe(link, new Keys('wsm', 0, isCluster), { isCluster, publishCommand: isCluster ? 'SPUBLISH' : 'PUBLISH', timeoutMs: 2_000, everyMs: EVERY_MS }, {
+    onResult: (reasons) => { found.push(reasons.join(' ') || 'fine') },
+    onRecovered: () => { found.push('recovered') }
+  })
+  t.teardown(() => {
+    probe.close()
+    link.close()
+  })
+  /** What is wrong, by the hash tag of a key. */
+  const faults = new Map<string, unknown>()
+  const commands: string[][] = []
+  client.answer = async (command) => {
+    const call = client.calls.at(-1)!
+    if (command === 'ping') return 'PONG'
+    commands.push(call.split(' ').slice(6))
+    for (const [tag, fault] of faults) if (call.includes(`{${tag}}`)) return Promise.reject(fault)
+    return []
+  }
+  link.open()
+  while (!link.isUp) await setImmediate()
+  await probe.open()
+  /** What is found within so long. */
+  const after = async (ms: number) => {
+    for (let passed = 0; passed < ms; passed += 500) {
+      clock.advance(500)
+      for (let turns = 0; turns < 5; turns++) await setImmediate()
+    }
+    return found.splice(0)
+  }
+  return { client, link, probe, faults, found, commands, after }
+}
+
+t.test('each master of a cluster is probed, and what is wrong with one is a part', async (t) => {
+  const { client, faults, found, after } = await probing(t)
+  t.strictSame(found.splice(0), ['fine'])
+  const keys = client.calls.filter((call) => call.startsWith('evalsha')).map((call) => /\{.*?\}/.exec(call)![0])
+  t.strictSame(keys, [`{${FIRST}}`, `{${SECOND}}`])
+  for (const [fault, reason] of [
+    [refusal('CLUSTERDOWN Hash slot not served'), 'shard_unreachable'], [new Error('Connection is closed.'), 'shard_unreachable'],
+    [refusal('OOM command not allowed'), 'writes_refused'], [refusal('NOPERM no'), 'access_denied']
+  ] as const) {
+    faults.set(SECOND, fault)
+    t.ok((await after(EVERY_MS)).includes(reason), reason)
+    faults.clear()
+    t.strictSame((await after(EVERY_MS)).slice(-2), ['recovered', 'fine'])
+  }
+})
+
+t.test('where something is wrong with every master, nothing works unless it can be read', async (t) => {
+  const { faults, found, after } = await probing(t)
+  found.length = 0
+  for (const tag of [FIRST, SECOND]) faults.set(tag, refusal('CLUSTERDOWN The cluster is down'))
+  t.ok((await after(EVERY_MS)).every((found) => found === 'unreachable'))
+  for (const tag of [FIRST, SECOND]) faults.set(tag, refusal('NOPERM no'))
+  t.equal((await after(EVERY_MS)).at(-1), 'unreachable access_denied')
+})
+
+t.test('a fault is noticed soon when a call has failed, looked at every second, and over when all has worked twice', async (t) => {
+  const { probe, faults, found, commands, after } = await probing(t, { isCluster: false })
+  t.strictSame(found.splice(0), ['fine'])
+  t.ok(commands[0]!.includes('HGET'), 'at first it is asked what may be done')
+  t.strictSame(await after(EVERY_MS), ['fine'])
+  t.strictSame(commands[1], [], 'and later only where something has failed')
+  faults.set('all', refusal('OOM command not allowed'))
+  probe.soon()
+  t.strictSame(await after(1_000), ['unreachable'], 'neither can it be read')
+  t.strictSame(await after(3_000), ['unreachable', 'unreachable', 'unreachable'])
+  faults.clear()
+  t.strictSame(await after(2_000), ['recovered', 'fine'])
+  t.ok(commands.at(-1)!.includes('HGET'))
+})
+
+t.test('a connection that is replaced meanwhile says nothing about the server, nor does silence of one that is alone', async (t) => {
+  const { client, link, probe, faults, found, after } = await probing(t, { isCluster: false })
+  found.length = 0
+  faults.set('all', new Error('Connection is closed.'))
+  probe.soon()
+  t.strictSame(await after(3_000), [])
+  faults.set('all', refusal('OOM command not allowed'))
+  client.answer = async () => {
+    link.drop(client)
+    return []
+  }
+  t.strictSame(await after(1_000), [])
+})
