@@ -59,7 +59,7 @@ async function inTime<T> (result: Promise<T>, ms: number): Promise<T> {
 }
 
 /** What holds in every run, whatever happens. */
-const NOTHING_WRONG = { silentlyLost: 0, duplicated: 0, reordered: 0, falselyRecovered: 0, strays: 0, falselyAcked: 0 }
+const NOTHING_WRONG = { silentlyLost: 0, duplicated: 0, reordered: 0, falselyRecovered: 0, strays: 0, falselyAcked: 0, wrongPresence: 0 }
 
 export interface UnderLoadOptions {
   /** Whether nothing may be lost at all, not even with an announcement; default true. */
@@ -103,7 +103,7 @@ export async function loadReport (deployment: Deployment, act: (load: Load) => P
 }
 
 function figuresOf (report: LoadReport): Figures {
-  const { published, uncertain, refused, delivered, lost, silentlyLost, duplicated, reordered, falselyRecovered, returning, unrecovered, slowestMs, delayMs } = report
+  const { published, uncertain, refused, delivered, lost, silentlyLost, duplicated, reordered, falselyRecovered, returning, unrecovered, wrongPresence, slowestMs, delayMs } = report
   const figures = { published, uncertain, refused, delivered, lost, silentlyLost, duplicated, reordered, slowestMs: Math.round(slowestMs), delayMs: Math.round(delayMs) }
-  return returning === 0 ? figures : { ...figures, falselyRecovered, returning, unrecovered }
+  return returning === 0 ? figures : { ...figures, falselyRecovered, returning, unrecovered, wrongPresence }
 }

@@ -26,6 +26,8 @@ export interface LoadReport extends Report, Returns {
   delayMs: number
   /** Publications that failed with WSM_ERR_UNAVAILABLE. */
   refused: number
+  /** How many lists of presence were wrong for good, each of a channel by a node. */
+  wrongPresence: number
 }
 
 const SOCKETS_PER_USER = 3
@@ -34,6 +36,9 @@ const SOCKETS_PER_CHANNEL = 5
 const BROADCASTS_PER_SOCKET = 6
 const PACE_MS = 10
 const GIVE_UP_MS = 10_000
+/** How long presence may be wrong at the end of a run. */
+const PRESENCE_MS = 45_000
+const MAX_EXAMPLES = 5
 
 /**
  * What goes on while there are faults: clients that come back by themselves to any node that is ready, and publications by each
@@ -168,12 +173,13 @@ export class Load {
         return `the last message for ${waiting().length} clients, of ${[...new Set(missing)].slice(0, 20).join()}`
       }
     })
-    await this.#presenceIsTrue()
+    const wrongPresence = await this.#wrongPresence()
     const times = await Promise.all(this.#deployment.nodes.map((node) => node.command<{ slowestMs: number, delayMs: number }>('slowest')))
     const report = this.checker.report()
     return {
       ...report,
-      examples: [...report.examples, ...this.crowd.examples],
+      examples: [...report.examples, ...this.crowd.examples, ...wrongPresence.slice(0, MAX_EXAMPLES)],
+      wrongPresence: wrongPresence.length,
       ...returns,
       slowestMs: Math.max(...times.map(({ slowestMs }) => slowestMs)),
       delayMs: Math.max(...times.map(({ delayMs }) => delayMs)),
@@ -194,16 +200,25 @@ export class Load {
     }
   }
 
-  /** Every node knows who is there, in every channel. */
-  async #presenceIsTrue (): Promise<void> {
-    await Promise.all(this.channels.map(async (channel) => {
-      const present = new Set(this.clients.filter(({ channels }) => channels.has(channel)).map(({ clientId }) => clientId!))
-      await Promise.all(this.#deployment.nodes.map((node) => until(async () => {
+  /** Waits until every node knows who is there, in every channel; resolves to what is still wrong after a while. */
+  async #wrongPresence (): Promise<string[]> {
+    const present = new Map(this.channels.map((channel) =>
+      [channel, new Set(this.clients.filter(({ channels }) => channels.has(channel)).map(({ clientId }) => clientId!))]))
+    const from = performance.now()
+    const wrong = await Promise.all([...present].flatMap(([channel, present]) => this.#deployment.nodes.map(async (node, index) => {
+      let isTrue = false
+      let told = ''
+      await until(async () => {
         const { users } = await node.command<{ users: { client_ids: string[] }[] }>('presence', channel)
         const ids = users.flatMap(({ client_ids: ids }) => ids)
-        return ids.length === present.size && ids.every((id) => present.has(id))
-      })))
-    }))
+        const extra = ids.filter((id) => !present.has(id)).length
+        isTrue = extra === 0 && ids.length === present.size
+        told = `${channel} at node ${index} has ${extra} who are gone and ${ids.length - extra} of ${present.size} who are there`
+        return isTrue || performance.now() - from > PRESENCE_MS
+      }, { everyMs: 50, missing: () => told })
+      return isTrue ? [] : [told]
+    })))
+    return wrong.flat()
   }
 
   /** Each of the nodes in turn, whatever becomes of it. */

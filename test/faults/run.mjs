@@ -17,7 +17,7 @@ const folder = await mkdtemp(join(tmpdir(), 'faults-'))
 const results = join(folder, 'results')
 const tap = spawn('npx', [
   'tap', '--disable-coverage', '--allow-incomplete-coverage', '--jobs=1', '--timeout=7200', '--reporter=tap',
-  ...['redis', 'rollback', 'sentinel', 'cluster', 'limits', 'nodes', 'clocks', 'clock-skew', 'leases', 'slots', 'questions', 'control'].map((name) => `dist/test/faults/${name}.test.js`)
+  ...['redis', 'rollback', 'sentinel', 'cluster', 'slots', 'limits', 'nodes', 'clocks', 'clock-skew', 'leases', 'questions', 'control'].map((name) => `dist/test/faults/${name}.test.js`)
 ], { stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, FAULTS_RESULTS: results, FAULTS_ONLY: only, FAULTS_REPEAT: repeat } })
 const [code] = await once(tap, 'exit')
 const lines = await readFile(results, 'utf8').then((text) => text.trim().split('\n').map((line) => JSON.parse(line)), () => [])
