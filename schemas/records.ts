@@ -36,6 +36,10 @@ export const TaskStepResult = Type.Object({
 })
 export type TaskStepResult = Static<typeof TaskStepResult>
 
+const Uncertain = Type.Literal(true, {
+  description: 'Redis has lost some of its writes since the question was asked, and no node knows for certain that it had not been answered before'
+})
+
 /** The question as it goes over the wire (row A5). */
 export const TaskStepResultFrame = Type.Object({
   type: Type.Literal('task_step_result'),
@@ -52,7 +56,8 @@ export const TaskStepResultFrame = Type.Object({
   timestamp: Timestamp,
   expires_at: Timestamp,
   on_timeout: Type.Union([Type.Literal('proceed'), Type.Literal('cancel')]),
-  answer_schema: Type.Optional(Type.Unknown({ description: 'JSON Schema of the answer that is asked for' }))
+  answer_schema: Type.Optional(Type.Unknown({ description: 'JSON Schema of the answer that is asked for' })),
+  uncertain: Type.Optional(Uncertain)
 })
 export type TaskStepResultFrame = Static<typeof TaskStepResultFrame>
 
@@ -69,7 +74,8 @@ export const ConfirmationRecord = Type.Object({
   proceed: Nullable(Type.Boolean({ description: 'null while pending' })),
   feedback: Type.Optional(Feedback),
   answer: Type.Optional(Type.Unknown()),
-  answered_by: Nullable(AnsweredBy)
+  answered_by: Nullable(AnsweredBy),
+  uncertain: Type.Optional(Uncertain)
 })
 export type ConfirmationRecord = Static<typeof ConfirmationRecord>
 

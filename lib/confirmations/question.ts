@@ -18,6 +18,8 @@ export interface UserConfirmation<A = unknown> {
   answer?: A
   outcome: Outcome
   answered_by?: AnsweredBy
+  /** Redis has lost writes meanwhile: an earlier answer may have been among them. */
+  uncertain?: true
   callback_id: string
 }
 
@@ -116,13 +118,14 @@ export function meansProceed ({ question }: ConfirmationRecord): boolean {
 }
 
 export function toConfirmation<A> (record: ConfirmationRecord): UserConfirmation<A> {
-  const { callback_id, proceed, status, feedback, answer, answered_by } = record
+  const { callback_id, proceed, status, feedback, answer, answered_by, uncertain } = record
   return {
     proceed: proceed === true,
     outcome: status as Outcome,
     callback_id,
     ...(feedback !== undefined && { feedback }),
     ...(answer !== undefined && { answer: answer as A }),
-    ...(answered_by !== null && { answered_by })
+    ...(answered_by !== null && { answered_by }),
+    ...(uncertain !== undefined && { uncertain })
   }
 }

@@ -2,11 +2,15 @@ import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ConfirmationRecord } from '../../../schemas/records.js'
 import { questionStatuses, type Clock, type ConfirmationFilter, type ConfirmationStore, type DueTime, type DueTimes, type QuestionPage, type QuestionPlace, type Settled, type Settlement } from '../engine.js'
-import { ExpiringMap } from '../expiring-map.js'
+import type { RedisCluster } from './cluster.js'
 import type { Commands } from './commands.js'
 import { unavailable } from './deadline.js'
+import { Doubts } from './doubts.js'
 import type { Keys } from './keys.js'
+import { KnownEnds } from './known-ends.js'
+import type { Lane } from './lane.js'
 import type { Lineage } from './lineage.js'
+import type { Script } from './lua.js'
 import * as scripts from './question-scripts.js'
 import { newEpoch } from './streams.js'
 import { decodeEnded, decodeRecord, encode, endedRecord, LAYOUT } from './wire.js'
@@ -32,40 +36,48 @@ const ENDS_TTL_MS = 300_000
 /** Of the time in a place, so that places sort as text. */
 const TIME_DIGITS = 16
 
-type Stored = [record: string | null, settlement: string | null, at: string | null]
+type Stored = [record: string | null, settlement: string | null, at: string | null, isDoubtful: 0 | 1]
+
+type SettleReply = [won: number, record: string, settlement?: string | null, at?: string | null, leftMs?: number]
+
+/** What the questions are kept in, and who else may know of them. */
+export interface QuestionStore { commands: Commands, lineage: Lineage, cluster: RedisCluster, keys: Keys }
 
 /** The questions of all nodes. */
 export class RedisConfirmationStore implements ConfirmationStore {
   readonly outlivesNode = true
   readonly #commands: Commands
   readonly #lineage: Lineage
+  readonly #lane: Lane
   readonly #keys: Keys
   readonly #settings: ConfirmationSettings
   readonly #log: FastifyBaseLogger
-  /** What this node asked. */
-  readonly #asked = new Set<string>()
+  readonly #doubts: Doubts
+  /** What this node asked, and how it is stored once more. */
+  readonly #asked = new Map<string, () => Promise<unknown>>()
   /** What this node has seen without an end, and when it is gone: somebody here may wait for it. */
   readonly #open = new Map<string, number>()
-  /** Whose end was told here. An end can be heard of twice, by its own answer and by the stream. */
-  readonly #ended = new ExpiringMap<string, true>(ENDS_TTL_MS * 2)
+  /** Of what was told here. An end can be heard of twice, by its own answer and by the stream. */
+  readonly #ends: KnownEnds
   #listener: (record: ConfirmationRecord) => void = () => {}
   #isClosed = false
 
-  constructor (commands: Commands, lineage: Lineage, keys: Keys, settings: ConfirmationSettings, log: FastifyBaseLogger) {
+  constructor ({ commands, lineage, cluster, keys }: QuestionStore, settings: ConfirmationSettings, log: FastifyBaseLogger) {
     this.#commands = commands
     this.#lineage = lineage
+    this.#lane = lineage.lane(keys.lane(ENDS))
+    this.#ends = new KnownEnds(Math.max(settings.retainMs, ENDS_TTL_MS * 2))
+    this.#doubts = new Doubts(cluster, settings.clock, (id) => this.#ends.get(id))
     this.#keys = keys
     this.#settings = settings
     this.#log = log
   }
 
   async create (record: ConfirmationRecord, due: readonly DueTime[] = []): Promise<void> {
-    const { callback_id: id, expires_at: expiresAt } = record
-    const lifeMs = Math.max(0, expiresAt - record.created_at) + this.#settings.retainMs
-    this.#asked.add(id)
+    const { callback_id: id } = record
+    this.#asked.set(id, () => this.#create(record, due, true))
     try {
-      await this.#commands.run(scripts.create, [this.#key(id), this.#toForget, this.#lists, this.#dueTimes],
-        [encode(record), listsOf(record), lifeMs, id, expiresAt, ...due.flatMap(({ kind, at }) => [kind, at])])
+      await this.#create(record, due, false)
       this.#watch(record)
     } catch (error) {
       this.#asked.delete(id)
@@ -74,14 +86,24 @@ export class RedisConfirmationStore implements ConfirmationStore {
   }
 
   async get (callbackId: string): Promise<ConfirmationRecord | null> {
-    return this.#read(await this.#commands.run(scripts.read, [this.#key(callbackId)], []) as Stored)
+    const read = async () => await this.#run(scripts.read, [this.#key(callbackId)], []) as Stored
+    const stored = await read()
+    if (stored[3] === 0) return this.#read(stored)
+    await this.#clarify([stored])
+    return this.#read(await read())
   }
 
   async list (filter: ConfirmationFilter, after: QuestionPlace | null, limit: number): Promise<QuestionPage> {
     const statuses = filter.status === undefined ? questionStatuses : [filter.status]
     const lists = statuses.map((status) => `${this.#lists}${status}:${scopeOf(filter)}`)
-    const [last, found] = await this.#commands.run(scripts.list, [this.#toForget, this.#lists, this.#key(''), ...lists],
-      [after === null ? '' : placeOf(after), limit]) as [string | null, Stored[]]
+    const args = [after === null ? '' : placeOf(after), limit]
+    const read = async () => await this.#run(scripts.list, [this.#toForget, this.#lists, this.#key(''), ...lists], args) as [string | null, Stored[]]
+    let [last, found] = await read()
+    const doubtful = found.filter(([, , , isDoubtful]) => isDoubtful === 1)
+    if (doubtful.length > 0) {
+      await this.#clarify(doubtful)
+      ;[last, found] = await read()
+    }
     // Filtered again: ids that are not well-formed Unicode can share a list.
     const matches = (record: ConfirmationRecord) =>
       (filter.user_id === undefined || filter.user_id === record.user_id) &&
@@ -93,24 +115,28 @@ export class RedisConfirmationStore implements ConfirmationStore {
   }
 
   async settle (callbackId: string, settlement: Settlement): Promise<Settled | null> {
-    const { retainMs, positionTtlMs, windowMs, publishCommand } = this.#settings
-    const keys = [this.#key(callbackId), ...this.#keys.beginnings(ENDS), ...this.#keys.stream(ENDS), this.#toForget, this.#lists, this.#dueTimes]
-    const result = await this.#lineage.run(this.#lineage.lane(this.#keys.lane(ENDS)), scripts.settle, keys, [
-      encode(settlement), randomUUID(), retainMs,
-      publishCommand, this.#keys.channel(ENDS), newEpoch(), positionTtlMs, windowMs, ENDS_SIZE, ENDS_TTL_MS, settlement.outcome, LAYOUT, callbackId
-    ]) as [won: number, ...Stored, leftMs?: number] | null
+    const args = this.#endArgs(callbackId, encode(settlement), settlement.outcome)
+    const settle = async () => await this.#run(scripts.settle, this.#endKeys(callbackId), args) as SettleReply | null
+    let result = await settle()
+    if (result?.[0] === -1) {
+      await this.#clarify([[result[1], null, null, 1]])
+      result = await settle()
+    }
     if (result === null) return null
-    const [won, stored, settled, at, leftMs] = result
-    const record = this.#read([stored, settled, at])
+    const [won, stored, settled = null, at = null, leftMs] = result
+    const record = this.#read([stored, settled, at, 0])
     if (record === null) throw unavailable('the stored question is malformed')
-    if (won === 1) this.#tell(record)
+    if (won === 1) this.#tell(record, endOf(stored, settled!, at!))
     return { won: won === 1, record, ...leftMs !== undefined && { leftMs } }
   }
 
   async takeDue (limit: number, leaseMs: number): Promise<DueTimes> {
-    const [nextInMs, taken] = await this.#commands.run(scripts.takeDue, [this.#dueTimes, this.#key('')], [limit, leaseMs]) as
-      [number | null, [kind: string, record: string][]]
-    const due = taken.map(([kind, stored]) => ({ kind, record: this.#read([stored, null, null]) }))
+    const [nextInMs, taken] = await this.#run(scripts.takeDue, [this.#dueTimes, this.#key('')], [limit, leaseMs]) as
+      [number | null, [kind: string, record: string, isDoubtful: 0 | 1][]]
+    const doubtful = taken.filter(([, , isDoubtful]) => isDoubtful === 1)
+    // They are due again when it is known how they go on.
+    if (doubtful.length > 0) await this.#clarify(doubtful.map(([, record]) => [record, null, null, 1]))
+    const due = taken.filter(([, , isDoubtful]) => isDoubtful === 0).map(([kind, stored]) => ({ kind, record: this.#read([stored, null, null, 0]) }))
     return { due: due.filter((one): one is DueTimes['due'][0] => one.record !== null), nextInMs }
   }
 
@@ -130,23 +156,28 @@ export class RedisConfirmationStore implements ConfirmationStore {
   receive (json: string): void {
     const ended = decodeEnded(json)
     if (ended === null) this.#log.error('ignored a malformed entry in the settled stream')
-    else this.#tell(endedRecord(ended))
+    else this.#tell(endedRecord(ended), json)
   }
 
   /** Looks for ends that were not heard of. */
   async catchUp (): Promise<void> {
     for (const id of [...this.#open.keys()]) {
-      const record = await this.get(id)
-      if (record === null) this.#forget(id)
-      else if (record.status !== 'pending') this.#tell(record)
+      // What this node has asked it stores once more.
+      if (await this.get(id) === null && !this.#asked.has(id)) this.#forget(id)
     }
+  }
+
+  /** Writes back what Redis may have lost, and this node knows: ends, and what this node has asked. */
+  async restore (): Promise<void> {
+    for (const json of [...this.#ends.values()]) await this.#restore(json)
+    for (const store of [...this.#asked.values()]) await store()
   }
 
   close (): void {
     this.#isClosed = true
     this.#asked.clear()
     this.#open.clear()
-    this.#ended.clear()
+    this.#ends.clear()
   }
 
   #key (callbackId: string): string {
@@ -167,17 +198,63 @@ export class RedisConfirmationStore implements ConfirmationStore {
     return `${this.#keys.channel(ENDS)}:list:`
   }
 
+  #run (script: Script, keys: readonly string[], args: (string | number)[]): Promise<unknown> {
+    return this.#lineage.run(this.#lane, script, keys, args)
+  }
+
+  async #create (record: ConfirmationRecord, due: readonly DueTime[], isDoubtful: boolean): Promise<void> {
+    const { callback_id: id, created_at: createdAt, expires_at: expiresAt } = record
+    const lifeMs = Math.max(0, expiresAt - createdAt) + this.#settings.retainMs
+    await this.#run(scripts.create, [this.#key(id), this.#toForget, this.#lists, this.#dueTimes],
+      [encode(record), listsOf(record), lifeMs, id, expiresAt, isDoubtful ? '1' : '', ...due.flatMap(({ kind, at }) => [kind, at])])
+  }
+
+  #endKeys (id: string): string[] {
+    return [this.#key(id), ...this.#keys.beginnings(ENDS), ...this.#keys.stream(ENDS), this.#toForget, this.#lists, this.#dueTimes]
+  }
+
+  #endArgs (id: string, settlement: string, outcome: string): (string | number)[] {
+    const { retainMs, positionTtlMs, windowMs, publishCommand } = this.#settings
+    return [
+      settlement, randomUUID(), retainMs,
+      publishCommand, this.#keys.channel(ENDS), newEpoch(), positionTtlMs, windowMs, ENDS_SIZE, ENDS_TTL_MS, outcome, LAYOUT, id
+    ]
+  }
+
+  /** Finds out how questions go on, and has it stored. */
+  async #clarify (stored: readonly Stored[]): Promise<void> {
+    const records = stored.map(([record]) => decodeRecord(record!, null, null)).filter((record) => record !== null)
+    const answers = await this.#doubts.resolve(records)
+    await Promise.all(records.map(async (record, at) => {
+      const answer = answers[at]!
+      if (typeof answer === 'object') return this.#restore(answer.end)
+      const { callback_id: id, question } = record
+      const uncertain = encode({ ...record, uncertain: true, question: { ...question, uncertain: true } })
+      await this.#run(scripts.goOn, [this.#key(id), this.#dueTimes], [id, answer === 'open' ? '' : uncertain])
+    }))
+  }
+
+  async #restore (json: string): Promise<void> {
+    const { record, settlement, at } = decodeEnded(json)!
+    const id = record.callback_id
+    await this.#run(scripts.restore, this.#endKeys(id),
+      [...this.#endArgs(id, encode(settlement), settlement.outcome), encode(record), listsOf(record), at])
+  }
+
   #read ([record, settlement, at]: Stored): ConfirmationRecord | null {
     if (record === null) return null
     const decoded = decodeRecord(record, settlement, at)
     if (decoded === null) this.#log.error('ignored a malformed question in Redis')
-    else this.#watch(decoded)
+    else if (settlement === null) this.#watch(decoded)
+    else if (this.#open.has(decoded.callback_id)) this.#tell(decoded, endOf(record, settlement, at!))
+    // Whoever reads it knows it now; that it has ended was told before.
+    else this.#ends.add(decoded.callback_id, endOf(record, settlement, at!), false)
     return decoded
   }
 
   #watch (record: ConfirmationRecord): void {
     const { callback_id: id, status, expires_at: expiresAt } = record
-    if (status !== 'pending' || this.#ended.get(id) === true) return
+    if (status !== 'pending' || this.#ends.isTold(id)) return
     const now = this.#settings.clock.now()
     // In about the order in which they go.
     for (const [open, goneAt] of this.#open) {
@@ -192,13 +269,19 @@ export class RedisConfirmationStore implements ConfirmationStore {
     this.#asked.delete(id)
   }
 
-  #tell (record: ConfirmationRecord): void {
+  /** @param json as the stream of ends has it */
+  #tell (record: ConfirmationRecord, json: string): void {
     const { callback_id: id } = record
     this.#forget(id)
-    if (this.#isClosed || this.#ended.get(id) === true) return
-    this.#ended.set(id, true)
+    if (this.#isClosed || this.#ends.isTold(id)) return
+    this.#ends.add(id, json, true)
     this.#listener(record)
   }
+}
+
+/** An end as the stream of ends has it. */
+function endOf (record: string, settlement: string, at: string): string {
+  return `{"record":${record},"settlement":${settlement},"at":${at}}`
 }
 
 /** Which lists a question is in: see the scripts. */

@@ -58,6 +58,8 @@ export class RedisEngine implements Engine {
   #onEviction: (messages: number) => void = () => {}
   /** Whether there may be ends of questions that this node has not heard of. */
   #hasMissedEnds = false
+  /** Whether Redis may have lost what this node knows of questions. */
+  #hasLostQuestions = false
   #graceTimer: NodeJS.Timeout | null = null
   #restoreTimer: NodeJS.Timeout | null = null
   #closed: Promise<void> | null = null
@@ -111,7 +113,7 @@ export class RedisEngine implements Engine {
     })
     commands.onFault(() => this.#probe.soon())
     this.presence = new RedisPresenceStore(commands, keys, { nodeId, term: () => this.cluster.term, timeoutMs, ttlMs: presenceTtlMs, publishCommand }, log)
-    this.confirmations = new RedisConfirmationStore(commands, lineage, keys, { clock, retainMs, positionTtlMs, windowMs, publishCommand }, log)
+    this.confirmations = new RedisConfirmationStore({ commands, lineage, cluster: this.cluster, keys }, { clock, retainMs, positionTtlMs, windowMs, publishCommand }, log)
     this.tickets = new RedisTicketStore(lineage, keys, clock, log)
     this.revocations = new RedisRevocationStore(commands, lineage, keys, clock, {
       max: maxRevocations,
@@ -263,12 +265,14 @@ export class RedisEngine implements Engine {
   #wentBack (lane: Lane): void {
     this.#streams.checkLane(lane)
     this.revocations.mayHaveMissed()
+    if (lane.key === this.#keys.lane(ENDS)) this.#hasLostQuestions = true
     // A server can have many lanes.
     this.#restoreTimer ??= setTimeout(() => {
       this.#restoreTimer = null
       this.presence.restore(true)
       this.presence.checkAll()
       this.revocations.refresh()
+      this.#restoreQuestions()
     }, RESTORE_MS)
   }
 
@@ -276,9 +280,21 @@ export class RedisEngine implements Engine {
     this.#lineage.examineAll()
     this.presence.restore(false)
     if (this.#hasMissedEnds) this.#catchUp()
+    this.#restoreQuestions()
     if (isForgotten) this.#streams.checkAll()
     if (isForgotten) this.revocations.mayHaveMissed()
     this.revocations.refresh()
+  }
+
+  async #restoreQuestions (): Promise<void> {
+    if (!this.#hasLostQuestions) return
+    this.#hasLostQuestions = false
+    try {
+      await this.confirmations.restore()
+    } catch (error) {
+      this.#hasLostQuestions = true
+      this.#log.warn({ err: error }, 'questions that Redis has lost could not be stored again yet')
+    }
   }
 
   async #catchUp (): Promise<void> {

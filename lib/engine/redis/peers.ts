@@ -25,6 +25,11 @@ export class Peers {
     return this.#alive
   }
 
+  /** Whether a node has died of late, with what it alone knew. */
+  get hasDied (): boolean {
+    return [...this.#gone.values()].some(({ era }) => era !== LEFT)
+  }
+
   /** A node was heard of. One that has left does not come back, whatever Redis has kept of it. */
   heard (id: string): void {
     if (id === this.#self || this.#gone.get(id)?.era === LEFT) return

@@ -1,0 +1,56 @@
+/** How many ends are kept, and how many bytes of them. */
+const MAX_ENDS = 10_000
+const MAX_BYTES = 33_554_432
+
+/** The ends of questions that a node has heard of, so that they are not lost where Redis loses them. The oldest go first. */
+export class KnownEnds {
+  readonly #retainMs: number
+  /** By the question's id, as the stream of ends has them; `goneAt` on the clock of `performance.now()`. */
+  readonly #ends = new Map<string, { json: string, goneAt: number, isTold: boolean }>()
+  #bytes = 0
+
+  /** @param retainMs how long an ended question is kept */
+  constructor (retainMs: number) {
+    this.#retainMs = retainMs
+  }
+
+  /** Whether it was told here. */
+  isTold (id: string): boolean {
+    return this.#ends.get(id)?.isTold === true
+  }
+
+  /** Keeps an end; telling it twice, or adding it again, is harmless. */
+  add (id: string, json: string, isTold: boolean): void {
+    const now = performance.now()
+    const known = this.#ends.get(id)
+    if (known !== undefined) {
+      known.isTold ||= isTold
+      return
+    }
+    this.#ends.set(id, { json, goneAt: now + this.#retainMs, isTold })
+    this.#bytes += json.length
+    for (const [oldest, { goneAt }] of this.#ends) {
+      if (goneAt > now && this.#ends.size <= MAX_ENDS && this.#bytes <= MAX_BYTES) break
+      this.#delete(oldest)
+    }
+  }
+
+  get (id: string): string | null {
+    return this.#ends.get(id)?.json ?? null
+  }
+
+  * values (): IterableIterator<string> {
+    const now = performance.now()
+    for (const { json, goneAt } of this.#ends.values()) if (goneAt > now) yield json
+  }
+
+  clear (): void {
+    this.#ends.clear()
+    this.#bytes = 0
+  }
+
+  #delete (id: string): void {
+    this.#bytes -= this.#ends.get(id)!.json.length
+    this.#ends.delete(id)
+  }
+}

@@ -1,0 +1,90 @@
+import { randomUUID } from 'node:crypto'
+import t, { type Test } from 'tap'
+import type { Engine } from '../../../lib/engine/engine.js'
+import { listening, question, settlement } from '../../fixtures/engine-suite.js'
+import { nodesOf } from '../../fixtures/redis-nodes.js'
+import { RedisServer } from '../../fixtures/redis.js'
+import { until } from '../../fixtures/until.js'
+
+/** A server whose last snapshot is what it comes back with, and nodes on it. */
+async function nodes (t: Test, count: number) {
+  const server = await RedisServer.start(t)
+  const build = nodesOf(server.port, { prefix: randomUUID(), leaseMs: 900, checkMs: 50, commandTimeoutMs: 600 })
+  const engines = await Promise.all(Array.from({ length: count }, async () => (await listening(t, build)).engine))
+  const goBack = async () => {
+    await server.kill()
+    await server.start()
+    // What is not known yet is not answered.
+    for (const engine of engines) await until(() => engine.confirmations.get('no such').then((found) => found === null, () => false))
+  }
+  return { server, build, engines, goBack }
+}
+
+const later = () => Date.now() + 60_000
+const due = () => [{ kind: 'announce', at: later() }, { kind: 'expire', at: later() }]
+
+async function answered (engine: Engine, id: string) {
+  return engine.confirmations.settle(id, { ...settlement(), outcome: 'declined', proceed: false })
+}
+
+t.test('an answer that Redis has lost is not undone while a node knows it', async (t) => {
+  const { server, engines: [asking, answering, other], goBack } = await nodes(t, 3)
+  const record = question()
+  await asking!.confirmations.create(record, due())
+  await server.admin.save()
+  t.match(await answering!.confirmations.settle(record.callback_id, settlement()), { won: true, record: { status: 'confirmed' } })
+  await goBack()
+  t.match(await answered(other!, record.callback_id), { won: false, record: { status: 'confirmed', proceed: true } })
+  t.match(await asking!.confirmations.get(record.callback_id), { status: 'confirmed' })
+  t.notOk((await asking!.confirmations.get(record.callback_id))!.uncertain)
+  const { records } = await other!.confirmations.list({ status: 'pending' }, null, 10)
+  t.strictSame(records, [])
+})
+
+t.test('a question that Redis has lost wholly is there again, ended or open, with what it is due for', async (t) => {
+  const { server, engines: [asking, other], goBack } = await nodes(t, 2)
+  await server.admin.save()
+  const [open, ended] = [question(), question()]
+  for (const record of [open, ended]) await asking!.confirmations.create(record, due())
+  await other!.confirmations.settle(ended.callback_id, settlement())
+  await goBack()
+  await until(async () => (await other!.confirmations.get(open.callback_id)) !== null)
+  await until(async () => (await asking!.confirmations.get(ended.callback_id)) !== null)
+  t.match(await asking!.confirmations.get(ended.callback_id), { status: 'confirmed' })
+  t.match(await other!.confirmations.list({ status: 'pending' }, null, 10), { records: [{ callback_id: open.callback_id }] })
+  t.match(await other!.confirmations.list({ status: 'confirmed' }, null, 10), { records: [{ callback_id: ended.callback_id }] })
+  t.not((await other!.confirmations.takeDue(10, 100)).nextInMs, null)
+  t.match(await answered(other!, open.callback_id), { won: true })
+})
+
+t.test('an open question goes on as it was where all nodes are there that can have heard of an end', async (t) => {
+  const { server, engines: [asking, other], goBack } = await nodes(t, 2)
+  const record = question()
+  await asking!.confirmations.create({ ...record, created_at: asking!.clock.now() }, due())
+  await server.admin.save()
+  await asking!.revocations.add({ jti: 'lost', expiresAt: later() })
+  await goBack()
+  const { records: [listed] } = await other!.confirmations.list({ status: 'pending' }, null, 10)
+  t.match(listed, { callback_id: record.callback_id, status: 'pending' })
+  t.notOk(listed!.uncertain)
+  t.match(await answered(asking!, record.callback_id), { won: true, record: { uncertain: undefined } })
+})
+
+t.test('where nobody can know it any more, a question is uncertain, and due to be shown', async (t) => {
+  const { server, build, engines: [asking] } = await nodes(t, 1)
+  const records = [question(), question(), question()]
+  for (const record of records) await asking!.confirmations.create(record, [{ kind: 'announce', at: Date.now() - 1 }, { kind: 'expire', at: later() }])
+  await server.admin.save()
+  await asking!.confirmations.settle(records[0]!.callback_id, settlement())
+  await asking!.close()
+  await server.kill()
+  await server.start()
+  const { engine } = await listening(t, build)
+  t.strictSame((await engine.confirmations.takeDue(1, 60_000)).due, [], 'what is in doubt is not shown as it was')
+  t.match(await engine.confirmations.get(records[0]!.callback_id), { status: 'pending', uncertain: true, question: { uncertain: true } })
+  t.match(await engine.confirmations.list({ status: 'pending' }, null, 10), { records: records.map(() => ({ uncertain: true })) })
+  const announced = (await engine.confirmations.takeDue(10, 50)).due
+  t.strictSame(announced.map(({ kind }) => kind), ['announce', 'announce', 'announce'])
+  t.match(announced[0]!.record.question, { uncertain: true })
+  t.match(await engine.confirmations.settle(records[0]!.callback_id, settlement()), { won: true, record: { uncertain: true } })
+})
