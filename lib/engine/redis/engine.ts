@@ -269,7 +269,7 @@ export class RedisEngine implements Engine {
     // A server can have many lanes.
     this.#restoreTimer ??= setTimeout(() => {
       this.#restoreTimer = null
-      this.presence.restore(true)
+      this.presence.restoreLost()
       this.presence.checkAll()
       this.revocations.refresh()
       this.#restoreQuestions()

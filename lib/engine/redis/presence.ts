@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { channelOf, topicOf } from '../../topics/topic-names.js'
 import type { PresenceChange, PresenceStore, PresentClient } from '../engine.js'
+import { ExpiringMap } from '../expiring-map.js'
 import { Batches } from './batches.js'
 import type { DeadNode } from './cluster.js'
 import type { Commands } from './commands.js'
@@ -46,6 +47,8 @@ export class RedisPresenceStore implements PresenceStore {
   readonly #settings: PresenceSettings
   readonly #log: FastifyBaseLogger
   readonly #parts = new Map<string, Part>()
+  /** Channels in which this node has nobody any more: where Redis goes back, it may have somebody there again. */
+  readonly #left: ExpiringMap<string, string>
   readonly #rosters = new Map<string, Roster>()
   /** A change, or 'all' to compare what Redis has with what this node has. */
   readonly #changes: Batches<Change | 'all', void>
@@ -59,6 +62,7 @@ export class RedisPresenceStore implements PresenceStore {
     this.#keys = keys
     this.#settings = settings
     this.#log = log
+    this.#left = new ExpiringMap(settings.ttlMs)
     this.#changes = new Batches(settings.timeoutMs, (batch, leftMs, channel) => this.#apply(channel, batch, leftMs))
     this.#timer = setInterval(() => this.restore(true), settings.ttlMs / 3)
   }
@@ -132,7 +136,18 @@ export class RedisPresenceStore implements PresenceStore {
 
   /** Brings Redis to what this node has: everywhere, or where it has not heard of it for certain, or has removed the node since. */
   async restore (isEverywhere: boolean): Promise<void> {
-    await this.#compare((part) => isEverywhere || this.#isUncertain(part))
+    await this.#compare([...this.#parts].flatMap(([channel, part]) => isEverywhere || this.#isUncertain(part) ? [channel] : []))
+  }
+
+  /** The same where Redis has gone back: also where this node had somebody, by what Redis knows or by what it knows itself. */
+  async restoreLost (): Promise<void> {
+    try {
+      const listed = await this.#commands.call('smembers', this.#keys.channelsOf(this.#settings.nodeId)) as string[]
+      for (const channel of listed) this.#left.set(channel, channel)
+    } catch (error) {
+      this.#log.warn({ err: error }, 'the channels of this node could not be read')
+    }
+    await this.#compare([...new Set([...this.#parts.keys(), ...this.#left.values()])])
   }
 
   /** Takes a node that has died out of all channels, unless it has come back. */
@@ -147,6 +162,7 @@ export class RedisPresenceStore implements PresenceStore {
   close (): void {
     this.#isClosed = true
     clearInterval(this.#timer)
+    this.#left.clear()
     for (const channel of [...this.#rosters.keys()]) this.unwatch(channel)
   }
 
@@ -160,9 +176,8 @@ export class RedisPresenceStore implements PresenceStore {
     return isDirty || term !== this.#settings.term()
   }
 
-  async #compare (isDue: (part: Part) => boolean): Promise<void> {
-    const due = [...this.#parts].flatMap(([channel, part]) => isDue(part) ? [channel] : [])
-    await Promise.all(due.map(async (channel) => {
+  async #compare (channels: readonly string[]): Promise<void> {
+    await Promise.all(channels.map(async (channel) => {
       try {
         await this.#changes.push(channel, 'all')
       } catch (error) {
@@ -198,7 +213,9 @@ export class RedisPresenceStore implements PresenceStore {
   async #release (channel: string, part: Part): Promise<void> {
     part.isListed = false
     await this.#commands.call('srem', this.#keys.channelsOf(this.#settings.nodeId), channel).catch(() => {})
-    if (part.clients.size === 0 && this.#parts.get(channel) === part) this.#parts.delete(channel)
+    if (part.clients.size > 0 || this.#parts.get(channel) !== part) return
+    this.#parts.delete(channel)
+    if (!this.#isClosed) this.#left.set(channel, channel)
   }
 
   async #run (channel: string, nodeId: string, call: number, mode: 'some' | 'all' | 'gone', changes: Change[], deadline?: Deadline): Promise<void> {

@@ -115,3 +115,21 @@ t.test('a node that died just before may have seen something; one that died earl
   await again()
   await until(async () => (await engine.history('channel:a', first, 10).catch(() => null))?.isComplete === false)
 })
+
+t.test('who has left since does not come back into presence with what Redis went back to', async (t) => {
+  const { server, build, again } = await nodes(t)
+  const [{ engine }, { engine: other }] = [await listening(t, build), await listening(t, build)]
+  const client = (id: string) => ({ client_id: id, user_id: id })
+  for (const id of ['stays', 'leaves']) await engine.presence.add('a', client(id))
+  await engine.presence.add('b', client('leaves'))
+  await server.admin.save()
+  await engine.presence.remove('a', client('leaves'))
+  await engine.presence.remove('b', client('leaves'))
+  await engine.presence.add('c', client('comes'))
+  await engine.publish(publication('all'), KEPT)
+  await again()
+  await until(async () => await other.history('all', null, 1).then(() => true, () => false))
+  const present = async (channel: string) => (await other.presence.list(channel)).map(({ client_id: id }) => id)
+  await until(async () => (await present('c')).length === 1 && (await present('b')).length === 0 && (await present('a')).length === 1)
+  t.strictSame(await present('a'), ['stays'])
+})

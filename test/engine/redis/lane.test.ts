@@ -1,0 +1,59 @@
+import t from 'tap'
+import { asMarks, generationOf, Lane, orderOf, type LaneState } from '../../../lib/engine/redis/lane.js'
+
+function state (segment: string, number: number, ended: Record<string, number> = {}): LaneState {
+  return { master: 'm', run: 'm', segment, number, ended: new Map(Object.entries(ended)) }
+}
+
+function lane (segment: string, number: number): Lane {
+  const lane = new Lane('key')
+  lane.enter(segment, number, 1)
+  return lane
+}
+
+t.test('what was seen is kept where its segment goes on at least as far, or has ended so', async (t) => {
+  const seen = lane('1-a.x', 5)
+  t.equal(seen.judge(state('1-a.x', 5)), 'kept')
+  t.equal(seen.judge(state('1-a.x', 4)), 'lost')
+  t.equal(seen.judge(state('1-a.y', 9, { '1-a.x': 5 })), 'kept')
+  t.equal(seen.judge(state('1-a.y', 9, { '1-a.x': 4 })), 'lost')
+  t.equal(seen.judge(state('1-a.y', 9)), 'lost')
+  t.equal(new Lane('key').judge(state('1-a.x', 5)), null)
+})
+
+t.test('numbers only rise, in the segment that goes on', async (t) => {
+  const seen = lane('1-a.x', 5)
+  t.ok(seen.advance('1-a.x', 4, 2))
+  t.ok(seen.advance('1-a.x', 7, 3))
+  t.notOk(seen.advance('1-a.y', 8, 4))
+  t.match(seen, { segment: '1-a.x', number: 7, era: 3 })
+})
+
+t.test('what was seen in a segment that is left must be there, too, until it is known to be', async (t) => {
+  const seen = lane('1-a.x', 5)
+  seen.enter('1-a.y', 6, 1)
+  t.equal(seen.judge(state('1-a.y', 6)), 'lost')
+  t.equal(seen.judge(state('1-a.y', 6, { '1-a.x': 5 })), 'kept')
+  seen.keepOpen('1-a.x', 4)
+  seen.learn(state('1-a.y', 6, { '1-a.x': 4 }))
+  t.equal(seen.open.size, 1)
+  seen.learn(state('1-a.y', 6, { '1-a.x': 5 }))
+  t.equal(seen.open.size, 0)
+})
+
+t.test('what a node has said that it saw is accounted for in whatever segment comes then', async (t) => {
+  const seen = lane('1-a.x', 5)
+  seen.fence = { master: 'm', segment: '1-a.x' }
+  t.equal(seen.judge(state('1-a.x', 4)), 'lost', 'asked again about the same')
+  t.equal(seen.judge(state('2-b.y', 4)), null)
+  seen.keepOpen('1-a.w', 3)
+  seen.enter('2-b.y', 4, 1)
+  t.strictSame([seen.fence, seen.open.size], [null, 0])
+})
+
+t.test('a segment says its generation, and that which came later', async (t) => {
+  t.equal(generationOf('12-ab.cd'), '12-ab')
+  t.strictSame(['12-ab.cd', ''].map(orderOf), [12, 0])
+  t.strictSame(asMarks('a 1 b 2'), new Map([['a', 1], ['b', 2]]))
+  t.strictSame(asMarks(''), new Map())
+})

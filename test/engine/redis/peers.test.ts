@@ -1,0 +1,55 @@
+import t from 'tap'
+import { Peers } from '../../../lib/engine/redis/peers.js'
+
+/** A renewal that finds those with a lease. */
+function renew (peers: Peers, leased: string[], isCertain = true): void {
+  peers.renewing()
+  peers.renewed(leased, isCertain)
+}
+
+t.test('a node is known when it is heard of or has a lease, and never is a peer of itself', async (t) => {
+  const peers = new Peers('self', 60_000)
+  peers.heard('a')
+  renew(peers, ['self', 'a', 'b'])
+  peers.heard('self')
+  t.strictSame([...peers.alive], ['a', 'b'])
+  t.equal(peers.hasDied, false)
+})
+
+t.test('what a node saw that is gone is covered by what is seen two renewals later', async (t) => {
+  const peers = new Peers('self', 60_000)
+  renew(peers, ['a'])
+  renew(peers, [])
+  t.strictSame([...peers.alive], [])
+  t.equal(peers.hasDied, true)
+  const { era } = peers
+  t.strictSame([0, 1, 2].map((later) => peers.gone(era + later)), [
+    { covered: [], uncovered: ['a'] }, { covered: [], uncovered: ['a'] }, { covered: ['a'], uncovered: [] }
+  ])
+  peers.heard('a')
+  t.strictSame(peers.gone(era), { covered: [], uncovered: [] }, 'one that is heard of again is there')
+})
+
+t.test('where the leases themselves may be lost, nobody is gone', async (t) => {
+  const peers = new Peers('self', 60_000)
+  renew(peers, ['a'])
+  renew(peers, ['b'], false)
+  t.strictSame([...peers.alive], ['a', 'b'])
+})
+
+t.test('one that has left does not come back, and all that it saw is covered', async (t) => {
+  const peers = new Peers('self', 60_000)
+  renew(peers, ['a'])
+  peers.left('a')
+  renew(peers, ['a'])
+  t.strictSame([...peers.alive], [])
+  t.strictSame(peers.gone(peers.era), { covered: ['a'], uncovered: [] })
+  t.equal(peers.hasDied, false)
+})
+
+t.test('a node that has been gone for long enough is forgotten', async (t) => {
+  const peers = new Peers('self', -1)
+  renew(peers, ['a'])
+  renew(peers, [])
+  t.strictSame(peers.gone(0), { covered: [], uncovered: [] })
+})
