@@ -50,6 +50,7 @@ export class Lineage {
   readonly #log: FastifyBaseLogger
   readonly #lanes = new Map<string, Lane>()
   readonly #judgements: Batches<Judged, Verdict | null>
+  readonly #examining = new Set<Lane>()
   readonly #closing = new AbortController()
 
   constructor (commands: Commands, cluster: RedisCluster, settings: LineageSettings, events: LineageEvents, log: FastifyBaseLogger) {
@@ -143,12 +144,22 @@ export class Lineage {
 
   /** Whether what was seen in other segments is still there, or accounted for; where not, a new generation begins. */
   async #examine (lane: Lane): Promise<void> {
+    // What comes meanwhile is looked at with the next renewal.
+    if (this.#examining.has(lane)) return
+    this.#examining.add(lane)
     try {
       const state = await this.#look(lane)
-      if (lane.open.size === 0 || state.run !== state.master) return
-      if (await this.#settle(lane, state, 'lost')) lane.open.clear()
+      if (state.run !== state.master) return
+      if (lane.open.size > 0 && await this.#settle(lane, state, 'lost')) lane.open.clear()
+      // Else each message would have to be looked for until the next call.
+      if (generationOf(state.segment) === generationOf(lane.segment) && !lane.advance(state.segment, state.number, this.#era)) {
+        lane.enter(state.segment, state.number, this.#era)
+        lane.learn(state)
+      }
     } catch (error) {
       this.#log.debug({ err: error }, 'it could not be looked yet whether Redis still has what this node has seen')
+    } finally {
+      this.#examining.delete(lane)
     }
   }
 
