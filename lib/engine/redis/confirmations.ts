@@ -162,8 +162,10 @@ export class RedisConfirmationStore implements ConfirmationStore {
   /** Looks for ends that were not heard of. */
   async catchUp (): Promise<void> {
     for (const id of [...this.#open.keys()]) {
-      // What this node has asked it stores once more.
-      if (await this.get(id) === null && !this.#asked.has(id)) this.#forget(id)
+      if (await this.get(id) !== null) continue
+      const store = this.#asked.get(id)
+      if (store === undefined) this.#forget(id)
+      else await store()
     }
   }
 

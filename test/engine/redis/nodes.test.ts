@@ -192,7 +192,7 @@ t.test('a subscription that is under way when the connection breaks is made on t
   t.equal(numberOf(await far.deliveries.next()), 1)
 })
 
-t.test('where the ends themselves are lost, a node looks for those that it knows of', async (t) => {
+t.test('where the ends themselves are lost, a node looks for those that it knows of, and stores again what it asked', async (t) => {
   const proxy = await TcpProxy.start(t, server.port)
   const options = { prefix: `ends-${Math.random()}`, commandTimeoutMs: 500, leaseMs: 600 }
   const near = await listening(t, nodesOf(server.port, options))
@@ -207,8 +207,9 @@ t.test('where the ends themselves are lost, a node looks for those that it knows
   await server.admin.del(`${base}:log`, `${base}:record:${lost.callback_id}`)
   t.equal(far.engine.confirmations.pendingCount(), 3)
   proxy.heal()
-  await until(() => far.engine.confirmations.pendingCount() === 1)
+  await until(() => far.engine.confirmations.pendingCount() === 2)
   t.strictSame(told.map(({ callback_id: id }) => id), [ended.callback_id])
+  await until(async () => (await near.engine.confirmations.get(lost.callback_id))?.status === 'pending')
   await near.engine.confirmations.settle(open.callback_id, settlement())
   await until(() => told.length === 2)
 })
