@@ -31,13 +31,15 @@ function installClients () {
   const missing = [
     ...succeeds('which', ['chromium']) ? [] : ['chromium'],
     ...succeeds('which', ['redis-server']) ? [] : ['redis-server'],
+    ...succeeds('which', ['redis-sentinel']) ? [] : ['redis-sentinel'],
+    ...succeeds('which', ['faketime']) ? [] : ['faketime'],
     // Of root's PATH alone.
     ...succeeds('which', ['nginx']) || existsSync('/usr/sbin/nginx') ? [] : ['nginx-light'],
     ...succeeds('/usr/bin/python3', ['-c', 'import websockets']) ? [] : ['python3-websockets']
   ]
   if (missing.length === 0) return
   if (!succeeds('which', ['apt-get']) || process.getuid() !== 0) {
-    fail(`The tests need "chromium", "redis-server" and "nginx" on the PATH and Python's "websockets" for /usr/bin/python3. On Debian, as root: apt-get install ${missing.join(' ')}`)
+    fail(`The tests need "chromium", "redis-server", "redis-sentinel", "faketime" and "nginx" on the PATH and Python's "websockets" for /usr/bin/python3. On Debian, as root: apt-get install ${missing.join(' ')}`)
   }
   run('apt-get', ['update', '-qq'])
   run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing])
