@@ -9,8 +9,11 @@ import { fileURLToPath } from 'node:url'
 const tests = fileURLToPath(new URL('../dist/test/', import.meta.url))
 /** Each of their files keeps servers busy until it ends. */
 const FOLDERS_OF_FILES = ['faults', 'operation']
-/** Long ones; one that takes a package away, and one that runs its folder once more, of which a process loads each file once. */
-const FILES_ALONE = ['imports.test.js', 'package.test.js', 'engine/redis/ioredis-missing.test.js', 'routes/http2.test.js']
+/**
+ * Long ones; one that takes a package away, one that runs its folder once more, of which a process loads each file once, and one whose
+ * tests run all at once, also beside those of the next file.
+ */
+const FILES_ALONE = ['imports.test.js', 'package.test.js', 'confirmations/due-times.test.js', 'engine/redis/ioredis-missing.test.js', 'routes/http2.test.js']
 /** They have nothing but long forms, for `npm run test:faults`. */
 const LONG_FILES = ['faults/sentinel.test.js', 'faults/limits.test.js', 'faults/clock-skew.test.js']
 
