@@ -66,7 +66,7 @@ export class Lane {
     if (this.segment === '') return null
     const isAll = has(state, this.segment, this.number) && [...this.open].every((mark) => has(state, ...mark))
     if (isAll) return 'kept'
-    return this.fence === null || this.fence.segment === state.segment ? 'lost' : null
+    return this.fence !== null && isAfter(state, this.fence.segment, this.segment) ? null : 'lost'
   }
 }
 
@@ -86,6 +86,11 @@ export function asMarks (text: string): Map<string, number> {
   const marks = new Map<string, number>()
   for (let at = 0; at < parts.length; at += 2) marks.set(parts[at]!, Number(parts[at + 1]))
   return marks
+}
+
+/** Whether what a node has said, that was asked about a segment and was in another one, is settled in that state; it may also be earlier. */
+function isAfter (state: LaneState, asked: string, own: string): boolean {
+  return state.ended.has(asked) || orderOf(state.segment) > orderOf(own)
 }
 
 /** Whether what has this number is there. */

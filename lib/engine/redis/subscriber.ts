@@ -52,11 +52,6 @@ export class Subscriber {
     this.#shards = factory.isCluster ? new Shards(factory, timeoutMs, log, { ...events, onMessage }) : null
   }
 
-  /** How many channels wait for their slots. */
-  get behind (): number {
-    return this.#shards?.behind ?? 0
-  }
-
   /**
    * Resolves when every later message arrives.
    *

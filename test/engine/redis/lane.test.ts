@@ -46,6 +46,8 @@ t.test('what a node has said that it saw is accounted for in whatever segment co
   seen.fence = { master: 'm', segment: '1-a.x' }
   t.equal(seen.judge(state('1-a.x', 4)), 'lost', 'asked again about the same')
   t.equal(seen.judge(state('2-b.y', 4)), null)
+  t.equal(seen.judge(state('1-a.y', 9, { '1-a.x': 4 })), null)
+  t.equal(seen.judge(state('1-a.w', 9)), 'lost', 'asked about a state from before')
   seen.keepOpen('1-a.w', 3)
   seen.enter('2-b.y', 4, 1)
   t.strictSame([seen.fence, seen.open.size], [null, 0])
