@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import type { Engine } from '../../../lib/engine/engine.js'
+import type { RedisEngine } from '../../../lib/engine/redis/engine.js'
 import { listening, question, settlement } from '../../fixtures/engine-suite.js'
-import { nodesOf } from '../../fixtures/redis-nodes.js'
+import { keepingLog, nodesOf } from '../../fixtures/redis-nodes.js'
 import { RedisServer } from '../../fixtures/redis.js'
 import { until } from '../../fixtures/until.js'
 
@@ -87,4 +88,55 @@ t.test('where nobody can know it any more, a question is uncertain, and due to b
   t.strictSame(announced.map(({ kind }) => kind), ['announce', 'announce', 'announce'])
   t.match(announced[0]!.record.question, { uncertain: true })
   t.match(await engine.confirmations.settle(records[0]!.callback_id, settlement()), { won: true, record: { uncertain: true } })
+})
+
+t.test('whoever meets a question in doubt has it cleared up first: by its id, in a list, when it is due, and before it ends', async (t) => {
+  const { server, engines: [engine, other] } = await nodes(t, 2)
+  const doubt = async (at: number) => {
+    const record = question({ created_at: engine!.clock.now() })
+    await engine!.confirmations.create(record, [{ kind: 'announce', at }])
+    const [key] = await server.admin.keys(`*:record:${record.callback_id}`)
+    await server.admin.hset(key!, 'generation', '-')
+    return record.callback_id
+  }
+  const id = await doubt(later())
+  t.match(await answered(other!, id), { won: true, record: { callback_id: id, uncertain: undefined } })
+  const got = await doubt(later())
+  t.match(await other!.confirmations.get(got), { callback_id: got, uncertain: undefined })
+  const listed = await doubt(later())
+  t.match((await other!.confirmations.list({ status: 'pending' }, null, 10)).records.map(({ callback_id: id }) => id), [got, listed])
+  const due = await doubt(Date.now() - 1)
+  const wasDue = await other!.confirmations.takeDue(10, 1)
+  t.strictSame(wasDue.due, [])
+  await until(async () => (await other!.confirmations.takeDue(10, 1)).due.some(({ record }) => record.callback_id === due))
+})
+
+t.test('an answer between nodes that says nothing is none', async (t) => {
+  const { server, engines: [engine, other] } = await nodes(t, 2)
+  t.match(await engine!.cluster.ask('ends', 'nonsense', 1_000), { answers: [{ data: null }] })
+  other!.cluster.onAsk('ends', () => ({ ends: [], since: 0 }))
+  const record = question({ created_at: 1 })
+  await engine!.confirmations.create(record)
+  const [key] = await server.admin.keys(`*:record:${record.callback_id}`)
+  await server.admin.hset(key!, 'generation', '-')
+  t.match(await engine!.confirmations.get(record.callback_id), { uncertain: true })
+})
+
+t.test('what could not be stored again is stored again later', async (t) => {
+  const server = await RedisServer.start(t)
+  const { log, messages } = keepingLog()
+  const { engine } = await listening(t, nodesOf(server.port, { leaseMs: 600, checkMs: 50, commandTimeoutMs: 500 }, log))
+  const record = question()
+  await engine.confirmations.create(record)
+  const { confirmations, presence } = engine as RedisEngine
+  const restore = confirmations.restore.bind(confirmations)
+  confirmations.restore = async () => {
+    confirmations.restore = restore
+    throw new Error('out of reach')
+  }
+  await server.kill()
+  await t.resolves(presence.restoreLost(), 'nor is it a fault that who is in channels could not be looked at')
+  await server.start()
+  await until(() => messages.includes('questions that Redis has lost could not be stored again yet'))
+  await until(async () => (await engine.confirmations.get(record.callback_id).catch(() => null))?.status === 'pending')
 })
