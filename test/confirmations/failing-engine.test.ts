@@ -133,6 +133,19 @@ t.test('a question of nobody here that has run out ends when it is looked at, if
   t.strictSame(pending, [open], 'none that has run out is listed as open')
   t.match((await confirmations.list({ status: 'expired' })).confirmations, [{ callback_id: String, settled_at: Number }, { callback_id: String }])
   t.match(await confirmations.get(orphan.callback_id), { status: 'expired', proceed: true, answered_by: null })
+  await engine.confirmations.create(question({ expires_at: past }))
+  t.strictSame((await confirmations.list()).confirmations.map(({ status }) => status).sort(), ['expired', 'expired', 'expired', 'pending'])
+  await engine.close()
+})
+
+t.test('whoever waits for a question is told where an earlier answer may be lost', async (t) => {
+  const engine = new FarEngine()
+  const { system: { confirmations } } = systemOn(engine)
+  const record = question({ uncertain: true })
+  await engine.confirmations.create(record)
+  const waiting = confirmations.wait(record.callback_id)
+  await confirmations.cancel(record.callback_id)
+  t.match(await waiting, { outcome: 'cancelled', uncertain: true })
   await engine.close()
 })
 

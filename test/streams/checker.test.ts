@@ -3,7 +3,7 @@ import { Checker, type Position } from '../fixtures/checker.js'
 
 const at = (offset: number, epoch = 'a'): Position => ({ epoch, offset })
 const CLEAN = {
-  lost: 0, announced: 0, silentlyLost: 0, duplicated: 0, reordered: 0, falselyRecovered: 0, strays: 0, falselyAcked: 0, examples: []
+  lost: 0, announced: 0, silentlyLost: 0, duplicated: 0, repeated: 0, reordered: 0, falselyRecovered: 0, strays: 0, falselyAcked: 0, examples: []
 }
 
 /** A run by hand: one stream, whose messages have their number as offset, and one client. */
@@ -116,6 +116,16 @@ t.test('a stream that is not kept announces nothing', async (t) => {
   enter()
   receive(3)
   t.match(checker.report(), { lost: 1, announced: 0, silentlyLost: 1, falselyRecovered: 0 })
+})
+
+t.test('what comes once more in a new epoch is counted apart', async (t) => {
+  const { checker, journal, publish, enter, receive } = start()
+  enter(0)
+  publish()
+  receive(1)
+  journal.write({ kind: 'gap', topic: 'all', position: at(0, 'b') })
+  journal.write({ kind: 'received', topic: 'all', producer: 'p', n: 1, position: at(1, 'b') })
+  t.match(checker.report(), { repeated: 1, duplicated: 0 })
 })
 
 t.test('twice, too early and uninvited are each counted as what they are', async (t) => {

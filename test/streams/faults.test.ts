@@ -24,7 +24,7 @@ async function run (t: Test, options: WsPluginOptions, given: Pick<FaultRunOptio
 }
 
 /** What holds in every run. */
-const NOTHING_WRONG = { uncertain: 0, duplicated: 0, reordered: 0, falselyRecovered: 0, strays: 0, falselyAcked: 0 }
+const NOTHING_WRONG = { uncertain: 0, duplicated: 0, repeated: 0, reordered: 0, falselyRecovered: 0, strays: 0, falselyAcked: 0 }
 
 t.test('whoever is dropped, in whatever way, gets everything in order and once', async (t) => {
   const { drops, dropsInRecovery, floods, status, ...report } = await run(t, { history: ENOUGH }, { steps: 14, floodBytes: FLOOD_BYTES })
