@@ -1,7 +1,7 @@
 import type { Test } from 'tap'
 import type { Delivery, Engine, Position } from '../../lib/engine/engine.js'
 import { inTime } from '../../lib/in-time.js'
-import { ENGINE, KEPT, numberOf, publication } from '../fixtures/engine-suite.js'
+import { ENGINE, KEPT, numberOf, publication, type BuildEngine } from '../fixtures/engine-suite.js'
 import type { random } from '../fixtures/random.js'
 import { nodesOf } from '../fixtures/redis-nodes.js'
 import { TcpProxy } from '../fixtures/tcp-proxy.js'
@@ -135,7 +135,7 @@ export class World {
 
   async #add (): Promise<void> {
     const proxy = await TcpProxy.start(this.#t, this.#master.port)
-    const engine = await nodesOf(proxy.port, { prefix: PREFIX, commandTimeoutMs: 500, leaseMs: 3_000, checkMs: 100 })(ENGINE)
+    const engine = await started(nodesOf(proxy.port, { prefix: PREFIX, commandTimeoutMs: 500, leaseMs: 3_000, checkMs: 100 }))
     this.#t.teardown(() => engine.close())
     engine.onDelivery((delivery) => this.#deliver(engine, delivery))
     engine.onBreak((topic, position) => {
@@ -192,5 +192,16 @@ export class World {
     }
     for (const { engine } of this.#nodes) for (const topic of topics) engine.unsubscribe(topic)
     await this.#master.forget(topics)
+  }
+}
+
+/** A node starts again where Redis does not answer in time. */
+async function started (build: BuildEngine): Promise<Engine> {
+  for (;;) {
+    try {
+      return await build(ENGINE)
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'WSM_ERR_UNAVAILABLE') throw error
+    }
   }
 }
