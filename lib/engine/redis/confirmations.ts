@@ -6,10 +6,11 @@ import { ExpiringMap } from '../expiring-map.js'
 import type { Commands } from './commands.js'
 import { unavailable } from './deadline.js'
 import type { Keys } from './keys.js'
+import type { Layouts } from './layouts.js'
 import type { Lineage } from './lineage.js'
 import * as scripts from './question-scripts.js'
 import { newEpoch } from './streams.js'
-import { decodeEnded, decodeRecord, encode, endedRecord, LAYOUT } from './wire.js'
+import { decodeEnded, decodeRecord, encode, endedRecord } from './wire.js'
 
 export interface ConfirmationSettings {
   clock: Clock
@@ -18,6 +19,7 @@ export interface ConfirmationSettings {
   positionTtlMs: number
   windowMs: number
   publishCommand: string
+  layouts: Layouts
 }
 
 /**
@@ -97,7 +99,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     const keys = [this.#key(callbackId), ...this.#keys.beginnings(ENDS), ...this.#keys.stream(ENDS), this.#toForget, this.#lists, this.#dueTimes]
     const result = await this.#lineage.run(this.#lineage.lane(this.#keys.lane(ENDS)), scripts.settle, keys, [
       encode(settlement), randomUUID(), retainMs,
-      publishCommand, this.#keys.channel(ENDS), newEpoch(), positionTtlMs, windowMs, ENDS_SIZE, ENDS_TTL_MS, settlement.outcome, LAYOUT, callbackId
+      publishCommand, this.#keys.channel(ENDS), newEpoch(), positionTtlMs, windowMs, ENDS_SIZE, ENDS_TTL_MS, settlement.outcome, this.#settings.layouts.mark, callbackId
     ]) as [won: number, ...Stored, leftMs?: number] | null
     if (result === null) return null
     const [won, stored, settled, at, leftMs] = result
