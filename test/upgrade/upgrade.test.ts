@@ -6,7 +6,9 @@ import { Deployment } from '../faults/deployment.js'
 import { fault, nearlyAllRecovered, underLoad, type Figures } from '../faults/fault.js'
 import type { Load } from '../faults/load.js'
 import { SpentTickets } from '../faults/spent-tickets.js'
+import { TestClient } from '../fixtures/client.js'
 import { root } from '../fixtures/root.js'
+import { forge } from '../fixtures/tokens.js'
 
 /** `npm run test:upgrade` sets them: the folder of the earlier version, as it is built, and its name. */
 const { UPGRADE_FROM: earlier, UPGRADE_NAME: name } = process.env
@@ -20,10 +22,16 @@ const AT_ONCE_MS = 1_500
 
 t.setTimeout(300_000)
 
-interface Roll { from: string, to: string, nodes: readonly number[] }
+interface Roll {
+  from: string
+  to: string
+  nodes: readonly number[]
+  /** How long the others take to hear of an earlier version. */
+  noticeMs: number
+}
 
 /** Nodes become those of another version, one after the other; some clients are away meanwhile, others come and go. */
-async function roll (t: Test, { from, to, nodes }: Roll): Promise<Figures> {
+async function roll (t: Test, { from, to, nodes, noticeMs }: Roll): Promise<Figures> {
   const deployment = await Deployment.start(t, { version: from, options: LASTING_TICKETS })
   const [answers, tickets] = [new Answers(t, deployment), new SpentTickets(t, deployment)]
   const extra: Figures = { unkeptDeliveryMs: 0 }
@@ -34,8 +42,8 @@ async function roll (t: Test, { from, to, nodes }: Roll): Promise<Figures> {
       await setTimeout(CALM_MS)
       if (step < 2) crowd.leave(step as 0 | 1)
       await replace(deployment, load, index, to)
-      await setTimeout(CALM_MS)
-      extra.unkeptDeliveryMs = Math.max(extra.unkeptDeliveryMs!, await load.slowestDelivery({ history: false }))
+      await setTimeout(noticeMs)
+      extra.unkeptDeliveryMs = Math.max(extra.unkeptDeliveryMs!, await unkeptDelivery(t, deployment))
     }
     await crowd.comeBack()
     // They were asked by the earlier nodes, and the tickets issued by them.
@@ -51,6 +59,25 @@ async function roll (t: Test, { from, to, nodes }: Roll): Promise<Figures> {
   return { ...figures, ...extra }
 }
 
+/** Each node publishes what is not kept, for a client at each node. Resolves to how long it takes until all have all of it, milliseconds. */
+async function unkeptDelivery (t: Test, { nodes, origins }: Deployment): Promise<number> {
+  const clients = await Promise.all(origins.map(async (origin) => {
+    const client = await new TestClient(`${origin.replace('http', 'ws')}/ws`, ['ws-manager.v1', `bearer.${forge({ sub: 'onlooker' })}`]).opened()
+    t.teardown(() => client.socket.terminate())
+    client.send({ type: 'subscribe', channel_ids: ['unkept'] })
+    await client.next('subscribed')
+    return client
+  }))
+  const from = performance.now()
+  await Promise.all([
+    ...nodes.map((node, by) => node.command('publish', 'channel:unkept', { type: 'unkept', by }, { history: false })),
+    ...clients.flatMap((client) => nodes.map((_node, by) => client.next((frame) => frame.type === 'unkept' && frame.by === by)))
+  ])
+  const ms = Math.round(performance.now() - from)
+  for (const { socket } of clients) socket.terminate()
+  return ms
+}
+
 async function replace (deployment: Deployment, load: Load, index: number, version: string): Promise<void> {
   const node = deployment.nodes[index]!
   await node.terminate()
@@ -59,6 +86,6 @@ async function replace (deployment: Deployment, load: Load, index: number, versi
   await deployment.allReady()
 }
 
-fault(`three nodes of ${name} become nodes of this version`, async (t) => {
-  return roll(t, { from: earlier, to: root, nodes: [0, 1, 2] })
-})
+fault(`three nodes of ${name} become nodes of this version`, (t) => roll(t, { from: earlier, to: root, nodes: [0, 1, 2], noticeMs: 0 }))
+
+fault(`one node of three becomes one of ${name}`, (t) => roll(t, { from: root, to: earlier, nodes: [0], noticeMs: 6_000 }))
