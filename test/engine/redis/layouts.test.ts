@@ -1,13 +1,16 @@
 import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { positions } from '../../../lib/engine/redis/stream-scripts.js'
 import { KEPT, listening, publication } from '../../fixtures/engine-suite.js'
 import { keepingLog, nodesOf, silent } from '../../fixtures/redis-nodes.js'
 import { RedisServer } from '../../fixtures/redis.js'
+import { root } from '../../fixtures/root.js'
 import { until } from '../../fixtures/until.js'
 
-const { default: { version } } = await import('fastify-ws-manager/package.json', { with: { type: 'json' } })
+const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
 const server = await RedisServer.start(t)
 const redis = server.admin
 const runId = /run_id:(\w+)/.exec(await redis.info('server'))![1]!
