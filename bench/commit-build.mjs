@@ -30,7 +30,7 @@ function nameOf (revision) {
   try {
     return git(['rev-parse', '--verify', '--quiet', '--short', '--end-of-options', `${revision}^{commit}`]).toString().trim()
   } catch {
-    throw new Error(`--against ${revision}: there is no such commit`)
+    throw new Error(`${revision}: there is no such commit in this clone (git fetch --unshallow gets the whole history)`)
   }
 }
 

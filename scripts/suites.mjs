@@ -14,8 +14,8 @@ const FOLDERS_OF_FILES = ['faults', 'operation']
  * tests run all at once, also beside those of the next file.
  */
 const FILES_ALONE = ['imports.test.js', 'package.test.js', 'confirmations/due-times.test.js', 'engine/redis/ioredis-missing.test.js', 'routes/http2.test.js']
-/** They have nothing but long forms, for `npm run test:faults`. */
-const LONG_FILES = ['faults/sentinel.test.js', 'faults/limits.test.js', 'faults/clock-skew.test.js']
+/** They have nothing but long forms, for `npm run test:faults` and `npm run test:upgrade`. */
+const LONG_FILES = ['faults/sentinel.test.js', 'faults/limits.test.js', 'faults/clock-skew.test.js', 'upgrade/upgrade.test.js']
 
 const files = readdirSync(tests, { recursive: true }).filter((file) => file.endsWith('.test.js') && !LONG_FILES.includes(file)).sort()
 const suites = new Map()

@@ -11,6 +11,8 @@ export interface NodesOptions {
   options?: object
   /** How far each node's clock is from the machine's: see `spawnNode`. */
   clocks?: readonly string[]
+  /** The folder of the version that they run at first: see `NodeSettings`. */
+  version?: string
 }
 
 export interface DeploymentOptions extends NodesOptions {
@@ -55,9 +57,9 @@ export class Deployment {
   }
 
   static async #begin (t: Test, server: RedisServer | null, addressOf: (index: number) => RedisAddress,
-    { engine = {}, options = {}, clocks = [] }: NodesOptions): Promise<Deployment> {
+    { engine = {}, options = {}, clocks = [], version }: NodesOptions): Promise<Deployment> {
     const nodes = Array.from({ length: NODES }, (_, index) => new NodeProcess({
-      redis: addressOf(index), engine, options: { channels: { '*': { presence: true } }, ...options }, ...clocks[index] !== undefined && { clock: clocks[index] }
+      redis: addressOf(index), engine, options: { channels: { '*': { presence: true } }, ...options }, ...clocks[index] !== undefined && { clock: clocks[index] }, ...version !== undefined && { version }
     }))
     const deployment = new Deployment(server, nodes)
     // Registered last, so that it comes before the server's own end.

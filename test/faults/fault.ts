@@ -66,14 +66,16 @@ export interface UnderLoadOptions {
   isLossless?: boolean
   /** Whether some of the clients come and go all the time; default false. */
   isChurning?: boolean
+  /** How much goes on, where not as much as in the other rows. */
+  settings?: Partial<LoadSettings>
 }
 
 /** Does something to a deployment under load. */
-export async function underLoad (t: Test, deployment: Deployment, act: (load: Load) => Promise<void>, { isLossless = true, isChurning = false }: UnderLoadOptions = {}): Promise<Figures> {
+export async function underLoad (t: Test, deployment: Deployment, act: (load: Load) => Promise<void>, { isLossless = true, isChurning = false, settings = {} }: UnderLoadOptions = {}): Promise<Figures> {
   const report = await loadReport(deployment, async (load) => {
     if (isChurning) load.crowd.churn()
     await act(load)
-  })
+  }, settings)
   for (const example of report.examples) t.comment(example)
   t.match(report, { ...NOTHING_WRONG, ...isLossless && { lost: 0, repeated: 0 } })
   t.ok(report.repeated <= report.delivered / 100, 'hardly anything was published once more')

@@ -16,11 +16,12 @@ export interface NodeSettings {
   engine: object
   /** Options of the plugin. */
   options: object
+  /** The folder of the version that it runs, as it is built; by default this one. */
+  version?: string
 }
 
 interface Message { id?: number, origin?: string, value?: unknown, error?: { code: string, message: string } }
 
-const script = join(root, 'test/faults/node.mjs')
 /** A run that ends before its time leaves nothing behind. */
 const children = new Set<ChildProcess>()
 process.on('exit', () => { for (const child of children) child.kill('SIGKILL') })
@@ -28,21 +29,29 @@ process.on('exit', () => { for (const child of children) child.kill('SIGKILL') }
 /** A node in a process of its own, always on the same port. */
 export class NodeProcess {
   origin = ''
-  readonly #settings: NodeSettings
+  readonly #settings: Omit<NodeSettings, 'version'>
   readonly #waiting = new Map<number, { resolve: (value: never) => void, reject: (error: Error) => void }>()
   #child!: ChildProcess
   #calls = 0
+  #version: string
 
-  constructor (settings: NodeSettings) {
+  constructor ({ version = root, ...settings }: NodeSettings) {
+    this.#version = version
     this.#settings = settings
   }
 
-  /** Resolves when it listens. */
-  async start (): Promise<void> {
+  /**
+   * Resolves when it listens.
+   *
+   * @param version the folder of the one that it runs from now on, as it is built
+   */
+  async start (version = this.#version): Promise<void> {
+    this.#version = version
     const port = this.origin === '' ? 0 : Number(new URL(this.origin).port)
-    const { clock, ...given } = this.#settings
-    const settings = JSON.stringify({ ...given, port, secret: SECRET })
-    const child = this.#child = spawnNode([script, settings], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }, clock)
+    const { clock, redis, ...given } = this.#settings
+    // Earlier versions know no more of Redis than its port.
+    const settings = JSON.stringify({ ...given, redis, ...'port' in redis && { redisPort: redis.port }, port, secret: SECRET })
+    const child = this.#child = spawnNode([join(version, 'test/faults/node.mjs'), settings], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }, clock)
     children.add(child)
     await new Promise<void>((resolve, reject) => {
       child.on('message', (message: Message) => {

@@ -6,9 +6,10 @@ import type { Commands } from './commands.js'
 import { Deadline } from './deadline.js'
 import { Health } from './health.js'
 import type { Keys } from './keys.js'
+import { Layouts } from './layouts.js'
 import * as scripts from './node-scripts.js'
 import { Peers } from './peers.js'
-import { decodeAnswer, decodeQuestion, encode, type Answer, type Question } from './wire.js'
+import { decodeAnswer, decodeQuestion, encode, LAYOUT, type Answer, type Question } from './wire.js'
 
 /** A node that was declared dead. @property term the one that it would come back in */
 export interface DeadNode { nodeId: string, term: number }
@@ -20,7 +21,7 @@ export interface ClusterEvents {
   onDead: (dead: DeadNode) => Promise<void>
 }
 
-type Renewed = [had: number, term: number, removals: [nodeId: string, term: number][], leased: string[], time: string]
+type Renewed = [had: number, term: number, removals: [nodeId: string, term: number][], leased: string[], time: string, lowest: number]
 
 /** How often a node that starts looks at Redis's clock, besides its first lease. */
 const LOOKS = 2
@@ -35,6 +36,7 @@ export class RedisCluster implements Cluster {
   readonly peers: Peers
   /** What does not work, as reported by whoever finds out. */
   readonly health: Health
+  readonly layouts: Layouts
   readonly #commands: Commands
   readonly #keys: Keys
   readonly #clock: RedisClock
@@ -62,6 +64,7 @@ export class RedisCluster implements Cluster {
     this.#events = events
     this.#log = log
     this.health = new Health(log)
+    this.layouts = new Layouts(log)
   }
 
   get term (): number {
@@ -108,6 +111,7 @@ export class RedisCluster implements Cluster {
       const answer = decodeAnswer(payload)
       if (answer === null) return false
       this.peers.heard(answer.from)
+      this.layouts.heard(answer.layout)
       const asked = this.#asked.get(answer.id)
       asked?.answers.set(answer.from, answer)
       asked?.onAnswer()
@@ -116,6 +120,7 @@ export class RedisCluster implements Cluster {
     const question = decodeQuestion(payload)
     if (question === null) return false
     this.peers.heard(question.from)
+    this.layouts.heard(question.layout)
     if (question.from !== this.nodeId) this.#answer(question)
     return true
   }
@@ -125,22 +130,24 @@ export class RedisCluster implements Cluster {
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
     const { leaseMs, presenceTtlMs } = this.#lives
-    const { leases, terms, dead } = this.#keys
-    const keys = [leases, terms, dead, this.#keys.channelsOf(this.nodeId)]
+    const { leases, terms, dead, layouts } = this.#keys
+    const keys = [leases, terms, dead, layouts, this.#keys.channelsOf(this.nodeId)]
     const askedAt = performance.now()
     const leasedUntil = askedAt + leaseMs
     // Where this node had no lease the others had the same trouble, and need a moment to come back.
     const mayDeclare = askedAt >= this.#uncertainUntil ? 1 : 0
     this.peers.renewing()
     try {
-      const args = [this.nodeId, this.#term, leaseMs, presenceTtlMs, mayDeclare]
-      const [had, term, removals, leased, time] = await this.#commands.run(scripts.renew, keys, args) as Renewed
+      const args = [this.nodeId, this.#term, leaseMs, presenceTtlMs, mayDeclare, LAYOUT]
+      const [had, term, removals, leased, time, lowest] = await this.#commands.run(scripts.renew, keys, args) as Renewed
       this.#clock.measured(Number(time) / 1_000, askedAt, performance.now())
       if (!this.#isClosed) {
         // The first time there is none to lose.
         if (had === 0 && this.#leasedUntil !== 0) this.#uncertainUntil = performance.now() + leaseMs
         this.#leasedUntil = leasedUntil
-        this.peers.renewed(leased, performance.now() >= this.#uncertainUntil)
+        const isCertain = performance.now() >= this.#uncertainUntil
+        this.peers.renewed(leased, isCertain)
+        this.layouts.renewed(lowest, isCertain)
         const isForgotten = had === 0 || term !== this.#term
         this.#term = Math.max(this.#term, term)
         this.#events.onRenewed(isForgotten)
@@ -205,7 +212,7 @@ export class RedisCluster implements Cluster {
         const onAnswer = () => { if (waitedFor?.every((node) => received.has(node)) === true) resolve() }
         this.#asked.set(id, { answers: received, onAnswer })
       })
-      const question: Question = { id, from: this.nodeId, kind, data: data ?? null }
+      const question: Question = { layout: LAYOUT, id, from: this.nodeId, kind, data: data ?? null }
       const { expected, isForNobody } = await deadline.race(expect())
       waitedFor = expected
       if (!isForNobody) await deadline.race(this.#commands.call('publish', this.#keys.questions, encode(question)))
@@ -221,7 +228,7 @@ export class RedisCluster implements Cluster {
   }
 
   async #answer ({ id, from, kind, data }: Question): Promise<void> {
-    const answer: Answer = { id, from: this.nodeId, ok: false, data: null }
+    const answer: Answer = { layout: LAYOUT, id, from: this.nodeId, ok: false, data: null }
     try {
       const listener = this.#listeners.get(kind)
       if (listener !== undefined) {

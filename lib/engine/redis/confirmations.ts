@@ -9,11 +9,12 @@ import { Doubts } from './doubts.js'
 import type { Keys } from './keys.js'
 import { KnownEnds } from './known-ends.js'
 import type { Lane } from './lane.js'
+import type { Layouts } from './layouts.js'
 import type { Lineage } from './lineage.js'
 import type { Script } from './lua.js'
 import * as scripts from './question-scripts.js'
 import { newEpoch } from './streams.js'
-import { decodeEnded, decodeRecord, encode, endedRecord, LAYOUT } from './wire.js'
+import { decodeEnded, decodeRecord, encode, endedRecord } from './wire.js'
 
 export interface ConfirmationSettings {
   clock: Clock
@@ -22,6 +23,7 @@ export interface ConfirmationSettings {
   positionTtlMs: number
   windowMs: number
   publishCommand: string
+  layouts: Layouts
 }
 
 /**
@@ -216,10 +218,10 @@ export class RedisConfirmationStore implements ConfirmationStore {
   }
 
   #endArgs (id: string, settlement: string, outcome: string): (string | number)[] {
-    const { retainMs, positionTtlMs, windowMs, publishCommand } = this.#settings
+    const { retainMs, positionTtlMs, windowMs, publishCommand, layouts } = this.#settings
     return [
       settlement, randomUUID(), retainMs,
-      publishCommand, this.#keys.channel(ENDS), newEpoch(), positionTtlMs, windowMs, ENDS_SIZE, ENDS_TTL_MS, outcome, LAYOUT, id
+      publishCommand, this.#keys.channel(ENDS), newEpoch(), positionTtlMs, windowMs, ENDS_SIZE, ENDS_TTL_MS, outcome, layouts.mark, id
     ]
   }
 

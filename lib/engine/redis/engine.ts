@@ -11,6 +11,7 @@ import { Deadline, unavailable } from './deadline.js'
 import { refuseEviction } from './eviction.js'
 import { Keys } from './keys.js'
 import type { Lane } from './lane.js'
+import { refuseUnknownLayout } from './layouts.js'
 import { Lineage } from './lineage.js'
 import { Link } from './link.js'
 import type { RedisEngineOptions } from './options.js'
@@ -20,7 +21,7 @@ import { RedisRevocationStore } from './revocations.js'
 import { Streams } from './streams.js'
 import { Subscriber } from './subscriber.js'
 import { RedisTicketStore } from './tickets.js'
-import { decode } from './wire.js'
+import { decode, strangeLayoutOf } from './wire.js'
 
 /** How long a connection may be away before the node says that it is not ready. */
 const GRACE_MS = 1_000
@@ -81,7 +82,7 @@ export class RedisEngine implements Engine {
       onRenewed: (isForgotten) => this.#renewed(isForgotten),
       onDead: (dead) => this.presence.removeNode(dead)
     }, log)
-    const { nodeId } = this.cluster
+    const { nodeId, layouts } = this.cluster
     const lineage = this.#lineage = new Lineage(commands, this.cluster, { graceMs: Math.max(leaseMs / 3, commandTimeoutMs) }, {
       onGeneration: (lane) => this.#wentBack(lane)
     }, log)
@@ -100,7 +101,7 @@ export class RedisEngine implements Engine {
     })
     for (const link of [this.#commandLink, this.#subscriber.link]) link.onFailure(() => this.#reckon())
     const windowMs = acceptEviction ? 0 : Math.floor(positionTtlMs * WINDOW)
-    this.#streams = new Streams({ commands, lineage, subscriber: this.#subscriber, keys }, { isCluster, nodeId, timeoutMs, checkMs, positionTtlMs, windowMs, bounds }, {
+    this.#streams = new Streams({ commands, lineage, layouts, subscriber: this.#subscriber, keys }, { isCluster, nodeId, timeoutMs, checkMs, positionTtlMs, windowMs, bounds }, {
       evicted: (messages) => this.#onEviction(messages),
       deliver: (delivery) => this.#deliver(delivery),
       break: (topic, position) => this.#break(topic, position)
@@ -113,7 +114,7 @@ export class RedisEngine implements Engine {
     })
     commands.onFault(() => this.#probe.soon())
     this.presence = new RedisPresenceStore(commands, keys, { nodeId, term: () => this.cluster.term, timeoutMs, ttlMs: presenceTtlMs, publishCommand }, log)
-    this.confirmations = new RedisConfirmationStore({ commands, lineage, cluster: this.cluster, keys }, { clock, retainMs, positionTtlMs, windowMs, publishCommand }, log)
+    this.confirmations = new RedisConfirmationStore({ commands, lineage, cluster: this.cluster, keys }, { clock, retainMs, positionTtlMs, windowMs, publishCommand, layouts }, log)
     this.tickets = new RedisTicketStore(lineage, keys, clock, log)
     this.revocations = new RedisRevocationStore(commands, lineage, keys, clock, {
       max: maxRevocations,
@@ -125,8 +126,8 @@ export class RedisEngine implements Engine {
   /**
    * Connects, and resolves when the node is one of the others'.
    *
-   * @throws WSM_ERR_UNAVAILABLE, WSM_ERR_INVALID_OPTION where Redis may evict what must not be lost, or refuses its user, or the
-   *   user something: that is named
+   * @throws WSM_ERR_UNAVAILABLE, WSM_ERR_INVALID_OPTION where Redis may evict what must not be lost, has keys of a later
+   *   version, or refuses its user, or the user something: that is named
    */
   async open (acceptEviction: boolean): Promise<void> {
     this.#commandLink.open()
@@ -136,6 +137,7 @@ export class RedisEngine implements Engine {
       await Promise.all([this.#commandLink.opened(deadline), this.#subscriber.link.opened(deadline)])
       await this.#probe.open()
       if (!acceptEviction) await refuseEviction(this.#commandLink, new Deadline(this.#timeoutMs))
+      await refuseUnknownLayout(this.#commands, this.#keys)
       // First, so that the others know whom to ask.
       await this.cluster.renew()
       await this.cluster.setClock()
@@ -224,14 +226,20 @@ export class RedisEngine implements Engine {
 
   #receive (channel: string, payload: string): void {
     if (!channel.endsWith('}')) {
-      if (!this.cluster.receive(channel, payload)) this.#log.warn({ channel }, 'ignored a malformed message between nodes')
+      if (!this.cluster.receive(channel, payload)) this.#ignore(channel, payload)
       return
     }
     const topic = this.#keys.topicOf(channel)
     const message = decode(topic, payload)
-    if (message === null) this.#log.warn({ channel }, 'ignored a malformed message between nodes')
+    if (message === null) this.#ignore(channel, payload)
     else if ('delivery' in message) this.#streams.receive(message.delivery, message.sighting)
     else this.presence.receive(message.change)
+  }
+
+  #ignore (channel: string, payload: string): void {
+    const layout = strangeLayoutOf(payload)
+    if (layout === null) this.#log.warn({ channel }, 'ignored a malformed message between nodes')
+    else this.cluster.layouts.strange(layout)
   }
 
   #deliver (delivery: Delivery): void {

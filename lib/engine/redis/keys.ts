@@ -60,6 +60,11 @@ export class Keys {
     return `${this.#prefix}:{nodes}:terms`
   }
 
+  /** Which layout each node knows, and under `used` the latest one that all nodes knew at some time. */
+  get layouts (): string {
+    return `${this.#prefix}:{nodes}:layouts`
+  }
+
   /** The nodes that have died and are not out of all channels yet, and until when somebody sees to it. */
   get dead (): string {
     return `${this.#prefix}:{nodes}:dead`

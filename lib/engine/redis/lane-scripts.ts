@@ -33,7 +33,9 @@ for part in (held[4] or ''):gmatch('%S+') do
   ended[#ended + 1] = part
 end
 redis.call('HSET', KEYS[1], 'run', master, 'segment', new, 'number', held[3] or 0, 'ended', table.concat(ended, ' '))
-if ARGV[5] ~= '1' then redis.call('HSET', KEYS[1], 'adopts', ARGV[6]) end
+if ARGV[5] ~= '1' then
+  redis.call('HSET', KEYS[1], 'adopts', ARGV[6] == '1' and redis.call('INFO', 'server'):match('run_id:(%x+)') or '')
+end
 redis.call('PEXPIRE', KEYS[1], '${LANE_LIFE_MS}')
 return 1
 `)

@@ -42,7 +42,8 @@ export const LANE_LIFE_MS = 5_184_000_000
  * The last of KEYS is the lane. Its `run` is the id under which the server was master (`master_replid`: another one after each
  * restart and each promotion); where that has changed, nothing is done until the nodes have settled what that means. Its
  * `segment` is new after each such change, `<generation>.<name>`: of two masters at the same time each continues in its own. The
- * generation is new where something was lost. `adopts` while keys of a version without generations may be there.
+ * generation is new where something was lost. `adopts` is the run of the server (`run_id`) while keys that a version without generations
+ * has left in it may be there; else ''.
  */
 export const LINEAGE = `
 local LANE = KEYS[#KEYS]
@@ -51,9 +52,9 @@ if lane[1] ~= redis.call('INFO', 'replication'):match('master_replid:(%x+)') the
 local segment, number = lane[2], tonumber(lane[3])
 local generation = segment:match('^[^.]+')
 
--- Whether a key with this generation, or none, is as it was left.
-local function isCurrent(its)
-  return its == generation or (not its and lane[4] == '1')
+-- Whether a key with this generation is as it was left; or one with none, that a version without them has left in this run of a server.
+local function isCurrent(its, run)
+  return its == generation or (not its and lane[4] ~= '' and run == lane[4])
 end
 
 -- Before the first write.
@@ -89,14 +90,24 @@ export const STREAM = `
 -- The epoch in which streams begin, and the one before; '' where that is not good any more.
 local function beginnings(stream, fresh)
   local time = now()
-  local found = redis.call('HMGET', stream.beginnings, 'epoch', 'before', 'since', 'generation')
+  local found = redis.call('HMGET', stream.beginnings, 'epoch', 'before', 'since', 'generation', 'run')
   local age = time - (tonumber(found[3]) or 0)
-  local isGood = found[1] and isCurrent(found[4]) and age >= 0
+  local isGood = found[1] and isCurrent(found[4], found[5]) and age >= 0
   if isGood and age < stream.window then return found[1], found[2] end
   local before = isGood and age < stream.window * 2 and found[1] or ''
-  redis.call('HSET', stream.beginnings, 'epoch', fresh, 'before', before, 'last', before, 'since', integer(time), 'generation', generation)
+  redis.call('HSET', stream.beginnings, 'epoch', fresh, 'before', before, 'last', before, 'since', integer(time),
+    'generation', generation, 'run', lane[4])
   redis.call('PEXPIRE', stream.beginnings, integer(stream.window * 2))
   return fresh, before
+end
+
+-- The same for a position. A version without generations has noted where it was when the server had been started again, if it had:
+-- what had come behind that may be lost. After the life of a position nobody asks for it any more.
+local function isPositionCurrent(stream, its, ms)
+  if its then return false end
+  local left = redis.call('HMGET', stream.position, 'run', 'base')
+  if not isCurrent(its, left[1]) then return false end
+  return left[2] == '0' or redis.call('INFO', 'server'):match('uptime_in_seconds:(%d+)') * 1000 > ms
 end
 
 -- With also, offset 0 of that epoch is the stream's beginning as well.
@@ -117,7 +128,7 @@ local function whereabouts(stream, fresh, ms)
     return epoch, 0, before, false
   end
   if found[3] ~= generation then
-    if not isCurrent(found[3]) then return begin(stream, fresh, '', ms) end
+    if not isPositionCurrent(stream, found[3], ms) then return begin(stream, fresh, '', ms) end
     redis.call('HSET', stream.position, 'generation', generation)
   end
   live(stream.position, ms)

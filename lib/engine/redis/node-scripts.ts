@@ -1,4 +1,4 @@
-import { LIFE, Script } from './lua.js'
+import { LANE_LIFE_MS, LIFE, Script } from './lua.js'
 
 /** As text: microseconds since 1970. */
 const EXACT = `
@@ -18,9 +18,9 @@ end
  * Renews a node's lease, and declares those dead whose lease is over. A node whose own lease was over does not: perhaps nobody
  * could renew one, and the others are about to.
  *
- * KEYS: leases, terms, the dead, its channels. ARGV: node, its term as it knows it, life of a lease, life of what it has in channels,
- * whether it may declare others dead. Returns `{whether its lease was not over, its term, the nodes that it has to remove, each with
- * its term, the nodes that have a lease, what time it is}`.
+ * KEYS: leases, terms, the dead, layouts, its channels. ARGV: node, its term as it knows it, life of a lease, life of what it has in
+ * channels, whether it may declare others dead, its layout. Returns `{whether its lease was not over, its term, the nodes that it has to
+ * remove, each with its term, the nodes that have a lease, what time it is, the layout that all nodes know}`.
  */
 export const renew = new Script(LIFE, EXACT, `
 local node, lease, life, time = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), now()
@@ -43,9 +43,20 @@ for _, dead in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', integer(time)
   redis.call('ZADD', KEYS[3], integer(time + lease), dead)
   table.insert(removals, { dead, tonumber(redis.call('HGET', KEYS[2], dead) or 0) })
 end
+local lowest = tonumber(ARGV[6])
+redis.call('HSET', KEYS[4], node, ARGV[6])
+for _, known in ipairs(redis.call('HKEYS', KEYS[4])) do
+  if known ~= 'used' and not redis.call('ZSCORE', KEYS[1], known) then redis.call('HDEL', KEYS[4], known) end
+end
+-- One that does not say it is of layout 1.
+for _, other in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  lowest = math.min(lowest, tonumber(redis.call('HGET', KEYS[4], other) or 1))
+end
+if lowest > tonumber(redis.call('HGET', KEYS[4], 'used') or 0) then redis.call('HSET', KEYS[4], 'used', integer(lowest)) end
 for i = 1, 3 do live(KEYS[i], math.max(life, lease * 4)) end
-live(KEYS[4], life)
-return { isInTime and 1 or 0, term, removals, redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. integer(time), '+inf'), exact() }
+redis.call('PEXPIRE', KEYS[4], '${LANE_LIFE_MS}')
+live(KEYS[5], life)
+return { isInTime and 1 or 0, term, removals, redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. integer(time), '+inf'), exact(), lowest }
 `)
 
 /**

@@ -1,4 +1,5 @@
 import { LIFE, Script } from './lua.js'
+import { LAYOUT } from './wire.js'
 
 /**
  * Changes who of a node is in a channel, and publishes what that means for users. Beside the nodes are two numbers: '+'
@@ -14,7 +15,7 @@ local node = ARGV[4]
 
 local function tell(kind, user)
   local number = integer(redis.call('HINCRBY', nodes, '#', 1))
-  redis.call(ARGV[1], ARGV[2], '{"number":' .. number .. ',"kind":"' .. kind .. '","channel":' .. ARGV[3] .. ',"user_id":' .. user .. '}')
+  redis.call(ARGV[1], ARGV[2], '{"layout":"${LAYOUT}","number":' .. number .. ',"kind":"' .. kind .. '","channel":' .. ARGV[3] .. ',"user_id":' .. user .. '}')
 end
 
 local function add(id, user)

@@ -7,11 +7,12 @@ import { Deadline, unavailable } from './deadline.js'
 import { Feed } from './feed.js'
 import type { Keys } from './keys.js'
 import type { Lane } from './lane.js'
+import type { Layouts } from './layouts.js'
 import type { Lineage } from './lineage.js'
 import { Shares } from './shares.js'
 import * as scripts from './stream-scripts.js'
 import type { Subscriber } from './subscriber.js'
-import { decodeEntry, LAYOUT, tailOf, type Sighting } from './wire.js'
+import { decodeEntry, tailOf, type Sighting } from './wire.js'
 
 export interface StreamSettings {
   isCluster: boolean
@@ -25,7 +26,7 @@ export interface StreamSettings {
 }
 
 /** What the streams are kept in, and come by. */
-export interface StreamStore { commands: Commands, lineage: Lineage, subscriber: Subscriber, keys: Keys }
+export interface StreamStore { commands: Commands, lineage: Lineage, layouts: Layouts, subscriber: Subscriber, keys: Keys }
 
 export interface StreamEvents {
   /** A sender has lost so many messages, or was refused, because its share was used up. */
@@ -58,6 +59,7 @@ const NOTHING_KEPT: Retention = { size: -1, ttlMs: 0 }
 export class Streams {
   readonly #commands: Commands
   readonly #lineage: Lineage
+  readonly #layouts: Layouts
   readonly #subscriber: Subscriber
   readonly #keys: Keys
   readonly #settings: StreamSettings
@@ -71,9 +73,10 @@ export class Streams {
   #batches = 0
 
   constructor (store: StreamStore, settings: StreamSettings, events: StreamEvents, log: FastifyBaseLogger) {
-    const { commands, lineage, subscriber, keys } = store
+    const { commands, lineage, layouts, subscriber, keys } = store
     this.#commands = commands
     this.#lineage = lineage
+    this.#layouts = layouts
     this.#subscriber = subscriber
     this.#keys = keys
     this.#settings = settings
@@ -237,7 +240,7 @@ export class Streams {
       }
       messages.push(number, sender, tail)
     }
-    const args = [++this.#batches, REMEMBER_MS, this.publishCommand, LAYOUT, ...this.#times(), ...streams, ...messages]
+    const args = [++this.#batches, REMEMBER_MS, this.publishCommand, this.#layouts.mark, ...this.#times(), ...streams, ...messages]
     const results = await this.#lineage.run(this.#laneOf(topic), scripts.publish, keys, args, new Deadline(leftMs)) as ([string, string] | [] | string)[]
     return results.map((result, i) => {
       if (typeof result === 'string') return unavailable('it refused a publication', new Error(result))

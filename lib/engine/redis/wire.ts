@@ -12,8 +12,15 @@ import type { NumberedChange } from './roster.js'
  * `<layout> <segment> <number> ` stands before that: see `lineage.ts`.
  */
 
-/** Of keys and of messages between nodes. Layout 1 had no number, and no lanes. */
+/**
+ * How keys and messages between nodes are laid out. Layout 1 is not named anywhere, and has no lanes: nodes of it take a publication
+ * with such a prefix for malformed. See `layouts.ts`.
+ */
 export const LAYOUT = '2'
+/** Those that this version understands. */
+export const LAYOUTS: readonly string[] = ['1', LAYOUT]
+/** What may be the name of another one. */
+const LAYOUT_NAME = /^[1-9]\d{0,3}$/
 
 /** Where in its lane a message was published. */
 export interface Sighting { segment: string, number: number }
@@ -27,11 +34,12 @@ const Head = Type.Tuple([
   Type.Integer({ minimum: 0, maximum: 3 }),
   Type.Union([Type.Array(Type.String()), Type.Null()])
 ])
+const Layout = Type.Optional(Type.Union(LAYOUTS.map((name) => Type.Literal(name))))
 const Change = Type.Object({
-  number: Type.Integer(), channel: Type.String(), kind: Type.Union([Type.Literal('joined'), Type.Literal('left')]), user_id: Type.String()
+  layout: Layout, number: Type.Integer(), channel: Type.String(), kind: Type.Union([Type.Literal('joined'), Type.Literal('left')]), user_id: Type.String()
 })
-const Question = Type.Object({ id: Type.String(), from: Type.String(), kind: Type.String(), data: Type.Unknown() })
-const Answer = Type.Object({ id: Type.String(), from: Type.String(), ok: Type.Boolean(), data: Type.Unknown() })
+const Question = Type.Object({ layout: Layout, id: Type.String(), from: Type.String(), kind: Type.String(), data: Type.Unknown() })
+const Answer = Type.Object({ layout: Layout, id: Type.String(), from: Type.String(), ok: Type.Boolean(), data: Type.Unknown() })
 const Settlement = Type.Object({
   outcome: Outcome,
   proceed: Type.Boolean(),
@@ -79,7 +87,7 @@ export function decodeHolder (json: string): User | null {
   return parse(checkHolder, json)
 }
 
-/** What came on a topic's channel; null for what no node of ours has sent. Hot: runs for every message. */
+/** What came on a topic's channel; null for what no node of ours, or of a layout that we know, has sent. Hot: runs for every message. */
 export function decode (topic: string, payload: string): { delivery: Delivery, sighting: Sighting | null } | { change: NumberedChange } | null {
   if (payload.startsWith('{')) {
     const change = parse(checkChange, payload)
@@ -95,6 +103,12 @@ export function decode (topic: string, payload: string): { delivery: Delivery, s
 function sightingOf (mark: string): Sighting | undefined {
   const [layout, segment, number] = mark.split(' ')
   return layout === LAYOUT && segment !== undefined && number !== undefined ? { segment, number: Number(number) } : undefined
+}
+
+/** Of a message that could not be decoded: the layout that it names, where this version does not know that one. */
+export function strangeLayoutOf (payload: string): string | null {
+  const name = payload.startsWith('{') ? (parsed(payload) as { layout?: unknown } | undefined)?.layout : payload.slice(0, Math.max(0, payload.indexOf(' ')))
+  return typeof name === 'string' && LAYOUT_NAME.test(name) && !LAYOUTS.includes(name) ? name : null
 }
 
 /** An entry of the log; null as for `decode`. */

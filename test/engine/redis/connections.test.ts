@@ -74,7 +74,8 @@ t.test('what does not hold what it should is not available, and harms nothing el
   const prefix = 'wrong'
   const { engine, breaks, deliveries } = await listening(t, nodesOf(server.port, { prefix, checkMs: 50 }))
   await server.admin.set(`${prefix}:{channel:bad}:log`, 'no stream')
-  await server.admin.hset(`${prefix}:{channel:bad}:position`, { epoch: 'e', offset: 1, run: '', base: 0 })
+  const { segment } = await server.admin.hgetall(`${prefix}:lane:{all}`)
+  await server.admin.hset(`${prefix}:{channel:bad}:position`, { epoch: 'e', offset: 1, generation: segment!.split('.')[0]! })
   const [bad, good] = await Promise.allSettled(['channel:bad', 'channel:good'].map((topic) => engine.publish(publication(topic), KEPT)))
   t.match(bad, { status: 'rejected', reason: { code: 'WSM_ERR_UNAVAILABLE' } })
   await t.rejects(engine.publish({ ...publication('channel:bad'), sender: 'user:alice' }, KEPT), { code: 'WSM_ERR_UNAVAILABLE' })
