@@ -77,6 +77,11 @@ export class FaultNames {
     return fault.kind === 'access' ? `${text}. All that it needs: ${this.#rule}` : text
   }
 
+  /** A fault as `Health` takes it. */
+  describe (error: unknown): { text: string | null, error: unknown } {
+    return { text: this.textOf(error), error }
+  }
+
   /** The error that a start fails with: faults that the app's developer or operator can mend are named. */
   ofStart (error: unknown): unknown {
     const text = this.textOf(error)
