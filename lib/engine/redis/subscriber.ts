@@ -10,7 +10,7 @@ export interface SubscriberEvents {
   onMessage: (channel: string, payload: string) => void
   /** Messages may have been lost on these channels, or on those between nodes; they are subscribed to again. */
   onRestored: (channels: string[]) => void
-  /** Whether there are channels of which nothing arrives. */
+  /** See `ShardsEvents.onBehind`. */
   onBehind: (isBehind: boolean) => void
   onUp: () => void
   onDown: () => void
@@ -50,11 +50,6 @@ export class Subscriber {
     })
     const onMessage = (channel: string, payload: string) => this.#receive(channel, payload)
     this.#shards = factory.isCluster ? new Shards(factory, timeoutMs, log, { ...events, onMessage }) : null
-  }
-
-  /** How many channels wait for their slots. */
-  get behind (): number {
-    return this.#shards?.behind ?? 0
   }
 
   /**
