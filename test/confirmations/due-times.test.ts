@@ -177,8 +177,8 @@ t.test('a list that cannot be looked at is looked at again; what is not known is
   }
   await until(() => engine.done.includes(failing!.callback_id))
   t.strictSame(engine.typesOf(strange!), [])
-  t.ok(logs.some(({ msg }) => msg === 'due times could not be looked at'))
-  t.match(logs.find(({ msg }) => msg === 'what was due could not be finished'), { kind: 'announce', callback_id: failing!.callback_id })
+  t.ok(logs.some(({ msg }) => msg === 'due times of questions could not be read'))
+  t.match(logs.find(({ msg }) => msg === 'a due action of a question failed; it is retried'), { kind: 'announce', callback_id: failing!.callback_id })
   await end()
 })
 

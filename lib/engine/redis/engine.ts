@@ -23,13 +23,13 @@ import { Subscriber } from './subscriber.js'
 import { RedisTicketStore } from './tickets.js'
 import { decode } from './wire.js'
 
-/** Timers fire late, never early, and whoever called has an answer to give: calls end a little before their time is over. */
+/** Part of the time-out after which calls end: timers fire late, and the caller still has to answer in time. */
 const SHARE = 0.95
-/** For which part of the life of a position streams that have not begun share an epoch; twice that must be less than all of it. */
+/** Part of the life of a position for which streams that have not begun share an epoch. Must be below one half: see `lua.ts`. */
 const WINDOW = 0.4
-/** How long the others may take to hear of a node that has come. */
+/** Time for the other nodes to answer a node that has come. */
 const HELLO_MS = 500
-/** How long leaving may take: Redis may not be there to be told. */
+/** Time allowed for giving up the lease: Redis may not be there. */
 const LEAVE_MS = 500
 
 /** Many nodes on one Redis, each with a connection for commands and one on which messages arrive. */
@@ -112,10 +112,10 @@ export class RedisEngine implements Engine {
   }
 
   /**
-   * Connects, and resolves when the node is one of the others'.
+   * Connects, and resolves when the other nodes know of this one.
    *
-   * @throws WSM_ERR_UNAVAILABLE, WSM_ERR_INVALID_OPTION where Redis may evict what must not be lost, or refuses its user, or the
-   *   user something: that is named
+   * @throws WSM_ERR_UNAVAILABLE; WSM_ERR_INVALID_OPTION where Redis may evict keys, refuses its user, or denies it a permission,
+   *   which the message names
    */
   async open (acceptEviction: boolean): Promise<void> {
     this.#commandLink.open()
@@ -141,7 +141,7 @@ export class RedisEngine implements Engine {
     if (retention !== null || this.cluster.availability.status !== 'unavailable' || this.#closed !== null) {
       return this.#doubting(this.#streams.publish(publication, retention))
     }
-    // What is only for those who are there now goes on to those who are here.
+    // It is for those only who are there now; those of this node can be reached.
     if (this.#streams.isSubscribed(publication.topic)) this.#deliver({ ...publication, position: null })
     return null
   }
@@ -247,7 +247,7 @@ export class RedisEngine implements Engine {
     this.cluster.renew()
   }
 
-  /** Looks at what works where a call has failed. */
+  /** Probes Redis where a call has failed. */
   async #doubting<T> (call: Promise<T>): Promise<T> {
     try {
       return await call
@@ -257,7 +257,7 @@ export class RedisEngine implements Engine {
     }
   }
 
-  /** Resolves when the other nodes can ask this one. */
+  /** Resolves when the other nodes can reach this one. */
   async #reachable (): Promise<void> {
     await this.#connectivity.ready(this.#commands.deadline())
     if (!this.cluster.isLeased) await this.cluster.renew()

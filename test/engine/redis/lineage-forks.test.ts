@@ -164,7 +164,7 @@ t.test('what could not be looked at is looked at again', async (t) => {
   await node.write()
   server.onLook = () => { throw new Error('away') }
   node.lineage.seen(node.lane, '1-a.w', 9)
-  await until(() => node.messages.some((message) => message.startsWith('it could not be looked')))
+  await until(() => node.messages.some((message) => message.startsWith('could not check yet')))
   server.onLook = () => {}
   server.run = 'other'
   node.lineage.examineAll()
