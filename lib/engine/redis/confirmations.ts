@@ -41,7 +41,7 @@ type Stored = [record: string | null, settlement: string | null, at: string | nu
 type SettleReply = [won: number, record: string, settlement?: string | null, at?: string | null, leftMs?: number]
 
 /** The parts of the engine that questions need. */
-interface QuestionStore { commands: Commands, lineage: Lineage, cluster: RedisCluster, keys: Keys }
+interface QuestionParts { commands: Commands, lineage: Lineage, cluster: RedisCluster, keys: Keys }
 
 /** The questions of all nodes. */
 export class RedisConfirmationStore implements ConfirmationStore {
@@ -62,7 +62,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
   #listener: (record: ConfirmationRecord) => void = () => {}
   #isClosed = false
 
-  constructor ({ commands, lineage, cluster, keys }: QuestionStore, settings: ConfirmationSettings, log: FastifyBaseLogger) {
+  constructor ({ commands, lineage, cluster, keys }: QuestionParts, settings: ConfirmationSettings, log: FastifyBaseLogger) {
     this.#commands = commands
     this.#lineage = lineage
     this.#lane = lineage.lane(keys.lane(ENDS))

@@ -75,9 +75,9 @@ export class RedisEngine implements Engine {
       onDead: (dead) => this.presence.removeNode(dead)
     }, log)
     const { nodeId } = this.cluster
-    const lineage = this.#lineage = new Lineage(commands, this.cluster, { graceMs: Math.max(leaseMs / 3, commandTimeoutMs) }, {
+    const lineage = this.#lineage = new Lineage({ commands, cluster: this.cluster, log }, { graceMs: Math.max(leaseMs / 3, commandTimeoutMs) }, {
       onGeneration: (lane) => this.#recovery.wentBack(lane)
-    }, log)
+    })
     this.#subscriber = new Subscriber(factory, [keys.questions, keys.answers(nodeId)], timeoutMs, log, {
       onMessage: (channel, payload) => this.#receive(channel, payload),
       onUp: () => this.#connectivity.update(),
@@ -101,8 +101,8 @@ export class RedisEngine implements Engine {
     commands.onFault(() => this.#probe.soon())
     this.presence = new RedisPresenceStore(commands, keys, { nodeId, term: () => this.cluster.term, timeoutMs, ttlMs: presenceTtlMs, publishCommand }, log)
     this.confirmations = new RedisConfirmationStore({ commands, lineage, cluster: this.cluster, keys }, { clock, retainMs, positionTtlMs, windowMs, publishCommand }, log)
-    this.tickets = new RedisTicketStore(lineage, keys, clock, log)
-    this.revocations = new RedisRevocationStore(commands, lineage, keys, clock, {
+    this.tickets = new RedisTicketStore({ lineage, keys, clock }, log)
+    this.revocations = new RedisRevocationStore({ commands, lineage, keys, clock }, {
       max: maxRevocations,
       isReachable: () => this.#connectivity.isUp && this.cluster.isLeased,
       reachable: () => this.#reachable()

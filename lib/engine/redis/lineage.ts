@@ -10,6 +10,9 @@ import * as scripts from './lane-scripts.js'
 import type { Script } from './lua.js'
 import { conclude, inquire, isFarewell, isInquiry, isTestimony, testify, type Farewell, type Testimony } from './testimony.js'
 
+/** The parts of the engine that lanes need. */
+interface LineageParts { commands: Commands, cluster: RedisCluster, log: FastifyBaseLogger }
+
 export interface LineageSettings {
   /** Time for nodes to answer, before what they may have seen counts as lost. */
   graceMs: number
@@ -52,7 +55,7 @@ export class Lineage {
   readonly #examining = new Set<Lane>()
   readonly #closing = new AbortController()
 
-  constructor (commands: Commands, cluster: RedisCluster, settings: LineageSettings, events: LineageEvents, log: FastifyBaseLogger) {
+  constructor ({ commands, cluster, log }: LineageParts, settings: LineageSettings, events: LineageEvents) {
     this.#commands = commands
     this.#cluster = cluster
     this.#settings = settings

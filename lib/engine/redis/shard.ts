@@ -3,6 +3,8 @@ import type { ClientFactory, RedisClient } from './client.js'
 import { Deadline } from './deadline.js'
 import { Link } from './link.js'
 
+export interface ShardSettings { factory: ClientFactory, timeoutMs: number, log: FastifyBaseLogger }
+
 export interface ShardEvents {
   onMessage: (channel: string, payload: string) => void
   onUp: () => void
@@ -21,7 +23,7 @@ export class Shard {
   readonly #log: FastifyBaseLogger
   #client: RedisClient | null = null
 
-  constructor (server: RedisClient, factory: ClientFactory, timeoutMs: number, log: FastifyBaseLogger, events: ShardEvents) {
+  constructor (server: RedisClient, { factory, timeoutMs, log }: ShardSettings, events: ShardEvents) {
     this.#timeoutMs = timeoutMs
     this.#log = log
     this.link = new Link({ ...factory, isCluster: false, create: () => factory.createLike(server) }, timeoutMs, log, {

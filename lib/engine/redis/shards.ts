@@ -1,8 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { ClientFactory, RedisClient } from './client.js'
+import type { RedisClient } from './client.js'
 import { isPassing, isReply } from './commands.js'
 import { unavailable } from './deadline.js'
-import { Shard } from './shard.js'
+import { Shard, type ShardSettings } from './shard.js'
 import { SlotMap } from './slot-map.js'
 import { slotOfKey } from './slots.js'
 
@@ -35,8 +35,7 @@ const RETRY_MS = 100
 
 /** Subscriptions to sharded channels of a cluster. Each follows its slot to whichever server has it. */
 export class Shards {
-  readonly #factory: ClientFactory
-  readonly #timeoutMs: number
+  readonly #settings: ShardSettings
   readonly #log: FastifyBaseLogger
   readonly #events: ShardsEvents
   readonly #map = new SlotMap()
@@ -55,10 +54,9 @@ export class Shards {
   #isClosed = false
   #timer: NodeJS.Timeout | null = null
 
-  constructor (factory: ClientFactory, timeoutMs: number, log: FastifyBaseLogger, events: ShardsEvents) {
-    this.#factory = factory
-    this.#timeoutMs = timeoutMs
-    this.#log = log
+  constructor (settings: ShardSettings, events: ShardsEvents) {
+    this.#settings = settings
+    this.#log = settings.log
     this.#events = events
   }
 
@@ -245,7 +243,7 @@ export class Shards {
     const server = this.#map.serverAt(address)
     if (server === undefined) return null
     const subscriptions = new Set<Subscription>()
-    const shard = new Shard(server, this.#factory, this.#timeoutMs, this.#log, {
+    const shard = new Shard(server, this.#settings, {
       onMessage: (channel, payload) => this.#events.onMessage(channel, payload),
       onUp: () => this.#schedule(),
       onDown: () => {

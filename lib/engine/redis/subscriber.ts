@@ -49,7 +49,7 @@ export class Subscriber {
       onDown: () => this.#events.onDown()
     })
     const onMessage = (channel: string, payload: string) => this.#receive(channel, payload)
-    this.#shards = factory.isCluster ? new Shards(factory, timeoutMs, log, { ...events, onMessage }) : null
+    this.#shards = factory.isCluster ? new Shards({ factory, timeoutMs, log }, { ...events, onMessage }) : null
   }
 
   /**
