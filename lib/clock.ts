@@ -1,12 +1,12 @@
 import type { Clock } from './engine/engine.js'
 
-/** From which difference on a node's own clock is called wrong, milliseconds. */
+/** Difference above which a node's own clock counts as wrong, milliseconds. */
 export const WRONG_MS = 1_000
 
 /** The clock of one node alone. */
 export const localClock: Clock = { now: () => Date.now(), offsetMs: 0 }
 
-/** Whether this node's own clock is not to be gone by. */
+/** Whether this node's own clock is wrong. */
 export function isOff ({ offsetMs }: Clock): boolean {
   return Math.abs(offsetMs) > WRONG_MS
 }

@@ -19,8 +19,8 @@ export interface Events {
   user_joined: { channel: string, user_id: string }
   user_left: { channel: string, user_id: string }
   /**
-   * How much of what the nodes share works has changed, or why not all of it does. `ready` is false while nothing of it works:
-   * while `GET ready` is 503.
+   * The availability of what the nodes share has changed, or the reasons. `ready` is false only while nothing of it works, as
+   * `GET /ws/ready` is 503 then.
    */
   readiness_changed: { ready: boolean, status: 'ready' | 'degraded' | 'unavailable', reasons: readonly AvailabilityReason[] }
   /**

@@ -265,7 +265,7 @@ export class WsManager {
     return { status: this.#host.isClosing() ? 'closing' : 'healthy', uptime_s: this.#uptimeSeconds() }
   }
 
-  /** Whether this node can do everything: what the nodes share works, and it is not closing. The reasons say what does not. */
+  /** Whether what the nodes share works for this node, with the reasons where it does not, and whether it closes. */
   getReadiness (): Ready {
     const { clock, readiness: { availability } } = this.#system
     const { status, reasons } = this.#host.isClosing() ? { status: 'closing' as const, reasons: [] } : availability

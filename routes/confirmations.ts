@@ -6,7 +6,7 @@ import { userOf } from './access.js'
 import { answers, tags } from './answers.js'
 import type { Routes } from './context.js'
 
-/** How long the last look at a question may take. */
+/** Time allowed for reading a question after the poll has failed. */
 const LOOK_MS = 400
 
 export const confirmationRoutes: Routes = (scope, { confirmations }, access) => {

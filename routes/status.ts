@@ -13,13 +13,13 @@ export const statusRoutes: Routes = (scope, { manager }, access) => {
   }, ({ query }) => query.cluster ? manager.getStatus({ cluster: true }) : manager.getStatus())
 }
 
-/** Without authentication: load balancers and orchestrators have no token. The answers reveal no more than reasons of a closed list. */
+/** Without authentication: load balancers and orchestrators have no token. The answers reveal only reasons from a fixed list. */
 export const probeRoutes: Routes = (scope, { manager }) => {
   scope.get('/ready', {
-    schema: { tags, summary: 'Whether this node can do something with what the nodes share, and whether all of it', response: { 200: Ready, 503: Type.Union([Ready, ErrorBody]) } }
+    schema: { tags, summary: 'Readiness: whether what the nodes share works for this node, wholly or in part', response: { 200: Ready, 503: Type.Union([Ready, ErrorBody]) } }
   }, async (_request, reply) => {
     const readiness = manager.getReadiness()
-    // Where a part does not work it mostly works on no node, and a load balancer must not take all of them out.
+    // A part that fails mostly fails on all nodes, and a load balancer must not take all of them out.
     reply.code(readiness.status === 'ready' || readiness.status === 'degraded' ? 200 : 503)
     return readiness
   })

@@ -208,8 +208,8 @@ export const ClusterStatus = Type.Object({
 export type ClusterStatus = Static<typeof ClusterStatus>
 
 /**
- * Why a node cannot do everything: what the nodes share is out of reach, or lets this node do only what it is allowed to, or
- * takes no writes, or a part of it is out of reach; messages come late.
+ * Reasons for not being ready: the shared store cannot be reached; it denies this node a permission; it refuses writes; a part of a
+ * Redis Cluster cannot be reached; messages come late since subscriptions have not followed their slots yet.
  */
 export const AvailabilityReason = Type.Union([
   Type.Literal('unreachable'), Type.Literal('access_denied'), Type.Literal('writes_refused'),
@@ -217,7 +217,7 @@ export const AvailabilityReason = Type.Union([
 ])
 export type AvailabilityReason = Static<typeof AvailabilityReason>
 
-/** Whether this node can do everything that it is there for. */
+/** Readiness of a node. */
 export const Ready = Type.Object({
   status: Type.Union([Type.Literal('ready'), Type.Literal('degraded'), Type.Literal('unavailable'), Type.Literal('closing')], {
     description: 'degraded: a part of what the nodes share works; unavailable: nothing of it'

@@ -17,8 +17,8 @@ interface JwtDecorator {
 }
 
 /**
- * How tokens are verified by the app's @fastify/jwt: the one that it registered, or one that is registered here from `options.jwt`. Ours names its
- * algorithms. One of the app's that names none is only warned of: it may verify what the app's other routes take, and
+ * Rules by which the app's @fastify/jwt verifies tokens: the one that it registered, or one that is registered here from
+ * `options.jwt`. Ours names its algorithms. One of the app's that names none is only warned of: it may verify what the app's other routes take, and
  * by itself it never mixes secrets with public keys. Its secret cannot be read, except where it is an option of
  * `sign` or `verify`.
  *

@@ -59,7 +59,7 @@ export class TokenVerifier {
   async #verify (request: object, token: string): Promise<User> {
     const { method, readsHeader, decode, claimNames, requireExp } = this.#rules
     try {
-      // Options of a call's own make @fastify/jwt build a verifier for that call: only where it looks elsewhere, or at a wrong clock.
+      // Options of a call make @fastify/jwt build a verifier for it, which is slow: only for another header, or a wrong clock.
       const verify = { ...!readsHeader && { extractToken: () => token }, ...isOff(this.#clock) && { clockTimestamp: this.#clock.now() } }
       await (request as Record<string, JwtVerify>)[method]!(Object.keys(verify).length === 0 ? undefined : { verify })
     } catch (error) {

@@ -3,7 +3,7 @@ import type { Availability, Cluster } from '../engine/engine.js'
 import type { EventHub } from '../events.js'
 import { encode, type EncodedMessage } from '../protocol/encode.js'
 
-/** How much this node can use of what it shares with the others; its sockets stay open while that is not all, and are told. */
+/** Tells sockets and the app how much of what the nodes share works. Sockets stay open while it does not. */
 export class Readiness {
   readonly #cluster: Cluster
 

@@ -6,8 +6,8 @@ import type { Publisher } from '../topics/publisher.js'
 import { topicOf } from '../topics/topic-names.js'
 
 /**
- * How long an announcement is noted later than it was made: most questions that are answered at once need no note, and those of
- * a node are noted together. Well below the time after which other nodes announce a question again.
+ * Delay before announcements are noted in the store: those of a node are noted together, and a question that is answered at once
+ * needs no note. Well below the time after which other nodes announce a question again.
  */
 const NOTE_MS = 200
 
@@ -17,9 +17,9 @@ export class Announcements {
   readonly #publisher: Publisher
   readonly #cluster: Pick<Cluster, 'availability'>
   readonly #log: FastifyBaseLogger
-  /** Open, on their way out. */
+  /** Being published, not ended meanwhile. */
   readonly #begun = new Set<string>()
-  /** Open and announced, not noted yet. */
+  /** Announced, not noted in the store yet. */
   readonly #made = new Set<string>()
   #timer: NodeJS.Timeout | null = null
 
@@ -30,9 +30,12 @@ export class Announcements {
     this.#log = log
   }
 
-  /** Resolves to whether every node has it, or will have. A question can be announced more than once: clients key it by callback_id. Never rejects. */
+  /**
+   * Resolves to whether it reaches every open socket of the user, or needs to no more. Announcing twice is harmless: clients key
+   * questions by callback_id. Never rejects.
+   */
   async announce ({ callback_id: id, user_id: userId, question }: ConfirmationRecord, level: 'error' | 'debug'): Promise<boolean> {
-    // Else it may have been shown to some of the sockets only.
+    // Before publishing: with an outage in between only some of the sockets may be reached.
     const { status, reasons } = this.#cluster.availability
     const reachesAll = status !== 'unavailable' && !reasons.includes('subscriptions_behind')
     this.#begun.add(id)

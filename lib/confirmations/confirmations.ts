@@ -20,8 +20,8 @@ import {
 import { QuestionLists } from './question-lists.js'
 import { Waits, type Wait } from './waits.js'
 
-/** Where questions are stored, and what their node shares with others. */
-export interface ConfirmationsContext {
+/** The parts of an engine that questions need. */
+interface ConfirmationsContext {
   readonly confirmations: ConfirmationStore
   readonly cluster: Pick<Cluster, 'availability'>
   readonly clock: Pick<Clock, 'now'>
@@ -65,7 +65,7 @@ export class Confirmations {
     return this.#store.pendingCount()
   }
 
-  /** From now on this node does also what others have left undone. */
+  /** Begins to look for what is due, also of questions that other nodes have asked. */
   start (): void {
     this.#dueTimes.start()
   }
@@ -207,7 +207,7 @@ export class Confirmations {
       this.#endings.end(record.callback_id, 'aborted', false)
       return
     }
-    // In memory nothing is due but what has failed.
+    // A node that is alone looks for due times only where an announcement has failed.
     if (wait.stored(record) && !await this.#announcements.announce(record, 'error')) this.#dueTimes.wake()
   }
 

@@ -5,11 +5,11 @@ import type { Announcements } from './announcements.js'
 import type { Endings } from './endings.js'
 import { meansProceed } from './question.js'
 
-/** How long the asking node has to announce a question before every node does. */
+/** Time for the asking node to announce a question; then any node does. */
 const ANNOUNCE_MS = 1_000
-/** How long another node leaves alone what one has taken; longer than a publication takes to fail. */
+/** Lease on a due time that a node has taken; longer than a publication takes to fail. */
 const LEASE_MS = 2_000
-/** How often the list is looked at. */
+/** Interval of looking at the list. */
 const POLL_MS = 1_000
 /** Shortest time between two looks. It lets the asking node, whose own timers are exact, be first. */
 const PAUSE_MS = 20
@@ -39,7 +39,7 @@ export class DueTimes {
     this.#actions = {
       announce: async (record) => {
         if (!await announcements.announce(record, 'debug')) return
-        // It may have ended meanwhile, with its end told before it.
+        // It may have ended meanwhile; its end was then told before it, and the client would show it for ever.
         const now = await store.get(record.callback_id)
         if (now !== null && now.status !== 'pending') await endings.tell(now)
       },
@@ -47,7 +47,7 @@ export class DueTimes {
     }
   }
 
-  /** Looks at the list from now on. A node that is alone knows when there is something to look for. */
+  /** Looks at the list from now on. A node that is alone is woken instead, when there is something to look for. */
   start (): void {
     if (this.#store.outlivesNode) this.wake()
   }
@@ -65,7 +65,7 @@ export class DueTimes {
 
   #schedule (inMs: number): void {
     if (this.#isClosed) return
-    // Nodes that look at one time would all but one look in vain.
+    // Spread, since of nodes that look at the same time all but one look in vain.
     const pollMs = POLL_MS * (0.75 + Math.random() / 2)
     this.#timer = setTimeout(() => this.#look(), Math.min(pollMs, inMs + PAUSE_MS * (1 + Math.random())))
   }
@@ -79,7 +79,7 @@ export class DueTimes {
       nextInMs = taken.nextInMs
       for (const { kind, record } of taken.due) this.#act(kind, record)
     } catch (error) {
-      this.#log.debug({ err: error }, 'due times could not be looked at')
+      this.#log.debug({ err: error }, 'due times of questions could not be read')
     }
     this.#isLooking = false
     if (nextInMs !== null || this.#store.outlivesNode) this.#schedule(nextInMs ?? POLL_MS)
@@ -89,7 +89,7 @@ export class DueTimes {
     try {
       await this.#actions[kind]?.(record)
     } catch (error) {
-      this.#log.debug({ err: error, callback_id: record.callback_id, kind }, 'what was due could not be finished')
+      this.#log.debug({ err: error, callback_id: record.callback_id, kind }, 'a due action of a question failed; it is retried')
     }
   }
 }

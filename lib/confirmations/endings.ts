@@ -52,7 +52,7 @@ export class Endings {
     }
   }
 
-  /** Tells the user's sockets how a question ended. The record is what counts: a frame that cannot be sent is made up for by the next connect. */
+  /** Tells the user's sockets how a question ended. Never rejects: the record counts, and a socket that connects later is sent open questions only. */
   async tell (record: ConfirmationRecord): Promise<void> {
     const { callback_id, task_id, status: outcome, proceed, answered_by } = record
     try {

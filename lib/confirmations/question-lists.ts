@@ -10,10 +10,10 @@ import type { Endings } from './endings.js'
 import { checkList, type ListOptions } from './list.js'
 import { meansProceed } from './question.js'
 
-/** Questions that are read at once. */
+/** Number of questions read at once. */
 const PAGE_SIZE = 100
 
-/** Reads questions. One whose time is over has ended, whether anybody has ended it yet or not. */
+/** Reads questions, and ends those that are overdue before it returns them. */
 export class QuestionLists {
   readonly #store: ConfirmationStore
   readonly #endings: Endings

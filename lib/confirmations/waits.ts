@@ -2,7 +2,7 @@ import type { ConfirmationRecord, Outcome } from '../../schemas/records.js'
 import { WaitInterruptedError, withDetails } from '../errors.js'
 import type { Endings } from './endings.js'
 
-/** How long after a wait was to end the store has to say how. */
+/** Time for the store to say how a question ended, before the wait for it is interrupted. */
 const GRACE_MS = 400
 /** A timer that is set for longer fires at once. */
 const MAX_TIMER_MS = 2_147_483_647
@@ -15,7 +15,7 @@ export class Wait {
   readonly #endings: Endings
   /** The question, once it is stored. */
   #record: ConfirmationRecord | null = null
-  /** How it is to end as soon as it is stored. */
+  /** The end to store as soon as the question is. */
   #wanted: { outcome: Outcome, proceed: boolean } | null = null
   #isOver = false
   #deadline: NodeJS.Timeout | undefined
@@ -34,7 +34,7 @@ export class Wait {
     this.promise.catch(() => {})
   }
 
-  /** From now on the question can end. Returns false where it has, or is about to: a client that is told of it now would show it for ever. */
+  /** The question is stored and can end. Returns false where it has ended or is about to: a client that is told of it now would show it for ever. */
   stored (record: ConfirmationRecord): boolean {
     this.#record = record
     if (this.#wanted !== null) this.#end(this.#wanted.outcome, this.#wanted.proceed)
@@ -44,7 +44,7 @@ export class Wait {
   /**
    * Ends the question when its time is over.
    *
-   * @param isStrict whether the wait ends then, too, where the store's clock says that it is too early
+   * @param isStrict whether the wait is interrupted then where the store says that it is too early
    */
   expireIn (ms: number, proceed: boolean, isStrict: boolean): void {
     this.#deadline = setTimeout(async () => {
@@ -90,7 +90,7 @@ export class Wait {
   async #end (outcome: Outcome, proceed: boolean): Promise<number> {
     const ending = await this.#endings.end(this.#callbackId, outcome, proceed)
     if (ending === 'failed') this.interrupt()
-    // Perhaps with an answer: nobody has said yes.
+    // It may have been answered; without the record that is no consent.
     else if (ending === 'lost') this.settle({ ...this.#record!, status: outcome, proceed: false })
     else if (ending.leftMs > 0) return ending.leftMs
     else this.settle(ending.record)

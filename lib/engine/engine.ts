@@ -85,8 +85,10 @@ export interface HistoryBounds {
  * is subscribed to. Two publications on one topic by one caller arrive in the order in which `publish` was called.
  * Where an engine cannot keep that promise it says so by `onBreak`, and goes on from there.
  *
- * **Epochs.** One stays as long as the stream's offsets are remembered, and a new one begins when they are not: nobody is
- * ever told that nothing is missing because a number happens to fit.
+ * **Epochs.** A new epoch begins when the stream's offsets are no longer remembered, and when the store may have lost writes:
+ * it was restarted from an older state, or a replica that lagged was promoted. The old one goes on where the nodes between them
+ * know that everything that any of them has seen is still there. Nobody is ever told that nothing is missing because a number
+ * happens to fit.
  *
  * **Beginnings.** A topic that nobody has published to costs nothing: all of them are at offset 0 of one epoch, in which
  * each begins with its first publication. A topic whose stream was forgotten begins in another epoch. An offset 0 from an
@@ -180,17 +182,17 @@ export interface PresenceStore {
   onChange (listener: (change: PresenceChange) => void): void
 }
 
-/** The time that all nodes agree on, whatever their own clocks say. Whatever one node writes down and another reads goes by it. */
+/** The time that all nodes agree on, whatever their own clocks say. Every time that one node stores and another reads is by this clock. */
 export interface Clock {
   /** Milliseconds since 1970, a whole number. */
   now (): number
-  /** How far this node's own clock, `Date.now()`, is ahead of it, or behind it where this is negative, milliseconds. */
+  /** How far this node's own clock, `Date.now()`, is ahead of the shared one, milliseconds; negative: behind it. */
   readonly offsetMs: number
 }
 
 /**
- * How much of what the nodes share this node can use. `degraded`: a part of it, so that some calls fail with WSM_ERR_UNAVAILABLE;
- * `unavailable`: nothing of it.
+ * How much of what the nodes share works for this node. `degraded`: a part of it, so that some calls fail with
+ * WSM_ERR_UNAVAILABLE; `unavailable`: nothing of it.
  */
 export interface Availability { status: 'ready' | 'degraded' | 'unavailable', reasons: readonly AvailabilityReason[] }
 
@@ -247,17 +249,23 @@ export interface QuestionPage {
   next: QuestionPlace | null
 }
 
-/** Something that is to be done about an open question, `at` by the clock that the nodes share. */
+/** An action that an open question needs, `at` a time of the shared clock. */
 export interface DueTime { kind: string, at: number }
 
-/** What is due, and when the next due time is, in milliseconds; null where there is none. */
+/** The actions that are due, and milliseconds until the next one; null: there is none. */
 export interface DueTimes { due: { kind: string, record: ConfirmationRecord }[], nextInMs: number | null }
 
 /**
  * Where questions are kept. Records that it hands out are snapshots: they do not change afterwards.
  *
- * **Due times.** A question is stored with its due times, atomically, and loses them when it ends. There is one list of all,
- * on the clock that the nodes share; what is due is taken by whichever node is first, under a lease.
+ * **Due times.** A question is stored with its due times, atomically, and loses them when it ends. All nodes share one list of
+ * them; whichever node is first takes what is due, under a lease.
+ *
+ * **Rollback.** A store can lose its latest writes. An open question from before that is in doubt: its end may be among what was
+ * lost. It is neither settled nor handed out until the other nodes were asked. Where one of them knows the end, the end is stored
+ * again; where all that can have heard of one say that there was none, the question stays open. Otherwise it stays open as
+ * `uncertain`, and is due to be announced again: an answer is accepted although an earlier one may have been told to somebody.
+ * A question that was lost as a whole is stored again by the node that asked it.
  */
 export interface ConfirmationStore {
   /** Whether questions are still there when the node that asked is not. */
@@ -342,7 +350,8 @@ export interface TicketStore {
    */
   put (key: string, user: User, expiresAt: number): Promise<'kept' | 'user_full' | 'full'>
   /**
-   * Takes a user out: of any number of callers, on any node, exactly one gets it. null: it is not there, or expired.
+   * Takes a user out: of any number of callers, on any node, exactly one gets it. null: it is not there, or expired, or the
+   * store may have lost that it was taken.
    *
    * @throws WSM_ERR_UNAVAILABLE; the ticket may be used up then
    */

@@ -46,7 +46,7 @@ t.test('a node is degraded, and its clients are told, while Redis is full', asyn
   t.ok(app.logs.some(({ msg }) => /^a part of what the nodes share does not work: writes_refused/.test(msg)))
   t.equal(app.logs.filter(({ msg }) => msg.startsWith('a part of what')).length, 1, 'it is logged once')
 })
-t.test('a node that nobody asks for anything notices a Redis that takes no writes, and has its lease again when it does', async (t) => {
+t.test('an idle node notices that Redis refuses writes, and renews its lease when Redis accepts them again', async (t) => {
   const { server, app, ready } = await start(t, { leaseMs: 600 })
   const alice = await app.connect('alice')
   // As after a snapshot that could not be written.

@@ -90,7 +90,7 @@ t.test('a question outlives the node that asked', async (t) => {
   t.match(await there, { proceed: true, outcome: 'confirmed' })
 })
 
-t.test('a question whose node is gone expires in time, whether anybody looks at it or not', async (t) => {
+t.test('a question whose node has died expires in time, whether anybody reads it or not', async (t) => {
   const [a, b] = await startNodes(t, 2) as [TestApp, TestApp]
   const alice = await b.connect('alice')
   const ask = (onTimeout: 'proceed' | 'cancel') => a.app.ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: onTimeout, timeoutMs: 300, onTimeout })

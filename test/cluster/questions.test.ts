@@ -53,7 +53,7 @@ t.test('a node that dies between storing and announcing: another shows the quest
   t.match(await b.app.ws.confirmations.get(ids[0]!), { status: 'confirmed' })
 })
 
-t.test('while Redis is stopped whoever waits hears in time, and the question ends when Redis is back', async (t) => {
+t.test('while Redis is stopped a wait is interrupted in time, and the question ends when Redis is back', async (t) => {
   const own = await RedisServer.start(t)
   const { nodes: [a, b] } = await startNodes(t, 2, own.port) as Cluster & { nodes: [TestApp, TestApp] }
   const alice = await b.connect('alice')

@@ -77,7 +77,7 @@ function start (engine: SharedEngine) {
   }
 }
 
-t.test('a question that its node did not announce is announced by another, as often as it fails, and then no more', { buffered: true }, async (t) => {
+t.test('a question that its node did not announce is announced by another node until that succeeds', { buffered: true }, async (t) => {
   const engine = new SharedEngine()
   const { end, logs } = start(engine)
   engine.failures.publish = 3
@@ -91,7 +91,7 @@ t.test('a question that its node did not announce is announced by another, as of
   await end()
 })
 
-t.test('the asking node announces at once; where that failed, or was not for all nodes, it is done again', { buffered: true }, async (t) => {
+t.test('the asking node announces at once, and again where that failed or did not reach all nodes', { buffered: true }, async (t) => {
   const cases: Record<string, [prepare: (engine: SharedEngine) => void, atOnce: number, inAll: number]> = {
     'announced at once': [() => {}, 1, 1],
     'failed at first': [(engine) => { engine.failures.publish = 1 }, 0, 1],
@@ -125,7 +125,7 @@ t.test('a question that is answered at once needs no note', { buffered: true }, 
   await end()
 })
 
-t.test('a note that fails has the question announced again', { buffered: true }, async (t) => {
+t.test('a question is announced again when its announcement could not be noted', { buffered: true }, async (t) => {
   const engine = new SharedEngine()
   const { end } = start(engine)
   engine.failures.done = 1
@@ -135,7 +135,7 @@ t.test('a note that fails has the question announced again', { buffered: true },
   await end()
 })
 
-t.test('the end is told again behind an announcement that came after it', { buffered: true }, async (t) => {
+t.test('the end of a question is announced again when an announcement of the question came after it', { buffered: true }, async (t) => {
   const engine = new SharedEngine()
   const { end } = start(engine)
   const record = await engine.orphan([{ kind: 'announce', at: Date.now() }])
@@ -152,7 +152,7 @@ t.test('the end is told again behind an announcement that came after it', { buff
   t.strictSame(engine.typesOf(lost), ['task_step_result'], 'and of what the store has lost there is none')
 })
 
-t.test('a question whose node is gone expires without anybody looking at it', { buffered: true }, async (t) => {
+t.test('a question whose node has died expires without being read', { buffered: true }, async (t) => {
   const engine = new SharedEngine()
   const { end } = start(engine)
   const at = Date.now() + 300
@@ -164,7 +164,7 @@ t.test('a question whose node is gone expires without anybody looking at it', { 
   await end()
 })
 
-t.test('a list that cannot be looked at is looked at again; what is not known is left to others', { buffered: true }, async (t) => {
+t.test('due times that could not be read are read again, and unknown kinds are left to other nodes', { buffered: true }, async (t) => {
   const engine = new SharedEngine()
   const { end, logs } = start(engine)
   engine.failures.takeDue = 1
@@ -177,12 +177,12 @@ t.test('a list that cannot be looked at is looked at again; what is not known is
   }
   await until(() => engine.done.includes(failing!.callback_id))
   t.strictSame(engine.typesOf(strange!), [])
-  t.ok(logs.some(({ msg }) => msg === 'due times could not be looked at'))
-  t.match(logs.find(({ msg }) => msg === 'what was due could not be finished'), { kind: 'announce', callback_id: failing!.callback_id })
+  t.ok(logs.some(({ msg }) => msg === 'due times of questions could not be read'))
+  t.match(logs.find(({ msg }) => msg === 'a due action of a question failed; it is retried'), { kind: 'announce', callback_id: failing!.callback_id })
   await end()
 })
 
-t.test('a node that closes while it looks at the list looks no more', { buffered: true }, async (t) => {
+t.test('a node that closes while it reads due times reads no more of them', { buffered: true }, async (t) => {
   const [engine, other] = [new SharedEngine(), new SharedEngine()]
   const [closing, going] = [start(engine), start(other)]
   const gate = new Gate()

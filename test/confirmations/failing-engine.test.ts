@@ -52,7 +52,7 @@ t.test('a question that cannot be sent now is logged, and still waits for its an
   await engine.close()
 })
 
-t.test('a question that cannot be taken back now is logged and stays open, and the asking code hears at once', async (t) => {
+t.test('a question that cannot be aborted is logged and stays open, and the wait is interrupted at once', async (t) => {
   const engine = new FarEngine()
   const { system: { confirmations }, logs } = systemOn(engine)
   const stop = new AbortController()
@@ -96,7 +96,7 @@ t.test('what happens while a question is being stored ends it as soon as it is',
   }
 })
 
-t.test('a question that runs out while the store is away: who asked hears in time, and it ends when the store is there again', async (t) => {
+t.test('a question that expires during an outage of the store interrupts the wait in time, and ends after the outage', async (t) => {
   const engine = new FarEngine()
   const { system: { confirmations } } = systemOn(engine)
   engine.failsToSettle = true

@@ -68,7 +68,7 @@ t.test('closing leaves no timer, whatever was open or remembered', async (t) => 
   t.equal(timerCount(), before)
 })
 
-t.test('a node that is alone looks for what has failed, and only as long as there is something', async (t) => {
+t.test('a single node reads due times only while an announcement has failed', async (t) => {
   const engine = new MemoryEngine(memoryOptions())
   const { system: { confirmations } } = systemOn(engine)
   const publish = t.intercept(engine, 'publish', { value: async () => { throw new Error('out of reach') } })

@@ -52,7 +52,7 @@ t.test('a wait ends when the server closes', async (t) => {
   t.match(await wait, { outcome: 'closed', proceed: false })
 })
 
-t.test('waits hear of their own question, and stopping forgets them', async (t) => {
+t.test('waits are told of their own question only, and stopping forgets them', async (t) => {
   const waits = new Waits({} as Endings)
   const [a, b] = [question(), question()]
   const [first, again, other] = [a, a, b].map(({ callback_id: id }) => waits.begin(id)) as [Begun, Begun, Begun]
@@ -71,7 +71,7 @@ t.test('waits hear of their own question, and stopping forgets them', async (t) 
   t.equal(waits.size, 0)
 })
 
-t.test('a wait that nobody awaits may reject without harm', async (t) => {
+t.test('a wait that nobody awaits rejects without an unhandled rejection', async (t) => {
   const unhandled: unknown[] = []
   const listener = (reason: unknown) => { unhandled.push(reason) }
   process.on('unhandledRejection', listener)
@@ -103,7 +103,7 @@ class Attempts {
 
 const ended = (record: ConfirmationRecord): ConfirmationRecord => ({ ...record, status: 'expired', proceed: true })
 
-t.test('a question that is too early to expire is tried again when it has run out', async (t) => {
+t.test('a question that is too early to expire is ended when its time is over', async (t) => {
   for (const isStrict of [false, true]) {
     const record = question()
     const attempts = new Attempts({ record, leftMs: 20 }, { record, leftMs: 1 }, { record: ended(record), leftMs: 0 })
@@ -115,7 +115,7 @@ t.test('a question that is too early to expire is tried again when it has run ou
   }
 })
 
-t.test('where the store says that much is left, the asking code hears in time and another wait goes on', async (t) => {
+t.test('where the store says that time is left, the asking code is interrupted in time and another wait goes on', async (t) => {
   for (const isStrict of [false, true]) {
     const record = question()
     const { wait, stop } = new Attempts({ record, leftMs: 60_000 }).begin(record)

@@ -4,6 +4,7 @@ import { until } from '../fixtures/until.js'
 import { Deployment } from './deployment.js'
 import { fault, lengthy, underLoad } from './fault.js'
 import type { Load } from './load.js'
+import { wrongPresence } from './wrong-presence.js'
 
 t.setTimeout(lengthy(3_600_000, 180_000))
 
@@ -11,18 +12,7 @@ const ROUNDS = lengthy(20, 2)
 /** How long nodes may take to agree on who is there, when all is well again. */
 const SETTLED_MS = 30_000
 
-/** Where what a node says of a channel is not so. */
-async function wrongPresence (load: Load, { nodes }: Deployment): Promise<string[]> {
-  const wrong = await Promise.all(load.channels.flatMap((channel) => nodes.map(async (node, index) => {
-    const expected = load.clients.filter(({ channels }) => channels.has(channel)).map(({ clientId }) => clientId!).sort()
-    const { users } = await node.command<{ users: { client_ids: string[] }[] }>('presence', channel)
-    const found = users.flatMap(({ client_ids: ids }) => ids).sort()
-    return found.join() === expected.join() ? [] : [`node ${index} finds ${found.length} of ${expected.length} in ${channel}`]
-  })))
-  return wrong.flat()
-}
-
-/** Resolves to how long it took, milliseconds. */
+/** Waits until every node knows who is there; resolves to how long that took, milliseconds. */
 async function presenceIsTrue (load: Load, deployment: Deployment): Promise<number> {
   const from = performance.now()
   await until(async () => {

@@ -3,10 +3,11 @@ import { Checker, type Published } from '../fixtures/checker.js'
 import { callOf, Producers, type Call, type Publish, type PublishOptions } from '../fixtures/producers.js'
 import { forge } from '../fixtures/tokens.js'
 import { until } from '../fixtures/until.js'
-import type { Report } from '../fixtures/verdict.js'
+import type { Report } from '../fixtures/report.js'
 import type { WellBehavedClient } from '../fixtures/well-behaved-client.js'
 import { Crowd, type Returns } from './crowd.js'
 import type { Deployment } from './deployment.js'
+import { wrongPresence } from './wrong-presence.js'
 
 export interface LoadSettings {
   sockets: number
@@ -202,23 +203,13 @@ export class Load {
 
   /** Waits until every node knows who is there, in every channel; resolves to what is still wrong after a while. */
   async #wrongPresence (): Promise<string[]> {
-    const present = new Map(this.channels.map((channel) =>
-      [channel, new Set(this.clients.filter(({ channels }) => channels.has(channel)).map(({ clientId }) => clientId!))]))
     const from = performance.now()
-    const wrong = await Promise.all([...present].flatMap(([channel, present]) => this.#deployment.nodes.map(async (node, index) => {
-      let isTrue = false
-      let told = ''
-      await until(async () => {
-        const { users } = await node.command<{ users: { client_ids: string[] }[] }>('presence', channel)
-        const ids = users.flatMap(({ client_ids: ids }) => ids)
-        const extra = ids.filter((id) => !present.has(id)).length
-        isTrue = extra === 0 && ids.length === present.size
-        told = `${channel} at node ${index} has ${extra} who are gone and ${ids.length - extra} of ${present.size} who are there`
-        return isTrue || performance.now() - from > PRESENCE_MS
-      }, { everyMs: 50, missing: () => told })
-      return isTrue ? [] : [told]
-    })))
-    return wrong.flat()
+    let wrong: string[] = []
+    await until(async () => {
+      wrong = await wrongPresence(this, this.#deployment)
+      return wrong.length === 0 || performance.now() - from > PRESENCE_MS
+    }, { everyMs: 250, missing: () => wrong.slice(0, MAX_EXAMPLES).join() })
+    return wrong
   }
 
   /** Each of the nodes in turn, whatever becomes of it. */

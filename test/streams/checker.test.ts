@@ -236,7 +236,7 @@ t.test('the end of an epoch announces what went with either of its histories, un
   }
 })
 
-t.test('who is dropped in the middle of what it recovers, and comes back to another epoch, was told', async (t) => {
+t.test('a client that is dropped while it recovers, and comes back to another epoch, was told of the loss', async (t) => {
   const { checker, journal, publish, enter, recover, lost, anew } = startRollback()
   lost.forEach((of, n) => publish(null, 3 + n, of))
   recover(2)

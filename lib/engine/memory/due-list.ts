@@ -5,7 +5,7 @@ import { OrderedSet } from '../ordered-set.js'
 /** A due time of a question. */
 export interface Due extends DueTime { callbackId: string }
 
-/** The due times of one node. */
+/** Due times in order, each under a lease while it is taken. */
 export class DueList {
   #inOrder = new OrderedSet<Due>(byTime)
   readonly #byQuestion = new Map<string, Due[]>()

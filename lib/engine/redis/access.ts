@@ -2,12 +2,12 @@ import { InvalidOptionError } from '../../errors.js'
 import { unavailable } from './deadline.js'
 import type { Keys } from './keys.js'
 
-/** What a fault is about: what the user of Redis may do, what else was configured, or the way to the server. */
+/** Area of a fault: permissions of the Redis user, other configuration, or the network. */
 type FaultKind = 'access' | 'configuration' | 'network'
 
 interface Fault { kind: FaultKind, text: string }
 
-/** What Redis, OpenSSL and the operating system say, and what it means. In the texts `*` stands for the pattern of our names. */
+/** Error texts of Redis, OpenSSL and the operating system, and their meaning. In the texts `*` stands for the pattern of our names. */
 const FAULTS: readonly [says: RegExp, kind: FaultKind, text: (found: RegExpExecArray) => string][] = [
   [/^WRONGPASS/, 'access', () => 'it does not accept this user name and password (WRONGPASS), or the user is switched off'],
   [/NOAUTH/, 'access', () => 'it asks for a password, and none was given (NOAUTH)'],
@@ -22,7 +22,7 @@ const FAULTS: readonly [says: RegExp, kind: FaultKind, text: (found: RegExpExecA
   [/((?:connect|getaddrinfo|read) E[A-Z_]+.*)/, 'network', ([, text]) => `it cannot be connected to (${text})`]
 ]
 
-/** Of a cluster the errors of its servers are inside others. */
+/** ioredis wraps the errors of a cluster's servers in others. */
 const MAX_DEPTH = 5
 
 function faultOf (error: unknown): Fault | null {
@@ -43,13 +43,13 @@ export function isAccessDenied (error: unknown): boolean {
   return faultOf(error)?.kind === 'access'
 }
 
-/** Whether it will be the same until somebody changes a configuration. */
+/** Whether the fault lasts until somebody changes a configuration, so that retrying is futile. */
 export function isLasting (error: unknown): boolean {
   const kind = faultOf(error)?.kind
   return kind === 'access' || kind === 'configuration'
 }
 
-/** What a user of Redis must be allowed, as `ACL SETUSER` takes it. */
+/** The least that a user of Redis must be allowed, in the syntax of `ACL SETUSER`. */
 export function accessRule (keys: Keys, isCluster: boolean, database: number): string {
   const { pattern } = keys
   return [
@@ -59,7 +59,7 @@ export function accessRule (keys: Keys, isCluster: boolean, database: number): s
   ].join(' ')
 }
 
-/** Names faults of one Redis, for its operator. Nothing of it goes to clients. */
+/** Names faults of one Redis for its operator. Clients never see these texts. */
 export class FaultNames {
   readonly #pattern: string
   readonly #rule: string
@@ -69,12 +69,17 @@ export class FaultNames {
     this.#rule = accessRule(keys, isCluster, database)
   }
 
-  /** null: there is no more to say about it than it says itself. */
+  /** null: not a known fault; its own message has to do. */
   textOf (error: unknown): string | null {
     const fault = faultOf(error)
     if (fault === null) return null
     const text = fault.text.replace(/([~&])\*/, `$1${this.#pattern}`)
     return fault.kind === 'access' ? `${text}. All that it needs: ${this.#rule}` : text
+  }
+
+  /** A fault as `Health` takes it. */
+  describe (error: unknown): { text: string | null, error: unknown } {
+    return { text: this.textOf(error), error }
   }
 
   /** The error that a start fails with: faults that the app's developer or operator can mend are named. */
@@ -87,7 +92,7 @@ export class FaultNames {
   }
 }
 
-/** What Redis would answer, had it been asked to run these commands. */
+/** The error with which Redis would refuse these commands. */
 export function notPermitted (names: readonly string[]): Error {
   return new Error(`NOPERM this user has no permissions to run the '${names.join(', ')}' command`)
 }

@@ -6,15 +6,15 @@ export interface RedisClient {
   connect (): Promise<void>
   disconnect (): void
   call (command: string, ...args: (string | number)[]): Promise<unknown>
-  /** Of a cluster: the addresses of the servers that have a slot, the master first; by the number of the slot. */
+  /** Only of a cluster: addresses of the servers of each slot, the master first; the index is the slot. */
   readonly slots?: readonly (readonly string[] | undefined)[]
   /** The servers of a cluster. */
   nodes? (role: 'master' | 'all'): RedisClient[]
-  /** Asks for the addresses of slots again; the event `refresh` comes then. */
+  /** Reads the map of slots again; emits `refresh`. */
   refreshSlotsCache? (): void
   readonly options?: { host?: string, port?: number }
   duplicate? (options: object): unknown
-  /** What the connection is subscribed to, as ioredis keeps it. */
+  /** The subscriptions of the connection, as ioredis keeps them. */
   readonly condition?: { subscriber: false | { channels (kind: 'ssubscribe'): string[] } } | null
   on (event: string, listener: (...args: never[]) => void): unknown
 }
@@ -35,7 +35,7 @@ export interface ClientFactory {
   /** The number of the database; pub/sub does not tell databases apart, so that names must. */
   readonly database: number
   create (): RedisClient
-  /** To one server of a cluster. */
+  /** A connection to one server of a cluster. */
   createLike (server: RedisClient): RedisClient
 }
 
@@ -78,7 +78,7 @@ export async function clientFactory (given: RedisSource | RedisConnectionOptions
       enableOfflineQueue,
       // It does not notice when the server ends a subscription: see `shards.ts`.
       shardedSubscribers: false,
-      // Where one is under way when the client is ended, it goes on for ever: see `link.ts`.
+      // A refresh in progress when the client ends would repeat for ever: `link.ts` refreshes with its pings.
       slotsRefreshInterval: 0,
       clusterRetryStrategy: retryStrategy,
       slotsRefreshTimeout: connectTimeoutMs,

@@ -3,14 +3,14 @@ import { WRONG_MS, isOff } from '../../clock.js'
 import type { Clock } from '../engine.js'
 
 /**
- * Redis's clock, as this node knows it: measured again and again, and carried on by a clock that nobody sets. The node's own
- * may be wrong, and may be set at any time.
+ * Redis's clock as this node knows it: measured at intervals, and continued by the monotonic clock in between. The node's wall
+ * clock may be wrong, and may be set at any time.
  */
 export class RedisClock implements Clock {
   readonly #log: FastifyBaseLogger
-  /** How far Redis's clock is ahead of `performance.now()`. */
+  /** Redis's time minus `performance.now()`. */
   #aheadMs = Date.now() - performance.now()
-  /** How long the answer took by which that is known. */
+  /** Round trip of the measurement that is in use. */
   #tookMs = Infinity
   #isOff = false
 
@@ -27,8 +27,8 @@ export class RedisClock implements Clock {
   }
 
   /**
-   * Redis has said what time it is. An answer that was long on its way may have been given at any moment of it, and says no more
-   * than what cannot be true.
+   * Takes a measurement into account. The quickest answer says most. Redis may have given a slower one at any moment of its round
+   * trip: it only sets bounds.
    *
    * @param time milliseconds since 1970
    * @param askedAt on the clock of `performance.now()`, as is `answeredAt`
@@ -43,7 +43,7 @@ export class RedisClock implements Clock {
     this.#report()
   }
 
-  /** Says it once when the node's clock is found to be wrong, and once when it is right again. */
+  /** Logs once when the node's clock is found to be wrong, and once when it is right again. */
   #report (): void {
     const { offsetMs } = this
     if (!this.#isOff && isOff(this)) {

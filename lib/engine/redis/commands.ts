@@ -5,10 +5,10 @@ import { Deadline, unavailable } from './deadline.js'
 import type { Link } from './link.js'
 import type { Script } from './lua.js'
 
-/** How long it takes until something that is passing is tried again. */
+/** Pause before a call is retried that failed for a passing reason. */
 const RETRY_MS = 50
 
-/** A slot or a master is on its way, or a server is not ready yet. */
+/** Errors while a slot or the role of master moves, or a server loads its data. */
 const PASSING = ['MOVED', 'ASK', 'TRYAGAIN', 'CLUSTERDOWN', 'LOADING', 'MASTERDOWN', 'READONLY']
 
 /** Calls that settle in time, whatever happens to the connection, and are made again on the next one where it breaks. */
@@ -52,20 +52,20 @@ export class Commands {
       try {
         return await deadline.race(send(client))
       } catch (error) {
-        // Whoever calls knows what is to be done first.
+        // Not retried here: the lane must be settled first, see `lineage.ts`.
         if (isReply(error, 'UNSURE')) throw error
         if (isOurs(error) || isReply(error)) this.#onFault()
         if (isOurs(error)) throw error
         if (!isReply(error) && !client.isCluster) {
-          // The connection is of no use, even where it has not been noticed yet.
+          // The connection is broken, even where its end has not been noticed yet.
           this.#link.drop(client)
           continue
         }
-        // What was a master has become a replica: the next connection finds the new one.
+        // The master has become a replica: the next connection finds the new master.
         if (isReply(error, 'READONLY')) this.#link.drop(client)
         const mayPass = !isReply(error) || isPassing(error)
         if (!mayPass || deadline.leftMs <= RETRY_MS) throw unavailable('it refused a command', error)
-        // Of a cluster one server is away, or its slots on their way: the connections to the others are of use.
+        // One server of a cluster is away, or slots are moving: the connections to the others are kept.
         await setTimeout(RETRY_MS)
       }
     }
@@ -87,7 +87,7 @@ export function isReply (error: unknown, code = ''): boolean {
   return error instanceof Error && error.name === 'ReplyError' && error.message.startsWith(code)
 }
 
-/** Whether it is a reply by which nothing was done, and that may be another one soon, or from another server. */
+/** Whether Redis did nothing, for a reason that passes: a retry may succeed, perhaps on another server. */
 export function isPassing (error: unknown): boolean {
   return PASSING.some((code) => isReply(error, `${code} `))
 }

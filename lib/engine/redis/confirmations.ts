@@ -16,7 +16,7 @@ import * as scripts from './question-scripts.js'
 import { newEpoch } from './streams.js'
 import { decodeEnded, decodeRecord, encode, endedRecord } from './wire.js'
 
-export interface ConfirmationSettings {
+interface ConfirmationSettings {
   clock: Clock
   /** How long an ended question is kept, milliseconds. */
   retainMs: number
@@ -42,8 +42,8 @@ type Stored = [record: string | null, settlement: string | null, at: string | nu
 
 type SettleReply = [won: number, record: string, settlement?: string | null, at?: string | null, leftMs?: number]
 
-/** What the questions are kept in, and who else may know of them. */
-export interface QuestionStore { commands: Commands, lineage: Lineage, cluster: RedisCluster, keys: Keys }
+/** The parts of the engine that questions need. */
+interface QuestionParts { commands: Commands, lineage: Lineage, cluster: RedisCluster, keys: Keys }
 
 /** The questions of all nodes. */
 export class RedisConfirmationStore implements ConfirmationStore {
@@ -55,16 +55,16 @@ export class RedisConfirmationStore implements ConfirmationStore {
   readonly #settings: ConfirmationSettings
   readonly #log: FastifyBaseLogger
   readonly #doubts: Doubts
-  /** What this node asked, and how it is stored once more. */
+  /** Open questions of this node, each with a function that stores it again. */
   readonly #asked = new Map<string, () => Promise<unknown>>()
-  /** What this node has seen without an end, and when it is gone: somebody here may wait for it. */
+  /** Open questions that this node has seen, with the time at which their records expire: somebody here may wait for them. */
   readonly #open = new Map<string, number>()
-  /** Of what was told here. An end can be heard of twice, by its own answer and by the stream. */
+  /** An end arrives twice at the node that stored it: as the reply, and by the stream. It is told once. */
   readonly #ends: KnownEnds
   #listener: (record: ConfirmationRecord) => void = () => {}
   #isClosed = false
 
-  constructor ({ commands, lineage, cluster, keys }: QuestionStore, settings: ConfirmationSettings, log: FastifyBaseLogger) {
+  constructor ({ commands, lineage, cluster, keys }: QuestionParts, settings: ConfirmationSettings, log: FastifyBaseLogger) {
     this.#commands = commands
     this.#lineage = lineage
     this.#lane = lineage.lane(keys.lane(ENDS))
@@ -136,7 +136,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     const [nextInMs, taken] = await this.#run(scripts.takeDue, [this.#dueTimes, this.#key('')], [limit, leaseMs]) as
       [number | null, [kind: string, record: string, isDoubtful: 0 | 1][]]
     const doubtful = taken.filter(([, , isDoubtful]) => isDoubtful === 1)
-    // They are due again when it is known how they go on.
+    // They become due again once their doubt is resolved.
     if (doubtful.length > 0) await this.#clarify(doubtful.map(([, record]) => [record, null, null, 1]))
     const due = taken.filter(([, , isDoubtful]) => isDoubtful === 0).map(([kind, stored]) => ({ kind, record: this.#read([stored, null, null, 0]) }))
     return { due: due.filter((one): one is DueTimes['due'][0] => one.record !== null), nextInMs }
@@ -161,7 +161,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     else this.#tell(endedRecord(ended), json)
   }
 
-  /** Looks for ends that were not heard of. */
+  /** Reads the ends that the stream did not deliver. */
   async catchUp (): Promise<void> {
     for (const id of [...this.#open.keys()]) {
       if (await this.get(id) !== null) continue
@@ -171,7 +171,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     }
   }
 
-  /** Writes back what Redis may have lost, and this node knows: ends, and what this node has asked. */
+  /** Stores again what Redis may have lost and this node knows: ends, and the open questions that it asked. */
   async restore (): Promise<void> {
     for (const json of [...this.#ends.values()]) await this.#restore(json)
     for (const store of [...this.#asked.values()]) await store()
@@ -188,7 +188,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     return `${this.#keys.channel(ENDS)}:record:${callbackId}`
   }
 
-  /** What is to be forgotten, under the name that earlier versions know it by. */
+  /** The records that expire, by time. Earlier versions know the key by this name. */
   get #toForget (): string {
     return `${this.#keys.channel(ENDS)}:due`
   }
@@ -197,7 +197,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     return `${this.#keys.channel(ENDS)}:times`
   }
 
-  /** What the names of lists begin with. */
+  /** Prefix of the names of lists. */
   get #lists (): string {
     return `${this.#keys.channel(ENDS)}:list:`
   }
@@ -225,7 +225,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     ]
   }
 
-  /** Finds out how questions go on, and has it stored. */
+  /** Resolves the doubt about questions, and stores the outcome. */
   async #clarify (stored: readonly Stored[]): Promise<void> {
     const records = stored.map(([record]) => decodeRecord(record!, null, null)).filter((record) => record !== null)
     const answers = await this.#doubts.resolve(records)
@@ -251,7 +251,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     if (decoded === null) this.#log.error('ignored a malformed question in Redis')
     else if (settlement === null) this.#watch(decoded)
     else if (this.#open.has(decoded.callback_id)) this.#tell(decoded, endOf(record, settlement, at!))
-    // Whoever reads it knows it now; that it has ended was told before.
+    // Kept so that it can be written back; it was told before.
     else this.#ends.add(decoded.callback_id, endOf(record, settlement, at!), false)
     return decoded
   }
@@ -260,7 +260,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     const { callback_id: id, status, expires_at: expiresAt } = record
     if (status !== 'pending' || this.#ends.isTold(id)) return
     const now = this.#settings.clock.now()
-    // In about the order in which they go.
+    // Roughly in the order of expiry.
     for (const [open, goneAt] of this.#open) {
       if (goneAt > now) break
       this.#forget(open)
@@ -283,7 +283,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
   }
 }
 
-/** An end as the stream of ends has it. */
+/** Formats an end as an entry of the stream of ends. */
 function endOf (record: string, settlement: string, at: string): string {
   return `{"record":${record},"settlement":${settlement},"at":${at}}`
 }

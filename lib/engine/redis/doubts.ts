@@ -4,7 +4,7 @@ import type { ConfirmationRecord } from '../../../schemas/records.js'
 import type { Clock } from '../engine.js'
 import type { RedisCluster } from './cluster.js'
 
-/** What nodes ask each other: how questions have ended. */
+/** Kind under which nodes ask each other for ends of questions. */
 const KIND = 'ends'
 const ASK_MS = 500
 
@@ -12,7 +12,7 @@ const Ids = Type.Array(Type.String())
 const Known = Type.Object({
   /** In the order of the ids, as the stream of ends has them. */
   ends: Type.Array(Type.Union([Type.String(), Type.Null()])),
-  /** Since when the node has heard of all ends, and of no node that died since. */
+  /** The time since when the node has heard of every end; null: a node has died lately, perhaps with an end that only it knew. */
   since: Type.Union([Type.Number(), Type.Null()])
 })
 type Known = Static<typeof Known>
@@ -20,17 +20,17 @@ type Known = Static<typeof Known>
 const checkIds = TypeCompiler.Compile(Ids)
 const checkKnown = TypeCompiler.Compile(Known)
 
-/** How a question that was in doubt goes on: its end, as the stream of ends has it; open; or open, and nobody knows for certain. */
+/** How a doubt is resolved: the end, as an entry of the stream of ends; open for certain; or open, though it may have ended. */
 export type Answer = { end: string } | 'open' | 'uncertain'
 
-/** Finds out how questions have ended whose ends Redis may have lost: by asking the nodes. */
+/** Asks all nodes how questions ended whose ends Redis may have lost. */
 export class Doubts {
   readonly #cluster: RedisCluster
   readonly #clock: Clock
   readonly #endOf: (id: string) => string | null
   readonly #startedAt = performance.now()
 
-  /** @param endOf what this node knows itself */
+  /** @param endOf the end that this node knows itself */
   constructor (cluster: RedisCluster, clock: Clock, endOf: (id: string) => string | null) {
     this.#cluster = cluster
     this.#clock = clock

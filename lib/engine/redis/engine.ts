@@ -1,39 +1,36 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { channelOf } from '../../topics/topic-names.js'
 import type { Delivery, Engine, EngineContext, HistoryPage, PageBounds, Position, Publication, Retention } from '../engine.js'
-import { FaultNames, isAccessDenied } from './access.js'
+import { FaultNames } from './access.js'
 import type { ClientFactory } from './client.js'
 import { RedisClock } from './clock.js'
 import { RedisCluster } from './cluster.js'
 import { Commands } from './commands.js'
 import { ENDS, RedisConfirmationStore } from './confirmations.js'
+import { Connectivity } from './connectivity.js'
 import { Deadline, unavailable } from './deadline.js'
 import { refuseEviction } from './eviction.js'
 import { Keys } from './keys.js'
-import type { Lane } from './lane.js'
 import { refuseUnknownLayout } from './layouts.js'
 import { Lineage } from './lineage.js'
 import { Link } from './link.js'
 import type { RedisEngineOptions } from './options.js'
 import { RedisPresenceStore } from './presence.js'
 import { Probe } from './probe.js'
+import { Recovery } from './recovery.js'
 import { RedisRevocationStore } from './revocations.js'
 import { Streams } from './streams.js'
 import { Subscriber } from './subscriber.js'
 import { RedisTicketStore } from './tickets.js'
 import { decode, strangeLayoutOf } from './wire.js'
 
-/** How long a connection may be away before the node says that it is not ready. */
-const GRACE_MS = 1_000
-/** Timers fire late, never early, and whoever called has an answer to give: calls end a little before their time is over. */
+/** Part of the time-out after which calls end: timers fire late, and the caller still has to answer in time. */
 const SHARE = 0.95
-/** For which part of the life of a position streams that have not begun share an epoch; twice that must be less than all of it. */
+/** Part of the life of a position for which streams that have not begun share an epoch. Must be below one half: see `lua.ts`. */
 const WINDOW = 0.4
-/** How long it is waited for other lanes of a server that went back, before everything is restored that this node has in them. */
-const RESTORE_MS = 50
-/** How long the others may take to hear of a node that has come. */
+/** Time for the other nodes to answer a node that has come. */
 const HELLO_MS = 500
-/** How long leaving may take: Redis may not be there to be told. */
+/** Time allowed for giving up the lease: Redis may not be there. */
 const LEAVE_MS = 500
 
 /** Many nodes on one Redis, each with a connection for commands and one on which messages arrive. */
@@ -47,6 +44,8 @@ export class RedisEngine implements Engine {
   readonly #commands: Commands
   readonly #commandLink: Link
   readonly #subscriber: Subscriber
+  readonly #connectivity: Connectivity
+  readonly #recovery: Recovery
   readonly #lineage: Lineage
   readonly #streams: Streams
   readonly #keys: Keys
@@ -57,12 +56,6 @@ export class RedisEngine implements Engine {
   #onDelivery: (delivery: Delivery) => void = () => {}
   #onBreak: (topic: string, position: Position) => void = () => {}
   #onEviction: (messages: number) => void = () => {}
-  /** Whether there may be ends of questions that this node has not heard of. */
-  #hasMissedEnds = false
-  /** Whether Redis may have lost what this node knows of questions. */
-  #hasLostQuestions = false
-  #graceTimer: NodeJS.Timeout | null = null
-  #restoreTimer: NodeJS.Timeout | null = null
   #closed: Promise<void> | null = null
 
   constructor (factory: ClientFactory, options: RedisEngineOptions, { retainMs, maxRevocations, log, ...bounds }: EngineContext) {
@@ -73,33 +66,28 @@ export class RedisEngine implements Engine {
     const timeoutMs = this.#timeoutMs = commandTimeoutMs * SHARE
     this.#commandLink = new Link(factory, timeoutMs, log, {
       onConnect: async () => {},
-      onUp: () => this.#restore(),
-      onDown: () => this.#broke()
+      onUp: () => this.#reconnected(),
+      onDown: () => this.#disconnected()
     })
     const commands = this.#commands = new Commands(this.#commandLink, timeoutMs)
     const clock = this.clock = new RedisClock(log)
     this.cluster = new RedisCluster(commands, keys, clock, { leaseMs, presenceTtlMs, positionTtlMs }, {
-      onRenewed: (isForgotten) => this.#renewed(isForgotten),
+      onRenewed: (isForgotten) => this.#recovery.renewed(isForgotten),
       onDead: (dead) => this.presence.removeNode(dead)
     }, log)
     const { nodeId, layouts } = this.cluster
-    const lineage = this.#lineage = new Lineage(commands, this.cluster, { graceMs: Math.max(leaseMs / 3, commandTimeoutMs) }, {
-      onGeneration: (lane) => this.#wentBack(lane)
-    }, log)
-    const topicsOf = (channels: string[]) => new Set(channels.map((channel) => keys.topicOf(channel)))
+    const lineage = this.#lineage = new Lineage({ commands, cluster: this.cluster, log }, { graceMs: Math.max(leaseMs / 3, commandTimeoutMs) }, {
+      onGeneration: (lane) => this.#recovery.wentBack(lane)
+    })
     this.#subscriber = new Subscriber(factory, [keys.questions, keys.answers(nodeId)], timeoutMs, log, {
       onMessage: (channel, payload) => this.#receive(channel, payload),
-      onUp: () => this.#reckon(),
-      onDown: () => this.#broke(),
-      onRestored: (channels) => {
-        const topics = topicsOf(channels)
-        this.#streams.checkThese(topics)
-        this.presence.check(topics)
-        this.revocations.refresh()
-      },
+      onUp: () => this.#connectivity.update(),
+      onDown: () => this.#disconnected(),
+      onRestored: (channels) => this.#recovery.resubscribed(channels),
       onBehind: (isBehind) => this.cluster.health.report('subscriptions', isBehind ? ['subscriptions_behind'] : [])
     })
-    for (const link of [this.#commandLink, this.#subscriber.link]) link.onFailure(() => this.#reckon())
+    const names = this.#names = new FaultNames(keys, isCluster, database)
+    this.#connectivity = new Connectivity(this.#commandLink, this.#subscriber.link, this.cluster.health, names)
     const windowMs = acceptEviction ? 0 : Math.floor(positionTtlMs * WINDOW)
     this.#streams = new Streams({ commands, lineage, layouts, subscriber: this.#subscriber, keys }, { isCluster, nodeId, timeoutMs, checkMs, positionTtlMs, windowMs, bounds }, {
       evicted: (messages) => this.#onEviction(messages),
@@ -107,27 +95,28 @@ export class RedisEngine implements Engine {
       break: (topic, position) => this.#break(topic, position)
     }, log)
     const { publishCommand } = this.#streams
-    this.#names = new FaultNames(keys, isCluster, database)
     this.#probe = new Probe(this.#commandLink, keys, { isCluster, publishCommand, timeoutMs, everyMs: leaseMs / 3 }, {
-      onResult: (reasons, error) => this.cluster.health.report('probe', reasons, this.#faultOf(error)),
+      onResult: (reasons, error) => this.cluster.health.report('probe', reasons, names.describe(error)),
       onRecovered: () => this.cluster.renew()
     })
     commands.onFault(() => this.#probe.soon())
     this.presence = new RedisPresenceStore(commands, keys, { nodeId, term: () => this.cluster.term, timeoutMs, ttlMs: presenceTtlMs, publishCommand }, log)
     this.confirmations = new RedisConfirmationStore({ commands, lineage, cluster: this.cluster, keys }, { clock, retainMs, positionTtlMs, windowMs, publishCommand, layouts }, log)
-    this.tickets = new RedisTicketStore(lineage, keys, clock, log)
-    this.revocations = new RedisRevocationStore(commands, lineage, keys, clock, {
+    this.tickets = new RedisTicketStore({ lineage, keys, clock }, log)
+    this.revocations = new RedisRevocationStore({ commands, lineage, keys, clock }, {
       max: maxRevocations,
-      isReachable: () => this.#isUp && this.cluster.isLeased,
+      isReachable: () => this.#connectivity.isUp && this.cluster.isLeased,
       reachable: () => this.#reachable()
     }, log)
+    const { presence, confirmations, revocations } = this
+    this.#recovery = new Recovery({ keys, lineage, streams: this.#streams, presence, confirmations, revocations }, log)
   }
 
   /**
-   * Connects, and resolves when the node is one of the others'.
+   * Connects, and resolves when the other nodes know of this one.
    *
-   * @throws WSM_ERR_UNAVAILABLE, WSM_ERR_INVALID_OPTION where Redis may evict what must not be lost, has keys of a later
-   *   version, or refuses its user, or the user something: that is named
+   * @throws WSM_ERR_UNAVAILABLE; WSM_ERR_INVALID_OPTION where Redis may evict keys, has keys of a later version, refuses its user, or
+   *   denies it a permission, which the message names
    */
   async open (acceptEviction: boolean): Promise<void> {
     this.#commandLink.open()
@@ -154,7 +143,7 @@ export class RedisEngine implements Engine {
     if (retention !== null || this.cluster.availability.status !== 'unavailable' || this.#closed !== null) {
       return this.#doubting(this.#streams.publish(publication, retention))
     }
-    // What is only for those who are there now goes on to those who are here.
+    // It is for those only who are there now; those of this node can be reached.
     if (this.#streams.isSubscribed(publication.topic)) this.#deliver({ ...publication, position: null })
     return null
   }
@@ -207,7 +196,8 @@ export class RedisEngine implements Engine {
     this.confirmations.close()
     this.cluster.close()
     this.#probe.close()
-    for (const timer of [this.#graceTimer, this.#restoreTimer]) if (timer !== null) clearTimeout(timer)
+    this.#connectivity.close()
+    this.#recovery.close()
     if (this.#commandLink.isUp) await this.#leave()
     this.#lineage.close()
     this.#commandLink.close()
@@ -248,73 +238,24 @@ export class RedisEngine implements Engine {
   }
 
   #break (topic: string, position: Position): void {
-    if (topic !== ENDS) this.#onBreak(topic, position)
-    else {
-      this.#hasMissedEnds = true
-      this.#catchUp()
-    }
+    if (topic === ENDS) this.#recovery.missedEnds()
+    else this.#onBreak(topic, position)
   }
 
-  /** In a cluster the slots of some topics have moved, and what is published there does not arrive for the time being. */
-  #broke (): void {
+  #disconnected (): void {
     this.revocations.mayHaveMissed()
-    this.#reckon()
+    this.#connectivity.update()
   }
 
   /** Commands can be sent again. */
-  #restore (): void {
-    this.#reckon()
+  #reconnected (): void {
+    this.#connectivity.update()
     this.#streams.checkAll()
     this.#probe.soon()
     this.cluster.renew()
   }
 
-  /** Redis may have lost what was done in this lane. */
-  #wentBack (lane: Lane): void {
-    this.#streams.checkLane(lane)
-    this.revocations.mayHaveMissed()
-    if (lane.key === this.#keys.lane(ENDS)) this.#hasLostQuestions = true
-    // A server can have many lanes.
-    this.#restoreTimer ??= setTimeout(() => {
-      this.#restoreTimer = null
-      this.presence.restoreLost()
-      this.presence.checkAll()
-      this.revocations.refresh()
-      this.#restoreQuestions()
-    }, RESTORE_MS)
-  }
-
-  #renewed (isForgotten: boolean): void {
-    this.#lineage.examineAll()
-    this.presence.restore(false)
-    if (this.#hasMissedEnds) this.#catchUp()
-    this.#restoreQuestions()
-    if (isForgotten) this.#streams.checkAll()
-    if (isForgotten) this.revocations.mayHaveMissed()
-    this.revocations.refresh()
-  }
-
-  async #restoreQuestions (): Promise<void> {
-    if (!this.#hasLostQuestions) return
-    this.#hasLostQuestions = false
-    try {
-      await this.confirmations.restore()
-    } catch (error) {
-      this.#hasLostQuestions = true
-      this.#log.warn({ err: error }, 'questions that Redis has lost could not be stored again yet')
-    }
-  }
-
-  async #catchUp (): Promise<void> {
-    try {
-      await this.confirmations.catchUp()
-      this.#hasMissedEnds = false
-    } catch (error) {
-      this.#log.warn({ err: error }, 'ended questions could not be read again yet')
-    }
-  }
-
-  /** Looks at what works where a call has failed. */
+  /** Probes Redis where a call has failed. */
   async #doubting<T> (call: Promise<T>): Promise<T> {
     try {
       return await call
@@ -324,37 +265,11 @@ export class RedisEngine implements Engine {
     }
   }
 
-  get #isUp (): boolean {
-    return this.#commandLink.isUp && this.#subscriber.link.isUp
-  }
-
-  /** Resolves when the other nodes can ask this one. */
+  /** Resolves when the other nodes can reach this one. */
   async #reachable (): Promise<void> {
-    const deadline = this.#commands.deadline()
-    await Promise.all([this.#commandLink.ready(deadline), this.#subscriber.link.ready(deadline)])
+    await this.#connectivity.ready(this.#commands.deadline())
     if (!this.cluster.isLeased) await this.cluster.renew()
     if (!this.cluster.isLeased) throw unavailable('this node has no lease')
-  }
-
-  /** A connection that breaks is mostly back at once; a node that is not ready gets no new clients. */
-  #reckon (): void {
-    if (this.#isUp) {
-      if (this.#graceTimer !== null) clearTimeout(this.#graceTimer)
-      this.#graceTimer = null
-      this.cluster.health.report('connection', [])
-    } else if (this.#closed === null) {
-      if (this.cluster.availability.status === 'unavailable') this.#reportBroken()
-      this.#graceTimer ??= setTimeout(() => this.#reportBroken(), GRACE_MS)
-    }
-  }
-
-  #reportBroken (): void {
-    const error = this.#commandLink.failure ?? this.#subscriber.link.failure
-    this.cluster.health.report('connection', isAccessDenied(error) ? ['unreachable', 'access_denied'] : ['unreachable'], this.#faultOf(error))
-  }
-
-  #faultOf (error: unknown): { text: string | null, error: unknown } {
-    return { text: this.#names.textOf(error), error }
   }
 }
 

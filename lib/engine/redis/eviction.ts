@@ -6,15 +6,15 @@ import type { Link } from './link.js'
 export async function refuseEviction (link: Link, deadline: Deadline): Promise<void> {
   const client = await link.ready(deadline)
   const servers = client.nodes?.('master') ?? [client]
-  for (const info of await deadline.race(Promise.all(servers.map((server) => server.call('info', 'memory')))).catch(notTold)) {
+  for (const info of await deadline.race(Promise.all(servers.map((server) => server.call('info', 'memory')))).catch(unknown)) {
     const policy = /^maxmemory_policy:(\S+)/m.exec(String(info))?.[1]
     const limit = /^maxmemory:(\d+)/m.exec(String(info))?.[1]
     if (policy !== undefined && policy !== 'noeviction' && limit !== '0') throw mayEvict(policy)
   }
 }
 
-function notTold (error: unknown): never {
-  throw isOurs(error) ? error : unavailable('it does not tell whether it evicts keys', error)
+function unknown (error: unknown): never {
+  throw isOurs(error) ? error : unavailable('it does not say whether it evicts keys', error)
 }
 
 function mayEvict (policy: string): Error {

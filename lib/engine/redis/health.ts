@@ -2,12 +2,12 @@ import type { FastifyBaseLogger } from 'fastify'
 import { AvailabilityReason } from '../../../schemas/records.js'
 import type { Availability } from '../engine.js'
 
-/** Who finds out what does not work. */
-export type HealthSource = 'connection' | 'probe' | 'subscriptions'
+/** Reporters of faults. */
+type HealthSource = 'connection' | 'probe' | 'subscriptions'
 
 const UNREACHABLE: Availability = { status: 'unavailable', reasons: ['unreachable'] }
 
-/** Puts together what does not work. Until something is known, that is everything. */
+/** Combines the faults that several sources report into the node's availability. Until something is reported nothing counts as working. */
 export class Health {
   readonly #log: FastifyBaseLogger
   readonly #reported = new Map<HealthSource, readonly AvailabilityReason[]>([['connection', UNREACHABLE.reasons]])
@@ -24,7 +24,7 @@ export class Health {
     return this.#current
   }
 
-  /** Sets the one who is told of every change. */
+  /** Sets the one listener for changes. */
   onChange (listener: (availability: Availability) => void): void {
     this.#listener = listener
   }
@@ -32,7 +32,7 @@ export class Health {
   /**
    * Replaces what this source reported before.
    *
-   * @param fault what an operator should know, for the log
+   * @param fault the cause, for the log
    */
   report (source: HealthSource, reasons: readonly AvailabilityReason[], fault?: { text: string | null, error: unknown }): void {
     if (this.#isClosed) return
@@ -52,7 +52,7 @@ export class Health {
     this.#listener(this.#current)
   }
 
-  /** Nobody is told of anything any more. */
+  /** No change is reported any more. */
   close (): void {
     this.#isClosed = true
     this.#current = UNREACHABLE

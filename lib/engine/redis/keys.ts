@@ -35,7 +35,7 @@ export class Keys {
     return [`${base}:epoch`, `${base}:forgotten`]
   }
 
-  /** Where the scripts on a topic's keys are counted: one for all, in a cluster for each slot. */
+  /** The lane that counts the scripts on a topic's keys: one for all, in a cluster one for each slot. */
   lane (topic: string): string {
     return `${this.#prefix}:lane:{${this.#tagOf(topic)}}`
   }
@@ -55,7 +55,7 @@ export class Keys {
     return `${this.#prefix}:{nodes}:leases`
   }
 
-  /** In which term each node is. */
+  /** The term of each node. */
   get terms (): string {
     return `${this.#prefix}:{nodes}:terms`
   }
@@ -65,7 +65,7 @@ export class Keys {
     return `${this.#prefix}:{nodes}:layouts`
   }
 
-  /** The nodes that have died and are not out of all channels yet, and until when somebody sees to it. */
+  /** Dead nodes that are still in channels, each with the time until which another node is removing it. */
   get dead (): string {
     return `${this.#prefix}:{nodes}:dead`
   }
@@ -75,12 +75,12 @@ export class Keys {
     return `${this.#prefix}:{nodes}:channels:${nodeId}`
   }
 
-  /** What is written, and where is published, to see whether Redis takes it; the tag says to which server of a cluster. */
+  /** Key and channel with which Redis is probed; the tag chooses the server of a cluster. */
   probe (tag: string): [key: string, channel: string] {
     return [`${this.#prefix}:{${tag}}:probe`, `${this.#prefix}:probe:{${tag}}`]
   }
 
-  /** What the names of all keys and channels match. */
+  /** Pattern that all names of keys and channels match. */
   get pattern (): string {
     return `${this.#prefix}:*`
   }

@@ -1,8 +1,8 @@
-/** How many ends are kept, and how many bytes of them. */
+/** Bounds of what is kept: number of ends, and bytes of JSON. */
 const MAX_ENDS = 10_000
 const MAX_BYTES = 33_554_432
 
-/** The ends of questions that a node has heard of, so that they are not lost where Redis loses them. The oldest go first. */
+/** The ends of questions that a node has heard of, to write them back where Redis loses them. The oldest are evicted first. */
 export class KnownEnds {
   readonly #retainMs: number
   /** By the question's id, as the stream of ends has them; `goneAt` on the clock of `performance.now()`. */
@@ -14,7 +14,7 @@ export class KnownEnds {
     this.#retainMs = retainMs
   }
 
-  /** Whether it was told here. */
+  /** Whether the listeners of this node were told of the end. */
   isTold (id: string): boolean {
     return this.#ends.get(id)?.isTold === true
   }

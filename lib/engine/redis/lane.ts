@@ -1,40 +1,37 @@
-/** A place in a lane: a node has seen that everything up to it was done. */
-export interface Mark { segment: string, number: number }
-
 /** A lane as it is on a server. */
 export interface LaneState {
-  /** The id under which the server is master. */
+  /** The server's current replication id (`master_replid`). */
   master: string
-  /** The id under which the server was master that the lane was settled on; '' where it is not there. */
+  /** The replication id on which the lane was settled; '' where the lane does not exist. */
   run: string
   segment: string
   number: number
-  /** The last numbers of earlier segments. */
+  /** Earlier segments with their last numbers. */
   ended: ReadonlyMap<string, number>
 }
 
 export type Verdict = 'kept' | 'lost'
 
-/** What a node has seen of a lane. */
+/** A lane as far as this node has seen it. */
 export class Lane {
   readonly key: string
-  /** The segment that goes on, '' where nothing was seen, and the largest number in it. */
+  /** The current segment, '' where nothing was seen, and the highest number in it. */
   segment = ''
   number = 0
-  /** In which era of `Peers` that was. */
+  /** The era of `Peers` in which that number was seen. */
   era = 0
-  /** Numbers in other segments that are not known to be there still, nor accounted for. */
+  /** Numbers in other segments that this server has not been found to have, and that no new generation accounts for. */
   readonly open = new Map<string, number>()
-  /** Set when this node has said what it has seen: whatever that leads to, its segment is over. Of what it was asked. */
+  /** Set when this node has testified: whatever follows from that, its segment is over. The server and segment it was asked about. */
   fence: Pick<LaneState, 'master' | 'segment'> | null = null
-  /** Settles when it is known again how the lane goes on. */
+  /** Resolves when the lane is settled. */
   settling: Promise<void> | null = null
 
   constructor (key: string) {
     this.key = key
   }
 
-  /** Hot: runs for every message and every answer. False: not in the segment that goes on. */
+  /** Hot: runs for every message and every answer. False: not in the current segment. */
   advance (segment: string, number: number, era: number): boolean {
     if (segment !== this.segment) return false
     if (number > this.number) this.number = number
@@ -42,7 +39,7 @@ export class Lane {
     return true
   }
 
-  /** Goes on in another segment. */
+  /** Makes another segment the current one. */
   enter (segment: string, number: number, era: number): void {
     if (this.segment !== '') {
       if (this.fence === null) this.keepOpen(this.segment, this.number)
@@ -56,12 +53,12 @@ export class Lane {
     this.open.set(segment, Math.max(number, this.open.get(segment) ?? 0))
   }
 
-  /** What is there needs no further look. */
+  /** Forgets open numbers that the server has. */
   learn (state: LaneState): void {
     for (const [segment, number] of this.open) if (has(state, segment, number)) this.open.delete(segment)
   }
 
-  /** Whether what was seen is still there; null: nothing was seen, or what was lost of it is accounted for. */
+  /** Whether the server still has everything that was seen; null: nothing was seen, or its loss is accounted for. */
   judge (state: LaneState): Verdict | null {
     if (this.segment === '') return null
     const isAll = has(state, this.segment, this.number) && [...this.open].every((mark) => has(state, ...mark))
@@ -70,17 +67,17 @@ export class Lane {
   }
 }
 
-/** Of a segment, `<order>-<name>.<name>`. */
+/** The generation of a segment, which is `<order>-<name>.<name>`. */
 export function generationOf (segment: string): string {
   return segment.split('.', 1)[0]!
 }
 
-/** A later generation has a higher number; 0 for none. */
+/** The order of a segment's generation: higher is later, 0 for none. */
 export function orderOf (segment: string): number {
   return Number(segment.split('-', 1)[0])
 }
 
-/** Of `<segment> <number> …`. */
+/** Parses `<segment> <number> …`. */
 export function asMarks (text: string): Map<string, number> {
   const parts = text === '' ? [] : text.split(' ')
   const marks = new Map<string, number>()
@@ -93,7 +90,7 @@ function isAfter (state: LaneState, asked: string, own: string): boolean {
   return state.ended.has(asked) || orderOf(state.segment) > orderOf(own)
 }
 
-/** Whether what has this number is there. */
+/** Whether the server has the write with this number. */
 export function has (state: LaneState, segment: string, number: number): boolean {
   return number <= (segment === state.segment ? state.number : state.ended.get(segment) ?? -1)
 }

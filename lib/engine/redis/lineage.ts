@@ -10,37 +10,39 @@ import * as scripts from './lane-scripts.js'
 import type { Script } from './lua.js'
 import { conclude, inquire, isFarewell, isInquiry, isTestimony, testify, type Farewell, type Testimony } from './testimony.js'
 
+/** The parts of the engine that lanes need. */
+interface LineageParts { commands: Commands, cluster: RedisCluster, log: FastifyBaseLogger }
+
 export interface LineageSettings {
-  /** How long nodes that do not answer are waited for, before what they may have seen is given up. */
+  /** Time for nodes to answer, before what they may have seen counts as lost. */
   graceMs: number
 }
 
 export interface LineageEvents {
-  /** Something that was done in a lane may be lost: what it held is good no longer. */
+  /** Writes in a lane may be lost: it has a new generation. */
   onGeneration: (lane: Lane) => void
 }
 
 interface Judged { lane: Lane, state: LaneState }
 
-/** How long the nodes may take to answer before they are asked again. */
+/** Time for the nodes to answer before they are asked again. */
 const ASK_MS = 250
-/** Between two attempts to find out how a lane goes on. */
+/** Pause between two attempts to settle a lane. */
 const PAUSE_MS = 50
-/** What nodes ask each other: what they have seen of lanes; and what one has seen that goes. */
+/** Kinds of messages between nodes: an inquiry about lanes, and the sightings of a node that leaves. */
 const KIND = 'lanes'
 const FAREWELL = 'farewell'
-/** How many lanes are in one message. */
+/** Maximum number of lanes in one message. */
 const AT_ONCE = 500
 
 /**
- * Runs scripts where nothing that anybody has seen is missing.
+ * Runs scripts on servers that are known to have every write that a node has seen.
  *
- * A server that was started again, or has taken another's place, has what was done up to some point, and may have lost the rest.
- * Scripts refuse to run on it until the nodes have settled whether it did: each has noted the largest number that it
- * has seen in the lane, in answers and in messages. Where all numbers are there, everything goes on as it was. Where one is
- * missing, where a node does not answer in time, or where nobody is left who had seen anything, the lane gets a new generation, and
- * what was kept in the old one is good no longer: streams begin a new epoch. So nobody is told that nothing is missing
- * because it cannot be known; and nobody is told that something is because a server was started again.
+ * A server that was restarted or promoted has the writes up to some point, and may have lost the rest. Scripts refuse to run on it
+ * until the nodes have settled whether it did: each remembers the highest number that it has seen in the lane, in replies and in
+ * messages. Where the server has all of them, everything goes on. Where one is missing, a node does not answer in time, or no node
+ * is left that has seen any, the lane gets a new generation, and what was kept in the old one is no longer valid: streams begin
+ * a new epoch. So no client is told that nothing is missing where that is not known, and a restart that loses nothing goes unnoticed.
  */
 export class Lineage {
   readonly #commands: Commands
@@ -53,7 +55,7 @@ export class Lineage {
   readonly #examining = new Set<Lane>()
   readonly #closing = new AbortController()
 
-  constructor (commands: Commands, cluster: RedisCluster, settings: LineageSettings, events: LineageEvents, log: FastifyBaseLogger) {
+  constructor ({ commands, cluster, log }: LineageParts, settings: LineageSettings, events: LineageEvents) {
     this.#commands = commands
     this.#cluster = cluster
     this.#settings = settings
@@ -72,7 +74,7 @@ export class Lineage {
   }
 
   /**
-   * Runs a script that is counted in a lane, as `Commands.run`.
+   * Runs a script that is counted in a lane; see `Commands.run`.
    *
    * @throws WSM_ERR_UNAVAILABLE
    */
@@ -91,11 +93,11 @@ export class Lineage {
     }
   }
 
-  /** A message was seen that has that number in a lane. Hot: runs for each one that comes from Redis. */
+  /** Notes the number of a message. Hot: runs for every message from Redis. */
   seen (lane: Lane, segment: string, number: number): void {
     if (lane.advance(segment, number, this.#era)) return
     if (lane.segment === '') this.#enter(lane, segment, number)
-    // What is of another generation is noticed by the next call, and its streams have ended.
+    // Another generation is noticed by the next call; the streams of this message have ended.
     else if (generationOf(segment) === generationOf(lane.segment)) {
       lane.keepOpen(segment, number)
       this.#examine(lane)
@@ -103,7 +105,7 @@ export class Lineage {
   }
 
   /**
-   * Resolves when a lane can be used, however long that takes.
+   * Resolves when a lane is settled, however long that takes.
    *
    * @throws WSM_ERR_UNAVAILABLE
    */
@@ -112,12 +114,12 @@ export class Lineage {
     if (state.run !== state.master) await this.#settled(lane)
   }
 
-  /** Looks again at what was not known to be still there. */
+  /** Checks again the sightings that no server was found to have. */
   examineAll (): void {
     for (const lane of this.#lanes.values()) if (lane.open.size > 0) this.#examine(lane)
   }
 
-  /** Leaves what this node has seen to the others. */
+  /** Tells the other nodes what this one has seen, since it leaves. */
   async bequeath (timeoutMs: number): Promise<void> {
     const lanes = [...this.#lanes.values()].map(({ key, segment, number }) => ({ key, segment, number })).filter(({ segment }) => segment !== '')
     for (let at = 0; at === 0 || at < lanes.length; at += AT_ONCE) {
@@ -142,33 +144,33 @@ export class Lineage {
     if (lane.open.size > 0) this.#examine(lane)
   }
 
-  /** Whether what was seen in other segments is still there, or accounted for; where not, a new generation begins. */
+  /** Checks that the server has what was seen in other segments; where not, a new generation begins. */
   async #examine (lane: Lane): Promise<void> {
-    // What comes meanwhile is looked at with the next renewal.
+    // What arrives meanwhile is checked at the next renewal of the lease.
     if (this.#examining.has(lane)) return
     this.#examining.add(lane)
     try {
       const state = await this.#look(lane)
       if (state.run !== state.master) return
       if (lane.open.size > 0 && await this.#settle(lane, state, 'lost')) lane.open.clear()
-      // Else each message would have to be looked for until the next call.
+      // Otherwise every further message would cause a check until the next call.
       if (generationOf(state.segment) === generationOf(lane.segment) && !lane.advance(state.segment, state.number, this.#era)) {
         lane.enter(state.segment, state.number, this.#era)
         lane.learn(state)
       }
     } catch (error) {
-      this.#log.debug({ err: error }, 'it could not be looked yet whether Redis still has what this node has seen')
+      this.#log.debug({ err: error }, 'could not check yet whether Redis has lost writes')
     } finally {
       this.#examining.delete(lane)
     }
   }
 
-  /** Whether a server, that does not know that another one has taken its place, has done something in a segment that is over. */
+  /** Whether a write went to a segment that is over, on a server that does not know that another one was promoted. */
   async #isOver (lane: Lane, number: number): Promise<boolean> {
     const { segment, fence } = lane
     const state = await this.#look(lane)
     if (state.segment !== segment) return !has(state, segment, number)
-    // It was this server that was asked about, and all is settled.
+    // The inquiry was about this very server, which kept the segment.
     if (fence?.master === state.master) {
       lane.fence = null
       return false
@@ -194,7 +196,7 @@ export class Lineage {
       const state = await this.#look(lane)
       if (state.run === state.master) return
       const verdict = await this.#judgements.push('', { lane, state })
-      // Of a lane that this node has never used there is mostly nothing yet.
+      // A lane that neither this node nor the server knows is mostly new: waiting would not help.
       const mayAppear = state.segment !== '' || lane.segment !== ''
       if (verdict === null && mayAppear && performance.now() < until) await this.#pause()
       else if (await this.#settle(lane, state, verdict ?? 'lost')) return
@@ -205,7 +207,7 @@ export class Lineage {
     await sleep(PAUSE_MS, undefined, this.#closing).catch(() => { throw unavailable('the engine is closed') })
   }
 
-  /** Asks everybody what they have seen. */
+  /** Asks all nodes what they have seen. */
   async #judge (batch: Judged[]): Promise<(Verdict | null)[]> {
     const { peers, nodeId } = this.#cluster
     const inquiry = inquire(batch)
@@ -223,12 +225,12 @@ export class Lineage {
     return state
   }
 
-  /** False: it has changed meanwhile, or another node was faster. */
+  /** False: the lane has changed meanwhile, or another node was first. */
   async #settle (lane: Lane, state: LaneState, verdict: Verdict): Promise<boolean> {
     const { master, run, segment } = state
     const isKept = verdict === 'kept'
     const generation = isKept ? generationOf(segment) : `${Math.max(orderOf(segment), orderOf(lane.segment)) + 1}-${name()}`
-    // Where nothing was there, and this node has seen nothing, another version may have left keys.
+    // Without a lane, and without a sighting, the keys may be those of a version that had no lanes.
     const adopts = segment === '' && lane.segment === ''
     const hasSettled = await this.#commands.run(scripts.settle, [lane.key],
       [master, run, segment, `${generation}.${name()}`, isKept ? '1' : '', adopts ? '1' : '']) === 1

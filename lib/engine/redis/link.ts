@@ -27,7 +27,7 @@ export class Link {
   #isUp = false
   #isClosed = false
   #failures = 0
-  /** Why there is no connection, as far as known. */
+  /** The reason why there is no connection, as far as known. */
   #failure: unknown = null
   #onFailure: () => void = () => {}
   #retryTimer: NodeJS.Timeout | null = null
@@ -45,17 +45,17 @@ export class Link {
     return this.#isUp
   }
 
-  /** Why the latest connection could not be made; null: it could, or none was tried. */
+  /** The reason why the latest connection could not be made; null: it could, or none was tried. */
   get failure (): unknown {
     return this.#failure
   }
 
-  /** Sets the one who is told of each connection that could not be made. */
+  /** Sets the one listener for connections that could not be made. */
   onFailure (listener: () => void): void {
     this.#onFailure = listener
   }
 
-  /** Whether a connection that was in use still is. */
+  /** Whether this is the connection in use or in the making. */
   isCurrent (client: RedisClient): boolean {
     return this.#client === client
   }
@@ -71,7 +71,7 @@ export class Link {
   }
 
   /**
-   * The same for the first connection: what further tries would not change is said at once.
+   * The same for the first connection: rejects at once for a fault that lasts, such as a wrong password.
    *
    * @throws WSM_ERR_UNAVAILABLE with the reason as its cause
    */
@@ -117,11 +117,11 @@ export class Link {
     const deadline = new Deadline(this.#timeoutMs)
     try {
       await deadline.race(client.connect())
-      // ioredis goes on where it may not select a database, in another one.
+      // Where ioredis may not select the database it would continue in database 0.
       if (isReply(fault)) throw fault
       await this.#events.onConnect(client)
     } catch (error) {
-      // What connecting rejects with is mostly that the connection is closed.
+      // ioredis mostly rejects with "connection is closed"; the first error event has the cause.
       this.#failure = fault ?? error
       this.#log.debug({ err: this.#failure }, 'Redis could not be connected to')
       this.drop(client)
@@ -142,14 +142,14 @@ export class Link {
   #schedulePing (client: RedisClient): void {
     this.#pingTimer = setTimeout(async () => {
       try {
-        // An answer that refuses is an answer, too.
+        // A refusal shows that the server answers.
         await new Deadline(this.#timeoutMs).race(client.call('ping').catch((error) => { if (!isReply(error)) throw error }))
         if (this.#client !== client) return
-        // Nor does a server say that another one has its slots, when it does not know itself.
+        // An old master that is cut off never redirects, so the map of slots is read again with each ping.
         client.refreshSlotsCache?.()
         this.#schedulePing(client)
       } catch (error) {
-        this.#log.debug({ err: error }, 'a Redis connection is silent')
+        this.#log.debug({ err: error }, 'a Redis connection does not answer')
         this.drop(client)
       }
     }, PING_MS)

@@ -1,21 +1,21 @@
-/** Before all eras: everything that such a node had seen is seen by others. */
+/** Before all eras, since the sightings of a node that left are passed on to others. */
 const LEFT = 0
 
 /**
- * The other nodes that a node knows of, so that it is known who must be asked, and who cannot be asked any more.
+ * The other nodes that this node knows of: those to ask, and those that died and cannot be asked.
  *
- * What a node saw before it died is seen by others too, once they have seen something later: time is counted in eras, one
- * for each renewal of the lease, and what is seen two eras after a death is later for certain.
+ * A sighting later than a node's death covers everything that the node saw. Time is counted in eras, one for each renewal of the
+ * lease: a sighting two eras after a death was noticed is certainly later.
  */
 export class Peers {
   readonly #self: string
   readonly #alive = new Set<string>()
-  /** In which era it was noticed, and when. */
+  /** The era in which the death was noticed, and the time. */
   readonly #gone = new Map<string, { era: number, at: number }>()
   readonly #forgetMs: number
   era = 2
 
-  /** @param forgetMs how long nothing that a node has seen matters any more */
+  /** @param forgetMs time after a node's death until nothing that it saw matters any more */
   constructor (self: string, forgetMs: number) {
     this.#self = self
     this.#forgetMs = forgetMs
@@ -25,33 +25,33 @@ export class Peers {
     return this.#alive
   }
 
-  /** Whether a node has died of late, with what it alone knew. */
+  /** Whether a node has died lately, with what only it knew. */
   get hasDied (): boolean {
     return [...this.#gone.values()].some(({ era }) => era !== LEFT)
   }
 
-  /** A node was heard of. One that has left does not come back, whatever Redis has kept of it. */
+  /** A node was heard of. One that has left never comes back, though Redis may still have its lease after a rollback. */
   heard (id: string): void {
     if (id === this.#self || this.#gone.get(id)?.era === LEFT) return
     this.#alive.add(id)
     this.#gone.delete(id)
   }
 
-  /** A node has said what it had seen, and has gone. */
+  /** A node has passed on what it had seen, and left. */
   left (id: string): void {
     this.#alive.delete(id)
     this.#gone.set(id, { era: LEFT, at: performance.now() })
   }
 
-  /** Before the lease is renewed. */
+  /** Begins an era, before the lease is renewed. */
   renewing (): void {
     this.era++
   }
 
   /**
-   * Who has a lease.
+   * Takes note of the nodes that have a lease.
    *
-   * @param isCertain whether the others would have one if they were there: Redis may have been away, or have lost them
+   * @param isCertain whether a node without one is dead: not where Redis was away, or may have lost leases
    */
   renewed (ids: readonly string[], isCertain: boolean): void {
     const now = performance.now()
@@ -65,7 +65,7 @@ export class Peers {
     for (const [id, { at }] of this.#gone) if (now - at > this.#forgetMs) this.#gone.delete(id)
   }
 
-  /** Of the nodes that are gone, those whose sightings are covered by one of that era, and those whose are not. */
+  /** The dead nodes, by whether a sighting of that era covers theirs. */
   gone (era: number): { covered: string[], uncovered: string[] } {
     const covered: string[] = []
     const uncovered: string[] = []

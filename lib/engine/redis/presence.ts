@@ -14,14 +14,14 @@ import { decodeUser, encode } from './wire.js'
 
 export interface PresenceSettings {
   nodeId: string
-  /** In which term the node is: in each it says anew what it has. */
+  /** The term of this node: in a new one it adds all of its sockets again. */
   term: () => number
   timeoutMs: number
   ttlMs: number
   publishCommand: string
 }
 
-/** How many calls a node has in a term; what is done to it when it is dead is the last one. */
+/** Calls are numbered, this many for each term; the removal of a dead node is the last one of its term. */
 const CALLS = 2 ** 40
 
 interface Change { sign: '+' | '-', client: PresentClient }
@@ -31,7 +31,7 @@ interface Part {
   clients: Map<string, PresentClient>
   /** Whether Redis may have something else than `clients`. */
   isDirty: boolean
-  /** In which term of the node Redis had all of `clients`. */
+  /** The term in which Redis had all of `clients`. */
   term: number
   /** Whether survivors would find this node's part here. */
   isListed: boolean
@@ -47,7 +47,7 @@ export class RedisPresenceStore implements PresenceStore {
   readonly #settings: PresenceSettings
   readonly #log: FastifyBaseLogger
   readonly #parts = new Map<string, Part>()
-  /** Channels in which this node has nobody any more: where Redis goes back, it may have somebody there again. */
+  /** Channels that the last socket of this node has left: after a rollback Redis may have one there again. */
   readonly #left: ExpiringMap<string, string>
   readonly #rosters = new Map<string, Roster>()
   /** A change, or 'all' to compare what Redis has with what this node has. */
@@ -134,18 +134,18 @@ export class RedisPresenceStore implements PresenceStore {
     }
   }
 
-  /** Brings Redis to what this node has: everywhere, or where it has not heard of it for certain, or has removed the node since. */
+  /** Brings Redis to what this node has: in all channels, or where a change may have failed or the node was removed since. */
   async restore (isEverywhere: boolean): Promise<void> {
     await this.#compare([...this.#parts].flatMap(([channel, part]) => isEverywhere || this.#isUncertain(part) ? [channel] : []))
   }
 
-  /** The same where Redis has gone back: also where this node had somebody, by what Redis knows or by what it knows itself. */
+  /** The same after a rollback: also in channels that this node has left, as Redis or the node itself remembers them. */
   async restoreLost (): Promise<void> {
     try {
       const listed = await this.#commands.call('smembers', this.#keys.channelsOf(this.#settings.nodeId)) as string[]
       for (const channel of listed) this.#left.set(channel, channel)
     } catch (error) {
-      this.#log.warn({ err: error }, 'the channels of this node could not be read')
+      this.#log.warn({ err: error }, 'could not read from Redis which channels this node is in')
     }
     await this.#compare([...new Set([...this.#parts.keys(), ...this.#left.values()])])
   }
@@ -191,7 +191,7 @@ export class RedisPresenceStore implements PresenceStore {
     if (this.#isClosed) return batch.map(() => undefined)
     const { nodeId, ttlMs } = this.#settings
     const deadline = new Deadline(leftMs)
-    // It can become another one while this is on its way.
+    // Read once: it can change while the calls are under way.
     const term = this.#settings.term()
     const part = this.#parts.get(channel) ?? { clients: new Map(), isDirty: true, term, isListed: false }
     const isAll = this.#isUncertain(part) || batch.includes('all')

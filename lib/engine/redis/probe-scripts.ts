@@ -1,13 +1,13 @@
 import { Script } from './lua.js'
 
 /**
- * Sees whether Redis takes a write and a publication, and lets its user run commands.
+ * Tries a write and a publication, and whether the user may run commands.
  *
  * KEYS: a key that nobody uses. ARGV: command to publish with, a channel that nobody listens to, commands.
  * Returns the commands that the user may not run.
  *
- * Whether a command may be run is looked at before its arguments are, apart from their number: with these it does nothing. There
- * is a function for the question, which brings down a server of version 7.0 that is asked with too few arguments.
+ * Redis checks the permission after the number of arguments and before their values: calls with these do nothing. `redis.acl_check_cmd`
+ * is not used, since it crashes a server of version 7.0 when the arguments are too few.
  */
 export const probe = new Script(`
 -- First, since a script that has written anything may go on when there is no room.
@@ -42,7 +42,7 @@ if published ~= '' then return redis.error_reply(published) end
 return refused
 `)
 
-/** Sees whether Redis can be read from. KEYS: a key that nobody uses. */
+/** Tries a read. KEYS: a key that nobody uses. */
 export const look = new Script(`
 return redis.call('EXISTS', KEYS[1])
 `)

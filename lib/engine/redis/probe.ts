@@ -21,29 +21,29 @@ export interface ProbeSettings {
   /** The command with which scripts publish on a topic's channel. */
   publishCommand: string
   timeoutMs: number
-  /** How often it is probed while all works. */
+  /** Interval of probes while all works. */
   everyMs: number
 }
 
 export interface ProbeEvents {
-  /** What does not work, and an error that shows it. */
+  /** The faults that were found, and an error that shows one. */
   onResult: (reasons: readonly AvailabilityReason[], error: unknown) => void
-  /** Redis takes everything again that it has refused. */
+  /** Redis accepts again what it had refused. */
   onRecovered: () => void
 }
 
-/** @property reason what is wrong with a server; null: nothing */
+/** @property reason the fault of a server; null: none */
 interface Finding { reason: AvailabilityReason | null, error?: unknown, isReadable: boolean }
 
-/** How often it is probed while something does not work, at the least. */
+/** Longest interval of probes while something fails. */
 const SOON_MS = 1_000
-/** So often all must have worked before it is believed: a server at its limit takes one write and refuses the next. */
-const ACCEPTED_TWICE = 2
+/** Probes in a row that must succeed after a fault: a server at its memory limit accepts one write and refuses the next. */
+const MIN_ACCEPTED = 2
 
 const FINE: Finding = { reason: null, isReadable: true }
 
 /**
- * Looks whether Redis takes what this node writes, and of a cluster whether each master does: at intervals, and soon after any
+ * Probes whether Redis, or each master of a cluster, accepts writes and publications of this node: at intervals, and soon after a
  * call has failed.
  */
 export class Probe {
@@ -54,9 +54,9 @@ export class Probe {
   readonly #events: ProbeEvents
   #timer: NodeJS.Timeout | null = null
   #startedAt = -Infinity
-  /** Before it is opened nothing is probed. */
+  /** True until it is opened, so that nothing is probed before. */
   #isRunning = true
-  /** Whether something has failed since the latest look. */
+  /** Whether a call has failed since the latest probe. */
   #isWanted = true
   #isFailing = false
   #accepted = 0
@@ -73,14 +73,14 @@ export class Probe {
   /**
    * Probes for the first time, and from now on.
    *
-   * @throws what Redis has answered, where its user may not do all that the engine does
+   * @throws the reply of Redis where its user lacks a permission
    */
   async open (): Promise<void> {
     const error = await this.#run()
     if (isAccessDenied(error)) throw error
   }
 
-  /** Probes now, or a little later where it was probed just before: something has failed. */
+  /** Probes soon, since a call has failed; at most once per interval. */
   soon (): void {
     this.#isWanted = true
     if (!this.#isRunning) this.#schedule(Math.max(0, this.#startedAt + this.#soonMs - performance.now()))
@@ -96,7 +96,7 @@ export class Probe {
     if (!this.#isClosed) this.#timer = setTimeout(() => this.#run(), ms)
   }
 
-  /** Resolves to an error that shows what does not work. */
+  /** Resolves to an error that shows a fault; null: none is known. */
   async #run (): Promise<unknown> {
     // What the user may do is asked only then: it makes errors that the server counts.
     const commands = this.#isFailing || this.#isWanted ? scriptCommands : []
@@ -113,7 +113,7 @@ export class Probe {
     const deadline = new Deadline(this.#settings.timeoutMs)
     const client = await this.#link.ready(deadline)
     const findings = await Promise.all(this.#tagsOf(client).map((tag) => this.#ask(client, tag, commands, deadline)))
-    // What was asked on a connection that is gone says nothing: mostly the next one is there already.
+    // A probe on a connection that broke says nothing about the server: probe again on the next one.
     if (this.#link.isCurrent(client) && findings.every((finding) => finding !== null)) return this.#judge(findings)
     this.#isWanted = true
     return null
@@ -124,17 +124,17 @@ export class Probe {
     const error = findings.find(({ reason }) => reason !== null)?.error
     if (found.size === 0 && this.#isFailing) {
       if (this.#accepted++ === 0) this.#events.onRecovered()
-      if (this.#accepted < ACCEPTED_TWICE) return null
+      if (this.#accepted < MIN_ACCEPTED) return null
     }
     this.#isFailing = found.size > 0
     this.#accepted = 0
     if (findings.some(({ isReadable }) => isReadable)) this.#events.onResult([...found], error)
-    // Nothing works: a part that does not is no more to be told of, but why is.
+    // Nothing works, so partial faults are not reported, but the cause is.
     else this.#events.onResult(found.has('access_denied') ? ['unreachable', 'access_denied'] : ['unreachable'], error)
     return error
   }
 
-  /** null: of a server that is alone, silence and breaks are noticed by the connection. */
+  /** null: of a single server silence and broken connections are noticed by the link. */
   async #ask (client: RedisClient, tag: string, commands: readonly string[], deadline: Deadline): Promise<Finding | null> {
     const [key, channel] = this.#keys.probe(tag)
     try {
@@ -157,7 +157,7 @@ export class Probe {
     return isCluster ? 'shard_unreachable' : null
   }
 
-  /** A hash tag for each server: one of a slot that it has. */
+  /** For each master a hash tag of one of its slots. */
   #tagsOf ({ slots }: RedisClient): string[] {
     if (slots === undefined) return ['all']
     const tags = new Map<string, string>()
@@ -172,8 +172,8 @@ export class Probe {
 const MODULES: readonly Record<string, unknown>[] = [lanes, nodes, presence, questions, revocations, streams, tickets]
 
 /**
- * Every command that scripts name and that has no subcommands, and what can be called by a script of that which is sent besides:
- * of the rest the calls themselves show whether they may be made.
+ * The commands whose permission is probed: all that scripts call, and of those sent directly the ones that a script can call.
+ * Commands with subcommands are left out; their own calls show whether they are permitted.
  */
 export const scriptCommands: readonly string[] = [...new Set([
   'PING', 'INFO',

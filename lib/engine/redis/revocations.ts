@@ -17,6 +17,9 @@ const AT_ONCE = 100
 const OF_TOKEN = 'jti:'
 const OF_USER = 'user:'
 
+/** The parts of the engine that revocations need. */
+interface RevocationParts { commands: Commands, lineage: Lineage, keys: Keys, clock: Clock }
+
 export interface RevocationSettings {
   /** How many are kept. */
   max: number
@@ -54,7 +57,7 @@ export class RedisRevocationStore implements RevocationStore {
   #reading: Promise<void> | null = null
   #listener: () => void = () => {}
 
-  constructor (commands: Commands, lineage: Lineage, keys: Keys, clock: Clock, settings: RevocationSettings, log: FastifyBaseLogger) {
+  constructor ({ commands, lineage, keys, clock }: RevocationParts, settings: RevocationSettings, log: FastifyBaseLogger) {
     this.#list = new RevocationList(clock)
     this.#commands = commands
     this.#lineage = lineage

@@ -3,32 +3,34 @@ import type { ClientFactory, RedisClient } from './client.js'
 import { Deadline } from './deadline.js'
 import { Link } from './link.js'
 
+export interface ShardSettings { factory: ClientFactory, timeoutMs: number, log: FastifyBaseLogger }
+
 export interface ShardEvents {
   onMessage: (channel: string, payload: string) => void
   onUp: () => void
-  /** Nothing is subscribed to any more. */
+  /** All subscriptions have ended with the connection. */
   onDown: () => void
   /** The server may have ended subscriptions; see `held`. */
   onDoubt: () => void
-  /** A subscription that is on its way was refused since its slot is elsewhere; which one is not known. */
+  /** A subscription that was asked for was refused since its slot is elsewhere; which one is not known. */
   onMoved: () => void
 }
 
-/** One server of a cluster, with a connection on which the messages of its slots arrive. */
+/** A connection to one server of a cluster, on which the messages of its slots arrive. */
 export class Shard {
   readonly link: Link
   readonly #timeoutMs: number
   readonly #log: FastifyBaseLogger
   #client: RedisClient | null = null
 
-  constructor (server: RedisClient, factory: ClientFactory, timeoutMs: number, log: FastifyBaseLogger, events: ShardEvents) {
+  constructor (server: RedisClient, { factory, timeoutMs, log }: ShardSettings, events: ShardEvents) {
     this.#timeoutMs = timeoutMs
     this.#log = log
     this.link = new Link({ ...factory, isCluster: false, create: () => factory.createLike(server) }, timeoutMs, log, {
       onConnect: async (client) => {
         this.#client = client
         client.on('smessage', events.onMessage)
-        // What the server says unasked when a slot goes is an error to ioredis 5, and "moved" to 6.
+        // When a slot leaves the server it ends subscriptions unasked: ioredis 5 emits that as "error", 6 as "moved".
         client.on('error', () => events.onDoubt())
         client.on('moved', () => {
           events.onMoved()
@@ -49,7 +51,7 @@ export class Shard {
     if (this.#client !== client || !this.link.isUp) throw new Error('the connection broke')
   }
 
-  /** Of a channel that is subscribed to. What comes nevertheless is dropped, and the next connection is not subscribed to it. */
+  /** Unsubscribes from a channel. Never rejects: where it fails, messages are dropped, and the next connection does not subscribe. */
   async leave (channel: string): Promise<void> {
     try {
       await this.#client!.call('sunsubscribe', channel)
@@ -58,7 +60,7 @@ export class Shard {
     }
   }
 
-  /** What is subscribed to. */
+  /** The channels that are subscribed to, as ioredis knows them. */
   get held (): Set<string> {
     const subscriber = this.#client?.condition?.subscriber
     return new Set(subscriber ? subscriber.channels('ssubscribe') : [])

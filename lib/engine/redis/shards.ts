@@ -1,75 +1,69 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { ClientFactory, RedisClient } from './client.js'
+import type { RedisClient } from './client.js'
 import { isPassing, isReply } from './commands.js'
 import { unavailable } from './deadline.js'
-import { Shard } from './shard.js'
+import { Shard, type ShardSettings } from './shard.js'
+import { SlotMap } from './slot-map.js'
 import { slotOfKey } from './slots.js'
 
 export interface ShardsEvents {
   onMessage: (channel: string, payload: string) => void
-  /** These are subscribed to again; messages may have been lost. */
+  /** These channels are subscribed to again; messages may have been lost. */
   onRestored: (channels: string[]) => void
-  /** Whether there are lost ones. */
+  /** The first channel was lost, or the last lost one is subscribed to again. */
   onBehind: (isBehind: boolean) => void
 }
 
 interface Member {
   shard: Shard
-  /** What is confirmed there. */
+  /** Subscriptions that are confirmed there. */
   subscriptions: Set<Subscription>
 }
 
 interface Subscription {
   channel: string
   slot: number
-  /** Where it is confirmed. */
+  /** The server that has confirmed it. */
   at: Member | null
-  /** Where it was asked for, and has not been answered. */
+  /** The server that was asked, and has not answered yet. */
   asked: Member | null
   waiting: { resolve: () => void, reject: (error: unknown) => void }[]
 }
 
-/** How often it is tried again where a slot's subscribers are to be. */
+/** Interval of retries while subscriptions are due. */
 const RETRY_MS = 100
 
-/** The channels of a cluster's slots, each subscribed to where its slot is, wherever that goes. */
+/** Subscriptions to sharded channels of a cluster. Each follows its slot to whichever server has it. */
 export class Shards {
-  readonly #factory: ClientFactory
-  readonly #timeoutMs: number
+  readonly #settings: ShardSettings
   readonly #log: FastifyBaseLogger
   readonly #events: ShardsEvents
+  readonly #map = new SlotMap()
+  /** By address. */
   readonly #members = new Map<string, Member>()
   readonly #all = new Map<string, Subscription>()
-  /** Those that are to be subscribed to. */
+  /** Subscriptions that are to be made, or made elsewhere. */
   readonly #due = new Set<Subscription>()
-  /** Those on which messages were received before, and are not any more. */
+  /** Subscriptions that were confirmed, and whose messages may not arrive any more. */
   readonly #lost = new Set<Subscription>()
   readonly #restored: string[] = []
   readonly #doubted = new Set<Member>()
-  /** Those for which the map has proved wrong: they wait for the next one. */
+  /** Subscriptions for which the map of slots has proved wrong: they wait for the next map. */
   readonly #parked = new Set<Subscription>()
-  #map: RedisClient | null = null
   #isScheduled = false
   #isClosed = false
   #timer: NodeJS.Timeout | null = null
 
-  constructor (factory: ClientFactory, timeoutMs: number, log: FastifyBaseLogger, events: ShardsEvents) {
-    this.#factory = factory
-    this.#timeoutMs = timeoutMs
-    this.#log = log
+  constructor (settings: ShardSettings, events: ShardsEvents) {
+    this.#settings = settings
+    this.#log = settings.log
     this.#events = events
   }
 
-  /** How many channels wait for their slots. */
-  get behind (): number {
-    return this.#lost.size
-  }
-
-  /** Goes by a client of the cluster from now on, for who has which slots. */
+  /** Reads the map of slots from this client from now on. */
   follow (client: RedisClient): void {
-    this.#map = client
+    this.#map.follow(client, () => this.#compare())
     this.#parked.clear()
-    client.on('refresh', () => { if (this.#map === client) this.#compare() })
     this.#schedule()
   }
 
@@ -110,7 +104,7 @@ export class Shards {
     for (const { shard } of this.#members.values()) shard.link.close()
   }
 
-  /** Much of what happens at once is answered in one go. */
+  /** Collects what happens in one turn, since much of it happens at once. */
   #schedule (): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
@@ -136,7 +130,7 @@ export class Shards {
 
   #retry (): void {
     this.#timer = null
-    if (this.#parked.size > 0 || this.#lost.size > 0) this.#map?.refreshSlotsCache?.()
+    if (this.#parked.size > 0 || this.#lost.size > 0) this.#map.refresh()
     this.#advance()
   }
 
@@ -146,7 +140,7 @@ export class Shards {
       await member.shard.subscribe(subscription.channel)
       this.#confirm(subscription, member)
     } catch (error) {
-      this.#log.debug({ err: error, channel: subscription.channel }, 'a channel could not be subscribed to yet')
+      this.#log.debug({ err: error, channel: subscription.channel }, 'a channel could not be subscribed to yet; it is retried')
       if (subscription.asked === member) this.#park(subscription)
       if (!isReply(error) || isPassing(error)) return
       for (const { reject } of subscription.waiting.splice(0)) reject(unavailable('it refused a subscription', error))
@@ -157,7 +151,7 @@ export class Shards {
     const { channel, at, waiting } = subscription
     const wanted = this.#all.get(channel)
     if (wanted !== subscription) {
-      // Left meanwhile; and where it is wanted once more, that came later on the same connection.
+      // Unsubscribed meanwhile. If it is wanted again on this server, that call came later on the same connection, and stands.
       if (wanted?.at !== member && wanted?.asked !== member) member.shard.leave(channel)
       return
     }
@@ -176,7 +170,7 @@ export class Shards {
     this.#schedule()
   }
 
-  /** Messages of these do not arrive any more, or will soon not. */
+  /** Makes subscriptions due again, whose messages do not arrive any more or soon will not. */
   #lose (subscriptions: Subscription[]): void {
     if (subscriptions.length === 0) return
     const wasBehind = this.#lost.size > 0
@@ -185,7 +179,7 @@ export class Shards {
       this.#lost.add(subscription)
     }
     if (!wasBehind) this.#events.onBehind(true)
-    this.#map?.refreshSlotsCache?.()
+    this.#map.refresh()
     this.#schedule()
   }
 
@@ -193,7 +187,7 @@ export class Shards {
     if (this.#lost.delete(subscription) && this.#lost.size === 0) this.#events.onBehind(false)
   }
 
-  /** Looks for subscriptions that the server has ended. */
+  /** Finds subscriptions that the server has ended. */
   #audit ({ shard, subscriptions }: Member): void {
     const { held } = shard
     const ended = [...subscriptions].filter(({ channel }) => !held.has(channel))
@@ -209,7 +203,7 @@ export class Shards {
     this.#lose(subscriptions)
   }
 
-  /** Nobody knows which of those that were asked for there will be answered. */
+  /** Parks all that were asked of a server: it is not known which of them it will answer. */
   #abandon (member: Member): void {
     for (const subscription of this.#due) if (subscription.asked === member) this.#park(subscription)
   }
@@ -219,7 +213,7 @@ export class Shards {
     if (this.#all.get(subscription.channel) === subscription) this.#parked.add(subscription)
   }
 
-  /** Looks whether everything is subscribed to where it should be, by a map that has just come. */
+  /** Compares all subscriptions with a new map. */
   #compare (): void {
     this.#parked.clear()
     for (const member of this.#members.values()) this.#audit(member)
@@ -227,29 +221,29 @@ export class Shards {
       const { at, slot } = subscription
       return at !== null && !this.#lost.has(subscription) && at !== this.#ownerOf(slot)
     })
-    // What still arrives where it was is taken until it arrives where it should.
+    // The old server may still deliver, so it is left only when the new one has confirmed.
     this.#lose(elsewhere)
-    const masters = new Set(this.#map!.nodes!('master').map(keyOf))
-    for (const [key, { shard, subscriptions }] of this.#members) {
-      if (masters.has(key) || subscriptions.size > 0) continue
-      this.#members.delete(key)
+    const masters = this.#map.masters()
+    for (const [address, { shard, subscriptions }] of this.#members) {
+      if (masters.has(address) || subscriptions.size > 0) continue
+      this.#members.delete(address)
       shard.link.close()
     }
     this.#schedule()
   }
 
-  /** Null: nobody has the slot, as far as is known. */
+  /** null: no server is known to have the slot. */
   #ownerOf (slot: number): Member | null {
-    const key = this.#map?.slots?.[slot]?.[0]
-    if (key === undefined) return null
-    return this.#members.get(key) ?? this.#join(key)
+    const address = this.#map.masterOf(slot)
+    if (address === undefined) return null
+    return this.#members.get(address) ?? this.#join(address)
   }
 
-  #join (key: string): Member | null {
-    const server = this.#map!.nodes!('all').find((node) => keyOf(node) === key)
+  #join (address: string): Member | null {
+    const server = this.#map.serverAt(address)
     if (server === undefined) return null
     const subscriptions = new Set<Subscription>()
-    const shard = new Shard(server, this.#factory, this.#timeoutMs, this.#log, {
+    const shard = new Shard(server, this.#settings, {
       onMessage: (channel, payload) => this.#events.onMessage(channel, payload),
       onUp: () => this.#schedule(),
       onDown: () => {
@@ -264,11 +258,7 @@ export class Shards {
       }
     })
     const member = { shard, subscriptions }
-    this.#members.set(key, member)
+    this.#members.set(address, member)
     return member
   }
-}
-
-function keyOf ({ options }: RedisClient): string {
-  return `${options?.host}:${options?.port}`
 }

@@ -16,7 +16,7 @@ export function slotOf (tag: string): number {
   return crc16(Buffer.from(tag)) % SLOTS
 }
 
-/** The slot of a key or a channel: of what is in its first braces, where something is. */
+/** The slot of a key or a channel: by its hash tag, the text in its first braces, unless that is empty. */
 export function slotOfKey (key: string): number {
   const from = key.indexOf('{') + 1
   const to = key.indexOf('}', from)

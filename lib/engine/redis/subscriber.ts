@@ -10,7 +10,7 @@ export interface SubscriberEvents {
   onMessage: (channel: string, payload: string) => void
   /** Messages may have been lost on these channels, or on those between nodes; they are subscribed to again. */
   onRestored: (channels: string[]) => void
-  /** Whether there are channels of which nothing arrives. */
+  /** See `ShardsEvents.onBehind`. */
   onBehind: (isBehind: boolean) => void
   onUp: () => void
   onDown: () => void
@@ -49,7 +49,7 @@ export class Subscriber {
       onDown: () => this.#events.onDown()
     })
     const onMessage = (channel: string, payload: string) => this.#receive(channel, payload)
-    this.#shards = factory.isCluster ? new Shards(factory, timeoutMs, log, { ...events, onMessage }) : null
+    this.#shards = factory.isCluster ? new Shards({ factory, timeoutMs, log }, { ...events, onMessage }) : null
   }
 
   /**

@@ -3,19 +3,19 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { Lane, LaneState, Verdict } from './lane.js'
 import type { Peers } from './peers.js'
 
-/** Lanes of which it is asked what was seen. */
+/** A question about lanes: has any node seen more than this server has? */
 const Inquiry = Type.Object({
   lanes: Type.Array(Type.Object({
     key: Type.String(), master: Type.String(), segment: Type.String(), number: Type.Number(), ended: Type.Array(Type.Tuple([Type.String(), Type.Number()]))
   }))
 })
-export type Inquiry = Static<typeof Inquiry>
+type Inquiry = Static<typeof Inquiry>
 
-/** What a node says to that, in the same order. */
+/** The answer of a node, in the order of the lanes. */
 const Testimony = Type.Object({
   lanes: Type.Array(Type.Object({
     verdict: Type.Union([Type.Literal('kept'), Type.Literal('lost'), Type.Null()]),
-    /** Nodes that are gone, and whose sightings this one has, too, or not. */
+    /** Dead nodes whose sightings this node has seen later ones than, and those of which it has not. */
     covered: Type.Array(Type.String()),
     uncovered: Type.Array(Type.String())
   })),
@@ -24,7 +24,7 @@ const Testimony = Type.Object({
 })
 export type Testimony = Static<typeof Testimony>
 
-/** What a node that goes has seen. */
+/** The sightings of a node that leaves. */
 const Farewell = Type.Object({
   from: Type.String(),
   lanes: Type.Array(Type.Object({ key: Type.String(), segment: Type.String(), number: Type.Number() })),
@@ -53,10 +53,10 @@ export function inquire (lanes: readonly { lane: Lane, state: LaneState }[]): In
 }
 
 /**
- * Says what this node has seen. From now on it takes nothing more from the segment that it is in: on a server that does not know
- * that another has taken its place, that segment may go on.
+ * Answers with what this node has seen, and fences its segments: on an old master that does not know of a promotion they may go
+ * on, but this node accepts nothing more from them.
  *
- * @param laneOf what this node has seen of a lane; undefined: nothing
+ * @param laneOf finds a lane that this node has seen
  */
 export function testify ({ lanes }: Inquiry, laneOf: (key: string) => Lane | undefined, peers: Peers): Testimony {
   return {
@@ -71,8 +71,8 @@ export function testify ({ lanes }: Inquiry, laneOf: (key: string) => Lane | und
 }
 
 /**
- * What follows from what the nodes say of one lane: the writes that anybody has seen are there, or not; null where somebody has
- * not answered yet.
+ * Concludes from all testimonies about one lane whether the server has every write that was seen; null where a node has not
+ * answered yet.
  *
  * @param testimonies by node, that of the asking one included
  */
@@ -81,7 +81,7 @@ export function conclude (testimonies: ReadonlyMap<string, Testimony>, index: nu
   for (const { peers } of testimonies.values()) if (peers.some((peer) => !testimonies.has(peer))) return null
   if (said.some(({ verdict }) => verdict === 'lost')) return 'lost'
   const witnesses = said.filter(({ verdict }) => verdict === 'kept')
-  // Nobody is left who had seen anything.
+  // No node is left that has seen anything: it cannot be known.
   if (witnesses.length === 0) return 'lost'
   const covered = new Set(witnesses.flatMap(({ covered }) => covered))
   return said.every(({ uncovered }) => uncovered.every((id) => covered.has(id) || testimonies.has(id))) ? 'kept' : 'lost'

@@ -11,6 +11,9 @@ import { decodeHolder, encode } from './wire.js'
 /** They share a slot, as questions do: there are few of them at a time, and bounds are counted over all. */
 const TICKETS = '~tickets'
 
+/** The parts of the engine that tickets need. */
+interface TicketParts { lineage: Lineage, keys: Keys, clock: Clock }
+
 /** The tickets of all nodes: what one has issued opens a socket on any other. */
 export class RedisTicketStore implements TicketStore {
   readonly #lineage: Lineage
@@ -20,7 +23,7 @@ export class RedisTicketStore implements TicketStore {
   readonly #log: FastifyBaseLogger
   readonly #bounds: TicketBounds
 
-  constructor (lineage: Lineage, keys: Keys, clock: Clock, log: FastifyBaseLogger, bounds: TicketBounds = { perUser: 20, inAll: 100_000 }) {
+  constructor ({ lineage, keys, clock }: TicketParts, log: FastifyBaseLogger, bounds: TicketBounds = { perUser: 20, inAll: 100_000 }) {
     this.#lineage = lineage
     this.#lane = lineage.lane(keys.lane(TICKETS))
     this.#base = keys.channel(TICKETS)

@@ -26,7 +26,7 @@ t.test('a user with the rule of the README can do all that the engine does', asy
   await everything(t, build(await userWith(single)))
 })
 
-t.test('so can one of another database, with its rule', async (t) => {
+t.test('a user with the rule of the README for another database can do all that the engine does', async (t) => {
   await everything(t, build({ ...await userWith(ruleOf('database 3')), db: 3 }))
 })
 
@@ -67,7 +67,7 @@ t.test('each part of the rule that is missing is named when the engine starts', 
   await failing(t, { ...await userWith(third.map((part) => part === '&wsm@3:*' ? '&wsm:*' : part)), db: 3 }, /may not use the channels: allow them with &wsm@3:\*/)
 })
 
-t.test('what else makes a start fail is named, too', async (t) => {
+t.test('other configuration faults are named when the engine starts', async (t) => {
   const options = await userWith(single)
   await failing(t, { ...options, password: 'other' }, /does not accept this user name and password \(WRONGPASS\)/)
   await failing(t, { ...await userWith(['~*', '&*', '+@all']), db: 99 }, /has no database of this number/)
@@ -82,7 +82,7 @@ t.test('what else makes a start fail is named, too', async (t) => {
   await failing(t, { host: '127.0.0.1', port: (plain.address() as AddressInfo).port, tls: {} }, /TLS does not come about \(.*wrong version number/)
 })
 
-t.test('a server that is not there is waited for, and named', async (t) => {
+t.test('a start waits for a server that cannot be reached, and names the fault', async (t) => {
   const from = performance.now()
   await t.rejects(redis({ host: '127.0.0.1', port: 1 }, { commandTimeoutMs: 300 })({ ...ENGINE, log: silent }),
     { code: 'WSM_ERR_UNAVAILABLE', message: /cannot be connected to \(connect ECONNREFUSED 127\.0\.0\.1:1\)/ })
@@ -109,7 +109,7 @@ t.test('a permission that is taken away is named once in the log, and the node i
   await engine.subscribe('channel:a')
 })
 
-t.test('where nothing is allowed any more, or the password has changed, the node is unavailable and says why', async (t) => {
+t.test('a node whose permissions are revoked, or whose password has changed, is unavailable with the reason access_denied', async (t) => {
   const options = await userWith(single)
   const { log, messages } = keepingLog()
   const { engine } = await listening(t, build(options, log))

@@ -24,7 +24,7 @@ function nodeOf (t: Test) {
   return { clock, time, own, messages, measure, trueNow: () => NOON + performance.now() - from }
 }
 
-t.test('until it is measured it is the node\'s own', (t) => {
+t.test('before the first measurement the shared clock is the node\'s own', (t) => {
   const { clock, time } = nodeOf(t)
   t.strictSame([clock.now(), clock.offsetMs], [NOON, 0])
   time.advance(1_234.5)
@@ -32,7 +32,7 @@ t.test('until it is measured it is the node\'s own', (t) => {
   t.end()
 })
 
-t.test('it is Redis\'s, and goes on when the node\'s own is set', (t) => {
+t.test('the shared clock is Redis\'s, and is not moved when the node\'s own is set', (t) => {
   const { clock, time, own, measure, trueNow } = nodeOf(t)
   measure(300_000)
   t.strictSame([clock.now(), clock.offsetMs], [trueNow() + 300_000, -300_000])
@@ -42,7 +42,7 @@ t.test('it is Redis\'s, and goes on when the node\'s own is set', (t) => {
   t.end()
 })
 
-t.test('of several answers the quickest says most', (t) => {
+t.test('the measurement with the shortest round trip sets the clock', (t) => {
   const { clock, measure } = nodeOf(t)
   measure(0, { there: 100, back: 0 })
   t.equal(clock.offsetMs, -50, 'it may have been given at any time on the way')
@@ -55,7 +55,7 @@ t.test('of several answers the quickest says most', (t) => {
   t.end()
 })
 
-t.test('an answer that was long on its way counts where it cannot be so', (t) => {
+t.test('a slow measurement sets the clock only where its bounds exclude the value so far', (t) => {
   const { clock, measure } = nodeOf(t)
   measure(0)
   t.equal(clock.offsetMs, 0)
@@ -68,7 +68,7 @@ t.test('an answer that was long on its way counts where it cannot be so', (t) =>
   t.end()
 })
 
-t.test('a wrong clock is said once when it is found, and once when it is right again', (t) => {
+t.test('a wrong clock is logged once when it is found, and once when it is right again', (t) => {
   const { own, messages, measure } = nodeOf(t)
   const said = [1_000, 1_001, -300_000, 700, 499, -999, -1_001].map((ahead) => {
     own.ahead = ahead

@@ -42,7 +42,7 @@ for (const message of [
   })
 }
 
-t.test('what is refused since a server is a replica is tried again on another connection', async (t) => {
+t.test('a command that a replica refuses is retried on another connection', async (t) => {
   const client = new FakeRedis()
   client.answer = failingOnce(reply('READONLY You can\'t write against a read only replica.'))
   const { commands, seen } = commandsOf(t, client)
@@ -50,7 +50,7 @@ t.test('what is refused since a server is a replica is tried again on another co
   t.strictSame([client.calls, seen.connections], [['set a 1', 'set a 1'], 2])
 })
 
-t.test('what stays refused is so in time, and says why', async (t) => {
+t.test('a command that stays refused fails in time, with the cause', async (t) => {
   const client = new FakeRedis()
   const error = reply('CLUSTERDOWN Hash slot not served')
   client.answer = async () => { throw error }
@@ -59,7 +59,7 @@ t.test('what stays refused is so in time, and says why', async (t) => {
   t.ok(client.calls.length > 1)
 })
 
-t.test('any other refusal is one at once', async (t) => {
+t.test('any other refusal fails at once', async (t) => {
   const client = new FakeRedis()
   client.answer = failingOnce(reply('ERR MOVED is not what it means'))
   const { commands } = commandsOf(t, client)
@@ -67,7 +67,7 @@ t.test('any other refusal is one at once', async (t) => {
   t.strictSame(client.calls, ['get a'])
 })
 
-t.test('where a server of a cluster is away the connections to the others stay', async (t) => {
+t.test('while a server of a cluster is away the connections to the others stay', async (t) => {
   for (const [isCluster, connections] of [[true, 1], [false, 2]] as const) {
     const client = new FakeRedis(isCluster)
     client.answer = failingOnce(new Error('Too many Cluster redirections. Last error: Error: Connection is closed.'))

@@ -42,7 +42,7 @@ t.test('an answer that Redis has lost is not undone while a node knows it', asyn
   t.strictSame(records, [])
 })
 
-t.test('a question that Redis has lost wholly is there again, ended or open, with what it is due for', async (t) => {
+t.test('a question that Redis has lost is stored again, ended, or open with its due times', async (t) => {
   const { server, engines: [asking, other], goBack } = await nodes(t, 2)
   await server.admin.save()
   const [open, ended] = [question(), question()]
@@ -58,7 +58,7 @@ t.test('a question that Redis has lost wholly is there again, ended or open, wit
   t.match(await answered(other!, open.callback_id), { won: true })
 })
 
-t.test('an open question goes on as it was where all nodes are there that can have heard of an end', async (t) => {
+t.test('an open question in doubt stays open where all nodes that can have heard of an end say that there was none', async (t) => {
   const { server, engines: [asking, other], goBack } = await nodes(t, 2)
   const record = question()
   await asking!.confirmations.create({ ...record, created_at: asking!.clock.now() }, due())
@@ -71,7 +71,7 @@ t.test('an open question goes on as it was where all nodes are there that can ha
   t.match(await answered(asking!, record.callback_id), { won: true, record: { uncertain: undefined } })
 })
 
-t.test('where nobody can know it any more, a question is uncertain, and due to be shown', async (t) => {
+t.test('a question whose end no node can know is uncertain, and due to be announced', async (t) => {
   const { server, build, engines: [asking] } = await nodes(t, 1)
   const records = [question(), question(), question()]
   for (const record of records) await asking!.confirmations.create(record, [{ kind: 'announce', at: Date.now() - 1 }, { kind: 'expire', at: later() }])

@@ -31,7 +31,7 @@ t.test('what servers of several versions say of a missing permission is named, w
   }
 })
 
-t.test('other faults are named without it, and what is not understood is left as it is', async (t) => {
+t.test('other faults are named without the rule, and unknown ones keep their own message', async (t) => {
   for (const [error, text, isConfigured] of [
     [new Error('ERR DB index is out of range'), 'it has no database of this number (option db)', true],
     [new Error('self-signed certificate'), 'TLS does not come about (self-signed certificate)', true],
@@ -52,7 +52,7 @@ t.test('other faults are named without it, and what is not understood is left as
   }
 })
 
-t.test('every command that a script names is among those that are asked for', async (t) => {
+t.test('every command that a script calls is probed for permission', async (t) => {
   const folder = join(root, 'dist/lib/engine/redis')
   const named = new Set<string>()
   for (const file of (await readdir(folder)).filter((file) => file.endsWith('-scripts.js') && file !== 'probe-scripts.js')) {

@@ -2,7 +2,7 @@ import t from 'tap'
 import { Health } from '../../../lib/engine/redis/health.js'
 import { keepingLog } from '../../fixtures/redis-nodes.js'
 
-t.test('what several report is put together, in one order, and told when it changes', async (t) => {
+t.test('reasons of several sources are combined in one order, and a change is reported once', async (t) => {
   const { log, messages } = keepingLog()
   const health = new Health(log)
   const heard: string[] = []

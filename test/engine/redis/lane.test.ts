@@ -11,7 +11,7 @@ function lane (segment: string, number: number): Lane {
   return lane
 }
 
-t.test('what was seen is kept where its segment goes on at least as far, or has ended so', async (t) => {
+t.test('a sighting is kept where its segment has gone at least as far, or ended no earlier', async (t) => {
   const seen = lane('1-a.x', 5)
   t.equal(seen.judge(state('1-a.x', 5)), 'kept')
   t.equal(seen.judge(state('1-a.x', 4)), 'lost')
@@ -21,7 +21,7 @@ t.test('what was seen is kept where its segment goes on at least as far, or has 
   t.equal(new Lane('key').judge(state('1-a.x', 5)), null)
 })
 
-t.test('numbers only rise, in the segment that goes on', async (t) => {
+t.test('numbers of a lane only rise, within the current segment', async (t) => {
   const seen = lane('1-a.x', 5)
   t.ok(seen.advance('1-a.x', 4, 2))
   t.ok(seen.advance('1-a.x', 7, 3))
@@ -29,7 +29,7 @@ t.test('numbers only rise, in the segment that goes on', async (t) => {
   t.match(seen, { segment: '1-a.x', number: 7, era: 3 })
 })
 
-t.test('what was seen in a segment that is left must be there, too, until it is known to be', async (t) => {
+t.test('a sighting in a segment that was left stays open until the server is known to have it', async (t) => {
   const seen = lane('1-a.x', 5)
   seen.enter('1-a.y', 6, 1)
   t.equal(seen.judge(state('1-a.y', 6)), 'lost')
@@ -41,7 +41,7 @@ t.test('what was seen in a segment that is left must be there, too, until it is 
   t.equal(seen.open.size, 0)
 })
 
-t.test('what a node has said that it saw is accounted for in whatever segment comes then', async (t) => {
+t.test('a sighting that a node has testified is accounted for in the next segment', async (t) => {
   const seen = lane('1-a.x', 5)
   seen.fence = { master: 'm', segment: '1-a.x' }
   t.equal(seen.judge(state('1-a.x', 4)), 'lost', 'asked again about the same')
@@ -53,7 +53,7 @@ t.test('what a node has said that it saw is accounted for in whatever segment co
   t.strictSame([seen.fence, seen.open.size], [null, 0])
 })
 
-t.test('a segment says its generation, and that which came later', async (t) => {
+t.test('the name of a segment has its generation and its order', async (t) => {
   t.equal(generationOf('12-ab.cd'), '12-ab')
   t.strictSame(['12-ab.cd', ''].map(orderOf), [12, 0])
   t.strictSame(asMarks('a 1 b 2'), new Map([['a', 1], ['b', 2]]))

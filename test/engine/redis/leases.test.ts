@@ -69,7 +69,7 @@ t.test('a node that comes back while it is being removed stays', async (t) => {
   t.strictSame(near.changes.all.map(({ kind }) => kind), ['joined', 'joined', 'joined'], 'nobody was told that anybody has left')
 })
 
-t.test('what dies again, after that, is removed again', async (t) => {
+t.test('a node that came back and dies again is removed again', async (t) => {
   const { prefix, proxy, near, far } = await start(t)
   for (let time = 1; time <= 2; time++) {
     proxy.blackHole()
@@ -94,7 +94,7 @@ t.test('what dies again, after that, is removed again', async (t) => {
   t.strictSame(await server.admin.hkeys(`${prefix}:{nodes}:terms`), [near.engine.cluster.nodeId], 'nothing is left of it')
 })
 
-t.test('what one node has begun to remove another finishes', async (t) => {
+t.test('a removal that one node has begun is finished by another', async (t) => {
   const { prefix, proxy, near } = await start(t)
   const other = await listening(t, nodesOf(server.port, { ...OPTIONS, prefix }))
   let failures = 0
@@ -106,7 +106,7 @@ t.test('what one node has begun to remove another finishes', async (t) => {
   t.strictSame(await present(other), [])
 })
 
-t.test('a lease that is late, and that nobody has noticed, is renewed: nobody has left', async (t) => {
+t.test('a lease that is renewed late, before any node has noticed, takes nobody out of presence', async (t) => {
   const { prefix, near, far } = await start(t)
   const late = performance.now() + 700
   while (performance.now() < late) { /* both nodes are stopped, as they are where Redis is */ }
@@ -116,7 +116,7 @@ t.test('a lease that is late, and that nobody has noticed, is renewed: nobody ha
   t.equal(near.changes.all.filter(({ kind }) => kind === 'left').length, 0)
 })
 
-t.test('where Redis went back, or has lost what it knew of nodes, they say anew who is there', async (t) => {
+t.test('nodes add their sockets to presence again after Redis went back or lost their leases', async (t) => {
   const { prefix, near, far } = await start(t)
   const forget = () => server.admin.del(CHANNELS.flatMap((channel) => ['clients', 'users', 'nodes'].map((key) => `${prefix}:{channel:${channel}}:${key}`)))
   const { nodeId } = far.engine.cluster
@@ -133,13 +133,13 @@ t.test('where Redis went back, or has lost what it knew of nodes, they say anew 
   t.equal(await server.admin.hget(`${prefix}:{nodes}:terms`, nodeId), '4')
 })
 
-t.test('presence is compared with what the node has, now and then', async (t) => {
+t.test('presence in Redis is compared with the sockets of the node at intervals', async (t) => {
   const { prefix, near } = await start(t, { leaseMs: 60_000, presenceTtlMs: 1_000 })
   await server.admin.del(CHANNELS.flatMap((channel) => ['clients', 'users', 'nodes'].map((key) => `${prefix}:{channel:${channel}}:${key}`)))
   await until(async () => (await present(near)).length === 3)
 })
 
-t.test('what is left of nodes that have all ended is removed by the next one, however late it comes', async (t) => {
+t.test('the sockets of nodes that have all died are removed by a node that starts later', async (t) => {
   const prefix = randomUUID()
   const options = { ...OPTIONS, leaseMs: 300, prefix }
   const proxy = await TcpProxy.start(t, server.port)

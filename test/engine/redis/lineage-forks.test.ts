@@ -65,7 +65,7 @@ function nodeOn (t: Test, server: Server, { peers: known = [] as string[], grace
     }
   } as unknown as RedisCluster
   const { log, messages } = keepingLog()
-  const lineage = new Lineage(commands, cluster, { graceMs }, { onGeneration: () => { node.generations++ } }, log)
+  const lineage = new Lineage({ commands, cluster, log }, { graceMs }, { onGeneration: () => { node.generations++ } })
   t.teardown(() => lineage.close())
   const lane = lineage.lane('lane')
   const write = () => lineage.run(lane, WRITE, [], [])
@@ -75,7 +75,7 @@ function nodeOn (t: Test, server: Server, { peers: known = [] as string[], grace
   return Object.assign(node, { lineage, lane, peers, messages, write, ask, askAbout })
 }
 
-t.test('what a server does that does not know that another has taken its place counts for nothing, and it begins anew', async (t) => {
+t.test('a write on an old master that another server has replaced begins a new generation', async (t) => {
   const old = new Server('m1', '1-a.x', 5)
   const node = nodeOn(t, old)
   await node.write()
@@ -86,7 +86,7 @@ t.test('what a server does that does not know that another has taken its place c
   t.equal(node.generations, 1)
 })
 
-t.test('where the node was asked about the very server that it is on, and that is settled, it goes on', async (t) => {
+t.test('a node that testified about its own server goes on when that is settled', async (t) => {
   const server = new Server('m1', '1-a.x', 5)
   const node = nodeOn(t, server)
   await node.write()
@@ -95,7 +95,7 @@ t.test('where the node was asked about the very server that it is on, and that i
   t.match([server.segment, node.lane.fence, node.generations], ['1-a.x', null, 0])
 })
 
-t.test('where the server has moved on meanwhile, what it has kept counts, and what it has not is done again', async (t) => {
+t.test('after a server was settled meanwhile a write counts where it was kept, and is repeated where it was not', async (t) => {
   for (const isKept of [true, false]) {
     const server = new Server('m1', '1-a.x', 5)
     const node = nodeOn(t, server)
@@ -112,7 +112,7 @@ t.test('where the server has moved on meanwhile, what it has kept counts, and wh
   }
 })
 
-t.test('a node that was on a server that is over, and was not asked, says that something is lost when it comes over', async (t) => {
+t.test('a node that was not asked begins a new generation when it moves to a server that lacks its writes', async (t) => {
   const old = new Server('m1', '1-a.x', 5)
   const next = old.promote('m2')
   Object.assign(next, { run: 'm2', segment: '2-b.y', ended: [['1-a.x', 5]] })
@@ -133,7 +133,7 @@ t.test('a node that was on a server that is over, and was not asked, says that s
   t.equal(next.segment, segment, 'not where what it has seen is there')
 })
 
-t.test('a message that is nowhere on the server begins a new generation; one of another generation is nobody\'s', async (t) => {
+t.test('a message that the server does not have begins a new generation; one of another generation is ignored', async (t) => {
   const server = new Server('m1', '1-a.x', 5)
   const node = nodeOn(t, server)
   await node.write()
@@ -147,7 +147,7 @@ t.test('a message that is nowhere on the server begins a new generation; one of 
   t.equal(node.generations, 1)
 })
 
-t.test('a node that only listens goes on in a new segment with one look', async (t) => {
+t.test('a node that only listens enters a new segment with one read of the lane', async (t) => {
   const server = new Server('m1', '1-a.x', 5)
   const node = nodeOn(t, server)
   await node.write()
@@ -158,13 +158,13 @@ t.test('a node that only listens goes on in a new segment with one look', async 
   t.match([node.lane.open.size, node.generations, server.looks], [0, 0, 1])
 })
 
-t.test('what could not be looked at is looked at again', async (t) => {
+t.test('a check of sightings that failed is repeated', async (t) => {
   const server = new Server('m1', '1-a.x', 5)
   const node = nodeOn(t, server)
   await node.write()
   server.onLook = () => { throw new Error('away') }
   node.lineage.seen(node.lane, '1-a.w', 9)
-  await until(() => node.messages.some((message) => message.startsWith('it could not be looked')))
+  await until(() => node.messages.some((message) => message.startsWith('could not check yet')))
   server.onLook = () => {}
   server.run = 'other'
   node.lineage.examineAll()
@@ -177,7 +177,7 @@ t.test('what could not be looked at is looked at again', async (t) => {
   })
 })
 
-t.test('a node that does not answer is waited for as long as is agreed; a lane that nobody has used is not', async (t) => {
+t.test('a silent node is waited for during the grace time, but not for a lane that nobody has used', async (t) => {
   const server = new Server('m2', '1-a.x', 5, 'm1')
   const node = nodeOn(t, server, { peers: ['silent'], graceMs: 120 })
   const from = performance.now()
@@ -190,7 +190,7 @@ t.test('a node that does not answer is waited for as long as is agreed; a lane t
   t.strictSame([fresh.asked.length, fresh.server.segment.slice(0, 2)], [1, '1-'])
 })
 
-t.test('another node may settle it first, with the same or with another server', async (t) => {
+t.test('a lane that another node settles first is used as it was settled', async (t) => {
   const server = new Server('m2', '1-a.x', 5, 'm1')
   const node = nodeOn(t, server, { peers: ['b'] })
   node.answers = [{ lanes: [{ verdict: 'kept', covered: [], uncovered: [] }], peers: ['self'] }]
@@ -204,7 +204,7 @@ t.test('another node may settle it first, with the same or with another server',
   await node.write()
 })
 
-t.test('who closes waits for nobody', async (t) => {
+t.test('a node that closes stops waiting for others', async (t) => {
   const node = nodeOn(t, new Server('m2', '1-a.x', 5, 'm1'), { peers: ['silent'] })
   const writing = node.write()
   await until(() => node.asked.length > 0)
@@ -212,14 +212,14 @@ t.test('who closes waits for nobody', async (t) => {
   await t.rejects(writing, { code: 'WSM_ERR_UNAVAILABLE' })
 })
 
-t.test('a call that fails otherwise fails', async (t) => {
+t.test('an error other than UNSURE is passed on', async (t) => {
   const server = new Server('m1', '1-a.x', 5)
   const node = nodeOn(t, server)
   server.do = async () => { throw new Error('no') }
   await t.rejects(node.write(), { message: 'no' })
 })
 
-t.test('a node that goes leaves what it has seen to the others', async (t) => {
+t.test('a node that leaves passes its sightings on to the others', async (t) => {
   const goes = nodeOn(t, new Server('m1', '1-a.x', 5))
   await goes.write()
   const lanes: Lane[] = Array.from({ length: 600 }, (_, at) => goes.lineage.lane(`lane ${at}`))

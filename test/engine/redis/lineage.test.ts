@@ -19,7 +19,7 @@ async function nodes (t: Test, options: RedisServerOptions = {}) {
 
 const ALWAYS = { isDurable: true, config: ['--appendfsync', 'always'] }
 
-t.test('where nothing was lost, who was away is told that nothing is missing, whoever listened', async (t) => {
+t.test('after a restart that lost nothing clients recover, whether a node listened or not', async (t) => {
   const { build, again } = await nodes(t, ALWAYS)
   const [{ engine, breaks }, other] = [await listening(t, build), await listening(t, build)]
   const began = await other.engine.publish(publication('channel:a', { n: 1 }), KEPT)
@@ -34,7 +34,7 @@ t.test('where nothing was lost, who was away is told that nothing is missing, wh
   t.strictSame([...breaks.all, ...other.breaks.all], [])
 })
 
-t.test('where the end of what was done is lost, no position from before is good, not even one that is still there', async (t) => {
+t.test('after a rollback no earlier position is good, not even one that the server still has', async (t) => {
   const { server, build, again } = await nodes(t)
   const { engine } = await listening(t, build)
   const unbegun = await engine.subscribe('channel:b')
@@ -51,7 +51,7 @@ t.test('where the end of what was done is lost, no position from before is good,
   t.strictSame((await engine.history('channel:a', null, 10)).entries.map(numberOf), [3, 4, 5])
 })
 
-t.test('what only another node has seen counts', async (t) => {
+t.test('a write that only another node has seen counts as seen', async (t) => {
   const { server, build, again } = await nodes(t)
   const [{ engine }, { engine: other }] = [await listening(t, build), await listening(t, build)]
   const first = await engine.publish(publication('channel:a', { n: 1 }), KEPT)
@@ -64,7 +64,7 @@ t.test('what only another node has seen counts', async (t) => {
   await until(async () => (await engine.history('channel:a', first, 10).catch(() => null))?.isComplete === false)
 })
 
-t.test('what was delivered, and not answered to its publisher, counts', async (t) => {
+t.test('a write that was delivered, but not answered to its publisher, counts as seen', async (t) => {
   const { server, build, lane } = await nodes(t, { config: ['--enable-debug-command', 'yes'] })
   const { engine, deliveries } = await listening(t, build)
   await engine.subscribe('channel:a')
@@ -77,7 +77,7 @@ t.test('what was delivered, and not answered to its publisher, counts', async (t
   await until(async () => (await engine.history('channel:a', first, 10).catch(() => null))?.isComplete === false)
 })
 
-t.test('where nobody is left who had seen anything, nothing from before is good', async (t) => {
+t.test('no earlier position is good where no node is left that had seen a write', async (t) => {
   const { build, again } = await nodes(t, ALWAYS)
   const before = await build({} as never)
   const first = await before.publish(publication('channel:a', { n: 1 }), KEPT)
@@ -87,7 +87,7 @@ t.test('where nobody is left who had seen anything, nothing from before is good'
   t.match(await engine.history('channel:a', first, 10), { isComplete: false })
 })
 
-t.test('a node that died just before may have seen something; one that died earlier has not', async (t) => {
+t.test('a node that died just before may have seen more; what one saw that died earlier is covered', async (t) => {
   const { server, build, again } = await nodes(t, ALWAYS)
   const { engine } = await listening(t, build)
   const first = await engine.publish(publication('channel:a', { n: 1 }), KEPT)
@@ -116,7 +116,7 @@ t.test('a node that died just before may have seen something; one that died earl
   await until(async () => (await engine.history('channel:a', first, 10).catch(() => null))?.isComplete === false)
 })
 
-t.test('who has left since does not come back into presence with what Redis went back to', async (t) => {
+t.test('a socket that has left does not come back into presence when Redis goes back', async (t) => {
   const { server, build, again } = await nodes(t)
   const [{ engine }, { engine: other }] = [await listening(t, build), await listening(t, build)]
   const client = (id: string) => ({ client_id: id, user_id: id })

@@ -35,7 +35,7 @@ function linkOf (t: Test, client: FakeRedis): Link {
   return link
 }
 
-t.test('a link that cannot connect says why, and tries again', async (t) => {
+t.test('a link that cannot connect keeps the reason, and tries again', async (t) => {
   const client = new FakeRedis()
   const link = linkOf(t, client)
   const refusal = new Error('connect ECONNREFUSED')
@@ -48,7 +48,7 @@ t.test('a link that cannot connect says why, and tries again', async (t) => {
   t.equal(link.failure, null)
 })
 
-t.test('a ping that is refused is answered: the connection stays, until one is not answered', async (t) => {
+t.test('a refused ping keeps the connection, an unanswered one drops it', async (t) => {
   const clock = new FakeClock(t)
   const client = new FakeRedis()
   const link = linkOf(t, client)
@@ -67,7 +67,7 @@ t.test('a ping that is refused is answered: the connection stays, until one is n
   t.notOk(link.isUp)
 })
 
-t.test('a call that is refused without anybody to be told of faults is not available', async (t) => {
+t.test('a refused call is unavailable also without a listener for faults', async (t) => {
   const client = new FakeRedis()
   const link = linkOf(t, client)
   const refusal = Object.assign(new Error('ERR no'), { name: 'ReplyError' })
@@ -76,7 +76,7 @@ t.test('a call that is refused without anybody to be told of faults is not avail
   await t.rejects(new Commands(link, 5_000).call('get', 'a'), { code: 'WSM_ERR_UNAVAILABLE', cause: refusal })
 })
 
-t.test('a server that does not say whether it evicts keys is not available', async (t) => {
+t.test('a server that does not say whether it evicts keys is unavailable', async (t) => {
   const client = new FakeRedis()
   const link = linkOf(t, client)
   link.open()

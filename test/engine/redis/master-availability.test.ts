@@ -45,7 +45,7 @@ async function plainServer () {
   throw new Error('every server has something of the nodes')
 }
 
-t.test('a master that refuses writes, or is gone, makes a node degraded; what is on the others works', async (t) => {
+t.test('a master that refuses writes or is gone makes a node degraded, and the other masters work', async (t) => {
   const { engine } = await listening(t, (engine) => redis(app, { leaseMs: 900 })({ ...ENGINE, ...engine, log: silent }))
   const heard: string[] = []
   const codeOf = (call: Promise<unknown>) => call.then(() => null, ({ code }) => code)

@@ -192,7 +192,7 @@ t.test('a subscription that is under way when the connection breaks is made on t
   t.equal(numberOf(await far.deliveries.next()), 1)
 })
 
-t.test('where the ends themselves are lost, a node looks for those that it knows of, and stores again what it asked', async (t) => {
+t.test('a gap in the stream of ends makes a node read its questions, and store again those that are lost', async (t) => {
   const proxy = await TcpProxy.start(t, server.port)
   const options = { prefix: `ends-${Math.random()}`, commandTimeoutMs: 500, leaseMs: 600 }
   const near = await listening(t, nodesOf(server.port, options))

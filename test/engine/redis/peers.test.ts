@@ -16,7 +16,7 @@ t.test('a node is known when it is heard of or has a lease, and never is a peer 
   t.equal(peers.hasDied, false)
 })
 
-t.test('what a node saw that is gone is covered by what is seen two renewals later', async (t) => {
+t.test('the sightings of a dead node are covered by one two renewals later', async (t) => {
   const peers = new Peers('self', 60_000)
   renew(peers, ['a'])
   renew(peers, [])
@@ -30,14 +30,14 @@ t.test('what a node saw that is gone is covered by what is seen two renewals lat
   t.strictSame(peers.gone(era), { covered: [], uncovered: [] }, 'one that is heard of again is there')
 })
 
-t.test('where the leases themselves may be lost, nobody is gone', async (t) => {
+t.test('no node is dead while leases may be lost', async (t) => {
   const peers = new Peers('self', 60_000)
   renew(peers, ['a'])
   renew(peers, ['b'], false)
   t.strictSame([...peers.alive], ['a', 'b'])
 })
 
-t.test('one that has left does not come back, and all that it saw is covered', async (t) => {
+t.test('a node that has left does not come back, and its sightings are covered', async (t) => {
   const peers = new Peers('self', 60_000)
   renew(peers, ['a'])
   peers.left('a')

@@ -53,7 +53,7 @@ async function probing (t: Test, { isCluster = true } = {}) {
   return { client, link, probe, faults, found, commands, after }
 }
 
-t.test('each master of a cluster is probed, and what is wrong with one is a part', async (t) => {
+t.test('each master of a cluster is probed, and a fault of one makes the node degraded', async (t) => {
   const { client, faults, found, after } = await probing(t)
   t.strictSame(found.splice(0), ['fine'])
   const keys = client.calls.filter((call) => call.startsWith('evalsha')).map((call) => /\{.*?\}/.exec(call)![0])
@@ -69,7 +69,7 @@ t.test('each master of a cluster is probed, and what is wrong with one is a part
   }
 })
 
-t.test('where something is wrong with every master, nothing works unless it can be read', async (t) => {
+t.test('with a fault at every master the node is unavailable unless one can be read', async (t) => {
   const { faults, found, after } = await probing(t)
   found.length = 0
   for (const tag of [FIRST, SECOND]) faults.set(tag, refusal('CLUSTERDOWN The cluster is down'))
@@ -78,7 +78,7 @@ t.test('where something is wrong with every master, nothing works unless it can 
   t.equal((await after(EVERY_MS)).at(-1), 'unreachable access_denied')
 })
 
-t.test('a fault is noticed soon when a call has failed, looked at every second, and over when all has worked twice', async (t) => {
+t.test('a fault is probed soon after a call has failed, then every second, and is over after two good probes', async (t) => {
   const { probe, faults, found, commands, after } = await probing(t, { isCluster: false })
   t.strictSame(found.splice(0), ['fine'])
   t.ok(commands[0]!.includes('HGET'), 'at first it is asked what may be done')
@@ -93,7 +93,7 @@ t.test('a fault is noticed soon when a call has failed, looked at every second, 
   t.ok(commands.at(-1)!.includes('HGET'))
 })
 
-t.test('a connection that is replaced meanwhile says nothing about the server, nor does silence of one that is alone', async (t) => {
+t.test('neither a probe on a replaced connection nor silence of a single server counts as a fault', async (t) => {
   const { client, link, probe, faults, found, after } = await probing(t, { isCluster: false })
   found.length = 0
   faults.set('all', new Error('Connection is closed.'))

@@ -18,7 +18,7 @@ t.test('a question that a node of an earlier version asked ends as ever', async 
   t.match(await store.settle(record.callback_id, expired), { won: true, record: { status: 'expired' } })
 })
 
-t.test('a question that a node of an earlier version ended, and one that Redis has no more, are not due', async (t) => {
+t.test('questions that an earlier version ended, or that Redis does not have any more, are not due', async (t) => {
   const prefix = randomUUID()
   const { engine: { confirmations: store } } = await listening(t, nodesOf(server.port, { prefix }))
   const [ended, gone, open] = [question(), question(), question()]

@@ -4,7 +4,7 @@ import { nodesOf } from '../../fixtures/redis-nodes.js'
 import { RedisServer } from '../../fixtures/redis.js'
 import { until } from '../../fixtures/until.js'
 
-t.test('nodes that could not renew their leases do not take each other for dead when they can again', async (t) => {
+t.test('nodes that all lost their leases do not declare each other dead', async (t) => {
   const server = await RedisServer.start(t)
   const build = nodesOf(server.port, { leaseMs: 600 })
   const nodes = [await listening(t, build), await listening(t, build), await listening(t, build)]

@@ -110,7 +110,7 @@ t.test('what Redis has lost the nodes write back', async (t) => {
   await until(isKnown)
 })
 
-t.test('revocations survive all nodes and the end of Redis; a ticket, which may have been used, does not', async (t) => {
+t.test('revocations survive all nodes and a lost Redis, tickets do not', async (t) => {
   const own = await RedisServer.start(t, { isDurable: true, config: ['--appendfsync', 'always'] })
   const build = nodesOf(own.port)
   const before = await build(ENGINE)

@@ -11,24 +11,24 @@ function concluded (sayings: Record<string, Saying>) {
   return conclude(testimonies, 0)
 }
 
-t.test('it is kept where everybody has answered, somebody has seen something, and nobody misses anything', async (t) => {
+t.test('a lane is kept where all nodes have answered, one has seen it, and none misses a write', async (t) => {
   t.equal(concluded({ a: { verdict: 'kept', peers: ['b'] }, b: { verdict: null, peers: ['a'] } }), 'kept')
   t.equal(concluded({ a: { verdict: 'kept', peers: ['b'] }, b: { verdict: 'lost', peers: ['a'] } }), 'lost')
   t.equal(concluded({ a: { verdict: null }, b: { verdict: null } }), 'lost')
 })
 
-t.test('it is not known while somebody has not answered that anybody knows of', async (t) => {
+t.test('there is no conclusion while a known node has not answered', async (t) => {
   t.equal(concluded({ a: { verdict: 'lost', peers: ['b'] }, b: { verdict: 'kept', peers: ['a', 'c'] } }), null)
 })
 
-t.test('what a dead node saw must be covered by somebody who has seen something', async (t) => {
+t.test('the sightings of a dead node must be covered by a node that has seen the lane', async (t) => {
   t.equal(concluded({ a: { verdict: 'kept', uncovered: ['d'] } }), 'lost')
   t.equal(concluded({ a: { verdict: 'kept', uncovered: ['d'] }, b: { verdict: 'kept', covered: ['d'] } }), 'kept')
   t.equal(concluded({ a: { verdict: 'kept', uncovered: ['d'] }, b: { verdict: null, covered: ['d'] } }), 'lost')
   t.equal(concluded({ a: { verdict: 'kept', uncovered: ['b'] }, b: { verdict: null } }), 'kept', 'it is not dead after all')
 })
 
-t.test('who has said what it saw in a lane takes nothing more from its segment', async (t) => {
+t.test('a node that has testified about a lane accepts nothing more from its segment', async (t) => {
   const lane = new Lane('key')
   const peers = new Peers('self', 60_000)
   peers.heard('b')

@@ -1,0 +1,60 @@
+import { isAccessDenied, type FaultNames } from './access.js'
+import type { Deadline } from './deadline.js'
+import type { Health } from './health.js'
+import type { Link } from './link.js'
+
+/** How long a connection may be away before the node says that it is not ready: mostly it is back at once. */
+const GRACE_MS = 1_000
+
+/** The two connections of a node, for commands and for messages. It needs both; an outage that lasts is reported to its health. */
+export class Connectivity {
+  readonly #commands: Link
+  readonly #messages: Link
+  readonly #health: Health
+  readonly #names: FaultNames
+  #timer: NodeJS.Timeout | null = null
+  #isClosed = false
+
+  constructor (commands: Link, messages: Link, health: Health, names: FaultNames) {
+    this.#commands = commands
+    this.#messages = messages
+    this.#health = health
+    this.#names = names
+    for (const link of [commands, messages]) link.onFailure(() => this.update())
+  }
+
+  get isUp (): boolean {
+    return this.#commands.isUp && this.#messages.isUp
+  }
+
+  /** @throws WSM_ERR_UNAVAILABLE when a connection is not there in time */
+  async ready (deadline: Deadline): Promise<void> {
+    await Promise.all([this.#commands.ready(deadline), this.#messages.ready(deadline)])
+  }
+
+  /** A connection has come, gone or failed. */
+  update (): void {
+    if (this.isUp) {
+      this.#endGrace()
+      this.#health.report('connection', [])
+    } else if (!this.#isClosed) {
+      if (this.#health.current.status === 'unavailable') this.#reportOutage()
+      this.#timer ??= setTimeout(() => this.#reportOutage(), GRACE_MS)
+    }
+  }
+
+  close (): void {
+    this.#isClosed = true
+    this.#endGrace()
+  }
+
+  #endGrace (): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+  }
+
+  #reportOutage (): void {
+    const error = this.#commands.failure ?? this.#messages.failure
+    this.#health.report('connection', isAccessDenied(error) ? ['unreachable', 'access_denied'] : ['unreachable'], this.#names.describe(error))
+  }
+}

@@ -1,0 +1,108 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { ENDS, type RedisConfirmationStore } from './confirmations.js'
+import type { Keys } from './keys.js'
+import type { Lane } from './lane.js'
+import type { Lineage } from './lineage.js'
+import type { RedisPresenceStore } from './presence.js'
+import type { RedisRevocationStore } from './revocations.js'
+import type { Streams } from './streams.js'
+
+/** How long other lanes of a server that went back are collected, before everything is restored that this node has in them. */
+const COLLECT_MS = 50
+
+/** The parts of a node that an outage or a rollback of Redis puts in doubt. */
+export interface RecoveryParts {
+  keys: Keys
+  lineage: Lineage
+  streams: Streams
+  presence: RedisPresenceStore
+  confirmations: RedisConfirmationStore
+  revocations: RedisRevocationStore
+}
+
+/**
+ * Brings this node and Redis together again after an outage or a rollback. What fails is tried again when the lease is renewed
+ * the next time.
+ */
+export class Recovery {
+  readonly #parts: RecoveryParts
+  readonly #log: FastifyBaseLogger
+  /** Whether there may be ends of questions that this node has not heard of. */
+  #hasMissedEnds = false
+  /** Whether Redis may have lost questions or ends that this node knows. */
+  #hasLostQuestions = false
+  #timer: NodeJS.Timeout | null = null
+
+  constructor (parts: RecoveryParts, log: FastifyBaseLogger) {
+    this.#parts = parts
+    this.#log = log
+  }
+
+  /** Messages may have been lost on these channels, which are subscribed to again. */
+  resubscribed (channels: readonly string[]): void {
+    const { keys, streams, presence, revocations } = this.#parts
+    const topics = new Set(channels.map((channel) => keys.topicOf(channel)))
+    streams.checkThese(topics)
+    presence.check(topics)
+    revocations.refresh()
+  }
+
+  /** The lease of this node was renewed. Forgotten: Redis did not know of it any more. */
+  renewed (isForgotten: boolean): void {
+    const { lineage, streams, presence, revocations } = this.#parts
+    lineage.examineAll()
+    presence.restore(false)
+    if (this.#hasMissedEnds) this.#catchUp()
+    this.#restoreQuestions()
+    if (isForgotten) {
+      streams.checkAll()
+      revocations.mayHaveMissed()
+    }
+    revocations.refresh()
+  }
+
+  /** Redis may have lost writes in this lane. */
+  wentBack (lane: Lane): void {
+    const { keys, streams, presence, revocations } = this.#parts
+    streams.checkLane(lane)
+    revocations.mayHaveMissed()
+    if (lane.key === keys.lane(ENDS)) this.#hasLostQuestions = true
+    this.#timer ??= setTimeout(() => {
+      this.#timer = null
+      presence.restoreLost()
+      presence.checkAll()
+      revocations.refresh()
+      this.#restoreQuestions()
+    }, COLLECT_MS)
+  }
+
+  /** The stream of ended questions has a gap. */
+  missedEnds (): void {
+    this.#hasMissedEnds = true
+    this.#catchUp()
+  }
+
+  close (): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+  }
+
+  async #catchUp (): Promise<void> {
+    try {
+      await this.#parts.confirmations.catchUp()
+      this.#hasMissedEnds = false
+    } catch (error) {
+      this.#log.warn({ err: error }, 'ended questions could not be read again yet')
+    }
+  }
+
+  async #restoreQuestions (): Promise<void> {
+    if (!this.#hasLostQuestions) return
+    this.#hasLostQuestions = false
+    try {
+      await this.#parts.confirmations.restore()
+    } catch (error) {
+      this.#hasLostQuestions = true
+      this.#log.warn({ err: error }, 'questions that Redis has lost could not be stored again yet')
+    }
+  }
+}
