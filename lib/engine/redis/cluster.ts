@@ -33,7 +33,7 @@ interface Asked { answers: Map<string, Answer>, onAnswer: () => void }
 export class RedisCluster implements Cluster {
   readonly nodeId = randomUUID()
   readonly peers: Peers
-  /** What does not work, as reported by whoever finds out. */
+  /** Combines reported faults into the availability of this node. */
   readonly health: Health
   readonly #commands: Commands
   readonly #keys: Keys
