@@ -75,7 +75,8 @@ export class Revocations {
   #hasWarned = false
 
   /** @param ttlMs how long a revocation is kept where it is not known when its tokens have expired */
-  constructor ({ revocations: store, cluster, clock }: Pick<Engine, 'revocations' | 'cluster' | 'clock'>, registry: Registry, work: Work, counters: Counters, ttlMs: number, log: FastifyBaseLogger) {
+  constructor ({ revocations: store, cluster, clock }: Pick<Engine, 'revocations' | 'cluster' | 'clock'>, registry: Registry, work: Work, counters: Counters,
+    ttlMs: number, log: FastifyBaseLogger) {
     this.#store = store
     this.#cluster = cluster
     this.#clock = clock

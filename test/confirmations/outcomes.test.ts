@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Outcomes } from '../fixtures/outcomes.js'
 
-/** Who was told what of one question; `?` behind it: that it may be otherwise. */
+/** The statuses that callers were told of one question; `?` behind one: it was told as uncertain. */
 function told (...statuses: string[]): Outcomes {
   const outcomes = new Outcomes()
   for (const status of statuses) outcomes.tell({ id: 'one', status: status.replace('?', ''), isUncertain: status.endsWith('?'), by: 'somebody' })

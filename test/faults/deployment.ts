@@ -24,7 +24,7 @@ export interface DeploymentOptions extends NodesOptions {
 /** When a node could do everything, and when it could not; `at` as of `Date.now()`. */
 export interface ReadinessChange { at: number, isReady: boolean }
 
-/** What a node says of itself; `status` is "gone" where nobody answers. */
+/** The readiness of a node; `status` is "gone" where it does not answer. */
 export interface Readiness { isOpen: boolean, status: string, reasons: string[] }
 
 const NODES = 3
@@ -85,7 +85,7 @@ export class Deployment {
     return this.#readiness[index]!.isOpen
   }
 
-  /** What the node answers to `GET /ws/ready`. */
+  /** The answer of the node to `GET /ws/ready`. */
   readiness (index: number): Readiness {
     return this.#readiness[index]!
   }

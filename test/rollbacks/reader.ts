@@ -63,7 +63,7 @@ export class Reader {
     else this.#held.push(() => this.break(position))
   }
 
-  /** What it should have and has not. */
+  /** Messages that it should have and has not. */
   missing (accepted: readonly Accepted[]): Accepted[] {
     const base = this.#base!
     const isDue = ({ position, begunAt }: Accepted) =>
@@ -71,7 +71,7 @@ export class Reader {
     return accepted.filter((one) => isDue(one) && !this.#got.has(one.n))
   }
 
-  /** What is known of it, for a message. */
+  /** Its state, for a message. */
   toJSON () {
     return { topic: this.topic, position: this.#position, base: this.#base, got: [...this.#got], node: this.engine?.cluster.nodeId }
   }

@@ -11,7 +11,7 @@ import { Reader } from './reader.js'
 
 export type Chance = ReturnType<typeof random>
 
-/** What was accepted: its publisher was told where it is, or it was delivered. */
+/** An accepted message: its publisher was told its position, or it was delivered. */
 export interface Accepted { n: number, position: Position, begunAt: number }
 
 interface Node { engine: Engine, proxy: TcpProxy }

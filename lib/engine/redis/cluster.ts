@@ -34,7 +34,7 @@ interface Asked { answers: Map<string, Answer>, onAnswer: () => void }
 export class RedisCluster implements Cluster {
   readonly nodeId = randomUUID()
   readonly peers: Peers
-  /** What does not work, as reported by whoever finds out. */
+  /** Combines reported faults into the availability of this node. */
   readonly health: Health
   readonly layouts: Layouts
   readonly #commands: Commands

@@ -5,7 +5,7 @@ import { LIFE, LINEAGE, Script, STREAM } from './lua.js'
  * place is the time at which a question was asked, in 16 digits, a colon, and its id. Which lists a question is in is kept
  * with it, `<place> <scope> …`, and once more, behind its status, in the set of what is to be forgotten.
  *
- * What is to be done about open questions is in one list by its time, as `<kind> <id>`. The kinds of a question are kept with it.
+ * The due times of open questions are in one sorted set, as `<kind> <id>`. The kinds of a question are kept with it.
  *
  * An open question of an earlier generation is in doubt: it may have ended, and Redis has lost that. It is read, and neither ended nor
  * shown, until the nodes have said what they know: see `doubts.ts`. An end is an end, whatever its generation.

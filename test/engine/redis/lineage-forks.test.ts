@@ -37,7 +37,7 @@ class Server {
     return [this.segment, ++this.number, 'done']
   }
 
-  /** What another one begins with that takes its place. */
+  /** A replica with the same state, that takes its place. */
   promote (master: string): Server {
     const other = new Server(master, this.segment, this.number, this.run)
     other.ended = [...this.ended]

@@ -11,7 +11,7 @@ import { silent } from '../../fixtures/redis-nodes.js'
 const EVERY_MS = 5_000
 const [FIRST, SECOND] = [tagOf(0), tagOf(2)]
 
-/** What a server answers. */
+/** The answers of a server. */
 const refusal = (message: string) => Object.assign(new Error(message), { name: 'ReplyError' })
 
 /** A probe of a cluster of two masters, one with a replica, or of one server; and what it has found. */
@@ -29,7 +29,7 @@ async function probing (t: Test, { isCluster = true } = {}) {
     probe.close()
     link.close()
   })
-  /** What is wrong, by the hash tag of a key. */
+  /** Faults by the hash tag of a key. */
   const faults = new Map<string, unknown>()
   const commands: string[][] = []
   client.answer = async (command) => {
@@ -42,7 +42,7 @@ async function probing (t: Test, { isCluster = true } = {}) {
   link.open()
   while (!link.isUp) await setImmediate()
   await probe.open()
-  /** What is found within so long. */
+  /** Time within which the fault is to be found. */
   const after = async (ms: number) => {
     for (let passed = 0; passed < ms; passed += 500) {
       clock.advance(500)
