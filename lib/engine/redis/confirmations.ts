@@ -69,7 +69,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     this.#lineage = lineage
     this.#lane = lineage.lane(keys.lane(ENDS))
     this.#ends = new KnownEnds(Math.max(settings.retainMs, ENDS_TTL_MS * 2))
-    this.#doubts = new Doubts(cluster, settings.clock, (id) => this.#ends.get(id))
+    this.#doubts = new Doubts(cluster, settings.clock, this.#ends, (json) => this.receive(json))
     this.#keys = keys
     this.#settings = settings
     this.#log = log
@@ -177,11 +177,15 @@ export class RedisConfirmationStore implements ConfirmationStore {
     for (const store of [...this.#asked.values()]) await store()
   }
 
+  /** Leaves the latest ends to the other nodes. */
+  bequeath (): Promise<void> {
+    return this.#doubts.bequeath()
+  }
+
   close (): void {
     this.#isClosed = true
     this.#asked.clear()
     this.#open.clear()
-    this.#ends.clear()
   }
 
   #key (callbackId: string): string {
@@ -252,7 +256,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     else if (settlement === null) this.#watch(decoded)
     else if (this.#open.has(decoded.callback_id)) this.#tell(decoded, endOf(record, settlement, at!))
     // Kept so that it can be written back; it was told before.
-    else this.#ends.add(decoded.callback_id, endOf(record, settlement, at!), false)
+    else this.#ends.add(decoded, endOf(record, settlement, at!), false)
     return decoded
   }
 
@@ -278,7 +282,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     const { callback_id: id } = record
     this.#forget(id)
     if (this.#isClosed || this.#ends.isTold(id)) return
-    this.#ends.add(id, json, true)
+    this.#ends.add(record, json, true)
     this.#listener(record)
   }
 }

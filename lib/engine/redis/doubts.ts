@@ -3,12 +3,17 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { ConfirmationRecord } from '../../../schemas/records.js'
 import type { Clock } from '../engine.js'
 import type { RedisCluster } from './cluster.js'
+import type { KnownEnds } from './known-ends.js'
 
 /** Kind under which nodes ask each other for ends of questions. */
 const KIND = 'ends'
 const ASK_MS = 500
+/** What a node tells the others that leaves: ends of the last minute, the latest ones. */
+const LEFT = 'ends-left'
+const LATEST_MS = 60_000
+const MAX_LEFT = 500
 
-const Ids = Type.Array(Type.String())
+const Texts = Type.Array(Type.String())
 const Known = Type.Object({
   /** In the order of the ids, as the stream of ends has them. */
   ends: Type.Array(Type.Union([Type.String(), Type.Null()])),
@@ -17,7 +22,7 @@ const Known = Type.Object({
 })
 type Known = Static<typeof Known>
 
-const checkIds = TypeCompiler.Compile(Ids)
+const checkTexts = TypeCompiler.Compile(Texts)
 const checkKnown = TypeCompiler.Compile(Known)
 
 /** How a doubt is resolved: the end, as an entry of the stream of ends; open for certain; or open, though it may have ended. */
@@ -27,15 +32,25 @@ export type Answer = { end: string } | 'open' | 'uncertain'
 export class Doubts {
   readonly #cluster: RedisCluster
   readonly #clock: Clock
-  readonly #endOf: (id: string) => string | null
+  readonly #ends: KnownEnds
   readonly #startedAt = performance.now()
 
-  /** @param endOf the end that this node knows itself */
-  constructor (cluster: RedisCluster, clock: Clock, endOf: (id: string) => string | null) {
+  /**
+   * @param ends those that this node knows itself
+   * @param receive called with the ends that a node leaves to this one
+   */
+  constructor (cluster: RedisCluster, clock: Clock, ends: KnownEnds, receive: (json: string) => void) {
     this.#cluster = cluster
     this.#clock = clock
-    this.#endOf = endOf
-    cluster.onAsk(KIND, (ids) => checkIds.Check(ids) ? this.#known(ids) : null)
+    this.#ends = ends
+    cluster.onAsk(KIND, (ids) => checkTexts.Check(ids) ? this.#known(ids) : null)
+    cluster.onAsk(LEFT, (left) => checkTexts.Check(left) && left.map(receive).length)
+  }
+
+  /** Tells the other nodes the latest ends, since this one leaves: they may not have heard of them yet. */
+  async bequeath (): Promise<void> {
+    const latest = [...this.#ends.values(LATEST_MS)].slice(-MAX_LEFT)
+    if (latest.length > 0) await this.#cluster.askPeers(LEFT, latest, ASK_MS)
   }
 
   /** In the order of the records. */
@@ -52,7 +67,8 @@ export class Doubts {
   }
 
   #known (ids: readonly string[]): Known {
-    const since = this.#clock.now() - (performance.now() - this.#startedAt)
-    return { ends: ids.map(this.#endOf), since: this.#cluster.peers.hasDied ? null : since }
+    const startedAt = this.#clock.now() - (performance.now() - this.#startedAt)
+    const since = Math.max(startedAt, this.#ends.forgottenUntil + 1)
+    return { ends: ids.map((id) => this.#ends.get(id)), since: this.#cluster.peers.hasDied ? null : since }
   }
 }

@@ -208,7 +208,7 @@ export class RedisEngine implements Engine {
   async #leave (): Promise<void> {
     try {
       await new Deadline(LEAVE_MS).race(this.cluster.leave()
-        .then((left) => Promise.all([this.presence.removeNode(left), this.#lineage.bequeath(LEAVE_MS)])))
+        .then((left) => Promise.all([this.presence.removeNode(left), this.#lineage.bequeath(LEAVE_MS), this.confirmations.bequeath()])))
     } catch (error) {
       this.#log.debug({ err: error }, 'this node could not give up its lease; the others wait for it to expire')
     }

@@ -1,3 +1,5 @@
+import type { ConfirmationRecord } from '../../../schemas/records.js'
+
 /** Bounds of what is kept: number of ends, and bytes of JSON. */
 const MAX_ENDS = 10_000
 const MAX_BYTES = 33_554_432
@@ -6,8 +8,10 @@ const MAX_BYTES = 33_554_432
 export class KnownEnds {
   readonly #retainMs: number
   /** By the question's id, as the stream of ends has them; `goneAt` on the clock of `performance.now()`. */
-  readonly #ends = new Map<string, { json: string, goneAt: number, isTold: boolean }>()
+  readonly #ends = new Map<string, { json: string, createdAt: number, goneAt: number, isTold: boolean }>()
   #bytes = 0
+  /** When the latest question was asked whose end is not known any more. */
+  forgottenUntil = 0
 
   /** @param retainMs how long an ended question is kept */
   constructor (retainMs: number) {
@@ -19,15 +23,17 @@ export class KnownEnds {
     return this.#ends.get(id)?.isTold === true
   }
 
-  /** Keeps an end; telling it twice, or adding it again, is harmless. */
-  add (id: string, json: string, isTold: boolean): void {
+  /**
+   * Keeps an end; telling it twice, or adding it again, is harmless.
+   */
+  add ({ callback_id: id, created_at: createdAt }: Pick<ConfirmationRecord, 'callback_id' | 'created_at'>, json: string, isTold: boolean): void {
     const now = performance.now()
     const known = this.#ends.get(id)
     if (known !== undefined) {
       known.isTold ||= isTold
       return
     }
-    this.#ends.set(id, { json, goneAt: now + this.#retainMs, isTold })
+    this.#ends.set(id, { json, createdAt, goneAt: now + this.#retainMs, isTold })
     this.#bytes += json.length
     for (const [oldest, { goneAt }] of this.#ends) {
       if (goneAt > now && this.#ends.size <= MAX_ENDS && this.#bytes <= MAX_BYTES) break
@@ -39,18 +45,16 @@ export class KnownEnds {
     return this.#ends.get(id)?.json ?? null
   }
 
-  * values (): IterableIterator<string> {
+  /** @param ageMs how long ago they were heard of at most */
+  * values (ageMs = Infinity): IterableIterator<string> {
     const now = performance.now()
-    for (const { json, goneAt } of this.#ends.values()) if (goneAt > now) yield json
-  }
-
-  clear (): void {
-    this.#ends.clear()
-    this.#bytes = 0
+    for (const { json, goneAt } of this.#ends.values()) if (goneAt > now && goneAt - this.#retainMs > now - ageMs) yield json
   }
 
   #delete (id: string): void {
-    this.#bytes -= this.#ends.get(id)!.json.length
+    const { json, createdAt } = this.#ends.get(id)!
+    this.#bytes -= json.length
+    this.forgottenUntil = Math.max(this.forgottenUntil, createdAt)
     this.#ends.delete(id)
   }
 }

@@ -12,6 +12,9 @@ export interface LaneState {
 
 export type Verdict = 'kept' | 'lost'
 
+/** The server and segment that a node was asked about, and what it had seen then. */
+export interface Fence { master: string, segment: string, seen: ReadonlyMap<string, number> }
+
 /** A lane as far as this node has seen it. */
 export class Lane {
   readonly key: string
@@ -22,8 +25,8 @@ export class Lane {
   era = 0
   /** Numbers in other segments that this server has not been found to have, and that no new generation accounts for. */
   readonly open = new Map<string, number>()
-  /** Set when this node has testified: whatever follows from that, its segment is over. The server and segment it was asked about. */
-  fence: Pick<LaneState, 'master' | 'segment'> | null = null
+  /** Set when this node has testified: whatever follows from that, its segment is over. */
+  fence: Fence | null = null
   /** Resolves when the lane is settled. */
   settling: Promise<void> | null = null
 
@@ -41,12 +44,22 @@ export class Lane {
 
   /** Makes another segment the current one. */
   enter (segment: string, number: number, era: number): void {
-    if (this.segment !== '') {
-      if (this.fence === null) this.keepOpen(this.segment, this.number)
-      else this.open.clear()
-    }
+    const open = this.#unaccounted()
+    this.open.clear()
+    for (const mark of open) this.open.set(...mark)
     this.fence = null
     Object.assign(this, { segment, number, era })
+  }
+
+  /** Notes of which server it testifies, and what. */
+  testify (master: string, segment: string): void {
+    this.fence = { master, segment, seen: new Map(this.marks()) }
+  }
+
+  /** Everything that was seen: by segment, the largest number. */
+  * marks (): IterableIterator<[segment: string, number: number]> {
+    if (this.segment !== '') yield [this.segment, this.number]
+    yield * this.open
   }
 
   keepOpen (segment: string, number: number): void {
@@ -61,9 +74,15 @@ export class Lane {
   /** Whether the server still has everything that was seen; null: nothing was seen, or its loss is accounted for. */
   judge (state: LaneState): Verdict | null {
     if (this.segment === '') return null
-    const isAll = has(state, this.segment, this.number) && [...this.open].every((mark) => has(state, ...mark))
-    if (isAll) return 'kept'
-    return this.fence !== null && isAfter(state, this.fence.segment, this.segment) ? null : 'lost'
+    if ([...this.marks()].every((mark) => has(state, ...mark))) return 'kept'
+    const isAccountedFor = this.fence !== null && isAfter(state, this.fence.segment, this.segment) && this.#unaccounted().length === 0
+    return isAccountedFor ? null : 'lost'
+  }
+
+  /** What this node has seen since it testified. */
+  #unaccounted (): [segment: string, number: number][] {
+    const { fence } = this
+    return [...this.marks()].filter(([segment, number]) => fence === null || number > (fence.seen.get(segment) ?? -1))
   }
 }
 

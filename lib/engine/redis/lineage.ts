@@ -4,11 +4,11 @@ import type { FastifyBaseLogger } from 'fastify'
 import { Batches } from './batches.js'
 import type { RedisCluster } from './cluster.js'
 import { isReply, type Commands } from './commands.js'
-import { unavailable } from './deadline.js'
-import { asMarks, generationOf, has, Lane, orderOf, type LaneState, type Verdict } from './lane.js'
+import { unavailable, type Deadline } from './deadline.js'
+import { asMarks, generationOf, has, Lane, orderOf, type LaneState } from './lane.js'
 import * as scripts from './lane-scripts.js'
 import type { Script } from './lua.js'
-import { conclude, inquire, isFarewell, isInquiry, isTestimony, testify, type Farewell, type Testimony } from './testimony.js'
+import { conclude, inquire, isFarewell, isInquiry, isTestimony, testify, type Conclusion, type Farewell, type Testimony } from './testimony.js'
 
 /** The parts of the engine that lanes need. */
 interface LineageParts { commands: Commands, cluster: RedisCluster, log: FastifyBaseLogger }
@@ -51,9 +51,12 @@ export class Lineage {
   readonly #events: LineageEvents
   readonly #log: FastifyBaseLogger
   readonly #lanes = new Map<string, Lane>()
-  readonly #judgements: Batches<Judged, Verdict | null>
+  readonly #judgements: Batches<Judged, Conclusion | null>
   readonly #examining = new Set<Lane>()
   readonly #closing = new AbortController()
+  #isLeaving = false
+  #running = 0
+  #onIdle: () => void = () => {}
 
   constructor ({ commands, cluster, log }: LineageParts, settings: LineageSettings, events: LineageEvents) {
     this.#commands = commands
@@ -62,7 +65,7 @@ export class Lineage {
     this.#events = events
     this.#log = log
     this.#judgements = new Batches(settings.graceMs, (batch) => this.#judge(batch))
-    cluster.onAsk(KIND, (data) => isInquiry(data) ? testify(data, (key) => this.#lanes.get(key), cluster.peers) : null)
+    cluster.onAsk(KIND, (data) => isInquiry(data) ? testify(data, (key) => this.lane(key), cluster.peers) : null)
     cluster.onAsk(FAREWELL, (data) => isFarewell(data) && this.#inherit(data))
   }
 
@@ -79,11 +82,23 @@ export class Lineage {
    * @throws WSM_ERR_UNAVAILABLE
    */
   async run (lane: Lane, script: Script, keys: readonly string[], args: (string | number)[], deadline = this.#commands.deadline()): Promise<unknown> {
-    const withLane = [...keys, lane.key]
+    if (this.#isLeaving) throw unavailable('the engine is closed')
+    this.#running++
+    try {
+      return await this.#run(lane, script, [...keys, lane.key], args, deadline)
+    } finally {
+      if (--this.#running === 0) this.#onIdle()
+    }
+  }
+
+  async #run (lane: Lane, script: Script, keys: string[], args: (string | number)[], deadline: Deadline): Promise<unknown> {
     for (;;) {
+      const { segment: before, number: least } = lane
       try {
-        const [segment, number, result] = await this.#commands.run(script, withLane, args, deadline) as [string, number, unknown]
-        if (lane.fence !== null && segment === lane.segment && await this.#isOver(lane, number)) continue
+        const [segment, number, result] = await this.#commands.run(script, keys, args, deadline) as [string, number, unknown]
+        if (lane.fence !== null && (segment === lane.segment || segment === lane.fence.segment) && await this.#isOver(lane, segment, number)) continue
+        // Older data was restored into a server that runs.
+        if (segment === before && number < least && await this.#settle(lane, await this.#look(lane), 'lost')) continue
         if (!lane.advance(segment, number, this.#era)) this.#enter(lane, segment, number)
         return result
       } catch (error) {
@@ -119,12 +134,15 @@ export class Lineage {
     for (const lane of this.#lanes.values()) if (lane.open.size > 0) this.#examine(lane)
   }
 
-  /** Tells the other nodes what this one has seen, since it leaves. */
+  /** Tells the other nodes what this one has seen, since it leaves. Calls that are made later are refused: nobody would know of them. */
   async bequeath (timeoutMs: number): Promise<void> {
-    const lanes = [...this.#lanes.values()].map(({ key, segment, number }) => ({ key, segment, number })).filter(({ segment }) => segment !== '')
+    this.#isLeaving = true
+    if (this.#running > 0) await new Promise<void>((resolve) => { this.#onIdle = resolve })
+    const { nodeId: from, peers: { dead } } = this.#cluster
+    const lanes = [...this.#lanes.values()].flatMap((lane) => [...lane.marks()].map(([segment, number]) => ({ key: lane.key, segment, number })))
     for (let at = 0; at === 0 || at < lanes.length; at += AT_ONCE) {
       const isLast = at + AT_ONCE >= lanes.length
-      await this.#cluster.askPeers(FAREWELL, { from: this.#cluster.nodeId, lanes: lanes.slice(at, at + AT_ONCE), isLast }, timeoutMs)
+      await this.#cluster.askPeers(FAREWELL, { from, lanes: lanes.slice(at, at + AT_ONCE), dead, isLast }, timeoutMs)
     }
   }
 
@@ -166,8 +184,8 @@ export class Lineage {
   }
 
   /** Whether a write went to a segment that is over, on a server that does not know that another one was promoted. */
-  async #isOver (lane: Lane, number: number): Promise<boolean> {
-    const { segment, fence } = lane
+  async #isOver (lane: Lane, segment: string, number: number): Promise<boolean> {
+    const { fence } = lane
     const state = await this.#look(lane)
     if (state.segment !== segment) return !has(state, segment, number)
     // The inquiry was about this very server, which kept the segment.
@@ -179,9 +197,18 @@ export class Lineage {
     return true
   }
 
-  #inherit ({ from, lanes, isLast }: Farewell): true {
-    for (const { key, segment, number } of lanes) this.seen(this.lane(key), segment, number)
-    if (isLast) this.#cluster.peers.left(from)
+  #inherit ({ from, lanes, dead, isLast }: Farewell): true {
+    const { peers } = this.#cluster
+    for (const { key, segment, number } of lanes) {
+      const lane = this.lane(key)
+      if (lane.segment === '' || orderOf(segment) > orderOf(lane.segment)) this.#enter(lane, segment, number)
+      else if (!lane.advance(segment, number, this.#era)) {
+        lane.keepOpen(segment, number)
+        this.#examine(lane)
+      }
+    }
+    for (const id of dead) if (id !== this.#cluster.nodeId) peers.died(id)
+    if (isLast) peers.left(from)
     return true
   }
 
@@ -199,7 +226,7 @@ export class Lineage {
       // A lane that neither this node nor the server knows is mostly new: waiting would not help.
       const mayAppear = state.segment !== '' || lane.segment !== ''
       if (verdict === null && mayAppear && performance.now() < until) await this.#pause()
-      else if (await this.#settle(lane, state, verdict ?? 'lost')) return
+      else if (await this.#settle(lane, state, verdict ?? (lane.segment === '' ? 'unseen' : 'lost'))) return
     }
   }
 
@@ -208,10 +235,10 @@ export class Lineage {
   }
 
   /** Asks all nodes what they have seen. */
-  async #judge (batch: Judged[]): Promise<(Verdict | null)[]> {
+  async #judge (batch: Judged[]): Promise<(Conclusion | null)[]> {
     const { peers, nodeId } = this.#cluster
     const inquiry = inquire(batch)
-    const own = testify(inquiry, (key) => this.#lanes.get(key), peers)
+    const own = testify(inquiry, (key) => this.lane(key), peers)
     const testimonies = new Map<string, Testimony>([[nodeId, own]])
     const answers = await this.#cluster.askPeers(KIND, inquiry, ASK_MS)
     for (const { node_id: node, data } of answers) if (isTestimony(data) && data.lanes.length === batch.length) testimonies.set(node, data)
@@ -226,12 +253,12 @@ export class Lineage {
   }
 
   /** False: the lane has changed meanwhile, or another node was first. */
-  async #settle (lane: Lane, state: LaneState, verdict: Verdict): Promise<boolean> {
+  async #settle (lane: Lane, state: LaneState, verdict: Conclusion): Promise<boolean> {
     const { master, run, segment } = state
     const isKept = verdict === 'kept'
     const generation = isKept ? generationOf(segment) : `${Math.max(orderOf(segment), orderOf(lane.segment)) + 1}-${name()}`
-    // Without a lane, and without a sighting, the keys may be those of a version that had no lanes.
-    const adopts = segment === '' && lane.segment === ''
+    // Without a lane, and where no node has seen one, the keys may be those of a version that had no lanes.
+    const adopts = segment === '' && verdict === 'unseen'
     const hasSettled = await this.#commands.run(scripts.settle, [lane.key],
       [master, run, segment, `${generation}.${name()}`, isKept ? '1' : '', adopts ? '1' : '']) === 1
     if (hasSettled && lane.segment !== '') {

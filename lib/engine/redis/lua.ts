@@ -63,6 +63,11 @@ local function count()
   if number % 256 == 0 then redis.call('PEXPIRE', LANE, '${LANE_LIFE_MS}') end
 end
 
+-- An epoch that is given out once: a call that was lost and is made again in another segment gives out another one.
+local function unique(epoch)
+  return epoch .. segment:match('%.(.*)')
+end
+
 local function answer(result)
   return { segment, number, result }
 end

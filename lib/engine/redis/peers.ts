@@ -27,7 +27,7 @@ export class Peers {
 
   /** Whether a node has died lately, with what only it knew. */
   get hasDied (): boolean {
-    return [...this.#gone.values()].some(({ era }) => era !== LEFT)
+    return this.dead.length > 0
   }
 
   /** A node was heard of. One that has left never comes back, though Redis may still have its lease after a rollback. */
@@ -41,6 +41,16 @@ export class Peers {
   left (id: string): void {
     this.#alive.delete(id)
     this.#gone.set(id, { era: LEFT, at: performance.now() })
+  }
+
+  /** Nodes that died lately, without telling others what they had seen. */
+  get dead (): string[] {
+    return [...this.#gone].flatMap(([id, { era }]) => era === LEFT ? [] : [id])
+  }
+
+  /** Another node knew of a node that has died. */
+  died (id: string): void {
+    if (!this.#gone.has(id) && !this.#alive.has(id)) this.#gone.set(id, { era: this.era, at: performance.now() })
   }
 
   /** Begins an era, before the lease is renewed. */

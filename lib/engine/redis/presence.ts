@@ -71,12 +71,12 @@ export class RedisPresenceStore implements PresenceStore {
     let part = this.#parts.get(channel)
     if (part === undefined) this.#parts.set(channel, part = { clients: new Map(), isDirty: false, term: this.#settings.term(), isListed: false })
     part.clients.set(client.client_id, client)
-    return this.#changes.push(channel, { sign: '+', client })
+    return this.#change(channel, part, { sign: '+', client })
   }
 
   async remove (channel: string, client: PresentClient): Promise<void> {
-    if (this.#parts.get(channel)?.clients.delete(client.client_id) !== true) return
-    await this.#changes.push(channel, { sign: '-', client })
+    const part = this.#parts.get(channel)
+    if (part?.clients.delete(client.client_id) === true) await this.#change(channel, part, { sign: '-', client })
   }
 
   async list (channel: string): Promise<PresentClient[]> {
@@ -172,6 +172,16 @@ export class RedisPresenceStore implements PresenceStore {
     return { number, users: new Set(found.map(decodeUser)) }
   }
 
+  async #change (channel: string, part: Part, change: Change): Promise<void> {
+    try {
+      await this.#changes.push(channel, change)
+    } catch (error) {
+      // It may not even have been sent, where what came before took too long.
+      part.isDirty = true
+      throw error
+    }
+  }
+
   #isUncertain ({ isDirty, term }: Part): boolean {
     return isDirty || term !== this.#settings.term()
   }
@@ -199,6 +209,7 @@ export class RedisPresenceStore implements PresenceStore {
     part.isDirty = true
     if (isAll || !part.isListed) await this.#commands.run(scripts.enlist, [this.#keys.channelsOf(nodeId)], [channel, ttlMs], deadline)
     part.isListed = true
+    if (this.#isClosed) return batch.map(() => undefined)
     const changes = isAll
       ? [...part.clients.values()].map((client): Change => ({ sign: '+', client }))
       : batch.filter((change) => change !== 'all')

@@ -121,7 +121,7 @@ local function finish(json, lists, kinds, at)
   end
   local tail = '0,null]\\n{"record":' .. json .. ',"settlement":' .. ARGV[1] .. ',"at":' .. at .. '}'
   local stream = { beginnings = KEYS[2], forgotten = KEYS[3], position = KEYS[4], log = KEYS[5], window = tonumber(ARGV[8]) }
-  local epoch, offset = append(stream, ARGV[6], tonumber(ARGV[7]), tail, '', ARGV[9], tonumber(ARGV[10]))
+  local epoch, offset = append(stream, unique(ARGV[6]), tonumber(ARGV[7]), tail, '', ARGV[9], tonumber(ARGV[10]))
   redis.call(ARGV[4], ARGV[5], line(mark(ARGV[12]), epoch, offset, tail))
 end
 `

@@ -29,7 +29,7 @@ if known >= expiry and not isLater then return answer(1) end
 if known == 0 and redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[4]) then return answer(0) end
 if isLater then redis.call('HSET', KEYS[4], name, before) end
 redis.call('ZADD', KEYS[3], integer(math.max(known, expiry)), name)
-redis.call('HSETNX', KEYS[1], 'epoch', ARGV[5])
+redis.call('HSETNX', KEYS[1], 'epoch', unique(ARGV[5]))
 redis.call('ZADD', KEYS[2], redis.call('HINCRBY', KEYS[1], 'number', 1), name)
 for i = 1, 4 do live(KEYS[i], math.max(1, expiry - time)) end
 return answer(1)

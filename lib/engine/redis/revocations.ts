@@ -125,6 +125,8 @@ export class RedisRevocationStore implements RevocationStore {
     for (let isDone = false; !isDone;) {
       const args = [known.epoch, known.generation, known.number, PAGE]
       const [epoch, generation, number, entries] = await this.#lineage.run(this.#lane, scripts.read, this.#keys, args) as Read
+      // What was found before may be lost.
+      if (generation !== known.generation) found.clear()
       for (const [name, moment, expiry] of entries) {
         found.add(name)
         if (this.#list.add(revocationOf(name, moment, expiry))) isNews = true

@@ -11,7 +11,7 @@ import { LIFE, LINEAGE, Script, STREAM } from './lua.js'
  * Returns for each publication `{epoch, offset}`, `{}` without a history, or why it failed.
  */
 export const publish = new Script(LIFE, LINEAGE, STREAM, `
-local batch, command, fresh, life, window = tonumber(ARGV[1]), ARGV[3], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
+local batch, command, fresh, life, window = tonumber(ARGV[1]), ARGV[3], unique(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 
 local latest = redis.call('HMGET', KEYS[1], 'batch', 'results', 'generation')
 if latest[1] then
@@ -54,7 +54,7 @@ return answer(results)
  * Returns for each one `{epoch, offset}`.
  */
 export const positions = new Script(LIFE, LINEAGE, STREAM, `
-local fresh, life = ARGV[1], tonumber(ARGV[2])
+local fresh, life = unique(ARGV[1]), tonumber(ARGV[2])
 
 local function compare(stream, knownEpoch, known)
   local epoch, offset, also, exists = whereabouts(stream, fresh, life)
@@ -91,7 +91,7 @@ export const history = new Script(LIFE, LINEAGE, STREAM, `
 local stream = { position = KEYS[3], log = KEYS[4], beginnings = KEYS[1], forgotten = KEYS[2], window = tonumber(ARGV[3]) }
 local log, since, wanted = KEYS[4], ARGV[4], tonumber(ARGV[5])
 local limit, most, earliest = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
-local epoch, top, also = whereabouts(stream, ARGV[1], tonumber(ARGV[2]))
+local epoch, top, also = whereabouts(stream, unique(ARGV[1]), tonumber(ARGV[2]))
 local time = now()
 
 local function entryFrom(offset)

@@ -28,6 +28,8 @@ export type Testimony = Static<typeof Testimony>
 const Farewell = Type.Object({
   from: Type.String(),
   lanes: Type.Array(Type.Object({ key: Type.String(), segment: Type.String(), number: Type.Number() })),
+  /** Nodes that have died of late, whose sightings it may not have. */
+  dead: Type.Array(Type.String()),
   isLast: Type.Boolean()
 })
 export type Farewell = Static<typeof Farewell>
@@ -58,31 +60,32 @@ export function inquire (lanes: readonly { lane: Lane, state: LaneState }[]): In
  *
  * @param laneOf finds a lane that this node has seen
  */
-export function testify ({ lanes }: Inquiry, laneOf: (key: string) => Lane | undefined, peers: Peers): Testimony {
+export function testify ({ lanes }: Inquiry, laneOf: (key: string) => Lane, peers: Peers): Testimony {
   return {
     lanes: lanes.map(({ key, master, segment, number, ended }) => {
       const lane = laneOf(key)
-      const verdict = lane?.judge({ master, run: '', segment, number, ended: new Map(ended) }) ?? null
-      if (lane !== undefined && verdict !== null) lane.fence = { master, segment }
-      return { verdict, ...peers.gone(lane?.era ?? 0) }
+      const verdict = lane.judge({ master, run: '', segment, number, ended: new Map(ended) })
+      lane.testify(master, segment)
+      return { verdict, ...peers.gone(lane.era) }
     }),
     peers: [...peers.alive]
   }
 }
 
+export type Conclusion = Verdict | 'unseen'
+
 /**
- * Concludes from all testimonies about one lane whether the server has every write that was seen; null where a node has not
- * answered yet.
+ * Concludes from all testimonies about one lane whether the server has every write that was seen. `unseen`: no node is left that
+ * has seen anything, and it cannot be known. null: a node has not answered yet.
  *
  * @param testimonies by node, that of the asking one included
  */
-export function conclude (testimonies: ReadonlyMap<string, Testimony>, index: number): Verdict | null {
+export function conclude (testimonies: ReadonlyMap<string, Testimony>, index: number): Conclusion | null {
   const said = [...testimonies.values()].map(({ lanes }) => lanes[index]!)
   for (const { peers } of testimonies.values()) if (peers.some((peer) => !testimonies.has(peer))) return null
   if (said.some(({ verdict }) => verdict === 'lost')) return 'lost'
   const witnesses = said.filter(({ verdict }) => verdict === 'kept')
-  // No node is left that has seen anything: it cannot be known.
-  if (witnesses.length === 0) return 'lost'
+  if (witnesses.length === 0) return 'unseen'
   const covered = new Set(witnesses.flatMap(({ covered }) => covered))
   return said.every(({ uncovered }) => uncovered.every((id) => covered.has(id) || testimonies.has(id))) ? 'kept' : 'lost'
 }

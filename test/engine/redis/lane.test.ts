@@ -43,12 +43,11 @@ t.test('a sighting in a segment that was left stays open until the server is kno
 
 t.test('a sighting that a node has testified is accounted for in the next segment', async (t) => {
   const seen = lane('1-a.x', 5)
-  seen.fence = { master: 'm', segment: '1-a.x' }
+  seen.testify('m', '1-a.x')
   t.equal(seen.judge(state('1-a.x', 4)), 'lost', 'asked again about the same')
   t.equal(seen.judge(state('2-b.y', 4)), null)
   t.equal(seen.judge(state('1-a.y', 9, { '1-a.x': 4 })), null)
   t.equal(seen.judge(state('1-a.w', 9)), 'lost', 'asked about a state from before')
-  seen.keepOpen('1-a.w', 3)
   seen.enter('2-b.y', 4, 1)
   t.strictSame([seen.fence, seen.open.size], [null, 0])
 })
@@ -58,4 +57,15 @@ t.test('the name of a segment has its generation and its order', async (t) => {
   t.strictSame(['12-ab.cd', ''].map(orderOf), [12, 0])
   t.strictSame(asMarks('a 1 b 2'), new Map([['a', 1], ['b', 2]]))
   t.strictSame(asMarks(''), new Map())
+})
+
+t.test('a sighting after the testimony is not accounted for by it', async (t) => {
+  for (const [segment, number] of [['1-a.x', 6], ['1-a.w', 3]] as const) {
+    const seen = lane('1-a.x', 5)
+    seen.testify('m', '1-a.x')
+    if (!seen.advance(segment, number, 1)) seen.keepOpen(segment, number)
+    t.equal(seen.judge(state('2-b.y', 9, { '1-a.x': 5 })), 'lost')
+    seen.enter('2-b.y', 9, 1)
+    t.strictSame([...seen.open], [[segment, number]])
+  }
 })

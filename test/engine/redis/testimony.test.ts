@@ -14,7 +14,7 @@ function concluded (sayings: Record<string, Saying>) {
 t.test('a lane is kept where all nodes have answered, one has seen it, and none misses a write', async (t) => {
   t.equal(concluded({ a: { verdict: 'kept', peers: ['b'] }, b: { verdict: null, peers: ['a'] } }), 'kept')
   t.equal(concluded({ a: { verdict: 'kept', peers: ['b'] }, b: { verdict: 'lost', peers: ['a'] } }), 'lost')
-  t.equal(concluded({ a: { verdict: null }, b: { verdict: null } }), 'lost')
+  t.equal(concluded({ a: { verdict: null }, b: { verdict: null } }), 'unseen')
 })
 
 t.test('there is no conclusion while a known node has not answered', async (t) => {
@@ -35,12 +35,12 @@ t.test('a node that has testified about a lane accepts nothing more from its seg
   const state = { master: 'm', run: 'old', segment: '1-a.x', number: 4, ended: new Map([['1-a.w', 2]]) }
   const inquiry = inquire([{ lane, state }, { lane: new Lane('other'), state }])
   t.ok(isInquiry(JSON.parse(JSON.stringify(inquiry))))
-  const laneOf = (key: string) => key === 'key' ? lane : undefined
+  const laneOf = (key: string) => key === 'key' ? lane : new Lane(key)
   t.strictSame(testify(inquiry, laneOf, peers).lanes.map(({ verdict }) => verdict), [null, null])
-  t.equal(lane.fence, null)
+  t.match(lane.fence, { segment: '1-a.x' }, 'nor does one that has seen nothing')
   lane.enter('1-a.x', 5, 1)
   const testimony = testify(inquiry, laneOf, peers)
   t.ok(isTestimony(testimony))
   t.match(testimony, { lanes: [{ verdict: 'lost' }, { verdict: null }], peers: ['b'] })
-  t.strictSame(lane.fence, { master: 'm', segment: '1-a.x' })
+  t.match(lane.fence, { master: 'm', segment: '1-a.x', seen: new Map([['1-a.x', 5]]) })
 })

@@ -1,0 +1,40 @@
+import t from 'tap'
+import type { Commands } from '../../../lib/engine/redis/commands.js'
+import { Keys } from '../../../lib/engine/redis/keys.js'
+import { RedisPresenceStore } from '../../../lib/engine/redis/presence.js'
+import { presence as script } from '../../../lib/engine/redis/presence-scripts.js'
+import type { Script } from '../../../lib/engine/redis/lua.js'
+import { Gate } from '../../fixtures/gate.js'
+import { silent } from '../../fixtures/redis-nodes.js'
+
+t.test('a socket that leaves while a call before it takes too long is taken out with the next renewal', async (t) => {
+  const modes: unknown[] = []
+  const gate = new Gate()
+  let isSlow = false
+  const commands = {
+    call: async () => [],
+    run: async (run: Script, _keys: string[], args: unknown[]) => {
+      if (run !== script) return 1
+      modes.push(args[6])
+      if (isSlow) await gate.wait()
+      return 1
+    }
+  } as unknown as Commands
+  const settings = { nodeId: 'node', term: () => 0, timeoutMs: 50, ttlMs: 600_000, publishCommand: 'PUBLISH' }
+  const store = new RedisPresenceStore(commands, new Keys('x', 0, false), settings, silent)
+  t.teardown(() => store.close())
+  const [stays, comes] = ['stays', 'comes'].map((id) => ({ client_id: id, user_id: id }))
+  await store.add('room', stays!)
+  isSlow = true
+  const coming = store.add('room', comes!)
+  await gate.reached
+  const leaving = store.remove('room', comes!)
+  await new Promise((resolve) => setTimeout(resolve, settings.timeoutMs + 10))
+  isSlow = false
+  gate.open()
+  await coming
+  await t.rejects(leaving, { code: 'WSM_ERR_UNAVAILABLE' })
+  t.strictSame(modes, ['some', 'some'], 'it was not even asked for')
+  await store.restore(false)
+  t.strictSame(modes, ['some', 'some', 'all'])
+})
