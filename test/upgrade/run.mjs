@@ -16,7 +16,7 @@ const LAYOUT_1 = 'df3bea1'
 const { values: { from } } = parseArgs({ options: { from: { type: 'string', default: LAYOUT_1 } } })
 try {
   const { name, directory } = buildCommit(from)
-  const env = { ...process.env, UPGRADE_FROM: directory, UPGRADE_NAME: name, TAP_TIMEOUT: '300' }
+  const env = { ...process.env, UPGRADE_FROM: directory, UPGRADE_NAME: name, TAP_TIMEOUT: '600' }
   const test = spawn(process.execPath, ['dist/test/upgrade/upgrade.test.js'], { stdio: ['ignore', 'inherit', 'inherit'], env })
   const [code] = await once(test, 'exit')
   process.exitCode = code ?? 1

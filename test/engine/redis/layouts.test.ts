@@ -136,6 +136,8 @@ t.test('what nodes of layout 1 have left on this server goes on', async (t) => {
   t.match(await engine.history('user:a', { epoch: 'old', offset: 1 }, 10), { isComplete: true, entries: [{ position: { offset: 2 } }] })
   t.match(await engine.publish(publication('user:a', { n: 3 }), KEPT), { epoch: 'old', offset: 3 })
   t.match(await engine.history('user:unbegun', { epoch: 'begun', offset: 0 }, 10), { isComplete: true })
+  await redis.hset(`${prefix}:{~tickets}:ticket:t`, { user: '{"id":"alice","claims":{},"expiresAt":null,"issuedAt":null,"jti":null}', list: `${prefix}:{~tickets}:user:alice` })
+  t.match(await engine.tickets.take('t'), { id: 'alice' })
   // One of them may publish still, and begin streams.
   await redis.hset(`${prefix}:{user:b}:position`, { epoch: 'other', offset: 1, run: runId, base: 0 })
   t.match(await engine.history('user:b', { epoch: 'other', offset: 1 }, 10), { isComplete: true })
