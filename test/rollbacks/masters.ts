@@ -27,18 +27,27 @@ export class Master {
     return new Master(await RedisServer.start(t, { config: ['--enable-debug-command', 'yes'] }), prefix)
   }
 
+  get admin () {
+    return this.#server.admin
+  }
+
   get port (): number {
     return this.#server.port
   }
 
-  /** Keeps what it has. */
-  async keep (): Promise<void> {
-    await this.#server.admin.eval(KEEP, 1, 'kept', this.#prefix)
+  /** Keeps what it has, under a name. */
+  async keep (name = 'kept'): Promise<void> {
+    await this.#server.admin.eval(KEEP, 1, name, this.#prefix)
   }
 
   /** Has what it has kept, and is another master. */
-  async goBack (): Promise<void> {
-    await this.#server.admin.multi().eval(GO_BACK, 1, 'kept', this.#prefix).call('DEBUG', 'CHANGE-REPL-ID').exec()
+  async goBack (name = 'kept'): Promise<void> {
+    await this.#server.admin.multi().eval(GO_BACK, 1, name, this.#prefix).call('DEBUG', 'CHANGE-REPL-ID').exec()
+  }
+
+  /** Has what it has kept, and is the same master: somebody has restored it into the running server. */
+  async restore (name = 'kept'): Promise<void> {
+    await this.#server.admin.eval(GO_BACK, 1, name, this.#prefix)
   }
 
   /** Has what it has, and is another master. */

@@ -232,3 +232,60 @@ t.test('a node that leaves passes its sightings on to the others', async (t) => 
   t.match([stays.lane.number, stays.lineage.lane('lane 599').number, [...stays.peers.alive]], [6, 3, []])
   for (const kind of ['lanes', 'farewell']) t.notOk(stays.ask(kind, 'nonsense'))
 })
+
+t.test('a message from an old master after the testimony is not accounted for by it', async (t) => {
+  const old = new Server('m1', '1-a.x', 5)
+  const node = nodeOn(t, old)
+  await node.write()
+  const next = old.promote('m2')
+  t.match(node.askAbout(next), { lanes: [{ verdict: 'kept' }] })
+  Object.assign(next, { run: 'm2', segment: '1-a.y', ended: [['1-a.x', next.number]] })
+  node.lineage.seen(node.lane, '1-a.x', old.number + 1)
+  node.server = next
+  await node.write()
+  await until(() => next.segment.startsWith('2-'))
+})
+
+t.test('a node that had seen nothing accepts nothing from a server that it was asked about in vain', async (t) => {
+  const old = new Server('m1', '1-a.x', 5)
+  const node = nodeOn(t, old)
+  t.match(node.askAbout(old.promote('m2')), { lanes: [{ verdict: null }] })
+  await node.write()
+  t.match(old.segment, /^2-/)
+})
+
+t.test('sightings that are not settled are left to the others, and so is who has died', async (t) => {
+  const goes = nodeOn(t, new Server('m1', '1-a.x', 5))
+  await goes.write()
+  goes.lane.keepOpen('1-a.w', 9)
+  goes.peers.died('dead')
+  await goes.lineage.bequeath(100)
+  const server = new Server('m1', '1-a.x', 6)
+  const stays = nodeOn(t, server)
+  await stays.write()
+  stays.peers.heard('here')
+  for (const { kind, data } of goes.asked) stays.ask(kind, { ...data as object, from: 'goes', dead: ['dead', 'self', 'here'] })
+  t.strictSame(stays.peers.dead, ['dead'])
+  await until(() => server.segment !== '1-a.x')
+  stays.ask('farewell', { from: 'other', dead: [], isLast: true, lanes: [{ key: 'lane', segment: '9-z.z', number: 1 }] })
+  t.match([stays.lane.segment, stays.generations], ['9-z.z', 1])
+})
+
+t.test('a node that leaves waits for what is under way, and accepts nothing more', async (t) => {
+  const server = new Server('m1', '1-a.x', 5)
+  const node = nodeOn(t, server)
+  const writing = node.write()
+  const leaving = node.lineage.bequeath(100)
+  await t.rejects(node.write(), { code: 'WSM_ERR_UNAVAILABLE' })
+  await Promise.all([writing, leaving])
+  t.match(node.asked, [{ data: { lanes: [{ number: 6 }] } }])
+})
+
+t.test('a server that has less than before in the same segment has been restored', async (t) => {
+  const server = new Server('m1', '1-a.x', 5)
+  const node = nodeOn(t, server)
+  await node.write()
+  server.number = 3
+  t.equal(await node.write(), 'done')
+  t.match(server.segment, /^2-/)
+})
