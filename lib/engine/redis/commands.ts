@@ -37,12 +37,12 @@ export class Commands {
    *
    * @throws WSM_ERR_UNAVAILABLE
    */
-  async run (script: Script, keys: string[], args: (string | number)[], deadline = this.deadline()): Promise<unknown> {
+  run (script: Script, keys: string[], args: (string | number)[], deadline = this.deadline()): Promise<unknown> {
     return this.#retry(deadline, (client) => evaluate(client, script, keys, args))
   }
 
   /** A command that may run twice. */
-  async call (command: string, ...args: (string | number)[]): Promise<unknown> {
+  call (command: string, ...args: (string | number)[]): Promise<unknown> {
     return this.#retry(this.deadline(), (client) => client.call(command, ...args))
   }
 

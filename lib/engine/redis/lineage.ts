@@ -81,30 +81,31 @@ export class Lineage {
    *
    * @throws WSM_ERR_UNAVAILABLE
    */
-  async run (lane: Lane, script: Script, keys: readonly string[], args: (string | number)[], deadline = this.#commands.deadline()): Promise<unknown> {
+  run (lane: Lane, script: Script, keys: readonly string[], args: (string | number)[], deadline = this.#commands.deadline()): Promise<unknown> {
+    return this.#run(lane, script, [...keys, lane.key], args, deadline)
+  }
+
+  // Hot: one function, since each further promise costs a microsecond.
+  async #run (lane: Lane, script: Script, keys: string[], args: (string | number)[], deadline: Deadline): Promise<unknown> {
     if (this.#isLeaving) throw unavailable('the engine is closed')
     this.#running++
     try {
-      return await this.#run(lane, script, [...keys, lane.key], args, deadline)
+      for (;;) {
+        const { segment: before, number: least } = lane
+        try {
+          const [segment, number, result] = await this.#commands.run(script, keys, args, deadline) as [string, number, unknown]
+          if (lane.fence !== null && (segment === lane.segment || segment === lane.fence.segment) && await this.#isOver(lane, segment, number)) continue
+          // Older data was restored into a server that runs.
+          if (segment === before && number < least && await this.#settle(lane, await this.#look(lane), 'lost')) continue
+          if (!lane.advance(segment, number, this.#era)) this.#enter(lane, segment, number)
+          return result
+        } catch (error) {
+          if (!isReply(error, 'UNSURE')) throw error
+        }
+        await deadline.race(this.#settled(lane))
+      }
     } finally {
       if (--this.#running === 0) this.#onIdle()
-    }
-  }
-
-  async #run (lane: Lane, script: Script, keys: string[], args: (string | number)[], deadline: Deadline): Promise<unknown> {
-    for (;;) {
-      const { segment: before, number: least } = lane
-      try {
-        const [segment, number, result] = await this.#commands.run(script, keys, args, deadline) as [string, number, unknown]
-        if (lane.fence !== null && (segment === lane.segment || segment === lane.fence.segment) && await this.#isOver(lane, segment, number)) continue
-        // Older data was restored into a server that runs.
-        if (segment === before && number < least && await this.#settle(lane, await this.#look(lane), 'lost')) continue
-        if (!lane.advance(segment, number, this.#era)) this.#enter(lane, segment, number)
-        return result
-      } catch (error) {
-        if (!isReply(error, 'UNSURE')) throw error
-      }
-      await deadline.race(this.#settled(lane))
     }
   }
 
