@@ -43,6 +43,11 @@ export class Batches<Item, Result> {
     })
   }
 
+  /** Whether something waits in a lane for the batch that is on its way. */
+  isWaiting (lane: string): boolean {
+    return (this.#lanes.get(lane)?.length ?? 0) > 0
+  }
+
   async #drain (lane: string): Promise<void> {
     const queue = this.#lanes.get(lane)!
     while (queue.length > 0) {

@@ -216,7 +216,8 @@ export class RedisPresenceStore implements PresenceStore {
     await this.#run(channel, nodeId, term * CALLS + ++this.#calls, isAll ? 'all' : 'some', changes, deadline)
     part.isDirty = false
     part.term = term
-    if (part.clients.size === 0) await this.#release(channel, part)
+    // Else Redis has some of those still who have left, and would not find them without the list.
+    if (part.clients.size === 0 && !this.#changes.isWaiting(channel)) await this.#release(channel, part)
     return batch.map(() => undefined)
   }
 

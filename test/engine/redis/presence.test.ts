@@ -7,6 +7,31 @@ import type { Script } from '../../../lib/engine/redis/lua.js'
 import { Gate } from '../../fixtures/gate.js'
 import { silent } from '../../fixtures/redis-nodes.js'
 
+t.test('a node stays listed in a channel until the last of its sockets is out of it in Redis', async (t) => {
+  const calls: string[] = []
+  const gate = new Gate()
+  const commands = {
+    call: async (command: string) => { calls.push(command) },
+    run: async (run: Script, _keys: string[], args: unknown[]) => {
+      if (run !== script) return 1
+      calls.push(args.slice(7).filter((_, at) => at % 3 < 2).join(''))
+      if (args[8] === 'first' && args[7] === '-') await gate.wait()
+      return 1
+    }
+  } as unknown as Commands
+  const settings = { nodeId: 'node', term: () => 0, timeoutMs: 5_000, ttlMs: 600_000, publishCommand: 'PUBLISH' }
+  const store = new RedisPresenceStore(commands, new Keys('x', 0, false), settings, silent)
+  t.teardown(() => store.close())
+  const [first, second] = ['first', 'second'].map((id) => ({ client_id: id, user_id: id }))
+  await Promise.all([store.add('room', first!), store.add('room', second!)])
+  const leaving = store.remove('room', first!)
+  await gate.reached
+  const last = store.remove('room', second!)
+  gate.open()
+  await Promise.all([leaving, last])
+  t.strictSame(calls, ['+first+second', '-first', '-second', 'srem'])
+})
+
 t.test('a socket that leaves while a call before it takes too long is taken out with the next renewal', async (t) => {
   const modes: unknown[] = []
   const gate = new Gate()
