@@ -140,3 +140,18 @@ t.test('what could not be stored again is stored again later', async (t) => {
   await until(() => messages.includes('questions that Redis has lost could not be stored again yet'))
   await until(async () => (await engine.confirmations.get(record.callback_id).catch(() => null))?.status === 'pending')
 })
+
+t.test('a question that somebody else asked, and that is gone, is watched no longer; an end that is none is no end', async (t) => {
+  const { server, engines: [engine, other] } = await nodes(t, 2)
+  const { confirmations } = other as RedisEngine
+  const record = question()
+  await engine!.confirmations.create(record)
+  await confirmations.get(record.callback_id)
+  const told: string[] = []
+  confirmations.onSettled(({ callback_id: id }) => { told.push(id) })
+  confirmations.receive('nonsense')
+  const [key] = await server.admin.keys(`*:record:${record.callback_id}`)
+  await server.admin.del(key!)
+  await confirmations.catchUp()
+  t.strictSame([await confirmations.get(record.callback_id), told], [null, []])
+})

@@ -63,3 +63,23 @@ t.test('a socket that leaves while a call before it takes too long is taken out 
   await store.restore(false)
   t.strictSame(modes, ['some', 'some', 'all'])
 })
+
+t.test('a node that leaves does not come into a channel any more', async (t) => {
+  const gate = new Gate()
+  let ran = 0
+  const commands = {
+    call: async () => [],
+    run: async (run: Script) => {
+      if (run === script) ran++
+      else await gate.wait()
+    }
+  } as unknown as Commands
+  const settings = { nodeId: 'node', term: () => 0, timeoutMs: 5_000, ttlMs: 600_000, publishCommand: 'PUBLISH' }
+  const store = new RedisPresenceStore(commands, new Keys('x', 0, false), settings, silent)
+  const coming = store.add('room', { client_id: 'late', user_id: null })
+  await gate.reached
+  store.close()
+  gate.open()
+  await coming
+  t.equal(ran, 0)
+})
