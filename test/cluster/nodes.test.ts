@@ -7,6 +7,7 @@ import { startApp, type TestApp } from '../fixtures/app.js'
 import type { Frame } from '../fixtures/client.js'
 import { questionRead } from '../fixtures/questions.js'
 import { RedisServer } from '../fixtures/redis.js'
+import { until } from '../fixtures/until.js'
 
 const server = await RedisServer.start(t)
 let prefixes = 0
@@ -166,6 +167,7 @@ t.test('while Redis is away sockets stay, clients are told, and what needs nothi
   const alice = await a.connect('alice')
   t.match(await a.rest('GET', '/ws/ready', { as: null }), { status: 200, body: { status: 'ready' } })
   own.pause()
+  await until(() => changes.length > 0)
   t.match(await alice.next('availability'), { available: false })
   t.match(await a.rest('GET', '/ws/ready', { as: null }), { status: 503, body: { status: 'unavailable' } })
   const refused = await a.rest('POST', '/ws/broadcast', { body: { message: { type: 'x.y' } } })

@@ -17,13 +17,6 @@ const faults: Record<string, (deployment: Deployment, load: Load) => Promise<voi
       await redis.admin.client('KILL', 'TYPE', 'pubsub')
     }
   },
-  'kill -9 redis-server': async ({ redis }) => {
-    for (let crash = 0; crash < 5; crash++) {
-      await redis.kill()
-      await redis.start()
-      await setTimeout(lengthy(1_000, 200))
-    }
-  },
   'kill -9 a node': async ({ nodes }) => {
     await nodes[0]!.kill()
     await setTimeout(lengthy(2_000, 1_000))
