@@ -31,7 +31,7 @@ local function integer(number)
 end
 `
 
-/** How long a lane is remembered that is hardly used; one that is forgotten begins a new generation. */
+/** Life of a lane that is hardly used. A lane that has expired begins a new generation. */
 export const LANE_LIFE_MS = 5_184_000_000
 
 /*
@@ -50,11 +50,16 @@ local LANE = KEYS[#KEYS]
 local lane = redis.call('HMGET', LANE, 'run', 'segment', 'number', 'adopts')
 if lane[1] ~= redis.call('INFO', 'replication'):match('master_replid:(%x+)') then return redis.error_reply('UNSURE this server may have lost writes') end
 local segment, number = lane[2], tonumber(lane[3])
-local generation = segment:match('^[^.]+')
+local generation, adopts = segment:match('^[^.]+'), lane[4] or ''
 
--- Whether a key with this generation is as it was left; or one with none, that a version without them has left in this run of a server.
-local function isCurrent(its, run)
-  return its == generation or (not its and lane[4] ~= '' and run == lane[4])
+-- True for a key of this generation, and for one without any that a version without generations may have left.
+local function isCurrent(its)
+  return its == generation or (not its and adopts ~= '')
+end
+
+-- The same for keys in which such a version notes the run of the server: it must be the run that is adopted.
+local function isCurrentIn(run, its)
+  return isCurrent(its) and (its or run == adopts)
 end
 
 -- Before the first write.
@@ -97,11 +102,11 @@ local function beginnings(stream, fresh)
   local time = now()
   local found = redis.call('HMGET', stream.beginnings, 'epoch', 'before', 'since', 'generation', 'run')
   local age = time - (tonumber(found[3]) or 0)
-  local isGood = found[1] and isCurrent(found[4], found[5]) and age >= 0
+  local isGood = found[1] and isCurrentIn(found[5], found[4]) and age >= 0
   if isGood and age < stream.window then return found[1], found[2] end
   local before = isGood and age < stream.window * 2 and found[1] or ''
   redis.call('HSET', stream.beginnings, 'epoch', fresh, 'before', before, 'last', before, 'since', integer(time),
-    'generation', generation, 'run', lane[4])
+    'generation', generation, 'run', adopts)
   redis.call('PEXPIRE', stream.beginnings, integer(stream.window * 2))
   return fresh, before
 end
@@ -111,7 +116,7 @@ end
 local function isPositionCurrent(stream, its, ms)
   if its then return false end
   local left = redis.call('HMGET', stream.position, 'run', 'base')
-  if not isCurrent(its, left[1]) then return false end
+  if not isCurrentIn(left[1], its) then return false end
   return left[2] == '0' or redis.call('INFO', 'server'):match('uptime_in_seconds:(%d+)') * 1000 > ms
 end
 

@@ -35,7 +35,7 @@ return answer('kept')
  */
 export const take = new Script(LIFE, LINEAGE, `
 local found = redis.call('HMGET', KEYS[1], 'user', 'list', 'taken', 'generation')
-if not found[1] or (found[3] and found[3] ~= ARGV[2]) or not isCurrent(found[4], lane[4]) then return answer(false) end
+if not found[1] or (found[3] and found[3] ~= ARGV[2]) or not isCurrent(found[4]) then return answer(false) end
 count()
 redis.call('HSET', KEYS[1], 'taken', ARGV[2])
 redis.call('ZREM', found[2], ARGV[1])

@@ -155,3 +155,19 @@ t.test('a question that somebody else asked, and that is gone, is watched no lon
   await confirmations.catchUp()
   t.strictSame([await confirmations.get(record.callback_id), told], [null, []])
 })
+
+t.test('a question of a version without generations is in doubt only after Redis has lost writes', async (t) => {
+  const { server, engines: [engine], goBack } = await nodes(t, 1)
+  const record = question({ created_at: 1 })
+  await engine!.confirmations.create(record)
+  const [key] = await server.admin.keys(`*:record:${record.callback_id}`)
+  await server.admin.hdel(key!, 'generation')
+  const uncertain = async () => (await engine!.confirmations.get(record.callback_id))!.uncertain
+  t.equal(await uncertain(), undefined)
+  t.match(await engine!.confirmations.list({ status: 'pending' }, null, 10), { records: [{ uncertain: undefined }] })
+  await server.admin.save()
+  await engine!.revocations.add({ jti: 'lost', expiresAt: later() })
+  await goBack()
+  t.equal(await uncertain(), true)
+  t.match(await engine!.confirmations.settle(record.callback_id, settlement()), { won: true, record: { uncertain: true } })
+})
