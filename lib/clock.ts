@@ -6,7 +6,7 @@ export const WRONG_MS = 1_000
 /** The clock of one node alone. */
 export const localClock: Clock = { now: () => Date.now(), offsetMs: 0 }
 
-/** Whether this node's own clock is wrong. */
+/** Returns true where this node's own clock is wrong. */
 export function isOff ({ offsetMs }: Clock): boolean {
   return Math.abs(offsetMs) > WRONG_MS
 }

@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module'
 import type { Static, TSchema } from '@sinclair/typebox'
 import type { DeliveryReport, SendOptions } from '../schemas/messages.js'
 import type { StreamPosition } from '../schemas/fields.js'
@@ -19,8 +18,7 @@ import type { Tasks } from './tasks/tasks.js'
 import type { TaskHeartbeatOptions } from './tasks/task-heartbeats.js'
 import type { ClientSendOptions } from './topics/publisher.js'
 import { topicOf } from './topics/topic-names.js'
-
-const { version } = createRequire(import.meta.url)('fastify-ws-manager/package.json') as { version: string }
+import { version } from './version.js'
 
 /** What the manager needs of the server that it runs in. */
 export interface Host {

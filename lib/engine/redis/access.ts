@@ -38,12 +38,12 @@ function faultOf (error: unknown): Fault | null {
   return null
 }
 
-/** Whether Redis refuses its user something. */
+/** Returns true where Redis refuses its user a command, a key or a channel. */
 export function isAccessDenied (error: unknown): boolean {
   return faultOf(error)?.kind === 'access'
 }
 
-/** Whether the fault lasts until somebody changes a configuration, so that retrying is futile. */
+/** Returns true for a fault that lasts until somebody changes a configuration: retrying is futile. */
 export function isLasting (error: unknown): boolean {
   const kind = faultOf(error)?.kind
   return kind === 'access' || kind === 'configuration'

@@ -43,7 +43,7 @@ export class Batches<Item, Result> {
     })
   }
 
-  /** Whether something waits in a lane for the batch that is on its way. */
+  /** Returns true while items of a lane wait for the batch before them. */
   isWaiting (lane: string): boolean {
     return (this.#lanes.get(lane)?.length ?? 0) > 0
   }

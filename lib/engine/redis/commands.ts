@@ -87,7 +87,7 @@ export function isReply (error: unknown, code = ''): boolean {
   return error instanceof Error && error.name === 'ReplyError' && error.message.startsWith(code)
 }
 
-/** Whether Redis did nothing, for a reason that passes: a retry may succeed, perhaps on another server. */
+/** Returns true where Redis did nothing, for a reason that passes: a retry may succeed, perhaps on another server. */
 export function isPassing (error: unknown): boolean {
   return PASSING.some((code) => isReply(error, `${code} `))
 }

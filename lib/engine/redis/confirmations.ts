@@ -91,7 +91,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     const read = async () => await this.#run(scripts.read, [this.#key(callbackId)], []) as Stored
     const stored = await read()
     if (stored[3] === 0) return this.#read(stored)
-    await this.#clarify([stored])
+    await this.#clarify([stored[0]!])
     return this.#read(await read())
   }
 
@@ -101,7 +101,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     const args = [after === null ? '' : placeOf(after), limit]
     const read = async () => await this.#run(scripts.list, [this.#toForget, this.#lists, this.#key(''), ...lists], args) as [string | null, Stored[]]
     let [last, found] = await read()
-    const doubtful = found.filter(([, , , isDoubtful]) => isDoubtful === 1)
+    const doubtful = found.flatMap(([record, , , isDoubtful]) => isDoubtful === 1 ? record! : [])
     if (doubtful.length > 0) {
       await this.#clarify(doubtful)
       ;[last, found] = await read()
@@ -121,7 +121,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     const settle = async () => await this.#run(scripts.settle, this.#endKeys(callbackId), args) as SettleReply | null
     let result = await settle()
     if (result?.[0] === -1) {
-      await this.#clarify([[result[1], null, null, 1]])
+      await this.#clarify([result[1]])
       result = await settle()
     }
     if (result === null) return null
@@ -135,9 +135,9 @@ export class RedisConfirmationStore implements ConfirmationStore {
   async takeDue (limit: number, leaseMs: number): Promise<DueTimes> {
     const [nextInMs, taken] = await this.#run(scripts.takeDue, [this.#dueTimes, this.#key('')], [limit, leaseMs]) as
       [number | null, [kind: string, record: string, isDoubtful: 0 | 1][]]
-    const doubtful = taken.filter(([, , isDoubtful]) => isDoubtful === 1)
-    // They become due again once their doubt is resolved.
-    if (doubtful.length > 0) await this.#clarify(doubtful.map(([, record]) => [record, null, null, 1]))
+    const doubtful = taken.flatMap(([, record, isDoubtful]) => isDoubtful === 1 ? record : [])
+    // Due again when the lease is over.
+    if (doubtful.length > 0) await this.#clarify(doubtful)
     const due = taken.filter(([, , isDoubtful]) => isDoubtful === 0).map(([kind, stored]) => ({ kind, record: this.#read([stored, null, null, 0]) }))
     return { due: due.filter((one): one is DueTimes['due'][0] => one.record !== null), nextInMs }
   }
@@ -230,8 +230,8 @@ export class RedisConfirmationStore implements ConfirmationStore {
   }
 
   /** Resolves the doubt about questions, and stores the outcome. */
-  async #clarify (stored: readonly Stored[]): Promise<void> {
-    const records = stored.map(([record]) => decodeRecord(record!, null, null)).filter((record) => record !== null)
+  async #clarify (stored: readonly string[]): Promise<void> {
+    const records = stored.map((record) => decodeRecord(record, null, null)).filter((record) => record !== null)
     const answers = await this.#doubts.resolve(records)
     await Promise.all(records.map(async (record, at) => {
       const answer = answers[at]!

@@ -3,7 +3,7 @@ import type { Deadline } from './deadline.js'
 import type { Health } from './health.js'
 import type { Link } from './link.js'
 
-/** How long a connection may be away before the node says that it is not ready: mostly it is back at once. */
+/** Time until a lost connection is reported as an outage: mostly it is back at once. */
 const GRACE_MS = 1_000
 
 /** The two connections of a node, for commands and for messages. It needs both; an outage that lasts is reported to its health. */

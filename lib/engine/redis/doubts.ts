@@ -8,7 +8,7 @@ import type { KnownEnds } from './known-ends.js'
 /** Kind under which nodes ask each other for ends of questions. */
 const KIND = 'ends'
 const ASK_MS = 500
-/** What a node tells the others that leaves: ends of the last minute, the latest ones. */
+/** A node that leaves tells the others its latest ends, at most so many of the last minute. */
 const LEFT = 'ends-left'
 const LATEST_MS = 60_000
 const MAX_LEFT = 500
@@ -69,6 +69,6 @@ export class Doubts {
   #known (ids: readonly string[]): Known {
     const startedAt = this.#clock.now() - (performance.now() - this.#startedAt)
     const since = Math.max(startedAt, this.#ends.forgottenUntil + 1)
-    return { ends: ids.map((id) => this.#ends.get(id)), since: this.#cluster.peers.hasDied ? null : since }
+    return { ends: ids.map((id) => this.#ends.get(id)), since: this.#cluster.peers.dead.length > 0 ? null : since }
   }
 }

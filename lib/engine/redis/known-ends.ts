@@ -18,7 +18,7 @@ export class KnownEnds {
     this.#retainMs = retainMs
   }
 
-  /** Whether the listeners of this node were told of the end. */
+  /** Returns true once the listeners of this node were told of the end. */
   isTold (id: string): boolean {
     return this.#ends.get(id)?.isTold === true
   }

@@ -1,13 +1,17 @@
-/** A lane as it is on a server. */
-export interface LaneState {
-  /** The server's current replication id (`master_replid`). */
-  master: string
-  /** The replication id on which the lane was settled; '' where the lane does not exist. */
-  run: string
+/** The numbers that a server has given out in a lane. */
+export interface LaneNumbers {
   segment: string
   number: number
   /** Earlier segments with their last numbers. */
   ended: ReadonlyMap<string, number>
+}
+
+/** A lane as it is on a server. */
+export interface LaneState extends LaneNumbers {
+  /** The server's current replication id (`master_replid`). */
+  master: string
+  /** The replication id on which the lane was settled; '' where the lane does not exist. */
+  run: string
 }
 
 export type Verdict = 'kept' | 'lost'
@@ -67,19 +71,19 @@ export class Lane {
   }
 
   /** Forgets open numbers that the server has. */
-  learn (state: LaneState): void {
+  learn (state: LaneNumbers): void {
     for (const [segment, number] of this.open) if (has(state, segment, number)) this.open.delete(segment)
   }
 
-  /** Whether the server still has everything that was seen; null: nothing was seen, or its loss is accounted for. */
-  judge (state: LaneState): Verdict | null {
+  /** Compares the server with everything that was seen; null: nothing was seen, or its loss is accounted for. */
+  judge (state: LaneNumbers): Verdict | null {
     if (this.segment === '') return null
     if ([...this.marks()].every((mark) => has(state, ...mark))) return 'kept'
     const isAccountedFor = this.fence !== null && isAfter(state, this.fence.segment, this.segment) && this.#unaccounted().length === 0
     return isAccountedFor ? null : 'lost'
   }
 
-  /** What this node has seen since it testified. */
+  /** The sightings since the testimony of this node. */
   #unaccounted (): [segment: string, number: number][] {
     const { fence } = this
     return [...this.marks()].filter(([segment, number]) => fence === null || number > (fence.seen.get(segment) ?? -1))
@@ -104,12 +108,12 @@ export function asMarks (text: string): Map<string, number> {
   return marks
 }
 
-/** Whether what a node has said, that was asked about a segment and was in another one, is settled in that state; it may also be earlier. */
-function isAfter (state: LaneState, asked: string, own: string): boolean {
+/** Tells whether this state is later than the testimony of a node that was in its `own` segment and was `asked` about another one. */
+function isAfter (state: LaneNumbers, asked: string, own: string): boolean {
   return state.ended.has(asked) || orderOf(state.segment) > orderOf(own)
 }
 
-/** Whether the server has the write with this number. */
-export function has (state: LaneState, segment: string, number: number): boolean {
+/** Tells whether the server has the write with this number. */
+export function has (state: LaneNumbers, segment: string, number: number): boolean {
   return number <= (segment === state.segment ? state.number : state.ended.get(segment) ?? -1)
 }

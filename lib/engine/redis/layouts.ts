@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
 import type { FastifyBaseLogger } from 'fastify'
 import { InvalidOptionError } from '../../errors.js'
+import { version } from '../../version.js'
 import type { Commands } from './commands.js'
 import type { Keys } from './keys.js'
 import { LAYOUT, LAYOUTS } from './wire.js'
@@ -8,7 +8,7 @@ import { LAYOUT, LAYOUTS } from './wire.js'
 /** The first layout whose messages say where in its lane they were published. */
 const MARKED = 2
 
-/** What the other nodes of a Redis understand, and so how this one writes. */
+/** The layout in which a node writes: one that all nodes on its Redis understand. */
 export class Layouts {
   readonly #log: FastifyBaseLogger
   readonly #named = new Set<string>()
@@ -44,7 +44,7 @@ export class Layouts {
     if (this.#named.has(layout)) return
     this.#named.add(layout)
     this.#log.error({ layout, known: LAYOUTS },
-      `ignores messages of layout ${layout}: this version (${packageVersion()}) knows the layouts ${LAYOUTS.join(' and ')}; a later one is running beside it`)
+      `ignores messages of layout ${layout}: this version (${version}) knows the layouts ${LAYOUTS.join(' and ')}; a later one is running beside it`)
   }
 }
 
@@ -53,9 +53,5 @@ export async function refuseUnknownLayout (commands: Commands, keys: Keys): Prom
   const used = await commands.call('hget', keys.layouts, 'used') as string | null
   if (used === null || LAYOUTS.includes(used)) return
   throw new InvalidOptionError('engine', `needs keys that it knows: under this prefix of Redis they have layout ${used}, of a later version; ` +
-    `version ${packageVersion()} knows the layouts ${LAYOUTS.join(' and ')}. Start the later version, or choose another prefix`)
-}
-
-function packageVersion (): string {
-  return JSON.parse(readFileSync(new URL('../../../../package.json', import.meta.url), 'utf8')).version
+    `version ${version} knows the layouts ${LAYOUTS.join(' and ')}. Start the later version, or choose another prefix`)
 }

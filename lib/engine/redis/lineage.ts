@@ -96,7 +96,10 @@ export class Lineage {
           const [segment, number, result] = await this.#commands.run(script, keys, args, deadline) as [string, number, unknown]
           if (lane.fence !== null && (segment === lane.segment || segment === lane.fence.segment) && await this.#isOver(lane, segment, number)) continue
           // Older data was restored into a server that runs.
-          if (segment === before && number < least && await this.#settle(lane, await this.#look(lane), 'lost')) continue
+          if (segment === before && number < least) {
+            await this.#settle(lane, await this.#look(lane), 'lost')
+            continue
+          }
           if (!lane.advance(segment, number, this.#era)) this.#enter(lane, segment, number)
           return result
         } catch (error) {
@@ -165,7 +168,7 @@ export class Lineage {
 
   /** Checks that the server has what was seen in other segments; where not, a new generation begins. */
   async #examine (lane: Lane): Promise<void> {
-    // What arrives meanwhile is checked at the next renewal of the lease.
+    // The next renewal of the lease checks later sightings.
     if (this.#examining.has(lane)) return
     this.#examining.add(lane)
     try {
@@ -184,7 +187,7 @@ export class Lineage {
     }
   }
 
-  /** Whether a write went to a segment that is over, on a server that does not know that another one was promoted. */
+  /** Resolves to true where a write went to a segment that is over: its server does not know that another one was promoted. */
   async #isOver (lane: Lane, segment: string, number: number): Promise<boolean> {
     const { fence } = lane
     const state = await this.#look(lane)

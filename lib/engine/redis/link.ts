@@ -55,7 +55,7 @@ export class Link {
     this.#onFailure = listener
   }
 
-  /** Whether this is the connection in use or in the making. */
+  /** Returns true for the connection in use or in the making. */
   isCurrent (client: RedisClient): boolean {
     return this.#client === client
   }

@@ -72,7 +72,7 @@ for i = 2, 3 do live(KEYS[i], tonumber(ARGV[4])) end
 return term
 `)
 
-/** What time it is, in microseconds, and in a cluster on which server. KEYS: leases. */
+/** Reads the time of the server that has the leases, in microseconds. KEYS: leases. */
 export const time = new Script(EXACT, 'return exact()')
 
 /** Forgets a node that is out of all channels. KEYS: leases, terms, the dead, its channels. ARGV: node, the term that has begun with its death. */

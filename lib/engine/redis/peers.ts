@@ -25,11 +25,6 @@ export class Peers {
     return this.#alive
   }
 
-  /** Whether a node has died lately, with what only it knew. */
-  get hasDied (): boolean {
-    return this.dead.length > 0
-  }
-
   /** A node was heard of. One that has left never comes back, though Redis may still have its lease after a rollback. */
   heard (id: string): void {
     if (id === this.#self || this.#gone.get(id)?.era === LEFT) return

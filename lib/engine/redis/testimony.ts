@@ -64,7 +64,7 @@ export function testify ({ lanes }: Inquiry, laneOf: (key: string) => Lane, peer
   return {
     lanes: lanes.map(({ key, master, segment, number, ended }) => {
       const lane = laneOf(key)
-      const verdict = lane.judge({ master, run: '', segment, number, ended: new Map(ended) })
+      const verdict = lane.judge({ segment, number, ended: new Map(ended) })
       lane.testify(master, segment)
       return { verdict, ...peers.gone(lane.era) }
     }),

@@ -1,85 +1,73 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import type { Commands } from '../../../lib/engine/redis/commands.js'
 import { Keys } from '../../../lib/engine/redis/keys.js'
+import type { Script } from '../../../lib/engine/redis/lua.js'
 import { RedisPresenceStore } from '../../../lib/engine/redis/presence.js'
 import { presence as script } from '../../../lib/engine/redis/presence-scripts.js'
-import type { Script } from '../../../lib/engine/redis/lua.js'
 import { Gate } from '../../fixtures/gate.js'
 import { silent } from '../../fixtures/redis-nodes.js'
 
-t.test('a node stays listed in a channel until the last of its sockets is out of it in Redis', async (t) => {
+const client = (id: string) => ({ client_id: id, user_id: id })
+
+/**
+ * A store whose calls are kept: of changes how they are meant and of whom, of others the name.
+ *
+ * @param run runs before a call is answered
+ */
+function storeOf (t: Test, { timeoutMs = 5_000, run = async (_call: string) => {} } = {}) {
   const calls: string[] = []
-  const gate = new Gate()
+  const call = async (name: string) => {
+    calls.push(name)
+    await run(name)
+    return []
+  }
   const commands = {
-    call: async (command: string) => { calls.push(command) },
-    run: async (run: Script, _keys: string[], args: unknown[]) => {
-      if (run !== script) return 1
-      calls.push(args.slice(7).filter((_, at) => at % 3 < 2).join(''))
-      if (args[8] === 'first' && args[7] === '-') await gate.wait()
-      return 1
-    }
+    call,
+    run: async (its: Script, _keys: string[], [,, , , , , mode, ...changes]: unknown[]) =>
+      call(its === script ? [mode, ...changes.flatMap((change, at) => at % 3 === 0 ? `${change}${changes[at + 1]}` : [])].join(' ') : 'enlist')
   } as unknown as Commands
-  const settings = { nodeId: 'node', term: () => 0, timeoutMs: 5_000, ttlMs: 600_000, publishCommand: 'PUBLISH' }
+  const settings = { nodeId: 'node', term: () => 0, timeoutMs, ttlMs: 600_000, publishCommand: 'PUBLISH' }
   const store = new RedisPresenceStore(commands, new Keys('x', 0, false), settings, silent)
   t.teardown(() => store.close())
-  const [first, second] = ['first', 'second'].map((id) => ({ client_id: id, user_id: id }))
-  await Promise.all([store.add('room', first!), store.add('room', second!)])
-  const leaving = store.remove('room', first!)
+  return { store, calls }
+}
+
+t.test('a node stays listed in a channel until the last of its sockets is out of it in Redis', async (t) => {
+  const gate = new Gate()
+  const { store, calls } = storeOf(t, { run: async (call) => { if (call === 'some -first') await gate.wait() } })
+  await Promise.all(['first', 'second'].map((id) => store.add('room', client(id))))
+  const leaving = store.remove('room', client('first'))
   await gate.reached
-  const last = store.remove('room', second!)
+  const last = store.remove('room', client('second'))
   gate.open()
   await Promise.all([leaving, last])
-  t.strictSame(calls, ['+first+second', '-first', '-second', 'srem'])
+  t.strictSame(calls, ['enlist', 'some +first +second', 'some -first', 'some -second', 'srem'])
 })
 
 t.test('a socket that leaves while a call before it takes too long is taken out with the next renewal', async (t) => {
-  const modes: unknown[] = []
   const gate = new Gate()
-  let isSlow = false
-  const commands = {
-    call: async () => [],
-    run: async (run: Script, _keys: string[], args: unknown[]) => {
-      if (run !== script) return 1
-      modes.push(args[6])
-      if (isSlow) await gate.wait()
-      return 1
-    }
-  } as unknown as Commands
-  const settings = { nodeId: 'node', term: () => 0, timeoutMs: 50, ttlMs: 600_000, publishCommand: 'PUBLISH' }
-  const store = new RedisPresenceStore(commands, new Keys('x', 0, false), settings, silent)
-  t.teardown(() => store.close())
-  const [stays, comes] = ['stays', 'comes'].map((id) => ({ client_id: id, user_id: id }))
-  await store.add('room', stays!)
-  isSlow = true
-  const coming = store.add('room', comes!)
+  const timeoutMs = 50
+  const { store, calls } = storeOf(t, { timeoutMs, run: async (call) => { if (call === 'some +comes') await gate.wait() } })
+  await store.add('room', client('stays'))
+  const coming = store.add('room', client('comes'))
   await gate.reached
-  const leaving = store.remove('room', comes!)
-  await new Promise((resolve) => setTimeout(resolve, settings.timeoutMs + 10))
-  isSlow = false
+  const leaving = store.remove('room', client('comes'))
+  await new Promise((resolve) => setTimeout(resolve, timeoutMs + 10))
   gate.open()
   await coming
   await t.rejects(leaving, { code: 'WSM_ERR_UNAVAILABLE' })
-  t.strictSame(modes, ['some', 'some'], 'it was not even asked for')
+  t.strictSame(calls, ['enlist', 'some +stays', 'some +comes'], 'it was not even asked for')
   await store.restore(false)
-  t.strictSame(modes, ['some', 'some', 'all'])
+  t.strictSame(calls.slice(3), ['enlist', 'all +stays'])
 })
 
 t.test('a node that leaves does not come into a channel any more', async (t) => {
   const gate = new Gate()
-  let ran = 0
-  const commands = {
-    call: async () => [],
-    run: async (run: Script) => {
-      if (run === script) ran++
-      else await gate.wait()
-    }
-  } as unknown as Commands
-  const settings = { nodeId: 'node', term: () => 0, timeoutMs: 5_000, ttlMs: 600_000, publishCommand: 'PUBLISH' }
-  const store = new RedisPresenceStore(commands, new Keys('x', 0, false), settings, silent)
-  const coming = store.add('room', { client_id: 'late', user_id: null })
+  const { store, calls } = storeOf(t, { run: () => gate.wait() })
+  const coming = store.add('room', client('late'))
   await gate.reached
   store.close()
   gate.open()
   await coming
-  t.equal(ran, 0)
+  t.strictSame(calls, ['enlist'])
 })
