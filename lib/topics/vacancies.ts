@@ -10,14 +10,16 @@ const ASK_TIMEOUT_MS = 2_000
 
 const Duration = Type.Integer({ minimum: 0, maximum: 2_147_483_647 })
 
-/** The place of a socket that has ended before it acknowledged a message; durations, since clocks of nodes differ. */
+/** The place of a socket that has ended before it acknowledged a message. */
 const Place = Type.Object({
   message_id: Type.String(),
   topic: Type.String(),
   user_id: Type.String(),
   json: Type.String({ pattern: '^\\{"' }),
-  /** How long ago the message was sent. */
+  /** How long ago the message was sent, as of the offer. */
   age_ms: Duration,
+  /** When that was, on the clock that all nodes share. Nodes of version 0.2 do not say it. */
+  sent_at: Type.Optional(Type.Number()),
   /** How much longer it is waited for. */
   left_ms: Duration,
   /** How long a client may take to acknowledge it before it is sent again. */
@@ -67,7 +69,7 @@ export class Vacancies {
 
   /** Offers a place of this node to the others. */
   offer (place: Place): void {
-    this.#cluster.ask('vacant', place, ASK_TIMEOUT_MS)
+    this.#cluster.ask('vacant', { ...place, sent_at: this.#clock.now() - place.age_ms }, ASK_TIMEOUT_MS)
   }
 
   /** A place that was offered has been given to a socket of this node. */
@@ -104,12 +106,15 @@ export class Vacancies {
   }
 
   #open (place: Place): void {
-    const { message_id: id, topic, json, age_ms: ageMs } = place
+    const { message_id: id, topic, json, age_ms: ageMs, left_ms: leftMs } = place
+    const now = this.#clock.now()
+    const { sent_at: sentAt = now - ageMs } = place
+    const lateMs = now - sentAt - ageMs
     const vacancy: Vacancy = {
       place,
       message: toMessage({ topic, json, isDroppable: true, isCompressible: true, position: null }),
       taker: null,
-      end: setTimeout(() => this.#drop(vacancy), place.left_ms)
+      end: setTimeout(() => this.#drop(vacancy), leftMs - lateMs)
     }
     const siblings = this.#vacancies.get(id)
     if (siblings === undefined) this.#vacancies.set(id, new Set([vacancy]))
@@ -117,8 +122,7 @@ export class Vacancies {
     // It may have come back before its end was noticed, and even have read the message in the history.
     const early = [...this.#events.early(id)].find((connection) => this.#canTake(place, connection))
     if (early !== undefined) return this.#fill(vacancy, early)
-    const since = this.#clock.now() - ageMs
-    const back = this.#events.members(topic).find((connection) => connection.connectedAt >= since && this.#canTake(place, connection))
+    const back = this.#events.members(topic).find((connection) => connection.connectedAt >= sentAt && this.#canTake(place, connection))
     if (back !== undefined) this.#give(vacancy, back)
   }
 

@@ -200,6 +200,23 @@ t.test('a node that closes forgets the places of others', async (t) => {
   t.same(await report, { recipients: 1, acked: [], missing: [before.id] })
 })
 
+t.test('a socket that came back before the offer of its place arrives gets it, however long that takes', async (t) => {
+  const options = { engine: redis({ port: server.port, host: '127.0.0.1' }, { prefix: 'vacancies-late' }) }
+  const node = await startApp(t, options)
+  const engine = await redis({ port: server.port, host: '127.0.0.1' }, { prefix: 'vacancies-late' })({ ...ENGINE, log: node.app.log })
+  t.teardown(() => engine.close())
+  const sentAt = engine.clock.now() - 50
+  const alice = await node.connect('alice')
+  const offer = (place: object) => engine.cluster.ask('vacant', {
+    topic: 'user:alice', user_id: 'alice', json: JSON.stringify(MESSAGE), age_ms: 0, left_ms: 60_000, again_ms: 60_000, ...place
+  }, 2_000)
+  await offer({ message_id: 'of a version that does not say when' })
+  await alice.settled()
+  t.equal(alice.count('x.y'), 0)
+  await offer({ message_id: 'late', sent_at: sentAt })
+  await alice.next('x.y')
+})
+
 t.test('what is no place, or was taken by nobody who is known, changes nothing', async (t) => {
   const { app } = await startApp(t, { engine: redis({ port: server.port, host: '127.0.0.1' }, { prefix: 'vacancies-odd' }) })
   const engine = await redis({ port: server.port, host: '127.0.0.1' }, { prefix: 'vacancies-odd' })({ ...ENGINE, log: app.log })
