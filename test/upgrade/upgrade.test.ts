@@ -55,7 +55,7 @@ async function roll (t: Test, { from, to, nodes, noticeMs }: Roll): Promise<Figu
     extra.stillPending = await deployment.nodes[0]!.command<number>('pending')
     await crowd.settle()
   }, { isChurning: true, settings: SETTINGS })
-  t.match(extra, { undone: 0, openedTwice: 0, questions: QUESTIONS, stillPending: 0 }, 'what was asked before was answered, once')
+  t.match(extra, { undone: 0, markedUncertain: 0, openedTwice: 0, questions: QUESTIONS, stillPending: 0 }, 'what was asked before was answered, once')
   t.ok(extra.unkeptDeliveryMs! <= AT_ONCE_MS + 2 * figures.delayMs!, `what is not kept came after ${extra.unkeptDeliveryMs} ms`)
   nearlyAllRecovered(t, figures)
   return { ...figures, ...extra }
