@@ -49,10 +49,12 @@ export class Lane {
   /** Makes another segment the current one. */
   enter (segment: string, number: number, era: number): void {
     const open = this.#unaccounted()
+    const highest = Math.max(number, this.open.get(segment) ?? 0)
     this.open.clear()
     for (const mark of open) this.open.set(...mark)
+    this.open.delete(segment)
     this.fence = null
-    Object.assign(this, { segment, number, era })
+    Object.assign(this, { segment, number: highest, era })
   }
 
   /** Notes of which server it testifies, and what. */

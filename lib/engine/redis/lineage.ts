@@ -172,9 +172,12 @@ export class Lineage {
     if (this.#examining.has(lane)) return
     this.#examining.add(lane)
     try {
+      // What is seen meanwhile may be later than what is read here.
+      const seen = [...lane.open]
       const state = await this.#look(lane)
       if (state.run !== state.master) return
-      if (lane.open.size > 0 && await this.#settle(lane, state, 'lost')) lane.open.clear()
+      const isLost = seen.some(([segment, number]) => lane.open.has(segment) && !has(state, segment, number))
+      if (isLost && await this.#settle(lane, state, 'lost')) lane.open.clear()
       // Otherwise every further message would cause a check until the next call.
       if (generationOf(state.segment) === generationOf(lane.segment) && !lane.advance(state.segment, state.number, this.#era)) {
         lane.enter(state.segment, state.number, this.#era)

@@ -18,13 +18,17 @@ class Server {
   looks = 0
   /** Runs before a look is answered. */
   onLook: () => unknown = () => {}
+  /** Runs while the answer to a look is under way. */
+  onLooked: () => unknown = () => {}
   constructor (public master: string, public segment = '', public number = 0, public run = segment === '' ? '' : master) {}
 
   async do (script: Script, args: (string | number)[]): Promise<unknown> {
     if (script === scripts.look) {
       this.looks++
       await this.onLook()
-      return [this.master, this.run, this.segment, this.number, this.ended.flat().join(' ')]
+      const state = [this.master, this.run, this.segment, this.number, this.ended.flat().join(' ')]
+      await this.onLooked()
+      return state
     }
     if (script === scripts.settle) {
       const [master, run, segment, next] = args as string[]
@@ -156,6 +160,20 @@ t.test('a node that only listens enters a new segment with one read of the lane'
   await until(() => node.lane.segment === '1-a.y')
   node.lineage.seen(node.lane, '1-a.y', 8)
   t.match([node.lane.open.size, node.generations, server.looks], [0, 0, 1])
+})
+
+t.test('what is seen while a lane is read is not compared with that reading', async (t) => {
+  const server = new Server('m1', '1-a.x', 5)
+  const node = nodeOn(t, server)
+  await node.write()
+  const number = server.number + 1
+  Object.assign(server, { segment: '1-a.y', ended: [['1-a.x', server.number]], number })
+  server.onLooked = () => node.lineage.seen(node.lane, '1-a.y', ++server.number)
+  node.lineage.seen(node.lane, '1-a.y', number)
+  await until(() => node.lane.segment === '1-a.y')
+  node.lineage.examineAll()
+  await node.write()
+  t.match([server.segment, node.generations, node.lane.open.size, node.lane.number], ['1-a.y', 0, 0, server.number])
 })
 
 t.test('a check of sightings that failed is repeated', async (t) => {
