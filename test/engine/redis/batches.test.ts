@@ -32,6 +32,20 @@ t.test('what is asked for within a tick is one batch; what comes while it is on 
   await t.rejects(second[1]!, { message: 'four' })
 })
 
+t.test('a lane is waiting while items wait for the batch before them', async (t) => {
+  const { batches, run } = batchesOf()
+  t.notOk(batches.isWaiting('a'), 'one that was never used is not')
+  const first = batches.push('a', 1)
+  const { end } = await run(0)
+  t.notOk(batches.isWaiting('a'))
+  const second = batches.push('a', 2)
+  t.ok(batches.isWaiting('a'))
+  end()
+  ;(await run(1)).end()
+  t.strictSame(await Promise.all([first, second]), [1, 2])
+  t.notOk(batches.isWaiting('a'))
+})
+
 t.test('lanes do not wait for each other', async (t) => {
   const { batches, run } = batchesOf()
   const [a, b] = [batches.push('a', 1), batches.push('b', 2)]

@@ -156,6 +156,18 @@ t.test('a question that somebody else asked, and that is gone, is watched no lon
   t.strictSame([await confirmations.get(record.callback_id), told], [null, []])
 })
 
+t.test('the node that asked a question stores it again when Redis has lost it, and leaves one that is there', async (t) => {
+  const { server, engines: [engine] } = await nodes(t, 1)
+  const { confirmations } = engine as RedisEngine
+  const [lost, kept] = [question(), question()]
+  for (const record of [lost, kept]) await confirmations.create(record)
+  const [key] = await server.admin.keys(`*:record:${lost.callback_id}`)
+  await server.admin.del(key!)
+  await confirmations.catchUp()
+  const { records } = await confirmations.list({ status: 'pending' }, null, 10)
+  t.strictSame(new Set(records.map(({ callback_id: id }) => id)), new Set([lost.callback_id, kept.callback_id]))
+})
+
 t.test('a question of a version without generations is in doubt only after Redis has lost writes', async (t) => {
   const { server, engines: [engine], goBack } = await nodes(t, 1)
   const record = question({ created_at: 1 })

@@ -151,6 +151,14 @@ t.test('a message that the server does not have begins a new generation; one of 
   t.equal(node.generations, 1)
 })
 
+t.test('a node that has called nothing yet enters the segment of the first message', (t) => {
+  const server = new Server('m1', '1-a.x', 5)
+  const node = nodeOn(t, server)
+  node.lineage.seen(node.lane, '1-a.x', 4)
+  t.match([node.lane.segment, node.lane.number, node.generations, server.looks], ['1-a.x', 4, 0, 0])
+  t.end()
+})
+
 t.test('a node that only listens enters a new segment with one read of the lane', async (t) => {
   const server = new Server('m1', '1-a.x', 5)
   const node = nodeOn(t, server)
