@@ -123,6 +123,7 @@ t.test('acknowledgements are gathered from every node', async (t) => {
 t.test('presence is of all nodes', async (t) => {
   const [a, b] = await startNodes(t, 2, { channels: { '*': { presence: true } } }) as [TestApp, TestApp]
   const alice = await a.connect('alice', { path: '/ws?channel_id=room' })
+  await alice.next('presence')
   const bob = await b.connect('bob', { path: '/ws?channel_id=room' })
   await alice.next((frame) => frame.type === 'joined' && frame.user_id === 'bob')
   const both = { clients: 2, users: [{ user_id: 'alice', client_ids: [alice.id] }, { user_id: 'bob', client_ids: [bob.id] }] }
@@ -166,9 +167,11 @@ t.test('while Redis is away sockets stay, clients are told, and what needs nothi
   a.app.ws.on('readiness_changed', ({ ready }) => changes.push(ready))
   const alice = await a.connect('alice')
   t.match(await a.rest('GET', '/ws/ready', { as: null }), { status: 200, body: { status: 'ready' } })
+  // A machine that stood still may have missed the server before.
+  t.comment(changes.splice(0).join())
   own.pause()
   await until(() => changes.includes(false))
-  t.match(await alice.next('availability'), { available: false })
+  await alice.next((frame) => frame.type === 'availability' && frame.available === false)
   t.match(await a.rest('GET', '/ws/ready', { as: null }), { status: 503, body: { status: 'unavailable' } })
   const refused = await a.rest('POST', '/ws/broadcast', { body: { message: { type: 'x.y' } } })
   t.match(refused, { status: 503, body: { code: 'WSM_ERR_UNAVAILABLE' } })
@@ -177,7 +180,7 @@ t.test('while Redis is away sockets stay, clients are told, and what needs nothi
   await a.app.ws.broadcast({ type: 'x.now' }, { history: false })
   await alice.next('x.now')
   own.resume()
-  t.match(await alice.next('availability'), { available: true })
+  await alice.next((frame) => frame.type === 'availability' && frame.available === true)
   await a.app.ws.broadcast({ type: 'x.again' })
   await alice.next('x.again')
   t.strictSame(changes, [false, true])
