@@ -3,8 +3,8 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Answer, AnsweredBy, ConfirmationRecord } from '../../schemas/records.js'
 import type { ConfirmationsPage } from '../../schemas/rest.js'
 import type { Connection } from '../connection/connection.js'
-import type { Clock, Cluster, ConfirmationStore } from '../engine/engine.js'
-import { ForbiddenError, UnavailableError } from '../errors.js'
+import type { Clock, Cluster, ConfirmationStore, Settlement } from '../engine/engine.js'
+import { UnavailableError } from '../errors.js'
 import type { EventHub } from '../events.js'
 import type { Options } from '../options.js'
 import { snapshot } from '../protocol/snapshot.js'
@@ -109,14 +109,17 @@ export class Confirmations {
    * @param assertMay called in the turn in which the answer is stored; throws where it must not be any more
    */
   async answer (callbackId: string, { proceed, feedback, answer }: Answer, by: AnsweredBy, assertMay = () => {}): Promise<ConfirmationRecord> {
-    const record = await this.get(callbackId)
-    if (record.user_id !== by.user_id) throw new ForbiddenError('The question is for somebody else')
-    // A late answer is told that it is late, even if it is also malformed.
-    if (proceed && record.status === 'pending') assertAnswers(this.#answerCheck(record), answer)
     // A snapshot, since not every answer comes as JSON, and what JSON cannot hold must not be in a list.
     const kept = answer === undefined ? undefined : snapshot(answer)
+    const settlement: Settlement = { outcome: proceed ? 'confirmed' : 'declined', proceed, feedback, answer: kept, answered_by: by }
     assertMay()
-    return this.#endings.settle(callbackId, { outcome: proceed ? 'confirmed' : 'declined', proceed, feedback, answer: kept, answered_by: by })
+    const record = await this.#endings.settleAs(by.user_id, callbackId, settlement)
+    if (record.status !== 'pending') return record
+    const current = await this.#lists.current(record)
+    // A late answer is told that it is late, even if it is also malformed.
+    if (proceed && current.status === 'pending') assertAnswers(this.#answerCheck(current), answer)
+    assertMay()
+    return this.#endings.settle(callbackId, settlement)
   }
 
   /**

@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { ConfirmationRecord, Outcome } from '../../schemas/records.js'
-import type { ConfirmationStore, Settlement } from '../engine/engine.js'
-import { AlreadySettledError, NotFoundError, withDetails } from '../errors.js'
+import type { ConfirmationStore, Settled, Settlement } from '../engine/engine.js'
+import { AlreadySettledError, ForbiddenError, NotFoundError, withDetails } from '../errors.js'
 import { logThrown } from '../thrown.js'
 import type { Publisher } from '../topics/publisher.js'
 import { topicOf } from '../topics/topic-names.js'
@@ -26,16 +26,18 @@ export class Endings {
 
   /** @throws WSM_ERR_NOT_FOUND, WSM_ERR_ALREADY_SETTLED with how the question ended */
   async settle (callbackId: string, settlement: Settlement): Promise<ConfirmationRecord> {
-    const result = await this.#store.settle(callbackId, settlement)
-    if (result === null) throw new NotFoundError('There is no such question')
-    const { won, record } = result
-    if (won) {
-      this.tell(record)
-      return record
-    }
-    throw withDetails(new AlreadySettledError('The question has ended already'), {
-      callback_id: callbackId, outcome: record.status, proceed: record.proceed, answered_by: record.answered_by, settled_at: record.settled_at
-    })
+    return this.#ended(callbackId, await this.#store.settle(callbackId, settlement))
+  }
+
+  /**
+   * Ends a question by the answer of a user, where it need not be looked at first; otherwise resolves to the open record.
+   *
+   * @throws WSM_ERR_FORBIDDEN where it is somebody else's; as `settle`
+   */
+  async settleAs (userId: string, callbackId: string, settlement: Settlement): Promise<ConfirmationRecord> {
+    const result = await this.#store.settleAs(userId, callbackId, settlement)
+    if (result !== null && result.record.user_id !== userId) throw new ForbiddenError('The question is for somebody else')
+    return result?.record.status === 'pending' ? result.record : this.#ended(callbackId, result)
   }
 
   /** Ends a question without a person. Another end that came first is no fault here. Never rejects. */
@@ -60,5 +62,17 @@ export class Endings {
     } catch (error) {
       logThrown(this.#log, 'error', error, { callback_id }, 'the end of a question could not be announced')
     }
+  }
+
+  #ended (callbackId: string, result: Settled | null): ConfirmationRecord {
+    if (result === null) throw new NotFoundError('There is no such question')
+    const { won, record } = result
+    if (won) {
+      this.tell(record)
+      return record
+    }
+    throw withDetails(new AlreadySettledError('The question has ended already'), {
+      callback_id: callbackId, outcome: record.status, proceed: record.proceed, answered_by: record.answered_by, settled_at: record.settled_at
+    })
   }
 }

@@ -29,6 +29,11 @@ export class QuestionLists {
   async get (callbackId: string): Promise<ConfirmationRecord> {
     const record = await this.#store.get(callbackId)
     if (record === null) throw new NotFoundError('There is no such question')
+    return this.current(record)
+  }
+
+  /** The record, ended where it is overdue. */
+  async current (record: ConfirmationRecord): Promise<ConfirmationRecord> {
     return this.#isOverdue(record) ? this.#expired(record) : record
   }
 
@@ -75,7 +80,7 @@ export class QuestionLists {
     const page = await this.#store.list(filter, after, limit)
     const { records, next } = page
     if (!records.some((record) => this.#isOverdue(record))) return page
-    const current = await Promise.all(records.map((record) => this.#isOverdue(record) ? this.#expired(record) : record))
+    const current = await Promise.all(records.map((record) => this.current(record)))
     return { records: filter.status === undefined ? current : current.filter(({ status }) => status === filter.status), next }
   }
 

@@ -291,6 +291,11 @@ export interface ConfirmationStore {
    * record and the milliseconds that are left.
    */
   settle (callbackId: string, settlement: Settlement): Promise<Settled | null>
+  /**
+   * The same for the answer of a user, where the question need not be looked at first. Changes nothing where it is somebody else's,
+   * is overdue, or has an `answer_schema` and the answer is to go on: the caller then gets the open record.
+   */
+  settleAs (userId: string, callbackId: string, settlement: Settlement): Promise<Settled | null>
   /** Takes what is due, earliest first. Nobody else gets it for `leaseMs`; then it is due again, unless it is done. */
   takeDue (limit: number, leaseMs: number): Promise<DueTimes>
   /** Removes a due time of each of these questions. Removing twice is harmless. */

@@ -50,6 +50,12 @@ export class MemoryConfirmationStore implements ConfirmationStore {
     return { records, next: null }
   }
 
+  async settleAs (userId: string, callbackId: string, settlement: Settlement): Promise<Settled | null> {
+    const record = this.#pending.get(callbackId)
+    if (record !== undefined && !isAnsweredBy(record, userId, settlement)) return { won: false, record }
+    return this.settle(callbackId, settlement)
+  }
+
   async settle (callbackId: string, { outcome, ...answer }: Settlement): Promise<Settled | null> {
     const record = this.#pending.get(callbackId)
     if (record === undefined) {
@@ -107,6 +113,11 @@ export class MemoryConfirmationStore implements ConfirmationStore {
       if (list.isEmpty) this.#lists.delete(name)
     }
   }
+}
+
+/** See `ConfirmationStore.settleAs`. */
+function isAnsweredBy ({ user_id: addressee, question, expires_at: expiresAt }: ConfirmationRecord, userId: string, { proceed }: Settlement): boolean {
+  return addressee === userId && !(proceed && question.answer_schema !== undefined) && Date.now() < expiresAt
 }
 
 function byPlace (a: QuestionPlace, b: QuestionPlace): number {

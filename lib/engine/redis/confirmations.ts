@@ -116,20 +116,12 @@ export class RedisConfirmationStore implements ConfirmationStore {
     }
   }
 
-  async settle (callbackId: string, settlement: Settlement): Promise<Settled | null> {
-    const args = this.#endArgs(callbackId, encode(settlement), settlement.outcome)
-    const settle = async () => await this.#run(scripts.settle, this.#endKeys(callbackId), args) as SettleReply | null
-    let result = await settle()
-    if (result?.[0] === -1) {
-      await this.#clarify([result[1]])
-      result = await settle()
-    }
-    if (result === null) return null
-    const [won, stored, settled = null, at = null, leftMs] = result
-    const record = this.#read([stored, settled, at, 0])
-    if (record === null) throw unavailable('the stored question is malformed')
-    if (won === 1) this.#tell(record, endOf(stored, settled!, at!))
-    return { won: won === 1, record, ...leftMs !== undefined && { leftMs } }
+  settle (callbackId: string, settlement: Settlement): Promise<Settled | null> {
+    return this.#settle(callbackId, settlement, '')
+  }
+
+  settleAs (userId: string, callbackId: string, settlement: Settlement): Promise<Settled | null> {
+    return this.#settle(callbackId, settlement, userId)
   }
 
   async takeDue (limit: number, leaseMs: number): Promise<DueTimes> {
@@ -214,7 +206,25 @@ export class RedisConfirmationStore implements ConfirmationStore {
     const { callback_id: id, created_at: createdAt, expires_at: expiresAt } = record
     const lifeMs = Math.max(0, expiresAt - createdAt) + this.#settings.retainMs
     await this.#run(scripts.create, [this.#key(id), this.#toForget, this.#lists, this.#dueTimes],
-      [encode(record), listsOf(record), lifeMs, id, expiresAt, isDoubtful ? '1' : '', ...due.flatMap(({ kind, at }) => [kind, at])])
+      [encode(record), listsOf(record), lifeMs, id, expiresAt, isDoubtful ? '1' : '', record.user_id,
+        record.question.answer_schema === undefined ? '' : '1', ...due.flatMap(({ kind, at }) => [kind, at])])
+  }
+
+  /** @param user whose answer it is; '': the question was looked at */
+  async #settle (callbackId: string, settlement: Settlement, user: string): Promise<Settled | null> {
+    const args = [...this.#endArgs(callbackId, encode(settlement), settlement.outcome), user]
+    const settle = async () => await this.#run(scripts.settle, this.#endKeys(callbackId), args) as SettleReply | null
+    let result = await settle()
+    if (result?.[0] === -1) {
+      await this.#clarify([result[1]])
+      result = await settle()
+    }
+    if (result === null) return null
+    const [won, stored, settled = null, at = null, leftMs] = result
+    const record = this.#read([stored, settled, at, 0])
+    if (record === null) throw unavailable('the stored question is malformed')
+    if (won === 1) this.#tell(record, endOf(stored, settled!, at!))
+    return { won: won === 1, record, ...leftMs !== undefined && { leftMs } }
   }
 
   #endKeys (id: string): string[] {

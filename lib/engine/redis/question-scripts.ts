@@ -44,19 +44,20 @@ end
  * Stores a question and its due times.
  *
  * KEYS: the record, what is to be forgotten, what the names of lists begin with, the due times, the lane. ARGV: record, its lists, life,
- * id, when it expires, '1' where it was stored before and is in doubt, then kind and time of each due time.
+ * id, when it expires, '1' where it was stored before and is in doubt, its user, '1' where answers are to be checked, then kind and time of
+ * each due time.
  */
 export const create = new Script(LIFE, LINEAGE, LISTS, `
 local life, kinds, due = tonumber(ARGV[3]), {}, {}
 if redis.call('EXISTS', KEYS[1]) == 1 then return answer(0) end
-for i = 7, #ARGV, 2 do
+for i = 9, #ARGV, 2 do
   kinds[#kinds + 1] = ARGV[i]
   due[#due + 1] = ARGV[i + 1]
   due[#due + 1] = ARGV[i] .. ' ' .. ARGV[4]
 end
 count()
 redis.call('HSET', KEYS[1], 'record', ARGV[1], 'lists', ARGV[2], 'expires', ARGV[5], 'due', table.concat(kinds, ' '),
-  'generation', ARGV[6] == '1' and '-' or generation)
+  'generation', ARGV[6] == '1' and '-' or generation, 'user', ARGV[7], 'checked', ARGV[8])
 redis.call('PEXPIRE', KEYS[1], life)
 forget(KEYS[2], KEYS[3])
 enter(KEYS[2], KEYS[3], 'pending', ARGV[2], life)
@@ -129,11 +130,12 @@ end
 /**
  * Ends a question, where nobody has, it is not too early to expire and it is not in doubt, and tells all nodes.
  *
- * KEYS and ARGV as above. Returns null where there is no such question, or `{whether this attempt has won, or -1 where it is in doubt,
- * record, settlement, when, milliseconds left}`.
+ * KEYS and ARGV as above, then the user whose answer it is, where the question has not been looked at, else '': it is not ended where it
+ * is somebody else's, answers are to be checked, or it is overdue. Returns null where there is no such question, or `{whether this attempt
+ * has won, or -1 where it is in doubt, record, settlement, when, milliseconds left}`.
  */
 export const settle = new Script(LIFE, LINEAGE, STREAM, LISTS, END, `
-local entry = redis.call('HMGET', KEYS[1], 'record', 'settlement', 'at', 'lists', 'expires', 'due', 'generation')
+local entry = redis.call('HMGET', KEYS[1], 'record', 'settlement', 'at', 'lists', 'expires', 'due', 'generation', 'user', 'checked')
 if not entry[1] then return answer(false) end
 if entry[2] then
   return answer({ redis.call('HGET', KEYS[1], 'attempt') == ARGV[2] and 1 or 0, entry[1], entry[2], entry[3] })
@@ -144,6 +146,10 @@ local time = now()
 local lists, expires, kinds = entry[4], entry[5], entry[6]
 if ARGV[11] == 'expired' and expires and tonumber(expires) > time then
   return answer({ 0, entry[1], false, false, math.ceil(tonumber(expires) - time) })
+end
+if ARGV[14] ~= '' then
+  local isChecked = entry[9] == '1' and ARGV[11] == 'confirmed'
+  if entry[8] ~= ARGV[14] or isChecked or tonumber(expires) <= time then return answer({ 0, entry[1] }) end
 end
 local at = integer(time)
 finish(entry[1], lists, kinds, at)

@@ -18,6 +18,16 @@ t.test('a question that a node of an earlier version asked ends as ever', async 
   t.match(await store.settle(record.callback_id, expired), { won: true, record: { status: 'expired' } })
 })
 
+t.test('a question that a node of an earlier version asked is looked at before it is answered', async (t) => {
+  const prefix = randomUUID()
+  const { engine: { confirmations: store } } = await listening(t, nodesOf(server.port, { prefix }))
+  const record = question()
+  await store.create(record)
+  await server.admin.hdel(`${prefix}:{~questions}:record:${record.callback_id}`, 'user', 'checked')
+  t.match(await store.settleAs('alice', record.callback_id, settlement()), { won: false, record: { status: 'pending' } })
+  t.match(await store.settle(record.callback_id, settlement()), { won: true })
+})
+
 t.test('questions that an earlier version ended, or that Redis does not have any more, are not due', async (t) => {
   const prefix = randomUUID()
   const { engine: { confirmations: store } } = await listening(t, nodesOf(server.port, { prefix }))
