@@ -16,31 +16,37 @@ const Environment = Type.Object({
   WEBSOCKET_CALLBACK_TIMEOUT: seconds('How long a question waits for its answer')
 })
 
+/** Where a server listens, of what `fastify.listen()` takes. */
+interface Listen { host?: string, port?: number }
+
 /**
- * Options of the plugin from the environment: WEBSOCKET_MAX_CONNECTIONS, and in seconds WEBSOCKET_PING_INTERVAL,
- * WEBSOCKET_PING_TIMEOUT and WEBSOCKET_CALLBACK_TIMEOUT (row A14). What is not set is not in the answer.
+ * Options of the plugin with those of the environment, which win: WEBSOCKET_MAX_CONNECTIONS, and in seconds WEBSOCKET_PING_INTERVAL,
+ * WEBSOCKET_PING_TIMEOUT and WEBSOCKET_CALLBACK_TIMEOUT (row A14). Groups (`limits`, `heartbeat`, …) are merged option by option.
  *
+ * @param options what the app sets itself; left as it is
  * @throws Error that names a variable with a bad value
  */
-export function optionsFromEnv (env: NodeJS.ProcessEnv = process.env): WsPluginOptions {
+export function optionsFromEnv (options: WsPluginOptions = {}, env: NodeJS.ProcessEnv = process.env): WsPluginOptions {
   const read = readEnvironment(env)
+  const { limits, heartbeat, confirmations } = options
   return {
-    ...group('limits', { maxConnections: read.WEBSOCKET_MAX_CONNECTIONS }),
-    ...group('heartbeat', {
+    ...options,
+    ...group('limits', limits, { maxConnections: read.WEBSOCKET_MAX_CONNECTIONS }),
+    ...group('heartbeat', heartbeat, {
       intervalMs: toMs(read.WEBSOCKET_PING_INTERVAL), timeoutMs: toMs(read.WEBSOCKET_PING_TIMEOUT)
     }),
-    ...group('confirmations', { timeoutMs: toMs(read.WEBSOCKET_CALLBACK_TIMEOUT) })
+    ...group('confirmations', confirmations, { timeoutMs: toMs(read.WEBSOCKET_CALLBACK_TIMEOUT) })
   }
 }
 
 /**
- * WEBSOCKET_HOST and WEBSOCKET_PORT for `fastify.listen()`.
+ * Options of `fastify.listen()` with WEBSOCKET_HOST and WEBSOCKET_PORT of the environment, which win.
  *
  * @throws Error that names a variable with a bad value
  */
-export function listenOptionsFromEnv (env: NodeJS.ProcessEnv = process.env): { host?: string, port?: number } {
+export function listenOptionsFromEnv<O extends object> (options: O = {} as O, env: NodeJS.ProcessEnv = process.env): O & Listen {
   const { WEBSOCKET_HOST: host, WEBSOCKET_PORT: port } = readEnvironment(env)
-  return withoutUndefined({ host, port })
+  return { ...options, ...withoutUndefined({ host, port }) }
 }
 
 function readEnvironment (env: NodeJS.ProcessEnv): Static<typeof Environment> {
@@ -55,9 +61,11 @@ function toMs (value: number | undefined): number | undefined {
   return value === undefined ? undefined : Math.round(value * 1000)
 }
 
-function group<N extends string, T extends object> (name: N, values: T): { [K in N]?: T } {
+/** The group with what the environment says of it. A group that is no object is kept as it is: the registration refuses it by name. */
+function group<N extends string, T extends object> (name: N, options: T | undefined, values: T): { [K in N]?: T } {
   const given = withoutUndefined(values)
-  return (Object.keys(given).length === 0 ? {} : { [name]: given }) as { [K in N]?: T }
+  if (Object.keys(given).length === 0 || typeof (options ?? {}) !== 'object' || options === null) return {}
+  return { [name]: { ...options, ...given } } as { [K in N]?: T }
 }
 
 function withoutUndefined<T extends object> (values: T): T {

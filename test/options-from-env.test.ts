@@ -3,7 +3,7 @@ import { listenOptionsFromEnv, optionsFromEnv } from '../lib/index.js'
 import { normalizeOptions } from '../lib/options.js'
 
 t.test('every variable becomes its option, seconds become milliseconds', (t) => {
-  t.strictSame(optionsFromEnv({
+  t.strictSame(optionsFromEnv({}, {
     WEBSOCKET_HOST: '0.0.0.0',
     WEBSOCKET_PORT: '8765',
     WEBSOCKET_MAX_CONNECTIONS: '2000',
@@ -19,17 +19,17 @@ t.test('every variable becomes its option, seconds become milliseconds', (t) => 
 })
 
 t.test('what is not set is not in the answer', (t) => {
-  t.strictSame(optionsFromEnv({}), {})
-  t.strictSame(optionsFromEnv({ PATH: '/bin', WEBSOCKET_PORT: '1' }), {})
-  t.strictSame(optionsFromEnv({ WEBSOCKET_PING_TIMEOUT: '5', WEBSOCKET_PING_INTERVAL: undefined }), { heartbeat: { timeoutMs: 5_000 } })
-  t.strictSame(listenOptionsFromEnv({}), {})
+  t.strictSame(optionsFromEnv({}, {}), {})
+  t.strictSame(optionsFromEnv({}, { PATH: '/bin', WEBSOCKET_PORT: '1' }), {})
+  t.strictSame(optionsFromEnv({}, { WEBSOCKET_PING_TIMEOUT: '5', WEBSOCKET_PING_INTERVAL: undefined }), { heartbeat: { timeoutMs: 5_000 } })
+  t.strictSame(listenOptionsFromEnv({}, {}), {})
   t.end()
 })
 
 t.test('where to listen comes apart from the plugin\'s options', (t) => {
-  t.strictSame(listenOptionsFromEnv({ WEBSOCKET_HOST: '127.0.0.1', WEBSOCKET_PORT: '0' }), { host: '127.0.0.1', port: 0 })
-  t.strictSame(listenOptionsFromEnv({ WEBSOCKET_PORT: '65535', WEBSOCKET_MAX_CONNECTIONS: '5' }), { port: 65_535 })
-  t.strictSame(listenOptionsFromEnv({ WEBSOCKET_HOST: '::1' }), { host: '::1' })
+  t.strictSame(listenOptionsFromEnv({}, { WEBSOCKET_HOST: '127.0.0.1', WEBSOCKET_PORT: '0' }), { host: '127.0.0.1', port: 0 })
+  t.strictSame(listenOptionsFromEnv({}, { WEBSOCKET_PORT: '65535', WEBSOCKET_MAX_CONNECTIONS: '5' }), { port: 65_535 })
+  t.strictSame(listenOptionsFromEnv({}, { WEBSOCKET_HOST: '::1' }), { host: '::1' })
   t.end()
 })
 
@@ -45,7 +45,7 @@ t.test('a bad value is refused, naming its variable', (t) => {
   for (const [name, values] of Object.entries(bad)) {
     for (const value of values) {
       for (const read of [optionsFromEnv, listenOptionsFromEnv]) {
-        t.throws(() => read({ [name]: value }), { message: new RegExp(name) }, `${name}=${value}`)
+        t.throws(() => read({}, { [name]: value }), { message: new RegExp(name) }, `${name}=${value}`)
       }
     }
   }
@@ -55,9 +55,29 @@ t.test('a bad value is refused, naming its variable', (t) => {
 t.test('what a variable allows, the plugin takes', (t) => {
   for (const seconds of ['0.001', '2147483']) {
     const env = { WEBSOCKET_PING_INTERVAL: seconds, WEBSOCKET_PING_TIMEOUT: seconds, WEBSOCKET_CALLBACK_TIMEOUT: seconds }
-    t.doesNotThrow(() => normalizeOptions(optionsFromEnv(env)), seconds)
+    t.doesNotThrow(() => normalizeOptions(optionsFromEnv({}, env)), seconds)
   }
-  for (const count of ['1', '10000000']) t.doesNotThrow(() => normalizeOptions(optionsFromEnv({ WEBSOCKET_MAX_CONNECTIONS: count })), count)
+  for (const count of ['1', '10000000']) t.doesNotThrow(() => normalizeOptions(optionsFromEnv({}, { WEBSOCKET_MAX_CONNECTIONS: count })), count)
+  t.end()
+})
+
+t.test('options of the app and of the environment are merged, and the environment wins', (t) => {
+  const options = { path: '/rt', limits: { burst: 7, maxConnections: 5 }, heartbeat: { intervalMs: 1, timeoutMs: 2 }, auth: { anonymous: true } }
+  const given = structuredClone(options)
+  t.strictSame(optionsFromEnv(options, { WEBSOCKET_MAX_CONNECTIONS: '2000', WEBSOCKET_PING_TIMEOUT: '3', WEBSOCKET_CALLBACK_TIMEOUT: '4' }), {
+    path: '/rt', limits: { burst: 7, maxConnections: 2_000 }, heartbeat: { intervalMs: 1, timeoutMs: 3_000 }, auth: { anonymous: true }, confirmations: { timeoutMs: 4_000 }
+  })
+  t.strictSame(optionsFromEnv(options, {}), given)
+  t.strictSame(options, given, 'what is given is left as it is')
+  t.strictSame(listenOptionsFromEnv({ port: 1, backlog: 5 }, { WEBSOCKET_PORT: '2' }), { port: 2, backlog: 5 })
+  t.end()
+})
+
+t.test('a group that is no object is still refused by name', (t) => {
+  for (const limits of [null, 5, 'many']) {
+    const merged = optionsFromEnv({ limits: limits as never }, { WEBSOCKET_MAX_CONNECTIONS: '2000' })
+    t.throws(() => normalizeOptions(merged), { code: 'WSM_ERR_INVALID_OPTION', message: /"limits"/ }, String(limits))
+  }
   t.end()
 })
 
