@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { isThenable } from './thenable.js'
 
 type Listener = Parameters<AbortSignal['addEventListener']>[1]
@@ -5,14 +6,39 @@ type Listener = Parameters<AbortSignal['addEventListener']>[1]
 /**
  * An AbortController whose signal goes to the app. Node reports what a listener of a signal throws as an uncaught exception,
  * which ends the process; here it goes to `onThrown`. A signal that the app derives from it, by `AbortSignal.any()` for
- * instance, is one of Node's own again.
+ * instance, is one of Node's own again. It takes any number of listeners: each step of a handler may well wait on it, and by default
+ * Node warns of a leak at the eleventh.
  *
  * @param onThrown called with what a listener throws, or its promise rejects with
  */
 export function guardedAbort (onThrown: (thrown: unknown) => void): AbortController {
   const controller = new AbortController()
   reports.set(Object.setPrototypeOf(controller.signal, GuardedSignal.prototype), onThrown)
+  setMaxListeners(0, controller.signal)
   return controller
+}
+
+/**
+ * Calls back once when a signal of the app fires, in the order of the calls. All callbacks on one signal share one listener: many
+ * questions may wait on the same signal, whose limit of listeners is the app's.
+ *
+ * @param callback must not throw
+ * @returns the undo; calling it twice is harmless
+ */
+export function onAbort (signal: AbortSignal, callback: () => void): () => void {
+  const callbacks = shared.get(signal) ?? share(signal)
+  callbacks.add(callback)
+  return () => { callbacks.delete(callback) }
+}
+
+/** The callbacks that share a listener. It stays for the life of the signal. */
+const shared = new WeakMap<AbortSignal, Set<() => void>>()
+
+function share (signal: AbortSignal): Set<() => void> {
+  const callbacks = new Set<() => void>()
+  shared.set(signal, callbacks)
+  signal.addEventListener('abort', () => { for (const callback of callbacks) callback() }, { once: true })
+  return callbacks
 }
 
 const reports = new WeakMap<AbortSignal, (thrown: unknown) => void>()

@@ -1,6 +1,10 @@
 import { addAbortListener, getEventListeners, once } from 'node:events'
+import { Type } from '@sinclair/typebox'
 import t from 'tap'
-import { guardedAbort } from '../lib/abort.js'
+import { guardedAbort, onAbort } from '../lib/abort.js'
+import { startApp } from './fixtures/app.js'
+import { suspectedLeaks } from './fixtures/leaks.js'
+import { ask } from './fixtures/questions.js'
 
 function start () {
   const thrown: unknown[] = []
@@ -61,4 +65,43 @@ t.test('two signals share a listener, and each reports its own', async (t) => {
   t.same([a.thrown.length, b.thrown.length], [1, 0])
   b.controller.abort()
   t.same([a.thrown.length, b.thrown.length], [1, 1])
+})
+
+t.test('callbacks on one signal share a listener, and each can be taken back', async (t) => {
+  const controller = new AbortController()
+  const heard: number[] = []
+  const undos = Array.from({ length: 20 }, (_, n) => onAbort(controller.signal, () => { heard.push(n) }))
+  t.equal(getEventListeners(controller.signal, 'abort').length, 1)
+  for (const undo of [...undos.slice(2), undos[2]!]) undo()
+  controller.abort()
+  t.strictSame(heard, [0, 1])
+})
+
+t.test('many waits on one signal, or for the end of one socket, warn of no leak', async (t) => {
+  const heard = suspectedLeaks(t)
+  const listenOften = (signal: AbortSignal) => { for (let n = 0; n < 20; n++) signal.addEventListener('abort', () => {}) }
+  const server = await startApp(t, { closeTimeoutMs: 50 }, {
+    after: ({ ws }) => ws.handle('listen.often', { schema: Type.Object({}), rest: true }, (_message, { signal }) => listenOften(signal))
+  })
+  const { ws } = server.app
+  const client = await server.connect('alice')
+  t.match(await client.request({ type: 'listen.often' }), { type: 'reply' })
+  t.match(await server.rest('POST', '/ws/call/listen.often', { body: {} }), { status: 200 })
+  listenOften((await ws.tasks.start({ userId: 'alice' })).signal)
+  const [asking, waiting] = [new AbortController(), new AbortController()]
+  const times = <T>(act: () => Promise<T>) => Promise.all(Array.from({ length: 20 }, act))
+  const asked = times(() => ask(server, 'alice', { signal: asking.signal }))
+  const { callback_id: callbackId } = await client.next('task_step_result')
+  const waited = times(() => ws.confirmations.wait(callbackId, { signal: waiting.signal }).catch(({ name }) => name))
+  waiting.abort()
+  t.strictSame(new Set(await waited), new Set(['AbortError']))
+  asking.abort()
+  t.strictSame(new Set((await asked).map(({ outcome }) => outcome)), new Set(['aborted']))
+  client.socket.pause()
+  t.strictSame((await times(() => ws.revoke({ userId: 'alice' })))[19], { closed: 0, complete: true, missing: [] })
+  await server.app.close()
+  const { signal: late } = await ws.tasks.start({ userId: 'alice' })
+  listenOften(late)
+  await new Promise((resolve) => setImmediate(resolve))
+  t.strictSame([late.aborted, heard], [true, []])
 })

@@ -2,6 +2,7 @@ import type { Static, TSchema } from '@sinclair/typebox'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Answer, AnsweredBy, ConfirmationRecord } from '../../schemas/records.js'
 import type { ConfirmationsPage } from '../../schemas/rest.js'
+import { onAbort } from '../abort.js'
 import type { Connection } from '../connection/connection.js'
 import type { Clock, Cluster, ConfirmationStore, Settlement } from '../engine/engine.js'
 import { UnavailableError } from '../errors.js'
@@ -87,14 +88,13 @@ export class Confirmations {
     }
     this.#open.begin(record.user_id)
     const { wait, stop } = this.#waits.begin(record.callback_id)
-    const abort = () => { wait.end('aborted', false) }
-    signal?.addEventListener('abort', abort, { once: true })
+    const ignoreAbort = signal && onAbort(signal, () => { wait.end('aborted', false) })
     wait.expireIn(record.expires_at - record.created_at, meansProceed(record), true)
     this.#begin(record, wait)
     try {
       return toConfirmation<Static<S>>(await wait.promise)
     } finally {
-      signal?.removeEventListener('abort', abort)
+      ignoreAbort?.()
       stop()
       this.#open.end(record.user_id)
     }
@@ -172,7 +172,7 @@ export class Confirmations {
     // Before the look-up, so that an end between the two is not missed.
     const { wait, stop } = this.#waits.begin(callbackId)
     const abort = () => wait.fail(signal!.reason)
-    signal?.addEventListener('abort', abort, { once: true })
+    const ignoreAbort = signal && onAbort(signal, abort)
     if (signal?.aborted === true) abort()
     try {
       const record = await Promise.race([wait.promise, this.get(callbackId)])
@@ -181,7 +181,7 @@ export class Confirmations {
       if (wait.stored(record)) wait.expireIn(record.expires_at - this.#clock.now(), meansProceed(record), false)
       return await wait.promise
     } finally {
-      signal?.removeEventListener('abort', abort)
+      ignoreAbort?.()
       stop()
     }
   }

@@ -59,6 +59,8 @@ export class Connection implements Client {
   #account: Account | null = null
   /** How the socket was cut, where that is known better here than by the socket. */
   #cutAs: ConnectionEnd | null = null
+  /** One wait for the end, however many ask for it: they share one listener and one timer. */
+  #gone: Promise<void> | null = null
 
   constructor (socket: WebSocket, queue: SendQueue, origin: ConnectionOrigin, settings: ConnectionSettings) {
     this.#socket = socket
@@ -199,7 +201,12 @@ export class Connection implements Client {
    * Resolves when the socket has ended. A client that does not answer the close frame soon is cut, and data in the kernel's
    * buffer is dropped, so nothing reaches it afterwards. (With TLS the kernel still sends that data.)
    */
-  async gone (): Promise<void> {
+  gone (): Promise<void> {
+    this.#gone ??= this.#end()
+    return this.#gone
+  }
+
+  async #end (): Promise<void> {
     // Already closed: no further close event will fire.
     if (this.#socket.readyState === this.#socket.CLOSED) return
     const timer = setTimeout(() => this.#queue.destroy(), Math.min(FAREWELL_MS, this.#settings.closeTimeoutMs))

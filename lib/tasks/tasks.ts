@@ -111,8 +111,11 @@ export class Tasks {
       finished_at: null
     }
     assertValid(checkTask, record)
-    if (this.#isClosed) return { task: record, signal: AbortSignal.abort() }
     const controller = guardedAbort((thrown) => logThrown(this.#log, 'error', thrown, { task_id: taskId }, 'an abort listener failed'))
+    if (this.#isClosed) {
+      controller.abort()
+      return { task: record, signal: controller.signal }
+    }
     const task = { record, controller }
     this.#store.add(task)
     try {

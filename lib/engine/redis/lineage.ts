@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { Batches } from './batches.js'
@@ -64,6 +65,8 @@ export class Lineage {
     this.#settings = settings
     this.#events = events
     this.#log = log
+    // Each lane that is being settled waits on it.
+    setMaxListeners(0, this.#closing.signal)
     this.#judgements = new Batches(settings.graceMs, (batch) => this.#judge(batch))
     cluster.onAsk(KIND, (data) => isInquiry(data) ? testify(data, (key) => this.lane(key), cluster.peers) : null)
     cluster.onAsk(FAREWELL, (data) => isFarewell(data) && this.#inherit(data))

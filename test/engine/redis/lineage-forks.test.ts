@@ -7,6 +7,7 @@ import * as scripts from '../../../lib/engine/redis/lane-scripts.js'
 import { Lineage } from '../../../lib/engine/redis/lineage.js'
 import { Script } from '../../../lib/engine/redis/lua.js'
 import { Peers } from '../../../lib/engine/redis/peers.js'
+import { suspectedLeaks } from '../../fixtures/leaks.js'
 import { keepingLog } from '../../fixtures/redis-nodes.js'
 import { until } from '../../fixtures/until.js'
 
@@ -314,4 +315,14 @@ t.test('a server that has less than before in the same segment has been restored
   server.number = 3
   t.equal(await node.write(), 'done')
   t.match(server.segment, /^2-/)
+})
+
+t.test('many lanes that wait for other nodes warn of no leak', async (t) => {
+  const heard = suspectedLeaks(t)
+  const node = nodeOn(t, new Server('m2', '1-a.x', 5, 'm1'), { peers: ['other'] })
+  const written = Array.from({ length: 20 }, (_, n) => t.rejects(node.lineage.run(node.lineage.lane(`lane ${n}`), WRITE, [], []), { code: 'WSM_ERR_UNAVAILABLE' }))
+  await until(() => node.server.looks > 20)
+  node.lineage.close()
+  await Promise.all(written)
+  t.strictSame(heard, [])
 })
