@@ -24,7 +24,7 @@ export type { StartOptions, TaskListOptions } from './tasks/tasks.js'
 export type { TaskHeartbeatOptions } from './tasks/task-heartbeats.js'
 export type { ClientSendOptions } from './topics/publisher.js'
 export type { StreamPosition } from '../schemas/fields.js'
-export type { AckOptions, DeliveryReport, Message, SendOptions } from '../schemas/messages.js'
+export type { AckOptions, ClientDeliveryReport, DeliveryReport, Message, SendOptions } from '../schemas/messages.js'
 export type {
   Answer, AnsweredBy, ChannelHistory, ClusterStatus, ConfirmationRecord, Health, Outcome, PresenceList, Ready, Status, TaskRecord
 } from '../schemas/records.js'

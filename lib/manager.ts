@@ -1,5 +1,5 @@
 import type { Static, TSchema } from '@sinclair/typebox'
-import type { DeliveryReport, SendOptions } from '../schemas/messages.js'
+import type { ClientDeliveryReport, DeliveryReport, SendOptions } from '../schemas/messages.js'
 import type { StreamPosition } from '../schemas/fields.js'
 import type { ChannelHistory, ClusterStatus, Health, PresenceList, Ready, Status } from '../schemas/records.js'
 import type { RevocationReport } from '../schemas/rest.js'
@@ -33,9 +33,10 @@ export interface Host {
 export interface ClientGuard { userId?: string | null | undefined }
 
 /**
- * `fastify.ws`. Messages are JSON objects with a `type`; every send resolves when the message is handed over, to a
- * report of how many sockets of this node it was handed to, and throws WSM_ERR_INVALID_MESSAGE for a message that has
- * no type, sets a reserved field, or does not match the schema that its type was declared with.
+ * `fastify.ws`. Messages are JSON objects with a `type`; every send resolves when the message is handed over, to how many
+ * sockets of this node it was handed to (`localRecipients`) and where it is in its stream (`position`; null where it is not
+ * kept), and throws WSM_ERR_INVALID_MESSAGE for a message that has no type, sets a reserved field, or does not match the
+ * schema that its type was declared with.
  */
 export class WsManager {
   /** Questions to people that are open or ended not long ago. */
@@ -85,7 +86,7 @@ export class WsManager {
    *
    * @throws WSM_ERR_INVALID_MESSAGE
    */
-  sendToClient (clientId: string, message: object, options?: ClientSendOptions): Promise<DeliveryReport> {
+  sendToClient (clientId: string, message: object, options?: ClientSendOptions): Promise<ClientDeliveryReport> {
     return this.#system.publisher.sendToClient(clientId, message, options)
   }
 

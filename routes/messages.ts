@@ -1,4 +1,4 @@
-import { DeliveryReport } from '../schemas/messages.js'
+import { ClientDeliveryReport, DeliveryReport } from '../schemas/messages.js'
 import { ChannelParams, ClientParams, SendBody, UserParams } from '../schemas/rest.js'
 import { NotFoundError } from '../lib/errors.js'
 import { answers, tags } from './answers.js'
@@ -26,7 +26,7 @@ export const messageRoutes: Routes = (scope, { manager }, access) => {
 
   scope.post('/clients/:client_id/messages', {
     schema: {
-      tags, summary: 'A message to one socket', params: ClientParams, body: SendBody, response: answers(DeliveryReport, 400, 401, 403, 404, 413, 415, 503)
+      tags, summary: 'A message to one socket', params: ClientParams, body: SendBody, response: answers(ClientDeliveryReport, 400, 401, 403, 404, 413, 415, 503)
     },
     onRequest: access.permitted('send:client')
   }, async ({ params, body }) => {

@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { ClientId, MessageType } from './fields.js'
+import { ClientId, MessageType, Nullable, StreamPosition } from './fields.js'
 
 /** Fields that only the server adds; a sender can never set them. */
 export const reservedFields = ['stream', 'from', 'message_id', 'requires_ack'] as const
@@ -27,11 +27,23 @@ export const SendOptions = Type.Object({
 }, { additionalProperties: false })
 export type SendOptions = Static<typeof SendOptions>
 
-/** The result of a send. */
-export const DeliveryReport = Type.Object({
-  recipients: Type.Integer({ description: 'Sockets of this node that the message was handed to' }),
+const acknowledged = {
   acked: Type.Optional(Type.Array(ClientId, { description: 'With ack: the sockets that acknowledged it' })),
-  missing: Type.Optional(Type.Array(ClientId, { description: 'With ack: the sockets that did not' })),
+  missing: Type.Optional(Type.Array(ClientId, { description: 'With ack: the sockets that did not' }))
+}
+
+/** The result of a send to a topic. How many sockets of other nodes get the message is not known without acknowledgements. */
+export const DeliveryReport = Type.Object({
+  localRecipients: Type.Integer({ description: 'Sockets of this node that the message was handed to; those of other nodes are not counted' }),
+  position: Nullable(StreamPosition, { description: 'Where the message is in its stream; null: it is not kept' }),
+  ...acknowledged,
   complete: Type.Optional(Type.Boolean({ description: 'With ack: false where a node has not said who of its sockets did' }))
 })
 export type DeliveryReport = Static<typeof DeliveryReport>
+
+/** The result of a send to one socket. */
+export const ClientDeliveryReport = Type.Object({
+  recipients: Type.Integer({ description: '1 where the socket was found, on whichever node; else 0' }),
+  ...acknowledged
+})
+export type ClientDeliveryReport = Static<typeof ClientDeliveryReport>

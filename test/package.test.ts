@@ -149,8 +149,8 @@ t.test('its types tell a consumer what is right and what is wrong', async (t) =>
       { step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'import', answer: Type.Object({ gpu: Type.String() }) })
     const gpu: string | undefined = proceed && outcome === 'confirmed' ? answer?.gpu : undefined
     ws.on('client_disconnected', ({ client, code }) => { app.log.info([client.id.length, code.toFixed(), gpu]) })
-    const { recipients }: { recipients: number } = await ws.broadcast({ type: 'news.flash' }, { except: [] })
-    app.get('/', async (request) => ({ user: request.wsUser?.id, recipients }))
+    const { localRecipients }: { localRecipients: number } = await ws.broadcast({ type: 'news.flash' }, { except: [] })
+    app.get('/', async (request) => ({ user: request.wsUser?.id, localRecipients }))
 
     // @ts-expect-error: no such option
     await app.register(wsPlugin, { limits: { maxConnection: 5 } })

@@ -42,7 +42,7 @@ t.test('a second registration beside the first, which shares nothing but the ser
 t.test('two apps in one process do not know of each other', async (t) => {
   const [one, two] = [await startApp(t), await startApp(t)]
   const [alice, bob] = [await one.connect('alice'), await two.connect('alice')]
-  t.same(await one.app.ws.broadcast({ type: 'app.news' }), { recipients: 1 })
+  t.match(await one.app.ws.broadcast({ type: 'app.news' }), { localRecipients: 1 })
   await alice.next('app.news')
   await bob.settled()
   t.equal(bob.count('app.news'), 0)

@@ -59,8 +59,8 @@ export class Announcements {
     this.#result.textContent = ''
     try {
       const message = { type: 'demo.announcement', text }
-      const { recipients } = await this.#session.call('POST', '/ws/broadcast', { message })
-      this.#result.textContent = `Sent to ${recipients} ${recipients === 1 ? 'socket' : 'sockets'}`
+      const { localRecipients } = await this.#session.call('POST', '/ws/broadcast', { message })
+      this.#result.textContent = `Sent to ${localRecipients} ${localRecipients === 1 ? 'socket' : 'sockets'} of this server`
       this.#form.reset()
     } catch (error) {
       showFailure('The announcement was not sent', error)

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { Nullable, UserId } from '../../schemas/fields.js'
-import { AckOptions, DeliveryReport, type SendOptions } from '../../schemas/messages.js'
+import { AckOptions, ClientDeliveryReport, type DeliveryReport, type SendOptions } from '../../schemas/messages.js'
 import type { Connection } from '../connection/connection.js'
 import type { Registry } from '../connection/registry.js'
 import type { ClusterAnswers, Engine, Position, Publication } from '../engine/engine.js'
@@ -15,8 +15,8 @@ import type { Topics } from './topics.js'
 
 /** How long another node may take to say whether a socket is there. */
 const ASK_TIMEOUT_MS = 2_000
-const NOBODY: DeliveryReport = { recipients: 0 }
-const NOT_ACKNOWLEDGED: DeliveryReport = { recipients: 0, acked: [], missing: [] }
+const NOBODY: ClientDeliveryReport = { recipients: 0 }
+const NOT_ACKNOWLEDGED: ClientDeliveryReport = { recipients: 0, acked: [], missing: [] }
 
 /** What one node asks the others to send to a socket of theirs. */
 const Direct = Type.Object({
@@ -41,7 +41,7 @@ type Expected = Static<typeof Expected>
 
 const checkExpected = TypeCompiler.Compile(Expected)
 const checkDirect = TypeCompiler.Compile(Direct)
-const checkReport = TypeCompiler.Compile(DeliveryReport)
+const checkReport = TypeCompiler.Compile(ClientDeliveryReport)
 
 /** Options of `ws.sendToClient()`. */
 export interface ClientSendOptions extends SendOptions {
@@ -89,9 +89,9 @@ export class Publisher {
     const { ack, history, compress = true, except } = options
     const publication = { topic, json: this.#outbound.toJson(message), isDroppable: true, isCompressible: compress, except }
     if (ack !== undefined) return this.#publishAcknowledged(publication, history, ack)
-    const recipients = this.#topics.count(topic, except)
-    await this.#engine.publish(publication, this.#retention(topic, history))
-    return { recipients }
+    const localRecipients = this.#topics.count(topic, except)
+    const position = await this.#engine.publish(publication, this.#retention(topic, history))
+    return { localRecipients, position }
   }
 
   /** A frame of the protocol, to every member of a topic. */
@@ -106,7 +106,7 @@ export class Publisher {
   }
 
   /** A message of the app, to one socket, on whichever node it is. It is part of no stream. */
-  async sendToClient (clientId: string, message: object, { ack, compress = true, userId }: ClientSendOptions = {}): Promise<DeliveryReport> {
+  async sendToClient (clientId: string, message: object, { ack, compress = true, userId }: ClientSendOptions = {}): Promise<ClientDeliveryReport> {
     return this.#sendTo({ client_id: clientId, ...userId !== undefined && { user_id: userId }, json: this.#outbound.toJson(message), compress, ...ack !== undefined && { ack: { ...this.#ack, ...ack } } })
   }
 
@@ -115,16 +115,16 @@ export class Publisher {
     await this.#sendTo({ client_id: clientId, json, compress: true })
   }
 
-  async #sendTo (direct: Direct): Promise<DeliveryReport> {
+  async #sendTo (direct: Direct): Promise<ClientDeliveryReport> {
     const here = await this.#sendHere(direct)
     if (here.recipients > 0) return here
     const waitMs = direct.ack === undefined ? 0 : direct.ack.timeoutMs * (direct.ack.retries + 1)
     const { answers } = await this.#engine.cluster.ask('send', direct, ASK_TIMEOUT_MS + waitMs)
     const there = answers.map(({ data }) => data).find((data) => checkReport.Check(data) && data.recipients > 0)
-    return there === undefined ? here : there as DeliveryReport
+    return there === undefined ? here : there as ClientDeliveryReport
   }
 
-  async #sendHere ({ client_id: clientId, user_id: userId, json, compress, ack }: Direct): Promise<DeliveryReport> {
+  async #sendHere ({ client_id: clientId, user_id: userId, json, compress, ack }: Direct): Promise<ClientDeliveryReport> {
     const connection = this.#registry.getOpen(clientId, userId)
     const publication = { topic: '', json, isDroppable: true, isCompressible: compress }
     if (connection === null) return ack === undefined ? NOBODY : NOT_ACKNOWLEDGED
@@ -145,15 +145,18 @@ export class Publisher {
     const { topic, except = [] } = publication
     const ack = { ...this.#ack, ...given }
     let others: Promise<ClusterAnswers> | undefined
-    const here = await this.#acknowledged(topic, publication, this.#topics.members(topic, except), ack, (withId, messageId) => {
+    let position: Position | null = null
+    const here = await this.#acknowledged(topic, publication, this.#topics.members(topic, except), ack, async (withId, messageId) => {
       const expected: Expected = { message_id: messageId, topic, json: withId.json, except: [...except], ack }
       others = this.#engine.cluster.ask('expect', expected, ASK_TIMEOUT_MS + ack.timeoutMs * (ack.retries + 1))
-      return this.#engine.publish(withId, this.#retention(topic, history))
+      position = await this.#engine.publish(withId, this.#retention(topic, history))
+      return position
     })
     const { answers, missing } = await others!
     const reports = [here, ...answers.map(({ data }) => data).filter((data) => checkReport.Check(data))]
     return {
-      recipients: reports.reduce((total, { recipients }) => total + recipients, 0),
+      localRecipients: here.recipients,
+      position,
       acked: reports.flatMap(({ acked = [] }) => acked),
       missing: reports.flatMap(({ missing = [] }) => missing),
       ...(missing === null || missing.length > 0) && { complete: false }
@@ -161,7 +164,7 @@ export class Publisher {
   }
 
   /** What another node publishes is waited for here. What is sent again has no position: the client knows it by its id. */
-  async #expectHere ({ message_id: messageId, topic, json, except, ack }: Expected): Promise<DeliveryReport> {
+  async #expectHere ({ message_id: messageId, topic, json, except, ack }: Expected): Promise<ClientDeliveryReport> {
     const connections = this.#topics.members(topic, except)
     const { report, sent } = this.#acknowledgements.expect(messageId, topic, connections, ack)
     sent({ topic, json, isDroppable: true, isCompressible: true }, null)
@@ -169,7 +172,7 @@ export class Publisher {
   }
 
   async #acknowledged (topic: string, plain: Publication, connections: readonly Connection[], ack: Required<AckOptions>,
-    send: (publication: Publication, messageId: string) => Promise<Position | null>): Promise<DeliveryReport> {
+    send: (publication: Publication, messageId: string) => Promise<Position | null>): Promise<ClientDeliveryReport> {
     const messageId = randomUUID()
     const publication = { ...plain, json: withFields(plain.json, { message_id: messageId, requires_ack: true }) }
     const { report, sent, giveUp } = this.#acknowledgements.expect(messageId, topic, connections, ack)

@@ -12,7 +12,7 @@ t.test('a socket of an endpoint is in its channels from the start', async (t) =>
   const server = await startApp(t, {}, { after: desk({ channels: ['desk', 'staff'] }) })
   const client = await server.connect('alice', { path: '/desk/7' })
   t.match(client.received[0], { type: 'connection', data: { user_id: 'alice', channel_id: null, channels: ['desk', 'staff'] } })
-  t.same(await server.app.ws.sendToChannel('staff', { type: 'app.news' }), { recipients: 1 })
+  t.match(await server.app.ws.sendToChannel('staff', { type: 'app.news' }), { localRecipients: 1 })
   await client.next('app.news')
   t.match(await client.request({ type: 'ping' }), { type: 'reply' }, 'and speaks the same protocol')
   t.same((await server.connect('alice')).received[0]!.data.channels, [], 'the plugin\'s own route has none of them')

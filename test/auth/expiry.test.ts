@@ -26,7 +26,7 @@ t.test('a fresh token in time keeps the socket, with all that it has', async (t)
   const end = performance.now() + 2_000
   while (performance.now() < end) await client.settled()
   t.equal(client.count('token_expiring'), 1)
-  t.same(await server.app.ws.sendToChannel('room', { type: 'x.y' }), { recipients: 1 })
+  t.match(await server.app.ws.sendToChannel('room', { type: 'x.y' }), { localRecipients: 1 })
 })
 
 t.test('the notice comes as early as the app wants it', async (t) => {

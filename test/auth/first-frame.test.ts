@@ -17,7 +17,7 @@ t.test('a first auth frame opens the socket for its user', async (t) => {
   t.match(await client.request({ type: 'auth', token: server.token('alice') }), { type: 'reply', data: { user_id: 'alice' } })
   t.match(await client.next('connection'), { data: { user_id: 'alice', channels: [] } })
   t.same(connected, ['alice'])
-  t.same(await server.app.ws.sendToUser('alice', { type: 'app.hello' }), { recipients: 1 })
+  t.match(await server.app.ws.sendToUser('alice', { type: 'app.hello' }), { localRecipients: 1 })
   await client.next('app.hello')
 })
 
@@ -42,7 +42,7 @@ t.test('before it has authenticated a socket can do nothing, and nothing reaches
   for (const frame of frames) t.match(await client.request(frame), { type: 'error', code: 'unauthorized' }, frame.type)
   t.match(await client.request({ type: 'ping' }), { type: 'reply' })
 
-  t.same(await server.app.ws.broadcast({ type: 'app.news' }), { recipients: 0 })
+  t.match(await server.app.ws.broadcast({ type: 'app.news' }), { localRecipients: 0 })
   t.equal(server.app.ws.getConnectionCount(), 1)
   t.match(server.app.ws.getStatus(), { users: 0, channels: 0 })
   t.same((await server.rest('GET', '/ws/clients')).body.clients, [])
@@ -118,7 +118,7 @@ t.test('the channel of the URL is asked for when the user is known', async (t) =
   t.match(await client.request({ type: 'auth', token: server.token('bob') }), { type: 'error', code: 'forbidden' })
   t.match(server.app.ws.getStatus(), { users: 0, channels: 0 })
   t.match(await client.request({ type: 'auth', token: server.token('alice') }), { data: { channel_id: 'news', channels: ['news'] } })
-  t.same(await server.app.ws.sendToChannel('news', { type: 'app.news' }), { recipients: 1 })
+  t.match(await server.app.ws.sendToChannel('news', { type: 'app.news' }), { localRecipients: 1 })
 })
 
 t.test('a client that leaves while its token is verified leaves nothing behind', async (t) => {

@@ -247,8 +247,8 @@ t.test('what waits for a revoked socket is thrown away, what is sent afterwards 
   await client.next('test.before')
   const { ws } = server.app
   const revoked = Promise.all([ws.sendToUser('alice', { type: 'test.waiting' }), ws.sendToClient(client.id, { type: 'test.waiting' }), ws.revoke({ userId: 'alice' })])
-  t.match(await revoked, [{ recipients: 1 }, { recipients: 1 }, { closed: 1 }])
-  t.same(await ws.sendToUser('alice', { type: 'test.after' }), { recipients: 0 })
+  t.match(await revoked, [{ localRecipients: 1 }, { recipients: 1 }, { closed: 1 }])
+  t.match(await ws.sendToUser('alice', { type: 'test.after' }), { localRecipients: 0 })
   await client.closed
   t.equal(client.count('test.waiting') + client.count('test.after'), 0)
 })

@@ -44,8 +44,8 @@ t.test('names that are special to JavaScript are names like any other', async (t
   for (const name of ['__proto__', 'constructor', 'all', 'user:alice', 'channel:news', 'ÄÖ 🙂', 'x'.repeat(256)]) {
     const client = await server.connect(name)
     t.equal(client.received[0]!.data.user_id, name)
-    t.same(await server.app.ws.sendToUser(name, { type: 'app.hello' }), { recipients: 1 })
-    t.same(await server.app.ws.sendToChannel('news', { type: 'app.hello' }), { recipients: 0 })
+    t.match(await server.app.ws.sendToUser(name, { type: 'app.hello' }), { localRecipients: 1 })
+    t.match(await server.app.ws.sendToChannel('news', { type: 'app.hello' }), { localRecipients: 0 })
     await client.close()
   }
 })
@@ -122,7 +122,7 @@ t.test('the app names users and channels exactly, or hears that it does not', as
   }
   await client.settled()
   t.equal(client.count('app.x') + client.count('heartbeat'), 0)
-  t.same(await ws.sendToUser('1', message), { recipients: 1 })
+  t.match(await ws.sendToUser('1', message), { localRecipients: 1 })
 })
 
 t.test('names that differ in half a character are none in frames either', async (t) => {

@@ -26,14 +26,16 @@ t.test('what one node sends reaches the sockets of every node, in one stream', a
   const bob = await b.connect('bob', { path: '/ws?channel_id=room' })
   await a.app.ws.broadcast({ type: 'x.all' })
   await b.app.ws.sendToChannel('room', { type: 'x.room' })
-  await a.app.ws.sendToUser('bob', { type: 'x.bob' })
+  const sent = await a.app.ws.sendToUser('bob', { type: 'x.bob' })
   t.same(await a.app.ws.sendToClient(bob.id, { type: 'x.client' }), { recipients: 1 })
   t.same(await a.app.ws.sendToClient('nobody', { type: 'x.client' }), { recipients: 0 })
   for (const type of ['x.all', 'x.room']) {
     const [here, there] = [await alice.next(type), await bob.next(type)]
     t.strictSame(alice.streamOf(here), bob.streamOf(there), type)
   }
-  t.match(bob.streamOf(await bob.next('x.bob')), { topic: 'user:bob', offset: 1 })
+  const { topic, ...position } = bob.streamOf(await bob.next('x.bob'))!
+  t.match({ topic, ...position }, { topic: 'user:bob', offset: 1 })
+  t.same(sent, { localRecipients: 0, position }, 'the sockets of other nodes are not counted')
   await bob.next('x.client')
 })
 
@@ -114,7 +116,8 @@ t.test('acknowledgements are gathered from every node', async (t) => {
   const [a, b] = await startNodes(t, 2) as [TestApp, TestApp]
   const [here, there, silent] = [acknowledging(await a.connect('alice')), acknowledging(await b.connect('alice')), await b.connect('alice')]
   const report = await a.app.ws.sendToUser('alice', { type: 'x.y' }, { ack: { timeoutMs: 200, retries: 1 } })
-  t.strictSame({ ...report, acked: new Set(report.acked) }, { recipients: 3, acked: new Set([here.id, there.id]), missing: [silent.id] })
+  t.match(report.position, { epoch: String, offset: 1 })
+  t.strictSame({ ...report, position: null, acked: new Set(report.acked) }, { localRecipients: 1, position: null, acked: new Set([here.id, there.id]), missing: [silent.id] })
   await silent.settled()
   t.equal(silent.count('x.y'), 2)
   t.same(await b.app.ws.sendToClient(here.id, { type: 'x.y' }, { ack: { timeoutMs: 2_000, retries: 0 } }), { recipients: 1, acked: [here.id], missing: [] })

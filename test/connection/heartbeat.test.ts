@@ -49,7 +49,7 @@ t.test('a socket that stays silent is closed with 4408, and cut when it stays si
   t.equal(opcode, opcodes.close)
   t.equal(payload.readUInt16BE(0), 4408)
   t.equal(payload.toString('utf8', 2), 'No answer to a ping')
-  t.same(await server.app.ws.sendToUser('alice', { type: 'app.hello' }), { recipients: 0 }, 'nothing more is sent to it')
+  t.match(await server.app.ws.sendToUser('alice', { type: 'app.hello' }), { localRecipients: 0 }, 'nothing more is sent to it')
   await client.ended
   t.equal(await ended, 1006)
   await other.settled()

@@ -92,7 +92,7 @@ t.test('on every address of localhost', async (t) => {
   }
   t.ok(clients.length >= 1)
   t.equal(app.ws.getConnectionCount(), clients.length)
-  t.same(await app.ws.sendToUser('alice', { type: 'app.hello' }), { recipients: clients.length })
+  t.match(await app.ws.sendToUser('alice', { type: 'app.hello' }), { localRecipients: clients.length })
   await app.close()
   for (const client of clients) t.equal((await client.closed).code, 1001)
 })

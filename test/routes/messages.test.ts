@@ -1,16 +1,25 @@
 import t from 'tap'
 import { startApp } from '../fixtures/app.js'
-import type { Frame } from '../fixtures/client.js'
+import type { Frame, TestClient } from '../fixtures/client.js'
 
 const message = { type: 'news.flash', text: 'hello', nested: { list: [1, null, 'ü'] } }
 
-t.test('a broadcast reaches every socket as it was posted, and says how many', async (t) => {
+/** Where in its stream a frame that arrived is. */
+function positionOf (client: TestClient, frame: Frame) {
+  const { epoch, offset } = client.streamOf(frame)!
+  return { epoch, offset }
+}
+
+t.test('a broadcast reaches every socket as it was posted, and says how many there are and where it is in the stream', async (t) => {
   const server = await startApp(t)
   const clients = await Promise.all([server.connect('alice'), server.connect('alice'), server.connect('bob')])
   const sent = await server.rest('POST', '/ws/broadcast', { body: { message } })
   t.equal(sent.status, 200)
-  t.strictSame(sent.body, { recipients: 3 })
-  for (const client of clients) t.strictSame(await client.next('news.flash'), message)
+  for (const client of clients) {
+    const frame = await client.next('news.flash')
+    t.strictSame(frame, message)
+    t.strictSame(sent.body, { localRecipients: 3, position: positionOf(client, frame) })
+  }
 })
 
 t.test('a message to a user reaches that user\'s sockets alone', async (t) => {
@@ -18,19 +27,25 @@ t.test('a message to a user reaches that user\'s sockets alone', async (t) => {
   const name = 'ålice/ & co?'
   const [first, second, bob] = await Promise.all([server.connect(name), server.connect(name), server.connect('bob')])
   const sent = await server.rest('POST', `/ws/users/${encodeURIComponent(name)}/messages`, { body: { message } })
-  t.strictSame(sent.body, { recipients: 2 })
-  for (const client of [first, second]) t.strictSame(await client.next('news.flash'), message)
+  for (const client of [first, second]) {
+    const frame = await client.next('news.flash')
+    t.strictSame(frame, message)
+    t.strictSame(sent.body, { localRecipients: 2, position: positionOf(client, frame) })
+  }
   await bob.settled()
   t.equal(bob.count('news.flash'), 0)
-  t.strictSame((await server.rest('POST', '/ws/users/carol/messages', { body: { message } })).body, { recipients: 0 })
+  t.match((await server.rest('POST', '/ws/users/carol/messages', { body: { message } })).body, { localRecipients: 0, position: { offset: 1 } })
 })
 
 t.test('a message to a channel reaches its members alone', async (t) => {
   const server = await startApp(t)
   const [member, other] = await Promise.all([server.connect('alice'), server.connect('alice')])
   await server.app.ws.join(member.id, 'room 1')
-  t.strictSame((await server.rest('POST', '/ws/channels/room%201/messages', { body: { message } })).body, { recipients: 1 })
-  t.strictSame(await member.next('news.flash'), message)
+  const sent = await server.rest('POST', '/ws/channels/room%201/messages', { body: { message } })
+  const frame = await member.next('news.flash')
+  t.strictSame(frame, message)
+  t.strictSame(sent.body, { localRecipients: 1, position: positionOf(member, frame) })
+  t.strictSame((await server.rest('POST', '/ws/channels/room%201/messages', { body: { message, options: { history: false } } })).body, { localRecipients: 1, position: null })
   await other.settled()
   t.equal(other.count('news.flash'), 0)
 })
@@ -53,7 +68,7 @@ t.test('some can be left out', async (t) => {
   for (const client of [first, second]) await server.app.ws.join(client.id, 'room')
   for (const url of ['/ws/broadcast', '/ws/users/alice/messages', '/ws/channels/room/messages']) {
     const { body } = await server.rest('POST', url, { body: { message, options: { except: [first.id, 'gone'] } } })
-    t.strictSame(body, { recipients: 1 }, url)
+    t.match(body, { localRecipients: 1 }, url)
   }
   await Promise.all([first.settled(), second.settled()])
   t.equal(first.count('news.flash'), 0)

@@ -26,6 +26,6 @@ t.test('a body is taken as it is: nothing in it is converted, filled in or left 
     t.match(await send(body), { status: 400, body: { code: 'WSM_ERR_INVALID_MESSAGE', details: [{ path }] } }, path)
   }
   const message = { type: 'x.y', n: '5', nothing: null, deep: { list: ['1', 1, true] } }
-  t.match(await send({ message }), { status: 200, body: { recipients: 1 } })
+  t.match(await send({ message }), { status: 200, body: { localRecipients: 1 } })
   t.same(await client.next('x.y'), message)
 })

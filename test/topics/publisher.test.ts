@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import type { SendOptions } from '../../lib/index.js'
 import { startApp } from '../fixtures/app.js'
 import { RawClient } from '../fixtures/raw-client.js'
 
@@ -22,26 +23,43 @@ async function startParty (t: Test) {
 
 t.test('a message reaches exactly those it is for, and the report says how many', async (t) => {
   const { ws, alice2, bob, got } = await startParty(t)
-  t.same(await ws.broadcast({ type: 'x.y', n: 1 }), { recipients: 3 })
+  t.match(await ws.broadcast({ type: 'x.y', n: 1 }), { localRecipients: 3 })
   t.same(await got(1), [1, 1, 1])
-  t.same(await ws.sendToUser('alice', { type: 'x.y', n: 2 }), { recipients: 2 })
+  t.match(await ws.sendToUser('alice', { type: 'x.y', n: 2 }), { localRecipients: 2 })
   t.same(await got(2), [1, 1, 0])
-  t.same(await ws.sendToChannel('room', { type: 'x.y', n: 3 }), { recipients: 2 })
+  t.match(await ws.sendToChannel('room', { type: 'x.y', n: 3 }), { localRecipients: 2 })
   t.same(await got(3), [1, 0, 1])
   t.same(await ws.sendToClient(alice2.id, { type: 'x.y', n: 4 }), { recipients: 1 })
   t.same(await got(4), [0, 1, 0])
   await ws.leave(bob.id, 'room')
-  t.same(await ws.sendToChannel('room', { type: 'x.y', n: 5 }), { recipients: 1 })
+  t.match(await ws.sendToChannel('room', { type: 'x.y', n: 5 }), { localRecipients: 1 })
   t.same(await got(5), [1, 0, 0])
+})
+
+t.test('the report says where in its stream a message is, acknowledged or not, and null where it is not kept', async (t) => {
+  const { ws, alice } = await startParty(t)
+  for (const send of [
+    (options: SendOptions) => ws.broadcast({ type: 'x.y' }, options),
+    (options: SendOptions) => ws.sendToUser('alice', { type: 'x.y' }, options),
+    (options: SendOptions) => ws.sendToChannel('room', { type: 'x.y' }, options)
+  ]) {
+    for (const ack of [undefined, { timeoutMs: 1, retries: 0 }]) {
+      const { position } = await send({ ...ack && { ack } })
+      const { epoch, offset } = alice.streamOf(await alice.next('x.y'))!
+      t.same(position, { epoch, offset })
+      t.equal((await send({ ...ack && { ack }, history: false })).position, null)
+      t.equal(alice.streamOf(await alice.next('x.y')), undefined)
+    }
+  }
 })
 
 t.test('a message for nobody reaches nobody', async (t) => {
   const { ws, bob, got } = await startParty(t)
-  t.same(await ws.sendToUser('carol', { type: 'x.y', n: 1 }), { recipients: 0 })
+  t.match(await ws.sendToUser('carol', { type: 'x.y', n: 1 }), { localRecipients: 0 })
   await t.rejects(async () => ws.sendToUser('', { type: 'x.y', n: 1 }), { code: 'WSM_ERR_INVALID_MESSAGE' })
-  t.same(await ws.sendToUser('all', { type: 'x.y', n: 1 }), { recipients: 0 })
-  t.same(await ws.sendToChannel('lobby', { type: 'x.y', n: 1 }), { recipients: 0 })
-  t.same(await ws.sendToChannel('user:bob', { type: 'x.y', n: 1 }), { recipients: 0 }, 'names of users and channels do not meet')
+  t.match(await ws.sendToUser('all', { type: 'x.y', n: 1 }), { localRecipients: 0 })
+  t.match(await ws.sendToChannel('lobby', { type: 'x.y', n: 1 }), { localRecipients: 0 })
+  t.match(await ws.sendToChannel('user:bob', { type: 'x.y', n: 1 }), { localRecipients: 0 }, 'names of users and channels do not meet')
   t.same(await ws.sendToClient('bob', { type: 'x.y', n: 1 }), { recipients: 0 })
   t.same(await ws.sendToClient(bob.id.toUpperCase(), { type: 'x.y', n: 1 }), { recipients: 0 })
   t.same(await got(1), [0, 0, 0])
@@ -49,14 +67,14 @@ t.test('a message for nobody reaches nobody', async (t) => {
 
 t.test('except leaves sockets out, of whatever it is sent to', async (t) => {
   const { ws, alice, alice2, bob, got } = await startParty(t)
-  t.same(await ws.broadcast({ type: 'x.y', n: 1 }, { except: [alice2.id, bob.id, 'gone'] }), { recipients: 1 })
+  t.match(await ws.broadcast({ type: 'x.y', n: 1 }, { except: [alice2.id, bob.id, 'gone'] }), { localRecipients: 1 })
   t.same(await got(1), [1, 0, 0])
-  t.same(await ws.sendToUser('alice', { type: 'x.y', n: 2 }, { except: [alice.id] }), { recipients: 1 })
+  t.match(await ws.sendToUser('alice', { type: 'x.y', n: 2 }, { except: [alice.id] }), { localRecipients: 1 })
   t.same(await got(2), [0, 1, 0])
-  t.same(await ws.sendToChannel('room', { type: 'x.y', n: 3 }, { except: [bob.id] }), { recipients: 1 })
+  t.match(await ws.sendToChannel('room', { type: 'x.y', n: 3 }, { except: [bob.id] }), { localRecipients: 1 })
   t.same(await got(3), [1, 0, 0])
-  t.same(await ws.broadcast({ type: 'x.y', n: 4 }, { except: [] }), { recipients: 3 })
-  t.same(await ws.broadcast({ type: 'x.y', n: 5 }, { except: [alice.id, alice2.id, bob.id] }), { recipients: 0 })
+  t.match(await ws.broadcast({ type: 'x.y', n: 4 }, { except: [] }), { localRecipients: 3 })
+  t.match(await ws.broadcast({ type: 'x.y', n: 5 }, { except: [alice.id, alice2.id, bob.id] }), { localRecipients: 0 })
   t.same(await got(5), [0, 0, 0])
 })
 
@@ -92,17 +110,17 @@ t.test('a socket that is closing gets nothing and does not count', async (t) => 
   const silent = await RawClient.open(t, server, 'alice')
   const [record] = (await server.rest('GET', '/ws/clients?user_id=alice')).body.clients.slice(-1)
   await ws.join(record.client_id, 'room')
-  t.same(await ws.sendToUser('alice', { type: 'x.y', n: 1 }), { recipients: 3 })
+  t.match(await ws.sendToUser('alice', { type: 'x.y', n: 1 }), { localRecipients: 3 })
   t.equal(await ws.disconnect(record.client_id), 1)
-  t.same(await ws.sendToUser('alice', { type: 'x.y', n: 2 }), { recipients: 2 })
-  t.same(await ws.broadcast({ type: 'x.y', n: 3 }), { recipients: 3 })
-  t.same(await ws.sendToChannel('room', { type: 'x.y', n: 4 }), { recipients: 2 })
+  t.match(await ws.sendToUser('alice', { type: 'x.y', n: 2 }), { localRecipients: 2 })
+  t.match(await ws.broadcast({ type: 'x.y', n: 3 }), { localRecipients: 3 })
+  t.match(await ws.sendToChannel('room', { type: 'x.y', n: 4 }), { localRecipients: 2 })
   t.same(await ws.sendToClient(record.client_id, { type: 'x.y', n: 5 }), { recipients: 0 })
   t.same(await got(2), [1, 1, 0])
   t.match(JSON.parse((await silent.frame()).payload.toString()), { n: 1 })
   t.equal(await silent.closeCode(), 4403, 'nothing lies between the last message and the close frame')
   await alice2.close()
-  t.same(await ws.sendToUser('alice', { type: 'x.y', n: 6 }), { recipients: 1 })
+  t.match(await ws.sendToUser('alice', { type: 'x.y', n: 6 }), { localRecipients: 1 })
 })
 
 t.test('a socket that has not authenticated yet gets nothing and does not count', async (t) => {
@@ -110,10 +128,10 @@ t.test('a socket that has not authenticated yet gets nothing and does not count'
   const { ws } = server.app
   const client = await server.dial('alice', { token: null }).opened()
   await client.settled()
-  t.same(await ws.broadcast({ type: 'x.y', n: 1 }), { recipients: 0 })
+  t.match(await ws.broadcast({ type: 'x.y', n: 1 }), { localRecipients: 0 })
   client.send({ type: 'auth', token: server.token('alice') })
   const { data } = await client.next('connection')
-  t.same(await ws.broadcast({ type: 'x.y', n: 2 }), { recipients: 1 })
+  t.match(await ws.broadcast({ type: 'x.y', n: 2 }), { localRecipients: 1 })
   t.same(await ws.sendToClient(data.client_id, { type: 'x.y', n: 3 }), { recipients: 1 })
   await client.settled()
   t.same(client.received.filter(({ type }) => type === 'x.y').map(({ n }) => n), [2, 3])
