@@ -23,7 +23,6 @@ export const APP_TYPE_PATTERN = /^[a-zA-Z][\w-]{0,63}(\.[a-zA-Z_][\w-]{0,63}){1,
 
 const frame = <P extends TProperties>(type: string, properties: P) => Type.Object({
   type: Type.Optional(Type.Literal(type)),
-  action: Type.Optional(Type.Literal(type, { description: 'The same as type (row A6)' })),
   id: Type.Optional(FrameId),
   ...properties
 }, { additionalProperties: false })

@@ -5,7 +5,7 @@ import { RecoverQuery } from '../../schemas/frames.js'
 import { BACKSLASH, CLOSE_BRACE, CLOSE_BRACKET, OPEN_BRACE, OPEN_BRACKET, QUOTE, isJsonDeeperThan } from './depth.js'
 import { below, faultsOf, invalidMessage } from './faults.js'
 
-/** A client's frame: any object whose `type` (or `action`, row A6) is a string. */
+/** A client's frame: any object whose `type` is a string; that of `action` (row A6) where there is no `type`. */
 export interface ClientMessage {
   type: string
   id?: string | number
@@ -34,13 +34,16 @@ export function decode (json: string, maxDepth: number): Record<string, unknown>
 }
 
 /**
- * Reads `action` where there is no `type`, and checks what every frame must be.
+ * Makes `action` the `type` where there is none, and checks what every frame must be. Beside a `type` it is a field like others.
  *
  * @param json what the message was read from
  * @throws WSM_ERR_BAD_FRAME, WSM_ERR_INVALID_MESSAGE
  */
 export function assertFrame (message: Record<string, unknown>, json: string): asserts message is ClientMessage {
-  message.type ??= message.action
+  if (message.type === undefined || message.type === null) {
+    message.type = message.action
+    delete message.action
+  }
   if (typeof message.type !== 'string') throw new BadFrameError()
   // Harmless here, and not in an app that merges the message into another object. Fastify refuses the same in bodies.
   // A key can only be one of these if it is there in plain or has an escape for a character of ASCII.

@@ -1,4 +1,4 @@
-import { Type, type Static, type TObject, type TSchema, type TUnion, Kind } from '@sinclair/typebox'
+import { Type, type Static, type TSchema, Kind } from '@sinclair/typebox'
 import { APP_TYPE_PATTERN, FrameId } from '../../schemas/frames.js'
 import type { Permissions } from '../auth/permissions.js'
 import type { Revocations } from '../auth/revocations.js'
@@ -6,6 +6,7 @@ import { InternalError, InvalidHandlerError, UnknownTypeError } from '../errors.
 import { isThenable } from '../thenable.js'
 import type { CompiledSchema } from '../validation/compiled-schema.js'
 import { compile } from './compile.js'
+import { withEnvelope } from './envelope.js'
 import type { CallContext, HandlerContext } from './handler-context.js'
 import { assertValid, faultsOf } from './faults.js'
 
@@ -20,7 +21,7 @@ export type HandlerReply<R extends TSchema | undefined> = R extends TSchema ? St
 /** How `ws.handle()` serves one type of frame (row F3). */
 export interface HandlerOptions<S extends TSchema, R extends TSchema | undefined = undefined> {
   /**
-   * The message's own fields. `type`, `action` and `id` need not be named in a `Type.Object` or a `Type.Union` of them,
+   * The message's own fields. `type` and `id` need not be named in a `Type.Object` or a `Type.Union` of them,
    * also where they are closed with `additionalProperties: false`. Fields that the schema does not name are removed, at any
    * depth, unless it says `additionalProperties`: `false` refuses them, `true` or a schema keeps them.
    */
@@ -39,9 +40,6 @@ export interface HandlerOptions<S extends TSchema, R extends TSchema | undefined
  */
 export type Handler<S extends TSchema, R extends TSchema | undefined = undefined> =
   (message: HandlerMessage<S>, context: HandlerContext) => Awaitable<HandlerReply<R> | void>
-
-/** What every frame may carry. */
-const ENVELOPE = ['type', 'action', 'id']
 
 /** A handler as it is kept. */
 export interface HandlerEntry {
@@ -76,13 +74,13 @@ export class Handlers {
       throw new InvalidHandlerError(type, 'the type must be namespaced, like "chat.send"')
     }
     if (this.#entries.has(type)) throw new InvalidHandlerError(type, 'it has a handler already')
-    const schema = withEnvelope(type, options.schema)
+    const schema = withEnvelope(options.schema, { type: Type.Optional(Type.Literal(type)), id: Type.Optional(FrameId) })
     const replyCheck = options.reply === undefined ? null : compile(type, options.reply)
     return {
       type,
       schema,
       replySchema: options.reply ?? Type.Unknown(),
-      check: compile(type, schema, schema[Kind] === 'Object' ? [] : ENVELOPE),
+      check: compile(type, schema, schema[Kind] === 'Object' ? [] : ['type', 'id']),
       isRest: options.rest === true,
       invoke: (message, context) => {
         const run = () => {
@@ -124,20 +122,4 @@ export class Handlers {
     assertValid(entry.check, message)
     return entry.invoke({ ...entry.check.Clean(message), type }, context)
   }
-}
-
-/** Lets closed objects carry what every frame may carry. Other kinds of schema are used as they are. */
-function withEnvelope (type: string, schema: TSchema): TSchema {
-  if (schema[Kind] === 'Union') {
-    const { anyOf, ...options } = schema as TUnion
-    return Type.Union(anyOf.map((member) => withEnvelope(type, member)), options)
-  }
-  if (schema[Kind] !== 'Object') return schema
-  const { properties, ...options } = schema as TObject
-  return Type.Object({
-    type: Type.Optional(Type.Literal(type)),
-    action: Type.Optional(Type.Literal(type)),
-    id: Type.Optional(FrameId),
-    ...properties
-  }, options)
 }

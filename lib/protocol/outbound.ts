@@ -1,4 +1,4 @@
-import type { TSchema } from '@sinclair/typebox'
+import { Type, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { Message, reservedFields } from '../../schemas/messages.js'
 import { InvalidHandlerError, InvalidMessageError, type DetailedError } from '../errors.js'
@@ -6,6 +6,7 @@ import { messageOf } from '../thrown.js'
 import type { CompiledSchema } from '../validation/compiled-schema.js'
 import { EncodedMessage } from './encode.js'
 import { compile } from './compile.js'
+import { withEnvelope } from './envelope.js'
 import { faultsOf, invalidMessage, type Fault } from './faults.js'
 
 const checkMessage = TypeCompiler.Compile(Message)
@@ -15,13 +16,13 @@ export class Outbound {
   readonly #declared = new Map<string, CompiledSchema>()
 
   /**
-   * From now on messages of this type are refused unless they match.
+   * From now on messages of this type are refused unless they match. The schema need not name `type`, as for `ws.handle()`.
    *
    * @throws WSM_ERR_INVALID_HANDLER where the type is declared already, or the schema cannot be compiled
    */
   declare (type: string, schema: TSchema): void {
     if (this.#declared.has(type)) throw new InvalidHandlerError(type, 'its messages are declared already')
-    this.#declared.set(type, compile(type, schema))
+    this.#declared.set(type, compile(type, withEnvelope(schema, { type: Type.Literal(type) })))
   }
 
   /** What is wrong with a message: it has no `type`, or is not as declared. */

@@ -157,8 +157,23 @@ t.test('action is read in the place of type, by every kind of frame', async (t) 
   t.match(await client.request({ action: 'echo.any', n: 1 }), { type: 'reply', data: { type: 'echo.any', n: 1 } })
   t.equal(seen[0]!.type, 'echo.any')
   t.match(await client.request({ type: null, action: 'ping' }), { type: 'reply' })
-  t.match(await client.request({ type: 'echo.any', action: 'echo.any' }), { type: 'reply' })
+  t.notOk('action' in seen[0]!, 'it is the type, and no field of its own')
   t.match(await client.request({ type: 'pinge', action: 'ping' }), { code: 'unknown_type' }, 'type comes first')
+})
+
+t.test('beside a type, action is a field like others', async (t) => {
+  const { server, seen } = await startEcho(t)
+  const { ws } = server.app
+  ws.handle('doc.edit', { schema: Type.Object({ n: Type.Number() }) }, (message) => message)
+  ws.handle('doc.act', { schema: Type.Object({ action: Type.String() }, { additionalProperties: false }) }, ({ action }) => action)
+  const client = await server.connect('alice')
+  t.match(await client.request({ type: 'echo.any', action: 'insert' }), { type: 'reply', data: { type: 'echo.any', action: 'insert' } })
+  t.equal(seen.at(-1)!.action, 'insert')
+  t.match(await client.request({ type: 'doc.act', action: 'insert' }), { type: 'reply', data: 'insert' })
+  const { data } = await client.request({ type: 'doc.edit', action: 'insert', n: 1 })
+  t.match(data, { type: 'doc.edit', n: 1 })
+  t.notOk('action' in data, 'the schema does not name it')
+  t.match(await client.request({ type: 'ping', action: 'ping' }), { code: 'invalid_message', details: [{ path: '/action' }] })
 })
 
 t.test('the id of a frame is found without building the rest', (t) => {

@@ -99,6 +99,21 @@ t.test('a type that is declared is refused unless it matches, others go as they 
   t.equal(client.count('chat.message'), ways.length)
 })
 
+t.test('a closed declaration, or a union of them, need not name the type', async (t) => {
+  const { ws, client, ways } = await start(t)
+  const closed = { additionalProperties: false }
+  ws.declare('d.object', Type.Object({ x: Type.Number() }, closed))
+  ws.declare('d.union', Type.Union([Type.Object({ x: Type.Number() }, closed), Type.Object({ y: Type.String() }, closed)]))
+  ws.declare('d.open', Type.Object({ x: Type.Number() }))
+  for (const [name, send] of ways) {
+    for (const message of [{ type: 'd.object', x: 1 }, { type: 'd.union', y: 'y' }, { type: 'd.open', x: 1, more: true }]) t.match(await send(message), { recipients: 1 }, name)
+    await t.rejects(send({ type: 'd.object', x: 1, more: true }), { code: 'WSM_ERR_INVALID_MESSAGE', details: [{ path: '/more' }] })
+    await t.rejects(send({ type: 'd.union', x: 1, y: 'y' }), { code: 'WSM_ERR_INVALID_MESSAGE' })
+  }
+  await client.settled()
+  t.equal(client.count('d.object'), ways.length)
+})
+
 t.test('a type is declared once, with a schema that can be compiled', async (t) => {
   const { ws } = await start(t)
   ws.declare('chat.message', Type.Object({ text: Type.String() }))

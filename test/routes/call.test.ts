@@ -85,7 +85,7 @@ t.test('the type is in the path, and a body that names another is refused', asyn
   })
   const call = (type: string, body: unknown) => server.rest('POST', `/realtime/call/${type}`, { as: 'alice', body })
   t.match(await call('chat.send', {}), { status: 200, body: { data: 'chat.send' } })
-  t.match(await call('chat.send', { type: 'chat.send', action: 'chat.send', id: 1 }), { status: 200, body: { data: 'chat.send' } })
+  t.match(await call('chat.send', { type: 'chat.send', id: 1 }), { status: 200, body: { data: 'chat.send' } })
   t.match(await call('chat.send', { type: 'chat.delete' }), { status: 400, body: { code: 'WSM_ERR_INVALID_MESSAGE', details: [{ path: '/type' }] } })
   t.match(await call('chat.any', { type: 5 }), { status: 200, body: { data: 'chat.any' } })
   for (const type of ['chat.socket', 'chat.none', 'ping', 'subscribe']) t.equal((await call(type, {})).status, 404, type)

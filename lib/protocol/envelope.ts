@@ -1,0 +1,15 @@
+import { Type, type TObject, type TProperties, type TSchema, type TUnion, Kind } from '@sinclair/typebox'
+
+/**
+ * Adds what every message may carry to an object, or to each member of a union of objects, so that closed ones take it too.
+ * What the schema names itself stays. Other kinds of schema are used as they are.
+ */
+export function withEnvelope (schema: TSchema, envelope: TProperties): TSchema {
+  if (schema[Kind] === 'Union') {
+    const { anyOf, ...options } = schema as TUnion
+    return Type.Union(anyOf.map((member) => withEnvelope(member, envelope)), options)
+  }
+  if (schema[Kind] !== 'Object') return schema
+  const { properties, ...options } = schema as TObject
+  return Type.Object({ ...envelope, ...properties }, options)
+}
