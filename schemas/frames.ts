@@ -18,6 +18,9 @@ export const serverFrameTypes = [
   'heartbeat', 'dropped', 'gap', 'availability', 'token_expiring', 'presence', 'joined', 'left', 'reconnect'
 ] as const
 
+/** Types of the protocol, of either side: no app can send a message of one, nor handle it. */
+export const isProtocolType = (type: string): boolean => Object.hasOwn(clientFrames, type) || (serverFrameTypes as readonly string[]).includes(type)
+
 /** An app's own types are namespaced, `<plugin>.<event>` (row F7). */
 export const APP_TYPE_PATTERN = /^[a-zA-Z][\w-]{0,63}(\.[a-zA-Z_][\w-]{0,63}){1,4}$/
 

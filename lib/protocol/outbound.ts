@@ -1,5 +1,6 @@
 import { Type, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { isProtocolType } from '../../schemas/frames.js'
 import { Message, reservedFields } from '../../schemas/messages.js'
 import { InvalidHandlerError, InvalidMessageError, type DetailedError } from '../errors.js'
 import { messageOf } from '../thrown.js'
@@ -18,16 +19,22 @@ export class Outbound {
   /**
    * From now on messages of this type are refused unless they match. The schema need not name `type`, as for `ws.handle()`.
    *
-   * @throws WSM_ERR_INVALID_HANDLER where the type is declared already, or the schema cannot be compiled
+   * @throws WSM_ERR_INVALID_HANDLER where the type is declared already or one of the protocol's, or the schema cannot be compiled
    */
   declare (type: string, schema: TSchema): void {
+    if (isProtocolType(type)) throw new InvalidHandlerError(type, 'it is a type of the protocol')
     if (this.#declared.has(type)) throw new InvalidHandlerError(type, 'its messages are declared already')
     this.#declared.set(type, compile(type, withEnvelope(schema, { type: Type.Literal(type) })))
   }
 
-  /** What is wrong with a message: it has no `type`, or is not as declared. */
-  faults (message: object): Fault[] {
+  /**
+   * What is wrong with a message: it has no `type`, or one of the protocol, or is not as declared.
+   *
+   * @param frame the protocol's type that it may have: that of the client's frame that brought it
+   */
+  faults (message: object, frame?: string): Fault[] {
     if (!checkMessage.Check(message)) return faultsOf(checkMessage, message)
+    if (isProtocolType(message.type) && message.type !== frame) return [{ path: '/type', message: 'This type is one of the protocol' }]
     const declared = this.#declared.get(message.type)
     return declared === undefined || declared.Check(message) ? [] : faultsOf(declared, message)
   }
@@ -35,7 +42,7 @@ export class Outbound {
   /**
    * Checks a message of the app, and makes it what is published.
    *
-   * @throws WSM_ERR_INVALID_MESSAGE without a `type`, with a reserved field, or not as declared; and for what JSON cannot hold
+   * @throws WSM_ERR_INVALID_MESSAGE without a `type` or with one of the protocol, with a reserved field, or not as declared; and for what JSON cannot hold
    */
   toJson (message: object): string {
     const faults = this.faults(message)

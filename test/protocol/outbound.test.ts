@@ -1,6 +1,7 @@
 import { Type, type TSchema } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import type { WsManager } from '../../lib/index.js'
+import { clientFrames, serverFrameTypes } from '../../schemas/frames.js'
 import { reservedFields } from '../../schemas/messages.js'
 import { startApp } from '../fixtures/app.js'
 
@@ -56,6 +57,20 @@ t.test('nobody can set what only the server sets', async (t) => {
   t.equal(client.count('x.y'), ways.length)
 })
 
+t.test('types of the protocol are refused, by every way of sending; others need no namespace', async (t) => {
+  const { ws, client, ways } = await start(t)
+  const fault = [{ path: '/type', message: 'This type is one of the protocol' }]
+  for (const type of [...serverFrameTypes, ...Object.keys(clientFrames)]) {
+    for (const [name, send] of ways) await t.rejects(send({ type }), { code: 'WSM_ERR_INVALID_MESSAGE', details: fault }, `${name} ${type}`)
+    t.throws(() => ws.declare(type, Type.Object({})), { code: 'WSM_ERR_INVALID_HANDLER', message: /protocol/ }, type)
+  }
+  for (const type of ['system_notification', 'chat', 'toString']) {
+    for (const [name, send] of ways) await send({ type }).then(() => t.pass(name))
+    await client.settled()
+    t.equal(client.count(type), ways.length)
+  }
+})
+
 t.test('what JSON cannot hold is refused, and nothing of it is sent', async (t) => {
   const { client, ways } = await start(t)
   const cycle: Record<string, unknown> = { type: 'x.y' }
@@ -106,7 +121,7 @@ t.test('a closed declaration, or a union of them, need not name the type', async
   ws.declare('d.union', Type.Union([Type.Object({ x: Type.Number() }, closed), Type.Object({ y: Type.String() }, closed)]))
   ws.declare('d.open', Type.Object({ x: Type.Number() }))
   for (const [name, send] of ways) {
-    for (const message of [{ type: 'd.object', x: 1 }, { type: 'd.union', y: 'y' }, { type: 'd.open', x: 1, more: true }]) t.match(await send(message), { recipients: 1 }, name)
+    for (const message of [{ type: 'd.object', x: 1 }, { type: 'd.union', y: 'y' }, { type: 'd.open', x: 1, more: true }]) t.match(await send(message), { localRecipients: 1 }, name)
     await t.rejects(send({ type: 'd.object', x: 1, more: true }), { code: 'WSM_ERR_INVALID_MESSAGE', details: [{ path: '/more' }] })
     await t.rejects(send({ type: 'd.union', x: 1, y: 'y' }), { code: 'WSM_ERR_INVALID_MESSAGE' })
   }

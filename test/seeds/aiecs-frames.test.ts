@@ -76,6 +76,27 @@ t.test('the documented cancellation stops the task, and its user hears of it', a
   t.equal(bystander.count('task_cancelled'), 0, 'there everybody hears of it')
 })
 
+t.test('the documented notifications are sent as they are, and the documented progress as a task\'s', async (t) => {
+  const server = await startApp(t)
+  const { ws } = server.app
+  const client = await server.connect('user_123')
+  const bystander = await server.connect('somebody')
+  const notification = { type: 'system_notification', message: 'System will undergo maintenance in 5 minutes', timestamp: 1, severity: 'warning' }
+  await ws.broadcast(notification)
+  for (const socket of [client, bystander]) t.match(await socket.next('system_notification'), notification)
+  await ws.sendToUser('user_123', { type: 'personal_notification', message: 'Your task has been completed', task_id: 'task_456' })
+  t.match(await client.next('personal_notification'), { task_id: 'task_456' })
+
+  const update = { type: 'task_progress', task_id: 'task_123', progress: 75, message: 'Task execution progress 75%', timestamp: 1 }
+  await t.rejects(ws.broadcast(update), { code: 'WSM_ERR_INVALID_MESSAGE', details: [{ path: '/type' }] }, 'it would pose as the server')
+  await ws.tasks.start({ userId: 'user_123', taskId: 'task_123', title: 'Training' })
+  await ws.tasks.progress('task_123', 75, 'Task execution progress 75%')
+  t.match(await client.next('task_progress'), { task_id: 'task_123', user_id: 'user_123', progress: 0 })
+  t.match(await client.next('task_progress'), { task_id: 'task_123', progress: 75, message: 'Task execution progress 75%', title: 'Training', status: 'running' })
+  await bystander.settled()
+  t.equal(bystander.count('task_progress'), 0, 'there everybody hears of it')
+})
+
 t.test('subscribe is accepted for one\'s own user, by action', async (t) => {
   const server = await startApp(t)
   const client = await server.connect('user_123')

@@ -1,5 +1,4 @@
 import { reservedFields } from '../../../schemas/messages.js'
-import { clientFrames, serverFrameTypes } from '../../../schemas/frames.js'
 import type { Permissions, SendTarget } from '../../auth/permissions.js'
 import type { Revocations } from '../../auth/revocations.js'
 import type { Connection } from '../../connection/connection.js'
@@ -9,8 +8,6 @@ import { toJson } from '../delivery.js'
 import { below, invalidMessage } from '../faults.js'
 import type { Outbound } from '../outbound.js'
 import { builtIn } from '../router.js'
-
-const ownTypes: ReadonlySet<unknown> = new Set<string>([...serverFrameTypes, ...Object.keys(clientFrames)])
 
 /**
  * `user`, `channel` and `client`: what one client says to others, where the app allows it (row J5). The receivers get
@@ -51,10 +48,7 @@ export const sendFrames = (publisher: Publisher, permissions: Permissions, revoc
 function toMessage (kind: string, data: object, outbound: Outbound): object {
   const message: Record<string, unknown> = { type: kind, ...data }
   for (const field of reservedFields) delete message[field]
-  const faults = outbound.faults(message)
+  const faults = outbound.faults(message, kind)
   if (faults.length > 0) throw invalidMessage(faults.map(below('/data')))
-  if (message.type !== kind && ownTypes.has(message.type)) {
-    throw invalidMessage([{ path: '/data/type', message: 'This type cannot be sent by a client' }])
-  }
   return message
 }
