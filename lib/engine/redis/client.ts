@@ -1,4 +1,5 @@
 import { InvalidOptionError } from '../../errors.js'
+import { isSource } from './source.js'
 
 /** What the engine uses of ioredis' `Redis` and `Cluster`, of version 5 and 6. */
 export interface RedisClient {
@@ -63,7 +64,6 @@ const OURS = {
 
 /** @throws WSM_ERR_INVALID_OPTION for what is neither a client nor options */
 export async function clientFactory (given: RedisSource | RedisConnectionOptions, connectTimeoutMs: number): Promise<ClientFactory> {
-  if (typeof given !== 'object' || given === null) throw new InvalidOptionError('engine', 'needs an ioredis client or its options')
   const ours = { ...OURS, connectTimeout: connectTimeoutMs }
   const createLike = (server: RedisClient) => server.duplicate!({ ...ours, readOnly: false }) as RedisClient
   if (!isSource(given)) {
@@ -88,10 +88,6 @@ export async function clientFactory (given: RedisSource | RedisConnectionOptions
   }
   const single = given as unknown as { options: { db: number }, duplicate (options: object): RedisClient }
   return { isCluster: false, database: single.options.db, createLike, create: () => single.duplicate(ours) }
-}
-
-function isSource (given: RedisSource | RedisConnectionOptions): given is RedisSource {
-  return typeof given.duplicate === 'function'
 }
 
 async function importIoredis () {

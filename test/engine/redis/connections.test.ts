@@ -19,7 +19,6 @@ t.test('bad options are refused by name', async (t) => {
   }
   t.throws(() => redis({}, { prefix: 'a@1' }), { message: /What the names of all keys and channels begin with; without {, }, @ and white space/ })
   t.doesNotThrow(() => redis({}, { prefix: undefined }))
-  for (const given of [null, undefined, 'redis://localhost']) await t.rejects(redis(given as never)(context), { code: 'WSM_ERR_INVALID_OPTION' })
 })
 
 t.test('the app\'s own client is a model only: it is neither used nor closed, and its odd settings do no harm', async (t) => {

@@ -1,0 +1,47 @@
+import { InvalidOptionError } from '../../errors.js'
+import type { RedisConnectionOptions, RedisSource } from './client.js'
+
+/** Options of other libraries. ioredis would ignore them and connect to this machine. */
+const OPTIONS_OF_OTHERS: Readonly<Record<string, string>> = {
+  url: 'is an option of the package "redis": pass new Redis(url) of ioredis, or host and port',
+  socket: 'is an option of the package "redis": pass host, port and tls by themselves',
+  database: 'is an option of the package "redis": for ioredis it is db',
+  rootNodes: 'is an option of the package "redis": pass new Cluster(nodes) of ioredis'
+}
+
+/**
+ * Tells a client from options. Neither package is loaded for it: they are known by their shape.
+ *
+ * @throws WSM_ERR_INVALID_OPTION that names what was given, where it is neither
+ */
+export function isSource (given: RedisSource | RedisConnectionOptions): given is RedisSource {
+  const other = nameOfOther(given)
+  if (other !== null) throw new InvalidOptionError('engine', `redis() needs a client of ioredis 5 or 6, new Redis(…) or new Cluster(…), or options for one: this is ${other}`)
+  if (isIoredis(given)) return true
+  for (const [name, meaning] of Object.entries(OPTIONS_OF_OTHERS)) if (name in given) throw new InvalidOptionError(`engine.${name}`, meaning)
+  return false
+}
+
+function isIoredis (given: object): boolean {
+  const { isCluster, duplicate, call } = given as Record<string, unknown>
+  return typeof isCluster === 'boolean' && typeof duplicate === 'function' && typeof call === 'function'
+}
+
+/** null: a client of ioredis, or options. A text is not shown, since a URL can hold a password. */
+function nameOfOther (given: unknown): string | null {
+  if (typeof given === 'string' || given instanceof URL) return 'a URL, which new Redis(url) takes'
+  if (typeof given === 'function') return 'a function: call it'
+  if (typeof given !== 'object' || given === null) return String(given)
+  if (Array.isArray(given)) return 'a list, which new Cluster(nodes) takes'
+  if (isIoredis(given)) return null
+  const { then, sendCommand, send_command: sendCommandOf3 } = given as Record<string, unknown>
+  if (typeof then === 'function') return 'a promise: await it'
+  if (typeof sendCommand === 'function' || typeof sendCommandOf3 === 'function') return 'a client of the package "redis" (node-redis)'
+  return isPlain(given) ? null : `an object of class ${given.constructor?.name || 'without a name'}, as a pool is`
+}
+
+/** Also of another realm, whose Object is another one. */
+function isPlain (given: object): boolean {
+  const prototype: object | null = Object.getPrototypeOf(given)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
