@@ -121,7 +121,8 @@ export const OptionsSchema = Type.Object({
     maxTopics: count(100_000, 'Streams without members that are remembered, of those that each node has published to'),
     maxBytesPerSender: count(4_194_304, 'Size of the messages in all histories that one user sent to others, bytes; over that the user\'s own oldest are evicted, or the frame is refused'),
     maxTopicsPerSender: count(1_000, 'Streams that only one user\'s frames have published to; over that the user\'s own oldest are evicted'),
-    positionTtlMs: milliseconds(86_400_000, 'How long the position of an unused stream is remembered')
+    // Nodes compare their positions with those in Redis at intervals of seconds.
+    positionTtlMs: Type.Integer({ minimum: 60_000, maximum: 2_147_483_647, default: 86_400_000, description: 'How long the position of an unused stream is remembered, milliseconds' })
   }, 'History of the streams'),
   channels: Type.Record(Type.String(), ChannelRule, {
     additionalProperties: false,

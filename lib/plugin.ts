@@ -46,8 +46,8 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   const log = fastify.log.child({ plugin: 'fastify-ws-manager' })
   const { confirmations: { retainMs }, auth: { ticketTtlMs }, limits: { maxRevocations } } = options
   const { maxBytes, maxTopics, maxBytesPerSender, maxTopicsPerSender, positionTtlMs } = options.history
-  const kept = { retainMs, ticketTtlMs, maxRevocations, maxBytes, maxTopics, maxBytesPerSender, maxTopicsPerSender }
-  const engine = options.engine === undefined ? new MemoryEngine({ ...kept, positionTtlMs }) : await engineOf(options.engine, { ...kept, log })
+  const kept = { retainMs, ticketTtlMs, maxRevocations, maxBytes, maxTopics, maxBytesPerSender, maxTopicsPerSender, positionTtlMs }
+  const engine = options.engine === undefined ? new MemoryEngine(kept) : await engineOf(options.engine, { ...kept, log })
   // Registered at once, so that the engine's connections are closed even if the rest of the registration fails.
   fastify.addHook('onClose', () => engine.close())
   const system = createSystem(engine, authenticatorBy(engine.clock), options, log)

@@ -134,6 +134,7 @@ t.test('a wrong type is refused, naming the option', (t) => {
   t.throws(() => normalizeOptions(withOption('heartbeat.enabled', 1)), { message: 'got 1' })
   t.throws(() => normalizeOptions(withOption('heartbeat.intervalMs', true)), { message: 'got true' })
   t.throws(() => normalizeOptions(withOption('path', [])), { message: 'got an array' })
+  t.throws(() => normalizeOptions(withOption('history.positionTtlMs', 59_999)), { message: 'option "history.positionTtlMs" is not valid' })
   t.throws(() => normalizeOptions(withOption('authorize', 'admin')), { message: 'option "authorize" is not valid' })
   t.end()
 })

@@ -141,6 +141,8 @@ export interface Engine {
 
 /** What an engine is made with. */
 export interface EngineContext extends HistoryBounds {
+  /** How long the position of a stream is remembered that nobody uses and that has no history any more, milliseconds. */
+  positionTtlMs: number
   /** How long an ended question is kept, milliseconds. */
   retainMs: number
   /** How long a ticket can be used at the most, milliseconds. */

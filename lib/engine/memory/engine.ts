@@ -5,9 +5,9 @@ import { MemoryConfirmationStore } from './confirmations.js'
 import { MemoryPresenceStore } from './presence.js'
 import { MemoryRevocationStore } from './revocations.js'
 import { MemoryTicketStore } from './tickets.js'
-import { Streams, type StreamLimits } from './streams.js'
+import { Streams } from './streams.js'
 
-export type MemoryEngineOptions = StreamLimits & Omit<EngineContext, 'log'>
+export type MemoryEngineOptions = Omit<EngineContext, 'log'>
 
 /** One node: deliveries go straight to the listener, in the call itself. */
 export class MemoryEngine implements Engine {

@@ -1,13 +1,10 @@
-import type { HistoryBounds, HistoryPage, PageBounds, Position, Publication, Retention } from '../engine.js'
+import type { EngineContext, HistoryBounds, HistoryPage, PageBounds, Position, Publication, Retention } from '../engine.js'
 import { largerThanShare, shareUsedUp } from '../used-share.js'
 import { Beginnings } from './beginnings.js'
 import { Sender, Senders } from './senders.js'
 import { Stream, type Entry, type StreamDelivery } from './stream.js'
 
-export interface StreamLimits extends HistoryBounds {
-  /** How long the position of a stream is remembered that nobody uses and that has no history any more. */
-  positionTtlMs: number
-}
+export type StreamLimits = HistoryBounds & Pick<EngineContext, 'positionTtlMs'>
 
 /** How often expired messages and unused streams are removed. */
 const SWEEP_MS = 5_000

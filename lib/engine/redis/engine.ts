@@ -58,8 +58,8 @@ export class RedisEngine implements Engine {
   #onEviction: (messages: number) => void = () => {}
   #closed: Promise<void> | null = null
 
-  constructor (factory: ClientFactory, options: RedisEngineOptions, { retainMs, maxRevocations, log, ...bounds }: EngineContext) {
-    const { prefix, commandTimeoutMs, leaseMs, checkMs, positionTtlMs, presenceTtlMs, acceptEviction } = options
+  constructor (factory: ClientFactory, options: RedisEngineOptions, { retainMs, positionTtlMs, maxRevocations, log, ...bounds }: EngineContext) {
+    const { prefix, commandTimeoutMs, leaseMs, checkMs, presenceTtlMs, acceptEviction } = options
     const { isCluster, database } = factory
     const keys = this.#keys = new Keys(prefix, database, isCluster)
     this.#log = log

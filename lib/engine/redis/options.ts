@@ -11,7 +11,6 @@ const OptionsSchema = Type.Object({
   commandTimeoutMs: milliseconds(2_000, 10, 'How long any call may take'),
   leaseMs: milliseconds(15_000, 300, 'How long a node counts as alive that is not heard of'),
   checkMs: milliseconds(3_000, 10, 'How often it is checked that no message was lost on the way to this node'),
-  positionTtlMs: milliseconds(86_400_000, 60_000, 'How long the position of a stream is remembered that nobody uses'),
   presenceTtlMs: milliseconds(600_000, 1_000, 'How long presence is kept when all nodes are gone'),
   acceptEviction: Type.Boolean({ default: false, description: 'Start although Redis may evict keys' })
 }, { additionalProperties: false })

@@ -9,7 +9,7 @@ import { normalizeRedisOptions, type RedisEngineOptions } from './options.js'
  * @param client an ioredis `Redis` or `Cluster`, which is used as a model only and stays the app's own; or options for
  *   `Redis`, for which the package `ioredis` is loaded
  * @param options `prefix` of all keys and channels (`'wsm'`), `commandTimeoutMs` (2 000), `leaseMs` (15 000), `checkMs` (3 000),
- *   `positionTtlMs` (86 400 000), `presenceTtlMs` (600 000), `acceptEviction` (false)
+ *   `presenceTtlMs` (600 000), `acceptEviction` (false)
  * @throws WSM_ERR_INVALID_OPTION that names the first bad option
  */
 export function redis (client: RedisSource | RedisConnectionOptions, options: Partial<RedisEngineOptions> = {}): EngineFactory {

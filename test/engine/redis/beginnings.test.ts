@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import type { Position } from '../../../lib/engine/engine.js'
 import type { RedisEngineOptions } from '../../../lib/engine/redis/options.js'
+import { redis } from '../../../lib/engine/redis/redis.js'
 import { slotOf, tagOf } from '../../../lib/engine/redis/slots.js'
+import { startApp } from '../../fixtures/app.js'
 import { KEPT, listening, numberOf, publication } from '../../fixtures/engine-suite.js'
 import { nodesOf } from '../../fixtures/redis-nodes.js'
 import { RedisServer } from '../../fixtures/redis.js'
@@ -179,4 +181,16 @@ t.test('every slot of a cluster has a tag of its own', (t) => {
   t.equal(slotOf('123456789'), 0x31c3, 'the check value of CRC-16/XMODEM')
   for (const slot of [0, 1, 8_191, 16_383]) t.equal(slotOf(tagOf(slot)), slot)
   t.end()
+})
+
+t.test('the app\'s option says how long a position is remembered, and the engine has none of that name', async (t) => {
+  const prefix = randomUUID()
+  const { app: { ws } } = await startApp(t, {
+    engine: redis({ port: server.port }, { prefix }),
+    history: { ttlMs: 1_000, positionTtlMs: 120_000 }
+  })
+  await ws.sendToChannel('room', { type: 'x.n' })
+  const leftMs = await server.admin.pttl(`${prefix}:{channel:room}:position`)
+  t.ok(leftMs > 60_000 && leftMs < 2 * 120_000, `it is ${leftMs} ms`)
+  t.throws(() => redis({}, { positionTtlMs: 120_000 } as object), { code: 'WSM_ERR_INVALID_OPTION', message: /"engine.positionTtlMs"/ })
 })
