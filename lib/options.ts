@@ -130,8 +130,8 @@ export const OptionsSchema = Type.Object({
     description: 'Rules by channel name, in which * stands for any text; later ones win'
   }),
   ack: group({
-    timeoutMs: milliseconds(5_000, 'How long a client may take to acknowledge a message, after each try'),
-    retries: Type.Integer({ minimum: 0, maximum: 100, default: 3, description: 'How often it is sent again' })
+    timeoutMs: milliseconds(5_000, 'How long an acknowledgement is waited for in all, the tries together'),
+    tries: Type.Integer({ minimum: 1, maximum: 100, default: 3, description: 'How often a message is sent, at equal intervals' })
   }, 'Acknowledged sends'),
   onDuplicateUser: Type.Union([Type.Literal('allow'), Type.Literal('replace'), Type.Literal('refuse')], {
     default: 'allow',

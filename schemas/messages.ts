@@ -13,8 +13,8 @@ export type Message = Static<typeof Message> & { [field: string]: unknown }
 
 /** How a send is acknowledged (row A10). What is left out is as the option `ack` says. */
 export const AckOptions = Type.Object({
-  timeoutMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 600_000, description: 'How long a socket may take, after each try' })),
-  retries: Type.Optional(Type.Integer({ minimum: 0, maximum: 100, description: 'How often it is sent again to those that have not answered' }))
+  timeoutMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 600_000, description: 'How long it is waited for in all, the tries together, milliseconds' })),
+  tries: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, description: 'How often it is sent, at equal intervals, to those that have not answered' }))
 }, { additionalProperties: false, description: 'Wait until the clients have acknowledged the message' })
 export type AckOptions = Static<typeof AckOptions>
 

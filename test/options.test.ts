@@ -37,7 +37,7 @@ const defaults: Record<string, unknown> = {
   'history.positionTtlMs': 86_400_000,
   channels: {},
   'ack.timeoutMs': 5_000,
-  'ack.retries': 3,
+  'ack.tries': 3,
   onDuplicateUser: 'allow',
   slowConsumer: 'disconnect',
   'drain.timeoutMs': 30_000,

@@ -1,3 +1,4 @@
+import { Type, type Static } from '@sinclair/typebox'
 import type { AckOptions } from '../../schemas/messages.js'
 import type { Connection } from '../connection/connection.js'
 import type { Engine, Position, Publication } from '../engine/engine.js'
@@ -9,6 +10,25 @@ import { Vacancies, type Taken } from './vacancies.js'
 
 /** Which sockets have acknowledged a message, by client id, and which have not. */
 export interface AckReport { acked: string[], missing: string[] }
+
+/** When a message is sent again, as nodes tell each other since version 0.2. */
+export const Schedule = Type.Object({
+  /** Time after each try, milliseconds. */
+  timeoutMs: Type.Integer({ minimum: 1 }),
+  /** How often it is sent again after the first time. */
+  retries: Type.Integer({ minimum: 0 })
+})
+export type Schedule = Static<typeof Schedule>
+
+/** Divides the time that an acknowledged send takes in all among its tries. */
+export function scheduleOf ({ timeoutMs, tries }: Required<AckOptions>): Schedule {
+  return { timeoutMs: Math.max(1, Math.floor(timeoutMs / tries)), retries: tries - 1 }
+}
+
+/** How long a message is waited for, all tries together, milliseconds. */
+export function waitOf ({ timeoutMs, retries }: Schedule): number {
+  return timeoutMs * (retries + 1)
+}
 
 /** One socket that is waited for; another of the same user can take the place of one that has ended. */
 interface Slot {
@@ -70,7 +90,8 @@ export class Acknowledgements {
    * @param topic where one that comes back would come to
    * @returns `sent`, to be called with what has been sent, and the report
    */
-  expect (messageId: string, topic: string, connections: readonly Connection[], { timeoutMs, retries }: Required<AckOptions>) {
+  expect (messageId: string, topic: string, connections: readonly Connection[], schedule: Schedule) {
+    const { timeoutMs, retries } = schedule
     let settle!: Pending['settle']
     const report = new Promise<AckReport>((resolve) => { settle = resolve })
     const early = this.#early.get(messageId)
@@ -86,7 +107,7 @@ export class Acknowledgements {
       position: null,
       message: null,
       begunAt: performance.now(),
-      waitMs: timeoutMs * (retries + 1),
+      waitMs: waitOf(schedule),
       retriesLeft: retries,
       timeoutMs,
       timer: null,

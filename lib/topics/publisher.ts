@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto'
 import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { Nullable, UserId } from '../../schemas/fields.js'
-import { AckOptions, ClientDeliveryReport, type DeliveryReport, type SendOptions } from '../../schemas/messages.js'
+import { ClientDeliveryReport, type DeliveryReport, type SendOptions, type AckOptions } from '../../schemas/messages.js'
 import type { Connection } from '../connection/connection.js'
 import type { Registry } from '../connection/registry.js'
 import type { ClusterAnswers, Engine, Position, Publication } from '../engine/engine.js'
 import { toJson, toMessage, withFields } from '../protocol/delivery.js'
 import type { Outbound } from '../protocol/outbound.js'
-import type { Acknowledgements } from './acknowledgements.js'
+import { Schedule, scheduleOf, waitOf, type Acknowledgements } from './acknowledgements.js'
 import type { StreamRules } from './stream-rules.js'
 import { topicOf } from './topic-names.js'
 import type { Topics } from './topics.js'
@@ -25,7 +25,7 @@ const Direct = Type.Object({
   user_id: Type.Optional(Nullable(UserId)),
   json: Type.String({ pattern: '^\\{"' }),
   compress: Type.Boolean(),
-  ack: Type.Optional(Type.Required(AckOptions))
+  ack: Type.Optional(Schedule)
 })
 type Direct = Static<typeof Direct>
 
@@ -35,7 +35,7 @@ const Expected = Type.Object({
   topic: Type.String(),
   json: Type.String({ pattern: '^\\{"' }),
   except: Type.Array(Type.String()),
-  ack: Type.Required(AckOptions)
+  ack: Schedule
 })
 type Expected = Static<typeof Expected>
 
@@ -107,7 +107,7 @@ export class Publisher {
 
   /** A message of the app, to one socket, on whichever node it is. It is part of no stream. */
   async sendToClient (clientId: string, message: object, { ack, compress = true, userId }: ClientSendOptions = {}): Promise<ClientDeliveryReport> {
-    return this.#sendTo({ client_id: clientId, ...userId !== undefined && { user_id: userId }, json: this.#outbound.toJson(message), compress, ...ack !== undefined && { ack: { ...this.#ack, ...ack } } })
+    return this.#sendTo({ client_id: clientId, ...userId !== undefined && { user_id: userId }, json: this.#outbound.toJson(message), compress, ...ack !== undefined && { ack: scheduleOf({ ...this.#ack, ...ack }) } })
   }
 
   /** Sends a client's message, as JSON, to one socket. */
@@ -118,7 +118,7 @@ export class Publisher {
   async #sendTo (direct: Direct): Promise<ClientDeliveryReport> {
     const here = await this.#sendHere(direct)
     if (here.recipients > 0) return here
-    const waitMs = direct.ack === undefined ? 0 : direct.ack.timeoutMs * (direct.ack.retries + 1)
+    const waitMs = direct.ack === undefined ? 0 : waitOf(direct.ack)
     const { answers } = await this.#engine.cluster.ask('send', direct, ASK_TIMEOUT_MS + waitMs)
     const there = answers.map(({ data }) => data).find((data) => checkReport.Check(data) && data.recipients > 0)
     return there === undefined ? here : there as ClientDeliveryReport
@@ -143,12 +143,12 @@ export class Publisher {
   /** Each node waits for its own members, and says in the end who they were. */
   async #publishAcknowledged (publication: Publication, history: boolean | undefined, given: AckOptions): Promise<DeliveryReport> {
     const { topic, except = [] } = publication
-    const ack = { ...this.#ack, ...given }
+    const ack = scheduleOf({ ...this.#ack, ...given })
     let others: Promise<ClusterAnswers> | undefined
     let position: Position | null = null
     const here = await this.#acknowledged(topic, publication, this.#topics.members(topic, except), ack, async (withId, messageId) => {
       const expected: Expected = { message_id: messageId, topic, json: withId.json, except: [...except], ack }
-      others = this.#engine.cluster.ask('expect', expected, ASK_TIMEOUT_MS + ack.timeoutMs * (ack.retries + 1))
+      others = this.#engine.cluster.ask('expect', expected, ASK_TIMEOUT_MS + waitOf(ack))
       position = await this.#engine.publish(withId, this.#retention(topic, history))
       return position
     })
@@ -171,7 +171,7 @@ export class Publisher {
     return { recipients: connections.length, ...await report }
   }
 
-  async #acknowledged (topic: string, plain: Publication, connections: readonly Connection[], ack: Required<AckOptions>,
+  async #acknowledged (topic: string, plain: Publication, connections: readonly Connection[], ack: Schedule,
     send: (publication: Publication, messageId: string) => Promise<Position | null>): Promise<ClientDeliveryReport> {
     const messageId = randomUUID()
     const publication = { ...plain, json: withFields(plain.json, { message_id: messageId, requires_ack: true }) }

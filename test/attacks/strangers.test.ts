@@ -141,7 +141,7 @@ t.test('two users try every route and every frame on what is the other\'s', asyn
 
   for (const [victim, stranger] of [[alice, bob], [bob, alice]] as const) {
     // One that only the victim can acknowledge, and does not.
-    const acknowledged = server.app.ws.sendToUser(victim.id, { type: 'app.secret' }, { ack: { timeoutMs: 200, retries: 0 } })
+    const acknowledged = server.app.ws.sendToUser(victim.id, { type: 'app.secret' }, { ack: { timeoutMs: 200, tries: 1 } })
     victim.messageId = (await victim.client.next('app.secret')).message_id
     const heard = victim.client.received.length
     const seen = stranger.client.received.length

@@ -115,12 +115,12 @@ t.test('a question whose node has died expires in time, whether anybody reads it
 t.test('acknowledgements are gathered from every node', async (t) => {
   const [a, b] = await startNodes(t, 2) as [TestApp, TestApp]
   const [here, there, silent] = [acknowledging(await a.connect('alice')), acknowledging(await b.connect('alice')), await b.connect('alice')]
-  const report = await a.app.ws.sendToUser('alice', { type: 'x.y' }, { ack: { timeoutMs: 200, retries: 1 } })
+  const report = await a.app.ws.sendToUser('alice', { type: 'x.y' }, { ack: { timeoutMs: 400, tries: 2 } })
   t.match(report.position, { epoch: String, offset: 1 })
   t.strictSame({ ...report, position: null, acked: new Set(report.acked) }, { localRecipients: 1, position: null, acked: new Set([here.id, there.id]), missing: [silent.id] })
   await silent.settled()
   t.equal(silent.count('x.y'), 2)
-  t.same(await b.app.ws.sendToClient(here.id, { type: 'x.y' }, { ack: { timeoutMs: 2_000, retries: 0 } }), { recipients: 1, acked: [here.id], missing: [] })
+  t.same(await b.app.ws.sendToClient(here.id, { type: 'x.y' }, { ack: { timeoutMs: 2_000, tries: 1 } }), { recipients: 1, acked: [here.id], missing: [] })
 })
 
 t.test('presence is of all nodes', async (t) => {

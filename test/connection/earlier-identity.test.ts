@@ -264,7 +264,7 @@ t.test('join, leave and sendToClient do nothing where the socket is not the name
     t.equal(await ws.join(id, 'room', { userId }), isTheirs)
     t.equal((await ws.sendToChannel('room', message)).localRecipients, isTheirs ? 1 : 0)
     t.same(await ws.sendToClient(id, message, userId === undefined ? {} : { userId }), { recipients: isTheirs ? 1 : 0 })
-    t.match(await ws.sendToClient(id, message, { ...userId !== undefined && { userId }, ack: { timeoutMs: 1, retries: 0 } }), { recipients: isTheirs ? 1 : 0 })
+    t.match(await ws.sendToClient(id, message, { ...userId !== undefined && { userId }, ack: { timeoutMs: 1, tries: 1 } }), { recipients: isTheirs ? 1 : 0 })
     t.equal(await ws.leave(id, 'room', { userId }), isTheirs)
     await ws.leave(id, 'room')
   }
@@ -273,7 +273,7 @@ t.test('join, leave and sendToClient do nothing where the socket is not the name
 t.test('an acknowledgement of the next user is not one of the user who was asked', async (t) => {
   const { server, ws } = await start(t)
   const client = await server.connect('alice')
-  const report = ws.sendToUser('alice', { type: 'app.asked' }, { ack: { timeoutMs: 300, retries: 0 } })
+  const report = ws.sendToUser('alice', { type: 'app.asked' }, { ack: { timeoutMs: 300, tries: 1 } })
   const { message_id: messageId } = await client.next('app.asked')
   await client.request(become(server, 'bob'))
   await client.request({ type: 'ack', message_id: messageId })

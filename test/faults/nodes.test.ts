@@ -54,7 +54,7 @@ fault('kill -9 a node during acknowledged sends', async (t) => {
   const extra: Figures = {}
   const figures = await underLoad(t, deployment, async (load) => {
     await setTimeout(CALM_MS)
-    const acknowledged = load.channels.flatMap((channel) => [1, 2].map(() => load.publish(`channel:${channel}`, { ack: { timeoutMs: 300, retries: 3 } })))
+    const acknowledged = load.channels.flatMap((channel) => [1, 2].map(() => load.publish(`channel:${channel}`, { ack: { timeoutMs: 1_200, tries: 4 } })))
     await setTimeout(50)
     await victim.kill()
     await setTimeout(CALM_MS)

@@ -49,7 +49,7 @@ async function callsFail (t: Test, load: Load): Promise<void> {
   await Promise.all(load.callsOf('admin').map(async (call) => {
     const failing: [method: 'GET' | 'POST' | 'DELETE', path: string, body?: object][] = [
       ['POST', '/ws/broadcast', { message: { type: 'x.y' } }],
-      ['POST', '/ws/users/nobody/messages', { message: { type: 'x.y' }, options: { ack: { timeoutMs: 50, retries: 0 } } }],
+      ['POST', '/ws/users/nobody/messages', { message: { type: 'x.y' }, options: { ack: { timeoutMs: 50, tries: 1 } } }],
       ['GET', '/ws/channels/room-0'],
       ['GET', '/ws/confirmations?user_id=user-0'],
       ['GET', '/ws/confirmations/6a8e1cc8-6a5b-4b0c-8f41-97d2ae5e1b44?wait=1'],

@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import type { Connection } from '../../lib/connection/connection.js'
 import { MemoryEngine } from '../../lib/engine/memory/engine.js'
 import type { WsPluginOptions } from '../../lib/index.js'
-import { Acknowledgements } from '../../lib/topics/acknowledgements.js'
+import { Acknowledgements, scheduleOf, waitOf } from '../../lib/topics/acknowledgements.js'
 import { acknowledging } from '../fixtures/acknowledging.js'
 import { startApp } from '../fixtures/app.js'
 import type { Frame } from '../fixtures/client.js'
@@ -35,7 +35,7 @@ t.test('the report says who acknowledged, for one client, a user, a channel and 
   const [first, second] = alice2.received.filter(isAcked)
   t.match(first, { message_id: /^[\w-]{36}$/, requires_ack: true })
   t.not(first!.message_id, second!.message_id)
-  t.match(await server.rest('POST', '/ws/users/bob/messages', { body: { message: { type: 'x.y' }, options: { ack: { retries: 0 } } } }),
+  t.match(await server.rest('POST', '/ws/users/bob/messages', { body: { message: { type: 'x.y' }, options: { ack: { tries: 1 } } } }),
     { status: 200, body: acked(bob) })
 })
 
@@ -49,7 +49,7 @@ t.test('it is sent again to those who have not answered, as often as asked, and 
   const { server, ws } = await start(t)
   const quick = acknowledging(await server.connect('alice'))
   const silent = await server.connect('alice')
-  const report = await withoutPosition(ws.sendToUser('alice', { type: 'x.y', n: 1 }, { ack: { timeoutMs: 20, retries: 2 } }))
+  const report = await withoutPosition(ws.sendToUser('alice', { type: 'x.y', n: 1 }, { ack: { timeoutMs: 60, tries: 3 } }))
   t.same(report, { localRecipients: 2, acked: [quick.id], missing: [silent.id] })
   await quick.settled()
   await silent.settled()
@@ -62,10 +62,18 @@ t.test('it is sent again to those who have not answered, as often as asked, and 
   t.match(await silent.request({ type: 'ack', message_id: 'unheard of' }), { type: 'reply', data: null }, 'a late one is harmless')
 })
 
+t.test('the time is that of all tries together, whatever it is', (t) => {
+  t.strictSame(scheduleOf({ timeoutMs: 5_000, tries: 3 }), { timeoutMs: 1_666, retries: 2 }, 'as nodes of version 0.2 know it')
+  t.strictSame(scheduleOf({ timeoutMs: 600_000, tries: 1 }), { timeoutMs: 600_000, retries: 0 })
+  t.strictSame(scheduleOf({ timeoutMs: 1, tries: 5 }), { timeoutMs: 1, retries: 4 })
+  t.equal(waitOf(scheduleOf({ timeoutMs: 5_000, tries: 3 })), 4_998)
+  t.end()
+})
+
 t.test('sent again it says nothing of a place in the stream, which the client may be past already', async (t) => {
   const { server, ws } = await start(t)
   const client = await server.connect('alice')
-  const report = ws.sendToUser('alice', { type: 'x.y' }, { ack: { timeoutMs: 20, retries: 1 } })
+  const report = ws.sendToUser('alice', { type: 'x.y' }, { ack: { timeoutMs: 40, tries: 2 } })
   const first = await client.next('x.y')
   t.match(client.streamOf(first), { topic: 'user:alice', offset: 1 })
   await ws.sendToUser('alice', { type: 'x.later' })
@@ -80,7 +88,7 @@ t.test('an answer after the second try counts; one of a socket that was not aske
   const { server, ws } = await start(t)
   const alice = await server.connect('alice')
   const bob = await server.connect('bob')
-  const report = ws.sendToUser('alice', { type: 'x.y' }, { ack: { timeoutMs: 20, retries: 100 } })
+  const report = ws.sendToUser('alice', { type: 'x.y' }, { ack: { timeoutMs: 2_000, tries: 100 } })
   const { message_id: id } = await alice.next('x.y')
   await bob.request({ type: 'ack', message_id: id })
   await alice.next('x.y')
@@ -140,7 +148,7 @@ t.test('nobody gets it who may not any more', async (t) => {
   const { server, ws } = await start(t)
   const [kicked, switched, anonymous] = [await server.connect('alice'), await server.connect('alice'), await server.connect('carol')]
   for (const { id } of [kicked, switched, anonymous]) await ws.join(id, 'room')
-  const report = ws.sendToChannel('room', { type: 'x.y' }, { ack: { timeoutMs: 300, retries: 1 } })
+  const report = ws.sendToChannel('room', { type: 'x.y' }, { ack: { timeoutMs: 600, tries: 2 } })
   for (const client of [kicked, switched, anonymous]) await client.next('x.y')
   await ws.leave(kicked.id, 'room')
   await switched.request({ type: 'change_user', token: server.token('bob') })
@@ -155,7 +163,7 @@ t.test('nobody gets it who may not any more', async (t) => {
 t.test('nobody takes the place of an anonymous socket', async (t) => {
   const { server, ws } = await start(t, { auth: { anonymous: true } })
   const nobody = await server.connect('', { token: null })
-  const report = ws.sendToClient(nobody.id, { type: 'x.y' }, { ack: { timeoutMs: 100, retries: 0 } })
+  const report = ws.sendToClient(nobody.id, { type: 'x.y' }, { ack: { timeoutMs: 100, tries: 1 } })
   await nobody.next('x.y')
   await nobody.close()
   const [other, alice] = [await server.connect('', { token: null }), await server.connect('alice')]
@@ -186,7 +194,7 @@ t.test('a server that closes waits for nobody', async (t) => {
 t.test('a socket of nobody is waited for like any other', async (t) => {
   const { server, ws } = await start(t, { auth: { anonymous: true } })
   const [quick, silent] = [acknowledging(await server.connect('', { token: null })), await server.connect('', { token: null })]
-  const report = await withoutPosition(ws.broadcast({ type: 'x.y' }, { ack: { timeoutMs: 20, retries: 1 } }))
+  const report = await withoutPosition(ws.broadcast({ type: 'x.y' }, { ack: { timeoutMs: 40, tries: 2 } }))
   t.same(report, { localRecipients: 2, acked: [quick.id], missing: [silent.id] })
   await silent.settled()
   t.equal(silent.count('x.y'), 2)

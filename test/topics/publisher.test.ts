@@ -43,7 +43,7 @@ t.test('the report says where in its stream a message is, acknowledged or not, a
     (options: SendOptions) => ws.sendToUser('alice', { type: 'x.y' }, options),
     (options: SendOptions) => ws.sendToChannel('room', { type: 'x.y' }, options)
   ]) {
-    for (const ack of [undefined, { timeoutMs: 1, retries: 0 }]) {
+    for (const ack of [undefined, { timeoutMs: 1, tries: 1 }]) {
       const { position } = await send({ ...ack && { ack } })
       const { epoch, offset } = alice.streamOf(await alice.next('x.y'))!
       t.same(position, { epoch, offset })

@@ -132,7 +132,7 @@ t.test('two that come back to one node have a place each', async (t) => {
 t.test('who becomes another user on the way is not sent it again', async (t) => {
   const [a, b, c] = await startNodes(t)
   const before = await b.connect('alice')
-  const report = a.app.ws.broadcast(MESSAGE, { ack: { timeoutMs: 1_000, retries: 3 } })
+  const report = a.app.ws.broadcast(MESSAGE, { ack: { timeoutMs: 4_000, tries: 4 } })
   await before.next('x.y')
   await heard(a)
   await leave(b, before)
@@ -165,7 +165,7 @@ t.test('a place that the old node could give away itself is given to nobody else
 t.test('it is sent again there, too, and whoever leaves without an answer leaves the place to the next', async (t) => {
   const [a, b, c] = await startNodes(t)
   const before = await b.connect('alice', { path: '/ws?channel_id=room' })
-  const report = a.app.ws.sendToChannel('room', MESSAGE, { ack: { timeoutMs: 100, retries: 100 } })
+  const report = a.app.ws.sendToChannel('room', MESSAGE, { ack: { timeoutMs: 10_000, tries: 100 } })
   await before.next('x.y')
   await heard(a)
   await leave(b, before)
@@ -179,7 +179,7 @@ t.test('it is sent again there, too, and whoever leaves without an answer leaves
 t.test('what nobody takes in time is missing, and is not offered any longer', async (t) => {
   const [a, b, c] = await startNodes(t)
   const before = await b.connect('alice')
-  const report = a.app.ws.sendToUser('alice', MESSAGE, { ack: { timeoutMs: 150, retries: 1 } })
+  const report = a.app.ws.sendToUser('alice', MESSAGE, { ack: { timeoutMs: 300, tries: 2 } })
   await before.next('x.y')
   await heard(a)
   await leave(b, before)
@@ -193,7 +193,7 @@ t.test('what nobody takes in time is missing, and is not offered any longer', as
 t.test('a node that closes forgets the places of others', async (t) => {
   const [a, b, c] = await startNodes(t)
   const before = await b.connect('alice')
-  const report = a.app.ws.sendToUser('alice', MESSAGE, { ack: { timeoutMs: 400, retries: 0 } })
+  const report = a.app.ws.sendToUser('alice', MESSAGE, { ack: { timeoutMs: 400, tries: 1 } })
   await before.next('x.y')
   await heard(a)
   await leave(b, before)
