@@ -6,7 +6,9 @@ const config = readConfig()
 const app = await createApp(config)
 closeWithGrace({ delay: CLOSE_MS, logger: app.log }, async ({ err }) => {
   if (err !== undefined) app.log.fatal({ err }, 'the node ends by an error')
-  // Fastify goes on listening while it closes. Refused at once, a load balancer takes every request to another node.
+  // Fastify goes on listening while it closes. Refused at once, a load balancer takes every request to another node. In the check phase
+  // of the event loop Node has just accepted all connections that were waiting: the system would reset those.
+  await new Promise<void>((resolve) => { setImmediate(resolve) })
   app.server.close()
   await app.close()
 })

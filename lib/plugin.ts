@@ -54,7 +54,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   const path = fastify.prefix + options.path
   const prepare = hideSecretsBelow(fastify, path)
   const gate = new UpgradeGate(fastify, { path, isHostFirst }, system)
-  const requests = new UnfinishedRequests(fastify.server)
+  const requests = new UnfinishedRequests(fastify.server, options.closeTimeoutMs)
   const upgrades = new Upgrades(fastify.server, webSocketServer, {
     isRouted: (request) => gate.isRouted(request),
     onUpgrade: (request, socket) => {

@@ -6,6 +6,8 @@ import type { TLSSocket } from 'node:tls'
 
 /** Time between two checks of what is left when the server closes. Twice this is less than the shutdown's last second. */
 const LOOK_MS = 400
+/** Time from accepting a connection within which its first request must begin to arrive, when the server closes. */
+const FIRST_REQUEST_MS = 1_000
 
 type Answer = ServerResponse | Http2ServerResponse
 
@@ -14,24 +16,30 @@ type Answer = ServerResponse | Http2ServerResponse
  * begun, for every answer to be read, and for every HTTP/2 session; Node has no time-out for any of these while it closes.
  */
 export class UnfinishedRequests {
-  /** Connections of HTTP/1.1. */
-  readonly #connections = new Set<Duplex>()
+  readonly #maxArrivalMs: number
+  /** Connections of HTTP/1.1, with the time at which each was accepted. */
+  readonly #connections = new Map<Socket, number>()
   /** HTTP/2: an entry for each session, connection and open stream, and none for a finished request. */
   readonly #sessions = new Set<ServerHttp2Session>()
   readonly #sessionSockets = new Set<Duplex>()
   readonly #streams = new Map<ServerHttp2Stream, Http2ServerResponse>()
   /** TCP connections in their TLS handshake, by the peer's address and port. */
-  readonly #handshakes = new Map<string, Socket>()
+  readonly #handshakes = new Map<string, { socket: Socket, acceptedAt: number }>()
+  /** Bytes that had been read from a connection at the check before. */
+  readonly #bytesRead = new WeakMap<Socket, number>()
   /** Answers that were unread at the check before. */
   readonly #unread = new WeakSet<Answer>()
   /** Servers that are not closed. */
   readonly #servers = new Set<Server>()
   /** One function for all, so that a connection costs an entry and nothing else. */
-  readonly #forget: (this: Duplex) => void
+  readonly #forget: (this: Socket) => void
   #timer: NodeJS.Timeout | undefined
-  #isOver = false
+  /** When `destroy` was called. */
+  #overAt: number | null = null
 
-  constructor (server: Server) {
+  /** @param maxArrivalMs how long a request may go on arriving once the server closes */
+  constructor (server: Server, maxArrivalMs: number) {
+    this.#maxArrivalMs = maxArrivalMs
     const connections = this.#connections
     this.#forget = function () { connections.delete(this) }
     this.watch(server)
@@ -43,26 +51,23 @@ export class UnfinishedRequests {
     const isHttp2 = 'updateSettings' in server
     const connected = isTls ? 'secureConnection' : 'connection'
     const onHandshake = (socket: Socket) => {
-      if (this.#isOver) {
-        socket.destroy()
-        return
-      }
       const peer = peerOf(socket)
-      this.#handshakes.set(peer, socket)
-      socket.once('close', () => { if (this.#handshakes.get(peer) === socket) this.#handshakes.delete(peer) })
+      this.#handshakes.set(peer, { socket, acceptedAt: performance.now() })
+      socket.once('close', () => { if (this.#handshakes.get(peer)?.socket === socket) this.#handshakes.delete(peer) })
+      this.#lookAgain()
     }
     const onConnection = (socket: Socket) => {
       if (isTls) this.#handshakes.delete(peerOf(socket))
       // Without ALPN a TLS server falls back to HTTP/1.1; one without TLS that speaks HTTP/2 speaks nothing else.
       const { alpnProtocol } = socket as TLSSocket
       if (isHttp2 && alpnProtocol !== false && alpnProtocol !== 'http/1.1') this.#trackSessionSocket(socket)
-      else if (this.#isOver) socket.destroy()
-      else this.#connections.add(socket.on('close', this.#forget))
+      else this.#connections.set(socket.on('close', this.#forget), performance.now())
+      this.#lookAgain()
     }
     const onSession = (session: ServerHttp2Session) => {
       this.#sessions.add(session)
       session.once('close', () => this.#sessions.delete(session))
-      if (this.#isOver) session.destroy()
+      if (this.#overAt !== null) session.destroy()
     }
     const onRequest = (request: IncomingMessage | Http2ServerRequest, response: Answer) => {
       if ('stream' in request) this.#trackStream(request.stream, response as Http2ServerResponse)
@@ -78,13 +83,13 @@ export class UnfinishedRequests {
     server.once('close', () => {
       for (const [event, listener] of listeners) server.removeListener(event, listener as () => void)
       this.#servers.delete(server)
-      if (this.#servers.size === 0) clearTimeout(this.#timer)
+      if (this.#servers.size === 0) this.#stopLooking()
     })
   }
 
   /** Stops tracking a connection that asked for an upgrade; its taker is responsible for it. */
   upgraded (socket: Duplex): void {
-    this.#connections.delete(socket)
+    this.#connections.delete(socket as Socket)
     socket.removeListener('close', this.#forget)
   }
 
@@ -94,29 +99,38 @@ export class UnfinishedRequests {
   }
 
   /**
-   * Cuts what waits for a client, now and from now on: connections without a request, requests without the rest of their
-   * body, and, a moment later, answers that nobody reads. What the app is answering is waited for, and is the last of its
-   * connection.
+   * Cuts what waits for a client, now and from now on: connections without a request, requests of which nothing more arrives,
+   * and, a moment later, answers that nobody reads. What the app is answering is waited for, and is the last of its
+   * connection; so is the first request of a connection that was just accepted.
    */
   destroy (): void {
-    for (const socket of this.#handshakes.values()) socket.destroy()
     for (const socket of this.#sessionSockets) destroyWhenFinished(socket)
-    for (const socket of this.#connections) {
+    for (const socket of this.#connections.keys()) {
       const answer = answerOn(socket)
       if (answer != null) endBehind(answer)
     }
-    this.#isOver = true
+    this.#overAt = performance.now()
     this.#look()
   }
 
   #look (): void {
-    for (const socket of this.#connections) {
+    this.#stopLooking()
+    const now = performance.now()
+    const isNew = (acceptedAt: number) => now - acceptedAt < FIRST_REQUEST_MS
+    const isArriving = (socket: Socket) => this.#hasRead(socket) && now - this.#overAt! < this.#maxArrivalMs
+    for (const { socket, acceptedAt } of this.#handshakes.values()) if (!isNew(acceptedAt)) socket.destroy()
+    for (const [socket, acceptedAt] of this.#connections) {
       const answer = answerOn(socket)
-      if (answer == null || !this.#isAwaited(answer, answer, answer.req.complete)) socket.destroy()
+      const isArrivingHere = isArriving(socket)
+      const isKept = answer === undefined
+        ? isNew(acceptedAt) || isArrivingHere
+        : answer !== null && this.#isAwaited(answer, answer, answer.req.complete || isArrivingHere)
+      if (!isKept) socket.destroy()
     }
+    const arriving = new Set([...this.#sessions].filter((session) => !session.destroyed && isArriving(session.socket as Socket)))
     const busy = new Set<Http2Session | undefined>()
     for (const [stream, answer] of this.#streams) {
-      if (this.#isAwaited(answer, stream, isComplete(stream))) busy.add(stream.session)
+      if (this.#isAwaited(answer, stream, isComplete(stream) || arriving.has(stream.session as ServerHttp2Session))) busy.add(stream.session)
       else stream.destroy()
     }
     // A session that was destroyed behind its close() waits for its client to read.
@@ -125,7 +139,24 @@ export class UnfinishedRequests {
       if (busy.has(session)) session.close()
       else session.destroy()
     }
-    if (this.size > 0) this.#timer = setTimeout(() => this.#look(), LOOK_MS)
+    this.#lookAgain()
+  }
+
+  /** Checks what is left once more a little later, when the server closes. */
+  #lookAgain (): void {
+    if (this.#overAt !== null && this.size > 0) this.#timer ??= setTimeout(() => this.#look(), LOOK_MS)
+  }
+
+  #stopLooking (): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  /** Whether anything has arrived since the check before; at the first check, whether anything has at all. */
+  #hasRead (socket: Socket): boolean {
+    const before = this.#bytesRead.get(socket) ?? 0
+    this.#bytesRead.set(socket, socket.bytesRead)
+    return socket.bytesRead > before
   }
 
   /** Whether to wait for an answer: while the app works on it, and then for one more check, so that the client can read it. */
@@ -143,7 +174,7 @@ export class UnfinishedRequests {
   #trackSessionSocket (socket: Duplex): void {
     this.#sessionSockets.add(socket)
     socket.once('close', () => this.#sessionSockets.delete(socket))
-    if (this.#isOver) destroyWhenFinished(socket)
+    if (this.#overAt !== null) destroyWhenFinished(socket)
   }
 
   #trackStream (stream: ServerHttp2Stream, response: Http2ServerResponse): void {

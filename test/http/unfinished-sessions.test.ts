@@ -6,9 +6,9 @@ import { UnfinishedRequests } from '../../lib/http/unfinished-requests.js'
 
 t.test('the connection of an HTTP/2 session that its client keeps open is cut behind the session', async (t) => {
   const server = Object.assign(new EventEmitter(), { updateSettings: () => {} })
-  const requests = new UnfinishedRequests(server as unknown as Server)
+  const requests = new UnfinishedRequests(server as unknown as Server, 1_000)
   const socket = new PassThrough()
-  const session = Object.assign(new EventEmitter(), { destroyed: false, close: () => {}, destroy: () => { session.destroyed = true } })
+  const session = Object.assign(new EventEmitter(), { socket: { bytesRead: 0 }, destroyed: false, close: () => {}, destroy: () => { session.destroyed = true } })
   server.emit('connection', socket)
   server.emit('session', session)
   t.equal(requests.size, 2)
