@@ -15,7 +15,10 @@ export interface Events {
   identity_changed: { client: Client, previous: User | null }
   /** A frame that passed its schema, before its handler runs. Of `auth` and `change_user` only the type and the id. */
   message_received: { client: Client, message: Readonly<Record<string, unknown>> }
-  /** A user is in a channel with `presence`, with a first socket, and with none any more; on every node with members. */
+  /**
+   * A user is in a channel with `presence`, with a first socket, and with none any more: on every node with members, and on the one
+   * that the user came to or left.
+   */
   user_joined: { channel: string, user_id: string }
   user_left: { channel: string, user_id: string }
   /**

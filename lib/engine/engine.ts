@@ -177,9 +177,9 @@ export interface PresenceStore {
   /** Oldest first, of this node at least. */
   list (channel: string): Promise<PresentClient[]>
   /**
-   * Sets the one who is told, on every node that is subscribed to the topic `channel:<channel>`, in the order in which it
-   * happened: once when a user's first socket comes and once when the last one has gone, however many there were.
-   * Sockets without a user are not told of.
+   * Sets the one who is told, on the node whose call made the change and on every node that is subscribed to the topic
+   * `channel:<channel>`, in the order in which it happened: once when a user's first socket comes and once when the last one has
+   * gone, however many there were. Sockets without a user are not told of.
    */
   onChange (listener: (change: PresenceChange) => void): void
 }

@@ -7,14 +7,16 @@ import { LAYOUT } from './wire.js'
  *
  * KEYS: clients, users, nodes. ARGV: command, Redis channel, channel as JSON, node, number of the call, life of the keys,
  * 'some', 'all' or 'gone'; then for each client '+' or '-', the id, the user as JSON or ''. With 'all' those who are not
- * named are removed, with 'gone' the node itself, too.
+ * named are removed, with 'gone' the node itself, too. Returns the changes that were published, each as number, kind and user.
  */
 export const presence = new Script(LIFE, `
 local clients, users, nodes = KEYS[1], KEYS[2], KEYS[3]
 local node = ARGV[4]
+local told = {}
 
 local function tell(kind, user)
   local number = integer(redis.call('HINCRBY', nodes, '#', 1))
+  for _, part in ipairs({ number, kind, user }) do told[#told + 1] = part end
   redis.call(ARGV[1], ARGV[2], '{"layout":"${LAYOUT}","number":' .. number .. ',"kind":"' .. kind .. '","channel":' .. ARGV[3] .. ',"user_id":' .. user .. '}')
 end
 
@@ -36,7 +38,7 @@ local function remove(id)
 end
 
 local seen = redis.call('HGET', nodes, node)
-if seen and tonumber(seen) >= tonumber(ARGV[5]) then return 0 end
+if seen and tonumber(seen) >= tonumber(ARGV[5]) then return told end
 redis.call('HSET', nodes, node, ARGV[5])
 if ARGV[7] ~= 'some' then
   local named = {}
@@ -51,7 +53,7 @@ for i = 8, #ARGV, 3 do
 end
 if ARGV[7] == 'gone' then redis.call('HDEL', nodes, node) end
 for _, key in ipairs(KEYS) do live(key, tonumber(ARGV[6])) end
-return 1
+return told
 `)
 
 /** Reads who is in a channel. KEYS: users, nodes. Returns the number of the latest change, and the users as JSON. */

@@ -24,7 +24,8 @@ export interface PresenceSettings {
 /** Calls are numbered, this many for each term; the removal of a dead node is the last one of its term. */
 const CALLS = 2 ** 40
 
-interface Change { sign: '+' | '-', client: PresentClient }
+/** @property roster the one that was open when the change was asked for */
+interface Change { sign: '+' | '-', client: PresentClient, roster?: Roster | undefined }
 
 /** The part of this node in a channel. */
 interface Part {
@@ -71,12 +72,12 @@ export class RedisPresenceStore implements PresenceStore {
     let part = this.#parts.get(channel)
     if (part === undefined) this.#parts.set(channel, part = { clients: new Map(), isDirty: false, term: this.#settings.term(), isListed: false })
     part.clients.set(client.client_id, client)
-    return this.#change(channel, part, { sign: '+', client })
+    return this.#change(channel, part, '+', client)
   }
 
   async remove (channel: string, client: PresentClient): Promise<void> {
     const part = this.#parts.get(channel)
-    if (part?.clients.delete(client.client_id) === true) await this.#change(channel, part, { sign: '-', client })
+    if (part?.clients.delete(client.client_id) === true) await this.#change(channel, part, '-', client)
   }
 
   async list (channel: string): Promise<PresentClient[]> {
@@ -155,7 +156,11 @@ export class RedisPresenceStore implements PresenceStore {
     const { leases, terms, dead } = this.#keys
     const listed = this.#keys.channelsOf(nodeId)
     const channels = await this.#commands.call('smembers', listed) as string[]
-    await Promise.all(channels.map((channel) => this.#run(channel, nodeId, term * CALLS - 1, 'gone', [])))
+    await Promise.all(channels.map(async (channel) => {
+      const changes = await this.#run(channel, nodeId, term * CALLS - 1, 'gone', [])
+      // Of another node only those are told who listen to the channel.
+      if (nodeId === this.#settings.nodeId) for (const { kind, user_id: user } of changes) this.#listener({ channel, kind, user_id: user })
+    }))
     await this.#commands.run(forget, [leases, terms, dead, listed], [nodeId, term])
   }
 
@@ -172,9 +177,9 @@ export class RedisPresenceStore implements PresenceStore {
     return { number, users: new Set(found.map(decodeUser)) }
   }
 
-  async #change (channel: string, part: Part, change: Change): Promise<void> {
+  async #change (channel: string, part: Part, sign: Change['sign'], client: PresentClient): Promise<void> {
     try {
-      await this.#changes.push(channel, change)
+      await this.#changes.push(channel, { sign, client, roster: this.#rosters.get(channel) })
     } catch (error) {
       // It may not even have been sent, where what came before took too long.
       part.isDirty = true
@@ -210,12 +215,12 @@ export class RedisPresenceStore implements PresenceStore {
     if (isAll || !part.isListed) await this.#commands.run(scripts.enlist, [this.#keys.channelsOf(nodeId)], [channel, ttlMs], deadline)
     part.isListed = true
     if (this.#isClosed) return batch.map(() => undefined)
-    const changes = isAll
-      ? [...part.clients.values()].map((client): Change => ({ sign: '+', client }))
-      : batch.filter((change) => change !== 'all')
-    await this.#run(channel, nodeId, term * CALLS + ++this.#calls, isAll ? 'all' : 'some', changes, deadline)
+    const asked = batch.filter((change) => change !== 'all')
+    const changes = isAll ? [...part.clients.values()].map((client): Change => ({ sign: '+', client })) : asked
+    const made = await this.#run(channel, nodeId, term * CALLS + ++this.#calls, isAll ? 'all' : 'some', changes, deadline)
     part.isDirty = false
     part.term = term
+    for (const change of made) this.#made(change, asked)
     // Else Redis has some of those still who have left, and would not find them without the list.
     if (part.clients.size === 0 && !this.#changes.isWaiting(channel)) await this.#release(channel, part)
     return batch.map(() => undefined)
@@ -230,14 +235,32 @@ export class RedisPresenceStore implements PresenceStore {
     if (!this.#isClosed) this.#left.set(channel, channel)
   }
 
-  async #run (channel: string, nodeId: string, call: number, mode: 'some' | 'all' | 'gone', changes: Change[], deadline?: Deadline): Promise<void> {
+  async #run (channel: string, nodeId: string, call: number, mode: 'some' | 'all' | 'gone', changes: Change[], deadline?: Deadline): Promise<NumberedChange[]> {
     const topic = topicOf.channel(channel)
     const { publishCommand, ttlMs } = this.#settings
     const args = [publishCommand, this.#keys.channel(topic), encode(channel), nodeId, call, ttlMs, mode]
     for (const { sign, client } of changes) {
       args.push(sign, client.client_id, client.user_id === null ? '' : encode(client.user_id))
     }
-    await this.#commands.run(scripts.presence, this.#keys.presence(topic), args, deadline)
+    const made = await this.#commands.run(scripts.presence, this.#keys.presence(topic), args, deadline) as string[]
+    return Array.from({ length: made.length / 3 }, (_, i) => {
+      const [number, kind, user] = made.slice(3 * i, 3 * i + 3) as [string, NumberedChange['kind'], string]
+      return { channel, number: Number(number), kind, user_id: decodeUser(user) }
+    })
+  }
+
+  /**
+   * Tells of a change that this node has made, unless a roster does: without a member here there is none yet, or none any more.
+   *
+   * @param asked the changes that were asked for; others only bring Redis back to what was told before
+   */
+  #made (change: NumberedChange, asked: readonly Change[]): void {
+    const { channel, kind, user_id: user, number } = change
+    const its = asked.filter(({ sign, client }) => sign === (kind === 'joined' ? '+' : '-') && client.user_id === user)
+    if (its.length === 0 || its.some(({ roster }) => roster?.hasTold(number))) return
+    const roster = this.#rosters.get(channel)
+    if (roster === undefined) this.#listener({ channel, kind, user_id: user })
+    else roster.made(change)
   }
 }
 

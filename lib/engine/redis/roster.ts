@@ -10,11 +10,18 @@ export interface RosterEvents {
   fail: (error: unknown) => void
 }
 
-/** Which users a node knows to be in a channel that it listens to, so that it tells of each change once, however it hears. */
+/**
+ * Which users a node knows to be in a channel that it listens to, so that it tells of each change once, however it hears. A change
+ * that the node has made itself is told also where the roster is opened, or closed, before its message comes.
+ */
 export class Roster {
   readonly #events: RosterEvents
   #users = new Set<string>()
   #number = 0
+  /** The change as of which it began; null: it has not been read yet. */
+  #since: number | null = null
+  /** Changes that this node has made, and that are not told yet. */
+  #own: NumberedChange[] = []
   #held: NumberedChange[] = []
   #isLoading = true
   #isClosed = false
@@ -26,9 +33,23 @@ export class Roster {
   /** Learns who is there to begin with, which is no news; its channel is subscribed to. */
   async open (): Promise<void> {
     const { number, users } = await this.#events.read()
-    this.#number = number
+    this.#number = this.#since = number
     this.#users = users
+    for (const change of this.#own) if (change.number <= number) this.#tell(change)
+    this.#forgetOwn()
     this.#release()
+  }
+
+  /** Whether it has told of a change since it was opened. */
+  hasTold (number: number): boolean {
+    return this.#since !== null && number > this.#since && number <= this.#number
+  }
+
+  /** Takes a change that this node has made. */
+  made (change: NumberedChange): void {
+    if (this.hasTold(change.number)) return
+    if (this.#since !== null && change.number <= this.#since) this.#tell(change)
+    else this.#own.push(change)
   }
 
   receive (change: NumberedChange): void {
@@ -47,8 +68,11 @@ export class Roster {
     })
   }
 
+  /** Tells the rest of this node's own changes, whose messages it would not receive any more. */
   close (): void {
     this.#isClosed = true
+    for (const change of this.#own) this.#tell(change)
+    this.#own = []
   }
 
   async #compare (): Promise<void> {
@@ -57,6 +81,7 @@ export class Roster {
     const known = this.#users
     this.#number = number
     this.#users = users
+    this.#forgetOwn()
     for (const user of known) if (!users.has(user)) this.#events.tell('left', user)
     for (const user of users) if (!known.has(user)) this.#events.tell('joined', user)
     this.#release()
@@ -69,10 +94,21 @@ export class Roster {
     for (const change of held) this.receive(change)
   }
 
-  #apply ({ number, kind, user_id: user }: NumberedChange): void {
+  #apply (change: NumberedChange): void {
+    const { number, kind, user_id: user } = change
     this.#number = number
+    this.#forgetOwn()
     if (kind === 'joined') this.#users.add(user)
     else this.#users.delete(user)
-    if (!this.#isClosed) this.#events.tell(kind, user)
+    if (!this.#isClosed) this.#tell(change)
+  }
+
+  #tell ({ kind, user_id: user }: NumberedChange): void {
+    this.#events.tell(kind, user)
+  }
+
+  /** What is not newer than what the roster knows has been told. */
+  #forgetOwn (): void {
+    if (this.#own.length > 0) this.#own = this.#own.filter(({ number }) => number > this.#number)
   }
 }

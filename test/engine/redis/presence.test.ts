@@ -3,7 +3,7 @@ import type { Commands } from '../../../lib/engine/redis/commands.js'
 import { Keys } from '../../../lib/engine/redis/keys.js'
 import type { Script } from '../../../lib/engine/redis/lua.js'
 import { RedisPresenceStore } from '../../../lib/engine/redis/presence.js'
-import { presence as script } from '../../../lib/engine/redis/presence-scripts.js'
+import { presence as script, roster } from '../../../lib/engine/redis/presence-scripts.js'
 import { Gate } from '../../fixtures/gate.js'
 import { silent } from '../../fixtures/redis-nodes.js'
 
@@ -12,24 +12,25 @@ const client = (id: string) => ({ client_id: id, user_id: id })
 /**
  * A store whose calls are kept: of changes how they are meant and of whom, of others the name.
  *
- * @param run runs before a call is answered
+ * @param run runs before a call is answered, with what it resolves to
  */
-function storeOf (t: Test, { timeoutMs = 5_000, run = async (_call: string) => {} } = {}) {
+function storeOf (t: Test, { timeoutMs = 5_000, run = async (_call: string): Promise<unknown> => [] } = {}) {
   const calls: string[] = []
   const call = async (name: string) => {
     calls.push(name)
-    await run(name)
-    return []
+    return await run(name) ?? []
   }
   const commands = {
     call,
     run: async (its: Script, _keys: string[], [,, , , , , mode, ...changes]: unknown[]) =>
-      call(its === script ? [mode, ...changes.flatMap((change, at) => at % 3 === 0 ? `${change}${changes[at + 1]}` : [])].join(' ') : 'enlist')
+      call(its === script ? [mode, ...changes.flatMap((change, at) => at % 3 === 0 ? `${change}${changes[at + 1]}` : [])].join(' ') : its === roster ? 'roster' : 'enlist')
   } as unknown as Commands
   const settings = { nodeId: 'node', term: () => 0, timeoutMs, ttlMs: 600_000, publishCommand: 'PUBLISH' }
   const store = new RedisPresenceStore(commands, new Keys('x', 0, false), settings, silent)
   t.teardown(() => store.close())
-  return { store, calls }
+  const told: string[] = []
+  store.onChange(({ channel, kind, user_id: user }) => told.push(`${user} ${kind} ${channel}`))
+  return { store, calls, told }
 }
 
 t.test('a node stays listed in a channel until the last of its sockets is out of it in Redis', async (t) => {
@@ -70,4 +71,54 @@ t.test('a node that leaves does not come into a channel any more', async (t) => 
   gate.open()
   await coming
   t.strictSame(calls, ['enlist'])
+})
+
+t.test('a change that brings Redis back to what it was is not told of; what was asked for with it is', async (t) => {
+  const { store, told } = storeOf(t, {
+    run: async (call) => call.startsWith('all') ? ['7', 'left', '"gone"', '8', 'joined', '"stays"', '9', 'joined', '"comes"', '10', 'left', '"comes"'] : []
+  })
+  await store.add('room', client('stays'))
+  await Promise.all([store.restore(true), store.add('room', client('comes'))])
+  t.strictSame(told, ['comes joined room'])
+})
+
+t.test('a change is told once, also where its message is there before its answer, and the channel is left and entered meanwhile', async (t) => {
+  const gate = new Gate()
+  let number = 0
+  const { store, told } = storeOf(t, {
+    run: async (call) => {
+      if (call === 'roster') return [number, []]
+      if (call !== 'some +alice') return []
+      number = 1
+      await gate.wait()
+      return ['1', 'joined', '"alice"']
+    }
+  })
+  await store.watch('room')
+  const coming = store.add('room', client('alice'))
+  await gate.reached
+  store.receive({ channel: 'room', number: 1, kind: 'joined', user_id: 'alice' })
+  store.unwatch('room')
+  await store.watch('room')
+  gate.open()
+  await coming
+  store.unwatch('room')
+  t.strictSame(told, ['alice joined room'])
+})
+
+t.test('a change whose message has not come when the channel is left is told', async (t) => {
+  const { store, told } = storeOf(t, { run: async (call) => ({ roster: [0, []], 'some +alice': ['1', 'joined', '"alice"'] })[call] })
+  await store.watch('room')
+  await store.add('room', client('alice'))
+  t.strictSame(told, [])
+  store.unwatch('room')
+  t.strictSame(told, ['alice joined room'])
+})
+
+t.test('a node that leaves tells of its own users, and not of those of a dead one', async (t) => {
+  const { store, told } = storeOf(t, { run: async (call) => ({ smembers: ['room'], gone: ['1', 'left', '"alice"'] })[call] })
+  await store.removeNode({ nodeId: 'dead', term: 1 })
+  t.strictSame(told, [])
+  await store.removeNode({ nodeId: 'node', term: 1 })
+  t.strictSame(told, ['alice left room'])
 })

@@ -79,3 +79,37 @@ t.test('a roster that is closed tells nothing', async (t) => {
   receive(1, 'joined', 'bob')
   t.strictSame([told, stored.reads], [[], 2])
 })
+
+/** A change of the node itself. */
+const own = (number: number, kind: 'joined' | 'left', user_id: string) => ({ number, kind, user_id, channel: 'a' })
+
+t.test('a change of the node itself is told once, whether the roster was opened before it or after', async (t) => {
+  const { roster, told, stored, receive } = rosterOf()
+  Object.assign(stored, { number: 2, users: ['alice', 'bob'] })
+  const opened = roster.open()
+  roster.made(own(1, 'joined', 'alice'))
+  roster.made(own(3, 'joined', 'carol'))
+  t.strictSame([roster.hasTold(1), told], [false, []], 'it may come by its message')
+  await opened
+  t.strictSame(told, ['alice joined'])
+  roster.made(own(2, 'joined', 'bob'))
+  t.strictSame(told, ['alice joined', 'bob joined'])
+  t.strictSame([1, 2, 3].map((number) => roster.hasTold(number)), [false, false, false], 'who was there is no news of the roster')
+  receive(3, 'joined', 'carol')
+  t.strictSame([2, 3, 4].map((number) => roster.hasTold(number)), [false, true, false])
+  roster.made(own(3, 'joined', 'carol'))
+  roster.close()
+  t.strictSame(told, ['alice joined', 'bob joined', 'carol joined'])
+})
+
+t.test('a change of the node itself whose message has not come is told when the roster is closed', async (t) => {
+  const { roster, told, stored } = rosterOf()
+  await roster.open()
+  roster.made(own(1, 'joined', 'alice'))
+  Object.assign(stored, { number: 1, users: ['alice'] })
+  roster.load()
+  await setImmediate()
+  roster.made(own(2, 'left', 'alice'))
+  roster.close()
+  t.strictSame(told, ['alice joined', 'alice left'])
+})
