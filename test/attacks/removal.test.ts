@@ -47,13 +47,19 @@ async function startNodes (t: Test) {
     const message = { type: 'app.news', n, at: Date.now() }
     return n % 3 === 0 ? ws.broadcast(message) : n % 3 === 1 ? ws.sendToUser(sending.to, message) : ws.sendToChannel('news', message)
   }
+  const inFlight = new Set<Promise<unknown>>()
   const started = performance.now()
   const timer = setInterval(() => {
     for (const due = (performance.now() - started) * PER_SECOND / 1000; sending.sent < due; sending.sent++) {
-      send(nodes[sending.sent % 2]!.app.ws, sending.sent).catch(t.fail)
+      const sent = send(nodes[sending.sent % 2]!.app.ws, sending.sent).catch(t.fail).finally(() => inFlight.delete(sent))
+      inFlight.add(sent)
     }
   }, 5)
-  t.teardown(() => clearInterval(timer))
+  // Before the nodes close.
+  t.teardown(async () => {
+    clearInterval(timer)
+    await Promise.all(inFlight)
+  })
   /** The server's side of a client. */
   const socketOf = (client: TestClient) => sockets.get((client.socket as unknown as { _socket: Socket })._socket.localPort!)!
   return { nodes, sending, socketOf }
