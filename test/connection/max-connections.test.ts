@@ -1,7 +1,9 @@
 import t from 'tap'
 import { startApp } from '../fixtures/app.js'
+import { Gate } from '../fixtures/gate.js'
 import { RawClient } from '../fixtures/raw-client.js'
 import { refusal } from '../fixtures/refusal.js'
+import { until } from '../fixtures/until.js'
 
 t.test('one socket too many is 503 before the upgrade, and the others stay', async (t) => {
   const server = await startApp(t, { limits: { maxConnections: 2 } })
@@ -17,6 +19,22 @@ t.test('however many come at the same time', async (t) => {
   const outcomes = await Promise.all(Array.from({ length: 30 }, () => server.dial('alice').opened().then(() => 101, ({ statusCode }) => statusCode)))
   t.same(outcomes.sort(), [101, 101, 101, ...Array(27).fill(503)])
   t.match(server.app.ws.getStatus(), { active_connections: 3, rejected: { connections: 27 } })
+})
+
+t.test('of many that were let past the first check only as many open as there is room for', async (t) => {
+  const gate = new Gate()
+  let arrived = 0
+  const authorizeSubscribe = async () => {
+    arrived++
+    await gate.wait()
+    return true
+  }
+  const server = await startApp(t, { authorizeSubscribe, limits: { maxConnections: 3 } })
+  const dialled = Array.from({ length: 10 }, () => server.dial('alice', { path: '/ws?channel_id=room' }).opened().then(() => 101, ({ statusCode }) => statusCode))
+  await until(() => arrived === 10)
+  gate.open()
+  t.same((await Promise.all(dialled)).sort(), [101, 101, 101, ...Array(7).fill(503)])
+  t.match(server.app.ws.getStatus(), { active_connections: 3, rejected: { connections: 7 } })
 })
 
 t.test('with rejectMode close it is closed with 1013', async (t) => {
