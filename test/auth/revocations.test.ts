@@ -18,6 +18,13 @@ const now = () => Math.floor(Date.now() / 1000)
 /** A user's token of some seconds ago. */
 const issued = (secondsAgo: number, fields: object = {}, userId = 'alice') => forge({ sub: userId, iat: now() - secondsAgo, ...fields })
 
+/** The users whose sockets have ended since; a socket that is closing only has not. */
+function endedOf ({ app: { ws } }: TestApp): string[] {
+  const users: string[] = []
+  ws.on('client_disconnected', ({ client }) => { users.push(client.user!.id) })
+  return users
+}
+
 t.test('a token that is revoked closes its sockets, and opens nothing any more', async (t) => {
   const server = await startApp(t)
   const token = issued(10, { jti: 'laptop' })
@@ -64,6 +71,13 @@ t.test('of a user what was issued before is revoked; what is issued afterwards i
   for (const token of [issued(10), issued(0), forge({ sub: 'alice' })]) t.equal((await refusal(server.dial('', { token }))).statusCode, 401)
   await server.connect('', { token: issued(-1) })
   await bobs.settled()
+})
+
+t.test('a revocation of a moment long past is in force as long as any other', async (t) => {
+  const server = await startApp(t, { auth: { revocationTtlMs: 60_000 } })
+  await server.app.ws.revoke({ userId: 'alice', issuedBefore: (now() - 3_600) * 1_000 })
+  t.equal((await refusal(server.dial('', { token: issued(7_200) }))).statusCode, 401)
+  await server.connect('', { token: issued(1_800) })
 })
 
 t.test('sessions of the app\'s own authenticate are revoked as tokens are', async (t) => {
@@ -282,8 +296,9 @@ t.test('a client that does not answer the close frame is gone all the same when 
   const ends = { alice: () => server.app.ws.revoke({ userId: 'alice' }), bob: () => server.app.ws.disconnect({ userId: 'bob' }) }
   for (const [user, end] of Object.entries(ends)) {
     const raw = await RawClient.open(t, server, user)
+    const ended = endedOf(server)
     await end()
-    t.equal(server.app.ws.getConnectionCount(), 0)
+    t.strictSame(ended, [user])
     await raw.ended
   }
 })
@@ -304,8 +319,10 @@ t.test('what was closing already is gone, too, when the call resolves', async (t
   const server = await startApp(t)
   const raw = await RawClient.open(t, server, 'alice')
   const [{ client_id: id }] = (await server.rest('GET', '/ws/clients')).body.clients
+  const ended = endedOf(server)
   const kicked = server.app.ws.disconnect(id)
   t.match(await server.app.ws.revoke({ userId: 'alice' }), { closed: 0 })
+  t.strictSame(ended, ['alice'])
   await Promise.all([kicked, raw.ended])
 })
 

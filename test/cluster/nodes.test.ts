@@ -6,6 +6,7 @@ import { acknowledging } from '../fixtures/acknowledging.js'
 import { startApp, type TestApp } from '../fixtures/app.js'
 import type { Frame } from '../fixtures/client.js'
 import { questionRead } from '../fixtures/questions.js'
+import { RawClient } from '../fixtures/raw-client.js'
 import { RedisServer } from '../fixtures/redis.js'
 import { until } from '../fixtures/until.js'
 
@@ -161,6 +162,17 @@ t.test('the sockets of all nodes are listed, found and closed from any', async (
   const status = await a.app.ws.getStatus({ cluster: true })
   t.match(status, { complete: true, missing: [], active_connections: 3, nodes: [{ active_connections: 2 }, { active_connections: 1 }] })
   t.match(await b.rest('GET', '/ws/status?cluster=true'), { status: 200, body: { complete: true, active_connections: 3 } })
+})
+
+t.test('sockets of another node have ended when they are disconnected or revoked from here, also those that do not answer', async (t) => {
+  const [a, b] = await startNodes(t, 2, { closeTimeoutMs: 50 }) as [TestApp, TestApp]
+  const ended: string[] = []
+  b.app.ws.on('client_disconnected', ({ client }) => { ended.push(client.user!.id) })
+  for (const user of ['alice', 'bob']) await RawClient.open(t, b, user)
+  t.equal(await a.app.ws.disconnect({ userId: 'alice' }), 1)
+  t.strictSame(ended, ['alice'])
+  t.match(await a.app.ws.revoke({ userId: 'bob' }), { closed: 1, complete: true })
+  t.strictSame(ended, ['alice', 'bob'])
 })
 
 t.test('while Redis is away sockets stay, clients are told, and what needs nothing of it goes on', async (t) => {
