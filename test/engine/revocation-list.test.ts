@@ -34,3 +34,20 @@ t.test('it says what is news', (t) => {
   t.equal(list.knows({ userId: 'b', issuedBefore: 1, expiresAt }), false)
   t.end()
 })
+
+t.test('of several revocations of a user the latest moment and the latest expiry count, in whatever order they come', (t) => {
+  const clock = { time: 1_000, now: () => clock.time, offsetMs: 0 }
+  const [earlier, later] = [{ userId: 'alice', issuedBefore: 5, expiresAt: 3_000 }, { userId: 'alice', issuedBefore: 8, expiresAt: 2_000 }]
+  for (const order of [[earlier, later], [later, earlier]]) {
+    clock.time = 1_000
+    const list = new RevocationList(clock)
+    for (const revocation of order) list.add(revocation)
+    const isRevoked = (issuedAt: number) => list.has({ id: 'alice', jti: null, issuedAt })
+    t.strictSame([isRevoked(7), isRevoked(8)], [true, false])
+    clock.time = 2_999
+    t.equal(isRevoked(7), true)
+    clock.time = 3_000
+    t.equal(isRevoked(7), false)
+  }
+  t.end()
+})

@@ -1,5 +1,7 @@
-import t from 'tap'
-import { ENGINE, listening } from '../../fixtures/engine-suite.js'
+import t, { type Test } from 'tap'
+import { RedisRevocationStore } from '../../../lib/engine/redis/revocations.js'
+import { ENGINE, KEPT, listening, publication } from '../../fixtures/engine-suite.js'
+import { Gate } from '../../fixtures/gate.js'
 import { keepingLog, nodesOf, silent } from '../../fixtures/redis-nodes.js'
 import { RedisServer } from '../../fixtures/redis.js'
 import { token } from '../../fixtures/revocation-suite.js'
@@ -64,6 +66,81 @@ t.test('a node whose connections are cut does not know, until it has read on', a
   t.equal(heard.count, 1)
   await revocations.current()
   t.equal(revocations.isRevoked(token({ jti: 'a-3' })), false)
+})
+
+/** From now on no node reads on by itself, until the gate opens. */
+function holdUpReading (t: Test, gate: Gate): void {
+  const { refresh } = RedisRevocationStore.prototype
+  t.intercept(RedisRevocationStore.prototype, 'refresh', {
+    value: async function (this: RedisRevocationStore) {
+      await gate.wait()
+      await refresh.call(this)
+    }
+  })
+}
+
+const IN_TIME = { withinMs: 10_000 }
+
+t.test('a node whose connections were cut, and are back, does not know before it has read on', async (t) => {
+  const proxy = await TcpProxy.start(t, server.port)
+  const prefix = `back-${Math.random()}`
+  const near = await listening(t, nodesOf(server.port, { prefix }))
+  const far = await listening(t, nodesOf(proxy.port, { prefix }))
+  const { revocations, cluster } = far.engine
+  near.engine.cluster.onAsk('greeting', () => 'hello')
+  t.equal(revocations.isRevoked(token()), false)
+  const gate = new Gate()
+  holdUpReading(t, gate)
+  proxy.cut()
+  await gate.reached
+  await near.engine.revocations.add({ jti: 'a-1', expiresAt: later() })
+  // Both connections are back when an answer of another node arrives.
+  await until(async () => (await cluster.ask('greeting', null, 1_000)).answers.length === 1, IN_TIME)
+  t.equal(revocations.isRevoked(token()), null)
+  gate.open()
+  await until(() => revocations.isRevoked(token()) === true, IN_TIME)
+})
+
+t.test('a node that the others had forgotten does not know before it has read on', async (t) => {
+  const own = await RedisServer.start(t)
+  const { engine } = await listening(t, nodesOf(own.port, { leaseMs: 300, prefix: 'forgotten' }))
+  t.equal(engine.revocations.isRevoked(token()), false)
+  const gate = new Gate()
+  holdUpReading(t, gate)
+  await own.admin.zrem('forgotten:{nodes}:leases', engine.cluster.nodeId)
+  await until(() => engine.revocations.isRevoked(token()) === null, IN_TIME)
+  gate.open()
+  await until(() => engine.revocations.isRevoked(token()) === false, IN_TIME)
+})
+
+t.test('a node that finds that Redis went back does not know before it has read on', async (t) => {
+  const own = await RedisServer.start(t)
+  const { engine } = await listening(t, nodesOf(own.port, { prefix: 'rolled' }))
+  for (const n of [1, 2]) await engine.publish(publication('all', { n }), KEPT)
+  const gate = new Gate()
+  holdUpReading(t, gate)
+  await own.admin.hset('rolled:lane:{all}', 'number', 0)
+  await engine.publish(publication('all'), KEPT)
+  t.equal(engine.revocations.isRevoked(token()), null)
+  gate.open()
+  await until(() => engine.revocations.isRevoked(token()) === false, IN_TIME)
+})
+
+t.test('of several revocations of a user the latest moment and the latest expiry are stored', async (t) => {
+  const own = await RedisServer.start(t)
+  const build = nodesOf(own.port, { prefix: 'twice' })
+  const { engine: { revocations } } = await listening(t, build)
+  const [soon, late] = [later(), later() + 60_000]
+  await revocations.add({ userId: 'alice', issuedBefore: 5, expiresAt: late })
+  await revocations.add({ userId: 'alice', issuedBefore: 8, expiresAt: soon })
+  await revocations.add({ userId: 'alice', issuedBefore: 6, expiresAt: soon })
+  await revocations.add({ jti: 'a-1', expiresAt: late })
+  await revocations.add({ jti: 'a-1', expiresAt: soon })
+  const { engine } = await listening(t, build)
+  t.equal(engine.revocations.isRevoked(token({ jti: null, issuedAt: 7 })), true)
+  t.equal(engine.revocations.isRevoked(token({ jti: null, issuedAt: 8 })), false)
+  const expiry = async (name: string) => Number(await own.admin.zscore('twice:{~revocations}:expiries', name))
+  t.strictSame([await expiry('user:alice'), await expiry('jti:a-1')], [late, late])
 })
 
 t.test('a node without a lease does not know: nobody tells it', async (t) => {
