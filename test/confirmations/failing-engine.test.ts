@@ -1,10 +1,14 @@
+import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import type { ConfirmationStore, Position, Publication, Retention, Settlement } from '../../lib/engine/engine.js'
 import { MemoryEngine } from '../../lib/engine/memory/engine.js'
 import type { ConfirmationRecord } from '../../schemas/records.js'
 import { question } from '../fixtures/engine-suite.js'
+import { FakeClock } from '../fixtures/fake-clock.js'
+import { Gate } from '../fixtures/gate.js'
 import { memoryOptions } from '../fixtures/memory.js'
 import { systemOn } from '../fixtures/system.js'
+import { until } from '../fixtures/until.js'
 
 const step = { step: 1, message: 'Go on?' }
 const to = { userId: 'alice', taskId: 'task-1' }
@@ -15,6 +19,9 @@ class FarEngine extends MemoryEngine {
   failsToSettle = false
   /** When storing is done; null where it takes no time. */
   stored: Promise<void> | null = null
+  /** When the caller hears of what is stored by then; it rejects where the answer is lost. */
+  heard: Promise<void> | null = null
+  readonly published: { type: string }[] = []
 
   constructor () {
     super(memoryOptions())
@@ -23,6 +30,7 @@ class FarEngine extends MemoryEngine {
     store.create = async (record: ConfirmationRecord) => {
       if (this.stored !== null) await this.stored
       await create(record)
+      if (this.heard !== null) await this.heard
     }
     store.settle = async (callbackId: string, settlement: Settlement) => {
       if (this.failsToSettle) throw new Error('out of reach')
@@ -32,6 +40,7 @@ class FarEngine extends MemoryEngine {
 
   override async publish (publication: Publication, retention: Retention | null): Promise<Position | null> {
     if (this.failsToPublish) throw new Error('out of reach')
+    this.published.push(JSON.parse(publication.json))
     return super.publish(publication, retention)
   }
 }
@@ -92,8 +101,26 @@ t.test('what happens while a question is being stored ends it as soon as it is',
     store()
     t.match(await end, { outcome, proceed: false })
     t.equal(confirmations.pendingCount, 0)
+    await setImmediate()
+    t.strictSame(engine.published.map(({ type }) => type), ['confirmation_closed'], 'it is not shown any more')
     await engine.close()
   }
+})
+
+t.test('a question that somebody else has ended while it was being stored is not shown', async (t) => {
+  const engine = new FarEngine()
+  const { system: { confirmations } } = systemOn(engine)
+  const answer = new Gate()
+  engine.heard = answer.wait()
+  const end = confirmations.ask(step, to)
+  await until(() => engine.confirmations.pendingCount() === 1)
+  const { confirmations: [record] } = await confirmations.list()
+  await confirmations.cancel(record!.callback_id)
+  answer.open()
+  t.match(await end, { outcome: 'cancelled' })
+  await setImmediate()
+  t.strictSame(engine.published.map(({ type }) => type), ['confirmation_closed'])
+  await engine.close()
 })
 
 t.test('a question that expires during an outage of the store interrupts the wait in time, and ends after the outage', async (t) => {
@@ -138,6 +165,31 @@ t.test('a question of nobody here that has run out ends when it is looked at, if
   await engine.close()
 })
 
+t.test('a node whose own clock is fast asks, reads and waits by the clock that all nodes share', async (t) => {
+  const engine = new FarEngine()
+  Object.assign(engine, { clock: { now: () => Date.now() - 300_000, offsetMs: 300_000 } })
+  const time = new FakeClock(t)
+  const { system: { confirmations } } = systemOn(engine)
+  const record = question({ expires_at: engine.clock.now() + 60_000 })
+  const { callback_id: id } = record
+  await engine.confirmations.create(record)
+  t.match(await confirmations.get(id), { status: 'pending' })
+  t.match(await confirmations.list({ status: 'pending' }), { confirmations: [{ callback_id: id }] })
+  const waiting = confirmations.wait(id)
+  await setImmediate()
+  time.advance(50_000)
+  await setImmediate()
+  t.match(await engine.confirmations.get(id), { status: 'pending' })
+  await confirmations.cancel(id)
+  t.match(await waiting, { outcome: 'cancelled' })
+  const end = confirmations.ask(step, { ...to, timeoutMs: 60_000 })
+  const { confirmations: [asked] } = await confirmations.list({ user_id: 'alice', status: 'pending' })
+  t.ok(asked!.expires_at <= engine.clock.now() + 60_000)
+  await confirmations.cancel(asked!.callback_id)
+  await end
+  await engine.close()
+})
+
 t.test('whoever waits for a question is told where an earlier answer may be lost', async (t) => {
   const engine = new FarEngine()
   const { system: { confirmations } } = systemOn(engine)
@@ -149,11 +201,12 @@ t.test('whoever waits for a question is told where an earlier answer may be lost
   await engine.close()
 })
 
-t.test('a question that could not be stored, or not for sure, is taken back', async (t) => {
+t.test('a question that was stored, and of which the asking node did not hear that, is taken back', async (t) => {
   const engine = new FarEngine()
   const { system: { confirmations } } = systemOn(engine)
-  engine.stored = Promise.reject(new Error('out of reach'))
+  engine.heard = Promise.reject(new Error('out of reach'))
   await t.rejects(confirmations.ask(step, to), { message: 'out of reach' })
-  t.same((await confirmations.list({ status: 'pending' })).confirmations, [])
+  t.match((await confirmations.list()).confirmations, [{ status: 'aborted', proceed: false }])
+  t.notOk(engine.published.some(({ type }) => type === 'task_step_result'), 'it is not shown')
   await engine.close()
 })
