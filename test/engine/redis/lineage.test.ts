@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
+import { RedisCluster } from '../../../lib/engine/redis/cluster.js'
 import { KEPT, listening, numberOf, publication } from '../../fixtures/engine-suite.js'
 import { nodesOf } from '../../fixtures/redis-nodes.js'
 import { RedisServer, type RedisServerOptions } from '../../fixtures/redis.js'
@@ -31,6 +32,34 @@ t.test('after a restart that lost nothing clients recover, whether a node listen
   await until(async () => (await engine.history('channel:a', began, 10).catch(() => null)) !== null)
   t.match(await engine.history('channel:a', began, 10), { isComplete: true, top: { epoch: began!.epoch, offset: 2 } })
   t.match(await other.engine.history('channel:b', unbegun, 10), { isComplete: true })
+  t.strictSame([...breaks.all, ...other.breaks.all], [])
+})
+
+t.test('a node that says what it has seen only when it is asked again is waited for, and what it has not lost is kept', async (t) => {
+  const { onAsk } = RedisCluster.prototype
+  t.intercept(RedisCluster.prototype, 'onAsk', {
+    value: function (this: RedisCluster, kind: string, listener: (data: unknown) => unknown) {
+      let isDeaf = kind === 'lanes'
+      onAsk.call(this, kind, async (data) => {
+        if (isDeaf && isRestarted) {
+          isDeaf = false
+          throw new Error('it has no time')
+        }
+        return listener(data)
+      })
+    }
+  })
+  let isRestarted = false
+  const server = await RedisServer.start(t, ALWAYS)
+  const build = nodesOf(server.port, { leaseMs: 9_000, commandTimeoutMs: 5_000 })
+  const [{ engine, breaks }, other] = [await listening(t, build), await listening(t, build)]
+  const began = await other.engine.publish(publication('channel:a', { n: 1 }), KEPT)
+  await engine.publish(publication('channel:a', { n: 2 }), KEPT)
+  isRestarted = true
+  await server.kill()
+  await server.start()
+  await until(async () => (await engine.history('channel:a', began, 10).catch(() => null)) !== null)
+  t.match(await engine.history('channel:a', began, 10), { isComplete: true, top: { epoch: began!.epoch, offset: 2 } })
   t.strictSame([...breaks.all, ...other.breaks.all], [])
 })
 
