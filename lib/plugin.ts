@@ -15,7 +15,7 @@ import { otherServersOf } from './http/servers.js'
 import { Shutdown } from './http/shutdown.js'
 import { UnfinishedRequests } from './http/unfinished-requests.js'
 import { UpgradeGate } from './http/upgrade-gate.js'
-import { Upgrades } from './http/upgrades.js'
+import { Upgrades, isRouting } from './http/upgrades.js'
 import { hideSecretsBelow } from './http/url-secrets.js'
 import { WsManager } from './manager.js'
 import { normalizeOptions, type WsPluginOptions } from './options.js'
@@ -41,6 +41,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   const options = normalizeOptions(given)
   const authenticatorBy = await useAuthenticator(fastify, options)
   const isHostFirst = fastify.hasDecorator('websocketServer')
+  const mayHaveOlder = isHostFirst || isRouting(fastify.server)
   const webSocketServer = await useWebSocketServer(fastify, options)
 
   const log = fastify.log.child({ plugin: 'fastify-ws-manager' })
@@ -53,7 +54,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   const system = createSystem(engine, authenticatorBy(engine.clock), options, log)
   const path = fastify.prefix + options.path
   const prepare = hideSecretsBelow(fastify, path)
-  const gate = new UpgradeGate(fastify, { path, isHostFirst }, system)
+  const gate = new UpgradeGate(fastify, { path, mayHaveOlder }, system)
   const requests = new UnfinishedRequests(fastify.server, options.closeTimeoutMs)
   const upgrades = new Upgrades(fastify.server, webSocketServer, {
     isRouted: (request) => gate.isRouted(request),
@@ -64,7 +65,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
     },
     mayListenElsewhere: isHostFirst,
     // The app may have older socket routes, which cannot be told from another library's: their upgrades must not wait.
-    graceMs: isHostFirst ? 0 : options.auth.timeoutMs
+    graceMs: mayHaveOlder ? 0 : options.auth.timeoutMs
   })
   const shutdown = new Shutdown(system.registry, upgrades, requests, {
     drainMs: options.drain.timeoutMs,

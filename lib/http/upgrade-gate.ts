@@ -6,13 +6,14 @@ import { NotFoundError } from '../errors.js'
 import type { Counters } from '../telemetry/counters.js'
 import type { Upgrades } from './upgrades.js'
 import { routerLike, unreadableBy } from './router.js'
+import { scopesAround } from './scopes.js'
 import { isBelow, pathOf } from './url-secrets.js'
 
 export interface GateSettings {
   /** The plugin's path, from the root. */
   path: string
-  /** Whether the app registered @fastify/websocket, so that it may have socket routes that were made before this. */
-  isHostFirst: boolean
+  /** Whether @fastify/websocket was registered before, here or in another scope, so that there may be socket routes from before. */
+  mayHaveOlder: boolean
 }
 
 type Parts = { admission: Admission, connectRate: ConnectRate, counters: Counters }
@@ -40,7 +41,8 @@ export class UpgradeGate {
     this.#parts = parts
     this.#router = routerLike(fastify)
     this.#isUnreadable = unreadableBy(fastify)
-    fastify.addHook('onRoute', (route) => this.#add(route))
+    // Other scopes inherit only what their own parent has when they are made.
+    for (const scope of scopesAround(fastify)) scope.addHook('onRoute', (route) => this.#add(route))
   }
 
   /** Marks the routes that a scope adds from now on as the plugin's own. */
@@ -104,7 +106,7 @@ export class UpgradeGate {
       // @fastify/http-proxy dispatches its own upgrades to its own plain routes.
       if (request.ws !== true && !this.#own.has(url)) return
       // Registered before the plugin, so it may be a socket route: left to the app's @fastify/websocket.
-      if (this.#settings.isHostFirst && !this.#plain.has(url)) return
+      if (this.#settings.mayHaveOlder && !this.#plain.has(url)) return
     }
     if (isEscaped || isBelow(url ?? request.url, this.#settings.path)) {
       this.countConnect(request)

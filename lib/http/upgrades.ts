@@ -37,7 +37,7 @@ export class Upgrades {
   readonly #settings: UpgradeSettings
   readonly #pending = new Map<IncomingMessage, Pending>()
   readonly #sockets = new WeakMap<IncomingMessage, Duplex>()
-  readonly #router: readonly Listener[]
+  readonly #router: Listener | undefined
   readonly #stop: () => void
   #isRefusing = false
   #isStopped = false
@@ -46,8 +46,8 @@ export class Upgrades {
   constructor (server: Server, webSocketServer: WebSocketServer, settings: UpgradeSettings) {
     this.#server = server
     this.#settings = settings
-    this.#router = (server.listeners('upgrade') as Listener[]).filter(callsRouter)
-    if (this.#router.length === 0) {
+    this.#router = (server.listeners('upgrade') as Listener[]).find(callsRouter)
+    if (this.#router === undefined) {
       if (!settings.mayListenElsewhere || server.listenerCount('upgrade') > 0) throw new NoUpgradeListenerError()
       this.#stop = () => {}
       return
@@ -100,7 +100,7 @@ export class Upgrades {
   #dispatch (request: IncomingMessage, socket: Duplex, head: Buffer): void {
     this.#settings.onUpgrade(request, socket)
     this.#track(request, socket)
-    const others = (this.#server.rawListeners('upgrade') as Listener[]).filter((listener) => listener !== KEEP && !this.#router.includes(listener))
+    const others = (this.#server.rawListeners('upgrade') as Listener[]).filter((listener) => listener !== KEEP && !callsRouter(listener))
     if (others.length === 0 || this.#settings.isRouted(request)) return this.#route(request, socket, head)
     const isTouched = touched(request, socket)
     for (const listener of others) listener.call(this.#server, request, socket, head)
@@ -139,7 +139,7 @@ export class Upgrades {
       socket.end(CLOSING, () => socket.destroy())
       return
     }
-    for (const listener of this.#router) listener.call(this.#server, request, socket, head)
+    this.#router!.call(this.#server, request, socket, head)
     // A route that ignores the upgrade (RFC 9110 section 7.8) answers it like any request. Nobody reads the connection then.
     const { _httpMessage: response } = socket as Duplex & { _httpMessage?: ServerResponse | null }
     if (response == null) return
@@ -152,9 +152,23 @@ function destroySelf (this: Duplex): void {
   this.destroy()
 }
 
-/** @fastify/websocket's listener has no unique name, so it is recognised by the call in its source. */
+/** Whether @fastify/websocket listens for upgrades of the server, whichever scope registered it. */
+export function isRouting (server: Server): boolean {
+  return (server.listeners('upgrade') as Listener[]).some(callsRouter)
+}
+
+const routers = new WeakMap<Listener, boolean>()
+
+/**
+ * @fastify/websocket's listener has no unique name, so it is recognised by the call in its source. An app that registers the package
+ * in several scopes has several, all of one router: any of them serves every socket route.
+ */
 function callsRouter (listener: Listener): boolean {
-  return String(listener).includes('.routing(')
+  const known = routers.get(listener)
+  if (known !== undefined) return known
+  const isRouter = String(listener).includes('.routing(')
+  routers.set(listener, isRouter)
+  return isRouter
 }
 
 /** Returns a check whether a listener has acted on the upgrade since: written, ended, or added a property to its request. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import { unreadableBy } from './router.js'
+import { scopesAround } from './scopes.js'
 
 /**
  * Query parameters that carry credentials, including ones that the plugin does not read: also as lists (`ticket[]`), and behind
@@ -38,7 +39,7 @@ export function hideSecretsBelow (fastify: FastifyInstance, path: string): (requ
   const ids = new WeakMap<RawRequest, string | string[]>()
   const isConcerned = ({ url, originalUrl }: RawRequest) => mayHoldSecrets(url!) && (isBelow(url!, path) || (originalUrl !== undefined && isBelow(originalUrl, path)))
   // Fastify answers an unknown route from its root instance.
-  for (const instance of new Set([fastify, rootOf(fastify)])) {
+  for (const instance of new Set([fastify, scopesAround(fastify).at(-1)!])) {
     const { genReqId } = instance as FastifyInstance & { genReqId: (request: RawRequest) => string }
     instance.setGenReqId((request) => {
       const id = ids.get(request)
@@ -90,9 +91,4 @@ function mayHoldSecrets (url: string): boolean {
 /** Decodes to lower case; bytes that are not UTF-8 are replaced. */
 function decoded (text: string): string {
   return text.replace(/(?:%[0-9a-f]{2})+/gi, (bytes) => Buffer.from(bytes.replaceAll('%', ''), 'hex').toString()).toLowerCase()
-}
-
-function rootOf (fastify: FastifyInstance): FastifyInstance {
-  const parent = Object.getPrototypeOf(fastify) as FastifyInstance
-  return 'setGenReqId' in parent ? rootOf(parent) : fastify
 }

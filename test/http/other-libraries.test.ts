@@ -3,13 +3,13 @@ import fastifyWebsocket from '@fastify/websocket'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
-import type { FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import { Server as SocketIoServer } from 'socket.io'
 import { io, type Socket } from 'socket.io-client'
 import t, { type Test } from 'tap'
 import { WebSocketServer } from 'ws'
-import type { WsPluginOptions } from '../../lib/index.js'
-import { SECRET, startApp, type TestApp } from '../fixtures/app.js'
+import wsPlugin, { type WsPluginOptions } from '../../lib/index.js'
+import { SECRET, startApp, TestApp } from '../fixtures/app.js'
 import { TestClient, event } from '../fixtures/client.js'
 import { RawClient } from '../fixtures/raw-client.js'
 import { refusal } from '../fixtures/refusal.js'
@@ -186,4 +186,64 @@ t.test('while the server closes others still get their own, and what nobody take
   other.close!()
   await theirs.end()
   await closed
+})
+
+/** The plugin in a scope, and in another scope the app's own @fastify/websocket with a route. */
+async function startScoped (t: Test, other: Other, isOwnFirst: boolean): Promise<TestApp> {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  app.addHook('preClose', (done) => {
+    other.close?.()
+    done()
+  })
+  const own = () => app.register(async (scope) => {
+    await scope.register(fastifyWebsocket)
+    scope.get('/echo', { websocket: true }, (socket) => { socket.on('message', (data) => socket.send(data)) })
+  }, { prefix: '/own' })
+  if (isOwnFirst) await own()
+  let scoped!: FastifyInstance
+  await app.register(async (scope) => {
+    scoped = scope
+    await scope.register(wsPlugin, { jwt: { secret: SECRET }, closeTimeoutMs: 200 })
+  }, { prefix: '/api' })
+  if (!isOwnFirst) await own()
+  await other.setUp(app)
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const server = new TestApp(scoped, [])
+  t.teardown(() => server.hangUp())
+  return server
+}
+
+for (const [name, make] of Object.entries(others).filter(([name]) => ['@fastify/http-proxy', 'Socket.IO'].includes(name))) {
+  for (const isOwnFirst of [true, false]) {
+    t.test(`each takes its own beside ${name} where the plugin has a prefix, and another scope @fastify/websocket ${isOwnFirst ? 'before' : 'after'} it`, async (t) => {
+      const other = await make(t)
+      const server = await startScoped(t, other, isOwnFirst)
+      const theirs = await other.works(t, server)
+      const alice = await server.connect('alice', { path: '/api/ws' })
+      const own = await server.dial('alice', { path: '/own/echo' }).opened()
+      own.send({ type: 'echo' })
+      await own.next('echo')
+      t.match(await refusal(server.dial('alice', { path: '/api/ws', token: null })), { statusCode: 401 })
+      t.match(await refusal(server.dial('alice', { path: '/api/ws/health' })), { statusCode: 404 })
+      await server.app.close()
+      t.equal((await alice.closed).code, 1001)
+      await theirs.end()
+    })
+  }
+}
+
+t.test('a plugin at the root leaves the socket routes that another scope has made before it', async (t) => {
+  const server = await startApp(t, {}, {
+    before: async (app) => {
+      await app.register(async (scope) => {
+        await scope.register(fastifyWebsocket)
+        scope.get('/echo', { websocket: true }, (socket) => { socket.on('message', (data) => socket.send(data)) })
+      }, { prefix: '/own' })
+    }
+  })
+  const own = await server.dial('alice', { path: '/own/echo' }).opened()
+  own.send({ type: 'echo' })
+  await own.next('echo')
+  await server.connect('alice')
 })
