@@ -6,6 +6,7 @@ import type { EngineFactory } from './engine/engine.js'
 import { InvalidOptionError } from './errors.js'
 import { MOST_KEPT_DEPTH } from './protocol/depth.js'
 import type { AuthenticatedUser } from './auth/hook-authenticator.js'
+import type { Client } from './connection/client.js'
 import type { JoinDecision, RestAction, SendTarget } from './auth/permissions.js'
 import type { User } from './auth/user.js'
 
@@ -91,9 +92,9 @@ export const OptionsSchema = Type.Object({
   }, 'Who may connect'),
   authorize: hook<(request: FastifyRequest, action: RestAction, user: User) => boolean | Promise<boolean>>(
     'Who may use a REST route; by default users whose roles or scope hold ws:admin'),
-  authorizeSubscribe: hook<(user: User | null, channel: string) => JoinDecision | Promise<JoinDecision>>(
+  authorizeSubscribe: hook<(user: User | null, channel: string, client: Client | null) => JoinDecision | Promise<JoinDecision>>(
     'Who may join a channel, and from when on its history may be read ({ since }); by default nobody'),
-  authorizeSend: hook<(user: User | null, target: SendTarget) => boolean | Promise<boolean>>(
+  authorizeSend: hook<(user: User | null, target: SendTarget, client: Client) => boolean | Promise<boolean>>(
     'Who may send user, channel and client frames; by default nobody'),
   heartbeat: group({
     enabled: Type.Boolean({ default: true, description: 'Send WebSocket pings' }),

@@ -111,7 +111,7 @@ export class Admission {
     if (user === null && !this.#options.anonymous && !mayWait) throw new UnauthorizedError('A token is needed')
     const awaitsAuth = user === null && !this.#options.anonymous
     if (channelId !== null) assertValid(checkChannel, channelId)
-    const channelSince = channelId === null || awaitsAuth ? null : await this.#permissions.subscribe(user, channelId as string)
+    const channelSince = channelId === null || awaitsAuth ? null : await this.#permissions.subscribe(user, channelId as string, null)
     const endpointSince = endpoint === null ? 0 : await this.#permissions.join('You may not connect here', () => endpoint.authorize(request, user))
     const endpointChannels = endpoint === null ? [] : await this.#channelsOf(endpoint, request, user)
     if (new Set(channelId === null ? endpointChannels : [...endpointChannels, channelId]).size > this.#maxChannels) {

@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import type { Client } from '../connection/client.js'
 import { ForbiddenError, InternalError } from '../errors.js'
 import type { Options } from '../options.js'
 import { logThrown } from '../thrown.js'
@@ -47,10 +48,15 @@ export class Permissions {
       () => authorize === undefined ? isGranted(user, ADMIN_PERMISSION) : authorize(request, action, user))
   }
 
-  /** Resolves to when the oldest message that may be read was published, milliseconds since 1970; 0: any. */
-  subscribe (user: User | null, channel: string): Promise<number> {
+  /**
+   * Resolves to when the oldest message that may be read was published, milliseconds since 1970; 0: any.
+   *
+   * @param user whose subscription it would be: `client.user` can be another one by now, or the one before
+   * @param client null: its socket is not open yet
+   */
+  subscribe (user: User | null, channel: string, client: Client | null): Promise<number> {
     return this.join(`You may not join channel "${channel}"`,
-      () => this.#options.authorizeSubscribe?.(user, channel) ?? false)
+      () => this.#options.authorizeSubscribe?.(user, channel, client) ?? false)
   }
 
   /** The same for any hook that decides who may join. */
@@ -63,9 +69,9 @@ export class Permissions {
     return since!
   }
 
-  async send (user: User | null, target: SendTarget): Promise<void> {
+  async send (user: User | null, target: SendTarget, client: Client): Promise<void> {
     await this.decide(`You may not send to ${target.kind} "${target.id}"`,
-      () => this.#options.authorizeSend?.(user, target) ?? false)
+      () => this.#options.authorizeSend?.(user, target, client) ?? false)
   }
 
   /** Runs one hook of the app; only `true` allows. */

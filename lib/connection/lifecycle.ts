@@ -77,7 +77,7 @@ export class Lifecycle {
     const isSame = previous?.id === user?.id
     const forbidden = new Set<string>()
     for (const [channel, grant] of connection.grants) {
-      if (grant === 'subscribed' && !await this.#maySubscribe(user, channel)) forbidden.add(channel)
+      if (grant === 'subscribed' && !await this.#maySubscribe(user, channel, connection)) forbidden.add(channel)
     }
     // It may have ended meanwhile, and nothing of it must come back.
     if (!connection.isOpen) return
@@ -133,7 +133,7 @@ export class Lifecycle {
     const { channelId } = connection.origin
     const verifiedAt = this.#revocations.now()
     // With a token at the upgrade this was asked before the socket opened.
-    const since = channelId === null ? 0 : await this.#permissions.subscribe(user, channelId)
+    const since = channelId === null ? 0 : await this.#permissions.subscribe(user, channelId, connection)
     if (!connection.isOpen) return
     if (user !== null) this.#revocations.assertStillGood(user, verifiedAt)
     this.#stopAuthTimer(connection)
@@ -182,8 +182,8 @@ export class Lifecycle {
     await this.#confirmations.redeliver(connection)
   }
 
-  async #maySubscribe (user: User | null, channel: string): Promise<boolean> {
-    return this.#permissions.subscribe(user, channel).then(() => true, () => false)
+  async #maySubscribe (user: User | null, channel: string, connection: Connection): Promise<boolean> {
+    return this.#permissions.subscribe(user, channel, connection).then(() => true, () => false)
   }
 
   #connectionFrame (connection: Connection, entered: readonly StreamState[]): EncodedMessage {

@@ -77,6 +77,39 @@ t.test('authorizeSend sees what would be delivered, and to whom', async (t) => {
   t.equal(bob.count('user') + bob.count('client'), 0, 'all of the receivers or none')
 })
 
+t.test('members only: authorizeSend knows the channels of the client', async (t) => {
+  const server = await startApp(t, {
+    authorizeSubscribe: () => true,
+    authorizeSend: (_user, { kind, id }, client) => kind === 'channel' && client.channels.includes(id)
+  })
+  const member = await server.connect('alice', { path: '/ws?channel_id=room' })
+  const other = await server.connect('alice')
+  const frame = { type: 'channel', channel_ids: ['room'], data: { text: 'hi' } }
+  t.match(await other.request(frame), { type: 'error', code: 'forbidden' }, 'another socket of the same user is no member')
+  t.match(await member.request(frame), { type: 'reply' })
+  t.match(await member.next('channel'), { text: 'hi', from: { client_id: member.id } })
+})
+
+t.test('authorizeSubscribe gets the client, or null where its socket is not open yet', async (t) => {
+  const asked: unknown[] = []
+  const server = await startApp(t, {
+    auth: { firstFrame: true },
+    authorizeSubscribe: (user, channel, client) => {
+      asked.push([user?.id, channel, client?.id ?? null, client?.channels])
+      return true
+    }
+  })
+  const alice = await server.connect('alice', { path: '/ws?channel_id=url' })
+  await alice.request({ type: 'subscribe', channel_ids: ['news'] })
+  await alice.request({ type: 'auth', token: server.token('alice') })
+  t.same(asked, [
+    ['alice', 'url', null, undefined], ['alice', 'news', alice.id, ['url']], ['alice', 'url', alice.id, ['url', 'news']], ['alice', 'news', alice.id, ['url', 'news']]
+  ])
+  const late = await server.dial('bob', { token: null, path: '/ws?channel_id=url' }).opened()
+  const { data } = await late.request({ type: 'auth', token: server.token('bob') })
+  t.same(asked.at(-1), ['bob', 'url', data.client_id, []])
+})
+
 t.test('without authorizeSend nobody sends', async (t) => {
   const server = await startApp(t)
   const client = await server.connect('admin', { claims: { roles: ['ws:admin'] } })

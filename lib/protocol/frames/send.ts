@@ -25,7 +25,7 @@ export const sendFrames = (publisher: Publisher, permissions: Permissions, revoc
     // Once on arrival, and once for every target but the first.
     if (ids.size > 1) connection.account.charge((ids.size - 1) * Buffer.byteLength(json))
     const askedAt = revocations.now()
-    for (const id of ids) await permissions.send(user, { kind, id, data: message })
+    for (const id of ids) await permissions.send(user, { kind, id, data: message }, connection)
     for (const id of ids) {
       // The app, and each of the sends, may have taken its time.
       if (user !== null) revocations.assertStillGood(user, askedAt)

@@ -26,7 +26,7 @@ export const subscribeFrame = (memberships: Memberships, permissions: Permission
     connection.account.chargeJoins(channels.filter((channel) => !connection.grants.has(channel) || Object.hasOwn(recover, channel)).length)
     for (const channel of channels) {
       try {
-        notBefore.set(channel, await permissions.subscribe(connection.user, channel))
+        notBefore.set(channel, await permissions.subscribe(connection.user, channel, connection))
       } catch (error) {
         throw withDetails(error as DetailedError, { channel })
       }
