@@ -1,9 +1,12 @@
+import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import wsPlugin, { wsPlugin as named } from '../lib/index.js'
 import { SECRET, startApp } from './fixtures/app.js'
 import { TestClient } from './fixtures/client.js'
+import { spawnNode } from './fixtures/process.js'
+import { root } from './fixtures/root.js'
 
 const options = { jwt: { secret: SECRET } }
 
@@ -118,4 +121,28 @@ t.test('an engine that fails with what is no error fails the registration all th
     const failed = await app.register(wsPlugin, { jwt: { secret: 'a secret of tests that is long enough' }, engine: () => Promise.reject(thrown) }).then(() => null, (error: Error) => error)
     t.match(failed, { code: 'WSM_ERR_INVALID_OPTION', message: /"engine" failed: / }, String(thrown))
   }
+})
+
+t.test('a process that only injects requests ends by itself, as with plain Fastify', async (t) => {
+  const child = spawnNode(['--input-type=module', '--eval', `
+    import Fastify from 'fastify'
+    import { Type } from '@sinclair/typebox'
+    import wsPlugin from './dist/lib/index.js'
+
+    const app = Fastify()
+    await app.register(wsPlugin, { jwt: { secret: '${SECRET}' }, channels: { room: { presence: true } } })
+    app.ws.handle('echo.text', { schema: Type.Object({}), rest: true }, () => ({}))
+    await app.ready()
+    const headers = { authorization: 'Bearer ' + app.jwt.sign({ sub: 'alice', roles: ['ws:admin'] }, { expiresIn: '1h' }) }
+    const post = async (url, payload = {}) => (await app.inject({ method: 'POST', url, headers, payload })).statusCode
+    const statuses = [await post('/ws/call/echo.text'), await post('/ws/broadcast', { message: { type: 'x.n' } }), await post('/ws/revocations', { jti: 'x' })]
+    const ticket = await app.inject({ method: 'POST', url: '/ws/tickets', headers })
+    const { task } = await app.ws.tasks.start({ userId: 'alice' })
+    const answer = app.ws.notifyUser({ step: 'check', message: 'Go on?' }, { userId: 'alice', taskId: task.task_id })
+    await app.ws.tasks.cancel(task.task_id)
+    console.log(JSON.stringify([...statuses, ticket.statusCode, (await answer).outcome]))
+  `], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
+  t.teardown(() => child.kill('SIGKILL'))
+  const [output] = await Promise.all([child.stdout!.toArray(), once(child, 'exit', { signal: AbortSignal.timeout(20_000) })])
+  t.strictSame([child.exitCode, JSON.parse(Buffer.concat(output).toString())], [0, [200, 200, 200, 200, 'cancelled']])
 })

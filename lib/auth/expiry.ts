@@ -1,6 +1,7 @@
 import { closeCodes } from '../close-codes.js'
 import type { Connection } from '../connection/connection.js'
 import type { Registry } from '../connection/registry.js'
+import { Sweep } from '../connection/sweep.js'
 import type { Clock } from '../engine/engine.js'
 import { encode } from '../protocol/encode.js'
 
@@ -14,21 +15,23 @@ export class TokenExpiry {
   readonly #clock: Clock
   /** The expiry that a client was told of. */
   readonly #noticed = new WeakMap<Connection, number>()
-  #timer: NodeJS.Timeout | null = null
+  readonly #sweeps: Sweep
 
   /** @param noticeMs how long before the end a client is told */
   constructor (registry: Registry, noticeMs: number, clock: Clock) {
     this.#registry = registry
     this.#noticeMs = noticeMs
     this.#clock = clock
+    this.#sweeps = new Sweep(registry, SWEEP_MS, () => this.#sweep())
   }
 
   start (): void {
-    this.#timer = setInterval(() => this.#sweep(), SWEEP_MS)
+    this.#sweeps.start()
   }
 
+  /** Idempotent. */
   stop (): void {
-    clearInterval(this.#timer!)
+    this.#sweeps.stop()
   }
 
   #sweep (): void {

@@ -47,7 +47,8 @@ export class Allowances {
     if (this.#byUser.size >= MAX_USERS) this.#forget(...this.#byUser.entries().next().value!)
     allowance = new Allowance()
     this.#byUser.set(userId, allowance)
-    if (!this.#isClosed) this.#timer ??= setInterval(() => this.#sweep(performance.now()), SWEEP_MS)
+    // Expiry must not keep the process alive.
+    if (!this.#isClosed) this.#timer ??= setInterval(() => this.#sweep(performance.now()), SWEEP_MS).unref()
     return allowance
   }
 

@@ -1,5 +1,6 @@
 import { closeCodes } from '../close-codes.js'
 import type { Registry } from './registry.js'
+import { Sweep } from './sweep.js'
 
 export interface HeartbeatOptions { intervalMs: number, timeoutMs: number }
 
@@ -10,23 +11,25 @@ export interface HeartbeatOptions { intervalMs: number, timeoutMs: number }
 export class Heartbeat {
   readonly #registry: Registry
   readonly #options: HeartbeatOptions
-  #timer: NodeJS.Timeout | null = null
+  readonly #sweeps: Sweep
   #due: NodeJS.Immediate | null = null
 
   constructor (registry: Registry, options: HeartbeatOptions) {
     this.#registry = registry
     this.#options = options
+    const { intervalMs, timeoutMs } = options
+    const sweepMs = Math.max(5, Math.min(1_000, intervalMs / 4, timeoutMs / 4))
+    // Not in the timer's own turn: when the process was held up, the answers that have come meanwhile are read first.
+    this.#sweeps = new Sweep(registry, sweepMs, () => { this.#due = setImmediate(() => this.#sweep()) })
   }
 
   start (): void {
-    const { intervalMs, timeoutMs } = this.#options
-    const sweepMs = Math.max(5, Math.min(1_000, intervalMs / 4, timeoutMs / 4))
-    // Not in the timer's own turn: when the process was held up, the answers that have come meanwhile are read first.
-    this.#timer = setInterval(() => { this.#due = setImmediate(() => this.#sweep()) }, sweepMs)
+    this.#sweeps.start()
   }
 
+  /** Idempotent. */
   stop (): void {
-    clearInterval(this.#timer!)
+    this.#sweeps.stop()
     clearImmediate(this.#due!)
   }
 

@@ -12,6 +12,7 @@ export class Registry {
   readonly #byId = new Map<string, Connection>()
   readonly #inOrder = new OrderedSet<Connection, ConnectionPlace>(byPlace)
   readonly #byUser = new Map<string, Set<Connection>>()
+  readonly #onOccupied: (() => void)[] = []
   #whenEmpty: (() => void) | null = null
 
   /** Open sockets, the ones that have not authenticated yet included; one that is closing does not count (row A2). */
@@ -19,6 +20,11 @@ export class Registry {
     let count = 0
     for (const connection of this.#byId.values()) if (connection.isOpen) count++
     return count
+  }
+
+  /** Whether there is a connection, closing ones included. */
+  get isOccupied (): boolean {
+    return this.#byId.size > 0
   }
 
   get userCount (): number {
@@ -29,13 +35,21 @@ export class Registry {
     this.#byId.set(connection.id, connection)
     this.#inOrder.add(connection)
     this.#index(connection)
+    if (this.#byId.size === 1) this.#occupied()
   }
 
   remove (connection: Connection): void {
     this.#byId.delete(connection.id)
     this.#inOrder.delete(connection)
     this.#unindex(connection)
-    if (this.#byId.size === 0) this.#whenEmpty?.()
+    if (this.#byId.size > 0) return
+    this.#whenEmpty?.()
+    this.#occupied()
+  }
+
+  /** Adds a listener that is called when `isOccupied` has changed. */
+  onOccupied (listener: () => void): void {
+    this.#onOccupied.push(listener)
   }
 
   /** Runs `change`, which may give the connection another user. */
@@ -88,6 +102,10 @@ export class Registry {
   /** Resolves when no connection is left, at once where there is none. */
   async empty (): Promise<void> {
     if (this.#byId.size > 0) await new Promise<void>((resolve) => { this.#whenEmpty = resolve })
+  }
+
+  #occupied (): void {
+    for (const listener of this.#onOccupied) listener()
   }
 
   #index (connection: Connection): void {

@@ -22,7 +22,7 @@ export class ExpiringMap<K, V> {
   set (key: K, value: V): void {
     this.#entries.delete(key)
     this.#entries.set(key, { value, expiresAt: performance.now() + this.#lifeMs })
-    this.#timer ??= setTimeout(() => this.#sweep(), this.#lifeMs)
+    if (this.#timer === null) this.#sweepIn(this.#lifeMs)
   }
 
   get (key: K): V | undefined {
@@ -43,6 +43,11 @@ export class ExpiringMap<K, V> {
     this.#stop()
   }
 
+  #sweepIn (ms: number): void {
+    // Expiry must not keep the process alive.
+    this.#timer = setTimeout(() => this.#sweep(), ms).unref()
+  }
+
   #stop (): void {
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
@@ -53,7 +58,7 @@ export class ExpiringMap<K, V> {
     this.#timer = null
     for (const [key, { value, expiresAt }] of this.#entries) {
       if (expiresAt > now) {
-        this.#timer = setTimeout(() => this.#sweep(), Math.ceil(expiresAt - now))
+        this.#sweepIn(Math.ceil(expiresAt - now))
         return
       }
       this.#entries.delete(key)

@@ -16,7 +16,8 @@ export class RecentLists {
     const lists = this.#newer.get(channel)
     if (lists === undefined) this.#newer.set(channel, new Map([[connection, asOf]]))
     else lists.set(connection, asOf)
-    this.#timer ??= setInterval(() => this.#age(), LATE_MS)
+    // Expiry must not keep the process alive.
+    this.#timer ??= setInterval(() => this.#age(), LATE_MS).unref()
   }
 
   of (channel: string): Map<Connection, number> {

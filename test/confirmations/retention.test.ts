@@ -3,8 +3,9 @@ import t from 'tap'
 import { MemoryEngine } from '../../lib/engine/memory/engine.js'
 import { memoryOptions } from '../fixtures/memory.js'
 import { startApp } from '../fixtures/app.js'
-import { askStored, timerCount } from '../fixtures/questions.js'
+import { askStored } from '../fixtures/questions.js'
 import { systemOn } from '../fixtures/system.js'
+import { timersOf } from '../fixtures/timers.js'
 import { until } from '../fixtures/until.js'
 
 t.test('an ended question can be read for confirmations.retainMs, and is not found afterwards', async (t) => {
@@ -38,34 +39,34 @@ t.test('an open question does not go with the ended ones', async (t) => {
 t.test('an ended question leaves no timer of its own, and a forgotten one none at all', async (t) => {
   const engine = new MemoryEngine(memoryOptions({ retainMs: 30 }))
   const { system: { confirmations } } = systemOn(engine)
-  const before = timerCount()
+  const timerCount = timersOf(t)
   const ends = Array.from({ length: 50 }, () => confirmations.ask({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task-1' }))
   const { confirmations: open } = await confirmations.list()
-  t.equal(timerCount(), before + 50, 'each open question has its time-out')
+  t.equal(timerCount(), 50 + 1, 'each open question has its time-out')
   for (const { callback_id: id } of open) await confirmations.cancel(id)
   await Promise.all(ends)
-  t.equal(timerCount(), before + 1, 'one timer forgets them all')
+  t.equal(timerCount(), 1 + 1, 'one timer forgets them all, beside that of the histories')
   while ((await confirmations.list()).confirmations.length > 0) await setImmediate()
-  t.equal(timerCount(), before)
+  t.equal(timerCount(), 1)
 })
 
 t.test('closing leaves no timer, whatever was open or remembered', async (t) => {
   const engine = new MemoryEngine(memoryOptions({ retainMs: 3_600_000 }))
   const { system } = systemOn(engine)
   const { confirmations, tasks, taskHeartbeats } = system
-  const before = timerCount()
+  const timerCount = timersOf(t)
   const ends = [1, 2, 3].map((step) => confirmations.ask({ step, message: 'Go on?' }, { userId: 'alice', taskId: 'task-1' }))
   await confirmations.cancel((await confirmations.list()).confirmations[0]!.callback_id)
   const { task } = await tasks.start({ userId: 'alice' })
   await tasks.done(task.task_id)
   await tasks.start({ userId: 'alice' })
   taskHeartbeats.start({ userId: 'alice', taskId: 'task-1' })
-  t.equal(timerCount(), before + 5)
+  t.equal(timerCount(), 6)
   system.heartbeat.start()
   await system.close()
   await engine.close()
   t.strictSame((await Promise.all(ends)).map(({ outcome }) => outcome), ['cancelled', 'closed', 'closed'])
-  t.equal(timerCount(), before)
+  t.equal(timerCount(), 0)
 })
 
 t.test('a single node reads due times only while an announcement has failed', async (t) => {
@@ -73,16 +74,16 @@ t.test('a single node reads due times only while an announcement has failed', as
   const { system: { confirmations } } = systemOn(engine)
   const publish = t.intercept(engine, 'publish', { value: async () => { throw new Error('out of reach') } })
   const takeDue = t.capture(engine.confirmations, 'takeDue', engine.confirmations.takeDue)
-  const before = timerCount()
+  const timerCount = timersOf(t)
   confirmations.start()
-  t.equal(timerCount(), before)
+  t.equal(timerCount(), 0)
   const asked = [1, 2].map((step) => confirmations.ask({ step, message: 'Go on?' }, { userId: 'alice', taskId: 'task-1' }))
-  await until(() => timerCount() === before + 3)
+  await until(() => timerCount() === 3)
   for (const { callback_id: id } of (await confirmations.list()).confirmations) await confirmations.cancel(id)
   await Promise.all(asked)
   t.equal(publish().length, 4)
   // What is forgotten later has a timer, too.
-  await until(() => timerCount() === before + 1)
+  await until(() => timerCount() === 1)
   t.equal(takeDue().length, 1)
   await confirmations.close()
   confirmations.start()

@@ -1,0 +1,35 @@
+import type { Registry } from './registry.js'
+
+/** Looks at the sockets of a node at an interval, while there are any: without them a timer would only keep the process alive. */
+export class Sweep {
+  readonly #registry: Registry
+  readonly #everyMs: number
+  readonly #look: () => void
+  #isStarted = false
+  #timer: NodeJS.Timeout | null = null
+
+  constructor (registry: Registry, everyMs: number, look: () => void) {
+    this.#registry = registry
+    this.#everyMs = everyMs
+    this.#look = look
+    registry.onOccupied(() => this.#update())
+  }
+
+  start (): void {
+    this.#isStarted = true
+    this.#update()
+  }
+
+  /** Idempotent. */
+  stop (): void {
+    this.#isStarted = false
+    this.#update()
+  }
+
+  #update (): void {
+    const isNeeded = this.#isStarted && this.#registry.isOccupied
+    if (isNeeded === (this.#timer !== null)) return
+    clearInterval(this.#timer!)
+    this.#timer = isNeeded ? setInterval(this.#look, this.#everyMs) : null
+  }
+}
