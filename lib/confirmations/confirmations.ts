@@ -117,7 +117,7 @@ export class Confirmations {
     if (record.status !== 'pending') return record
     const current = await this.#lists.current(record)
     // A late answer is told that it is late, even if it is also malformed.
-    if (proceed && current.status === 'pending') assertAnswers(this.#answerCheck(current), answer)
+    if (proceed && current.status === 'pending') assertAnswers(this.#answerCheck(current), kept)
     assertMay()
     return this.#endings.settle(callbackId, settlement)
   }

@@ -44,21 +44,20 @@ export interface HandlerContext {
 
 /** A context with its internal hook. */
 export interface CallContext extends HandlerContext {
-  /** Checks an answer before it is sent; throws if it does not match the reply schema. */
-  checkReply: ((data: unknown) => void) | null
+  /** Returns what is sent of an answer, as JSON has it; throws if that does not match the reply schema. */
+  checkReply: ((data: unknown) => unknown) | null
 }
 
 /** Answers once, with a checked reply. */
 abstract class ReplyingContext {
-  checkReply: ((data: unknown) => void) | null = null
+  checkReply: ((data: unknown) => unknown) | null = null
   #hasReplied = false
 
   // The functions of a context are made when they are asked for: most handlers use none of them.
   get reply () {
     return (data: unknown): void => {
       if (this.#hasReplied) return
-      this.checkReply?.(data)
-      this.answer(data)
+      this.answer(this.checkReply === null ? data : this.checkReply(data))
       this.#hasReplied = true
     }
   }

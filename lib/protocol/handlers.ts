@@ -26,7 +26,10 @@ export interface HandlerOptions<S extends TSchema, R extends TSchema | undefined
    * depth, unless it says `additionalProperties`: `false` refuses them, `true` or a schema keeps them.
    */
   schema: S
-  /** What the handler answers. An answer that does not match is a fault of the server: `internal`, and a log line. */
+  /**
+   * What the handler answers, as JSON has it: a `Date` is text, and nothing is null. An answer that does not match is a fault of the
+   * server: `internal`, and a log line.
+   */
   reply?: R
   /** Also serve `POST <path>/call/<type>`, with the same schema and code (row J1). */
   rest?: boolean
@@ -86,8 +89,9 @@ export class Handlers {
         const run = () => {
           if (replyCheck === null) return handler(message as HandlerMessage<S>, context)
           context.checkReply = (reply) => {
-            if (replyCheck.Check(reply)) return
-            context.log.error({ type, faults: faultsOf(replyCheck, reply) }, 'a handler\'s reply does not match its schema')
+            const sent = JSON.parse(JSON.stringify(reply ?? null) ?? 'null')
+            if (replyCheck.Check(sent)) return sent
+            context.log.error({ type, faults: faultsOf(replyCheck, sent) }, 'a handler\'s reply does not match its schema')
             throw new InternalError()
           }
           const reply = handler(message as HandlerMessage<S>, context)

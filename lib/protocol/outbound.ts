@@ -40,26 +40,27 @@ export class Outbound {
   }
 
   /**
-   * Checks a message of the app, and makes it what is published.
+   * Checks a message of the app, and makes it what is published. Checked is the JSON that is sent: a `Date` is text there, and a
+   * `toJSON` may have made another message of it.
    *
    * @throws WSM_ERR_INVALID_MESSAGE without a `type` or with one of the protocol, with a reserved field, or not as declared; and for what JSON cannot hold
    */
   toJson (message: object): string {
-    const faults = this.faults(message)
-    if (faults.length > 0) throw appFault(invalidMessage(faults))
-    const reserved = reservedFields.find((field) => field in message)
-    if (reserved !== undefined) {
-      throw appFault(invalidMessage([{ path: `/${reserved}`, message: 'Only the server can set this field' }]))
-    }
-    let json
+    let json: string | undefined
     try {
       json = JSON.stringify(message)
     } catch (error) {
       throw appFault(new InvalidMessageError(messageOf(error)))
     }
-    // The message's own toJSON may return anything.
-    if (!json?.startsWith('{"')) throw appFault(new InvalidMessageError('it does not serialize to a JSON object'))
-    return json
+    const sent = json === undefined ? undefined : JSON.parse(json)
+    const faults = this.faults(sent)
+    if (faults.length > 0) throw appFault(invalidMessage(faults))
+    // Also one that JSON leaves out: it was meant to be there.
+    const reserved = reservedFields.find((field) => Object.hasOwn(sent, field) || field in Object(message))
+    if (reserved !== undefined) {
+      throw appFault(invalidMessage([{ path: `/${reserved}`, message: 'Only the server can set this field' }]))
+    }
+    return json!
   }
 
   /** The same, for one socket. @throws as `toJson` */

@@ -1,3 +1,4 @@
+import { Type } from '@sinclair/typebox'
 import t from 'tap'
 import { startApp } from '../fixtures/app.js'
 import { ask, askStored, pendingOf } from '../fixtures/questions.js'
@@ -149,4 +150,14 @@ t.test('an answer ends its own question only', async (t) => {
   t.not(left!.callback_id, first.id)
   await server.app.ws.confirmations.cancel(left!.callback_id)
   t.match(await second, { outcome: 'cancelled' })
+})
+
+t.test('the app can answer for a user with what JSON makes of it: that is what the schema is held against', async (t) => {
+  const server = await startApp(t)
+  const { confirmations } = server.app.ws
+  const { end, id } = await askStored(server, 'alice', { answer: Type.Object({ at: Type.String() }) })
+  const by = { user_id: 'alice', client_id: null }
+  await t.rejects(confirmations.answer(id, { proceed: true, answer: { at: 'now', toJSON: () => ({ at: 1 }) } }, by), { code: 'WSM_ERR_INVALID_MESSAGE', details: [{ path: '/answer/at' }] })
+  await confirmations.answer(id, { proceed: true, answer: { at: new Date(0) } }, by)
+  t.match(await end, { outcome: 'confirmed', answer: { at: new Date(0).toISOString() } })
 })

@@ -46,6 +46,39 @@ t.test('a handler\'s message and reply have the types of its schemas', async (t)
   t.match(await client.request({ type: 'without.schema' }), { code: 'unknown_type' })
 })
 
+t.test('the JSON of an answer is checked and sent, by frame, by walker and by REST', async (t) => {
+  const dated = Type.Object({ at: Type.String(), note: Type.Optional(Type.String()) })
+  let reads = 0
+  const changing = { toJSON: () => ({ at: reads++ === 0 ? 'good' : 1 }) }
+  const answers: Array<[reply: TSchema, answer: unknown, sent: unknown]> = [
+    [dated, { at: new Date(0), note: undefined }, { at: new Date(0).toISOString() }],
+    [Type.Object({ n: Type.Null(), list: Type.Array(Type.Null()) }), { n: NaN, list: [undefined, Symbol('x')] }, { n: null, list: [null, null] }],
+    [Type.Null(), undefined, null],
+    [Type.Null(), () => {}, null],
+    [dated, changing, { at: 'good' }],
+    [dated, { at: 'x', toJSON: () => ({ at: 1 }) }, 'internal'],
+    [Type.Number(), NaN, 'internal'],
+    [Type.Object({ map: Type.Object({ a: Type.Number() }) }), { map: new Map([['a', 1]]) }, 'internal']
+  ]
+  const server = await startApp(t, {}, {
+    after: ({ ws }) => answers.forEach(([reply, answer], n) => {
+      ws.handle(`json.now${n}`, { schema, reply, rest: true }, () => answer)
+      ws.handle(`json.early${n}`, { schema, reply }, async (_message, context) => context.reply(answer))
+    })
+  })
+  const client = await server.connect('alice')
+  for (const [n, [, , sent]] of answers.entries()) {
+    const wanted = sent === 'internal' ? { code: 'internal' } : { type: 'reply', data: sent }
+    for (const frame of [{ type: `json.now${n}` }, { type: `json.early${n}` }, { type: 'walker', walker: `json.now${n}` }]) {
+      reads = 0
+      t.match(await client.request(frame), wanted, JSON.stringify(frame))
+    }
+    reads = 0
+    const { status, body } = await server.rest('POST', `/ws/call/json.now${n}`, { as: 'alice', body: {} })
+    t.match({ status, body }, sent === 'internal' ? { status: 500, body: { code: 'WSM_ERR_INTERNAL' } } : { status: 200, body: { data: sent } }, `json.now${n}`)
+  }
+})
+
 t.test('a type must be namespaced, and cannot be one of the protocol', async (t) => {
   const { server, ws } = await start(t)
   const client = await server.connect('alice')

@@ -141,8 +141,38 @@ t.test('a type is declared once, with a schema that can be compiled', async (t) 
 t.test('a message that makes something else of itself than an object is refused', async (t) => {
   const { ways } = await start(t)
   for (const [name, send] of ways) {
-    for (const json of [undefined, 'text', {}, []]) {
-      await t.rejects(send({ type: 'x.y', toJSON: () => json }), { code: 'WSM_ERR_INVALID_MESSAGE', message: /JSON object/ }, name)
+    for (const json of [undefined, 'text', null, []]) {
+      await t.rejects(send({ type: 'x.y', toJSON: () => json }), { code: 'WSM_ERR_INVALID_MESSAGE', message: /the message: Expected object/ }, name)
     }
   }
+})
+
+t.test('the JSON of a message is checked, not what it is made from', async (t) => {
+  const { ws, client, ways } = await start(t)
+  ws.declare('day.plan', Type.Object({ at: Type.String(), note: Type.Optional(Type.String()), of: Type.Object({ name: Type.String() }) }))
+  ws.handle('send.me', { schema: Type.Object({ what: Type.String() }) }, ({ what }, { send }) => {
+    try {
+      return send(made[what]!)
+    } catch (error) {
+      return (error as Error).message
+    }
+  })
+  const at = new Date(0)
+  const good = { type: 'day.plan', at, note: undefined, of: { toJSON: () => ({ name: 'x' }) } }
+  const bad: Array<[toJSON: unknown, path: string]> = [
+    [{}, '/type'], [{ type: 1 }, '/type'], [{ type: 'day.plan' }, '/at'], [{ ...good, of: new Map([['name', 'x']]) }, '/of/name'],
+    [{ type: 'x.y', from: 'anybody' }, '/from'], [{ type: 'x.y', stream: null }, '/stream']
+  ]
+  for (const [name, send] of ways) {
+    t.same(await send(good), { recipients: 1 }, name)
+    for (const [json, path] of bad) await t.rejects(send({ type: 'x.y', toJSON: () => json }), { code: 'WSM_ERR_INVALID_MESSAGE', details: [{ path }] }, `${name} ${path}`)
+    // A class whose type is in its prototype has none in JSON.
+    await t.rejects(send(new (class { get type () { return 'x.y' } })()), { code: 'WSM_ERR_INVALID_MESSAGE', details: [{ path: '/type' }] }, name)
+  }
+  const made: Record<string, object> = { good, bad: { type: 'x.y', toJSON: () => ({ type: 'x.y', from: 'anybody' }) } }
+  t.match(await client.request({ type: 'send.me', what: 'good' }), { type: 'reply', data: null })
+  t.match(await client.request({ type: 'send.me', what: 'bad' }), { type: 'reply', data: /\/from/ })
+  await client.settled()
+  t.same(client.received.filter(({ type }) => type === 'day.plan'), Array(ways.length + 1).fill({ type: 'day.plan', at: at.toISOString(), of: { name: 'x' } }))
+  t.equal(client.count('x.y'), 0)
 })
