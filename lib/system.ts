@@ -67,7 +67,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
   engine.onEviction((messages) => { counters.refusals.history_per_sender += messages })
   const tickets = new Tickets(engine.tickets, options.auth.ticketTtlMs, clock, counters)
   const requests = new PendingRequests(limits.maxPendingRequests, clock, counters)
-  const revocations = new Revocations(engine, registry, requests, counters, options.auth.revocationTtlMs, log)
+  const revocations = new Revocations(engine, registry, requests, counters, { ttlMs: options.auth.revocationTtlMs, toleranceMs: authenticator.toleranceMs }, log)
   const admission = new Admission(authenticator, tickets, revocations, permissions, options, counters, log)
   const openQuestions = new OpenQuestions(limits.maxPendingConfirmationsPerUser, counters)
   const confirmations = new Confirmations(engine, publisher, events, openQuestions, options.confirmations, log)

@@ -25,6 +25,7 @@ const check = TypeCompiler.Compile(Type.Union([AuthenticatedUser, Type.Null()]))
 
 /** Identifies users by the app's own hooks. */
 export class HookAuthenticator implements Authenticator {
+  readonly toleranceMs = 0
   readonly #authenticate: NonNullable<Options['authenticate']>
   readonly #verifyToken: Options['verifyToken']
   readonly #clock: Clock

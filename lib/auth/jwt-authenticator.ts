@@ -1,23 +1,28 @@
 import type { FastifyRequest } from 'fastify'
+import { UnauthorizedError } from '../errors.js'
 import type { Authenticator } from './authenticator.js'
 import { carriesToken, tokenFrom } from './credentials.js'
 import type { TokenVerifier } from './tokens.js'
 import type { User } from './user.js'
 
+/** The cookie that may hold a token, and what @fastify/cookie has made of a request. */
+interface TokenCookie { name: string, isSigned: boolean }
+interface CookieRequest { cookies?: Readonly<Record<string, string | undefined>>, unsignCookie: (value: string) => { valid: boolean, value: string | null } }
+
 /** Reads tokens from the Authorization header, the subprotocols and, where it is told to, a cookie, and verifies them. */
 export class JwtAuthenticator implements Authenticator {
   readonly #tokens: TokenVerifier
-  readonly #cookie: string | undefined
+  readonly #cookie: TokenCookie | null
 
-  /** @param cookie the name of the cookie that may hold a token, which @fastify/cookie has parsed */
-  constructor (tokens: TokenVerifier, cookie: string | undefined) {
+  /** @param cookie null: no cookie holds a token */
+  constructor (tokens: TokenVerifier, cookie: TokenCookie | null) {
     this.#tokens = tokens
     this.#cookie = cookie
   }
 
   async identify (request: FastifyRequest): Promise<User | null> {
     // A cookie comes along unasked: what was sent on purpose goes before it.
-    const token = tokenFrom(request.headers) ?? this.#fromCookie(request)
+    const token = tokenFrom(request.headers) ?? this.#unsigned(request)
     return token === null ? null : this.#tokens.verify(request, token)
   }
 
@@ -26,13 +31,26 @@ export class JwtAuthenticator implements Authenticator {
     return !carriesToken(request.headers) && this.#fromCookie(request) !== null
   }
 
+  get toleranceMs (): number {
+    return this.#tokens.toleranceMs
+  }
+
   detached (request: FastifyRequest): (token: string) => Promise<User> {
     return this.#tokens.detached(request)
   }
 
+  /** The token in the cookie. @throws WSM_ERR_UNAUTHORIZED for one whose signature is not good */
+  #unsigned (request: FastifyRequest): string | null {
+    const given = this.#fromCookie(request)
+    if (given === null || !this.#cookie!.isSigned) return given
+    const { valid, value } = (request as unknown as CookieRequest).unsignCookie(given)
+    if (!valid) throw new UnauthorizedError('The cookie is not signed as it must be')
+    return value
+  }
+
   #fromCookie (request: FastifyRequest): string | null {
-    if (this.#cookie === undefined) return null
-    const { cookies } = request as { cookies?: Readonly<Record<string, string | undefined>> }
-    return cookies?.[this.#cookie] || null
+    if (this.#cookie === null) return null
+    const { cookies } = request as Partial<CookieRequest>
+    return cookies?.[this.#cookie.name] || null
   }
 }

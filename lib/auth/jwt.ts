@@ -4,15 +4,17 @@ import fp from 'fastify-plugin'
 import { InvalidOptionError } from '../errors.js'
 import type { Options } from '../options.js'
 import { assertStrong, withExplicitKeys } from './keys.js'
+import { TokenLifetime } from './token-lifetime.js'
 import type { TokenRules } from './tokens.js'
 
 /** What @fastify/jwt decorates the app with, by namespace or plainly. */
 interface JwtDecorator {
   verify?: unknown
+  cookie?: FastifyJWTOptions['cookie']
   decode: (token: string, options: { complete: false }) => Record<string, unknown>
   options: {
     sign: { key?: unknown }
-    verify: { key?: unknown, algorithms?: readonly string[], extractToken?: unknown, onlyCookie?: boolean }
+    verify: Exclude<FastifyJWTOptions['verify'], undefined> & { key?: unknown }
   }
 }
 
@@ -53,8 +55,21 @@ export async function useJwt (fastify: FastifyInstance, { jwt, auth }: Options):
     decode,
     readsHeader: verify.extractToken === undefined && verify.onlyCookie !== true,
     claimNames,
-    requireExp: auth.requireExp
+    requireExp: auth.requireExp,
+    lifetime: new TokenLifetime(verify),
+    isCookieSigned: isCookieSigned(fastify, decorator, auth.cookie)
   }
+}
+
+/**
+ * Whether the cookie of that name is signed: the option `cookie` of @fastify/jwt says so of the one that it reads.
+ *
+ * @throws WSM_ERR_INVALID_OPTION where @fastify/cookie has no secret to check it with
+ */
+function isCookieSigned (fastify: FastifyInstance, { cookie }: JwtDecorator, name: string | undefined): boolean {
+  if (name === undefined || cookie?.cookieName !== name || !cookie.signed) return false
+  if (!fastify.hasRequestDecorator('unsignCookie')) throw new InvalidOptionError('auth.cookie', 'names a cookie that @fastify/jwt takes for signed: @fastify/cookie needs a secret')
+  return true
 }
 
 async function register (fastify: FastifyInstance, jwt: FastifyJWTOptions | undefined): Promise<void> {

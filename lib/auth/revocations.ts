@@ -71,12 +71,16 @@ export class Revocations {
   readonly #work: Work
   readonly #counters: Counters
   readonly #ttlMs: number
+  readonly #toleranceMs: number
   readonly #log: FastifyBaseLogger
   #hasWarned = false
 
-  /** @param ttlMs how long a revocation is kept where it is not known when its tokens have expired */
+  /**
+   * @param ttlMs how long a revocation is kept where it is not known when its tokens have expired
+   * @param toleranceMs how long after its expiry a token is still good; Infinity: for ever
+   */
   constructor ({ revocations: store, cluster, clock }: Pick<Engine, 'revocations' | 'cluster' | 'clock'>, registry: Registry, work: Work, counters: Counters,
-    ttlMs: number, log: FastifyBaseLogger) {
+    { ttlMs, toleranceMs }: { ttlMs: number, toleranceMs: number }, log: FastifyBaseLogger) {
     this.#store = store
     this.#cluster = cluster
     this.#clock = clock
@@ -84,6 +88,7 @@ export class Revocations {
     this.#work = work
     this.#counters = counters
     this.#ttlMs = ttlMs
+    this.#toleranceMs = toleranceMs
     this.#log = log
     store.onLearned(() => Promise.all([this.#end(registry.all()), this.#workEnded()]))
     cluster.onAsk('revoke', async (told) => {
@@ -151,7 +156,7 @@ export class Revocations {
   /**
    * The same, and that the token has not expired since: in the turn in which something is carried out that took time to ask for.
    *
-   * @param since when it was good, milliseconds since 1970. A token that had expired by then was let in by the app's own rule.
+   * @param since when it was good, milliseconds since 1970. A token that had expired by then was found good by another clock.
    * @throws as `assertGood`
    */
   assertStillGood (user: User, since: number): void {
@@ -164,13 +169,20 @@ export class Revocations {
     const { jti, expiresAt, userId, issuedBefore } = target as Static<typeof Target>
     const keptUntil = (moment: number) => moment + CLOCKS_MS
     if (jti !== undefined && userId === undefined && issuedBefore === undefined) {
-      return { jti, expiresAt: keptUntil(expiresAt ?? this.#clock.now() + this.#ttlMs) }
+      return { jti, expiresAt: keptUntil(this.#endOf(expiresAt)) }
     }
     if (userId !== undefined && jti === undefined && expiresAt === undefined) {
       const moment = issuedBefore ?? this.#clock.now()
       return { userId, issuedBefore: moment, expiresAt: keptUntil(Math.max(moment, this.#clock.now()) + this.#ttlMs) }
     }
     throw new InvalidMessageError('name one token by its jti, with its expiry or without, or a user, with the moment or without')
+  }
+
+  /** When a token is worth nothing any more: by its expiry where that is known and counts. */
+  #endOf (expiresAt: number | undefined): number {
+    const unknown = this.#clock.now() + this.#ttlMs
+    if (expiresAt === undefined) return unknown
+    return this.#toleranceMs === Infinity ? Math.max(expiresAt, unknown) : expiresAt + this.#toleranceMs
   }
 
   #endBy (revocation: Revocation): Promise<number> {

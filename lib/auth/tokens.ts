@@ -3,6 +3,7 @@ import { isOff } from '../clock.js'
 import type { Clock } from '../engine/engine.js'
 import { UnauthorizedError, UnavailableError } from '../errors.js'
 import { isError, logThrown, messageOf } from '../thrown.js'
+import type { TokenLifetime } from './token-lifetime.js'
 import { assertTimes, userFromClaims, type User } from './user.js'
 
 /** The part of a request that @fastify/jwt decorates. */
@@ -20,6 +21,10 @@ export interface TokenRules {
   claimNames: readonly string[]
   /** Whether a token without `exp` is refused. */
   requireExp: boolean
+  /** How long tokens are good. */
+  lifetime: TokenLifetime
+  /** Whether the cookie that may hold the token is signed by @fastify/cookie. */
+  isCookieSigned: boolean
 }
 
 /** Verifies tokens with the app's @fastify/jwt, whoever registered it, keys from functions and JWKS included. */
@@ -32,6 +37,11 @@ export class TokenVerifier {
     this.#rules = rules
     this.#clock = clock
     this.#log = log
+  }
+
+  /** How long after its expiry a token is still good; Infinity where the expiry is ignored. */
+  get toleranceMs (): number {
+    return this.#rules.lifetime.toleranceMs
   }
 
   /**
@@ -57,7 +67,7 @@ export class TokenVerifier {
   }
 
   async #verify (request: object, token: string): Promise<User> {
-    const { method, readsHeader, decode, claimNames, requireExp } = this.#rules
+    const { method, readsHeader, decode, claimNames, requireExp, lifetime } = this.#rules
     try {
       // Options of a call make @fastify/jwt build a verifier for it, which is slow: only for another header, or a wrong clock.
       const verify = { ...!readsHeader && { extractToken: () => token }, ...isOff(this.#clock) && { clockTimestamp: this.#clock.now() } }
@@ -71,7 +81,7 @@ export class TokenVerifier {
       // Read from the token itself: the answer of jwtVerify went through the app's formatUser, which may have dropped exp.
       const claims = decode(token)
       if (requireExp && claims.exp === undefined) throw new UnauthorizedError('The token has no expiry')
-      return userFromClaims(claims, claimNames)
+      return userFromClaims(claims, claimNames, lifetime)
     })
   }
 

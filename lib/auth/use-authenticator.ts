@@ -26,5 +26,6 @@ export async function useAuthenticator (fastify: FastifyInstance, options: Optio
     throw new InvalidOptionError('auth.cookie', 'needs @fastify/cookie, registered before this plugin')
   }
   const rules = await useJwt(fastify, options)
-  return (clock) => new JwtAuthenticator(new TokenVerifier(rules, clock, fastify.log), auth.cookie)
+  const cookie = auth.cookie === undefined ? null : { name: auth.cookie, isSigned: rules.isCookieSigned }
+  return (clock) => new JwtAuthenticator(new TokenVerifier(rules, clock, fastify.log), cookie)
 }

@@ -1,12 +1,16 @@
 import { UnauthorizedError } from '../errors.js'
 import { jtiFrom, userIdFrom } from '../ids.js'
+import type { TokenLifetime } from './token-lifetime.js'
 
 /** Who a socket or a request belongs to, read from a verified token. */
 export interface User {
   readonly id: string
   /** The token's claims, as verified. */
   readonly claims: Readonly<Record<string, unknown>>
-  /** When the token expires, milliseconds since 1970; null where it never does. */
+  /**
+   * Until when the token is good, milliseconds since 1970; null: for ever. Its `exp`, with what `clockTolerance`, `maxAge` and
+   * `ignoreExpiration` of @fastify/jwt make of it.
+   */
   readonly expiresAt: number | null
   /** When the token was issued (`iat`), milliseconds since 1970; null where it does not say. */
   readonly issuedAt: number | null
@@ -18,17 +22,19 @@ export interface User {
  * Names the user of a verified token.
  *
  * @param claimNames the claims that may hold the name, first match wins
+ * @param lifetime says until when it is good
  * @throws WSM_ERR_UNAUTHORIZED where none of them holds a name: text, or a number that JSON cannot confuse with another; and
  *   for `exp`, `iat`, `nbf` and `jti` that are there and cannot be what they should be
  */
-export function userFromClaims (claims: Readonly<Record<string, unknown>>, claimNames: readonly string[]): User {
+export function userFromClaims (claims: Readonly<Record<string, unknown>>, claimNames: readonly string[], lifetime: TokenLifetime): User {
   for (const name of claimNames) {
     const value = claims[name]
     if (value === undefined) continue
     const id = userIdFrom(value)
     if (id === null) throw new UnauthorizedError(`The token does not name a user: its claim ${name} must be text of 1 to 256 characters, or a safe integer`)
     assertTimes(claims)
-    return { id, claims, expiresAt: momentOf(claims, 'exp'), issuedAt: momentOf(claims, 'iat'), jti: jtiOf(claims) }
+    const issuedAt = momentOf(claims, 'iat')
+    return { id, claims, expiresAt: lifetime.endOf(momentOf(claims, 'exp'), issuedAt), issuedAt, jti: jtiOf(claims) }
   }
   throw new UnauthorizedError(`The token does not name a user: it has no claim ${claimNames.join(', ')}`)
 }

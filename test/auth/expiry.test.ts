@@ -1,5 +1,6 @@
-import t from 'tap'
-import { startApp } from '../fixtures/app.js'
+import fastifyJwt from '@fastify/jwt'
+import t, { type Test } from 'tap'
+import { SECRET, startApp, type TestApp } from '../fixtures/app.js'
 
 /** A token that expires at a whole second, as tokens do. */
 const inSeconds = (seconds: number) => Math.floor(Date.now() / 1000) + seconds
@@ -44,4 +45,56 @@ t.test('who has no token that ends stays', async (t) => {
     await client.settled()
     t.equal(client.count('token_expiring'), 0)
   }
+})
+
+/** Verifiers that take a token whose expiry is over, and until when: milliseconds behind its expiry, null: for ever. */
+const tolerances: Array<[name: string, verify: object, claims: (exp: number) => object, lateMs: number | null]> = [
+  ['clockTolerance', { clockTolerance: 3_600_000 }, () => ({}), 3_600_000],
+  ['ignoreExpiration', { ignoreExpiration: true }, () => ({}), null],
+  ['maxAge in seconds', { clockTolerance: 3_600_000, maxAge: 1_000 }, (exp) => ({ iat: exp - 60 }), 940_000],
+  ['maxAge as text', { ignoreExpiration: true, maxAge: '20m' }, (exp) => ({ iat: exp - 60 }), 1_140_000]
+]
+
+/** An app with these options of the verifier, of its own @fastify/jwt or the plugin's. */
+const verifying = (t: Test, verify: object, isHosts: boolean): Promise<TestApp> => {
+  const jwt = { secret: SECRET, verify: { algorithms: ['HS256' as const], ...verify } }
+  return startApp(t, isHosts ? {} : { jwt }, { ...isHosts && { before: async (app) => { await app.register(fastifyJwt, jwt) } } })
+}
+
+t.test('a socket lives as long as the verifier takes its token', async (t) => {
+  // Longer ago than revocations are kept for the sake of wrong clocks.
+  const exp = inSeconds(-300)
+  await Promise.all(tolerances.flatMap(([name, verify, claimsOf, lateMs]) => [true, false].map(async (isHosts) => {
+    const server = await verifying(t, verify, isHosts)
+    const claims = { exp, jti: 'laptop', roles: ['ws:admin'], ...claimsOf(exp) }
+    const token = server.token('alice', claims)
+    const headers = { authorization: `Bearer ${token}` }
+    const expiresAt = lateMs === null ? null : exp * 1000 + lateMs
+    const client = await server.connect('alice', { token })
+    t.equal(client.received[0]!.data.expires_at, expiresAt, `${name}: what the client is told`)
+    t.match(await client.request({ type: 'auth', token }), { type: 'reply', data: { expires_at: expiresAt } }, `${name}: by auth`)
+    t.equal((await server.rest('GET', '/ws/status', { as: null, headers })).status, 200, `${name}: by REST`)
+    const { body } = await server.rest('POST', '/ws/tickets', { as: null, headers })
+    const other = await server.connect('', { token: null, path: `/ws?ticket=${body.ticket}` })
+    t.equal(other.received[0]!.data.expires_at, expiresAt, `${name}: by ticket`)
+    // Two sweeps, and more.
+    const end = performance.now() + 1_100
+    while (performance.now() < end) await client.settled()
+    await other.settled()
+    t.match(await server.app.ws.revoke({ jti: 'laptop', expiresAt: exp * 1000 }), { closed: 2, complete: true }, `${name}: revoked`)
+    await t.rejects(server.connect('alice', { token }), { message: 'upgrade refused: 401' }, `${name}: a revocation lasts as long`)
+  })))
+})
+
+t.test('a socket is closed when the tolerance, or the age of its token, is used up', async (t) => {
+  const now = inSeconds(0)
+  const ends: Array<[verify: object, claims: object]> = [[{ clockTolerance: 5_000 }, { exp: now - 4 }], [{ maxAge: '5s' }, { iat: now - 4, exp: now + 600 }]]
+  await Promise.all(ends.map(async ([verify, claims]) => {
+    const server = await verifying(t, verify, false)
+    const client = await server.connect('alice', { claims })
+    t.equal(client.received[0]!.data.expires_at, (now + 1) * 1000)
+    t.same(await client.closed, { code: 4401, reason: 'The token has expired' })
+    t.ok(Date.now() >= (now + 1) * 1000)
+    await t.rejects(server.connect('alice', { claims }), { message: 'upgrade refused: 401' }, 'nor is it taken again')
+  }))
 })
