@@ -53,8 +53,8 @@ export const OptionsSchema = Type.Object({
     'With authenticate: identifies the user of an auth frame\'s token; by default such frames are refused'),
   origins: Type.Optional(Type.Union([
     Type.Literal('*'),
-    Type.Array(Type.String({ pattern: '^[A-Za-z][A-Za-z0-9+.-]*://[^/?#@\\s]+/?$' }))
-  ], { description: 'Origins whose pages may open a socket, or change something by REST; by default the same origin' })),
+    Type.Array(Type.String({ pattern: '^(?:null|file://|[A-Za-z][A-Za-z0-9+.-]*://[^/?#@\\s]+/?)$' }))
+  ], { description: 'Origins whose pages may open a socket, or change something by REST, for instance https://app.example or https://*.app.example; by default the same origin' })),
   rejectMode: Type.Union([Type.Literal('http'), Type.Literal('close')], {
     default: 'http',
     description: 'How a socket is refused: with an HTTP status before the upgrade, or opened and closed with a code that a browser can read'

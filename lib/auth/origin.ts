@@ -4,6 +4,13 @@ import { ForbiddenError, InvalidOptionError } from '../errors.js'
 /** What may stand in a Host header (RFC 3986 section 3.2), so that it means to a URL parser what it means to a server. */
 const HOST = /^(?:\[[0-9a-f:.]+\]|[^\s/?#@\\:[\]]+)(?::\d+)?$/i
 
+/** An entry of the list whose `*` stands for exactly one label, below a domain that is not everybody's. */
+const WILDCARD = /^https?:\/\/\*\.(?:[^*.]+(?:\.[^*.]+)+|localhost(?::\d+)?)$/
+/** An origin in two parts, its first label left out. */
+const FIRST_LABEL = /^(https?:\/\/)[a-z0-9_-]+(\..+)$/
+/** Sent by pages that Chromium, or Electron, has read from a file; other browsers send `null`. */
+const FILE = 'file://'
+
 /** Methods that change nothing (RFC 9110 section 9.2.1). */
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
@@ -15,14 +22,14 @@ export class OriginPolicy {
   readonly #allowed: '*' | ReadonlySet<string> | null
 
   /**
-   * @param origins which pages: a list of origins, compared to the letter; `'*'`: all; undefined: those of the host that
-   *   the request is addressed to
+   * @param origins which pages: a list of origins, compared to the letter, in which `*` can stand for the first label of a host;
+   *   `'*'`: all; undefined: those of the host that the request is addressed to
    * @param readsCookies whether cookies may say who the user is
-   * @throws WSM_ERR_INVALID_OPTION for an origin that no browser would send, and for `'*'` with cookies
+   * @throws WSM_ERR_INVALID_OPTION for an origin that no browser would send, for any other `*`, and for `'*'` with cookies
    */
   constructor (origins: '*' | readonly string[] | undefined, readsCookies: boolean) {
     if (origins === '*' && readsCookies) throw new InvalidOptionError('origins', 'must not be "*" while cookies identify the user: any page could open a socket as its visitor')
-    if (Array.isArray(origins)) for (const origin of origins) assertSerialized(origin)
+    if (Array.isArray(origins)) for (const origin of origins) assertOrigin(origin)
     this.#allowed = origins === '*' ? '*' : origins === undefined ? null : new Set(origins)
   }
 
@@ -37,7 +44,7 @@ export class OriginPolicy {
   assertAllowed (request: FastifyRequest, isAmbient: boolean): void {
     const { origin } = request.headers
     if (this.#allowed === '*') return
-    if (origin === undefined ? !isAmbient : this.#allowed === null ? isSameOrigin(origin, request) : this.#allowed.has(origin)) return
+    if (origin === undefined ? !isAmbient : this.#allowed === null ? isSameOrigin(origin, request) : isListed(origin, this.#allowed)) return
     throw new ForbiddenError(origin === undefined ? 'A request with cookies, or with other credentials that browsers add, needs an Origin header' : 'This origin may not connect')
   }
 
@@ -63,9 +70,23 @@ function isSameOrigin (origin: string, { host, protocol }: FastifyRequest): bool
   return HOST.test(host) && originOf(`${scheme}://${host}`) === origin
 }
 
-function assertSerialized (origin: string): void {
-  const isWeb = /^https?:/i.test(origin)
-  if (isWeb && originOf(origin) !== origin) throw new InvalidOptionError('origins', `has "${origin}", which no browser sends: write it in lower case, without default port and trailing slash`)
+/** Whether an origin is in the list, as it is or by a `*` in place of its first label. */
+function isListed (origin: string, allowed: ReadonlySet<string>): boolean {
+  if (allowed.has(origin)) return true
+  const [, scheme, rest] = FIRST_LABEL.exec(origin) ?? []
+  return scheme !== undefined && allowed.has(`${scheme}*${rest}`)
+}
+
+/** @throws WSM_ERR_INVALID_OPTION for what no page can have as its origin, or too many can */
+function assertOrigin (origin: string): void {
+  const fault = (text: string) => new InvalidOptionError('origins', `has "${origin}", ${text}`)
+  if (origin === 'null') throw fault('the origin of every page that has none, also of other sites: serve the page by https, or by a scheme of the app\'s own')
+  if (origin.includes('*') && !WILDCARD.test(origin)) {
+    throw fault('whose * stands for something else than the first label of a host of http or https, with a domain of two labels or localhost behind it')
+  }
+  if (/^https?:/i.test(origin) ? originOf(origin) !== origin : origin.endsWith('/') && origin !== FILE) {
+    throw fault('which no browser sends: write it in lower case, without default port and trailing slash')
+  }
 }
 
 /** null: it is no URL. */

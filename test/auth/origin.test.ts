@@ -1,5 +1,6 @@
 import fastifyCookie from '@fastify/cookie'
-import Fastify from 'fastify'
+import fastifyJwt from '@fastify/jwt'
+import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import wsPlugin, { type WsPluginOptions } from '../../lib/index.js'
 import { SECRET, startApp, type AppOptions, type TestApp } from '../fixtures/app.js'
@@ -96,6 +97,32 @@ t.test('a list of origins is exact, and does not hold the own one by itself', as
   for (const origin of ['https://anybody.example', 'null']) t.equal(await statusOf(t, all, { authorization: `Bearer ${token}`, origin }), 101)
 })
 
+t.test('a * stands for one label, the first of a host', async (t) => {
+  const server = await startApp(t, { origins: ['https://*.app.example', 'https://*.app.example:8443', 'http://*.localhost:3000', 'https://app.org'] })
+  const allowed = [
+    'https://a.app.example', 'https://xn--bcher-kva.app.example', 'https://a_b-1.app.example:8443', 'http://tenant.localhost:3000', 'https://app.org'
+  ]
+  const refused = [
+    'https://app.example', 'https://.app.example', 'https://a.b.app.example', 'https://a.app.example.evil.example', 'https://evil.example/.app.example',
+    'https://evil.example#.app.example', 'https://evil.example@a.app.example', 'https://aapp.example', 'http://a.app.example', 'https://a.app.example:8444',
+    'https://A.app.example', 'https://a.app.example.', 'https://a.app.org', 'http://localhost:3000', 'http://tenant.localhost'
+  ]
+  for (const origin of allowed) t.equal(await statusOf(t, server, { authorization: `Bearer ${token}`, origin }), 101, origin)
+  for (const origin of refused) t.equal(await statusOf(t, server, { authorization: `Bearer ${token}`, origin }), 403, origin)
+})
+
+t.test('pages from a file, and of an app\'s own scheme, connect where they are listed', async (t) => {
+  const origins = ['file://', 'capacitor://localhost', 'ionic://localhost', 'tauri://localhost', 'app://.', 'chrome-extension://abcdefghijklmnop', 'moz-extension://6c2b0d3e-1f']
+  const [listing, other] = [await startApp(t, { origins }), await startApp(t, { origins: ['https://app.example'] })]
+  for (const origin of origins) {
+    t.equal(await statusOf(t, listing, { authorization: `Bearer ${token}`, origin }), 101, origin)
+    t.equal(await statusOf(t, other, { authorization: `Bearer ${token}`, origin }), 403, `${origin} is not listed`)
+  }
+  for (const origin of ['null', 'file:///tmp/page.html', 'capacitor://other', 'chrome-extension://another']) {
+    t.equal(await statusOf(t, listing, { authorization: `Bearer ${token}`, origin }), 403, origin)
+  }
+})
+
 t.test('a foreign origin is refused before anybody is asked who it is, at an endpoint too, and with a close frame', async (t) => {
   const server = await startApp(t, { jwt: { secret: async () => { t.fail('the key is asked for'); return SECRET } } }, {
     after: (app) => app.ws.endpoint('/desk', { channels: [], authorize: () => true })
@@ -116,7 +143,12 @@ t.test('origins that cannot be meant fail the registration', async (t) => {
     [['https://app.example/'], /"origins" has "https:\/\/app.example\/", which no browser sends/],
     [['https://App.example'], /which no browser sends/],
     [['https://app.example:443'], /which no browser sends/], [['https://['], /which no browser sends/],
-    [['app.example'], /"origins/], [['*'], /"origins/], [['null'], /"origins/], ['https://app.example', /"origins/], [[5], /"origins/]
+    [['app.example'], /"origins/], [['*'], /"origins/], [['null'], /has "null", the origin of every page that has none/], ['https://app.example', /"origins/], [[5], /"origins/],
+    [['capacitor://localhost/'], /which no browser sends/], [['https://*.App.example'], /which no browser sends/], [['https://*.app.example:443'], /which no browser sends/],
+    ...[
+      'https://*', 'https://*.example', 'https://*.example:8443', 'https://app.*', 'https://app.*.example', 'https://a*.app.example', 'https://*a.app.example', 'https://*.*.app.example',
+      'https://**.app.example', 'https://*app.example', 'http://localhost:*', 'https://app.example:*', 'chrome-extension://*', 'capacitor://*.app.example', 'https://*..example'
+    ].map((origin): [unknown, RegExp] => [[origin], new RegExp(`"origins" has "${origin.replaceAll(/[*.]/g, '\\$&')}", whose \\* stands for something else than the first label`)])
   ]
   for (const [origins, message] of bad) {
     const app = Fastify()
@@ -164,4 +196,39 @@ t.test('cookies need @fastify/cookie, and pages that are known', async (t) => {
   t.match(await registration({ auth: { cookie: 'session' }, origins: '*' }, true), { code: 'WSM_ERR_INVALID_OPTION', message: /"origins" must not be "\*"/ })
   t.match(await registration({ jwt: undefined, authenticate: () => null, origins: '*' }, true), { message: /"origins" must not be "\*"/ })
   t.equal(await registration({ auth: { cookie: 'session' } }, true), null)
+})
+
+t.test('a signed cookie is unsigned as @fastify/jwt does it, for sockets and by REST', async (t) => {
+  const jwt = { secret: SECRET, cookie: { cookieName: 'session', signed: true } }
+  const before = async (app: FastifyInstance) => {
+    await app.register(fastifyCookie, { secret: 'a secret for cookies, long enough too' })
+    app.get('/me', (request) => request.jwtVerify())
+  }
+  for (const isHosts of [false, true]) {
+    const server = await startApp(t, { auth: { cookie: 'session' }, ...!isHosts && { jwt } }, {
+      before: async (app) => {
+        await before(app)
+        if (isHosts) await app.register(fastifyJwt, jwt)
+      }
+    })
+    const signed = (value: string) => `session=${encodeURIComponent(server.app.signCookie(value))}`
+    const cases: Array<[cookie: string, socket: number, rest: number]> = [
+      [signed(token), 101, 200], [`session=${token}`, 401, 401], [`${signed(token)}x`, 401, 401], [signed('no token'), 401, 401]
+    ]
+    for (const [cookie, socket, rest] of cases) {
+      const headers = { host: new URL(server.origin).host, origin: server.origin, cookie }
+      t.equal(await statusOf(t, server, headers), socket, cookie)
+      t.equal((await server.rest('POST', '/ws/tickets', { as: null, headers })).status, rest, `a ticket by ${cookie}`)
+      t.equal((await server.rest('GET', '/me', { as: null, headers })).status, rest, `the app's own route by ${cookie}`)
+      t.equal(await statusOf(t, server, { ...headers, origin: 'https://evil.example' }), 403, 'another site sends it, too')
+    }
+  }
+  const unsigned = await startApp(t, { auth: { cookie: 'session' }, jwt: { ...jwt, cookie: { cookieName: 'other', signed: true } } }, { before })
+  const headers = { host: new URL(unsigned.origin).host, origin: unsigned.origin, cookie: `session=${token}` }
+  t.equal(await statusOf(t, unsigned, headers), 101, 'what is said of another cookie is not of this one')
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(fastifyCookie)
+  const ready = async () => { await app.register(wsPlugin, { jwt, auth: { cookie: 'session' } }) }
+  await t.rejects(ready(), { code: 'WSM_ERR_INVALID_OPTION', message: /"auth.cookie" names a cookie that @fastify\/jwt takes for signed: @fastify\/cookie needs a secret/ })
 })
