@@ -35,7 +35,8 @@ export const IdentityChangedError = define('WSM_ERR_IDENTITY_CHANGED', 409, 'The
 export const UnavailableError = define<[string]>('WSM_ERR_UNAVAILABLE', 503, 'This is temporarily unavailable', '%s')
 export const InternalError = define('WSM_ERR_INTERNAL', 500, 'The server could not process this')
 
-export const UpgradeRequiredError = define('WSM_ERR_UPGRADE_REQUIRED', 426, 'This route speaks WebSocket: send an upgrade request')
+export const UpgradeRequiredError = define<[string]>('WSM_ERR_UPGRADE_REQUIRED', 426, 'This route speaks WebSocket: send an upgrade request', '%s')
+export const InvalidHandshakeError = define<[string]>('WSM_ERR_INVALID_HANDSHAKE', 400, 'The handshake is not valid', 'The handshake is not valid: %s')
 export const AlreadyRegisteredError = define(
   'WSM_ERR_ALREADY_REGISTERED', 500, 'fastify-ws-manager is registered on this Fastify instance already')
 export const NoUpgradeListenerError = define(

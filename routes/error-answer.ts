@@ -13,12 +13,12 @@ const RETRY_AFTER_S = 2
 export function answerError (error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const { isForeign, statusCode, code, message, details, retryAfterS } = toAnswer(error)
   if (isForeign) logThrown(request.log, 'error', error, {}, 'a route failed')
-  // RFC 6750 section 3; RFC 9110 sections 10.2.3, 15.5.22 and 15.6.4; RFC 6585 section 4.
+  // RFC 6455 section 4.4; RFC 6750 section 3; RFC 9110 sections 10.2.3, 15.5.22 and 15.6.4; RFC 6585 section 4.
   if (statusCode === 401) reply.header('www-authenticate', 'Bearer')
   // RFC 9113 section 8.2.2: HTTP/2 has neither of these, and Node throws for one of them.
   if (statusCode === 426 && request.raw.httpVersionMajor < 2) {
     // Node does not add to a Connection header that is set: a client that keeps connections must hear that this one ends.
-    reply.header('upgrade', 'websocket').header('connection', reply.raw.shouldKeepAlive ? 'upgrade' : 'upgrade, close')
+    reply.header('sec-websocket-version', '13').header('upgrade', 'websocket').header('connection', reply.raw.shouldKeepAlive ? 'upgrade' : 'upgrade, close')
   }
   if (statusCode === 503 || retryAfterS !== undefined) reply.header('retry-after', retryAfterS ?? RETRY_AFTER_S)
   reply.code(statusCode).send({ statusCode, code, error: STATUS_CODES[statusCode] ?? 'Error', message, details })

@@ -9,8 +9,9 @@ import type { ConnectionOrigin } from '../lib/connection/client.js'
 import { Connection } from '../lib/connection/connection.js'
 import { SendQueue } from '../lib/connection/send-queue.js'
 import { readsCompressed } from '../lib/connection/websocket-server.js'
+import { offerOnlyOurs, readHandshake } from '../lib/http/handshake.js'
 import { hidingSecrets } from '../lib/http/url-secrets.js'
-import { UnavailableError, UpgradeRequiredError, toWire } from '../lib/errors.js'
+import { InvalidHandshakeError, UnavailableError, UpgradeRequiredError, toWire } from '../lib/errors.js'
 import { ChannelName } from '../schemas/fields.js'
 import { faults, tags } from './answers.js'
 import type { RouteContext } from './context.js'
@@ -37,7 +38,8 @@ export function socketRoute (fastify: FastifyInstance, url: string, context: Rou
   const { admission, shutdown, upgrades, gate, options, slots, closing } = context
 
   const refused = (request: FastifyRequest, error: unknown): void => {
-    if (options.rejectMode === 'http') throw error
+    // What is no handshake opens nothing that a close frame could be sent on.
+    if (options.rejectMode === 'http' || error instanceof UpgradeRequiredError || error instanceof InvalidHandshakeError) throw error
     request.wsAdmission = { refusal: error }
   }
 
@@ -46,6 +48,7 @@ export function socketRoute (fastify: FastifyInstance, url: string, context: Rou
     try {
       if (shutdown.isClosing) throw new UnavailableError('The server is closing')
       gate.countConnect(request)
+      readHandshake(request.raw)
       slots.assertCapacity()
       request.wsAdmission = { origin: await admission.admit(request, rule), response: reply.raw }
     } catch (error) {
@@ -82,6 +85,7 @@ export function socketRoute (fastify: FastifyInstance, url: string, context: Rou
     preHandler: (request, _reply, done) => {
       if (request.ws) {
         assertRoom(request)
+        offerOnlyOurs(request.raw)
         // What answers the upgrade and the first frame leave in one write.
         upgrades.socketOf(request.raw).cork()
       }

@@ -30,9 +30,8 @@ const frame = <P extends TProperties>(type: string, properties: P) => Type.Objec
   ...properties
 }, { additionalProperties: false })
 
-const Token = Type.Optional(Type.String({
-  maxLength: 8192, description: 'A JWT, with or without "Bearer " before it; without one: the anonymous user'
-}))
+/** As long as its frame may be: an upgrade takes what fits into the headers of a request, 16 KiB by Node's default. */
+const Token = Type.Optional(Type.String({ description: 'A JWT, with or without "Bearer " before it; without one: the anonymous user' }))
 const Channels = Type.Array(ChannelName, { minItems: 1, maxItems: 100 })
 const Data = Type.Object({}, { additionalProperties: true, description: 'The message that the receivers get' })
 const Echo = Type.Optional(Type.Boolean({ description: 'false: the socket that sends it does not get it itself' }))

@@ -1,4 +1,3 @@
-import { SUBPROTOCOL } from '../../schemas/frames.js'
 import { closeCodeFor } from '../auth/admission.js'
 import type { Permissions } from '../auth/permissions.js'
 import type { Revocations } from '../auth/revocations.js'
@@ -120,7 +119,7 @@ export class Lifecycle {
       channel_id: connection.origin.channelId,
       channels: connection.channels,
       expires_at: connection.user?.expiresAt ?? null,
-      protocol: SUBPROTOCOL,
+      protocol: connection.protocol,
       streams: this.#memberships.states(connection).flatMap(({ topic, position }) => {
         if (position === null) return []
         const { recovered = false, missed = 0 } = entered.find((state) => state.topic === topic) ?? {}

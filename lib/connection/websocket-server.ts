@@ -40,7 +40,10 @@ export async function useWebSocketServer (fastify: FastifyInstance, options: Opt
   return fastify.websocketServer
 }
 
-/** ws by default selects the first offered, and would send a token back that is offered first. */
+/**
+ * For the app's own socket routes; ours leave only our own subprotocol to be selected. ws by default selects the first offered, and
+ * would send a token back that is offered first.
+ */
 function selectSubprotocol (offered: Set<string>): string | false {
   if (offered.has(SUBPROTOCOL)) return SUBPROTOCOL
   return [...offered].find((name) => !name.startsWith(BEARER_PROTOCOL_PREFIX)) ?? false

@@ -1,4 +1,7 @@
+import fastifyWebsocket from '@fastify/websocket'
+import type { FastifyInstance } from 'fastify'
 import t from 'tap'
+import { tokenFromFrame } from '../../lib/auth/credentials.js'
 import { startApp } from '../fixtures/app.js'
 import { RawClient } from '../fixtures/raw-client.js'
 import { refusal } from '../fixtures/refusal.js'
@@ -21,11 +24,12 @@ t.test('a token among the subprotocols opens the socket and is never selected', 
     [['ws-manager.v1', bearer], 'ws-manager.v1'],
     [[bearer, 'ws-manager.v1'], 'ws-manager.v1'],
     [[bearer, 'other.v2', 'ws-manager.v1'], 'ws-manager.v1'],
-    [[bearer, 'other.v2', 'other.v1'], 'other.v2']
+    [['graphql-transport-ws', bearer, 'ws-manager.v1'], 'ws-manager.v1']
   ]
   for (const [offered, selected] of selections) {
     const client = await server.connect('nobody', { token: null, protocols: offered })
     t.equal(client.socket.protocol, selected)
+    t.equal(client.received[0]!.data.protocol, selected)
     t.equal(client.received[0]!.data.user_id, 'alice')
   }
 })
@@ -37,7 +41,51 @@ t.test('where nothing but the token is offered, nothing is selected', async (t) 
   const { status, head } = await client.response()
   t.equal(status, 101)
   t.notMatch(head, /sec-websocket-protocol/i)
-  t.match(JSON.parse((await client.frame()).payload.toString()), { type: 'connection', data: { user_id: 'alice' } })
+  t.match(JSON.parse((await client.frame()).payload.toString()), { type: 'connection', data: { user_id: 'alice', protocol: null } })
+})
+
+t.test('another subprotocol is not selected, not even where the host chooses, nor at an endpoint', async (t) => {
+  const before = async (app: FastifyInstance) => { await app.register(fastifyWebsocket, { options: { handleProtocols: (offered: Set<string>) => [...offered].at(-1)! } }) }
+  for (const host of [{}, { before }]) {
+    const server = await startApp(t, {}, { ...host, after: ({ ws }) => ws.endpoint('/desk', { channels: [], authorize: () => true }) })
+    for (const path of ['/ws', '/desk']) {
+      const client = await RawClient.to(t, server)
+      client.upgrade(path, { 'sec-websocket-protocol': `graphql-transport-ws, bearer.${server.token('alice')}` })
+      const { status, head } = await client.response()
+      t.equal(status, 101)
+      t.notMatch(head, /sec-websocket-protocol/i)
+      const { data } = JSON.parse((await client.frame()).payload.toString())
+      t.match(data, { user_id: 'alice', protocol: null })
+      t.match(await server.rest('GET', `/ws/clients/${data.client_id}`), { body: { protocol: null } })
+    }
+  }
+})
+
+t.test('a token as long as an upgrade takes it refreshes the socket by auth, too', async (t) => {
+  const server = await startApp(t)
+  for (const bytes of [100, 6_000, 9_000]) {
+    const token = server.token('alice', { groups: 'x'.repeat(bytes) })
+    const client = await server.connect('alice', { token: null, protocols: [], socket: { headers: { authorization: `Bearer ${token}` } } })
+    for (const type of ['auth', 'change_user']) {
+      for (const given of [token, `Bearer ${token}`, `bearer   ${token}`]) {
+        t.match(await client.request({ type, token: given }), { type: 'reply', data: { user_id: 'alice' } }, `${type} with ${token.length} characters`)
+      }
+      t.match(await client.request({ type, token: `${token}x` }), { code: 'unauthorized' })
+    }
+  }
+  const longest = server.token('alice', { groups: 'x'.repeat(40_000) })
+  const client = await server.connect('alice')
+  t.match(await client.request({ type: 'auth', token: longest }), { type: 'reply' }, 'as long as a frame may be')
+})
+
+t.test('a token of nothing but spaces is read in linear time', async (t) => {
+  t.equal(tokenFromFrame('Bearer token'), 'token')
+  t.equal(tokenFromFrame('BEARER   token'), 'token')
+  t.equal(tokenFromFrame('bearertoken'), 'bearertoken')
+  t.equal(tokenFromFrame(' Bearer token'), ' Bearer token')
+  const start = performance.now()
+  t.equal(tokenFromFrame(`Bearer ${' '.repeat(1_000_000)}\n`), '\n')
+  t.ok(performance.now() - start < 500)
 })
 
 t.test('the same token in the header and among the subprotocols is one token', async (t) => {

@@ -128,13 +128,13 @@ t.test('a host whose sockets come by a server of its own is served too', async (
 t.test('what is no WebSocket upgrade is refused, and leaves nothing that holds up the close', async (t) => {
   const server = await startApp(t)
   const authorization = `Bearer ${server.token('alice')}`
-  const faults: Array<Record<string, string>> = [
-    { upgrade: 'h2c' }, { 'sec-websocket-key': 'short' }, { 'sec-websocket-version': '12' }, { 'sec-websocket-protocol': 'a,,b' }
+  const faults: Array<[fault: Record<string, string>, status: number]> = [
+    [{ upgrade: 'h2c' }, 400], [{ 'sec-websocket-key': 'short' }, 400], [{ 'sec-websocket-version': '12' }, 426], [{ 'sec-websocket-protocol': 'a,,b' }, 400]
   ]
-  for (const fault of faults) {
+  for (const [fault, status] of faults) {
     const client = await RawClient.to(t, server)
     client.upgrade('/ws', { authorization, ...fault })
-    t.equal((await client.response()).status, 400, JSON.stringify(fault))
+    t.equal((await client.response()).status, status, JSON.stringify(fault))
     await client.ended
   }
   t.equal(server.app.ws.getConnectionCount(), 0)
