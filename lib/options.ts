@@ -173,7 +173,7 @@ export const OptionsSchema = Type.Object({
     maxChannelsPerConnection: count(100, 'Channels that one socket can be a member of'),
     maxPendingHandlers: count(100, 'Frames of one socket in progress, those that wait for an earlier one included'),
     maxPendingBytes: count(131_072, 'Size of the frames of one socket that wait for an earlier one; over that the socket is paused, bytes'),
-    maxPendingRequests: count(100, 'REST requests in progress, of one user and on one connection'),
+    maxPendingRequests: count(100, 'REST requests in progress, of one user, of anonymous callers at one address, and on one connection'),
     maxQueueMessages: count(10_000, 'Messages that wait for one socket'),
     maxQueueBytes: count(1_048_576, 'Size of the messages that wait for one socket, bytes'),
     maxErrorsPerMinute: count(10, 'Errors within a minute at which the socket is closed'),

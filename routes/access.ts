@@ -3,6 +3,7 @@ import type { Admission } from '../lib/auth/admission.js'
 import type { Permissions, RestAction } from '../lib/auth/permissions.js'
 import type { Revocations } from '../lib/auth/revocations.js'
 import type { User } from '../lib/auth/user.js'
+import { networkOf } from '../lib/connection/network.js'
 import { NotFoundError } from '../lib/errors.js'
 import type { PendingRequest } from '../lib/http/pending-request.js'
 import type { PendingRequests } from '../lib/http/pending-requests.js'
@@ -28,13 +29,10 @@ export class Access {
   }
 
   /** Everybody with a good token and fewer than `limits.maxPendingRequests` requests in progress. */
-  readonly authenticated: Hook = async (request, reply) => {
-    const { admission, requests } = this.#parts
-    const pending = request.wsPending = requests.begin(request, reply)
-    const user = await admission.identify(request)
-    requests.identified(pending, user)
-    request.wsUser = user
-  }
+  readonly authenticated: Hook = (request, reply) => this.#begin(request, reply, (admission) => admission.identify(request))
+
+  /** Everybody whom the socket takes: nobody, too, where sockets may be anonymous. */
+  readonly callers: Hook = (request, reply) => this.#begin(request, reply, (admission) => admission.identifyCaller(request))
 
   /** Those whom `authorize` allows the action. */
   permitted (action: RestAction): Hook {
@@ -59,7 +57,8 @@ export class Access {
    * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_UNAVAILABLE where it cannot be known
    */
   assertStillGood (request: FastifyRequest): void {
-    this.#parts.revocations.assertStillGood(userOf(request), request.wsPending!.identifiedAt)
+    const { wsUser: user, wsPending: pending } = request
+    if (user !== null) this.#parts.revocations.assertStillGood(user, pending!.identifiedAt)
   }
 
   /** Checks the token, and starts the request's work in the same turn. */
@@ -74,6 +73,14 @@ export class Access {
     return function (request, reply) {
       return access.carryOut(request, () => handler.call(this, request, reply))
     }
+  }
+
+  async #begin (request: FastifyRequest, reply: FastifyReply, identify: (admission: Admission) => Promise<User | null>): Promise<void> {
+    const { admission, requests } = this.#parts
+    const pending = request.wsPending = requests.begin(request, reply)
+    const user = await identify(admission)
+    requests.identified(pending, user, networkOf(request.ip))
+    request.wsUser = user
   }
 }
 

@@ -2,10 +2,11 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { callReply } from '../schemas/rest.js'
 import { RateLimitedError, isOurs, toClientError } from '../lib/errors.js'
+import { networkOf } from '../lib/connection/network.js'
 import { logThrown } from '../lib/thrown.js'
 import { RestContext } from '../lib/protocol/handler-context.js'
 import type { HandlerEntry } from '../lib/protocol/handlers.js'
-import { Access, userOf } from './access.js'
+import { Access } from './access.js'
 import { answers, tags } from './answers.js'
 import { bodyDepth, isJson } from './body-depth.js'
 import type { RouteContext } from './context.js'
@@ -20,10 +21,10 @@ export function callRoute (fastify: FastifyInstance, url: string, context: Route
   const { handlers, requests, allowances, options: { limits }, counters } = context
   const access = new Access(context)
   const bodyLimit = Math.min(fastify.initialConfig.bodyLimit!, limits.maxPayloadBytes)
-  /** Charges a call to the user's allowance, as a frame is. */
+  /** Charges a call to the caller's allowance, as a frame is. */
   const charge = async (request: FastifyRequest): Promise<void> => {
     const now = performance.now()
-    const allowance = allowances.of(userOf(request).id)
+    const allowance = request.wsUser === null ? allowances.ofNobody(networkOf(request.ip)) : allowances.of(request.wsUser.id)
     const exceeded = allowances.take(allowance, sizeOf(request, bodyLimit), now)
     if (exceeded === null) return
     counters.refusals[exceeded]++
@@ -46,12 +47,12 @@ export function callRoute (fastify: FastifyInstance, url: string, context: Route
     errorHandler: answerError,
     bodyLimit,
     ...bodyDepth(limits.maxDepth, counters),
-    onRequest: access.authenticated,
+    onRequest: access.callers,
     preHandler: charge,
     // The first answer counts: the handler's own, or what it returns or throws.
     handler: (request) => new Promise((resolve, reject) => {
-      const user = userOf(request)
-      const log = request.log.child({ user_id: user.id })
+      const { wsUser: user } = request
+      const log = request.log.child({ user_id: user?.id ?? null })
       const pending = request.wsPending!
       let isAnswered = false
       const answer = (data: unknown) => {

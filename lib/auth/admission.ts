@@ -69,10 +69,18 @@ export class Admission {
    * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_UNAVAILABLE, WSM_ERR_FORBIDDEN for one that another site may have forged
    */
   async identify (request: FastifyRequest): Promise<User> {
-    this.#assertOrigin(() => this.#origins.assertNotForged(request, this.#authenticator.isAmbient(request)))
-    const user = await this.#bounded(this.#good(this.#authenticator.identify(request)))
+    const user = await this.#identify(request)
     if (user === null) throw new UnauthorizedError('A token is needed')
     return user
+  }
+
+  /**
+   * The user of a request that does what a socket can do, too. null: nobody, where sockets may be anonymous.
+   *
+   * @throws as `identify`
+   */
+  identifyCaller (request: FastifyRequest): Promise<User | null> {
+    return this.#options.anonymous ? this.#identify(request) : this.identify(request)
   }
 
   /**
@@ -100,6 +108,11 @@ export class Admission {
   /** Ends the wait of every decision that is under way: the server closes. */
   close (): void {
     for (const giveUp of this.#giveUps) giveUp()
+  }
+
+  async #identify (request: FastifyRequest): Promise<User | null> {
+    this.#assertOrigin(() => this.#origins.assertNotForged(request, this.#authenticator.isAmbient(request)))
+    return this.#bounded(this.#good(this.#authenticator.identify(request)))
   }
 
   async #admit (request: FastifyRequest, endpoint: EndpointRule | null): Promise<ConnectionOrigin> {

@@ -6,7 +6,7 @@ const SWEEP_MS = 5_000
 /** Maximum number of users tracked; the oldest is evicted. */
 const MAX_USERS = 100_000
 
-/** Usage of one user's sockets: when the next frame, byte and join are due, on the clock of `performance.now()`. */
+/** Usage of one user's sockets, or of the calls of nobody at one address: when the next frame, byte and join are due, on the clock of `performance.now()`. */
 export class Allowance {
   frameDueAt = 0
   byteDueAt = 0
@@ -26,7 +26,7 @@ export class Allowances {
   readonly #frames: Rate
   readonly #bytes: Rate
   readonly #joins: Rate
-  readonly #byUser = new Map<string, Allowance>()
+  readonly #byHolder = new Map<string, Allowance>()
   #timer: NodeJS.Timeout | null = null
   #isClosed = false
 
@@ -38,18 +38,16 @@ export class Allowances {
 
   /** Number of users tracked. */
   get size (): number {
-    return this.#byUser.size
+    return this.#byHolder.size
   }
 
   of (userId: string): Allowance {
-    let allowance = this.#byUser.get(userId)
-    if (allowance !== undefined) return allowance
-    if (this.#byUser.size >= MAX_USERS) this.#forget(...this.#byUser.entries().next().value!)
-    allowance = new Allowance()
-    this.#byUser.set(userId, allowance)
-    // Expiry must not keep the process alive.
-    if (!this.#isClosed) this.#timer ??= setInterval(() => this.#sweep(performance.now()), SWEEP_MS).unref()
-    return allowance
+    return this.#of(`user:${userId}`)
+  }
+
+  /** The allowance of calls by nobody; without an address each has its own. */
+  ofNobody (network: string | null): Allowance {
+    return network === null ? new Allowance() : this.#of(`network:${network}`)
   }
 
   /** Charges a frame of any size, unless the user is in debt. Hot: runs for every frame. */
@@ -86,18 +84,29 @@ export class Allowances {
     clearInterval(this.#timer!)
   }
 
+  #of (holder: string): Allowance {
+    let allowance = this.#byHolder.get(holder)
+    if (allowance !== undefined) return allowance
+    if (this.#byHolder.size >= MAX_USERS) this.#forget(...this.#byHolder.entries().next().value!)
+    allowance = new Allowance()
+    this.#byHolder.set(holder, allowance)
+    // Expiry must not keep the process alive.
+    if (!this.#isClosed) this.#timer ??= setInterval(() => this.#sweep(performance.now()), SWEEP_MS).unref()
+    return allowance
+  }
+
   #sweep (now: number): void {
-    for (const [userId, allowance] of this.#byUser) {
+    for (const [holder, allowance] of this.#byHolder) {
       const { frameDueAt, byteDueAt, joinDueAt } = allowance
-      if (Math.max(frameDueAt, byteDueAt, joinDueAt) <= now) this.#forget(userId, allowance)
+      if (Math.max(frameDueAt, byteDueAt, joinDueAt) <= now) this.#forget(holder, allowance)
     }
-    if (this.#byUser.size > 0) return
+    if (this.#byHolder.size > 0) return
     clearInterval(this.#timer!)
     this.#timer = null
   }
 
-  #forget (userId: string, allowance: Allowance): void {
-    this.#byUser.delete(userId)
+  #forget (holder: string, allowance: Allowance): void {
+    this.#byHolder.delete(holder)
     allowance.isForgotten = true
   }
 }

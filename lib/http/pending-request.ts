@@ -5,8 +5,10 @@ import { logThrown } from '../thrown.js'
 
 /** One REST request, from its head to the end of its answer and of what it asked for. */
 export class PendingRequest {
-  /** The caller; null until identified. */
+  /** The caller; null until identified, and where it is nobody. */
   user: User | null = null
+  /** Whose place it takes; null until identified, and where no place is counted. */
+  holder: string | null = null
   /** When the caller was identified, milliseconds since 1970. */
   identifiedAt = 0
   /** Whether its answer can still be sent. */
@@ -32,8 +34,9 @@ export class PendingRequest {
   }
 
   /** @param at this moment, on the clock that all nodes share */
-  identified (user: User, at: number): void {
+  identified (user: User | null, holder: string | null, at: number): void {
     this.user = user
+    this.holder = holder
     this.identifiedAt = at
   }
 

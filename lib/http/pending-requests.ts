@@ -17,7 +17,7 @@ const PATIENCE = 2
 type Connection = EventEmitter & { destroy: () => unknown, destroyed?: boolean }
 
 /**
- * Limits the REST requests in flight, per connection and per user. A user's request counts until it is answered and its work
+ * Limits the REST requests in flight, per connection and per user, or where the caller is nobody, per address. A user's request counts until it is answered and its work
  * has ended, whichever is later, so hanging up frees no place while a handler still runs.
  */
 export class PendingRequests implements Work {
@@ -25,12 +25,12 @@ export class PendingRequests implements Work {
   readonly #clock: Clock
   readonly #counters: Counters
   readonly #byConnection = new WeakMap<Connection, Set<PendingRequest>>()
-  readonly #byUser = new Map<string, Set<PendingRequest>>()
+  readonly #byHolder = new Map<string, Set<PendingRequest>>()
   /** The request in whose name code of the app runs. */
   readonly #current = new AsyncLocalStorage<PendingRequest>()
   #named = 0
 
-  /** @param max requests of one user, and on one connection */
+  /** @param max requests of one user, of nobody at one address, and on one connection */
   constructor (max: number, clock: Clock, counters: Counters) {
     this.#max = max
     this.#clock = clock
@@ -64,10 +64,14 @@ export class PendingRequests implements Work {
     throw this.#refusal('on this connection')
   }
 
-  /** @throws WSM_ERR_TOO_MANY_PENDING where the user has too many already */
-  identified (pending: PendingRequest, user: User): void {
-    this.#place(pending, user)
-    pending.identified(user, this.#clock.now())
+  /**
+   * @param network the address of a caller that is nobody
+   * @throws WSM_ERR_TOO_MANY_PENDING where the caller has too many already
+   */
+  identified (pending: PendingRequest, user: User | null, network: string | null): void {
+    const holder = user !== null ? `user:${user.id}` : network !== null ? `network:${network}` : null
+    this.#place(pending, holder)
+    pending.identified(user, holder, this.#clock.now())
     // Its connection may have ended meanwhile.
     this.#release(pending)
   }
@@ -75,7 +79,7 @@ export class PendingRequests implements Work {
   /** Runs a request's work. A revocation of its token waits from now on until the work has settled. */
   async run<T> (pending: PendingRequest, work: () => T): Promise<Awaited<T>> {
     // Its caller may have hung up while hooks of the host ran, which has freed its place.
-    if (!pending.isOpen) this.#place(pending, pending.user!)
+    if (!pending.isOpen) this.#place(pending, pending.holder)
     pending.isWorking = true
     try {
       return await work()
@@ -102,9 +106,9 @@ export class PendingRequests implements Work {
 
   async ended (isRevoked: (user: User) => boolean): Promise<void> {
     const waits: Promise<void>[] = []
-    for (const requests of this.#byUser.values()) {
+    for (const requests of this.#byHolder.values()) {
       for (const pending of requests) {
-        if (!isRevoked(pending.user!)) continue
+        if (pending.user === null || !isRevoked(pending.user)) continue
         pending.stop()
         waits.push(pending.idle())
       }
@@ -138,10 +142,11 @@ export class PendingRequests implements Work {
   }
 
   /** @throws WSM_ERR_TOO_MANY_PENDING */
-  #place (pending: PendingRequest, user: User): void {
-    const others = this.#byUser.get(user.id) ?? new Set()
-    if (others.size >= this.#max) throw this.#refusal('of this user')
-    this.#byUser.set(user.id, others.add(pending))
+  #place (pending: PendingRequest, holder: string | null): void {
+    if (holder === null) return
+    const others = this.#byHolder.get(holder) ?? new Set()
+    if (others.size >= this.#max) throw this.#refusal('of this caller')
+    this.#byHolder.set(holder, others.add(pending))
   }
 
   #answered (pending: PendingRequest, isWhole: boolean): void {
@@ -151,10 +156,10 @@ export class PendingRequests implements Work {
   }
 
   #release (pending: PendingRequest): void {
-    if (pending.isOpen || pending.isWorking || pending.user === null) return
-    const requests = this.#byUser.get(pending.user.id)
+    if (pending.isOpen || pending.isWorking || pending.holder === null) return
+    const requests = this.#byHolder.get(pending.holder)
     requests?.delete(pending)
-    if (requests?.size === 0) this.#byUser.delete(pending.user.id)
+    if (requests?.size === 0) this.#byHolder.delete(pending.holder)
   }
 
   #refusal (where: string): DetailedError {

@@ -19,7 +19,7 @@ import type { Outbound } from './outbound.js'
 export interface HandlerContext {
   /** The socket, as it is at this moment: its `user` can be another one by now. null for a call by REST. */
   readonly client: Client | null
-  /** Whose message it is; null where the socket is anonymous. */
+  /** Whose message it is; null where the socket, or the caller by REST, is anonymous. */
   readonly user: User | null
   /**
    * Fires when the socket is over, and when it becomes another user's (its reason is WSM_ERR_IDENTITY_CHANGED then); by REST
@@ -115,12 +115,12 @@ export class SocketContext extends ReplyingContext implements CallContext {
 
 export class RestContext extends ReplyingContext implements CallContext {
   readonly client = null
-  readonly user: User
+  readonly user: User | null
   readonly signal: AbortSignal
   readonly log: FastifyBaseLogger
   readonly #answer: (data: unknown) => void
 
-  constructor (user: User, signal: AbortSignal, log: FastifyBaseLogger, answer: (data: unknown) => void) {
+  constructor (user: User | null, signal: AbortSignal, log: FastifyBaseLogger, answer: (data: unknown) => void) {
     super()
     this.user = user
     this.signal = signal

@@ -1,10 +1,18 @@
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { request, type IncomingMessage } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { Type } from '@sinclair/typebox'
 import fastifySwagger from '@fastify/swagger'
+import Fastify from 'fastify'
 import t from 'tap'
-import { errors } from '../../lib/index.js'
-import { protocol, startApp, type AppOptions } from '../fixtures/app.js'
+import wsPlugin, { errors } from '../../lib/index.js'
+import { protocol, startApp, type AppOptions, type RestOptions } from '../fixtures/app.js'
 import { decompressBodies } from '../fixtures/decompression.js'
+import { Gate } from '../fixtures/gate.js'
+import { until } from '../fixtures/until.js'
 
 const SECRET = 'postgres://root:hunter2@10.0.0.7'
 const open = Type.Object({})
@@ -106,6 +114,72 @@ t.test('a call needs a good token, and no permission', async (t) => {
   t.equal(bad.headers.get('www-authenticate'), 'Bearer')
   t.equal(calls, 0)
   t.match(await server.rest('POST', '/ws/call/chat.send', { as: 'bob', body: {} }), { status: 200, body: { data: 'bob' } })
+})
+
+t.test('where sockets may be anonymous, so may calls; other routes and wrong tokens are refused as before', async (t) => {
+  const server = await startApp(t, { auth: { anonymous: true } }, {
+    after: ({ ws }) => {
+      ws.handle('chat.who', { schema: open, rest: true }, (_message, { user }) => ({ user }))
+      ws.handle('chat.members', { schema: open, rest: true, authorize: ({ user }) => user !== null }, () => 'secret')
+    }
+  })
+  const call = (type: string, options: RestOptions = {}) => server.rest('POST', `/ws/call/${type}`, { as: null, body: {}, ...options })
+  const anonymous = await server.connect('nobody', { token: null })
+  t.match(await anonymous.request({ type: 'chat.who' }), { data: { user: null } })
+  t.match(await call('chat.who'), { status: 200, body: { data: { user: null } } }, 'as by socket')
+  t.match(await call('chat.who', { as: 'alice' }), { status: 200, body: { data: { user: { id: 'alice' } } } })
+  t.match(await call('chat.members'), { status: 403 })
+  t.match(await call('chat.who', { headers: { authorization: 'Bearer nonsense' } }), { status: 401 })
+  t.match(await call('chat.who', { headers: { origin: 'https://evil.example' } }), { status: 403 }, 'a page of another origin')
+  for (const [method, path] of [['POST', '/ws/tickets'], ['GET', '/ws/confirmations'], ['GET', '/ws/status']] as const) {
+    t.equal((await server.rest(method, path, { as: null })).status, 401, path)
+  }
+  await server.app.ws.revoke({ userId: 'alice' })
+  t.match(await call('chat.who'), { status: 200 }, 'nobody has no token that could be revoked')
+})
+
+t.test('anonymous calls of one address share an allowance and places', async (t) => {
+  const gate = new Gate()
+  let waits = 0
+  const server = await startApp(t, { auth: { anonymous: true }, limits: { messagesPerSecond: 1, burst: 3, maxPendingRequests: 2 } }, {
+    after: ({ ws }) => {
+      ws.handle('app.note', { schema: open, rest: true }, () => 1)
+      ws.handle('app.wait', { schema: open, rest: true }, () => {
+        waits++
+        return gate.wait()
+      })
+    },
+    fastify: { trustProxy: true }
+  })
+  const call = (type: string, ip: string, as: string | null = null) => server.rest('POST', `/ws/call/${type}`, { as, body: {}, headers: { 'x-forwarded-for': ip } }).then(({ status }) => status)
+  for (let n = 0; n < 3; n++) t.equal(await call('app.note', '2001:db8::1'), 200)
+  t.equal(await call('app.note', '2001:db8::2'), 429, 'of the same network')
+  t.equal(await call('app.note', '192.0.2.1'), 200)
+  t.equal(await call('app.note', '2001:db8::1', 'network:2001:db8:0:0'), 200, 'a user of that name is a user')
+  const waiting = [call('app.wait', '192.0.2.2'), call('app.wait', '192.0.2.2')]
+  await until(() => waits === 2)
+  t.equal(await call('app.note', '192.0.2.2'), 429)
+  t.match(server.app.ws.getStatus().rejected, { messages: 1, pending_requests: 1 })
+  // A revocation has nothing to do with them, and does not wait for them.
+  t.match(await server.app.ws.revoke({ userId: 'alice' }), { complete: true })
+  gate.open()
+  t.same(await Promise.all(waiting), [200, 200])
+})
+
+t.test('anonymous calls without an address are not counted: a Unix socket may carry many clients', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'wsm-'))
+  t.teardown(() => rm(folder, { recursive: true }))
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(wsPlugin, { jwt: { secret: SECRET }, auth: { anonymous: true }, limits: { messagesPerSecond: 1, burst: 1 } })
+  app.ws.handle('app.note', { schema: open, rest: true }, () => 1)
+  const socketPath = join(folder, 'socket')
+  await app.listen({ path: socketPath })
+  for (let n = 0; n < 3; n++) {
+    const call = request({ socketPath, method: 'POST', path: '/ws/call/app.note', headers: { 'content-type': 'application/json' } }).end('{}')
+    const [{ statusCode }] = await once(call, 'response') as [IncomingMessage]
+    t.equal(statusCode, 200)
+  }
 })
 
 t.test('a body that is no message is the caller\'s fault, and the handler does not see it', async (t) => {

@@ -41,7 +41,7 @@ t.test('so many requests of a user are answered at once; one more is told to wai
     const refused = await server.rest(method, path, { as: 'alice', ...(path.includes('call') && { body: {} }) })
     t.match(refused, TOO_MANY)
     t.equal(refused.headers.get('retry-after'), '1')
-    t.match(refused.body.message, /^3 requests of this user/)
+    t.match(refused.body.message, /^3 requests of this caller/)
   }
   t.equal(server.app.ws.getStatus().rejected.pending_requests, 3)
   t.equal((await server.rest('GET', '/ws/confirmations', { as: 'bob' })).status, 200)
