@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
-import { PassThrough } from 'node:stream'
+import { Duplex, PassThrough } from 'node:stream'
+import { setTimeout } from 'node:timers/promises'
 import fastifyWebsocket from '@fastify/websocket'
 import Fastify from 'fastify'
 import t from 'tap'
@@ -27,6 +28,37 @@ t.test('a socket that fails before anybody else listens to it is destroyed, and 
   webSocketServer.emit('connection', {}, opened)
   t.equal(raw.listenerCount('error'), 0, 'an open socket is for ws to listen to')
   t.end()
+})
+
+/** An upgrade's socket whose other end reads nothing. */
+class Stuck extends Duplex {
+  bytesWritten = 0
+  override _read (): void {}
+  override _write (): void {}
+}
+
+t.test('an upgrade on which another library has acted in any way is its own', async (t) => {
+  const ways: [how: string, act: (request: IncomingMessage, socket: Stuck) => void][] = [
+    ['destroyed the socket', (_request, socket) => socket.destroy()],
+    ['ended it', (_request, socket) => socket.end()],
+    ['written, and it waits', (_request, socket) => socket.write('x')],
+    ['written, and it has left', (_request, socket) => { socket.bytesWritten++ }],
+    ['noted it on the request', (request) => Object.assign(request, { taken: true })]
+  ]
+  for (const [how, act] of [...ways, ['done nothing', () => {}] as const]) {
+    const server = new EventEmitter()
+    let routed = 0
+    const router = { routing: () => { routed++ } }
+    server.on('upgrade', () => router.routing())
+    const upgrades = new Upgrades(server as Server, new EventEmitter() as WebSocketServer, { isRouted: () => false, onUpgrade: () => {}, mayListenElsewhere: false, graceMs: 0 })
+    server.on('upgrade', act)
+    const socket = new Stuck()
+    server.emit('upgrade', {} as IncomingMessage, socket, Buffer.alloc(0))
+    await setTimeout(1)
+    t.equal(routed, how === 'done nothing' ? 1 : 0, how)
+    upgrades.stop()
+    socket.destroy()
+  }
 })
 
 t.test('a server whose upgrades others than @fastify/websocket take is refused at registration', async (t) => {

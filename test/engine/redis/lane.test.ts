@@ -48,6 +48,8 @@ t.test('a sighting that a node has testified is accounted for in the next segmen
   t.equal(seen.judge(state('2-b.y', 4)), null)
   t.equal(seen.judge(state('1-a.y', 9, { '1-a.x': 4 })), null)
   t.equal(seen.judge(state('1-a.w', 9)), 'lost', 'asked about a state from before')
+  seen.keepOpen('1-a.w', 3)
+  seen.testify('m', '1-a.x')
   seen.enter('2-b.y', 4, 1)
   t.strictSame([seen.fence, seen.open.size], [null, 0])
 })

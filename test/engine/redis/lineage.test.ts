@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { RedisCluster } from '../../../lib/engine/redis/cluster.js'
-import { KEPT, listening, numberOf, publication } from '../../fixtures/engine-suite.js'
-import { nodesOf } from '../../fixtures/redis-nodes.js'
+import { ENGINE, KEPT, listening, numberOf, publication } from '../../fixtures/engine-suite.js'
+import { keepingLog, nodesOf } from '../../fixtures/redis-nodes.js'
 import { RedisServer, type RedisServerOptions } from '../../fixtures/redis.js'
 import { until } from '../../fixtures/until.js'
 
@@ -10,18 +10,19 @@ import { until } from '../../fixtures/until.js'
 async function nodes (t: Test, options: RedisServerOptions = {}) {
   const server = await RedisServer.start(t, options)
   const prefix = randomUUID()
-  const build = nodesOf(server.port, { prefix, leaseMs: 900, checkMs: 50, commandTimeoutMs: 600 })
+  const { log, messages } = keepingLog()
+  const build = nodesOf(server.port, { prefix, leaseMs: 900, checkMs: 50, commandTimeoutMs: 600 }, log)
   const again = async () => {
     await server.kill()
     await server.start()
   }
-  return { server, build, again, lane: `${prefix}:lane:{all}` }
+  return { server, build, again, messages, lane: `${prefix}:lane:{all}` }
 }
 
 const ALWAYS = { isDurable: true, config: ['--appendfsync', 'always'] }
 
 t.test('after a restart that lost nothing clients recover, whether a node listened or not', async (t) => {
-  const { build, again } = await nodes(t, ALWAYS)
+  const { build, again, messages } = await nodes(t, ALWAYS)
   const [{ engine, breaks }, other] = [await listening(t, build), await listening(t, build)]
   const began = await other.engine.publish(publication('channel:a', { n: 1 }), KEPT)
   const unbegun = await engine.subscribe('channel:b')
@@ -33,6 +34,7 @@ t.test('after a restart that lost nothing clients recover, whether a node listen
   t.match(await engine.history('channel:a', began, 10), { isComplete: true, top: { epoch: began!.epoch, offset: 2 } })
   t.match(await other.engine.history('channel:b', unbegun, 10), { isComplete: true })
   t.strictSame([...breaks.all, ...other.breaks.all], [])
+  t.strictSame(messages.filter((message) => message.startsWith('Redis was')), ['Redis was restarted or failed over; nothing was lost'])
 })
 
 t.test('a node that says what it has seen only when it is asked again is waited for, and what it has not lost is kept', async (t) => {
@@ -64,7 +66,7 @@ t.test('a node that says what it has seen only when it is asked again is waited 
 })
 
 t.test('after a rollback no earlier position is good, not even one that the server still has', async (t) => {
-  const { server, build, again } = await nodes(t)
+  const { server, build, again, messages } = await nodes(t)
   const { engine } = await listening(t, build)
   const unbegun = await engine.subscribe('channel:b')
   engine.unsubscribe('channel:b')
@@ -78,6 +80,7 @@ t.test('after a rollback no earlier position is good, not even one that the serv
   for (const position of [first, last]) t.match(await engine.history('channel:a', position, 10), { isComplete: false, entries: [] })
   t.match(await engine.history('channel:b', unbegun, 10), { isComplete: false })
   t.strictSame((await engine.history('channel:a', null, 10)).entries.map(numberOf), [3, 4, 5])
+  t.ok(messages.includes('Redis was restarted or failed over, and may have lost writes; streams begin a new epoch'))
 })
 
 t.test('a write that only another node has seen counts as seen', async (t) => {
@@ -99,16 +102,19 @@ t.test('a write that was delivered, but not answered to its publisher, counts as
   await engine.subscribe('channel:a')
   const first = await engine.publish(publication('channel:a', { n: 1 }), KEPT)
   await deliveries.next()
+  // What nobody listens to has no other witness than the number that was seen.
+  const unheard = await engine.publish(publication('channel:b', { n: 1 }), KEPT)
   const { segment, number } = await server.admin.hgetall(lane) as { segment: string, number: string }
   await server.admin.publish(`${lane.split(':')[0]}:{channel:a}`, `2 ${segment} ${Number(number) + 1} ["${first!.epoch}",2,0,null]\n{"type":"n","n":2}`)
   t.match(await deliveries.next(), { position: { offset: 2 } })
   await server.admin.debug('CHANGE-REPL-ID')
   await until(async () => (await engine.history('channel:a', first, 10).catch(() => null))?.isComplete === false)
+  t.match(await engine.history('channel:b', unheard, 10), { isComplete: false })
 })
 
 t.test('no earlier position is good where no node is left that had seen a write', async (t) => {
   const { build, again } = await nodes(t, ALWAYS)
-  const before = await build({} as never)
+  const before = await build(ENGINE)
   const first = await before.publish(publication('channel:a', { n: 1 }), KEPT)
   await before.close()
   await again()

@@ -204,12 +204,28 @@ t.test('the connection to a server without slots is closed', async (t) => {
   await shards.subscribe('{x}')
   map.emit('refresh')
   t.notOk(at('a:1').isDisconnected)
+  const gate = new Gate()
+  cluster.answer = async (command) => {
+    if (command === 'ssubscribe') await gate.wait()
+  }
   cluster.move('{x}', 'b:2')
   map.nodes = (role) => cluster.map().nodes!(role).filter(({ options }) => role === 'all' || options!.port === 2)
   map.emit('refresh')
+  await gate.reached
+  t.notOk(at('a:1').isDisconnected, 'it is still the one that delivers')
+  gate.open()
   await until(() => at('b:2')?.held.has('{x}') === true)
   map.emit('refresh')
   t.ok(at('a:1').isDisconnected)
+})
+
+t.test('the connection to a master stays when nothing is subscribed to on it', async (t) => {
+  const { shards, map, at } = shardsOf(t)
+  shards.follow(map)
+  await shards.subscribe('{x}')
+  shards.unsubscribe('{x}')
+  map.emit('refresh')
+  t.notOk(at('a:1').isDisconnected)
 })
 
 t.test('after closing nothing is subscribed to or reported', async (t) => {

@@ -121,6 +121,35 @@ t.test('what expires meanwhile, or is more than a history holds, is not counted'
   t.strictSame(await taken(), [])
 })
 
+t.test('what a sender holds, has begun or is publishing still counts after it has been silent for a while', async (t) => {
+  const room = sharesOf(t, { maxBytesPerSender: 4 * BYTES })
+  for (let n = 0; n < 3; n++) room.publish('room', 'mallory', KEPT, 2)
+  room.clock.advance(30_000)
+  room.publish('room', 'mallory', KEPT, 2)
+  t.match(await room.taken(), [/^cut mallory room/])
+
+  const own = sharesOf(t, { maxTopicsPerSender: 1 })
+  own.publish('a', 'mallory', { size: 10, ttlMs: 1_000 })
+  own.clock.advance(30_000)
+  own.publish('b', 'mallory')
+  t.strictSame(await own.taken(), ['forget a 1', 'evicted 1'])
+
+  const listened = sharesOf(t, { maxTopics: 1 })
+  listened.store.inUse.add('a')
+  listened.publish('a', 'mallory', { size: 10, ttlMs: 1_000 })
+  listened.publish('app')
+  t.strictSame(await listened.taken(), ['forget a 1'])
+  listened.clock.advance(30_000)
+  listened.store.inUse.clear()
+  listened.publish('other')
+  t.strictSame(await listened.taken(), ['forget a 1', 'forget app 1'], 'that of a sender goes first')
+
+  const { clock, shares } = sharesOf(t, { maxBytesPerSender: 4 * BYTES })
+  shares.reserve('mallory', 3 * BYTES)
+  clock.advance(30_000)
+  t.throws(() => shares.reserve('mallory', 2 * BYTES), usedUp)
+})
+
 t.test('over all bounds the messages of senders go first, then what was used longest ago', async (t) => {
   const { publish, taken } = sharesOf(t, { maxBytes: 10 * BYTES })
   publish('old')
