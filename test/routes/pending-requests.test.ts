@@ -51,6 +51,23 @@ t.test('so many requests of a user are answered at once; one more is told to wai
   t.equal((await server.rest('GET', '/ws/confirmations', { as: 'alice' })).status, 200)
 })
 
+t.test('requests of a user that go on keep their places when another one ends', async (t) => {
+  const gates = Array.from({ length: MAX + 1 }, () => new Gate())
+  let begun = 0
+  const server = await startApp(t, { limits }, {
+    after: ({ ws }) => ws.handle('app.slow', { schema: Type.Object({}), rest: true }, () => gates[begun++]!.wait())
+  })
+  const answers = Array.from({ length: MAX }, () => callOf(server))
+  await until(() => begun === MAX)
+  gates[0]!.open()
+  await Promise.race(answers)
+  answers.push(callOf(server))
+  await until(() => begun === MAX + 1)
+  t.match(await callOf(server), TOO_MANY)
+  for (const gate of gates) gate.open()
+  await Promise.all(answers)
+})
+
 t.test('who hangs up has no place for another while the handler still runs', async (t) => {
   const slow = new SlowHandler()
   const server = await startApp(t, { limits }, slow)

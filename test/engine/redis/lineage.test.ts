@@ -37,6 +37,20 @@ t.test('after a restart that lost nothing clients recover, whether a node listen
   t.strictSame(messages.filter((message) => message.startsWith('Redis was')), ['Redis was restarted or failed over; nothing was lost'])
 })
 
+t.test('a node that has left is not waited for after a restart', async (t) => {
+  const server = await RedisServer.start(t, ALWAYS)
+  // Long enough that the lease of the one that left is not seen to end.
+  const build = nodesOf(server.port, { leaseMs: 60_000, commandTimeoutMs: 5_000 })
+  const { engine } = await listening(t, build)
+  const other = await build(ENGINE)
+  const began = await other.publish(publication('channel:a', { n: 1 }), KEPT)
+  await other.close()
+  await server.kill()
+  await server.start()
+  await until(async () => (await engine.history('channel:a', began, 10).catch(() => null)) !== null)
+  t.match(await engine.history('channel:a', began, 10), { isComplete: true })
+})
+
 t.test('a node that says what it has seen only when it is asked again is waited for, and what it has not lost is kept', async (t) => {
   const { onAsk } = RedisCluster.prototype
   t.intercept(RedisCluster.prototype, 'onAsk', {

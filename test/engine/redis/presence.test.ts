@@ -1,9 +1,11 @@
+import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { Commands } from '../../../lib/engine/redis/commands.js'
 import { Keys } from '../../../lib/engine/redis/keys.js'
 import type { Script } from '../../../lib/engine/redis/lua.js'
 import { RedisPresenceStore } from '../../../lib/engine/redis/presence.js'
 import { presence as script, roster } from '../../../lib/engine/redis/presence-scripts.js'
+import { FakeClock } from '../../fixtures/fake-clock.js'
 import { Gate } from '../../fixtures/gate.js'
 import { silent } from '../../fixtures/redis-nodes.js'
 
@@ -32,6 +34,16 @@ function storeOf (t: Test, { timeoutMs = 5_000, run = async (_call: string): Pro
   store.onChange(({ channel, kind, user_id: user }) => told.push(`${user} ${kind} ${channel}`))
   return { store, calls, told }
 }
+
+t.test('who is present is stored again long before Redis forgets it', async (t) => {
+  const clock = new FakeClock(t)
+  const { store, calls } = storeOf(t)
+  await store.add('room', client('a'))
+  const { length } = calls
+  clock.advance(200_000)
+  await setImmediate()
+  t.ok(calls.length > length)
+})
 
 t.test('a node stays listed in a channel until the last of its sockets is out of it in Redis', async (t) => {
   const gate = new Gate()

@@ -219,6 +219,25 @@ t.test('the connection to a server without slots is closed', async (t) => {
   t.ok(at('a:1').isDisconnected)
 })
 
+t.test('a node that is behind on two channels says so once, and once that it is up to date', async (t) => {
+  const { cluster, shards, heard, map, at } = shardsOf(t)
+  shards.follow(map)
+  await Promise.all(['{x}', '{y}'].map((channel) => shards.subscribe(channel)))
+  const gate = new Gate()
+  const connection = at('a:1')
+  connection.answer = () => gate.wait()
+  for (const channel of ['{x}', '{y}']) {
+    connection.held.delete(channel)
+    connection.emit('error', new Error('sunsubscribe'))
+    await new Promise(setImmediate)
+  }
+  t.strictSame(heard, ['behind'])
+  gate.open()
+  await until(() => heard.length === 4)
+  t.strictSame(heard.filter((what) => !what.startsWith('restored')), ['behind', 'up to date'])
+  t.equal(cluster.connections.size, 1)
+})
+
 t.test('the connection to a master stays when nothing is subscribed to on it', async (t) => {
   const { shards, map, at } = shardsOf(t)
   shards.follow(map)
