@@ -91,13 +91,13 @@ export class WsManager {
   }
 
   /**
-   * Handles the frames of a type (row F3).
+   * Handles the frames of a type (row F3), with `channel` those that members send in a channel (row H5).
    *
-   * @throws WSM_ERR_INVALID_HANDLER for a type that is taken or not namespaced, a schema that cannot be compiled, and
-   *   with `rest: true` when the app is ready already; nothing is registered then
+   * @throws WSM_ERR_INVALID_HANDLER for a type that is taken or not namespaced, a schema that cannot be compiled, a bad pattern of
+   *   channels, and with `rest: true` when the app is ready already; nothing is registered then
    */
-  handle<S extends TSchema, R extends TSchema | undefined = undefined> (
-    type: string, options: HandlerOptions<S, R>, handler: Handler<S, R>
+  handle<S extends TSchema, R extends TSchema | undefined = undefined, C extends string | undefined = undefined> (
+    type: string, options: HandlerOptions<S, R, C>, handler: Handler<S, R, C>
   ): void {
     const { handlers, router, contextOf } = this.#system
     const entry = handlers.create(type, options, handler)

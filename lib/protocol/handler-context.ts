@@ -3,7 +3,7 @@ import type { Client } from '../connection/client.js'
 import type { Connection } from '../connection/connection.js'
 import type { Identity } from '../connection/identity.js'
 import type { User } from '../auth/user.js'
-import { IdentityChangedError, NoSocketError } from '../errors.js'
+import { ForbiddenError, IdentityChangedError, NoSocketError } from '../errors.js'
 import { assertChannel } from '../ids.js'
 import type { Memberships } from '../topics/memberships.js'
 import type { Exchange } from './exchange.js'
@@ -16,11 +16,13 @@ import type { Outbound } from './outbound.js'
  * It belongs to the user whose message it is. When the socket becomes another user's meanwhile, the frame is answered with
  * `identity_changed`, the signal fires, and nothing that the handler still does with it has an effect on the socket.
  */
-export interface HandlerContext {
+export interface HandlerContext<C extends string | null = string | null> {
   /** The socket, as it is at this moment: its `user` can be another one by now. null for a call by REST. */
   readonly client: Client | null
   /** Whose message it is; null where the socket, or the caller by REST, is anonymous. */
   readonly user: User | null
+  /** The channel that the message is for, of which the socket is a member; null unless the handler is one of channels (row H5). */
+  readonly channel: C
   /**
    * Fires when the socket is over, and when it becomes another user's (its reason is WSM_ERR_IDENTITY_CHANGED then); by REST
    * when the caller hangs up before its answer.
@@ -42,14 +44,18 @@ export interface HandlerContext {
   readonly leave: (channel: string) => void
 }
 
-/** A context with its internal hook. */
+/** A context with its internal hooks. */
 export interface CallContext extends HandlerContext {
+  channel: string | null
+  /** Only of a socket. @throws WSM_ERR_FORBIDDEN unless it is a member of the channel; WSM_ERR_IDENTITY_CHANGED */
+  assertMember?: (channel: string) => void
   /** Returns what is sent of an answer, as JSON has it; throws if that does not match the reply schema. */
   checkReply: ((data: unknown) => unknown) | null
 }
 
 /** Answers once, with a checked reply. */
 abstract class ReplyingContext {
+  channel: string | null = null
   checkReply: ((data: unknown) => unknown) | null = null
   #hasReplied = false
 
@@ -106,6 +112,11 @@ export class SocketContext extends ReplyingContext implements CallContext {
     return (channel: string): void => {
       if (!this.#identity.isOver) this.#memberships.leave(this.#connection, channel)
     }
+  }
+
+  assertMember (channel: string): void {
+    if (this.#identity.isOver) throw new IdentityChangedError()
+    if (!this.#memberships.has(this.#connection, channel)) throw new ForbiddenError(`You are not a member of channel "${channel}"`)
   }
 
   protected answer (data: unknown): void {

@@ -1,25 +1,31 @@
 import { Type, type Static, type TSchema, Kind } from '@sinclair/typebox'
+import { ChannelName } from '../../schemas/fields.js'
 import { APP_TYPE_PATTERN, FrameId } from '../../schemas/frames.js'
 import type { Permissions } from '../auth/permissions.js'
 import type { Revocations } from '../auth/revocations.js'
 import { InternalError, InvalidHandlerError, UnknownTypeError } from '../errors.js'
+import { namePattern } from '../name-pattern.js'
 import { isThenable } from '../thenable.js'
 import type { CompiledSchema } from '../validation/compiled-schema.js'
 import { compile } from './compile.js'
 import { withEnvelope } from './envelope.js'
 import type { CallContext, HandlerContext } from './handler-context.js'
-import { assertValid, faultsOf } from './faults.js'
+import { assertValid, faultsOf, invalidMessage } from './faults.js'
 
 type Awaitable<T> = T | Promise<T>
 
-/** A handler's message: what its schema describes, and the frame's type and id. */
-export type HandlerMessage<S extends TSchema> = Static<S> & { type: string, id?: Static<typeof FrameId> }
+/** A handler's message: what its schema describes, the frame's type and id, and for a handler of channels the channel. */
+export type HandlerMessage<S extends TSchema, C extends string | undefined = undefined> =
+  Static<S> & { type: string, id?: Static<typeof FrameId> } & (C extends string ? { channel: string } : unknown)
+
+/** A handler's context; a handler of channels knows which channel it is. */
+type ContextOf<C extends string | undefined> = HandlerContext<C extends string ? string : null>
 
 /** What a handler answers: as its `reply` schema describes it, or anything. */
 export type HandlerReply<R extends TSchema | undefined> = R extends TSchema ? Static<R> : unknown
 
 /** How `ws.handle()` serves one type of frame (row F3). */
-export interface HandlerOptions<S extends TSchema, R extends TSchema | undefined = undefined> {
+export interface HandlerOptions<S extends TSchema, R extends TSchema | undefined = undefined, C extends string | undefined = undefined> {
   /**
    * The message's own fields. `type` and `id` need not be named in a `Type.Object` or a `Type.Union` of them,
    * also where they are closed with `additionalProperties: false`. Fields that the schema does not name are removed, at any
@@ -33,16 +39,21 @@ export interface HandlerOptions<S extends TSchema, R extends TSchema | undefined
   reply?: R
   /** Also serve `POST <path>/call/<type>`, with the same schema and code (row J1). */
   rest?: boolean
+  /**
+   * Handles messages in a channel (row H5): a pattern of names in which `*` stands for any text. The frame then has a field
+   * `channel` that matches it, and only a socket that is a member of that channel gets through. Not by REST, which has no socket.
+   */
+  channel?: C
   /** Whether the caller may call it; by default everybody who may connect. */
-  authorize?: (context: HandlerContext, message: HandlerMessage<S>) => Awaitable<boolean>
+  authorize?: (context: ContextOf<C>, message: HandlerMessage<S, C>) => Awaitable<boolean>
 }
 
 /**
  * Handles the frames of one type; what it returns, or resolves to, is the `data` of the `reply`. An error of the catalogue
  * (`errors`) reaches the client, any other one is `internal` and a log line.
  */
-export type Handler<S extends TSchema, R extends TSchema | undefined = undefined> =
-  (message: HandlerMessage<S>, context: HandlerContext) => Awaitable<HandlerReply<R> | void>
+export type Handler<S extends TSchema, R extends TSchema | undefined = undefined, C extends string | undefined = undefined> =
+  (message: HandlerMessage<S, C>, context: ContextOf<C>) => Awaitable<HandlerReply<R> | void>
 
 /** A handler as it is kept. */
 export interface HandlerEntry {
@@ -69,41 +80,52 @@ export class Handlers {
   /**
    * Makes an entry; nothing is registered yet.
    *
-   * @throws WSM_ERR_INVALID_HANDLER for a type that is taken or not namespaced (row F7), and for a schema that cannot
-   *   be compiled
+   * @throws WSM_ERR_INVALID_HANDLER for a type that is taken or not namespaced (row F7), for a schema that cannot be compiled, and
+   *   for a bad pattern of channels or one together with `rest`
    */
-  create<S extends TSchema, R extends TSchema | undefined> (type: string, options: HandlerOptions<S, R>, handler: Handler<S, R>): HandlerEntry {
+  create<S extends TSchema, R extends TSchema | undefined, C extends string | undefined> (
+    type: string, options: HandlerOptions<S, R, C>, handler: Handler<S, R, C>
+  ): HandlerEntry {
     if (!APP_TYPE_PATTERN.test(type)) {
       throw new InvalidHandlerError(type, 'the type must be namespaced, like "chat.send"')
     }
     if (this.#entries.has(type)) throw new InvalidHandlerError(type, 'it has a handler already')
-    const schema = withEnvelope(options.schema, { type: Type.Optional(Type.Literal(type)), id: Type.Optional(FrameId) })
+    const { channel: pattern, authorize } = options
+    if (pattern !== undefined && options.rest === true) {
+      throw new InvalidHandlerError(type, 'a call by REST has no socket that could be a member of a channel')
+    }
+    const enter = pattern === undefined ? null : entrance(type, pattern)
+    const envelope = { type: Type.Optional(Type.Literal(type)), id: Type.Optional(FrameId), ...enter === null ? {} : { channel: ChannelName } }
+    const schema = withEnvelope(options.schema, envelope)
     const replyCheck = options.reply === undefined ? null : compile(type, options.reply)
     return {
       type,
       schema,
       replySchema: options.reply ?? Type.Unknown(),
-      check: compile(type, schema, schema[Kind] === 'Object' ? [] : ['type', 'id']),
+      check: compile(type, schema, schema[Kind] === 'Object' ? [] : Object.keys(envelope)),
       isRest: options.rest === true,
-      invoke: (message, context) => {
+      invoke: (given, context) => {
+        const message = given as HandlerMessage<S, C>
+        const its = context as unknown as ContextOf<C>
+        enter?.(given, context)
         const run = () => {
-          if (replyCheck === null) return handler(message as HandlerMessage<S>, context)
+          if (replyCheck === null) return handler(message, its)
           context.checkReply = (reply) => {
             const sent = JSON.parse(JSON.stringify(reply ?? null) ?? 'null')
             if (replyCheck.Check(sent)) return sent
             context.log.error({ type, faults: faultsOf(replyCheck, sent) }, 'a handler\'s reply does not match its schema')
             throw new InternalError()
           }
-          const reply = handler(message as HandlerMessage<S>, context)
+          const reply = handler(message, its)
           // Wrapped, since a thenable of the app may call back twice, or throw.
           return isThenable(reply) ? Promise.resolve(reply).then(context.reply) : context.reply(reply)
         }
-        const { authorize } = options
         if (authorize === undefined) return run()
         const askedAt = this.#revocations.now()
-        return this.#permissions.decide(`You may not call ${type}`, () => authorize(context, message as HandlerMessage<S>)).then(() => {
-          // The app may have taken its time.
+        return this.#permissions.decide(`You may not call ${type}`, () => authorize(its, message)).then(() => {
+          // The app may have taken its time: the token may be revoked by now, and the socket may have left the channel.
           if (context.user !== null) this.#revocations.assertStillGood(context.user, askedAt)
+          enter?.(given, context)
           return run()
         })
       }
@@ -125,5 +147,23 @@ export class Handlers {
     const message = { type, ...fields }
     assertValid(entry.check, message)
     return entry.invoke({ ...entry.check.Clean(message), type }, context)
+  }
+}
+
+/**
+ * Checks that a frame names a channel of the pattern that its socket is a member of, and tells the context which.
+ *
+ * @throws WSM_ERR_INVALID_HANDLER for a bad pattern
+ */
+function entrance (type: string, pattern: string): (message: { channel?: unknown }, context: CallContext) => void {
+  const matches = namePattern(pattern)
+  if (matches === null) throw new InvalidHandlerError(type, `"${pattern}" is no pattern of channels: up to 200 characters, in which * stands for any text`)
+  return ({ channel }, context) => {
+    if (typeof channel !== 'string' || !matches(channel)) {
+      throw invalidMessage([{ path: '/channel', message: `Expected a channel "${pattern}"` }])
+    }
+    // Only contexts of sockets get here.
+    context.assertMember!(channel)
+    context.channel = channel
   }
 }

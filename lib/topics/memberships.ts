@@ -107,6 +107,11 @@ export class Memberships {
     this.#presence.remove(channel, connection)
   }
 
+  /** Whether the connection is a member of a channel, and not only on its way into it. */
+  has (connection: Connection, channel: string): boolean {
+    return this.#topics.has(topicOf.channel(channel), connection)
+  }
+
   /** Where the connection is in its streams. */
   states (connection: Connection): StreamState[] {
     return [...topicsOf(connection.user), ...connection.channels.map(topicOf.channel)]

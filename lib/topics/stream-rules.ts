@@ -1,5 +1,6 @@
 import type { Retention } from '../engine/engine.js'
 import { InvalidOptionError } from '../errors.js'
+import { namePattern } from '../name-pattern.js'
 import type { Options } from '../options.js'
 import { channelOf } from './topic-names.js'
 
@@ -27,7 +28,7 @@ export class StreamRules {
   constructor ({ history, channels }: Pick<Options, 'history' | 'channels'>) {
     const { enabled, size, ttlMs } = history
     this.#default = { retention: enabled ? { size, ttlMs } : null, presence: false, latest: false }
-    this.#patterns = Object.entries(channels).map(([pattern, rule]) => ({ matches: glob(pattern), rule }))
+    this.#patterns = Object.entries(channels).map(([pattern, rule]) => ({ matches: matcher(pattern), rule }))
   }
 
   of (topic: string): StreamRule {
@@ -51,23 +52,9 @@ function merge (rule: StreamRule, { history, presence, recover }: ChannelRule): 
 /** What a rule that switches history on where it is off by default does not say. */
 const DEFAULT_RETENTION: Retention = { size: 300, ttlMs: 300_000 }
 
-/** `*` stands for any text. In time linear to the name: names come from clients, and a regular expression might not be. */
-function glob (pattern: string): (name: string) => boolean {
-  if (pattern === '' || pattern.length > 200 || pattern.includes('**')) {
-    throw new InvalidOptionError('channels', `has a bad pattern "${pattern}": a channel's name, up to 200 characters, in which * stands for any text`)
-  }
-  const [head, ...rest] = pattern.split('*') as [string, ...string[]]
-  const tail = rest.pop()
-  if (tail === undefined) return (name) => name === pattern
-  return (name) => {
-    if (!name.startsWith(head) || !name.endsWith(tail) || name.length < head.length + tail.length) return false
-    const end = name.length - tail.length
-    let from = head.length
-    for (const part of rest) {
-      const at = name.indexOf(part, from)
-      if (at === -1 || at + part.length > end) return false
-      from = at + part.length
-    }
-    return true
-  }
+/** @throws WSM_ERR_INVALID_OPTION */
+function matcher (pattern: string): (channel: string) => boolean {
+  const matches = namePattern(pattern)
+  if (matches !== null) return matches
+  throw new InvalidOptionError('channels', `has a bad pattern "${pattern}": a channel's name, up to 200 characters, in which * stands for any text`)
 }
