@@ -10,13 +10,13 @@ export const closeCodes = {
   serviceRestart: 1012,
   /** A binary frame arrived; the protocol is text. */
   unsupportedData: 1003,
-  /** Too many errors within a minute, too many pings, or a frame in too many pieces. */
+  /** Too many errors within a minute, or a frame in too many pieces. */
   policyViolation: 1008,
   /** A frame larger than `limits.maxPayloadBytes`. */
   messageTooBig: 1009,
   /** The server could not admit the socket; its log says why. */
   internalError: 1011,
-  /** The node, the user or the address has as many sockets as it may have; or the client does not read; or its token cannot be verified now. */
+  /** The node, the user or the address has as many sockets as it may have; or the client sends too fast for too long; or it does not read; or its token cannot be verified now. */
   tryAgainLater: 1013,
   /** The token is missing, malformed, expired, revoked or wrong. */
   unauthorized: 4401,

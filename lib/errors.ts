@@ -68,6 +68,20 @@ export function withDetails (error: FastifyError, details: unknown): DetailedErr
   return Object.assign(error, { details })
 }
 
+/** Refuses a message over the limit of its type. */
+export function typeRateLimited (type: string, waitMs: number): DetailedError {
+  const error = withDetails(new RateLimitedError(`Too many messages of type "${type}" in too short a time`), { retry_after_ms: waitMs, type })
+  overTypeLimits.add(error)
+  return Object.assign(error, { retryAfterS: Math.ceil(waitMs / 1000) })
+}
+
+/** Whether a message was over the limit of its type, which never closes a socket. Reads nothing of what was thrown. */
+export function isOverTypeLimit (error: unknown): boolean {
+  return overTypeLimits.has(error as object)
+}
+
+const overTypeLimits = new WeakSet<object>()
+
 /** Whether an error comes from this catalogue; everything else stays on the server. */
 export function isOurs (error: unknown): error is DetailedError {
   try {

@@ -103,7 +103,7 @@ export class WsManager {
     const entry = handlers.create(type, options, handler)
     if (entry.isRest) this.#addCallRoute(entry)
     handlers.add(entry)
-    router.add({ type, check: entry.check, run: (exchange) => entry.invoke(exchange.message, contextOf(exchange)) })
+    router.add({ type, check: entry.check, rate: entry.rate, run: (exchange) => entry.invoke(exchange.message, contextOf(exchange)) })
   }
 
   /**

@@ -2,6 +2,7 @@ import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import type { FastifyRequest } from 'fastify'
 import type { FastifyJWTOptions } from '@fastify/jwt'
+import { TypeLimit } from './connection/type-limits.js'
 import type { EngineFactory } from './engine/engine.js'
 import { InvalidOptionError } from './errors.js'
 import { MOST_KEPT_DEPTH } from './protocol/depth.js'
@@ -161,6 +162,11 @@ export const OptionsSchema = Type.Object({
     connectionsPerIpPerMinute: rate(600, 'Upgrade requests from one address within a minute'),
     messagesPerSecond: rate(20, 'Frames of all sockets of a user, and calls by REST, in the long run'),
     burst: count(100, 'Frames of all sockets of a user at once'),
+    types: Type.Record(Type.String(), TypeLimit, {
+      additionalProperties: false,
+      default: {},
+      description: 'How fast a user may send messages of a type, in place of the two before, by type, in which * stands for any text; later ones win'
+    }),
     bytesPerSecond: rate(262_144, 'Size of the frames of all sockets of a user, and of calls by REST, in the long run, bytes'),
     burstBytes: count(1_048_576, 'Size of the frames of all sockets of a user at once, bytes'),
     joinsPerSecond: rate(20, 'Channels that all sockets of a user subscribe to, in the long run'),
@@ -177,6 +183,7 @@ export const OptionsSchema = Type.Object({
     maxQueueMessages: count(10_000, 'Messages that wait for one socket'),
     maxQueueBytes: count(1_048_576, 'Size of the messages that wait for one socket, bytes'),
     maxErrorsPerMinute: count(10, 'Errors within a minute at which the socket is closed'),
+    maxRateLimitedPerMinute: count(1_000, 'Frames of a socket that were refused within a minute because there were too many, at which it is closed'),
     maxPendingConfirmationsPerUser: count(100, 'Questions to one user that this node waits for'),
     maxRevocations: count(100_000, 'Revocations that are remembered')
   }, 'Limits on what clients can use')
@@ -204,7 +211,7 @@ export function normalizeOptions (given: WsPluginOptions): Options {
 }
 
 type DeepPartial<T> = { [K in keyof T]?: T[K] extends object | undefined ? K extends Kept ? T[K] : DeepPartial<T[K]> : T[K] }
-type Kept = 'jwt' | 'channels' | 'engine' | 'authenticate' | 'verifyToken' | 'origins' | 'authorize' | 'authorizeSubscribe' | 'authorizeSend' | 'userIdClaim'
+type Kept = 'jwt' | 'channels' | 'types' | 'engine' | 'authenticate' | 'verifyToken' | 'origins' | 'authorize' | 'authorizeSubscribe' | 'authorizeSend' | 'userIdClaim'
 
 /**
  * A copy in which what is missing or undefined has its default. TypeBox's own way would write into what it is given, and

@@ -16,6 +16,7 @@ import type { Connection, ConnectionSettings } from './connection/connection.js'
 import { Lifecycle } from './connection/lifecycle.js'
 import { Outbox } from './connection/outbox.js'
 import { Registry } from './connection/registry.js'
+import { TypeLimits } from './connection/type-limits.js'
 import { UserSlots } from './connection/user-slots.js'
 import type { Engine } from './engine/engine.js'
 import { EventHub } from './events.js'
@@ -76,7 +77,8 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
   const lifecycle = new Lifecycle(registry, memberships, permissions, revocations, confirmations, events, counters, options.auth.timeoutMs)
   const heartbeat = new Heartbeat(registry, options.heartbeat)
   const tokenExpiry = new TokenExpiry(registry, options.auth.expiryNoticeMs, clock)
-  const handlers = new Handlers(permissions, revocations)
+  const typeLimits = new TypeLimits(limits.types)
+  const handlers = new Handlers(permissions, revocations, typeLimits)
   const connectRate = new ConnectRate(limits.connectionsPerIpPerMinute)
   const slots = new UserSlots(registry, options, counters)
   const allowances = new Allowances(limits)
@@ -96,6 +98,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
   const connectionSettings: ConnectionSettings = {
     clock,
     maxErrorsPerMinute: limits.maxErrorsPerMinute,
+    maxRateLimitedPerMinute: limits.maxRateLimitedPerMinute,
     maxPendingBytes: limits.maxPendingBytes,
     allowances,
     closing,
@@ -124,7 +127,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
     walkerFrame(handlers, contextOf),
     ...sendFrames(publisher, permissions, revocations, outbound)
   ]
-  for (const route of builtIns) router.add(route)
+  for (const route of builtIns) router.add({ ...route, rate: typeLimits.of(route.type) })
   return {
     /** Stops timers and open waits. The sockets are still open, so their clients are told. */
     close: async () => {

@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { callReply } from '../schemas/rest.js'
-import { RateLimitedError, isOurs, toClientError } from '../lib/errors.js'
+import { RateLimitedError, isOurs, toClientError, typeRateLimited } from '../lib/errors.js'
 import { networkOf } from '../lib/connection/network.js'
 import { logThrown } from '../lib/thrown.js'
 import { RestContext } from '../lib/protocol/handler-context.js'
@@ -26,7 +26,12 @@ export function callRoute (fastify: FastifyInstance, url: string, context: Route
     const now = performance.now()
     const allowance = request.wsUser === null ? allowances.ofNobody(networkOf(request.ip)) : allowances.of(request.wsUser.id)
     const exceeded = allowances.take(allowance, sizeOf(request, bodyLimit), now)
-    if (exceeded === null) return
+    if (exceeded === null) {
+      const waitMs = entry.rate === null ? 0 : allowances.takeOfType(allowance, entry.type, entry.rate, now)
+      if (waitMs === 0) return
+      counters.refusals.type_messages++
+      throw typeRateLimited(entry.type, waitMs)
+    }
     counters.refusals[exceeded]++
     throw Object.assign(new RateLimitedError('Too many frames, calls or bytes in too short a time'), {
       retryAfterS: Math.ceil(allowances.waitMs(allowance, now) / 1000)

@@ -58,6 +58,7 @@ const defaults: Record<string, unknown> = {
   'limits.burstBytes': 1_048_576,
   'limits.joinsPerSecond': 20,
   'limits.joinsBurst': 1_000,
+  'limits.types': {},
   'limits.maxPayloadBytes': 65_536,
   'limits.maxFragments': 128,
   'limits.maxDepth': 32,
@@ -68,6 +69,7 @@ const defaults: Record<string, unknown> = {
   'limits.maxQueueMessages': 10_000,
   'limits.maxQueueBytes': 1_048_576,
   'limits.maxErrorsPerMinute': 10,
+  'limits.maxRateLimitedPerMinute': 1_000,
   'limits.maxPendingConfirmationsPerUser': 100,
   'limits.maxRevocations': 100_000
 }

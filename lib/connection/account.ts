@@ -1,7 +1,8 @@
 import type { Rejected } from '../../schemas/records.js'
 import type { User } from '../auth/user.js'
-import { RateLimitedError, withDetails } from '../errors.js'
+import { RateLimitedError, typeRateLimited, withDetails } from '../errors.js'
 import { Allowance, type Allowances } from './allowances.js'
+import type { Rate } from './rate.js'
 
 /** Charges a socket's frames to its user, or to the socket itself while it is anonymous. */
 export class Account {
@@ -36,6 +37,18 @@ export class Account {
     if (exceeded === null) return 0
     this.#refusals[exceeded]++
     return this.#allowances.waitMs(allowance, now)
+  }
+
+  /**
+   * Charges a message to the rate of its type, in place of its frame.
+   *
+   * @throws WSM_ERR_RATE_LIMITED
+   */
+  paceType (type: string, rate: Rate): void {
+    const waitMs = this.#allowances.takeOfType(this.#allowance(), type, rate, performance.now())
+    if (waitMs === 0) return
+    this.#refusals.type_messages++
+    throw typeRateLimited(type, waitMs)
   }
 
   /** Charges what a frame causes beyond its own size. */

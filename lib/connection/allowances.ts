@@ -3,6 +3,8 @@ import { Rate } from './rate.js'
 
 /** How often allowances that are no longer in debt are forgotten. */
 const SWEEP_MS = 5_000
+/** Bytes charged for a refused message of a type with a rate of its own, so that a flood of tiny ones is bounded, too. */
+const REFUSED_BYTES = 256
 /** Maximum number of users tracked; the oldest is evicted. */
 const MAX_USERS = 100_000
 
@@ -11,6 +13,8 @@ export class Allowance {
   frameDueAt = 0
   byteDueAt = 0
   joinDueAt = 0
+  /** By type, for those that have a rate of their own. Made with the first such message. */
+  byType: Map<string, number> | null = null
   /** Set when this is evicted: its holders must look up the user's allowance again. */
   isForgotten = false
 }
@@ -65,6 +69,22 @@ export class Allowances {
     return Math.ceil(Math.max(this.#frames.waitMs(frameDueAt, now), this.#bytes.waitMs(byteDueAt, now)))
   }
 
+  /**
+   * Charges a message to the rate of its type, unless the user is in debt there, in place of the frame that was charged already.
+   * Returns 0, or the milliseconds until messages of the type are accepted again.
+   */
+  takeOfType (allowance: Allowance, type: string, rate: Rate, now: number): number {
+    allowance.frameDueAt = this.#frames.charge(allowance.frameDueAt, now, -1)
+    const dueAt = allowance.byType?.get(type) ?? 0
+    const waitMs = rate.waitMs(dueAt, now)
+    if (waitMs > 0) {
+      this.chargeBytes(allowance, REFUSED_BYTES, now)
+      return Math.ceil(waitMs)
+    }
+    (allowance.byType ??= new Map()).set(type, rate.charge(dueAt, now, 1))
+    return 0
+  }
+
   /** Charges what a frame causes beyond its own size. */
   chargeBytes (allowance: Allowance, bytes: number, now: number): void {
     allowance.byteDueAt = this.#bytes.charge(allowance.byteDueAt, now, bytes)
@@ -97,8 +117,8 @@ export class Allowances {
 
   #sweep (now: number): void {
     for (const [holder, allowance] of this.#byHolder) {
-      const { frameDueAt, byteDueAt, joinDueAt } = allowance
-      if (Math.max(frameDueAt, byteDueAt, joinDueAt) <= now) this.#forget(holder, allowance)
+      const { frameDueAt, byteDueAt, joinDueAt, byType } = allowance
+      if (Math.max(frameDueAt, byteDueAt, joinDueAt, ...byType?.values() ?? []) <= now) this.#forget(holder, allowance)
     }
     if (this.#byHolder.size > 0) return
     clearInterval(this.#timer!)

@@ -25,6 +25,7 @@ const NO_GRANTS: ReadonlyMap<string, Grant> = new Map()
 export interface ConnectionSettings extends InboxSettings {
   clock: Clock
   maxErrorsPerMinute: number
+  maxRateLimitedPerMinute: number
   allowances: Allowances
   closing: ClosingSockets
   /** Where refusals are counted. */
@@ -57,6 +58,8 @@ export class Connection implements Client {
   readonly #settings: ConnectionSettings
   #grants: Map<string, Grant> | null = null
   #account: Account | null = null
+  /** What was refused for want of an allowance; made with the first such frame. */
+  #refusalCap: ErrorCap | null = null
   /** How the socket was cut, where that is known better here than by the socket. */
   #cutAs: ConnectionEnd | null = null
   /** One wait for the end, however many ask for it: they share one listener and one timer. */
@@ -174,6 +177,14 @@ export class Connection implements Client {
     this.#socket.ping(this.liveness.pinging(this.#queue.flushedBytes))
   }
 
+  /** A frame was refused because there were too many. One now and then does no harm; a socket that goes on for long is closed. */
+  refused (): void {
+    this.#refusalCap ??= new ErrorCap(this.#settings.maxRateLimitedPerMinute)
+    if (!this.#refusalCap.hit()) return
+    this.#settings.refusals.rate_limited++
+    this.close(closeCodes.tryAgainLater, 'Too many frames for too long')
+  }
+
   /** Sends the close frame; nothing is sent after it. A client that does not answer in `closeTimeoutMs` is cut. */
   close (code: number, reason: string): void {
     if (!this.isOpen) return
@@ -262,7 +273,7 @@ export class Connection implements Client {
 
   /** Charges a ping or an unsolicited pong like a frame: a ping is answered with as many bytes, which the client need not read. */
   #controlled (data: Buffer): void {
-    if (this.isOpen && this.account.pace(data.length, this.heardAt) > 0) this.close(closeCodes.policyViolation, 'Too many pings')
+    if (this.isOpen && this.account.pace(data.length, this.heardAt) > 0) this.refused()
   }
 
   #failed (error: Error & { code?: string }): void {

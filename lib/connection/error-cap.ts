@@ -1,6 +1,6 @@
 const WINDOW_MS = 60_000
 
-/** Counts one connection's errors within the last minute. */
+/** Counts one connection's errors, or refused frames, within the last minute. */
 export class ErrorCap {
   readonly #max: number
   // When the latest errors happened; made with the first one, since most connections never have any.

@@ -1,8 +1,11 @@
 import { Type, type Static, type TSchema, Kind } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
 import { ChannelName } from '../../schemas/fields.js'
 import { APP_TYPE_PATTERN, FrameId } from '../../schemas/frames.js'
 import type { Permissions } from '../auth/permissions.js'
 import type { Revocations } from '../auth/revocations.js'
+import type { Rate } from '../connection/rate.js'
+import { TypeLimit, type TypeLimits } from '../connection/type-limits.js'
 import { InternalError, InvalidHandlerError, UnknownTypeError } from '../errors.js'
 import { namePattern } from '../name-pattern.js'
 import { isThenable } from '../thenable.js'
@@ -44,6 +47,8 @@ export interface HandlerOptions<S extends TSchema, R extends TSchema | undefined
    * `channel` that matches it, and only a socket that is a member of that channel gets through. Not by REST, which has no socket.
    */
   channel?: C
+  /** How fast a user may send it, in place of `limits.messagesPerSecond` and `limits.burst`. By default as `limits.types` says. */
+  limits?: TypeLimit
   /** Whether the caller may call it; by default everybody who may connect. */
   authorize?: (context: ContextOf<C>, message: HandlerMessage<S, C>) => Awaitable<boolean>
 }
@@ -62,6 +67,8 @@ export interface HandlerEntry {
   replySchema: TSchema
   check: CompiledSchema
   isRest: boolean
+  /** How fast a user may send it; null: like any other frame. */
+  rate: Rate | null
   /** Runs it on a message that passed `check`. Not asynchronous unless the handler is, or its authorize is asked. */
   invoke: (message: object, context: CallContext) => unknown
 }
@@ -71,17 +78,19 @@ export class Handlers {
   readonly #entries = new Map<string, HandlerEntry>()
   readonly #permissions: Permissions
   readonly #revocations: Revocations
+  readonly #limits: TypeLimits
 
-  constructor (permissions: Permissions, revocations: Revocations) {
+  constructor (permissions: Permissions, revocations: Revocations, limits: TypeLimits) {
     this.#permissions = permissions
     this.#revocations = revocations
+    this.#limits = limits
   }
 
   /**
    * Makes an entry; nothing is registered yet.
    *
    * @throws WSM_ERR_INVALID_HANDLER for a type that is taken or not namespaced (row F7), for a schema that cannot be compiled, and
-   *   for a bad pattern of channels or one together with `rest`
+   *   for a bad pattern of channels or one together with `rest`, and bad `limits`
    */
   create<S extends TSchema, R extends TSchema | undefined, C extends string | undefined> (
     type: string, options: HandlerOptions<S, R, C>, handler: Handler<S, R, C>
@@ -94,6 +103,9 @@ export class Handlers {
     if (pattern !== undefined && options.rest === true) {
       throw new InvalidHandlerError(type, 'a call by REST has no socket that could be a member of a channel')
     }
+    if (options.limits !== undefined && !Value.Check(TypeLimit, options.limits)) {
+      throw new InvalidHandlerError(type, `limits${Value.Errors(TypeLimit, options.limits).First()!.path.replaceAll('/', '.')} is not valid`)
+    }
     const enter = pattern === undefined ? null : entrance(type, pattern)
     const envelope = { type: Type.Optional(Type.Literal(type)), id: Type.Optional(FrameId), ...enter === null ? {} : { channel: ChannelName } }
     const schema = withEnvelope(options.schema, envelope)
@@ -104,6 +116,7 @@ export class Handlers {
       replySchema: options.reply ?? Type.Unknown(),
       check: compile(type, schema, schema[Kind] === 'Object' ? [] : Object.keys(envelope)),
       isRest: options.rest === true,
+      rate: this.#limits.of(type, options.limits),
       invoke: (given, context) => {
         const message = given as HandlerMessage<S, C>
         const its = context as unknown as ContextOf<C>
@@ -134,6 +147,11 @@ export class Handlers {
 
   add (entry: HandlerEntry): void {
     this.#entries.set(entry.type, entry)
+  }
+
+  /** How fast a user may call it; null: like any other, or there is none. */
+  rateOf (type: string): Rate | null {
+    return this.#entries.get(type)?.rate ?? null
   }
 
   /**

@@ -1,7 +1,8 @@
 import { clientFrames, type ClientFrame, type ClientFrameType } from '../../schemas/frames.js'
 import { closeCodes } from '../close-codes.js'
 import type { Connection } from '../connection/connection.js'
-import { RateLimitedError, TooManyPendingError, UnauthorizedError, UnknownTypeError, toWire, withDetails } from '../errors.js'
+import type { Rate } from '../connection/rate.js'
+import { RateLimitedError, TooManyPendingError, UnauthorizedError, UnknownTypeError, isOverTypeLimit, toWire, withDetails } from '../errors.js'
 import type { EventHub } from '../events.js'
 import type { Counters } from '../telemetry/counters.js'
 import { isThenable } from '../thenable.js'
@@ -23,6 +24,8 @@ export interface Route {
   isBarrier?: boolean
   /** The frame may come before the socket has authenticated. */
   isOpenToAll?: boolean
+  /** How fast a user may send it; null: like any other frame. */
+  rate?: Rate | null
   /** Handles a frame that passed the check. What it resolves to is the reply's data, unless it replied itself. */
   run: (exchange: Exchange) => unknown
 }
@@ -101,6 +104,7 @@ export class Router {
       assertFrame(message, json)
       const route = this.#routes.get(message.type)
       if (route === undefined) throw new UnknownTypeError(message.type.slice(0, 128))
+      if (route.rate != null) connection.account.paceType(route.type, route.rate)
       this.#dispatch(connection, route, message)
     } catch (error) {
       this.#fail(connection, error, message)
@@ -172,8 +176,10 @@ export class Router {
     if (this.#events.has('message_failed')) {
       this.#events.emit('message_failed', { client: connection, user: connection.user, error, message: message && withoutToken(message) })
     }
-    // Server faults do not count against the client, nor does sending faster than it is answered.
-    if (!isServerFault && code !== 'too_many_pending' && code !== 'identity_changed' && connection.errorCap.hit()) {
+    // Server faults do not count against the client, nor does sending faster than it is answered, or than a type may be sent.
+    if (isServerFault || isOverTypeLimit(error) || code === 'too_many_pending' || code === 'identity_changed') return
+    if (code === 'rate_limited') return connection.refused()
+    if (connection.errorCap.hit()) {
       this.#counters.refusals.errors++
       connection.close(closeCodes.policyViolation, 'Too many errors within a minute')
     }

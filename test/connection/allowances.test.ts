@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Allowances } from '../../lib/connection/allowances.js'
 import type { WsPluginOptions } from '../../lib/index.js'
@@ -68,39 +69,42 @@ t.test('a frame too many is an error with its id, and not handled', async (t) =>
   const answer = await client.request({ type: 'ping' })
   t.match(answer, { type: 'error', code: 'rate_limited', details: { retry_after_ms: Number } })
   t.ok(answer.details.retry_after_ms > 0 && answer.details.retry_after_ms <= 1_000)
-  await new Promise((resolve) => setTimeout(resolve, answer.details.retry_after_ms + 5))
+  await setTimeout(answer.details.retry_after_ms + 5)
   t.match(await client.request({ type: 'ping' }), { type: 'reply' }, 'after the wait it goes on')
   t.match(await other.request({ type: 'ping' }), { type: 'reply' }, 'another user has their own')
   t.equal(server.app.ws.getStatus().rejected.messages, 1)
 })
 
-t.test('who goes on is closed with 1008, as for any tenth error', async (t) => {
-  const server = await startApp(t, { limits: { messagesPerSecond: 1, burst: 5 } })
+t.test('frames too many are no errors: the socket stays, and is served when it has waited', async (t) => {
+  const server = await startApp(t, { limits: { messagesPerSecond: 20, burst: 5, maxErrorsPerMinute: 1 } })
+  const client = await server.connect('alice')
+  for (let i = 0; i < 200; i++) client.send({ type: 'ping', id: i })
+  const last = await client.next(({ id }) => id === 199)
+  t.match(last, { type: 'error', code: 'rate_limited' })
+  await setTimeout(last.details.retry_after_ms + 5)
+  t.match(await client.request({ type: 'ping' }), { type: 'reply' })
+})
+
+t.test('who goes on for limits.maxRateLimitedPerMinute frames is closed with 1013, and may come back', async (t) => {
+  const server = await startApp(t, { limits: { messagesPerSecond: 1, burst: 5, maxErrorsPerMinute: 1, maxRateLimitedPerMinute: 30 } })
   const client = await server.connect('alice')
   for (let i = 0; i < 100; i++) client.send({ type: 'ping', id: i })
-  t.match(await client.closed, { code: 1008 })
-  t.equal(client.count('error'), 10)
-  t.match(server.app.ws.getStatus().rejected, { messages: 10, errors: 1 })
+  t.match(await client.closed, { code: 1013, reason: 'Too many frames for too long' })
+  t.equal(client.count('error'), 30)
+  t.match(server.app.ws.getStatus().rejected, { messages: 30, rate_limited: 1, errors: 0 })
+  const again = await server.connect('alice')
+  t.match(await again.request({ type: 'ping' }), { code: 'rate_limited' }, 'still in debt')
 })
 
-t.test('pings of the protocol count, since each is answered', async (t) => {
-  const server = await startApp(t, { limits: { messagesPerSecond: 1, burst: 5 } })
-  const client = await RawClient.open(t, server, 'alice')
-  for (let i = 0; i < 10; i++) client.socket.write(maskedFrame(opcodes.ping, 'x'))
-  t.equal(await client.closeCode(), 1008)
-  t.equal(server.app.ws.getStatus().rejected.messages, 1)
-  const patient = await RawClient.open(t, server, 'alice')
-  patient.socket.write(maskedFrame(opcodes.ping, 'hello'))
-  t.match(await patient.frame(), { opcode: opcodes.pong })
-})
-
-t.test('pongs that answer no ping count, too', async (t) => {
-  const server = await startApp(t, { limits: { messagesPerSecond: 1, burst: 5 } })
-  const client = await RawClient.open(t, server, 'alice')
-  for (let i = 0; i < 10; i++) client.socket.write(maskedFrame(opcodes.pong, 'x'))
-  t.equal(await client.closeCode(), 1008)
-  t.equal(server.app.ws.getStatus().rejected.messages, 1)
-})
+for (const kind of ['ping', 'pong'] as const) {
+  t.test(`${kind}s of the protocol count, too`, async (t) => {
+    const server = await startApp(t, { limits: { messagesPerSecond: 1, burst: 5, maxRateLimitedPerMinute: 3 } })
+    const client = await RawClient.open(t, server, 'alice')
+    for (let i = 0; i < 100; i++) client.socket.write(maskedFrame(opcodes[kind], 'x'))
+    t.equal(await client.closeCode(), 1013)
+    t.match(server.app.ws.getStatus().rejected, { messages: 3, rate_limited: 1 })
+  })
+}
 
 /** A server on which a user may send two frames of 1000 bytes. */
 const startSmall = (t: Test, options: WsPluginOptions = {}) => startApp(t, { limits: { bytesPerSecond: 1, burstBytes: 2_000 }, ...options })

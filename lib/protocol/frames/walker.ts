@@ -9,6 +9,9 @@ const NAMESPACE = 'walker.'
 /** `walker`: calls a handler by its name, with a reply where the frame asks for one (rows J1, J8). */
 export const walkerFrame = (handlers: Handlers, contextOf: (exchange: Exchange<object>) => CallContext) => builtIn('walker', (exchange) => {
   const { walker, context = {}, response } = exchange.message
+  const type = walker.includes('.') ? walker : NAMESPACE + walker
+  const rate = handlers.rateOf(type)
   exchange.wantsReply ||= response === true
-  return handlers.call(walker.includes('.') ? walker : NAMESPACE + walker, context, contextOf(exchange))
+  if (rate !== null) exchange.connection.account.paceType(type, rate)
+  return handlers.call(type, context, contextOf(exchange))
 })
