@@ -6,10 +6,11 @@ import type { RevocationReport } from '../schemas/rest.js'
 import type { EndpointRule } from './auth/admission.js'
 import type { RevocationTarget } from './auth/revocations.js'
 import { Nodes } from './cluster/nodes.js'
+import { Placements } from './cluster/placements.js'
 import type { Confirmations } from './confirmations/confirmations.js'
 import type { AskOptions, StepResult, UserConfirmation } from './confirmations/question.js'
 import { isOff } from './clock.js'
-import { IdentityChangedError, InvalidHandlerError } from './errors.js'
+import { InvalidHandlerError } from './errors.js'
 import type { EventName, Listener } from './events.js'
 import { assertChannel, assertUserId } from './ids.js'
 import type { Handler, HandlerEntry, HandlerOptions } from './protocol/handlers.js'
@@ -47,6 +48,7 @@ export class WsManager {
   readonly nodes: Nodes
   readonly #system: System
   readonly #host: Host
+  readonly #placements: Placements
   readonly #startedAt = performance.now()
 
   /** @internal */
@@ -55,6 +57,7 @@ export class WsManager {
     this.#host = host
     this.confirmations = system.confirmations
     this.tasks = system.tasks
+    this.#placements = new Placements(system.cluster, system.registry, system.memberships)
     this.nodes = new Nodes(system.cluster, system.registry, () => this.#status())
   }
 
@@ -146,31 +149,27 @@ export class WsManager {
   }
 
   /**
-   * Adds a socket of this node to a channel, without asking `authorizeSubscribe`. False: there is no such socket, or it belongs to
-   * another user than `userId`, or it switched users meanwhile; then it is not in the channel. Pass `userId` if anything was
-   * awaited since the socket's user was known.
+   * Adds a socket to a channel, on whichever node it is, without asking `authorizeSubscribe`. False: there is no such socket, or it
+   * belongs to another user than `userId`, or it ended or switched users meanwhile; then it is not in the channel. Pass `userId` if
+   * anything was awaited since the socket's user was known.
    *
-   * @throws WSM_ERR_INVALID_MESSAGE for a bad channel name, WSM_ERR_TOO_MANY_CHANNELS, WSM_ERR_UNAVAILABLE
+   * @throws WSM_ERR_INVALID_MESSAGE for a bad channel name, WSM_ERR_TOO_MANY_CHANNELS; WSM_ERR_UNAVAILABLE, at the latest after two
+   *   seconds, where a node that may have the socket did not answer: it may be in the channel then
    */
   async join (clientId: string, channel: string, { userId }: ClientGuard = {}): Promise<boolean> {
     assertChannel(channel)
-    const connection = this.#system.registry.getOpen(clientId, userId)
-    if (connection === null) return false
-    try {
-      await this.#system.memberships.join(connection, [channel], 'joined')
-      return true
-    } catch (error) {
-      if (error instanceof IdentityChangedError) return false
-      throw error
-    }
+    return this.#placements.join({ client_id: clientId, channel, ...userId !== undefined && { user_id: userId } })
   }
 
-  /** Removes a socket of this node from a channel. False: there is no such socket, or it belongs to another user than `userId`. */
+  /**
+   * Removes a socket from a channel, on whichever node it is. False: there is no such socket, or it belongs to another user than
+   * `userId`. Leaving a channel that it is not in is harmless.
+   *
+   * @throws WSM_ERR_INVALID_MESSAGE for a bad channel name, WSM_ERR_UNAVAILABLE as for `join`
+   */
   async leave (clientId: string, channel: string, { userId }: ClientGuard = {}): Promise<boolean> {
-    const connection = this.#system.registry.getOpen(clientId, userId)
-    if (connection === null) return false
-    this.#system.memberships.leave(connection, channel)
-    return true
+    assertChannel(channel)
+    return this.#placements.leave({ client_id: clientId, channel, ...userId !== undefined && { user_id: userId } })
   }
 
   /**

@@ -26,14 +26,14 @@ export class Memberships {
   readonly #topics: Topics
   readonly #presence: Presence
   readonly #acknowledgements: Acknowledgements
-  readonly #maxChannels: number
+  /** How many channels one connection can be a member of. */
+  readonly maxChannels: number
 
-  /** @param maxChannels how many channels one connection can be a member of */
   constructor (topics: Topics, presence: Presence, acknowledgements: Acknowledgements, maxChannels: number) {
     this.#topics = topics
     this.#presence = presence
     this.#acknowledgements = acknowledgements
-    this.#maxChannels = maxChannels
+    this.maxChannels = maxChannels
   }
 
   /**
@@ -88,7 +88,7 @@ export class Memberships {
     const { identity } = connection
     assertLasts(identity)
     const after = new Set([...connection.channels, ...channels])
-    if (after.size > this.#maxChannels) throw new TooManyChannelsError(this.#maxChannels)
+    if (after.size > this.maxChannels) throw new TooManyChannelsError(this.maxChannels)
     const added = channels.filter((channel) => !connection.grants.has(channel))
     for (const channel of channels) connection.grant(channel, grant)
     try {

@@ -1,0 +1,92 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { ChannelName, Nullable, UserId } from '../../schemas/fields.js'
+import type { Registry } from '../connection/registry.js'
+import type { Cluster } from '../engine/engine.js'
+import { IdentityChangedError, TooManyChannelsError, UnavailableError } from '../errors.js'
+import type { Memberships } from '../topics/memberships.js'
+
+/** How long the other nodes may take to answer. */
+const ASK_TIMEOUT_MS = 2_000
+
+/** Which socket is put into which channel, or taken out of it. */
+const Placement = Type.Object({
+  client_id: Type.String(),
+  /** The user that it must belong to; null: it must be anonymous; missing: any user. */
+  user_id: Type.Optional(Nullable(UserId)),
+  channel: ChannelName
+})
+export type Placement = Static<typeof Placement>
+
+/** False: the node has no such socket. An object: the socket is in as many channels as it may be. */
+const Placed = Type.Union([Type.Boolean(), Type.Object({ max_channels: Type.Integer() })])
+type Placed = Static<typeof Placed>
+
+const checkPlacement = TypeCompiler.Compile(Placement)
+const checkPlaced = TypeCompiler.Compile(Placed)
+
+/** Puts sockets of any node into channels and takes them out: this node its own, and the others theirs. */
+export class Placements {
+  readonly #cluster: Cluster
+  readonly #registry: Registry
+  readonly #memberships: Memberships
+
+  constructor (cluster: Cluster, registry: Registry, memberships: Memberships) {
+    this.#cluster = cluster
+    this.#registry = registry
+    this.#memberships = memberships
+    cluster.onAsk('join', (data) => checkPlacement.Check(data) ? this.#joinHere(data) : false)
+    cluster.onAsk('leave', (data) => checkPlacement.Check(data) ? this.#leaveHere(data) : false)
+  }
+
+  /**
+   * Resolves to whether the socket is in the channel.
+   *
+   * @throws WSM_ERR_TOO_MANY_CHANNELS; WSM_ERR_UNAVAILABLE where a node that may have the socket did not answer, or could not join
+   *   it; it may be in the channel then
+   */
+  async join (placement: Placement): Promise<boolean> {
+    const placed = await this.#place('join', placement, await this.#joinHere(placement))
+    if (typeof placed === 'object') throw new TooManyChannelsError(placed.max_channels)
+    return placed
+  }
+
+  /**
+   * Resolves to whether there is such a socket; it is not in the channel then.
+   *
+   * @throws WSM_ERR_UNAVAILABLE where a node that may have the socket did not answer
+   */
+  async leave (placement: Placement): Promise<boolean> {
+    return await this.#place('leave', placement, this.#leaveHere(placement)) !== false
+  }
+
+  async #place (kind: 'join' | 'leave', placement: Placement, here: Placed): Promise<Placed> {
+    if (here !== false) return here
+    const { answers, missing } = await this.#cluster.ask(kind, placement, ASK_TIMEOUT_MS)
+    const there = answers.map(({ data }) => data).find((data): data is Placed => data !== false && checkPlaced.Check(data))
+    if (there !== undefined) return there
+    if (missing === null || missing.length > 0) throw new UnavailableError('A node that may have the socket did not answer')
+    return false
+  }
+
+  async #joinHere ({ client_id: clientId, user_id: userId, channel }: Placement): Promise<Placed> {
+    const connection = this.#registry.getOpen(clientId, userId)
+    if (connection === null) return false
+    try {
+      await this.#memberships.join(connection, [channel], 'joined')
+      // It may have ended meanwhile.
+      return connection.isOpen
+    } catch (error) {
+      if (error instanceof IdentityChangedError) return false
+      if (error instanceof TooManyChannelsError) return { max_channels: this.#memberships.maxChannels }
+      throw error
+    }
+  }
+
+  #leaveHere ({ client_id: clientId, user_id: userId, channel }: Placement): boolean {
+    const connection = this.#registry.getOpen(clientId, userId)
+    if (connection === null) return false
+    this.#memberships.leave(connection, channel)
+    return true
+  }
+}
