@@ -1,6 +1,7 @@
+import { STATUS_CODES } from 'node:http'
 import { format } from 'node:util'
 import createError, { type FastifyError } from '@fastify/error'
-import { errorCodes, type ErrorCode } from '../schemas/error-codes.js'
+import { errorCodes } from '../schemas/error-codes.js'
 
 /*
  * The one catalogue of errors. The first group can reach a client: as an `error` frame whose code is the part behind
@@ -45,6 +46,8 @@ export const InvalidOptionError = define<[string, string]>(
   'WSM_ERR_INVALID_OPTION', 500, 'fastify-ws-manager: an option is not valid', 'fastify-ws-manager: option "%s" %s')
 export const InvalidHandlerError = define<[string, string]>(
   'WSM_ERR_INVALID_HANDLER', 500, 'The handler cannot be registered', 'The handler for "%s" cannot be registered: %s')
+export const InvalidArgumentError = define<[string, string]>(
+  'WSM_ERR_INVALID_ARGUMENT', 500, 'The app called a method with a wrong argument', '%s(): %s')
 export const NoSocketError = define<[string]>(
   'WSM_ERR_NO_SOCKET', 500, 'This needs a socket; this call came by REST', 'context.%s() needs a socket; this call came by REST')
 export const WaitInterruptedError = define<[string]>(
@@ -53,12 +56,15 @@ export const WaitInterruptedError = define<[string]>(
 
 const prefix = 'WSM_ERR_'
 const wireCodes: ReadonlySet<string> = new Set(errorCodes)
+const APP_CODE = /^[\w.:-]{1,64}$/
 
 /** An error of ours, perhaps with `details` that may go to the client. */
 export interface DetailedError extends FastifyError {
   details?: unknown
   /** After how many seconds a REST request may be tried again. */
   retryAfterS?: number
+  /** An error of the app's own, as a REST answer says. */
+  isAppError?: true
   /** Caused by the app's own code: the caller gets this error, a client whose frame led to it gets `internal`. */
   isAppFault?: true
 }
@@ -92,27 +98,40 @@ export function isOurs (error: unknown): error is DetailedError {
 }
 
 /** The client-safe form of an error: plain data, so reading it cannot throw. */
-export interface WireError { code: ErrorCode, message: string, statusCode: number, details: unknown, retryAfterS: number | undefined }
+export interface WireError {
+  /** One of the protocol's, or with `isAppError` the app's own. */
+  code: string
+  message: string
+  statusCode: number
+  details: unknown
+  retryAfterS: number | undefined
+  /** Whether it is an error of the app's own, which the client gets unchanged. */
+  isAppError: boolean
+}
 
 const internal = new InternalError()
-const INTERNAL: WireError = { code: 'internal', message: internal.message, statusCode: internal.statusCode!, details: undefined, retryAfterS: undefined }
+const INTERNAL: WireError = { code: 'internal', message: internal.message, statusCode: internal.statusCode!, details: undefined, retryAfterS: undefined, isAppError: false }
 
 /**
- * Converts any thrown value to what a client may see: errors of the first group as they are, everything else as `internal`.
- * Details that JSON cannot hold are dropped. Never throws, not even for values whose getters do.
+ * Converts any thrown value to what a client may see: errors of the first group as they are, errors of the app's own that say so
+ * by a `statusCode` below 500, everything else as `internal`. Details that JSON cannot hold are dropped. Never throws, not even for
+ * values whose getters do.
  */
 export function toWire (error: unknown): WireError {
   try {
+    const own = appErrorOf(error)
+    if (own !== null) return own
     if (!(error instanceof Error)) return INTERNAL
     const { code, message, statusCode, retryAfterS, isAppFault } = error as Partial<DetailedError>
     const wireCode = typeof code === 'string' && code.startsWith(prefix) ? code.slice(prefix.length).toLowerCase() : ''
     if (isAppFault === true || !wireCodes.has(wireCode)) return INTERNAL
     return {
-      code: wireCode as ErrorCode,
+      code: wireCode,
       message: String(message),
       statusCode: isStatus(statusCode) ? statusCode : INTERNAL.statusCode,
       details: detailsOf(error),
-      retryAfterS: typeof retryAfterS === 'number' ? retryAfterS : undefined
+      retryAfterS: typeof retryAfterS === 'number' ? retryAfterS : undefined,
+      isAppError: false
     }
   } catch {
     return INTERNAL
@@ -121,8 +140,32 @@ export function toWire (error: unknown): WireError {
 
 /** The same, as an error for a REST answer. */
 export function toClientError (error: unknown): DetailedError {
-  const { code, ...told } = toWire(error)
-  return Object.assign(new InternalError(), told, { code: prefix + code.toUpperCase() })
+  const { code, isAppError, ...told } = toWire(error)
+  return Object.assign(new InternalError(), told, isAppError ? { code, isAppError } : { code: prefix + code.toUpperCase() })
+}
+
+/** Whether an app may give its own error this code: no client may take it for one of the protocol's. */
+export function isAppCode (code: unknown): code is string {
+  return typeof code === 'string' && APP_CODE.test(code) && !code.startsWith(prefix) && !wireCodes.has(code)
+}
+
+/** Whether an app's error may reach the caller with this status. */
+export function isAppStatus (status: unknown): status is number {
+  return isStatus(status) && status < 500
+}
+
+/**
+ * An error of the app's own, whatever made it: it says by a `statusCode` from 400 to 499 that it is the caller's to know, as errors in
+ * Fastify do. Those of `http-errors` have no code. null: it is none.
+ */
+function appErrorOf (error: unknown): WireError | null {
+  if (typeof error !== 'object' || error === null) return null
+  const { statusCode, code, message } = error as { statusCode?: unknown, code?: unknown, message?: unknown }
+  if (!isAppStatus(statusCode)) return null
+  const own = code === undefined ? `HTTP_${statusCode}` : code
+  if (!isAppCode(own)) return null
+  const text = typeof message === 'string' && message !== '' ? message : STATUS_CODES[statusCode] ?? 'Error'
+  return { code: own, message: text, statusCode, details: detailsOf(error), retryAfterS: undefined, isAppError: true }
 }
 
 function isStatus (status: unknown): status is number {

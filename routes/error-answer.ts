@@ -11,7 +11,7 @@ const RETRY_AFTER_S = 2
  * too big) keep their code and status; what is not a fault of the request is logged and answered without its inside.
  */
 export function answerError (error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  const { isForeign, statusCode, code, message, details, retryAfterS } = toAnswer(error)
+  const { isForeign, statusCode, code, message, details, retryAfterS, isAppError } = toAnswer(error)
   if (isForeign) logThrown(request.log, 'error', error, {}, 'a route failed')
   // RFC 6455 section 4.4; RFC 6750 section 3; RFC 9110 sections 10.2.3, 15.5.22 and 15.6.4; RFC 6585 section 4.
   if (statusCode === 401) reply.header('www-authenticate', 'Bearer')
@@ -21,10 +21,10 @@ export function answerError (error: unknown, request: FastifyRequest, reply: Fas
     reply.header('sec-websocket-version', '13').header('upgrade', 'websocket').header('connection', reply.raw.shouldKeepAlive ? 'upgrade' : 'upgrade, close')
   }
   if (statusCode === 503 || retryAfterS !== undefined) reply.header('retry-after', retryAfterS ?? RETRY_AFTER_S)
-  reply.code(statusCode).send({ statusCode, code, error: STATUS_CODES[statusCode] ?? 'Error', message, details })
+  reply.code(statusCode).send({ statusCode, code, error: STATUS_CODES[statusCode] ?? 'Error', message, details, ...isAppError === true && { app: true } })
 }
 
-interface Answer extends Pick<DetailedError, 'message' | 'details' | 'retryAfterS'> {
+interface Answer extends Pick<DetailedError, 'message' | 'details' | 'retryAfterS' | 'isAppError'> {
   statusCode: number
   code: string | undefined
   /** Whether it is an unexpected error, which is logged, and whose text the caller must not see. */
@@ -34,7 +34,7 @@ interface Answer extends Pick<DetailedError, 'message' | 'details' | 'retryAfter
 /** Reads it once: a hook of the host can throw anything. */
 function toAnswer (error: unknown): Answer {
   try {
-    const { statusCode, code, message, retryAfterS } = error as DetailedError
+    const { statusCode, code, message, retryAfterS, isAppError } = error as DetailedError
     const isClientFault = typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500
     if (isClientFault) {
       return {
@@ -43,6 +43,7 @@ function toAnswer (error: unknown): Answer {
         message: String(message),
         details: detailsOf(error),
         retryAfterS: typeof retryAfterS === 'number' ? retryAfterS : undefined,
+        ...isAppError === true && { isAppError },
         isForeign: false
       }
     }

@@ -9,10 +9,11 @@ import { ChannelSummary, ClientRecord, Completeness, ConfirmationRecord, Outcome
  */
 export const ErrorBody = Type.Object({
   statusCode: Type.Optional(Type.Integer()),
-  code: Type.Optional(Type.String({ description: 'WSM_ERR_…' })),
+  code: Type.Optional(Type.String({ description: 'WSM_ERR_…, or with app the app\'s own' })),
   error: Type.Optional(Type.String({ description: 'The name of the status' })),
   message: Type.Optional(Type.String()),
-  details: Type.Optional(Type.Unknown())
+  details: Type.Optional(Type.Unknown()),
+  app: Type.Optional(Type.Literal(true, { description: 'The code is the app\'s own' }))
 }, { additionalProperties: true })
 
 export const SendBody = Type.Object({

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { errorCodes, errors } from '../lib/index.js'
+import { AppError, errorCodes, errors } from '../lib/index.js'
 import { toClientError, toWire } from '../lib/errors.js'
 
 type Thrown = new (...args: unknown[]) => Error & { code: string, statusCode: number }
@@ -43,7 +43,7 @@ t.test('every code of the wire has its error, and is told as it is', async (t) =
   for (const code of errorCodes) {
     const { error } = catalogue.find(({ error }) => error.code === `WSM_ERR_${code.toUpperCase()}`)!
     const { message, statusCode } = error
-    t.same(toWire(error), { code, message, statusCode, details: undefined, retryAfterS: undefined })
+    t.same(toWire(error), { code, message, statusCode, details: undefined, retryAfterS: undefined, isAppError: false })
     t.match(toClientError(error), { code: error.code, message, statusCode, name: 'FastifyError' })
   }
 })
@@ -57,7 +57,7 @@ t.test('everything else that is thrown is told as internal, and nothing of it sh
   ]
   t.ok(forDevelopers.length > 3)
   for (const thrown of [...forDevelopers, ...others]) {
-    t.same(toWire(thrown), { code: 'internal', message: 'The server could not process this', statusCode: 500, details: undefined, retryAfterS: undefined })
+    t.same(toWire(thrown), { code: 'internal', message: 'The server could not process this', statusCode: 500, details: undefined, retryAfterS: undefined, isAppError: false })
     t.match(toClientError(thrown), { code: 'WSM_ERR_INTERNAL', statusCode: 500 })
   }
 })
@@ -76,7 +76,7 @@ t.test('details that JSON cannot hold are left out, and what is told is a copy',
   const throwing = { toJSON: () => { throw new Error('secret') } }
   for (const details of [1n, circular, throwing, { deep: [throwing] }]) {
     const error = errors.withDetails(new errors.ForbiddenError('no'), details)
-    t.same(toWire(error), { code: 'forbidden', message: 'no', statusCode: 403, details: undefined, retryAfterS: undefined })
+    t.same(toWire(error), { code: 'forbidden', message: 'no', statusCode: 403, details: undefined, retryAfterS: undefined, isAppError: false })
   }
   const details = { list: [1] }
   const told = toWire(errors.withDetails(new errors.ForbiddenError('no'), details))
@@ -100,4 +100,35 @@ t.test('a status and a time that cannot be one are not told', async (t) => {
   }
   t.equal(toWire(Object.assign(new errors.RateLimitedError('slower'), { retryAfterS: 3 })).retryAfterS, 3)
   t.equal(toWire(Object.assign(new errors.RateLimitedError('slower'), { retryAfterS: '3' })).retryAfterS, undefined)
+})
+
+t.test('an error of the app\'s own is told as it is, by whatever it was made', (t) => {
+  const own = (code: string, message: string, statusCode: number, details?: unknown) => ({ code, message, statusCode, details, retryAfterS: undefined, isAppError: true })
+  const cases: Array<[thrown: unknown, told: object]> = [
+    [new AppError('NO_CREDIT', 'You have no credit left'), own('NO_CREDIT', 'You have no credit left', 400)],
+    [new AppError('NO_CREDIT', 'None left', { statusCode: 402, details: { left: 0 } }), own('NO_CREDIT', 'None left', 402, { left: 0 })],
+    [{ statusCode: 402, code: 'NO_CREDIT' }, own('NO_CREDIT', 'Payment Required', 402)],
+    [{ statusCode: 499, code: 'app.x:y-1', message: 5 }, own('app.x:y-1', 'Error', 499)],
+    [Object.assign(new Error('Not here'), { statusCode: 404, details: 1n }), own('HTTP_404', 'Not here', 404)],
+    [Object.assign(new Error(), { statusCode: 404, code: 'GONE' }), own('GONE', 'Not Found', 404)]
+  ]
+  for (const [thrown, told] of cases) {
+    t.strictSame(toWire(thrown), told)
+    t.match(toClientError(thrown), { ...told, isAppError: true })
+  }
+  t.end()
+})
+
+t.test('an app\'s error that claims a code of the protocol, or a status that is none of the caller\'s, is internal', (t) => {
+  const claims = [...errorCodes.map((code) => ({ code, statusCode: 400 })), { code: 'WSM_ERR_OWN', statusCode: 400 }, { code: 'WSM_ERR_', statusCode: 400 },
+    { code: '', statusCode: 400 }, { code: 'x'.repeat(65), statusCode: 400 }, { code: 'two words', statusCode: 400 }, { code: 5, statusCode: 400 }, { code: null, statusCode: 400 },
+    ...[399, 200, 500, 503, 400.5, '404', undefined].map((statusCode) => ({ code: 'NO_CREDIT', statusCode }))]
+  for (const claim of claims) {
+    t.equal(toWire(claim).code, 'internal', JSON.stringify(claim))
+    t.equal(toWire(Object.assign(new Error('secret'), claim)).code, 'internal')
+    t.throws(() => new AppError(claim.code as string, 'x', { statusCode: claim.statusCode as number | undefined ?? 500 }), { code: 'WSM_ERR_INVALID_ARGUMENT', message: /^AppError\(\): / })
+  }
+  const cause = new Error('why')
+  t.match(new AppError('NO_CREDIT', 'None', { cause }), { name: 'AppError', cause, statusCode: 400, details: undefined })
+  t.end()
 })

@@ -151,7 +151,8 @@ export class Admission {
     try {
       return await channelsOf(rule, request, user)
     } catch (error) {
-      if (toWire(error).code !== 'internal') throw toClientError(error)
+      const { code, isAppError } = toWire(error)
+      if (code !== 'internal' && !isAppError) throw toClientError(error)
       logThrown(this.#log, 'error', error, {}, 'an endpoint failed to name its channels')
       throw new InternalError()
     }

@@ -55,7 +55,7 @@ export interface HandlerOptions<S extends TSchema, R extends TSchema | undefined
 
 /**
  * Handles the frames of one type; what it returns, or resolves to, is the `data` of the `reply`. An error of the catalogue
- * (`errors`) reaches the client, any other one is `internal` and a log line.
+ * (`errors`) and one of the app's own (`AppError`) reach the client, any other one is `internal` and a log line.
  */
 export type Handler<S extends TSchema, R extends TSchema | undefined = undefined, C extends string | undefined = undefined> =
   (message: HandlerMessage<S, C>, context: ContextOf<C>) => Awaitable<HandlerReply<R> | void>

@@ -166,18 +166,19 @@ export class Router {
   }
 
   #fail (connection: Connection, error: unknown, message?: Record<string, unknown>, id = message && frameId(message)): void {
-    const { code, statusCode, message: text, details } = toWire(error)
-    const limit = limitOf[code]
+    const { code, statusCode, message: text, details, isAppError } = toWire(error)
+    const limit = limitOf[code as ErrorCode]
     if (limit !== undefined) this.#counters.refusals[limit]++
     const isServerFault = statusCode >= 500
     if (isServerFault) logThrown(connection.log, 'error', error, { type: message?.type }, 'a handler failed')
     else connection.log.debug({ code, type: message?.type }, 'a frame was refused')
-    connection.send(encode({ type: 'error', code, id, message: text, details }))
+    connection.send(encode({ type: 'error', code, id, message: text, details, ...isAppError && { app: true } }))
     if (this.#events.has('message_failed')) {
       this.#events.emit('message_failed', { client: connection, user: connection.user, error, message: message && withoutToken(message) })
     }
-    // Server faults do not count against the client, nor does sending faster than it is answered, or than a type may be sent.
-    if (isServerFault || isOverTypeLimit(error) || code === 'too_many_pending' || code === 'identity_changed') return
+    // Server faults do not count against the client, nor does sending faster than it is answered, or than a type may be sent, nor what
+    // the app says of its own.
+    if (isServerFault || isAppError || isOverTypeLimit(error) || code === 'too_many_pending' || code === 'identity_changed') return
     if (code === 'rate_limited') return connection.refused()
     if (connection.errorCap.hit()) {
       this.#counters.refusals.errors++

@@ -56,7 +56,9 @@ t.test('a rule that throws lets nobody in, and tells nobody why', async (t) => {
   const fail = () => { throw new Error('the database is down') }
   const rules: Array<Partial<EndpointRule>> = [
     { authorize: fail }, { authorize: async () => fail() }, { channels: fail }, { channels: async () => fail() },
-    { channels: () => undefined as never }, { channels: () => [''] }, { channels: () => [7 as never] }
+    { channels: () => undefined as never }, { channels: () => [''] }, { channels: () => [7 as never] },
+    // Only a handler's own errors are for the client.
+    { channels: () => { throw Object.assign(new Error('the database is down'), { statusCode: 404, code: 'NO_DESK' }) } }
   ]
   for (const [index, rule] of rules.entries()) {
     const server = await startApp(t, {}, { after: desk(rule) })

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import t from 'tap'
-import { errors, type WsManager } from '../../lib/index.js'
+import { AppError, errors, type WsManager } from '../../lib/index.js'
 import { startApp } from '../fixtures/app.js'
 
 const schema = Type.Object({})
@@ -10,7 +10,8 @@ const SECRET = 'postgres://root:hunter2@10.0.0.7'
 t.test('what a handler throws stays on the server unless it comes from the catalogue', async (t) => {
   const thrown: Array<[string, () => unknown, object]> = [
     ['an error', () => new Error(SECRET), { code: 'internal' }],
-    ['an error with a status', () => Object.assign(new Error(SECRET), { statusCode: 404, code: 'E_SECRET' }), { code: 'internal' }],
+    ['an error with a status of the server', () => Object.assign(new Error(SECRET), { statusCode: 500, code: 'E_SECRET' }), { code: 'internal' }],
+    ['an error of the app with a code of the protocol', () => Object.assign(new Error(SECRET), { statusCode: 404, code: 'not_found' }), { code: 'internal' }],
     ['text', () => SECRET, { code: 'internal' }],
     ['nothing', () => undefined, { code: 'internal' }],
     ['null', () => null, { code: 'internal' }],
@@ -43,6 +44,27 @@ t.test('what a handler throws stays on the server unless it comes from the catal
     }
   }
   t.match(server.logs.filter(({ msg }) => msg === 'a handler failed')[0], { type: 'throw.n0', err: { message: SECRET, stack: String }, user_id: 'alice' })
+})
+
+t.test('an error of the app\'s own reaches the client, however often', async (t) => {
+  const server = await startApp(t, { limits: { maxErrorsPerMinute: 2 } }, {
+    after: ({ ws }) => {
+      ws.handle('pay.now', { schema }, async () => { throw new AppError('NO_CREDIT', 'None left', { statusCode: 402, details: { left: 0 } }) })
+      ws.handle('pay.find', { schema }, () => { throw Object.assign(new Error('Not Found'), { statusCode: 404 }) })
+      ws.handle('pay.plain', { schema }, () => { throw { statusCode: 402, code: 'NO_CREDIT' } }) // eslint-disable-line no-throw-literal
+    }
+  })
+  const failed: unknown[] = []
+  server.app.ws.on('message_failed', ({ error }) => failed.push((error as AppError).code))
+  const client = await server.connect('alice')
+  for (let n = 0; n < 3; n++) {
+    t.same(await client.request({ type: 'pay.now' }), { type: 'error', code: 'NO_CREDIT', id: `request-${n + 1}`, message: 'None left', details: { left: 0 }, app: true })
+  }
+  t.match(await client.request({ type: 'pay.find' }), { code: 'HTTP_404', message: 'Not Found', app: true })
+  t.match(await client.request({ type: 'pay.plain' }), { code: 'NO_CREDIT', message: 'Payment Required', app: true })
+  t.match(await client.request({ type: 'walker', walker: 'pay.now' }), { code: 'NO_CREDIT', app: true })
+  t.same(failed.length, 6)
+  t.same(server.logs.filter(({ level }) => level >= 50), [], 'it is no fault of the server')
 })
 
 t.test('a reply that does not match its schema is the server\'s fault, and the client reads nothing of it', async (t) => {

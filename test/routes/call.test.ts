@@ -8,7 +8,7 @@ import { Type } from '@sinclair/typebox'
 import fastifySwagger from '@fastify/swagger'
 import Fastify from 'fastify'
 import t from 'tap'
-import wsPlugin, { errors } from '../../lib/index.js'
+import wsPlugin, { AppError, errors } from '../../lib/index.js'
 import { protocol, startApp, type AppOptions, type RestOptions } from '../fixtures/app.js'
 import { decompressBodies } from '../fixtures/decompression.js'
 import { Gate } from '../fixtures/gate.js'
@@ -34,7 +34,8 @@ t.test('a handler answers and fails by REST as it does by socket', async (t) => 
       ws.handle('same.missing', { schema: open, rest }, () => { throw errors.withDetails(new errors.NotFoundError('No such room'), { room: 7 }) })
       ws.handle('same.later', { schema: open, rest }, () => { throw new errors.UnavailableError('Come back later') })
       ws.handle('same.broken', { schema: open, rest }, async () => { throw new Error(SECRET) })
-      ws.handle('same.status', { schema: open, rest }, () => { throw Object.assign(new Error(SECRET), { statusCode: 404, code: 'E_UPSTREAM' }) })
+      ws.handle('same.status', { schema: open, rest }, () => { throw Object.assign(new Error(SECRET), { statusCode: 502, code: 'E_UPSTREAM' }) })
+      ws.handle('same.own', { schema: open, rest }, () => { throw new AppError('NO_CREDIT', 'None left', { statusCode: 402, details: { left: 0 } }) })
       ws.handle('same.developer', { schema: open, rest }, () => { throw new errors.InvalidOptionError('jwt', SECRET) })
       ws.handle('same.text', { schema: open, rest }, () => { throw SECRET })
       ws.handle('same.wrong', { schema: open, reply: Type.Number(), rest }, () => SECRET as unknown as number)
@@ -62,6 +63,7 @@ t.test('a handler answers and fails by REST as it does by socket', async (t) => 
     ['same.later', {}, 503],
     ['same.broken', {}, 500],
     ['same.status', {}, 500],
+    ['same.own', {}, 402],
     ['same.developer', {}, 500],
     ['same.text', {}, 500],
     ['same.wrong', {}, 500],
@@ -75,7 +77,8 @@ t.test('a handler answers and fails by REST as it does by socket', async (t) => 
     if (status === 200) {
       t.same(byRest.body, { data: bySocket.data })
     } else {
-      t.match(byRest.body, { statusCode: status, code: `WSM_ERR_${bySocket.code.toUpperCase()}`, message: bySocket.message })
+      t.match(byRest.body, { statusCode: status, code: bySocket.app === true ? bySocket.code : `WSM_ERR_${bySocket.code.toUpperCase()}`, message: bySocket.message })
+      t.equal(byRest.body.app, bySocket.app)
       t.same(byRest.body.details, bySocket.details)
     }
     t.notMatch(JSON.stringify([bySocket, byRest.body]), /hunter2|stack/)

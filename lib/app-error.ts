@@ -1,0 +1,34 @@
+import { InvalidArgumentError, isAppCode, isAppStatus } from './errors.js'
+
+/** What an `AppError` says beside its code and text. */
+export interface AppErrorOptions extends ErrorOptions {
+  /** The status of the REST answer, 400 to 499; default 400. */
+  statusCode?: number
+  /** What else the caller may know: anything that JSON can hold. */
+  details?: unknown
+}
+
+/**
+ * An error of the app's own, thrown in a handler of `ws.handle()`: the caller gets it with its code, message and details, marked
+ * `app: true`, by socket and by REST. Any other error with a `statusCode` below 500 and a `code` is treated the same.
+ */
+export class AppError extends Error {
+  readonly code: string
+  readonly statusCode: number
+  readonly details: unknown
+
+  /**
+   * @param code up to 64 letters, digits and `_`, `.`, `:`, `-`; none of the protocol's codes, nor one that begins with `WSM_ERR_`
+   * @param message what the caller reads
+   * @throws WSM_ERR_INVALID_ARGUMENT
+   */
+  constructor (code: string, message: string, { statusCode = 400, details, ...options }: AppErrorOptions = {}) {
+    super(message, options)
+    if (!isAppCode(code)) throw new InvalidArgumentError('AppError', 'code must be 1 to 64 letters, digits and "_.:-", none of the protocol\'s codes, and not begin with WSM_ERR_')
+    if (!isAppStatus(statusCode)) throw new InvalidArgumentError('AppError', 'options.statusCode must be from 400 to 499')
+    this.name = 'AppError'
+    this.code = code
+    this.statusCode = statusCode
+    this.details = details
+  }
+}
