@@ -51,6 +51,20 @@ t.test('a node that has left is not waited for after a restart', async (t) => {
   t.match(await engine.history('channel:a', began, 10), { isComplete: true })
 })
 
+t.test('a node starts also where it must wait longer for what another has seen than a call may take', async (t) => {
+  const server = await RedisServer.start(t, ALWAYS)
+  const build = nodesOf(server.port, { leaseMs: 3_000, commandTimeoutMs: 500 })
+  const before = await build(ENGINE)
+  await before.publish(publication('channel:a', { n: 1 }), KEPT)
+  // It has a lease and never answers.
+  await server.admin.zadd((await server.admin.keys('*:leases'))[0]!, Date.now() + 60_000, randomUUID())
+  await before.close()
+  await server.kill()
+  await server.start()
+  const { engine } = await listening(t, build)
+  t.match(await engine.publish(publication('channel:a', { n: 2 }), KEPT), { offset: 1 })
+})
+
 t.test('a node that says what it has seen only when it is asked again is waited for, and what it has not lost is kept', async (t) => {
   const { onAsk } = RedisCluster.prototype
   t.intercept(RedisCluster.prototype, 'onAsk', {

@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import { Shards } from '../../../lib/engine/redis/shards.js'
+import { FakeClock } from '../../fixtures/fake-clock.js'
 import { FakeRedisCluster } from '../../fixtures/fake-redis-cluster.js'
 import { Gate } from '../../fixtures/gate.js'
 import { silent } from '../../fixtures/redis-nodes.js'
@@ -236,6 +237,24 @@ t.test('a node that is behind on two channels says so once, and once that it is 
   await until(() => heard.length === 4)
   t.strictSame(heard.filter((what) => !what.startsWith('restored')), ['behind', 'up to date'])
   t.equal(cluster.connections.size, 1)
+})
+
+t.test('a channel that could not be subscribed to, and is not wanted any more, does not have the map read again', async (t) => {
+  const clock = new FakeClock(t)
+  const { cluster, shards, map } = shardsOf(t)
+  const gate = new Gate()
+  cluster.answer = async (_command, channel) => {
+    if (channel === '{x}') throw reply('TRYAGAIN Multiple keys request during rehashing of slot')
+    await gate.wait()
+  }
+  shards.follow(map)
+  for (const channel of ['{x}', '{y}']) shards.subscribe(channel)
+  await gate.reached
+  await new Promise(setImmediate)
+  shards.unsubscribe('{x}')
+  clock.advance(300)
+  t.equal(cluster.refreshes, 0)
+  gate.open()
 })
 
 t.test('the connection to a master stays when nothing is subscribed to on it', async (t) => {
