@@ -3,10 +3,14 @@ import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import type { Ending, Endings } from '../../lib/confirmations/endings.js'
 import { Waits } from '../../lib/confirmations/waits.js'
+import { MemoryEngine } from '../../lib/engine/memory/engine.js'
 import type { ConfirmationRecord } from '../../schemas/records.js'
 import { question } from '../fixtures/engine-suite.js'
 import { startApp } from '../fixtures/app.js'
+import { FakeClock } from '../fixtures/fake-clock.js'
+import { memoryOptions } from '../fixtures/memory.js'
 import { askStored } from '../fixtures/questions.js'
+import { systemOn } from '../fixtures/system.js'
 
 type Begun = ReturnType<Waits['begin']>
 
@@ -42,6 +46,17 @@ t.test('a wait that is given up rejects with the signal\'s reason and touches ne
 t.test('to wait for a question that never was is not found', async (t) => {
   const server = await startApp(t)
   await t.rejects(server.app.ws.confirmations.wait('nothing'), { code: 'WSM_ERR_NOT_FOUND' })
+})
+
+t.test('a wait for a question that never was leaves no timer behind when the server closes', async (t) => {
+  const engine = new MemoryEngine(memoryOptions())
+  const clock = new FakeClock(t)
+  const { system: { confirmations } } = systemOn(engine)
+  const { timerCount } = clock
+  await t.rejects(confirmations.wait('a'), { code: 'WSM_ERR_NOT_FOUND' })
+  await confirmations.close()
+  t.equal(clock.timerCount, timerCount)
+  await engine.close()
 })
 
 t.test('a wait ends when the server closes', async (t) => {

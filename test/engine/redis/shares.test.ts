@@ -164,6 +164,15 @@ t.test('over all bounds the messages of senders go first, then what was used lon
   t.strictSame(await taken(), ['cut alice hers 2 0', 'clear old 1'])
 })
 
+t.test('messages of senders go first also where only one byte is too much', async (t) => {
+  const { publish, taken } = sharesOf(t, { maxBytes: 10 * BYTES })
+  for (let n = 0; n < 3; n++) publish('room', 'mallory')
+  publish('hers', 'alice')
+  // 99 % of the bound is aimed at: without those of mallory it is one byte more.
+  publish('app', undefined, KEPT, 1, 891)
+  t.strictSame(await taken(), ['cut mallory room 3 0', 'cut alice hers 1 0'])
+})
+
 t.test('a sender that has begun too many streams loses its own oldest ones', async (t) => {
   const { store, publish, taken } = sharesOf(t, { maxTopicsPerSender: 2 })
   publish('theirs', 'mallory', KEPT, 5)
