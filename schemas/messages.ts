@@ -37,7 +37,7 @@ export const DeliveryReport = Type.Object({
   localRecipients: Type.Integer({ description: 'Sockets of this node that the message was handed to; those of other nodes are not counted' }),
   position: Nullable(StreamPosition, { description: 'Where the message is in its stream; null: it is not kept' }),
   ...acknowledged,
-  complete: Type.Optional(Type.Boolean({ description: 'With ack: false where a node has not said who of its sockets did' }))
+  complete: Type.Optional(Type.Boolean({ description: 'false: other nodes may not get it, while Redis is out of reach; with ack also where a node has not said who of its sockets did' }))
 })
 export type DeliveryReport = Static<typeof DeliveryReport>
 

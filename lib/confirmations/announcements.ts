@@ -37,10 +37,10 @@ export class Announcements {
   async announce ({ callback_id: id, user_id: userId, question }: ConfirmationRecord, level: 'error' | 'debug'): Promise<boolean> {
     // Before publishing: with an outage in between only some of the sockets may be reached.
     const { status, reasons } = this.#cluster.availability
-    const reachesAll = status !== 'unavailable' && !reasons.includes('subscriptions_behind')
+    let reachesAll = status !== 'unavailable' && !reasons.includes('subscriptions_behind')
     this.#begun.add(id)
     try {
-      await this.#publisher.announce(topicOf.user(userId), question)
+      if (!await this.#publisher.announce(topicOf.user(userId), question)) reachesAll = false
     } catch (error) {
       logThrown(this.#log, level, error, { callback_id: id }, 'a question could not be announced')
       this.#begun.delete(id)

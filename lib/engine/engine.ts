@@ -29,7 +29,7 @@ export interface Publication {
 
 /** A publication on its way to the members. */
 export interface Delivery extends Publication {
-  /** null: it is not part of the stream, and cannot be had again. */
+  /** null: it is not kept, and cannot be had again. */
   position: Position | null
 }
 
@@ -77,12 +77,12 @@ export interface HistoryBounds {
 /**
  * The only thing that knows whether there is one node or many.
  *
- * **Streams.** A topic is a stream with a position. A publication with a retention is appended: it gets the next offset
- * and is kept, atomically, so that of two publications everybody sees the same one first. One without a retention passes
- * by the stream: it has no position, and is gone when it is delivered.
+ * **Streams.** A topic is a stream with a position. What is published is appended: it gets the next offset and is kept,
+ * atomically, so that of two publications everybody sees the same one first. What is passed on goes by the stream: it has
+ * no position, and is gone when it is delivered.
  *
  * **Order.** Deliveries of a topic reach the listener by rising offset, each offset once and none left out while the topic
- * is subscribed to. Two publications on one topic by one caller arrive in the order in which `publish` was called.
+ * is subscribed to. Two publications on one topic by one caller arrive in the order in which `publish` and `pass` were called.
  * Where an engine cannot keep that promise it says so by `onBreak`, and goes on from there.
  *
  * **Epochs.** A new epoch begins when the stream's offsets are no longer remembered, and when the store may have lost writes:
@@ -104,14 +104,20 @@ export interface Engine {
   readonly cluster: Cluster
   readonly clock: Clock
   /**
-   * Resolves when the publication cannot be lost by this process any more: to its position, or null without a
-   * retention. Deliveries go to subscribed nodes only; a node without members costs nothing but the append. While what
-   * the nodes share is unavailable, one without a retention goes to this node alone.
+   * Appends, and resolves to the position when the publication cannot be lost by this process any more. Deliveries go to
+   * subscribed nodes only; a node without members costs nothing but the append.
    *
    * @throws WSM_ERR_UNAVAILABLE when that is not known in time; it may have been published then, or be published yet
    * @throws WSM_ERR_RATE_LIMITED when its sender's share of the histories has no room for it; it was not published then
    */
-  publish (publication: Publication, retention: Retention | null): Promise<Position | null>
+  publish (publication: Publication, retention: Retention): Promise<Position>
+  /**
+   * Delivers to those who are there now, and keeps nothing. On this node that happens in the call, or as soon as everything that
+   * the node has published on the topic before is delivered; once, whatever happens to what the nodes share. Never rejects.
+   *
+   * @returns whether the other nodes get it; false: that is not known in time, and they get it later or not at all
+   */
+  pass (publication: Publication): Promise<boolean>
   /**
    * Resolves to the position as of which deliveries reach the listener: everything behind it, nothing up to it. What was
    * published meanwhile may reach it before this resolves.

@@ -60,6 +60,9 @@ export interface AnnounceOptions {
   sender?: string | undefined
 }
 
+/** @property isComplete whether the other nodes get it */
+interface Handed { position: Position | null, isComplete: boolean }
+
 /** The way out: a message is checked and encoded once, then handed to the engine, which hands it to the topics. */
 export class Publisher {
   readonly #engine: Engine
@@ -90,19 +93,20 @@ export class Publisher {
     const publication = { topic, json: this.#outbound.toJson(message), isDroppable: true, isCompressible: compress, except }
     if (ack !== undefined) return this.#publishAcknowledged(publication, history, ack)
     const localRecipients = this.#topics.count(topic, except)
-    const position = await this.#engine.publish(publication, this.#retention(topic, history))
-    return { localRecipients, position }
+    const { position, isComplete } = await this.#hand(publication, history)
+    return isComplete ? { localRecipients, position } : { localRecipients, position, complete: false }
   }
 
-  /** A frame of the protocol, to every member of a topic. */
-  async announce (topic: string, frame: object, options: AnnounceOptions = {}): Promise<void> {
-    await this.forward(topic, toJson(frame), options)
+  /** A frame of the protocol, to every member of a topic. Resolves to whether the other nodes get it. */
+  async announce (topic: string, frame: object, options: AnnounceOptions = {}): Promise<boolean> {
+    return this.forward(topic, toJson(frame), options)
   }
 
-  /** Publishes a client's message, as JSON, to every member of a topic. */
-  async forward (topic: string, json: string, { isDroppable = false, history, except, sender }: AnnounceOptions): Promise<void> {
+  /** Publishes a client's message, as JSON, to every member of a topic. Resolves to whether the other nodes get it. */
+  async forward (topic: string, json: string, { isDroppable = false, history, except, sender }: AnnounceOptions): Promise<boolean> {
     const publication = { topic, json, isDroppable, isCompressible: true, except, ...sender !== undefined && { sender } }
-    await this.#engine.publish(publication, this.#retention(topic, history))
+    const { isComplete } = await this.#hand(publication, history)
+    return isComplete
   }
 
   /** A message of the app, to one socket, on whichever node it is. It is part of no stream. */
@@ -145,21 +149,21 @@ export class Publisher {
     const { topic, except = [] } = publication
     const ack = scheduleOf({ ...this.#ack, ...given })
     let others: Promise<ClusterAnswers> | undefined
-    let position: Position | null = null
+    let handed!: Handed
     const here = await this.#acknowledged(topic, publication, this.#topics.members(topic, except), ack, async (withId, messageId) => {
       const expected: Expected = { message_id: messageId, topic, json: withId.json, except: [...except], ack }
       others = this.#engine.cluster.ask('expect', expected, ASK_TIMEOUT_MS + waitOf(ack))
-      position = await this.#engine.publish(withId, this.#retention(topic, history))
-      return position
+      handed = await this.#hand(withId, history)
+      return handed.position
     })
     const { answers, missing } = await others!
     const reports = [here, ...answers.map(({ data }) => data).filter((data) => checkReport.Check(data))]
     return {
       localRecipients: here.recipients,
-      position,
+      position: handed.position,
       acked: reports.flatMap(({ acked = [] }) => acked),
       missing: reports.flatMap(({ missing = [] }) => missing),
-      ...(missing === null || missing.length > 0) && { complete: false }
+      ...(!handed.isComplete || missing === null || missing.length > 0) && { complete: false }
     }
   }
 
@@ -185,7 +189,10 @@ export class Publisher {
     return { recipients: connections.length, ...await report }
   }
 
-  #retention (topic: string, history: boolean | undefined) {
-    return history === false ? null : this.#rules.of(topic).retention
+  /** To every member of a topic, on every node. */
+  async #hand (publication: Publication, history: boolean | undefined): Promise<Handed> {
+    const retention = history === false ? null : this.#rules.of(publication.topic).retention
+    if (retention === null) return { position: null, isComplete: await this.#engine.pass(publication) }
+    return { position: await this.#engine.publish(publication, retention), isComplete: true }
   }
 }

@@ -175,6 +175,40 @@ t.test('sockets of another node have ended when they are disconnected or revoked
   t.strictSame(ended, ['alice', 'bob'])
 })
 
+t.test('while Redis has not answered yet, what is not kept reaches the sockets of its node at once, and no socket twice', async (t) => {
+  const own = await RedisServer.start(t)
+  const prefix = `test-${prefixes++}`
+  const [a, b] = await Promise.all([1, 2].map(() => startApp(t, {
+    authorizeSubscribe: () => true,
+    authorizeSend: () => true,
+    channels: { room: { history: false } },
+    engine: redis({ port: own.port, host: '127.0.0.1' }, { prefix, commandTimeoutMs: 200 })
+  }))) as [TestApp, TestApp]
+  const alice = await a.connect('alice', { path: '/ws?channel_id=room' })
+  const bob = await b.connect('bob', { path: '/ws?channel_id=room' })
+  const { ws } = a.app
+  const unkept = { history: false }
+  // Not long enough for the nodes to report an outage.
+  await own.admin.call('client', 'pause', 600, 'all')
+  const back = own.admin.ping()
+  const frame = alice.request({ type: 'channel', channel_ids: ['room'], data: { type: 'x.frame' } })
+  const reports = await Promise.all([
+    ws.broadcast({ type: 'x.all' }, unkept), ws.sendToUser('alice', { type: 'x.user' }, unkept), ws.sendToUser('bob', { type: 'x.other' }, unkept),
+    ws.sendToChannel('room', { type: 'x.channel' }),
+    a.rest('POST', '/ws/broadcast', { body: { message: { type: 'x.rest' }, options: unkept } }).then(({ body }) => body)
+  ])
+  t.strictSame(reports, [1, 1, 0, 1, 1].map((localRecipients) => ({ localRecipients, position: null, complete: false })))
+  t.match(await frame, { type: 'reply' })
+  const types = ['x.all', 'x.user', 'x.channel', 'x.rest', 'x.frame']
+  for (const type of types) await alice.next(type)
+  await back
+  await until(async () => (await ws.broadcast({ type: 'x.last' }, unkept)).complete === undefined)
+  await bob.next('x.last')
+  await alice.settled()
+  t.strictSame(types.map((type) => alice.count(type)), [1, 1, 1, 1, 1])
+  t.ok(types.every((type) => bob.count(type) <= 1))
+})
+
 t.test('while Redis is away sockets stay, clients are told, and what needs nothing of it goes on', async (t) => {
   const own = await RedisServer.start(t)
   const [a] = await startNodes(t, 1, {}, own.port) as [TestApp]

@@ -41,7 +41,7 @@ class SharedEngine extends MemoryEngine {
     Object.defineProperty(this.cluster, 'availability', { get: () => ({ status: this.isReady ? 'ready' : 'unavailable', reasons: [] }) })
   }
 
-  override async publish (publication: Publication, retention: Retention | null): Promise<Position | null> {
+  override async publish (publication: Publication, retention: Retention): Promise<Position> {
     this.#fail('publish')
     this.published.push(JSON.parse(publication.json))
     await this.onPublished()

@@ -38,7 +38,7 @@ class FarEngine extends MemoryEngine {
     }
   }
 
-  override async publish (publication: Publication, retention: Retention | null): Promise<Position | null> {
+  override async publish (publication: Publication, retention: Retention): Promise<Position> {
     if (this.failsToPublish) throw new Error('out of reach')
     this.published.push(JSON.parse(publication.json))
     return super.publish(publication, retention)
@@ -55,6 +55,7 @@ t.test('a question that cannot be sent now is logged, and still waits for its an
   await confirmations.answer(id, { proceed: true }, { user_id: 'alice', client_id: null })
   t.match(await end, { outcome: 'confirmed' })
   for (const msg of ['a question could not be announced', 'the end of a question could not be announced']) {
+    await until(() => logs.some((line) => line.msg === msg))
     t.match(logs.filter((line) => line.msg === msg), [{ callback_id: id, err: { message: 'out of reach' } }], msg)
   }
   await confirmations.close()

@@ -28,10 +28,15 @@ export class MemoryEngine implements Engine {
     this.#streams = new Streams(limits, (messages) => this.#onEviction(messages))
   }
 
-  async publish (publication: Publication, retention: Retention | null): Promise<Position | null> {
-    const delivery = retention === null ? { ...publication, position: null } : this.#streams.append(publication, retention)
+  async publish (publication: Publication, retention: Retention): Promise<Position> {
+    const delivery = this.#streams.append(publication, retention)
     if (this.#streams.isSubscribed(publication.topic)) this.#listener(delivery)
     return delivery.position
+  }
+
+  async pass (publication: Publication): Promise<boolean> {
+    if (this.#streams.isSubscribed(publication.topic)) this.#listener({ ...publication, position: null })
+    return true
   }
 
   async subscribe (topic: string): Promise<Position> {

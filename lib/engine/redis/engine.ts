@@ -15,6 +15,7 @@ import { refuseUnknownLayout } from './layouts.js'
 import { Lineage } from './lineage.js'
 import { Link } from './link.js'
 import type { RedisEngineOptions } from './options.js'
+import { Passages } from './passages.js'
 import { RedisPresenceStore } from './presence.js'
 import { Probe } from './probe.js'
 import { Recovery } from './recovery.js'
@@ -48,6 +49,7 @@ export class RedisEngine implements Engine {
   readonly #recovery: Recovery
   readonly #lineage: Lineage
   readonly #streams: Streams
+  readonly #passages: Passages
   readonly #keys: Keys
   readonly #names: FaultNames
   readonly #probe: Probe
@@ -94,6 +96,13 @@ export class RedisEngine implements Engine {
       deliver: (delivery) => this.#deliver(delivery),
       break: (topic, position) => this.#break(topic, position)
     }, log)
+    this.#passages = new Passages(nodeId, timeoutMs, {
+      isSubscribed: (topic) => this.#streams.isSubscribed(topic),
+      isUpToDate: (topic) => this.#streams.isUpToDate(topic),
+      deliver: (delivery) => this.#onDelivery(delivery),
+      publish: (publication) => this.#doubting(this.#streams.pass(publication)),
+      fail: (error) => log.debug({ err: error }, 'a message that is not kept has reached this node alone')
+    })
     const { publishCommand } = this.#streams
     this.#probe = new Probe(this.#commandLink, keys, { isCluster, publishCommand, timeoutMs, everyMs: leaseMs / 3 }, {
       onResult: (reasons, error) => this.cluster.health.report('probe', reasons, names.describe(error)),
@@ -139,13 +148,12 @@ export class RedisEngine implements Engine {
     }
   }
 
-  async publish (publication: Publication, retention: Retention | null): Promise<Position | null> {
-    if (retention !== null || this.cluster.availability.status !== 'unavailable' || this.#closed !== null) {
-      return this.#doubting(this.#streams.publish(publication, retention))
-    }
-    // It is for those only who are there now; those of this node can be reached.
-    if (this.#streams.isSubscribed(publication.topic)) this.#deliver({ ...publication, position: null })
-    return null
+  publish (publication: Publication, retention: Retention): Promise<Position> {
+    return this.#doubting(this.#streams.publish(publication, retention))
+  }
+
+  async pass (publication: Publication): Promise<boolean> {
+    return this.#closed === null && this.#passages.pass(publication, this.cluster.availability.status !== 'unavailable')
   }
 
   async subscribe (topic: string): Promise<Position> {
@@ -165,6 +173,7 @@ export class RedisEngine implements Engine {
 
   unsubscribe (topic: string): void {
     this.#streams.unsubscribe(topic)
+    this.#passages.forget(topic)
     const channel = channelOf(topic)
     if (channel !== null) this.presence.unwatch(channel)
   }
@@ -192,6 +201,7 @@ export class RedisEngine implements Engine {
 
   async #close (): Promise<void> {
     this.#streams.close()
+    this.#passages.close()
     this.presence.close()
     this.confirmations.close()
     this.cluster.close()
@@ -234,6 +244,7 @@ export class RedisEngine implements Engine {
 
   #deliver (delivery: Delivery): void {
     if (delivery.topic === ENDS) this.confirmations.receive(delivery.json)
+    else if (delivery.position === null) this.#passages.receive(delivery)
     else this.#onDelivery(delivery)
   }
 

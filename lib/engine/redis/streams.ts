@@ -41,6 +41,10 @@ interface Asking { topic: string, known: Position | null }
 interface Subscribed {
   feed: Feed
   lane: Lane
+  /** How many publications of this node are under way. */
+  publishing: number
+  /** The latest one that is not. */
+  published: Position | null
   opened: Promise<Position>
 }
 
@@ -99,9 +103,14 @@ export class Streams {
     return this.#settings.isCluster ? 'SPUBLISH' : 'PUBLISH'
   }
 
-  publish (publication: Publication, retention: Retention | null): Promise<Position | null> {
-    if (retention !== null && publication.sender !== undefined) return this.#publishCharged(publication, publication.sender, retention)
-    return this.#push(publication, retention)
+  publish (publication: Publication, retention: Retention): Promise<Position> {
+    if (publication.sender !== undefined) return this.#publishCharged(publication, publication.sender, retention)
+    return this.#append(publication, retention)
+  }
+
+  /** Publishes what is not kept. Resolves when Redis has passed it on. */
+  async pass (publication: Publication): Promise<void> {
+    await this.#push(publication, null)
   }
 
   subscribe (topic: string): Promise<Position> {
@@ -110,10 +119,13 @@ export class Streams {
     const feed = new Feed({
       read: (since) => this.history(topic, since, PAGE, { maxBytes: PAGE_BYTES }),
       deliver: this.#events.deliver,
-      break: (position) => this.#events.break(topic, position),
+      break: (position) => {
+        opening.published = null
+        this.#events.break(topic, position)
+      },
       fail: (error) => this.#log.warn({ err: error, topic }, 'lost messages could not be read again yet')
     })
-    const opening = { feed, lane: this.#laneOf(topic) }
+    const opening: Omit<Subscribed, 'opened'> = { feed, lane: this.#laneOf(topic), publishing: 0, published: null }
     const opened = this.#open(topic, opening)
     this.#feeds.set(topic, Object.assign(opening, { opened }))
     return opened
@@ -129,6 +141,15 @@ export class Streams {
 
   isSubscribed (topic: string): boolean {
     return this.#feeds.has(topic)
+  }
+
+  /** Whether everything that this node has published on a topic has been delivered here. */
+  isUpToDate (topic: string): boolean {
+    const subscribed = this.#feeds.get(topic)
+    const position = subscribed?.feed.position ?? null
+    if (position === null || subscribed!.publishing > 0) return false
+    const { published } = subscribed!
+    return published === null || (published.epoch === position.epoch && published.offset <= position.offset)
   }
 
   /** @param sighting where in the lane the message was published; null: by a node of a version that does not say it */
@@ -173,15 +194,28 @@ export class Streams {
     this.#feeds.clear()
   }
 
+  async #append (publication: Publication, retention: Retention): Promise<Position> {
+    const subscribed = this.#feeds.get(publication.topic)
+    if (subscribed === undefined) return await this.#push(publication, retention) as Position
+    subscribed.publishing++
+    try {
+      const position = await this.#push(publication, retention) as Position
+      subscribed.published = position
+      return position
+    } finally {
+      subscribed.publishing--
+    }
+  }
+
   #push (publication: Publication, retention: Retention | null): Promise<Position | null> {
     return this.#publications.push(this.#batchOf(publication.topic), { publication, tail: tailOf(publication), retention })
   }
 
-  async #publishCharged (publication: Publication, sender: string, retention: Retention): Promise<Position | null> {
+  async #publishCharged (publication: Publication, sender: string, retention: Retention): Promise<Position> {
     const bytes = Buffer.byteLength(publication.json)
     this.#shares.reserve(sender, bytes)
     try {
-      return await this.#push(publication, retention)
+      return await this.#append(publication, retention)
     } catch (error) {
       this.#shares.unreserve(sender, bytes)
       throw error

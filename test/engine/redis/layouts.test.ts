@@ -78,7 +78,7 @@ t.test('a question or an answer of a node of layout 1 says that it is there, bef
     await engine.subscribe('user:a')
     const said = async () => {
       payloads.length = 0
-      await engine.publish(publication('user:a', {}), null)
+      await engine.pass(publication('user:a', {}))
       await deliveries.next()
       await until(() => payloads.length > 0)
       return payloads[0]!

@@ -1,7 +1,7 @@
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import type { ConfirmationRecord } from '../../../schemas/records.js'
-import { client, KEPT, listening, numberOf, publication, question, settlement, taken } from '../../fixtures/engine-suite.js'
+import { client, KEPT, listening, numberOf, publication, question, settlement, taken, hand } from '../../fixtures/engine-suite.js'
 import { Gate } from '../../fixtures/gate.js'
 import { keepingLog, nodesOf } from '../../fixtures/redis-nodes.js'
 import { RedisServer } from '../../fixtures/redis.js'
@@ -113,7 +113,7 @@ t.test('the sockets of a node that is cut off go with its lease, and come back w
   t.strictSame(await near.engine.presence.list('a'), [client('c1', 'alice')])
   await until(() => far.engine.cluster.availability.status === 'unavailable')
   t.equal(near.engine.cluster.availability.status, 'ready', 'the others notice nothing')
-  for (const topic of ['channel:nobody', 'all']) t.equal(await far.engine.publish(publication(topic, { n: 1 }), null), null)
+  for (const topic of ['channel:nobody', 'all']) t.equal(await far.engine.pass(publication(topic, { n: 1 })), false)
   t.strictSame(far.deliveries.all, [{ ...publication('all', { n: 1 }), position: null }], 'what cannot be had again goes to those who are here')
   await t.rejects(far.engine.presence.remove('b', client('c3', 'bob')), { code: 'WSM_ERR_UNAVAILABLE' })
   proxy.heal()
@@ -290,7 +290,7 @@ t.test('what was done though nobody heard is not done twice', async (t) => {
   // Answers take long enough to be cut off when the node beside it has seen what they are about.
   proxy.delay(50)
   for (const retention of [KEPT, null]) {
-    const published = far.engine.publish(publication('all', { n: 1 }), retention)
+    const published = hand(far.engine, publication('all', { n: 1 }), retention)
     const { position } = await near.deliveries.next()
     proxy.cut()
     t.strictSame(await published, position)
@@ -386,7 +386,7 @@ t.test('every key goes by itself when its time is over', async (t) => {
   const { engine } = await listening(t, nodesOf(server.port, { prefix }))
   await engine.subscribe('all')
   await engine.publish(publication('all'), KEPT)
-  await engine.publish(publication('channel:a'), null)
+  await engine.pass(publication('channel:a'))
   await engine.history('channel:b', null, 1)
   await engine.presence.add('a', client('c1', 'alice'))
   const [open, ended] = [question(), question()]
