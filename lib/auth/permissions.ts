@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { Client } from '../connection/client.js'
-import { ForbiddenError, InternalError } from '../errors.js'
+import { ForbiddenError, InternalError, UnavailableError } from '../errors.js'
 import type { Options } from '../options.js'
 import { logThrown } from '../thrown.js'
 import { isGranted, type User } from './user.js'
@@ -31,7 +31,8 @@ const ADMIN_PERMISSION = 'ws:admin'
 
 /**
  * Asks the app's `authorize…` hooks. Each method resolves when the action is allowed and throws WSM_ERR_FORBIDDEN when
- * it is not; a hook that throws is logged and denies with WSM_ERR_INTERNAL.
+ * it is not. A hook that throws has not decided (its database may be away): that is logged, and nothing is done, with
+ * WSM_ERR_UNAVAILABLE. A decision that is none is the app's fault, WSM_ERR_INTERNAL.
  */
 export class Permissions {
   readonly #options: Pick<Options, 'authorize' | 'authorizeSubscribe' | 'authorizeSend'>
@@ -61,12 +62,9 @@ export class Permissions {
 
   /** The same for any hook that decides who may join. */
   async join (denial: string, hook: () => JoinDecision | Promise<JoinDecision>): Promise<number> {
-    let since: number | null = null
-    await this.decide(denial, async () => {
-      since = sinceOf(await hook())
-      return since !== null
-    })
-    return since!
+    const since = this.#sinceOf(await this.#ask(hook))
+    if (since === null) throw new ForbiddenError(denial)
+    return since
   }
 
   async send (user: User | null, target: SendTarget, client: Client): Promise<void> {
@@ -76,14 +74,29 @@ export class Permissions {
 
   /** Runs one hook of the app; only `true` allows. */
   async decide (denial: string, hook: () => boolean | Promise<boolean>): Promise<void> {
-    let allowed
+    if (await this.#ask(hook) !== true) throw new ForbiddenError(denial)
+  }
+
+  async #ask<T> (hook: () => T | Promise<T>): Promise<T> {
     try {
-      allowed = await hook()
+      return await hook()
     } catch (error) {
-      logThrown(this.#log, 'error', error, {}, 'an authorize hook failed; the action is denied')
+      this.#failed(error)
+      throw new UnavailableError('It cannot be decided at the moment whether this is allowed')
+    }
+  }
+
+  #sinceOf (decision: JoinDecision): number | null {
+    try {
+      return sinceOf(decision)
+    } catch (error) {
+      this.#failed(error)
       throw new InternalError()
     }
-    if (allowed !== true) throw new ForbiddenError(denial)
+  }
+
+  #failed (error: unknown): void {
+    logThrown(this.#log, 'error', error, {}, 'an authorize hook failed; the action is denied')
   }
 }
 

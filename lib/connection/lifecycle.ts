@@ -4,6 +4,7 @@ import type { Revocations } from '../auth/revocations.js'
 import type { User } from '../auth/user.js'
 import { closeCodes } from '../close-codes.js'
 import type { Confirmations } from '../confirmations/confirmations.js'
+import { ForbiddenError } from '../errors.js'
 import type { EventHub } from '../events.js'
 import { encode, type EncodedMessage } from '../protocol/encode.js'
 import type { Counters } from '../telemetry/counters.js'
@@ -67,7 +68,8 @@ export class Lifecycle {
    * to another user or, with null, to nobody. Subscriptions are asked for again, and left where they are no longer
    * allowed; another user does not keep the channels that the app put the socket in.
    *
-   * @throws WSM_ERR_UNAUTHORIZED where the token has been revoked meanwhile, and what `authorizeSubscribe` leads to
+   * @throws WSM_ERR_UNAUTHORIZED where the token has been revoked meanwhile; WSM_ERR_UNAVAILABLE where `authorizeSubscribe` could not
+   *   decide: the socket keeps the user, the token and the subscriptions that it had
    */
   async identify (connection: Connection, user: User | null): Promise<void> {
     const verifiedAt = this.#revocations.now()
@@ -182,7 +184,13 @@ export class Lifecycle {
   }
 
   async #maySubscribe (user: User | null, channel: string, connection: Connection): Promise<boolean> {
-    return this.#permissions.subscribe(user, channel, connection).then(() => true, () => false)
+    try {
+      await this.#permissions.subscribe(user, channel, connection)
+      return true
+    } catch (error) {
+      if (error instanceof ForbiddenError) return false
+      throw error
+    }
   }
 
   #connectionFrame (connection: Connection, entered: readonly StreamState[]): EncodedMessage {

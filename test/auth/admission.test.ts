@@ -45,18 +45,18 @@ t.test('who has no good token learns nothing about channels', async (t) => {
   }
 })
 
-t.test('an authorizeSubscribe that fails is 500, or 1011, and the log says why', async (t) => {
+t.test('an authorizeSubscribe that fails is 503, or 1013, and the log says why', async (t) => {
   const authorizeSubscribe = () => { throw new Error('the database is down') }
   const server = await startApp(t, { authorizeSubscribe })
   const answer = await refusal(server.dial('alice', { path: '/ws?channel_id=news' }))
-  t.match(answer, { statusCode: 500, body: { code: 'WSM_ERR_INTERNAL' } })
+  t.match(answer, { statusCode: 503, body: { code: 'WSM_ERR_UNAVAILABLE' } })
   t.notMatch(JSON.stringify(answer.body), /database/)
   t.match(server.logs.find(({ level }) => level >= 50), { err: { message: 'the database is down' } })
 
   const closing = await startApp(t, { authorizeSubscribe, rejectMode: 'close' })
   const client = await closing.dial('alice', { path: '/ws?channel_id=news' }).opened()
   const end = await client.closed
-  t.match(end, { code: 1011 })
+  t.match(end, { code: 1013 })
   t.notMatch(end.reason, /database/)
 })
 

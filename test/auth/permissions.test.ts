@@ -26,19 +26,20 @@ t.test('authorize is not asked about who has no good token', async (t) => {
   t.equal((await server.rest('GET', '/ws/status', { as: null, headers: { authorization: 'Bearer bad' } })).status, 401)
 })
 
-t.test('a hook that fails denies, is logged, and tells the client nothing', async (t) => {
+t.test('a hook that fails has not decided: nothing is done, it is logged, and the client is told to try again', async (t) => {
   const fail = () => { throw new Error('the database is down') }
   const server = await startApp(t, { authorize: fail, authorizeSubscribe: async () => fail(), authorizeSend: fail })
   const client = await server.connect('alice')
   const failures = () => server.logs.filter(({ level, err }) => level >= 50 && /database is down/.test(err?.message)).length
 
   const rest = await server.rest('GET', '/ws/status')
-  t.match(rest, { status: 500, body: { code: 'WSM_ERR_INTERNAL' } })
+  t.match(rest, { status: 503, body: { code: 'WSM_ERR_UNAVAILABLE' } })
+  t.match(rest.headers.get('retry-after'), /^\d+$/)
   t.ok(failures() >= 1)
   const subscribed = await client.request({ type: 'subscribe', channel_ids: ['news'] })
-  t.match(subscribed, { type: 'error', code: 'internal' })
+  t.match(subscribed, { type: 'error', code: 'unavailable' })
   const sent = await client.request({ type: 'user', user_ids: ['alice'], data: {} })
-  t.match(sent, { type: 'error', code: 'internal' })
+  t.match(sent, { type: 'error', code: 'unavailable' })
   t.notMatch(JSON.stringify([rest.body, subscribed, sent]), /database/)
   t.ok(failures() >= 3)
   t.equal(client.count('user'), 0)

@@ -82,13 +82,6 @@ t.test('a refreshed user who lost a permission loses the channel, but not those 
   t.same((await client.request({ type: 'connection' })).data.channels, ['both', 'app'])
 })
 
-t.test('where the permission cannot be asked for the channel is left', async (t) => {
-  let isDown = false
-  const { server, client } = await switched(t, { authorizeSubscribe: () => { if (isDown) throw new Error('the database is down'); return true } })
-  isDown = true
-  t.same((await client.request({ type: 'auth', token: server.token('alice') })).data.channels, ['app'])
-})
-
 t.test('a bad token changes nothing', async (t) => {
   const { server, client, ws } = await switched(t)
   ws.on('identity_changed', () => { t.fail('nothing changed') })
@@ -181,4 +174,36 @@ t.test('log lines name the user of their time', async (t) => {
   await ended
   t.match(server.logs.find(({ msg }) => msg === 'client connected'), { user_id: 'alice', client_id: client.id })
   t.match(server.logs.find(({ msg }) => msg === 'client disconnected'), { user_id: 'bob', client_id: client.id })
+})
+
+t.test('while the app cannot decide about subscriptions a token changes nothing, and can be sent again', async (t) => {
+  let isAway = false
+  const fail = () => { throw new Error('the database is away') }
+  const { server, client, ws } = await switched(t, { ...channels, auth: { anonymous: true }, authorizeSubscribe: (user, channel) => isAway && channel === 'both' ? fail() : user?.id === 'alice' })
+  const before = (await client.request({ type: 'connection' })).data
+  const later = Math.floor(Date.now() / 1000) + 7_200
+  isAway = true
+  for (const frame of [{ type: 'auth', token: server.token('alice', { exp: later }) }, { type: 'change_user', token: server.token('bob') }, { type: 'change_user' }]) {
+    t.match(await client.request(frame), { type: 'error', code: 'unavailable' })
+    t.same((await client.request({ type: 'connection' })).data, before, 'the token of before, too')
+  }
+  for (const channel of ['a', 'both', 'app']) t.match(await ws.sendToChannel(channel, { type: `app.${channel}` }), { localRecipients: 1 })
+  t.match(await ws.sendToUser('alice', { type: 'app.hello' }), { localRecipients: 1 })
+  await client.next('app.hello')
+  t.equal(client.count('unsubscribed'), 0)
+  isAway = false
+  t.match(await client.request({ type: 'auth', token: server.token('alice', { exp: later }) }), { data: { channels: ['a', 'both', 'app'], expires_at: later * 1_000 } })
+})
+
+t.test('while the app cannot decide about the channel of the URL, the first token can be sent again', async (t) => {
+  let isAway = true
+  const authorizeSubscribe = async () => {
+    if (isAway) throw new Error('the database is away')
+    return true
+  }
+  const server = await startApp(t, { auth: { firstFrame: true }, authorizeSubscribe })
+  const client = await server.dial('alice', { token: null, path: '/ws?channel_id=room' }).opened()
+  t.match(await client.request({ type: 'auth', token: server.token('alice') }), { type: 'error', code: 'unavailable' })
+  isAway = false
+  t.match(await client.request({ type: 'auth', token: server.token('alice') }), { type: 'reply', data: { user_id: 'alice', channels: ['room'] } })
 })

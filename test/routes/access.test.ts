@@ -71,12 +71,12 @@ t.test('users are not asked for permission about what is their own', async (t) =
   t.strictSame(asked, [])
 })
 
-t.test('an authorize that fails denies with 500, tells the log and not the caller', async (t) => {
+t.test('an authorize that fails denies with 503, tells the log and not the caller', async (t) => {
   for (const authorize of [() => { throw new Error('the database said: password=hunter2') }, async () => { throw new Error('the database said: password=hunter2') }]) {
     const server = await startApp(t, { authorize })
     const { status, body } = await server.rest('GET', '/ws/status', { as: 'admin' })
-    t.equal(status, 500)
-    t.strictSame(body, { statusCode: 500, code: 'WSM_ERR_INTERNAL', error: 'Internal Server Error', message: 'The server could not process this' })
+    t.equal(status, 503)
+    t.strictSame(body, { statusCode: 503, code: 'WSM_ERR_UNAVAILABLE', error: 'Service Unavailable', message: 'It cannot be decided at the moment whether this is allowed' })
     t.match(server.logs.find(({ msg }) => msg === 'an authorize hook failed; the action is denied'), { err: { message: /hunter2/ } })
   }
 })

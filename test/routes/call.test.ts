@@ -58,7 +58,7 @@ t.test('a handler answers and fails by REST as it does by socket', async (t) => 
     ['same.typed', { n: 1 }, 200],
     ['same.early', {}, 200],
     ['same.forbidden', {}, 403],
-    ['same.hook', {}, 500],
+    ['same.hook', {}, 503],
     ['same.missing', {}, 404],
     ['same.later', {}, 503],
     ['same.broken', {}, 500],

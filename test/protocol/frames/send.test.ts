@@ -30,8 +30,8 @@ t.test('what a client sends to others goes nowhere unless the app allows it', as
     ['without a hook', {}, 'forbidden'],
     ['a hook that says no', { authorizeSend: () => false }, 'forbidden'],
     ['a hook that says something else', { authorizeSend: () => 'yes' as unknown as boolean }, 'forbidden'],
-    ['a hook that throws', { authorizeSend: () => { throw new Error('hunter2') } }, 'internal'],
-    ['a hook that rejects', { authorizeSend: async () => { throw new Error('hunter2') } }, 'internal']
+    ['a hook that throws', { authorizeSend: () => { throw new Error('hunter2') } }, 'unavailable'],
+    ['a hook that rejects', { authorizeSend: async () => { throw new Error('hunter2') } }, 'unavailable']
   ]
   for (const [name, options, code] of hooks) {
     const { alice, bob, counts } = await startParty(t, options)
