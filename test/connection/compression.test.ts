@@ -4,6 +4,7 @@ import { inflateRawSync } from 'node:zlib'
 import t from 'tap'
 import { startApp } from '../fixtures/app.js'
 import { openPage, startBrowser } from '../fixtures/browser.js'
+import { RawClient } from '../fixtures/raw-client.js'
 import { StallingClient } from '../fixtures/stalling-client.js'
 
 const compression = { enabled: true, thresholdBytes: 100 }
@@ -39,6 +40,14 @@ t.test('long messages are compressed for those who read it, and plain for the ot
     t.strictSame(frames.map(({ isCompressed, payload }) => JSON.parse(isCompressed ? inflate(payload) : payload.toString())),
       [short(0), long(0), short(1), long(1), short(2), long(2)])
   }
+})
+
+t.test('neither side keeps a context between messages', async (t) => {
+  const server = await startApp(t, { compression })
+  const client = await RawClient.to(t, server)
+  client.upgrade('/ws', { authorization: `Bearer ${server.token('alice')}`, 'sec-websocket-extensions': 'permessage-deflate' })
+  const { head } = await client.response()
+  t.match(head, /^sec-websocket-extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r$/im)
 })
 
 t.test('it is off by default', async (t) => {

@@ -1,12 +1,17 @@
 import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { Health } from '../../../lib/engine/redis/health.js'
 import { Keys } from '../../../lib/engine/redis/keys.js'
 import { Link } from '../../../lib/engine/redis/link.js'
 import { Probe } from '../../../lib/engine/redis/probe.js'
+import { Recovery } from '../../../lib/engine/redis/recovery.js'
 import { tagOf } from '../../../lib/engine/redis/slots.js'
+import { listening } from '../../fixtures/engine-suite.js'
 import { FakeClock } from '../../fixtures/fake-clock.js'
 import { FakeRedis } from '../../fixtures/fake-redis.js'
-import { silent } from '../../fixtures/redis-nodes.js'
+import { nodesOf, silent } from '../../fixtures/redis-nodes.js'
+import { RedisServer } from '../../fixtures/redis.js'
+import { until } from '../../fixtures/until.js'
 
 const EVERY_MS = 5_000
 const [FIRST, SECOND] = [tagOf(0), tagOf(2)]
@@ -105,4 +110,27 @@ t.test('neither a probe on a replaced connection nor silence of a single server 
     return []
   }
   t.strictSame(await after(1_000), [])
+})
+
+t.test('a node probes about as often as it renews its lease', async (t) => {
+  const server = await RedisServer.start(t)
+  const counts = { probes: 0, renewals: 0 }
+  const { report } = Health.prototype
+  t.intercept(Health.prototype, 'report', {
+    value: function (this: Health, ...args: Parameters<typeof report>) {
+      if (args[0] === 'probe') counts.probes++
+      return report.apply(this, args)
+    }
+  })
+  const { renewed } = Recovery.prototype
+  t.intercept(Recovery.prototype, 'renewed', {
+    value: function (this: Recovery, isForgotten: boolean) {
+      counts.renewals++
+      renewed.call(this, isForgotten)
+    }
+  })
+  await listening(t, nodesOf(server.port, { leaseMs: 300 }))
+  Object.assign(counts, { probes: 0, renewals: 0 })
+  await until(() => counts.renewals === 6)
+  t.ok(counts.probes >= 3, `${counts.probes} probes in 6 renewals`)
 })
