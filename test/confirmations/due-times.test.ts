@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { DueTime, DueTimes, Engine, Position, Publication, Retention } from '../../lib/engine/engine.js'
 import { MemoryEngine } from '../../lib/engine/memory/engine.js'
+import type { WsPluginOptions } from '../../lib/index.js'
 import type { ConfirmationRecord } from '../../schemas/records.js'
 import { question, settlement } from '../fixtures/engine-suite.js'
 import { Gate } from '../fixtures/gate.js'
@@ -18,7 +19,7 @@ const to = { userId: 'alice', taskId: 'task-1' }
 class SharedEngine extends MemoryEngine {
   readonly published: { type: string, callback_id: string, outcome?: string }[] = []
   readonly done: string[] = []
-  failures = { publish: 0, takeDue: 0, done: 0 }
+  failures = { publish: 0, pass: 0, takeDue: 0, done: 0 }
   looks = 0
   isReady = true
   /** Runs when something has been published. */
@@ -48,6 +49,11 @@ class SharedEngine extends MemoryEngine {
     return super.publish(publication, retention)
   }
 
+  override async pass (publication: Publication): Promise<boolean> {
+    this.published.push(JSON.parse(publication.json))
+    return this.failures.pass-- <= 0
+  }
+
   /** Stores a question as a node does that dies at once. */
   async orphan (due: readonly DueTime[], fields: Partial<ConfirmationRecord> = {}): Promise<ConfirmationRecord> {
     const record = question(fields)
@@ -64,8 +70,8 @@ class SharedEngine extends MemoryEngine {
   }
 }
 
-function start (engine: SharedEngine) {
-  const { system: { confirmations }, logs } = systemOn(engine as Engine)
+function start (engine: SharedEngine, options: WsPluginOptions = {}) {
+  const { system: { confirmations }, logs } = systemOn(engine as Engine, options)
   confirmations.start()
   return {
     confirmations,
@@ -92,14 +98,16 @@ t.test('a question that its node did not announce is announced by another node u
 })
 
 t.test('the asking node announces at once, and again where that failed or did not reach all nodes', { buffered: true }, async (t) => {
-  const cases: Record<string, [prepare: (engine: SharedEngine) => void, atOnce: number, inAll: number]> = {
+  const cases: Record<string, [prepare: (engine: SharedEngine) => void, atOnce: number, inAll: number, isKept?: boolean]> = {
     'announced at once': [() => {}, 1, 1],
     'failed at first': [(engine) => { engine.failures.publish = 1 }, 0, 1],
-    'not for all nodes at first': [(engine) => { engine.isReady = false }, 1, 2]
+    'not for all nodes at first': [(engine) => { engine.isReady = false }, 1, 2],
+    'not kept, and passed on to all nodes': [() => {}, 1, 1, false],
+    'not kept, and not passed on at first': [(engine) => { engine.failures.pass = 1 }, 1, 2, false]
   }
-  for (const [name, [prepare, atOnce, inAll]] of Object.entries(cases)) {
+  for (const [name, [prepare, atOnce, inAll, isKept = true]] of Object.entries(cases)) {
     const engine = new SharedEngine()
-    const { confirmations, end } = start(engine)
+    const { confirmations, end } = start(engine, { history: { enabled: isKept } })
     prepare(engine)
     const asked = confirmations.ask(step, to)
     const { confirmations: [record] } = await confirmations.list({ status: 'pending' })

@@ -1,7 +1,10 @@
 import t, { type Test } from 'tap'
+import { MemoryEngine } from '../../lib/engine/memory/engine.js'
 import type { SendOptions } from '../../lib/index.js'
 import { startApp } from '../fixtures/app.js'
+import { memoryOptions } from '../fixtures/memory.js'
 import { RawClient } from '../fixtures/raw-client.js'
+import { systemOn } from '../fixtures/system.js'
 
 /** An app with two sockets of alice and one of bob; the first of alice and bob are in the channel "room". */
 async function startParty (t: Test) {
@@ -135,4 +138,17 @@ t.test('a socket that has not authenticated yet gets nothing and does not count'
   t.same(await ws.sendToClient(data.client_id, { type: 'x.y', n: 3 }), { recipients: 1 })
   await client.settled()
   t.same(client.received.filter(({ type }) => type === 'x.y').map(({ n }) => n), [2, 3])
+})
+
+t.test('a send that the other nodes may miss is not complete, acknowledged or not', async (t) => {
+  const engine = new MemoryEngine(memoryOptions())
+  t.teardown(() => engine.close())
+  const { system: { publisher } } = systemOn(engine)
+  const send = (options: SendOptions) => publisher.publish('all', { type: 'x.y' }, { history: false, ...options })
+  const report = { localRecipients: 0, position: null }
+  for (const complete of [true, false]) {
+    t.intercept(engine, 'pass', { value: async () => complete })
+    t.strictSame(await send({}), complete ? report : { ...report, complete })
+    t.strictSame(await send({ ack: {} }), { ...report, acked: [], missing: [], ...!complete && { complete } })
+  }
 })
