@@ -13,7 +13,7 @@ import { errorCodes } from '../schemas/error-codes.js'
 const WITHOUT_STACK: ReadonlySet<string> = new Set(
   ['BAD_JSON', 'BAD_FRAME', 'TOO_DEEP', 'UNKNOWN_TYPE', 'RATE_LIMITED', 'TOO_MANY_PENDING'].map((name) => `WSM_ERR_${name}`))
 
-export const BadJsonError = define('WSM_ERR_BAD_JSON', 400, 'The frame is not valid JSON')
+export const BadJsonError = define<[string]>('WSM_ERR_BAD_JSON', 400, 'The frame is not valid JSON', '%s')
 export const BadFrameError = define('WSM_ERR_BAD_FRAME', 400, 'The frame must be an object with a string "type"')
 export const TooDeepError = define<[number]>('WSM_ERR_TOO_DEEP', 400, 'The message is nested too deep', 'The message is nested deeper than %s levels')
 export const UnknownTypeError = define<[string]>('WSM_ERR_UNKNOWN_TYPE', 404, 'There is no handler for this type', 'There is no handler for type "%s"')
@@ -38,6 +38,8 @@ export const InternalError = define('WSM_ERR_INTERNAL', 500, 'The server could n
 
 export const UpgradeRequiredError = define<[string]>('WSM_ERR_UPGRADE_REQUIRED', 426, 'This route speaks WebSocket: send an upgrade request', '%s')
 export const InvalidHandshakeError = define<[string]>('WSM_ERR_INVALID_HANDSHAKE', 400, 'The handshake is not valid', 'The handshake is not valid: %s')
+export const TooLargeError = define('WSM_ERR_TOO_LARGE', 413, 'The body is too large')
+export const UnsupportedMediaTypeError = define('WSM_ERR_UNSUPPORTED_MEDIA_TYPE', 415, 'The body must be application/json')
 export const AlreadyRegisteredError = define(
   'WSM_ERR_ALREADY_REGISTERED', 500, 'fastify-ws-manager is registered on this Fastify instance already')
 export const NoUpgradeListenerError = define(

@@ -78,8 +78,9 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
     address: () => addressOf(fastify),
     isClosing: () => shutdown.isClosing,
     addEndpoint: (url, rule) => socketRoute(fastify, url, context, rule),
-    addCallRoute: (entry) => callRoute(fastify, `${options.path}/call/${entry.type}`, context, entry)
+    addCallRoute: (entry) => callRoute(own, context, entry)
   })
+  let own!: FastifyInstance
   const context = { ...system, manager, nodes: manager.nodes, options, shutdown, upgrades, gate, webSocketServer }
 
   servers.add(fastify.server)
@@ -89,6 +90,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   fastify.decorateRequest('wsAdmission', null)
   fastify.addHook('onRequest', gate.hook(upgrades))
   await fastify.register(async (scope) => {
+    own = scope
     gate.own(scope)
     routes(scope, context)
   }, { prefix: options.path })

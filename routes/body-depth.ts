@@ -1,31 +1,23 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { preParsingHookHandler, preValidationHookHandler, RequestPayload } from 'fastify'
+import type { preParsingHookHandler, RequestPayload } from 'fastify'
 import { TooDeepError } from '../lib/errors.js'
-import { DepthLimit, isDeeperThan } from '../lib/protocol/depth.js'
+import { DepthLimit } from '../lib/protocol/depth.js'
 import type { Counters } from '../lib/telemetry/counters.js'
 
 const JSON_TYPE = /^[^;]*[/+]json\b/i
 
-/**
- * The depth limit of frames for the bodies of REST requests: of JSON before it is parsed, and of what any other parser of
- * the host has made of a body.
- */
-export function bodyDepth (maxDepth: number, counters: Counters): { preParsing: preParsingHookHandler, preValidation: preValidationHookHandler } {
+/** The depth limit of frames for the bodies of REST requests, before they are parsed. */
+export function limitDepth (maxDepth: number, counters: Counters): preParsingHookHandler {
   const tooDeep = () => {
     counters.refusals.depth++
     return new TooDeepError(maxDepth)
   }
-  return {
-    preParsing: (request, _reply, payload, done) => {
-      done(null, isJson(request.headers) ? limited(payload, new DepthLimit(maxDepth, tooDeep)) : payload)
-    },
-    preValidation: (request, _reply, done) => {
-      done(isDeeperThan(request.body, maxDepth) ? tooDeep() : undefined)
-    }
+  return ({ headers }, _reply, payload, done) => {
+    done(null, isJson(headers) ? limited(payload, new DepthLimit(maxDepth, tooDeep)) : payload)
   }
 }
 
-export function isJson ({ 'content-type': type = '' }: IncomingHttpHeaders): boolean {
+function isJson ({ 'content-type': type = '' }: IncomingHttpHeaders): boolean {
   return JSON_TYPE.test(type)
 }
 

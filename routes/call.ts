@@ -1,31 +1,37 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { callReply } from '../schemas/rest.js'
-import { RateLimitedError, isOurs, toClientError, typeRateLimited } from '../lib/errors.js'
+import { RateLimitedError, UnknownTypeError, toClientError, typeRateLimited } from '../lib/errors.js'
 import { networkOf } from '../lib/connection/network.js'
 import { logThrown } from '../lib/thrown.js'
 import { RestContext } from '../lib/protocol/handler-context.js'
 import type { HandlerEntry } from '../lib/protocol/handlers.js'
 import { Access } from './access.js'
 import { answers, tags } from './answers.js'
-import { bodyDepth, isJson } from './body-depth.js'
-import type { RouteContext } from './context.js'
-import { answerError } from './error-answer.js'
+import { limitDepth } from './body-depth.js'
+import type { RouteContext, Routes } from './context.js'
 import { validatorCompiler } from './validator.js'
 
 /** The handler's own schema is checked where its socket's is, in the call. */
 const anyObject = validatorCompiler({ schema: Type.Object({}), httpPart: 'body' })
 
-/** `POST <path>/call/<type>`: a handler by REST (row J1). The body is the message; its type is in the path. */
-export function callRoute (fastify: FastifyInstance, url: string, context: RouteContext, entry: HandlerEntry): void {
+/** Answers calls of types that have no handler by REST. */
+export const noCallRoute: Routes = (scope, _context, access) => {
+  scope.post('/call/:type', { schema: { params: Type.Object({ type: Type.String() }), hide: true } as object, onRequest: access.callers }, ({ params }) => {
+    throw new UnknownTypeError((params as { type: string }).type)
+  })
+}
+
+/** `POST call/<type>`: a handler by REST (row J1). The body is the message, without one a message without fields; its type is in the path. */
+export function callRoute (scope: FastifyInstance, context: RouteContext, entry: HandlerEntry): void {
   const { handlers, requests, allowances, options: { limits }, counters } = context
   const access = new Access(context)
-  const bodyLimit = Math.min(fastify.initialConfig.bodyLimit!, limits.maxPayloadBytes)
+  const bodyLimit = Math.min(scope.initialConfig.bodyLimit!, limits.maxPayloadBytes)
   /** Charges a call to the caller's allowance, as a frame is. */
   const charge = async (request: FastifyRequest): Promise<void> => {
     const now = performance.now()
     const allowance = request.wsUser === null ? allowances.ofNobody(networkOf(request.ip)) : allowances.of(request.wsUser.id)
-    const exceeded = allowances.take(allowance, sizeOf(request, bodyLimit), now)
+    const exceeded = allowances.take(allowance, sizeOf(request), now)
     if (exceeded === null) {
       const waitMs = entry.rate === null ? 0 : allowances.takeOfType(allowance, entry.type, entry.rate, now)
       if (waitMs === 0) return
@@ -37,9 +43,9 @@ export function callRoute (fastify: FastifyInstance, url: string, context: Route
       retryAfterS: Math.ceil(allowances.waitMs(allowance, now) / 1000)
     })
   }
-  fastify.route({
+  scope.route({
     method: 'POST',
-    url,
+    url: `/call/${entry.type}`,
     schema: {
       tags,
       summary: `Calls ${entry.type}`,
@@ -47,11 +53,12 @@ export function callRoute (fastify: FastifyInstance, url: string, context: Route
       response: answers(callReply(entry.replySchema), 400, 401, 403, 404, 409, 413, 415, 503)
     },
     validatorCompiler: () => anyObject,
-    // As a socket gets it: a compiled serializer would leave out what the schema does not name.
-    serializerCompiler: () => (body) => serialize(body),
-    errorHandler: answerError,
     bodyLimit,
-    ...bodyDepth(limits.maxDepth, counters),
+    preParsing: limitDepth(limits.maxDepth, counters),
+    preValidation: (request, _reply, done) => {
+      if (request.body === undefined) request.body = {}
+      done()
+    },
     onRequest: access.callers,
     preHandler: charge,
     // The first answer counts: the handler's own, or what it returns or throws.
@@ -77,18 +84,8 @@ export function callRoute (fastify: FastifyInstance, url: string, context: Route
 }
 
 /** The size of a body as it is read: its length on the wire can be unknown, or that of a compressed form. */
-function sizeOf ({ headers, body }: FastifyRequest, mostBytes: number): number {
+function sizeOf ({ headers, body }: FastifyRequest): number {
   const { 'content-length': length, 'content-encoding': encoding } = headers
   if (length !== undefined && encoding === undefined) return Number(length)
-  // Another parser may refer to one object from many places, which would be printed as often.
-  return isJson(headers) ? Buffer.byteLength(JSON.stringify(body)) : mostBytes
-}
-
-/** @throws what the app's toJSON throws; an error of ours as a copy, since Fastify writes into it */
-function serialize (body: unknown): string {
-  try {
-    return JSON.stringify(body)
-  } catch (error) {
-    throw isOurs(error) ? toClientError(error) : error
-  }
+  return Buffer.byteLength(JSON.stringify(body))
 }

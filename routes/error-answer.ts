@@ -1,14 +1,17 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { InternalError, UnavailableError, detailsOf, toClientError, type DetailedError } from '../lib/errors.js'
+import { BadJsonError, InternalError, TooLargeError, UnavailableError, UnsupportedMediaTypeError, detailsOf, toClientError, type DetailedError } from '../lib/errors.js'
 import { logThrown } from '../lib/thrown.js'
+import { sendable } from './json-answer.js'
 
 /** Seconds after which a client may try again what is out of reach now. */
 const RETRY_AFTER_S = 2
+/** Fastify's errors about bodies. */
+const BODY_FAULT = 'FST_ERR_CTP_'
 
 /**
- * Answers every fault of our routes in one shape. Faults of the request that Fastify finds (a body that is no JSON, or
- * too big) keep their code and status; what is not a fault of the request is logged and answered without its inside.
+ * Answers every fault of our routes in one shape. Faults that Fastify finds in a body get codes of ours, refusals by the host keep
+ * theirs; what is not a fault of the request is logged and answered without its inside.
  */
 export function answerError (error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const { isForeign, statusCode, code, message, details, retryAfterS, isAppError } = toAnswer(error)
@@ -21,7 +24,8 @@ export function answerError (error: unknown, request: FastifyRequest, reply: Fas
     reply.header('sec-websocket-version', '13').header('upgrade', 'websocket').header('connection', reply.raw.shouldKeepAlive ? 'upgrade' : 'upgrade, close')
   }
   if (statusCode === 503 || retryAfterS !== undefined) reply.header('retry-after', retryAfterS ?? RETRY_AFTER_S)
-  reply.code(statusCode).send({ statusCode, code, error: STATUS_CODES[statusCode] ?? 'Error', message, details, ...isAppError === true && { app: true } })
+  const body = { statusCode, code, error: STATUS_CODES[statusCode] ?? 'Error', message, details, ...isAppError === true && { app: true } }
+  reply.code(statusCode).send(sendable(reply, body))
 }
 
 interface Answer extends Pick<DetailedError, 'message' | 'details' | 'retryAfterS' | 'isAppError'> {
@@ -37,10 +41,12 @@ function toAnswer (error: unknown): Answer {
     const { statusCode, code, message, retryAfterS, isAppError } = error as DetailedError
     const isClientFault = typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500
     if (isClientFault) {
+      const known = typeof code === 'string' ? { code, message } : { code: undefined, message }
+      const told = known.code?.startsWith(BODY_FAULT) === true ? bodyFault(statusCode) : known
       return {
         statusCode,
-        code: typeof code === 'string' ? code : undefined,
-        message: String(message),
+        code: told.code,
+        message: String(told.message),
         details: detailsOf(error),
         retryAfterS: typeof retryAfterS === 'number' ? retryAfterS : undefined,
         ...isAppError === true && { isAppError },
@@ -54,6 +60,11 @@ function toAnswer (error: unknown): Answer {
     // It cannot be read.
   }
   return answerOf(new InternalError(), true)
+}
+
+function bodyFault (statusCode: number): DetailedError {
+  if (statusCode === 413) return new TooLargeError()
+  return statusCode === 415 ? new UnsupportedMediaTypeError() : new BadJsonError('The body could not be read')
 }
 
 function answerOf (error: DetailedError, isForeign: boolean): Answer {

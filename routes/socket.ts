@@ -15,8 +15,7 @@ import { InvalidHandshakeError, UnavailableError, UpgradeRequiredError, toWire }
 import { ChannelName } from '../schemas/fields.js'
 import { faults, tags } from './answers.js'
 import type { RouteContext } from './context.js'
-import { answerError } from './error-answer.js'
-import { validatorCompiler } from './validator.js'
+import { ownRoute } from './own-route.js'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -67,7 +66,7 @@ export function socketRoute (fastify: FastifyInstance, url: string, context: Rou
     }
   }
 
-  fastify.route({
+  fastify.route(ownRoute({
     method: 'GET',
     url,
     exposeHeadRoute: false,
@@ -77,10 +76,8 @@ export function socketRoute (fastify: FastifyInstance, url: string, context: Rou
       querystring: SocketQuery,
       response: { 101: Type.Null({ description: 'The socket is open' }), ...faults(400, 401, 403, 409, 426, 429, 503) }
     },
-    validatorCompiler,
     // The channel is checked with the rest of the admission, whose refusals can also be close frames.
     attachValidation: true,
-    errorHandler: answerError,
     onRequest: decide,
     preHandler: (request, _reply, done) => {
       if (request.ws) {
@@ -102,7 +99,7 @@ export function socketRoute (fastify: FastifyInstance, url: string, context: Rou
       const raw = upgrades.socketOf(request.raw)
       setImmediate(() => raw.uncork())
     }
-  })
+  }))
 }
 
 /** Nothing here waits: a frame that follows the upgrade in the same packet must find its listener. */

@@ -66,22 +66,3 @@ export class DepthLimit extends Transform {
     return true
   }
 }
-
-/**
- * Whether data is nested deeper. Any parser may have made it: one object can be in many places, which is looked at once per level,
- * and a cycle is too deep. Buffers, streams and other instances of classes are no data.
- */
-export function isDeeperThan (value: unknown, maxDepth: number): boolean {
-  let level = new Set([value].filter(isData))
-  for (let depth = 0; level.size > 0; depth++) {
-    if (depth === maxDepth) return true
-    level = new Set([...level].flatMap((object) => Object.values(object).filter(isData)))
-  }
-  return false
-}
-
-function isData (value: unknown): value is object {
-  if (typeof value !== 'object' || value === null) return false
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null || Array.isArray(value)
-}

@@ -1,5 +1,5 @@
 import { InvalidMessageError } from '../errors.js'
-import { MOST_KEPT_DEPTH, isDeeperThan } from './depth.js'
+import { MOST_KEPT_DEPTH, isJsonDeeperThan } from './depth.js'
 import { messageOf } from '../thrown.js'
 
 /**
@@ -15,7 +15,6 @@ export function snapshot<T> (value: T): T {
     throw new InvalidMessageError(messageOf(error))
   }
   if (json === undefined) throw new InvalidMessageError(`JSON cannot hold a value of type ${typeof value}`)
-  const copy: T = JSON.parse(json)
-  if (isDeeperThan(copy, MOST_KEPT_DEPTH)) throw new InvalidMessageError(`it is nested deeper than ${MOST_KEPT_DEPTH} levels`)
-  return copy
+  if (isJsonDeeperThan(json, MOST_KEPT_DEPTH)) throw new InvalidMessageError(`it is nested deeper than ${MOST_KEPT_DEPTH} levels`)
+  return JSON.parse(json) as T
 }

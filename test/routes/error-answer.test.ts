@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream'
+import { Type } from '@sinclair/typebox'
 import t from 'tap'
 import { protocol, startApp } from '../fixtures/app.js'
 
@@ -6,12 +8,13 @@ const INTERNALS = /node_modules|\.[jt]s:\d|\bat \w+|stack|lib\/|routes\//
 t.test('a body that cannot be read is refused in the shape of every fault, with nothing of the inside', async (t) => {
   const server = await startApp(t)
   const bad: [name: string, status: number, code: RegExp, body: string, headers?: Record<string, string>][] = [
-    ['broken JSON', 400, /^FST_ERR_CTP_INVALID_JSON_BODY$/, '{"message":'],
-    ['no JSON at all', 400, /^FST_ERR_/, '<xml/>'],
-    ['an empty body', 400, /^FST_ERR_CTP_EMPTY_JSON_BODY$/, ''],
-    ['a poisoned key', 400, /^FST_ERR_/, '{"__proto__":{"admin":true},"message":{"type":"news.flash"}}'],
-    ['a megabyte and more', 413, /^FST_ERR_CTP_BODY_TOO_LARGE$/, JSON.stringify({ message: { type: 'news.flash', text: 'x'.repeat(1_100_000) } })],
-    ['another content type', 415, /^FST_ERR_CTP_INVALID_MEDIA_TYPE$/, 'a=1', { 'content-type': 'application/x-www-form-urlencoded' }]
+    ['broken JSON', 400, /^WSM_ERR_BAD_JSON$/, '{"message":'],
+    ['no JSON at all', 400, /^WSM_ERR_BAD_JSON$/, '<xml/>'],
+    ['an empty body', 400, /^WSM_ERR_INVALID_MESSAGE$/, ''],
+    ['a poisoned key', 400, /^WSM_ERR_BAD_JSON$/, '{"__proto__":{"admin":true},"message":{"type":"news.flash"}}'],
+    ['a megabyte and more', 413, /^WSM_ERR_TOO_LARGE$/, JSON.stringify({ message: { type: 'news.flash', text: 'x'.repeat(1_100_000) } })],
+    ['another content type', 415, /^WSM_ERR_UNSUPPORTED_MEDIA_TYPE$/, 'a=1', { 'content-type': 'application/x-www-form-urlencoded' }],
+    ['no content type at all', 415, /^WSM_ERR_UNSUPPORTED_MEDIA_TYPE$/, 'a=1', { 'content-type': 'nonsense' }]
   ]
   for (const [name, status, code, body, headers = {}] of bad) {
     const refused = await server.rest('POST', '/ws/broadcast', { body, headers: { 'content-type': 'application/json', ...headers } })
@@ -19,6 +22,30 @@ t.test('a body that cannot be read is refused in the shape of every fault, with 
     t.notMatch(JSON.stringify(refused.body), INTERNALS, name)
   }
   t.same(server.logs.filter(({ level }) => level >= 50), [], 'what a client got wrong is no error of the server')
+})
+
+t.test('a body whose length is not what its sender said is refused in that shape, too', async (t) => {
+  const server = await startApp(t, {}, { before: (app) => { app.addHook('preParsing', async () => Readable.from([Buffer.from('{}')])) } })
+  t.match(await server.rest('POST', '/ws/broadcast', { body: '{"message":{}}', headers: { 'content-type': 'application/json', 'content-length': '14' } }), { status: 400, body: { statusCode: 400, code: 'WSM_ERR_BAD_JSON', message: 'The body could not be read' } })
+})
+
+t.test('where no body is needed an empty one will do, whatever its content type', async (t) => {
+  const server = await startApp(t, {}, { after: ({ ws }) => ws.handle('app.act', { schema: Type.Object({}), rest: true }, () => 'done') })
+  for (const type of ['application/json', 'application/json; charset=utf-8', 'application/x-www-form-urlencoded', 'text/plain']) {
+    const empty = { body: '', headers: { 'content-type': type } }
+    t.match(await server.rest('POST', '/ws/tickets', empty), { status: 200, body: { ticket: String } }, type)
+    t.match(await server.rest('POST', '/ws/call/app.act', empty), { status: 200, body: { data: 'done' } }, type)
+    for (const path of ['/ws/clients/x', '/ws/tasks/x', '/ws/confirmations/x']) {
+      t.match(await server.rest('DELETE', path, empty), { status: 404, body: { code: 'WSM_ERR_NOT_FOUND' } }, `${path} ${type}`)
+    }
+  }
+})
+
+t.test('a call of a type that has no handler by REST is 404 in that shape', async (t) => {
+  const server = await startApp(t)
+  const refused = await server.rest('POST', '/ws/call/app.none', { as: 'alice', body: {} })
+  t.match(refused, { status: 404, body: { statusCode: 404, code: 'WSM_ERR_UNKNOWN_TYPE', error: 'Not Found', message: 'There is no handler for type "app.none"' } })
+  t.match(await server.rest('POST', '/ws/call/app.none', { as: null }), { status: 401, body: { code: 'WSM_ERR_UNAUTHORIZED' } }, 'which strangers are not told')
 })
 
 t.test('a plain GET of the socket\'s route is told to upgrade', async (t) => {

@@ -47,7 +47,8 @@ async function documentedApp (t: import('tap').Test) {
   const server = await startApp(t, {}, {
     before: async (app: FastifyInstance) => {
       await app.register(swagger, { openapi: { openapi: '3.1.0', info: { title: 'test', version: '1' } } })
-      app.addHook('onRoute', ({ method, url }) => {
+      app.addHook('onRoute', ({ method, url, schema }) => {
+        if ((schema as { hide?: boolean } | undefined)?.hide === true) return
         for (const name of [method].flat()) if (name !== 'HEAD') registered.push(`${name} ${url.replace(/:(\w+)/g, '{$1}')}`)
       })
     },
