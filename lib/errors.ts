@@ -52,6 +52,9 @@ export const InvalidArgumentError = define<[string, string]>(
   'WSM_ERR_INVALID_ARGUMENT', 500, 'The app called a method with a wrong argument', '%s(): %s')
 export const NoSocketError = define<[string]>(
   'WSM_ERR_NO_SOCKET', 500, 'This needs a socket; this call came by REST', 'context.%s() needs a socket; this call came by REST')
+export const NoPresenceError = define<[string, string]>(
+  'WSM_ERR_NO_PRESENCE', 500, 'No rule in the option "channels" gives the channel presence',
+  'Nothing is known of who is in channel "%s": no rule in the option "channels" gives it presence, as { "%s": { presence: true } } would')
 export const WaitInterruptedError = define<[string]>(
   'WSM_ERR_WAIT_INTERRUPTED', 503, 'The wait for an answer was interrupted; the question may still be answered',
   'The wait for an answer was interrupted; question %s may still be answered, and can be waited for again')

@@ -175,6 +175,7 @@ export class WsManager {
   /**
    * Lists who is in a channel that has `presence` by rule, by user and by socket, on all nodes.
    *
+   * @throws WSM_ERR_NO_PRESENCE for a channel without the rule: nothing is known of who is there
    * @throws WSM_ERR_INVALID_MESSAGE for a bad channel name, WSM_ERR_UNAVAILABLE
    */
   async presence (channel: string): Promise<PresenceList> {

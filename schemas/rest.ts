@@ -61,7 +61,7 @@ export type ChannelQuery = Static<typeof ChannelQuery>
 /** One channel, with members or without, and a page of who is there. */
 export const ChannelPage = Type.Object({
   ...ChannelSummary.properties,
-  presence: Nullable(PresenceList, { description: 'Who is there, on all nodes, by user; null where the channel has no presence. clients counts all of them' }),
+  presence: Nullable(PresenceList, { description: 'Who is there, on all nodes, by user; null where no rule of the option channels gives the channel presence. clients counts all of them' }),
   next: Next
 })
 export type ChannelPage = Static<typeof ChannelPage>

@@ -3,6 +3,7 @@ import type { PresenceList } from '../../schemas/records.js'
 import type { ChannelPage, ChannelQuery } from '../../schemas/rest.js'
 import type { Connection } from '../connection/connection.js'
 import type { PresenceChange, PresenceStore, PresentClient } from '../engine/engine.js'
+import { NoPresenceError } from '../errors.js'
 import type { EventHub } from '../events.js'
 import { encode } from '../protocol/encode.js'
 import { logThrown } from '../thrown.js'
@@ -71,8 +72,13 @@ export class Presence {
     })
   }
 
-  /** Who is there, by user. */
+  /**
+   * Who is there, by user.
+   *
+   * @throws WSM_ERR_NO_PRESENCE for a channel that has none, WSM_ERR_UNAVAILABLE
+   */
   async list (channel: string): Promise<PresenceList> {
+    if (!this.covers(channel)) throw new NoPresenceError(channel, channel)
     return byUser((await this.#read(channel)).clients)
   }
 

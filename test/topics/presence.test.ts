@@ -120,12 +120,13 @@ t.test('when the server closes, what is collected is told first', async (t) => {
   t.strictSame(told(watcher), ['presence watcher:1', 'left alice'])
 })
 
-t.test('a channel without the rule has none', async (t) => {
+t.test('a channel without the rule has none, and the app is told which one is missing', async (t) => {
   const { server, ws, events } = await start(t)
   const alice = await server.connect('alice', { path: '/ws?channel_id=hall' })
   await alice.close()
   t.strictSame(told(alice), [])
-  t.same(await ws.presence('hall'), { clients: 0, users: [] })
+  await t.rejects(ws.presence('hall'), { code: 'WSM_ERR_NO_PRESENCE', statusCode: 500, message: /channel "hall".*"channels".*\{ "hall": \{ presence: true \} \}/ })
+  t.same((await server.rest('GET', '/ws/channels/hall')).body, { channel: 'hall', clients: 0, presence: null, next: null })
   t.strictSame(events, [])
 })
 
