@@ -44,7 +44,7 @@ export const chat: FastifyPluginAsyncTypebox = async (app) => {
     },
     onRequest: signedIn
   }, async () => {
-    const { messages, position } = await app.ws.history(CHAT_CHANNEL)
+    const { messages, position } = await app.ws.history(`channel:${CHAT_CHANNEL}`)
     // They were checked as declared when they were sent.
     return { messages: messages as never[], position }
   })

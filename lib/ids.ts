@@ -4,6 +4,7 @@ import { InvalidMessageError, type DetailedError } from './errors.js'
 const MAX_USER_ID = UserId.maxLength!
 const MAX_JTI = Jti.maxLength!
 const MAX_CHANNEL = ChannelName.maxLength!
+const NAMED_TOPICS = new Map([['user', MAX_USER_ID], ['channel', MAX_CHANNEL]])
 
 /*
  * An id must be unambiguous. Numbers above 2^53 are not: JSON rounds them, so two of them can become one user. Nor is text with
@@ -18,6 +19,19 @@ export function assertUserId (id: unknown): asserts id is string {
 /** @throws WSM_ERR_INVALID_MESSAGE, as a fault of the app */
 export function assertChannel (channel: unknown): asserts channel is string {
   if (!isName(channel, MAX_CHANNEL)) throw appFault(`the name of a channel must be a string of 1 to ${MAX_CHANNEL} characters, got ${shown(channel)}`)
+}
+
+/** @throws WSM_ERR_INVALID_MESSAGE, as a fault of the app */
+export function assertTopic (topic: unknown): asserts topic is string {
+  if (!isTopic(topic)) throw appFault(`a topic must be "all", "user:<user_id>" or "channel:<channel>", got ${shown(topic)}`)
+}
+
+/** Whether text is the name of a topic, as `stream` tells it. */
+export function isTopic (topic: unknown): topic is string {
+  if (typeof topic !== 'string' || topic === 'all') return topic === 'all'
+  const at = topic.indexOf(':')
+  const max = NAMED_TOPICS.get(topic.slice(0, at))
+  return max !== undefined && isName(topic.slice(at + 1), max)
 }
 
 /** Reads a user id from a token's claim; null if the value cannot be one. */

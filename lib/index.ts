@@ -27,7 +27,7 @@ export type { ClientSendOptions } from './topics/publisher.js'
 export type { StreamPosition } from '../schemas/fields.js'
 export type { AckOptions, ClientDeliveryReport, DeliveryReport, Message, SendOptions } from '../schemas/messages.js'
 export type {
-  Answer, AnsweredBy, ChannelHistory, ClusterStatus, ConfirmationRecord, Health, Outcome, PresenceList, Ready, Status, TaskRecord
+  Answer, AnsweredBy, ClusterStatus, ConfirmationRecord, Health, Outcome, PresenceList, Ready, Status, StreamHistory, TaskRecord
 } from '../schemas/records.js'
 export type { ConfirmationsPage, RevocationReport, TasksHere, TasksPage } from '../schemas/rest.js'
 export { SUBPROTOCOL } from '../schemas/frames.js'

@@ -1,7 +1,7 @@
 import type { Static, TSchema } from '@sinclair/typebox'
 import type { ClientDeliveryReport, DeliveryReport, SendOptions } from '../schemas/messages.js'
 import type { StreamPosition } from '../schemas/fields.js'
-import type { ChannelHistory, ClusterStatus, Health, PresenceList, Ready, Status } from '../schemas/records.js'
+import type { ClusterStatus, Health, PresenceList, Ready, Status, StreamHistory } from '../schemas/records.js'
 import type { RevocationReport } from '../schemas/rest.js'
 import type { EndpointRule } from './auth/admission.js'
 import type { RevocationTarget } from './auth/revocations.js'
@@ -12,7 +12,7 @@ import type { AskOptions, StepResult, UserConfirmation } from './confirmations/q
 import { isOff } from './clock.js'
 import { InvalidHandlerError } from './errors.js'
 import type { EventName, Listener } from './events.js'
-import { assertChannel, assertUserId } from './ids.js'
+import { assertChannel, assertTopic, assertUserId } from './ids.js'
 import type { Handler, HandlerEntry, HandlerOptions } from './protocol/handlers.js'
 import type { System } from './system.js'
 import type { Tasks } from './tasks/tasks.js'
@@ -184,15 +184,16 @@ export class WsManager {
   }
 
   /**
-   * Reads the messages that a channel still keeps, oldest first.
+   * Reads the messages that a stream still keeps, oldest first.
    *
+   * @param topic the stream's: `all`, `user:<user_id>` or `channel:<channel>`
    * @param since the position after which to read; by default everything
    * @returns `complete: false`, and no messages, if the history does not reach back to that position
-   * @throws WSM_ERR_INVALID_MESSAGE for a bad channel name, WSM_ERR_UNAVAILABLE
+   * @throws WSM_ERR_INVALID_MESSAGE for a bad topic, WSM_ERR_UNAVAILABLE
    */
-  async history (channel: string, since?: StreamPosition): Promise<ChannelHistory> {
-    assertChannel(channel)
-    return this.#system.history.read(topicOf.channel(channel), since ?? null)
+  async history (topic: string, since?: StreamPosition): Promise<StreamHistory> {
+    assertTopic(topic)
+    return this.#system.history.read(topic, since ?? null)
   }
 
   /**

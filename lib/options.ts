@@ -23,6 +23,10 @@ const group = <T extends Record<string, TSchema>>(properties: T, description: st
 const hook = <T>(description: string) =>
   Type.Optional(Type.Unsafe<T>(Type.Function([], Type.Unknown(), { description })))
 
+const recoverFrom = (options: { default?: 'position' } = {}) => Type.Union([Type.Literal('position'), Type.Literal('start')], {
+  description: 'Whether clients may ask for all that is kept, or only for what is behind a position', ...options
+})
+
 const ChannelRule = Type.Object({
   history: Type.Optional(Type.Union([
     Type.Literal(false),
@@ -34,7 +38,8 @@ const ChannelRule = Type.Object({
   presence: Type.Optional(Type.Boolean({ description: 'Know who is there, and tell the members' })),
   recover: Type.Optional(Type.Union([Type.Literal('missed'), Type.Literal('latest')], {
     description: 'What a subscriber gets: what it missed, or the last message alone'
-  }))
+  })),
+  recoverFrom: Type.Optional(recoverFrom())
 }, { additionalProperties: false })
 
 /** The options of the plugin, with their units and defaults. */
@@ -119,6 +124,7 @@ export const OptionsSchema = Type.Object({
     enabled: Type.Boolean({ default: true, description: 'Keep the latest messages, so that clients that were away can recover them' }),
     size: Type.Integer({ minimum: 1, maximum: 100_000, default: 300, description: 'Messages of each stream' }),
     ttlMs: milliseconds(300_000, 'How long a message is kept'),
+    recoverFrom: recoverFrom({ default: 'position' }),
     maxBytes: Type.Integer({ minimum: 1, default: 67_108_864, description: 'Size of all histories together, of what each node has published, bytes' }),
     maxTopics: count(100_000, 'Streams without members that are remembered, of those that each node has published to'),
     maxBytesPerSender: count(4_194_304, 'Size of the messages in all histories that one user sent to others, bytes; over that the user\'s own oldest are evicted, or the frame is refused'),

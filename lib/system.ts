@@ -148,6 +148,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
     registry,
     topics,
     presence,
+    rules,
     history: new History(engine),
     memberships,
     outbound,

@@ -7,6 +7,7 @@ import { channelRoutes } from './channels.js'
 import { clientRoutes } from './clients.js'
 import { confirmationRoutes } from './confirmations.js'
 import type { RouteContext, Scope } from './context.js'
+import { historyRoutes } from './history.js'
 import { messageRoutes } from './messages.js'
 import { ownRoutes } from './own-route.js'
 import { revocationRoutes } from './revocations.js'
@@ -31,5 +32,5 @@ function callerRoutes (instance: FastifyInstance, context: RouteContext, access:
   instance.addHook('onRoute', (route) => { route.handler = access.guard(route.handler) })
   instance.addHook('preParsing', limitDepth(context.options.limits.maxDepth, context.counters))
   const scope = instance as unknown as Scope
-  for (const add of [statusRoutes, messageRoutes, clientRoutes, channelRoutes, confirmationRoutes, taskRoutes, ticketRoutes, revocationRoutes, noCallRoute]) add(scope, context, access)
+  for (const add of [statusRoutes, messageRoutes, clientRoutes, channelRoutes, historyRoutes, confirmationRoutes, taskRoutes, ticketRoutes, revocationRoutes, noCallRoute]) add(scope, context, access)
 }

@@ -41,3 +41,9 @@ export const StreamPosition = Type.Object({
   offset: Type.Integer({ minimum: 0 })
 }, { additionalProperties: false, description: 'A place in a stream' })
 export type StreamPosition = Static<typeof StreamPosition>
+
+/** Where a client goes on in a stream. */
+export const RecoverFrom = Type.Union([StreamPosition, Type.Literal('start')], {
+  description: 'What the client has of the stream; start: nothing, so that it gets whatever is kept'
+})
+export type RecoverFrom = Static<typeof RecoverFrom>

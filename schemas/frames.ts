@@ -1,6 +1,6 @@
 import { Type, type Static, type TProperties } from '@sinclair/typebox'
 import { Answer } from './records.js'
-import { CallbackId, ChannelName, ClientId, MessageType, StreamPosition, TaskId, UserId } from './fields.js'
+import { CallbackId, ChannelName, ClientId, MessageType, RecoverFrom, TaskId, UserId } from './fields.js'
 
 /** The subprotocol that a client may offer; the server then selects it. */
 export const SUBPROTOCOL = 'ws-manager.v1'
@@ -45,7 +45,7 @@ export const clientFrames = {
   subscribe: frame('subscribe', {
     channel_ids: Type.Optional(Channels),
     user_id: Type.Optional(UserId),
-    recover: Type.Optional(Type.Record(ChannelName, StreamPosition, { additionalProperties: false, description: 'What the client has of which channel' }))
+    recover: Type.Optional(Type.Record(Type.String(), RecoverFrom, { additionalProperties: false, description: 'What the client has of which channel, of `all` and of its own user\'s stream' }))
   }),
   unsubscribe: frame('unsubscribe', { channel_ids: Channels }),
   ack: frame('ack', { message_id: Type.String({ minLength: 1, maxLength: 64 }) }),
@@ -70,4 +70,4 @@ export type ClientFrameType = keyof typeof clientFrames
 export type ClientFrame<T extends ClientFrameType> = Static<typeof clientFrames[T]>
 
 /** What `?recover=` of the socket's URL holds, as JSON: what the client has of its streams, by the topic that `stream` named. */
-export const RecoverQuery = Type.Record(Type.String(), StreamPosition, { additionalProperties: false })
+export const RecoverQuery = Type.Record(Type.String(), RecoverFrom, { additionalProperties: false })

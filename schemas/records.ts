@@ -126,13 +126,13 @@ export const PresenceList = Type.Object({
 })
 export type PresenceList = Static<typeof PresenceList>
 
-/** What a channel still has. */
-export const ChannelHistory = Type.Object({
+/** What a stream still has. */
+export const StreamHistory = Type.Object({
   messages: Type.Array(Type.Object({ type: Type.String() }, { additionalProperties: true, description: 'As it was sent, with its stream' })),
   position: StreamPosition,
   complete: Type.Boolean({ description: 'Whether nothing is missing behind the position that was asked for' })
 })
-export type ChannelHistory = Static<typeof ChannelHistory>
+export type StreamHistory = Static<typeof StreamHistory>
 
 /** A channel with members on this node. */
 export const ChannelSummary = Type.Object({

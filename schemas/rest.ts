@@ -1,7 +1,7 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { CallbackId, ChannelName, ClientId, Jti, Moment, Nullable, TaskId, Timestamp, UserId } from './fields.js'
 import { Message, SendOptions } from './messages.js'
-import { ChannelSummary, ClientRecord, Completeness, ConfirmationRecord, Outcome, PresenceList, TaskRecord } from './records.js'
+import { ChannelSummary, ClientRecord, Completeness, ConfirmationRecord, Outcome, PresenceList, StreamHistory, TaskRecord } from './records.js'
 
 /**
  * Every REST fault of ours has this shape, and all of its fields but `details`. None is required here, since the app's
@@ -67,6 +67,19 @@ export const ChannelPage = Type.Object({
 export type ChannelPage = Static<typeof ChannelPage>
 
 export const ChannelsPage = Type.Object({ channels: Type.Array(ChannelSummary), next: Next })
+
+export const HistoryQuery = Type.Object({
+  topic: Type.String({ maxLength: 264, description: 'all, user:<user_id> or channel:<channel>' }),
+  limit: Limit,
+  after: Type.Optional(Type.String({ ...Cursor, description: 'What the page before gave as next, or a position: <offset>:<epoch>' }))
+}, { additionalProperties: false })
+export type HistoryQuery = Static<typeof HistoryQuery>
+
+export const StreamHistoryPage = Type.Object({
+  ...StreamHistory.properties,
+  next: Next
+})
+export type StreamHistoryPage = Static<typeof StreamHistoryPage>
 
 export const DisconnectQuery = Type.Object({
   reason: Type.Optional(Type.String({ maxLength: 123, description: 'The close reason that the client sees' }))

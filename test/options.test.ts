@@ -30,6 +30,7 @@ const defaults: Record<string, unknown> = {
   'history.enabled': true,
   'history.size': 300,
   'history.ttlMs': 300_000,
+  'history.recoverFrom': 'position',
   'history.maxBytes': 67_108_864,
   'history.maxTopics': 100_000,
   'history.maxBytesPerSender': 4_194_304,

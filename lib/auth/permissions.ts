@@ -9,7 +9,7 @@ import { isGranted, type User } from './user.js'
 export type RestAction =
   | 'status' | 'broadcast' | 'send:user' | 'send:channel' | 'send:client'
   | 'clients:list' | 'clients:read' | 'clients:disconnect'
-  | 'channels:list' | 'channels:read'
+  | 'channels:list' | 'channels:read' | 'history:read'
   | 'confirmations:list' | 'confirmations:read' | 'confirmations:cancel'
   | 'tasks:list' | 'tasks:read' | 'tasks:cancel'
   | 'revocations:create'
@@ -53,7 +53,7 @@ export class Permissions {
    * Resolves to when the oldest message that may be read was published, milliseconds since 1970; 0: any.
    *
    * @param user whose subscription it would be: `client.user` can be another one by now, or the one before
-   * @param client null: its socket is not open yet
+   * @param client null: its socket is not open yet, or it reads by REST
    */
   subscribe (user: User | null, channel: string, client: Client | null): Promise<number> {
     return this.join(`You may not join channel "${channel}"`,

@@ -1,8 +1,8 @@
+import type { RecoverFrom } from '../../schemas/fields.js'
 import type { User } from '../auth/user.js'
 import type { Grant } from '../connection/client.js'
 import type { Connection } from '../connection/connection.js'
 import type { Identity } from '../connection/identity.js'
-import type { Position } from '../engine/engine.js'
 import { IdentityChangedError, TooManyChannelsError } from '../errors.js'
 import type { Acknowledgements } from './acknowledgements.js'
 import type { Presence } from './presence.js'
@@ -10,7 +10,7 @@ import { topicOf } from './topic-names.js'
 import type { Request, StreamState, Topics } from './topics.js'
 
 /** What a client has of which topic. */
-export type Positions = Readonly<Record<string, Position>>
+export type Positions = Readonly<Record<string, RecoverFrom>>
 
 /** The positions that a client recovers from, and how far back it may read. */
 export interface Recovery {
@@ -78,11 +78,12 @@ export class Memberships {
    * All of the channels or none. Joining one twice is harmless. `commit` is called as for `enter`.
    *
    * @param recovery what the client has of the topics
+   * @param topics others that the connection is in, and recovers
    * @throws WSM_ERR_TOO_MANY_CHANNELS, WSM_ERR_UNAVAILABLE; WSM_ERR_IDENTITY_CHANGED where the socket becomes another user's
    *   meanwhile: it is in none of them then
    */
   async join (connection: Connection, channels: readonly string[], grant: Grant, recovery = NOTHING,
-    commit: (states: StreamState[]) => void = () => {}): Promise<void> {
+    commit: (states: StreamState[]) => void = () => {}, topics: readonly string[] = []): Promise<void> {
     // Closed: its leaving has been announced, or will be, so it must not join anything.
     if (!connection.isOpen) return
     const { identity } = connection
@@ -92,7 +93,7 @@ export class Memberships {
     const added = channels.filter((channel) => !connection.grants.has(channel))
     for (const channel of channels) connection.grant(channel, grant)
     try {
-      await this.#enter(connection, channels, [], recovery, (enter) => commit(enter()))
+      await this.#enter(connection, channels, topics, recovery, (enter) => commit(enter()))
     } catch (error) {
       // The next user's memberships are not this one's to end.
       if (!identity.isOver) for (const channel of added) this.leave(connection, channel)

@@ -2,7 +2,7 @@ import type { Retention } from '../engine/engine.js'
 import { InvalidOptionError } from '../errors.js'
 import { namePattern } from '../name-pattern.js'
 import type { Options } from '../options.js'
-import { channelOf } from './topic-names.js'
+import { channelOf, topicOf } from './topic-names.js'
 
 /** How a topic is kept. */
 export interface StreamRule {
@@ -12,40 +12,45 @@ export interface StreamRule {
   presence: boolean
   /** Whether who comes gets the last message, instead of everything since its own position. */
   latest: boolean
+  /** Whether a client without a position may ask for all that is kept. */
+  fromStart: boolean
 }
 
 type ChannelRule = Options['channels'][string]
 
 /**
- * Which rule is whose: `all` and the users' topics have the default, channels what the patterns say that match their name,
+ * Which rule is whose: `all` has the default, so have the users' topics, which are read from the start, channels what the patterns say that match their name,
  * each field as the last of them has it.
  */
 export class StreamRules {
   readonly #default: StreamRule
+  /** A user's own stream is theirs from the start. */
+  readonly #ofUsers: StreamRule
   readonly #patterns: { matches: (channel: string) => boolean, rule: ChannelRule }[]
 
   /** @throws WSM_ERR_INVALID_OPTION that names a bad pattern */
   constructor ({ history, channels }: Pick<Options, 'history' | 'channels'>) {
-    const { enabled, size, ttlMs } = history
-    this.#default = { retention: enabled ? { size, ttlMs } : null, presence: false, latest: false }
+    const { enabled, size, ttlMs, recoverFrom } = history
+    this.#default = { retention: enabled ? { size, ttlMs } : null, presence: false, latest: false, fromStart: recoverFrom === 'start' }
+    this.#ofUsers = { ...this.#default, fromStart: true }
     this.#patterns = Object.entries(channels).map(([pattern, rule]) => ({ matches: matcher(pattern), rule }))
   }
 
   of (topic: string): StreamRule {
-    if (this.#patterns.length === 0) return this.#default
     const channel = channelOf(topic)
-    if (channel === null) return this.#default
+    if (channel === null) return topic === topicOf.all ? this.#default : this.#ofUsers
     let rule = this.#default
     for (const { matches, rule: next } of this.#patterns) if (matches(channel)) rule = merge(rule, next)
     return rule
   }
 }
 
-function merge (rule: StreamRule, { history, presence, recover }: ChannelRule): StreamRule {
+function merge (rule: StreamRule, { history, presence, recover, recoverFrom }: ChannelRule): StreamRule {
   return {
     retention: history === undefined ? rule.retention : history === false ? null : { ...DEFAULT_RETENTION, ...rule.retention, ...history },
     presence: presence ?? rule.presence,
-    latest: recover === undefined ? rule.latest : recover === 'latest'
+    latest: recover === undefined ? rule.latest : recover === 'latest',
+    fromStart: recoverFrom === undefined ? rule.fromStart : recoverFrom === 'start'
   }
 }
 

@@ -1,3 +1,4 @@
+import type { RecoverFrom } from '../../schemas/fields.js'
 import type { Connection } from '../connection/connection.js'
 import { compareTexts } from '../pages.js'
 import type { Delivery, Engine, Position } from '../engine/engine.js'
@@ -11,8 +12,8 @@ import { Topic, type Join } from './topic.js'
 /** A topic that a connection wants to be a member of. */
 export interface Request {
   topic: string
-  /** What the client has of the stream; null: nothing that it wants to go on from. */
-  since: Position | null
+  /** What the client has of the stream; `start`: it asks for all that is kept; null: for nothing. */
+  since: RecoverFrom | null
   /** When the oldest message that it may read was published, milliseconds since 1970; by default any. */
   notBefore?: number
 }
@@ -22,7 +23,7 @@ export interface StreamState {
   topic: string
   /** null: the topic is not kept. */
   position: Position | null
-  /** Whether everything behind the position that was asked for follows. */
+  /** Whether everything behind `position` follows. */
   recovered: boolean
   /** How many messages of the history follow. */
   missed: number
@@ -167,13 +168,15 @@ export class Topics {
     if (!topic.isKept) return
     if (topic.rule.latest) {
       const { epoch, offset } = topic.position!
-      const hasLatest = since?.epoch === epoch && since.offset === offset
-      if (offset > 0 && !hasLatest && topic.positionOf(join.connection) === null) {
+      const isFromStart = since === 'start'
+      const hasLatest = !isFromStart && since?.epoch === epoch && since.offset === offset
+      if (offset > 0 && !hasLatest && (isFromStart || topic.positionOf(join.connection) === null)) {
         join.request = { ...join.request, since: { epoch, offset: offset - 1 } }
       }
     }
-    const { since: position, notBefore = 0 } = join.request
-    if (position !== null) join.page = await this.#engine.history(topic.name, position, 0, { notBefore })
+    const { since: from, notBefore = 0 } = join.request
+    if (from === null || (from === 'start' && !topic.rule.fromStart)) return
+    join.page = await this.#engine.history(topic.name, from === 'start' ? null : from, 0, { notBefore })
   }
 
   /** In one turn with what the caller tells the client. */

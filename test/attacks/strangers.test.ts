@@ -32,6 +32,7 @@ const routes: Record<string, (victim: Victim) => Partial<Call>> = {
   'DELETE /ws/clients/:client_id': () => ({ status: 403 }),
   'GET /ws/channels': () => ({ status: 403 }),
   'GET /ws/channels/:channel': () => ({ status: 403 }),
+  'GET /ws/history': ({ id }) => ({ path: `/ws/history?topic=user:${id}`, status: 403 }),
   'GET /ws/confirmations': ({ id }) => ({ path: `/ws/confirmations?user_id=${id}`, status: 403 }),
   'GET /ws/confirmations/:callback_id': () => ({ status: 403 }),
   'POST /ws/confirmations/:callback_id': () => ({ status: 403, body: { proceed: false } }),
@@ -59,7 +60,8 @@ const frames: Record<keyof typeof clientFrames | 'app.note', (victim: Victim, st
     [{ channel_ids: [channel], recover: { [channel]: { epoch: 'x', offset: 0 } } }, { code: 'forbidden' }],
     [{ user_id: id }, { code: 'forbidden' }],
     [{ channel_ids: [`user:${id}`] }, { code: 'forbidden' }],
-    [{ channel_ids: ['all'] }, { code: 'forbidden' }]
+    [{ channel_ids: ['all'] }, { code: 'forbidden' }],
+    [{ recover: { [`user:${id}`]: 'start' } }, { code: 'invalid_message' }]
   ],
   unsubscribe: ({ channel }) => [[{ channel_ids: [channel] }, { type: 'reply' }]],
   ack: ({ messageId }) => [[{ message_id: messageId }, { type: 'reply' }]],

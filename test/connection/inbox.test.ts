@@ -211,7 +211,7 @@ t.test('a client that is not read and reads nothing itself is cut when it should
   })
   const { ws } = server.app
   for (let n = 0; n < 250; n++) await ws.sendToChannel('long', { type: 'app.long', text: 'x'.repeat(60_000) })
-  const { position: { epoch } } = await ws.history('long')
+  const { position: { epoch } } = await ws.history('channel:long')
   const ended = new Promise<{ code: number }>((resolve) => ws.on('client_disconnected', resolve))
   const client = await StallingClient.open(server.origin, server.token('alice'))
   client.stall()

@@ -79,7 +79,7 @@ const commands = {
   revoke: (target) => app.ws.revoke(target),
   status: async () => app.ws.getStatus(),
   presence: (channel) => app.ws.presence(channel),
-  history: (channel) => app.ws.history(channel)
+  history: (channel) => app.ws.history(`channel:${channel}`)
 }
 
 process.on('message', async ({ id, command, args }) => {

@@ -16,6 +16,7 @@ function calls (ids: { client: string, question: string, task: string }): [RestA
     ['send:client', 'POST', `/ws/clients/${ids.client}/messages`, message],
     ['clients:list', 'GET', '/ws/clients'],
     ['clients:read', 'GET', `/ws/clients/${ids.client}`],
+    ['history:read', 'GET', '/ws/history?topic=user:alice'],
     ['confirmations:list', 'GET', '/ws/confirmations?user_id=alice'],
     ['confirmations:read', 'GET', `/ws/confirmations/${ids.question}`],
     ['confirmations:cancel', 'DELETE', `/ws/confirmations/${ids.question}`],
@@ -65,7 +66,7 @@ t.test('users are not asked for permission about what is their own', async (t) =
   const asked: RestAction[] = []
   const server = await startApp(t, { authorize: (_request, action) => { asked.push(action); return false } })
   const { question, task } = await things(server)
-  for (const [method, url] of [['GET', '/ws/confirmations'], ['GET', `/ws/confirmations/${question}`], ['DELETE', `/ws/confirmations/${question}`], ['GET', `/ws/tasks/${task}`], ['DELETE', `/ws/tasks/${task}`]] as const) {
+  for (const [method, url] of [['GET', '/ws/history?topic=user:alice'], ['GET', '/ws/confirmations'], ['GET', `/ws/confirmations/${question}`], ['DELETE', `/ws/confirmations/${question}`], ['GET', `/ws/tasks/${task}`], ['DELETE', `/ws/tasks/${task}`]] as const) {
     t.equal((await server.rest(method, url, { as: 'alice' })).status, 200, `${method} ${url}`)
   }
   t.strictSame(asked, [])

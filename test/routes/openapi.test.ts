@@ -29,6 +29,7 @@ const documented: Record<string, number[]> = {
   'DELETE /ws/clients/{client_id}': [204, 400, 401, 403, 404, 429, 503],
   'GET /ws/channels': [200, 400, 401, 403, 429, 503],
   'GET /ws/channels/{channel}': [200, 400, 401, 403, 429, 503],
+  'GET /ws/history': [200, 400, 401, 403, 429, 503],
   'GET /ws/confirmations': [200, 400, 401, 403, 429, 503],
   'GET /ws/confirmations/{callback_id}': [200, 400, 401, 403, 404, 429, 503],
   'POST /ws/confirmations/{callback_id}': [200, 400, 401, 403, 404, 409, 413, 415, 429, 503],

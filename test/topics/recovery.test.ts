@@ -303,18 +303,18 @@ t.test('a first auth frame recovers what the URL asked for', async (t) => {
   t.strictSame(numbers(after), [1, 2])
 })
 
-t.test('the app can read what a channel still has', async (t) => {
+t.test('the app can read what a stream still has', async (t) => {
   const server = await start(t, { history: { size: 500 } })
   const { ws } = server.app
-  t.match(await ws.history('room'), { messages: [], position: { offset: 0 }, complete: true })
+  t.match(await ws.history('channel:room'), { messages: [], position: { offset: 0 }, complete: true })
   await send(350, (message) => ws.sendToChannel('room', message))
-  const whole = await ws.history('room')
+  const whole = await ws.history('channel:room')
   t.equal(whole.complete, true)
   t.strictSame((whole.messages as Frame[]).map(({ n }) => n), Array.from({ length: 350 }, (_, i) => i + 1))
   t.match(whole.messages[349], { type: 'x.n', stream: { topic: 'channel:room', ...whole.position } })
   const since = { ...whole.position, offset: 348 }
-  t.match(await ws.history('room', since), { messages: [{ n: 349 }, { n: 350 }], complete: true })
-  t.match(await ws.history('room', { epoch: 'another', offset: 1 }), { messages: [], position: whole.position, complete: false })
+  t.match(await ws.history('channel:room', since), { messages: [{ n: 349 }, { n: 350 }], complete: true })
+  t.match(await ws.history('channel:room', { epoch: 'another', offset: 1 }), { messages: [], position: whole.position, complete: false })
 })
 
 t.test('with history off there are no positions, and nothing is recovered', async (t) => {

@@ -7,8 +7,9 @@ type Channels = NonNullable<WsPluginOptions['channels']>
 const rulesOf = (channels: Channels, history: WsPluginOptions['history'] = {}) => new StreamRules(normalizeOptions({ channels, history }))
 
 t.test('without a rule everything is kept as the options say', (t) => {
-  const kept = { retention: { size: 300, ttlMs: 300_000 }, presence: false, latest: false }
-  for (const topic of ['all', 'user:alice', 'channel:room']) t.strictSame(rulesOf({}).of(topic), kept)
+  const kept = { retention: { size: 300, ttlMs: 300_000 }, presence: false, latest: false, fromStart: false }
+  for (const topic of ['all', 'channel:room']) t.strictSame(rulesOf({}).of(topic), kept)
+  t.strictSame(rulesOf({}).of('user:alice'), { ...kept, fromStart: true }, 'a user\'s own stream is theirs from the start')
   t.strictSame(rulesOf({}, { size: 7, ttlMs: 8 }).of('all').retention, { size: 7, ttlMs: 8 })
   t.strictSame(rulesOf({}, { enabled: false }).of('all').retention, null)
   t.end()
@@ -45,19 +46,21 @@ t.test('a name that is made to be slow is not', (t) => {
 
 t.test('of several rules each field is as the last one has it', (t) => {
   const rules = rulesOf({
-    '*': { history: { size: 5 }, presence: true },
+    '*': { history: { size: 5 }, presence: true, recoverFrom: 'start' },
     'a.*': { history: false, recover: 'latest' },
-    'a.b.*': { history: { ttlMs: 9 }, presence: false, recover: 'missed' }
+    'a.b.*': { history: { ttlMs: 9 }, presence: false, recover: 'missed', recoverFrom: 'position' }
   })
-  t.strictSame(rules.of('channel:x'), { retention: { size: 5, ttlMs: 300_000 }, presence: true, latest: false })
-  t.strictSame(rules.of('channel:a.x'), { retention: null, presence: true, latest: true })
-  t.strictSame(rules.of('channel:a.b.x'), { retention: { size: 300, ttlMs: 9 }, presence: false, latest: false })
+  t.strictSame(rules.of('channel:x'), { retention: { size: 5, ttlMs: 300_000 }, presence: true, latest: false, fromStart: true })
+  t.strictSame(rules.of('channel:a.x'), { retention: null, presence: true, latest: true, fromStart: true })
+  t.strictSame(rules.of('channel:a.b.x'), { retention: { size: 300, ttlMs: 9 }, presence: false, latest: false, fromStart: false })
+  t.strictSame(rulesOf({ 'a.*': { recoverFrom: 'position' } }, { recoverFrom: 'start' }).of('channel:a.x').fromStart, false)
+  t.equal(rulesOf({}, { recoverFrom: 'start' }).of('all').fromStart, true)
   t.end()
 })
 
 t.test('a bad rule fails the registration, and is named', (t) => {
   for (const pattern of ['', 'a**b', 'x'.repeat(201)]) t.throws(() => rulesOf({ [pattern]: {} }), { code: 'WSM_ERR_INVALID_OPTION', message: '"channels" has a bad pattern' })
-  for (const rule of [{ history: true }, { history: { size: 0 } }, { history: { size: 1.5 } }, { history: { more: 1 } }, { presence: 1 }, { recover: 'all' }, { more: 1 }, null]) {
+  for (const rule of [{ history: true }, { history: { size: 0 } }, { history: { size: 1.5 } }, { history: { more: 1 } }, { presence: 1 }, { recover: 'all' }, { recoverFrom: 'end' }, { more: 1 }, null]) {
     t.throws(() => rulesOf({ room: rule } as never), { code: 'WSM_ERR_INVALID_OPTION', message: '"channels.room' }, JSON.stringify(rule))
   }
   t.end()

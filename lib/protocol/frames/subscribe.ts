@@ -1,7 +1,7 @@
-import type { Position } from '../../engine/engine.js'
 import type { Permissions } from '../../auth/permissions.js'
+import type { User } from '../../auth/user.js'
 import { ForbiddenError, withDetails, type DetailedError } from '../../errors.js'
-import type { Memberships } from '../../topics/memberships.js'
+import type { Memberships, Positions } from '../../topics/memberships.js'
 import type { StreamState } from '../../topics/topics.js'
 import { channelOf, topicOf } from '../../topics/topic-names.js'
 import { encode } from '../encode.js'
@@ -10,20 +10,21 @@ import { builtIn } from '../router.js'
 
 /**
  * `subscribe`: all of the channels or none, each from the position that the client has of it on. With a user_id (row A6) it
- * confirms what every socket has: its own user.
+ * confirms what every socket has: its own user. `recover` can also name the streams that every socket is in.
  */
 export const subscribeFrame = (memberships: Memberships, permissions: Permissions) => builtIn('subscribe',
   async ({ message: { channel_ids: given = [], user_id: userId, recover = {} }, connection }) => {
-    if (given.length === 0 && userId === undefined) {
+    const channels = [...new Set(given)]
+    const { positions, topics } = wanted(recover, channels, connection.user)
+    if (given.length === 0 && userId === undefined && topics.length === 0) {
       throw invalidMessage([{ path: '/channel_ids', message: 'Either channel_ids or user_id is needed' }])
     }
     if (userId !== undefined && userId !== connection.user?.id) {
       throw new ForbiddenError('You may not subscribe to another user')
     }
-    const channels = [...new Set(given)]
     const notBefore = new Map<string, number>()
     // Before the app is asked. A history that is read again costs as much as a channel that is joined.
-    connection.account.chargeJoins(channels.filter((channel) => !connection.grants.has(channel) || Object.hasOwn(recover, channel)).length)
+    connection.account.chargeJoins(channels.filter((channel) => !connection.grants.has(channel) || Object.hasOwn(recover, channel)).length + topics.length)
     for (const channel of channels) {
       try {
         notBefore.set(channel, await permissions.subscribe(connection.user, channel, connection))
@@ -31,10 +32,9 @@ export const subscribeFrame = (memberships: Memberships, permissions: Permission
         throw withDetails(error as DetailedError, { channel })
       }
     }
-    const positions = Object.fromEntries(Object.entries<Position>(recover).map(([channel, position]) => [topicOf.channel(channel), position]))
     await memberships.join(connection, channels, 'subscribed', { positions, notBefore }, (states) => {
       for (const state of states) connection.send(subscribedFrame(state))
-    })
+    }, topics)
     const confirmed = { channel_ids: given, user_id: connection.user?.id ?? null }
     connection.send(encode({ type: 'subscription_confirmed', ...confirmed }))
     return confirmed
@@ -49,7 +49,18 @@ export const unsubscribeFrame = (memberships: Memberships) => builtIn('unsubscri
   return { channel_ids: message.channel_ids }
 }, { isBarrier: true })
 
-/** Without a position where the channel is not kept. */
+/** What the client has, by topic; and those topics that are not channels. A name in `channel_ids` is the channel's. */
+function wanted (recover: Positions, channels: readonly string[], user: User | null): { positions: Positions, topics: string[] } {
+  const topics = (user === null ? [topicOf.all] : [topicOf.all, topicOf.user(user.id)])
+    .filter((topic) => Object.hasOwn(recover, topic) && !channels.includes(topic))
+  const positions = Object.fromEntries([
+    ...channels.filter((channel) => Object.hasOwn(recover, channel)).map((channel) => [topicOf.channel(channel), recover[channel]!]),
+    ...topics.map((topic) => [topic, recover[topic]!])
+  ])
+  return { positions, topics }
+}
+
+/** Without a position where the channel is not kept; `channel` is null for a stream that is none. */
 function subscribedFrame ({ topic, position, recovered, missed }: StreamState) {
-  return encode({ type: 'subscribed', channel: channelOf(topic), epoch: position?.epoch ?? null, offset: position?.offset ?? null, recovered, missed })
+  return encode({ type: 'subscribed', channel: channelOf(topic), topic, epoch: position?.epoch ?? null, offset: position?.offset ?? null, recovered, missed })
 }
