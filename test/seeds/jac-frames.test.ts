@@ -1,7 +1,9 @@
 import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
+import { redis } from '../../lib/engine/redis/redis.js'
 import type { WsPluginOptions } from '../../lib/index.js'
 import { startApp, type TestApp } from '../fixtures/app.js'
+import { RedisServer } from '../fixtures/redis.js'
 import { refusal } from '../fixtures/refusal.js'
 
 /*
@@ -127,4 +129,37 @@ t.test('a walker notifies its own socket, users, channels and clients', async (t
     await client.settled()
     t.same(client.received.filter(({ type }) => type === 'chat'), [{ type: 'chat', any_field: 'for_progress', progress: '0%', status: 'started', to }])
   }
+})
+
+t.test('in place of a channel of its own a connection has its client_id, with client frames', async (t) => {
+  const { port } = await RedisServer.start(t)
+  const engine = redis({ host: '127.0.0.1', port })
+  const options: WsPluginOptions = { authorizeSend: (_user, { kind }) => kind === 'client' }
+  for (const nodes of [[await startApp(t, options)], [await startApp(t, { ...options, engine }), await startApp(t, { ...options, engine })]]) {
+    const [here, there] = [nodes[0]!, nodes.at(-1)!]
+    const alice = await here.connect('alice')
+    const second = await here.connect('alice')
+    const bob = await there.connect('bob')
+    const { client_id: address, channel_id: channel } = alice.received[0]!.data
+    t.equal(channel, null)
+    t.match(await bob.request({ type: 'client', client_ids: [address], data: { type: 'chat', text: 'hi' } }), { type: 'reply', data: null })
+    const { from, ...told } = await alice.next('chat')
+    t.strictSame([told, from], [{ type: 'chat', text: 'hi' }, { client_id: bob.id, user_id: 'bob' }])
+    t.match(await alice.request({ type: 'client', client_ids: [from.client_id], data: { type: 'chat', text: 'hello' } }), { type: 'reply' })
+    t.match(await bob.next('chat'), { text: 'hello', from: { client_id: address, user_id: 'alice' } })
+    for (const frame of [{ type: 'user', user_ids: ['alice'] }, { type: 'channel', channel_ids: [address] }]) {
+      t.match(await bob.request({ ...frame, data: {} }), { type: 'error', code: 'forbidden' })
+    }
+    await alice.close()
+    const again = await here.connect('alice')
+    t.not(again.id, address, 'it is new on every connect')
+    t.match(await bob.request({ type: 'client', client_ids: [address], data: { type: 'chat' } }), { type: 'reply', data: null }, 'which is no receipt')
+    for (const socket of [again, second]) {
+      await socket.settled()
+      t.equal(socket.count('chat'), 0)
+    }
+  }
+  const strict = await startApp(t)
+  const client = await strict.connect('alice')
+  t.match(await client.request({ type: 'client', client_ids: [client.id], data: {} }), { code: 'forbidden' }, 'unless the app allows it')
 })
