@@ -8,7 +8,7 @@ const HOST = /^(?:\[[0-9a-f:.]+\]|[^\s/?#@\\:[\]]+)(?::\d+)?$/i
 const WILDCARD = /^https?:\/\/\*\.(?:[^*.]+(?:\.[^*.]+)+|localhost(?::\d+)?)$/
 /** An origin in two parts, its first label left out. */
 const FIRST_LABEL = /^(https?:\/\/)[a-z0-9_-]+(\..+)$/
-/** Sent by pages that Chromium, or Electron, has read from a file; other browsers send `null`. */
+/** Sent for pages from files by Electron, and by Chromium with --allow-file-access-from-files; browsers send `null`. */
 const FILE = 'file://'
 
 /** Methods that change nothing (RFC 9110 section 9.2.1). */

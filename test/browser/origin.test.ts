@@ -1,3 +1,5 @@
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import fastifyCookie from '@fastify/cookie'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
@@ -46,6 +48,14 @@ t.test('a page of another origin cannot use a visitor\'s cookie, and the app\'s 
   await page.goto(`${foreign}/sandboxed`)
   t.equal(await page.evaluate(connect(url)), 'refused', 'nor can a page whose origin is null')
   t.equal(server.app.ws.getStatus().rejected.origin, 3)
+})
+
+t.test('a page from a file has no origin in a browser, and cannot connect, whatever is listed', async (t) => {
+  const server = await startApp(t, { origins: ['file://'] })
+  const file = join(t.testdir({ 'page.html': '<!doctype html><title>From a file</title>' }), 'page.html')
+  const page = await openPage(t, browser, pathToFileURL(file).href)
+  t.equal(await page.evaluate(connect(`${server.origin.replace('http', 'ws')}/ws`, [`bearer.${server.token('bob')}`, 'ws-manager.v1'])), 'refused')
+  t.equal(server.app.ws.getStatus().rejected.origin, 1)
 })
 
 t.test('a page of another origin can connect where the app lists it, and only there', async (t) => {

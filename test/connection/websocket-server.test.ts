@@ -92,6 +92,9 @@ t.test('a host that tracks no clients or compresses is served too', async (t) =>
 t.test('a token is not selected as the subprotocol of a host\'s route either', async (t) => {
   const { server, echo } = await hosted(t, {})
   t.equal((await echo(['bearer.token', 'own.v1'])).socket.protocol, 'own.v1')
+  const raw = await RawClient.to(t, server)
+  raw.upgrade('/echo', { 'sec-websocket-protocol': 'bearer.token' })
+  t.notMatch((await raw.response()).head, /sec-websocket-protocol/i)
   const client = await server.connect('alice', { token: null, protocols: [`bearer.${server.token('alice')}`, 'ws-manager.v1'] })
   t.equal(client.socket.protocol, 'ws-manager.v1')
 })
