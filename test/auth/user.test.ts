@@ -99,6 +99,13 @@ t.test('a token without times, or with fractions of seconds, is good where it ma
   t.equal(exact.received[0]!.data.expires_at, 1_999_999_999_500)
 })
 
+t.test('what a token does not say of its user is null', async (t) => {
+  const server = await startApp(t, { auth: { requireExp: false } })
+  const told = new Promise<object>((resolve) => server.app.ws.on('client_connected', ({ client }) => resolve({ ...client.user, claims: null })))
+  await server.connect('', { token: forge({ sub: 'alice', exp: undefined, iat: undefined }) })
+  t.strictSame(await told, { id: 'alice', claims: null, expiresAt: null, issuedAt: null, jti: null })
+})
+
 t.test('the app names users and channels exactly, or hears that it does not', async (t) => {
   const server = await startApp(t)
   const { ws } = server.app

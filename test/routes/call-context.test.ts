@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { Type } from '@sinclair/typebox'
@@ -34,6 +35,21 @@ t.test('a call by REST has a user and no socket', async (t) => {
     t.match(answer, { status: 500, body: { code: 'WSM_ERR_INTERNAL', message: 'The server could not process this' } })
     t.match(server.logs.findLast(({ msg }) => msg === 'a handler failed'), { type: `use.${name}`, err: { code: 'WSM_ERR_NO_SOCKET', message: new RegExp(name) } })
   }
+})
+
+t.test('the storage that knows whose work runs, which slows down all promises, is off when no handler is at work', async (t) => {
+  const gates = [new Gate(), new Gate()]
+  const disabled = t.capture(AsyncLocalStorage.prototype, 'disable', AsyncLocalStorage.prototype.disable)
+  let begun = 0
+  const server = await startApp(t, {}, { after: ({ ws }) => ws.handle('wait.for', { schema, rest: true }, () => gates[begun++]!.wait()) })
+  const answers = gates.map(() => server.rest('POST', '/ws/call/wait.for', { as: 'alice', body: {} }))
+  await Promise.all(gates.map(({ reached }) => reached))
+  gates[0]!.open()
+  await Promise.race(answers)
+  t.equal(disabled().length, 0)
+  gates[1]!.open()
+  await Promise.all(answers)
+  t.equal(disabled().length, 1)
 })
 
 t.test('an early reply is sent while the handler goes on, and is the only one', async (t) => {
