@@ -152,3 +152,14 @@ t.test('a send that the other nodes may miss is not complete, acknowledged or no
     t.strictSame(await send({ ack: {} }), { ...report, acked: [], missing: [], ...!complete && { complete } })
   }
 })
+
+t.test('other nodes have at least the time of an acknowledged send to answer', async (t) => {
+  const engine = new MemoryEngine(memoryOptions())
+  t.teardown(() => engine.close())
+  const asked = t.capture(engine.cluster, 'ask', async () => ({ answers: [], missing: [] }))
+  const { system: { publisher } } = systemOn(engine)
+  t.same(await publisher.sendToClient('elsewhere', { type: 'x.y' }, { ack: { timeoutMs: 60_000, tries: 4 } }), { recipients: 0, acked: [], missing: [] })
+  const [kind, , timeoutMs] = asked()[0]!.args as unknown as [string, object, number]
+  t.equal(kind, 'send')
+  t.ok(timeoutMs > 60_000)
+})

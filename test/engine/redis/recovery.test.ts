@@ -1,0 +1,33 @@
+import t from 'tap'
+import { Recovery, type RecoveryParts } from '../../../lib/engine/redis/recovery.js'
+import { keepingLog } from '../../fixtures/redis-nodes.js'
+
+t.test('ended questions that a node has missed are read at once, and with each renewal until that succeeds', async (t) => {
+  const reads: string[] = []
+  const nothing = () => {}
+  const state = { isAway: true }
+  const parts = {
+    lineage: { examineAll: nothing },
+    presence: { restore: nothing },
+    revocations: { refresh: nothing },
+    confirmations: {
+      catchUp: async () => {
+        reads.push(state.isAway ? 'failed' : 'read')
+        if (state.isAway) throw new Error('out of reach')
+      }
+    }
+  }
+  const { log, messages } = keepingLog()
+  const recovery = new Recovery(parts as unknown as RecoveryParts, log)
+  recovery.renewed(false)
+  t.strictSame(reads, [])
+  recovery.missedEnds()
+  t.strictSame(reads, ['failed'])
+  await new Promise(setImmediate)
+  t.strictSame(messages, ['ended questions could not be read again yet'])
+  state.isAway = false
+  recovery.renewed(false)
+  await new Promise(setImmediate)
+  recovery.renewed(false)
+  t.strictSame(reads, ['failed', 'read'])
+})
