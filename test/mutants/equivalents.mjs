@@ -18,5 +18,12 @@ export const equivalents = [
     before: 'this.#channels.clear();',
     after: ';',
     reason: 'in close(), after which nothing is asked: memory goes with the engine'
+  },
+  {
+    file: 'dist/lib/engine/redis/streams.js',
+    line: 'const NOTHING_KEPT = { size: -1, ttlMs: 0 };',
+    before: '0',
+    after: '1',
+    reason: 'the script looks at the life of a history only where its size is not negative'
   }
 ]

@@ -24,8 +24,6 @@ const MIN_KILLED = 0.95
 const FIRST_TIMEOUT_MS = 120_000
 /** Time allowed for a file that was seen to take so long: a fault may make it wait, and other runs are beside it. */
 const timeoutOf = (ms) => 15_000 + 5 * ms
-/** Test files that run for a fault, at most; those further away were not written to see it. */
-const MAX_TESTS = 40
 /** They need a browser, a package manager or whole deployments, and say nothing of a single line. */
 const OTHER_FOLDERS = ['attacks', 'browser', 'docs', 'faults', 'operation', 'rollbacks', 'soak', 'suites', 'streams', 'upgrade']
 const OTHER_FILES = ['imports.test.js', 'package.test.js', 'routes/http2.test.js']
@@ -107,7 +105,7 @@ async function coverage () {
   return covered
 }
 
-/** Test files that run the place of a fault: the mirror file, those of its folder, then the quick ones. */
+/** Test files that run the place of a fault: the mirror file, those of its folder, then the others, the quick ones first. */
 function testsFor ({ file, start }, covered) {
   const path = file.replace(/^dist\/lib\/|^dist\//, '')
   const mirror = path.replace(/\.js$/, '.test.js')
@@ -115,7 +113,6 @@ function testsFor ({ file, start }, covered) {
   const distance = ({ test }) => test === mirror ? 0 : basename(test).includes(subject) ? 1 : dirname(test) === dirname(mirror) ? 2 : 3
   return covered.filter((one) => runs(one, file, start))
     .sort((a, b) => distance(a) - distance(b) || a.ms - b.ms)
-    .slice(0, MAX_TESTS)
 }
 
 /** The test file that notices; null: none does. */
