@@ -3,10 +3,11 @@ import { wsPlugin } from './plugin.js'
 export default wsPlugin
 // The last name makes `require('fastify-ws-manager')` answer the plugin itself.
 export { wsPlugin, wsPlugin as 'module.exports' }
-export type { ClientGuard, WsManager } from './manager.js'
+export type { ClientGuard, EndpointOptions, WsManager } from './manager.js'
 export type { WsPluginOptions } from './options.js'
 export { listenOptionsFromEnv, optionsFromEnv } from './options-from-env.js'
 export { closeCodes, type CloseCode } from './close-codes.js'
+export { isWsRoute } from './http/ws-route.js'
 export * as errors from './errors.js'
 export { AppError, type AppErrorOptions } from './app-error.js'
 export type { EndpointRule } from './auth/admission.js'

@@ -1,4 +1,5 @@
 import type { Static, TSchema } from '@sinclair/typebox'
+import type { FastifyInstance } from 'fastify'
 import type { ClientDeliveryReport, DeliveryReport, SendOptions } from '../schemas/messages.js'
 import type { StreamPosition } from '../schemas/fields.js'
 import type { ClusterStatus, Health, PresenceList, Ready, Status, StreamHistory } from '../schemas/records.js'
@@ -26,8 +27,14 @@ export interface Host {
   /** Where the server listens; null while it does not. */
   address: () => { host: string, port: number } | null
   isClosing: () => boolean
-  addEndpoint: (url: string, rule: EndpointRule) => void
+  addEndpoint: (url: string, rule: EndpointRule, scope: FastifyInstance | null) => void
   addCallRoute: (entry: HandlerEntry) => void
+}
+
+/** Where an endpoint is. */
+export interface EndpointOptions {
+  /** A scope of the app, whose prefix and hooks are the endpoint's; by default the one that the plugin is in. */
+  scope?: Pick<FastifyInstance, 'ws'> | undefined
 }
 
 /** The user that a socket must belong to; null: it must be anonymous. By default any user will do. */
@@ -121,10 +128,12 @@ export class WsManager {
   /**
    * Another socket route with channels and an authorisation of its own (row H4). Call it before the app is ready.
    *
-   * @param url absolute, without the plugin's path
+   * @param url without the plugin's path; below the prefix of the scope
+   * @throws WSM_ERR_INVALID_HANDLER for a scope that does not have this plugin
    */
-  endpoint (url: string, rule: EndpointRule): void {
-    this.#host.addEndpoint(url, rule)
+  endpoint (url: string, rule: EndpointRule, { scope }: EndpointOptions = {}): void {
+    if (scope !== undefined && scope.ws !== this) throw new InvalidHandlerError(url, 'its scope is not one that has this plugin')
+    this.#host.addEndpoint(url, rule, scope === undefined ? null : scope as FastifyInstance)
   }
 
   /** Listens to what happens (row F4). Returns the undo; calling it twice is harmless. */

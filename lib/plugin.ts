@@ -77,7 +77,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   const manager = new WsManager(system, {
     address: () => addressOf(fastify),
     isClosing: () => shutdown.isClosing,
-    addEndpoint: (url, rule) => socketRoute(fastify, url, context, rule),
+    addEndpoint: (url, rule, scope) => socketRoute(scope ?? fastify, url, context, rule),
     addCallRoute: (entry) => callRoute(own, context, entry)
   })
   let own!: FastifyInstance

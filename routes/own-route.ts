@@ -3,21 +3,6 @@ import { answerError } from './error-answer.js'
 import { sendable, serializerCompiler } from './json-answer.js'
 import { validatorCompiler } from './validator.js'
 
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** True for the routes of fastify-ws-manager. */
-    wsRoute?: true
-  }
-}
-
-/**
- * Whether a request is for a route of the plugin (the socket, an endpoint of the app, REST), which decides by itself who may use it:
- * for hooks of the app that hold for all routes and must leave these out.
- */
-export function isWsRoute (request: FastifyRequest): boolean {
-  return request.routeOptions.config.wsRoute === true
-}
-
 /**
  * Makes a route the plugin's own: it checks requests and answers faults by itself, whatever compilers, formatters and error handlers
  * the host has set for its routes.

@@ -1,7 +1,7 @@
-import type { FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
-import type { EndpointRule } from '../../lib/index.js'
-import { startApp } from '../fixtures/app.js'
+import wsPlugin, { type EndpointRule } from '../../lib/index.js'
+import { SECRET, TestApp, startApp } from '../fixtures/app.js'
 import { refusal } from '../fixtures/refusal.js'
 
 const desk = (rule: Partial<EndpointRule> = {}) => (app: FastifyInstance) => {
@@ -106,4 +106,47 @@ t.test('an endpoint of an anonymous app decides about nobody itself', async (t) 
 t.test('a plain GET on an endpoint is 426', async (t) => {
   const server = await startApp(t, {}, { after: desk() })
   t.match(await server.rest('GET', '/desk/7'), { status: 426, body: { code: 'WSM_ERR_UPGRADE_REQUIRED' } })
+})
+
+t.test('an endpoint of a scope has its prefix and its hooks, and is checked by its own rule all the same', async (t) => {
+  const asked: string[] = []
+  const server = await startApp(t, {}, {
+    after: async (app) => {
+      await app.register(async (scope) => {
+        scope.addHook('onRequest', async (request) => {
+          asked.push(request.url)
+          if (request.headers['x-team'] !== 'red') throw Object.assign(new Error('Not of the team'), { statusCode: 403, code: 'TEAM' })
+        })
+        scope.ws.endpoint('/desk/:room', { channels: ['desk'], authorize: (_request, user) => user?.id === 'alice' }, { scope })
+      }, { prefix: '/api' })
+    }
+  })
+  const path = '/api/desk/7'
+  const socket = { headers: { 'x-team': 'red' } }
+  t.same((await server.connect('alice', { path, socket })).received[0]!.data.channels, ['desk'])
+  t.match(await refusal(server.dial('alice', { path })), { statusCode: 403, body: { code: 'TEAM' } })
+  t.match(await refusal(server.dial('bob', { path, socket })), { statusCode: 403, body: { code: 'WSM_ERR_FORBIDDEN' } })
+  t.match(await refusal(server.dial('alice', { path: '/desk/7', socket })), { statusCode: 404 })
+  await server.connect('alice')
+  t.same(asked, [path, path, path], 'elsewhere they are not asked')
+})
+
+t.test('without a scope it is in that of the plugin', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  let server!: TestApp
+  await app.register(async (scope) => {
+    await scope.register(wsPlugin, { jwt: { secret: SECRET } })
+    scope.ws.endpoint('/desk', { channels: ['desk'], authorize: () => true })
+    server = new TestApp(scope, [])
+  }, { prefix: '/api' })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  await server.connect('alice', { path: '/api/desk' })
+})
+
+t.test('a scope that does not have the plugin is refused', async (t) => {
+  const [one, two] = [await startApp(t), Fastify()]
+  for (const scope of [two, {}]) {
+    t.throws(() => one.app.ws.endpoint('/desk', { channels: [], authorize: () => true }, { scope: scope as FastifyInstance }), { code: 'WSM_ERR_INVALID_HANDLER', message: /"\/desk".*scope/ })
+  }
 })

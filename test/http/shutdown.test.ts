@@ -1,11 +1,11 @@
 import fastifyWebsocket from '@fastify/websocket'
-import type { FastifyRequest } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { createHook } from 'node:async_hooks'
 import { connect as connectTcp } from 'node:net'
 import { connect } from 'node:tls'
 import t, { type Test } from 'tap'
-import type { WsPluginOptions } from '../../lib/index.js'
-import { SECRET, startApp, type AppOptions, type TestApp } from '../fixtures/app.js'
+import wsPlugin, { type WsPluginOptions } from '../../lib/index.js'
+import { SECRET, TestApp, startApp, type AppOptions } from '../fixtures/app.js'
 import { selfSigned } from '../fixtures/certificate.js'
 import { Gate } from '../fixtures/gate.js'
 import { RawClient } from '../fixtures/raw-client.js'
@@ -142,6 +142,29 @@ t.test('nor does a request that is never finished, of a socket or by REST', asyn
   await server.rest('GET', '/ws/health')
   await closes(t, () => server.app.close())
   for (const { ended } of clients) await ended
+})
+
+t.test('nor does one where the plugin is in a scope with a prefix, beside another scope with @fastify/websocket', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  let scoped!: FastifyInstance
+  await app.register(async (scope) => {
+    scoped = scope
+    await scope.register(wsPlugin, { jwt: { secret: SECRET }, closeTimeoutMs: 50 })
+  }, { prefix: '/api' })
+  await app.register(async (scope) => { await scope.register(fastifyWebsocket) }, { prefix: '/own' })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const server = new TestApp(scoped, [])
+  const refused = await RawClient.to(t, server)
+  refused.upgrade('/api/ws')
+  t.equal((await refused.response()).status, 401)
+  const clients = await Promise.all(beginnings(server).map(async (text) => {
+    const client = await RawClient.to(t, server)
+    client.socket.write(text.replace(' /ws', ' /api/ws'))
+    return client
+  }))
+  await closes(t, () => app.close())
+  for (const { ended } of [refused, ...clients]) await ended
 })
 
 t.test('nor does one over TLS', async (t) => {
