@@ -66,6 +66,8 @@ const APP_CODE = /^[\w.:-]{1,64}$/
 /** An error of ours, perhaps with `details` that may go to the client. */
 export interface DetailedError extends FastifyError {
   details?: unknown
+  /** What a client reads in place of the message, which is for the operator. */
+  clientMessage?: string
   /** After how many seconds a REST request may be tried again. */
   retryAfterS?: number
   /** An error of the app's own, as a REST answer says. */
@@ -127,12 +129,12 @@ export function toWire (error: unknown): WireError {
     const own = appErrorOf(error)
     if (own !== null) return own
     if (!(error instanceof Error)) return INTERNAL
-    const { code, message, statusCode, retryAfterS, isAppFault } = error as Partial<DetailedError>
+    const { code, message, clientMessage, statusCode, retryAfterS, isAppFault } = error as Partial<DetailedError>
     const wireCode = typeof code === 'string' && code.startsWith(prefix) ? code.slice(prefix.length).toLowerCase() : ''
     if (isAppFault === true || !wireCodes.has(wireCode)) return INTERNAL
     return {
       code: wireCode,
-      message: String(message),
+      message: String(clientMessage ?? message),
       statusCode: isStatus(statusCode) ? statusCode : INTERNAL.statusCode,
       details: detailsOf(error),
       retryAfterS: typeof retryAfterS === 'number' ? retryAfterS : undefined,

@@ -2,8 +2,12 @@ import { InvalidOptionError } from '../../errors.js'
 import { unavailable } from './deadline.js'
 import type { Keys } from './keys.js'
 
-/** Area of a fault: permissions of the Redis user, other configuration, or the network. */
-type FaultKind = 'access' | 'configuration' | 'network'
+/** Area of a fault: permissions of the Redis user, other configuration, what the server can do at the moment, or the network. */
+type FaultKind = 'access' | 'configuration' | 'state' | 'network'
+
+/** Servers of version 7.0 do not say which command. */
+const CANNOT_RUN = /can't run this command/
+const UNNAMED = 'its user may not run a command that scripts call'
 
 interface Fault { kind: FaultKind, text: string }
 
@@ -13,10 +17,13 @@ const FAULTS: readonly [says: RegExp, kind: FaultKind, text: (found: RegExpExecA
   [/NOAUTH/, 'access', () => 'it asks for a password, and none was given (NOAUTH)'],
   [/permissions to run the '([^']+)' command/, 'access', ([, names]) =>
     `its user may not run ${names!.toLowerCase()}: allow it with ${names!.toLowerCase().split(', ').map((name) => `+${name}`).join(' ')}`],
-  [/can't run this command/, 'access', () => 'its user may not run a command that scripts call'],
+  [CANNOT_RUN, 'access', () => UNNAMED],
   [/(?:permissions|can't) .*channel/i, 'access', () => 'its user may not use the channels: allow them with &*'],
   [/(?:permissions|can't) .*key/i, 'access', () => 'its user may not use the keys: allow them with ~*'],
   [/^NOPERM.*/, 'access', ([text]) => `it refuses its user something (${text})`],
+  [/^OOM/, 'state', () => 'it refuses writes, since it has reached its maxmemory (OOM): give it more, or keep less by history.maxBytes'],
+  [/^MISCONF/, 'state', () => 'it refuses writes, since it cannot save to its disk (MISCONF)'],
+  [/^NOREPLICAS/, 'state', () => 'it refuses writes, since it has too few replicas (NOREPLICAS, min-replicas-to-write)'],
   [/DB index is out of range/, 'configuration', () => 'it has no database of this number (option db)'],
   [/(.*(?:wrong version number|SSL|TLS|certificate).*)/i, 'configuration', ([, text]) => `TLS does not come about (${text})`],
   [/((?:connect|getaddrinfo|read) E[A-Z_]+.*)/, 'network', ([, text]) => `it cannot be connected to (${text})`]
@@ -36,6 +43,28 @@ function faultOf (error: unknown): Fault | null {
     inner = lastNodeError ?? cause
   }
   return null
+}
+
+/**
+ * The error of a call that Redis has refused, with the command and the permission that are missing where they are known. Clients are
+ * told no more than that it was refused.
+ *
+ * @param script the one that was run: servers of version 7.0 name its line, and not the command
+ */
+export function refusal (what: string, error: unknown, script?: { readonly source: string }): Error {
+  const reason = `it refused ${what}`
+  const { message } = error as Error
+  const line = /user_script:(\d+)/.exec(message)?.[1]
+  const command = line === undefined ? undefined : /redis\.p?call\('(\w+)'/.exec(script?.source.split('\n')[Number(line) - 1] ?? '')?.[1]
+  const fault = faultOf(command !== undefined && CANNOT_RUN.test(message) ? notPermitted([command]) : error)
+  // The patterns of the names are in the log, with the whole rule.
+  const text = fault?.text.replace(/: allow them with [~&]\*$/, '') ?? message
+  return Object.assign(unavailable(`${reason}: ${text}`, error), { clientMessage: unavailable(reason).message })
+}
+
+/** Returns true for a refusal that does not say which command is missing. */
+export function isUnnamed (error: unknown): boolean {
+  return error instanceof Error && error.message.endsWith(UNNAMED)
 }
 
 /** Returns true where Redis refuses its user a command, a key or a channel. */

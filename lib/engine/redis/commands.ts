@@ -1,7 +1,8 @@
 import { setTimeout } from 'node:timers/promises'
 import { isOurs } from '../../errors.js'
+import { refusal } from './access.js'
 import type { RedisClient } from './client.js'
-import { Deadline, unavailable } from './deadline.js'
+import { Deadline } from './deadline.js'
 import type { Link } from './link.js'
 import type { Script } from './lua.js'
 
@@ -38,7 +39,7 @@ export class Commands {
    * @throws WSM_ERR_UNAVAILABLE
    */
   run (script: Script, keys: string[], args: (string | number)[], deadline = this.deadline()): Promise<unknown> {
-    return this.#retry(deadline, (client) => evaluate(client, script, keys, args))
+    return this.#retry(deadline, (client) => evaluate(client, script, keys, args), script)
   }
 
   /** A command that may run twice. */
@@ -46,7 +47,7 @@ export class Commands {
     return this.#retry(this.deadline(), (client) => client.call(command, ...args))
   }
 
-  async #retry (deadline: Deadline, send: (client: RedisClient) => Promise<unknown>): Promise<unknown> {
+  async #retry (deadline: Deadline, send: (client: RedisClient) => Promise<unknown>, script?: Script): Promise<unknown> {
     for (;;) {
       const client = await this.#link.ready(deadline)
       try {
@@ -64,7 +65,7 @@ export class Commands {
         // The master has become a replica: the next connection finds the new master.
         if (isReply(error, 'READONLY')) this.#link.drop(client)
         const mayPass = !isReply(error) || isPassing(error)
-        if (!mayPass || deadline.leftMs <= RETRY_MS) throw unavailable('it refused a command', error)
+        if (!mayPass || deadline.leftMs <= RETRY_MS) throw refusal('a command', error, script)
         // One server of a cluster is away, or slots are moving: the connections to the others are kept.
         await setTimeout(RETRY_MS)
       }

@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { channelOf } from '../../topics/topic-names.js'
 import type { Delivery, Engine, EngineContext, HistoryPage, PageBounds, Position, Publication, Retention } from '../engine.js'
-import { FaultNames } from './access.js'
+import { FaultNames, isUnnamed } from './access.js'
 import type { ClientFactory } from './client.js'
 import { RedisClock } from './clock.js'
 import { RedisCluster } from './cluster.js'
@@ -9,6 +9,7 @@ import { Commands } from './commands.js'
 import { ENDS, RedisConfirmationStore } from './confirmations.js'
 import { Connectivity } from './connectivity.js'
 import { Deadline, unavailable } from './deadline.js'
+import { tryDirectCommands } from './direct-commands.js'
 import { refuseEviction } from './eviction.js'
 import { Keys } from './keys.js'
 import { refuseUnknownLayout } from './layouts.js'
@@ -54,6 +55,7 @@ export class RedisEngine implements Engine {
   readonly #names: FaultNames
   readonly #probe: Probe
   readonly #timeoutMs: number
+  readonly #isCluster: boolean
   readonly #log: FastifyBaseLogger
   #onDelivery: (delivery: Delivery) => void = () => {}
   #onBreak: (topic: string, position: Position) => void = () => {}
@@ -65,6 +67,7 @@ export class RedisEngine implements Engine {
     const { isCluster, database } = factory
     const keys = this.#keys = new Keys(prefix, database, isCluster)
     this.#log = log
+    this.#isCluster = isCluster
     const timeoutMs = this.#timeoutMs = commandTimeoutMs * SHARE
     this.#commandLink = new Link(factory, timeoutMs, log, {
       onConnect: async () => {},
@@ -134,6 +137,7 @@ export class RedisEngine implements Engine {
     try {
       await Promise.all([this.#commandLink.opened(deadline), this.#subscriber.link.opened(deadline)])
       await this.#probe.open()
+      await tryDirectCommands({ commands: this.#commandLink, messages: this.#subscriber.link, channel: this.#keys.channel('nobody'), isCluster: this.#isCluster }, new Deadline(this.#timeoutMs))
       if (!acceptEviction) await refuseEviction(this.#commandLink, new Deadline(this.#timeoutMs))
       await refuseUnknownLayout(this.#commands, this.#keys)
       // First, so that the others know whom to ask.
@@ -272,7 +276,7 @@ export class RedisEngine implements Engine {
       return await call
     } catch (error) {
       this.#probe.soon()
-      throw error
+      throw isUnnamed(error) ? await this.#probe.named(error) : error
     }
   }
 

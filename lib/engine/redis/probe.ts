@@ -1,5 +1,5 @@
 import { AvailabilityReason } from '../../../schemas/records.js'
-import { isAccessDenied, notPermitted } from './access.js'
+import { isAccessDenied, notPermitted, refusal } from './access.js'
 import type { RedisClient } from './client.js'
 import { evaluate, isReply } from './commands.js'
 import { Deadline } from './deadline.js'
@@ -78,6 +78,19 @@ export class Probe {
   async open (): Promise<void> {
     const error = await this.#run()
     if (isAccessDenied(error)) throw error
+  }
+
+  /** The error of a refused call, with the commands that Redis refuses now; as it is where Redis does not say that in time. */
+  async named (error: unknown): Promise<unknown> {
+    try {
+      const deadline = new Deadline(this.#settings.timeoutMs)
+      const client = await this.#link.ready(deadline)
+      const findings = await Promise.all(this.#tagsOf(client).map((tag) => this.#ask(client, tag, scriptCommands, deadline)))
+      const refused = findings.find((finding) => finding?.reason === 'access_denied')?.error
+      return refused === undefined ? error : refusal('a command', refused)
+    } catch {
+      return error
+    }
   }
 
   /** Probes soon, since a call has failed; at most once per interval. */

@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { refusal } from './access.js'
 import type { RedisClient } from './client.js'
 import { isPassing, isReply } from './commands.js'
-import { unavailable } from './deadline.js'
 import { Shard, type ShardSettings } from './shard.js'
 import { SlotMap } from './slot-map.js'
 import { slotOfKey } from './slots.js'
@@ -143,7 +143,7 @@ export class Shards {
       this.#log.debug({ err: error, channel: subscription.channel }, 'a channel could not be subscribed to yet; it is retried')
       if (subscription.asked === member) this.#park(subscription)
       if (!isReply(error) || isPassing(error)) return
-      for (const { reject } of subscription.waiting.splice(0)) reject(unavailable('it refused a subscription', error))
+      for (const { reject } of subscription.waiting.splice(0)) reject(refusal('a subscription', error))
     }
   }
 

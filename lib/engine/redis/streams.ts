@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Delivery, HistoryBounds, HistoryPage, PageBounds, Position, Publication, Retention } from '../engine.js'
+import { refusal } from './access.js'
 import { Batches } from './batches.js'
 import type { Commands } from './commands.js'
-import { Deadline, unavailable } from './deadline.js'
+import { Deadline } from './deadline.js'
 import { Feed } from './feed.js'
 import type { Keys } from './keys.js'
 import type { Lane } from './lane.js'
@@ -277,7 +278,7 @@ export class Streams {
     const args = [++this.#batches, REMEMBER_MS, this.publishCommand, this.#layouts.mark, ...this.#times(), ...streams, ...messages]
     const results = await this.#lineage.run(this.#laneOf(topic), scripts.publish, keys, args, new Deadline(leftMs)) as ([string, string] | [] | string)[]
     return results.map((result, i) => {
-      if (typeof result === 'string') return unavailable('it refused a publication', new Error(result))
+      if (typeof result === 'string') return refusal('a publication', new Error(result), scripts.publish)
       if (result.length === 0) return null
       const position = { epoch: result[0], offset: Number(result[1]) }
       const { publication, retention } = batch[i]!

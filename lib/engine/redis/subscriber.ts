@@ -1,8 +1,9 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { isOurs } from '../../errors.js'
+import { refusal } from './access.js'
 import type { ClientFactory, RedisClient } from './client.js'
 import { isReply } from './commands.js'
-import { Deadline, unavailable } from './deadline.js'
+import { Deadline } from './deadline.js'
 import { Link } from './link.js'
 import { Shards } from './shards.js'
 
@@ -70,7 +71,7 @@ export class Subscriber {
         if (this.#wanted.has(channel)) confirmed.add(channel)
       } catch (error) {
         if (isOurs(error)) throw error
-        if (isReply(error)) throw unavailable('it refused a subscription', error)
+        if (isReply(error)) throw refusal('a subscription', error)
         this.link.drop(client)
       }
     }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { createServer, type AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
+import { toWire } from '../../../lib/errors.js'
 import type { RedisConnectionOptions } from '../../../lib/engine/redis/client.js'
 import { redis } from '../../../lib/engine/redis/redis.js'
 import { everything, ruleOf } from '../../fixtures/access-suite.js'
@@ -58,7 +59,9 @@ t.test('each part of the rule that is missing is named when the engine starts', 
     await failing(t, options, names)
     await failing(t, options, new RegExp(`All that it needs: ${single.join(' ').replace(/[*+]/g, '\\$&')}`))
   }
-  await failing(t, await userWith([...single, '-publish']), /may not run publish: allow it with \+publish/)
+  for (const command of ['publish', 'xadd', 'exists', 'eval', 'unsubscribe', 'pubsub|numsub']) {
+    await failing(t, await userWith([...single, `-${command}`]), new RegExp(`may not run ${command.replace('|', '\\|')}: allow it with \\+`))
+  }
   await failing(t, await userWith(['~*', '&*', '+@all', '-@dangerous']), /may not run info: allow it with \+info/)
   await failing(t, await userWith(['~*', '&wsm:cluster*', '+@all']), /may not use the channels: allow them with &wsm:\*/)
   const third = ruleOf('database 3')
@@ -95,7 +98,7 @@ t.test('a permission that is taken away is named once in the log, and the node i
   const { engine } = await listening(t, build(options, log))
   await engine.publish(publication('all'), KEPT)
   await server.admin.acl('SETUSER', options.username, '-info')
-  await t.rejects(engine.subscribe('channel:a'), { code: 'WSM_ERR_UNAVAILABLE', message: 'Redis is not available: it refused a command' })
+  await t.rejects(engine.subscribe('channel:a'), { code: 'WSM_ERR_UNAVAILABLE', message: /^Redis is not available: it refused a command: its user may not run info: allow it with \+info$/ })
   await until(() => engine.cluster.availability.status !== 'ready')
   t.strictSame(engine.cluster.availability, { status: 'degraded', reasons: ['access_denied'] })
   const named = () => messages.filter((message) => message.startsWith('a part of what the nodes share does not work: its user may not run info: allow it with +info'))
@@ -127,4 +130,40 @@ t.test('a node whose permissions are revoked, or whose password has changed, is 
   await t.rejects(engine.publish(publication('all'), KEPT), { code: 'WSM_ERR_UNAVAILABLE', message: /there is no connection$/ })
   await server.admin.acl('SETUSER', options.username, '>secret')
   await until(() => engine.cluster.availability.status === 'ready')
+})
+
+t.test('a call that is refused says which command and permission is missing, and its client does not', async (t) => {
+  const options = await userWith(single)
+  const { engine } = await listening(t, build(options))
+  await engine.publish(publication('all'), KEPT)
+  const publish = () => engine.publish(publication('all', { text: 'x'.repeat(65_536) }), KEPT)
+  const text = 'its user may not run'
+  for (const [missing, call, fault] of [
+    ['-hset', publish, `it refused a command: ${text} hset: allow it with +hset`],
+    ['-xadd', publish, `it refused a command: ${text} xadd: allow it with +xadd`],
+    ['-evalsha', publish, `it refused a command: ${text} evalsha: allow it with +evalsha`],
+    ['-publish', publish, `it refused a command: ${text} publish: allow it with +publish`],
+    ['-subscribe', () => engine.subscribe('channel:a'), `it refused a subscription: ${text} subscribe: allow it with +subscribe`],
+    ['resetchannels', publish, 'it refused a publication: its user may not use the channels'],
+    ['resetkeys', publish, 'it refused a command: its user may not use the keys']
+  ] as const) {
+    await server.admin.acl('SETUSER', options.username, missing)
+    const error: unknown = await call().then(() => null, (error) => error)
+    t.match(error, { code: 'WSM_ERR_UNAVAILABLE', message: `Redis is not available: ${fault}` }, missing)
+    t.match(toWire(error), { code: 'unavailable', message: /^Redis is not available: it refused a \w+$/ })
+    await server.admin.acl('SETUSER', options.username, 'reset', 'on', '>secret', ...single)
+  }
+})
+
+t.test('a Redis that refuses writes says why', async (t) => {
+  const own = await RedisServer.start(t)
+  const { engine } = await listening(t, build({ host: '127.0.0.1', port: own.port }))
+  const publish = () => engine.publish(publication('all', { text: 'x'.repeat(65_536) }), KEPT)
+  await publish()
+  for (const [option, value, normal, fault] of [['maxmemory', '1', '0', /has reached its maxmemory \(OOM\)/], ['min-replicas-to-write', '1', '0', /has too few replicas \(NOREPLICAS/]] as const) {
+    await own.admin.config('SET', option, value)
+    await t.rejects(publish(), { code: 'WSM_ERR_UNAVAILABLE', message: fault })
+    await own.admin.config('SET', option, normal)
+  }
+  await publish()
 })

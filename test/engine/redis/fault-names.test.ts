@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { accessRule, FaultNames, isAccessDenied, isLasting } from '../../../lib/engine/redis/access.js'
+import { accessRule, FaultNames, isAccessDenied, isLasting, isUnnamed, refusal } from '../../../lib/engine/redis/access.js'
 import { Keys } from '../../../lib/engine/redis/keys.js'
 import { scriptCommands } from '../../../lib/engine/redis/probe.js'
 import { root } from '../../fixtures/root.js'
@@ -33,6 +33,7 @@ t.test('what servers of several versions say of a missing permission is named, w
 
 t.test('other faults are named without the rule, and unknown ones keep their own message', async (t) => {
   for (const [error, text, isConfigured] of [
+    [new Error('MISCONF Redis is configured to save RDB snapshots'), 'it refuses writes, since it cannot save to its disk (MISCONF)', false],
     [new Error('ERR DB index is out of range'), 'it has no database of this number (option db)', true],
     [new Error('self-signed certificate'), 'TLS does not come about (self-signed certificate)', true],
     [new Error('getaddrinfo ENOTFOUND redis.internal'), 'it cannot be connected to (getaddrinfo ENOTFOUND redis.internal)', false],
@@ -64,4 +65,26 @@ t.test('every command that a script calls is probed for permission', async (t) =
   named.delete('PUBSUB')
   t.ok(named.size > 20)
   t.strictSame([...named].filter((name) => !scriptCommands.includes(name)), [])
+})
+
+t.test('a refusal names the command by the line of its script, and what it does not know as Redis says it', async (t) => {
+  const script = { source: "local a = 1\nredis.call('HSET', KEYS[1])\nredis.call(command, KEYS[1])" }
+  const cannot = (line: number) => `ERR The user executing the script can't run this command or subcommand script: a1, on @user_script:${line}.`
+  const unnamed = 'its user may not run a command that scripts call'
+  for (const [says, text, given] of [
+    [cannot(2), 'its user may not run hset: allow it with +hset', script],
+    [cannot(3), unnamed, script],
+    [cannot(9), unnamed, script],
+    [cannot(2), unnamed, undefined],
+    ["ERR The user executing the script can't run this command or subcommand", unnamed, script],
+    ['WRONGTYPE Operation script: a1, on @user_script:2.', 'WRONGTYPE Operation script: a1, on @user_script:2.', script],
+    ['NOPERM No permissions to access a key', 'its user may not use the keys', script],
+    ["OOM command not allowed when used memory > 'maxmemory'.", 'it refuses writes, since it has reached its maxmemory (OOM): give it more, or keep less by history.maxBytes', script]
+  ] as const) {
+    const cause = new Error(says)
+    const error = refusal('a command', cause, given)
+    t.match(error, { message: `Redis is not available: it refused a command: ${text}`, clientMessage: 'Redis is not available: it refused a command', cause })
+    t.equal(isUnnamed(error), text === unnamed)
+  }
+  t.notOk(isUnnamed(null))
 })

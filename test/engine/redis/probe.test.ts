@@ -134,3 +134,15 @@ t.test('a node probes about as often as it renews its lease', async (t) => {
   await until(() => counts.renewals === 6)
   t.ok(counts.probes >= 3, `${counts.probes} probes in 6 renewals`)
 })
+
+t.test('a refused call is named by what Redis refuses now, where it says that', async (t) => {
+  const { client, link, probe, faults } = await probing(t)
+  const error = new Error('refused')
+  t.equal(await probe.named(error), error, 'it refuses nothing')
+  faults.set(FIRST, refusal('OOM command not allowed'))
+  t.equal(await probe.named(error), error, 'another fault')
+  client.answer = async () => ['HSET', 'XADD']
+  t.match(await probe.named(error), { code: 'WSM_ERR_UNAVAILABLE', message: /its user may not run hset, xadd: allow it with \+hset \+xadd$/ })
+  link.close()
+  t.equal(await probe.named(error), error, 'there is no connection')
+})
