@@ -43,7 +43,7 @@ t.test('a node is degraded, and its clients are told, while Redis is full', asyn
     { ready: true, status: 'degraded', reasons: ['writes_refused'] },
     { ready: true, status: 'ready', reasons: [] }
   ])
-  t.ok(app.logs.some(({ msg }) => /^a part of what the nodes share does not work: writes_refused/.test(msg)))
+  t.ok(app.logs.some(({ msg }) => /^a part of what the nodes share does not work: it refuses writes, since it has reached its maxmemory/.test(msg)))
   t.equal(app.logs.filter(({ msg }) => msg.startsWith('a part of what')).length, 1, 'it is logged once')
 })
 t.test('an idle node notices that Redis refuses writes, and renews its lease when Redis accepts them again', async (t) => {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { positions } from '../../../lib/engine/redis/stream-scripts.js'
-import { KEPT, listening, publication } from '../../fixtures/engine-suite.js'
+import { ENGINE, KEPT, listening, publication } from '../../fixtures/engine-suite.js'
 import { keepingLog, nodesOf, silent } from '../../fixtures/redis-nodes.js'
 import { RedisServer } from '../../fixtures/redis.js'
 import { root } from '../../fixtures/root.js'
@@ -156,7 +156,7 @@ t.test('what they have left before the server was started again does not: the en
 t.test('it does where that is longer ago than a position lives', async (t) => {
   const { prefix, build } = nodes()
   await layout1(prefix, { base: 1 })
-  await (await build({} as never)).close()
+  await (await build(ENGINE)).close()
   const base = `${prefix}:{user:a}`
   const keys = [`${prefix}:beginnings:{all}:epoch`, `${prefix}:beginnings:{all}:forgotten`, `${base}:position`, `${base}:log`, `${prefix}:lane:{all}`]
   await until(async () => Number(/uptime_in_seconds:(\d+)/.exec(await redis.info('server'))![1]) > 0)
