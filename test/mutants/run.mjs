@@ -32,6 +32,9 @@ const { values: { coverage: kept }, positionals: [count = '150', seed = String(1
   allowPositionals: true, options: { coverage: { type: 'string' } }
 })
 const project = resolve(import.meta.dirname, '../..')
+/** Test files that were seen to pass without a fault after they had failed with one, and such that were not. */
+const sound = new Set()
+const broken = new Set()
 const workspaces = await Promise.all(Array.from({ length: availableParallelism() }, () => Workspace.make()))
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, async () => {
@@ -54,7 +57,7 @@ async function judge ({ sample, all }) {
   let killed = 0
   await inParallel(sample, async (mutant, workspace) => {
     const tests = testsFor(mutant, covered)
-    const by = await workspace.with(mutant, () => killerOf(tests, workspace))
+    const by = await killerOf(mutant, tests, workspace)
     if (by === null) survivors.push(mutant)
     else killed++
     unused.delete(mutant)
@@ -115,11 +118,23 @@ function testsFor ({ file, start }, covered) {
     .sort((a, b) => distance(a) - distance(b) || a.ms - b.ms)
 }
 
-/** The test file that notices; null: none does. */
-async function killerOf (tests, workspace) {
+/** The test file that notices; null: none does. One that fails without the fault, too, notices nothing. */
+async function killerOf (mutant, tests, workspace) {
+  for (;;) {
+    const failing = await workspace.with(mutant, () => firstFailing(tests.filter(({ test }) => !broken.has(test)), workspace))
+    if (failing === null) return null
+    const { test, ms, outcome } = failing
+    if (!sound.has(test) && await workspace.run(test, timeoutOf(ms)) === 'passed') sound.add(test)
+    if (sound.has(test)) return outcome === 'late' ? `${test}, which did not end` : test
+    broken.add(test)
+    console.log(`left out, since it fails without a fault: ${test}`)
+  }
+}
+
+async function firstFailing (tests, workspace) {
   for (const { test, ms } of tests) {
     const outcome = await workspace.run(test, timeoutOf(ms))
-    if (outcome !== 'passed') return outcome === 'late' ? `${test}, which did not end` : test
+    if (outcome !== 'passed') return { test, ms, outcome }
   }
   return null
 }
