@@ -18,6 +18,14 @@ const hosts: Record<string, Host> = {
     },
     own: { status: 200, body: { n: 5 } }
   },
+  'compilers that can only read schemas of their own kind': {
+    before: (app) => {
+      const fail = () => { throw new Error('no schema of this kind') }
+      app.setValidatorCompiler(fail)
+      app.setSerializerCompiler(fail)
+    },
+    own: { status: 200, body: { n: 5 } }
+  },
   'an envelope around every answer': {
     before: (app) => { app.addHook('preSerialization', async (_request, _reply, payload) => ({ enveloped: payload })) },
     own: { status: 200, body: { enveloped: { n: 5 } } }
