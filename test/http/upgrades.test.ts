@@ -56,6 +56,8 @@ t.test('an upgrade on which another library has acted in any way is its own', as
     server.emit('upgrade', {} as IncomingMessage, socket, Buffer.alloc(0))
     await setTimeout(1)
     t.equal(routed, how === 'done nothing' ? 1 : 0, how)
+    upgrades.destroy()
+    t.equal(socket.destroyed, ['destroyed the socket', 'done nothing'].includes(how), `${how}: the close of the server does not cut it`)
     upgrades.stop()
     socket.destroy()
   }
