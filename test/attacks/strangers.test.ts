@@ -42,6 +42,7 @@ const routes: Record<string, (victim: Victim) => Partial<Call>> = {
   'DELETE /ws/tasks/:task_id': () => ({ status: 403 }),
   'POST /ws/tickets': () => ({ status: 200 }),
   'POST /ws/revocations': ({ id }) => ({ status: 403, body: { user_id: id } }),
+  'POST /ws/call/:type': () => ({ path: '/ws/call/no.such', status: 404 }),
   'POST /ws/call/app.note': ({ id }) => ({ status: 200, body: { user_id: id }, of: 'stranger' }),
   'GET /ws': ({ channel }) => ({ path: `/ws?channel_id=${channel}`, status: 426 })
 }
