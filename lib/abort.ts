@@ -26,19 +26,32 @@ export function guardedAbort (onThrown: (thrown: unknown) => void): AbortControl
  * @returns the undo; calling it twice is harmless
  */
 export function onAbort (signal: AbortSignal, callback: () => void): () => void {
-  const callbacks = shared.get(signal) ?? share(signal)
-  callbacks.add(callback)
-  return () => { callbacks.delete(callback) }
+  const listener = shared.get(signal) ?? share(signal)
+  listener.callbacks.add(callback)
+  return () => {
+    listener.callbacks.delete(callback)
+    if (listener.callbacks.size > 0) return
+    signal.removeEventListener('abort', listener)
+    if (shared.get(signal) === listener) shared.delete(signal)
+  }
 }
 
-/** The callbacks that share a listener. It stays for the life of the signal. */
-const shared = new WeakMap<AbortSignal, Set<() => void>>()
+/** The listener on a signal while there are callbacks. */
+const shared = new WeakMap<AbortSignal, SharedListener>()
 
-function share (signal: AbortSignal): Set<() => void> {
-  const callbacks = new Set<() => void>()
-  shared.set(signal, callbacks)
-  signal.addEventListener('abort', () => { for (const callback of callbacks) callback() }, { once: true })
-  return callbacks
+class SharedListener {
+  readonly callbacks = new Set<() => void>()
+
+  handleEvent (): void {
+    for (const callback of this.callbacks) callback()
+  }
+}
+
+function share (signal: AbortSignal): SharedListener {
+  const listener = new SharedListener()
+  shared.set(signal, listener)
+  signal.addEventListener('abort', listener, { once: true })
+  return listener
 }
 
 const reports = new WeakMap<AbortSignal, (thrown: unknown) => void>()

@@ -20,7 +20,7 @@ class Caller {
     this.socket = protocol === 'https:' ? connectTls({ port: Number(port), rejectUnauthorized: false }) : connect(Number(port), '127.0.0.1')
     let text = ''
     this.socket.setEncoding('latin1').on('data', (data) => { text += data })
-    this.answer = once(this.socket, 'close').then(() => text)
+    this.answer = new Promise((resolve) => { this.socket.on('close', () => resolve(text)) })
     this.socket.on('error', () => {})
   }
 }
