@@ -72,8 +72,6 @@ export interface DetailedError extends FastifyError {
   retryAfterS?: number
   /** An error of the app's own, as a REST answer says. */
   isAppError?: true
-  /** Caused by the app's own code: the caller gets this error, a client whose frame led to it gets `internal`. */
-  isAppFault?: true
 }
 
 /** Adds what the client may know beyond the message. */
@@ -129,9 +127,9 @@ export function toWire (error: unknown): WireError {
     const own = appErrorOf(error)
     if (own !== null) return own
     if (!(error instanceof Error)) return INTERNAL
-    const { code, message, clientMessage, statusCode, retryAfterS, isAppFault } = error as Partial<DetailedError>
+    const { code, message, clientMessage, statusCode, retryAfterS } = error as Partial<DetailedError>
     const wireCode = typeof code === 'string' && code.startsWith(prefix) ? code.slice(prefix.length).toLowerCase() : ''
-    if (isAppFault === true || !wireCodes.has(wireCode)) return INTERNAL
+    if (!wireCodes.has(wireCode)) return INTERNAL
     return {
       code: wireCode,
       message: String(clientMessage ?? message),

@@ -48,6 +48,22 @@ export interface Events {
 
 /** A name of {@link Events}. */
 export type EventName = keyof Events
+
+const names: Record<EventName, true> = {
+  client_connected: true,
+  client_disconnected: true,
+  identity_changed: true,
+  message_received: true,
+  user_joined: true,
+  user_left: true,
+  readiness_changed: true,
+  slow_consumer: true,
+  message_failed: true,
+  confirmation_settled: true,
+  task_cancelled: true
+}
+export const eventNames = Object.keys(names) as EventName[]
+
 /** A listener of one event. Its return value is ignored, except that a rejected promise is logged. */
 export type Listener<E extends EventName> = (event: Events[E]) => unknown
 

@@ -1,5 +1,5 @@
 import { ChannelName, Jti, UserId } from '../schemas/fields.js'
-import { InvalidMessageError, type DetailedError } from './errors.js'
+import { InvalidMessageError } from './errors.js'
 
 const MAX_USER_ID = UserId.maxLength!
 const MAX_JTI = Jti.maxLength!
@@ -11,19 +11,14 @@ const NAMED_TOPICS = new Map([['user', MAX_USER_ID], ['channel', MAX_CHANNEL]])
  * a lone surrogate: UTF-8, in Redis and on every socket, turns each of them into U+FFFD.
  */
 
-/** @throws WSM_ERR_INVALID_MESSAGE, as a fault of the app */
+/** @throws WSM_ERR_INVALID_MESSAGE */
 export function assertUserId (id: unknown): asserts id is string {
-  if (!isName(id, MAX_USER_ID)) throw appFault(`a user id must be a string of 1 to ${MAX_USER_ID} characters, got ${shown(id)}`)
+  if (!isName(id, MAX_USER_ID)) throw new InvalidMessageError(`a user id must be a string of 1 to ${MAX_USER_ID} characters, got ${shown(id)}`)
 }
 
-/** @throws WSM_ERR_INVALID_MESSAGE, as a fault of the app */
-export function assertChannel (channel: unknown): asserts channel is string {
-  if (!isName(channel, MAX_CHANNEL)) throw appFault(`the name of a channel must be a string of 1 to ${MAX_CHANNEL} characters, got ${shown(channel)}`)
-}
-
-/** @throws WSM_ERR_INVALID_MESSAGE, as a fault of the app */
+/** @throws WSM_ERR_INVALID_MESSAGE */
 export function assertTopic (topic: unknown): asserts topic is string {
-  if (!isTopic(topic)) throw appFault(`a topic must be "all", "user:<user_id>" or "channel:<channel>", got ${shown(topic)}`)
+  if (!isTopic(topic)) throw new InvalidMessageError(`a topic must be "all", "user:<user_id>" or "channel:<channel>", got ${shown(topic)}`)
 }
 
 /** Whether text is the name of a topic, as `stream` tells it. */
@@ -56,10 +51,6 @@ function isName (name: unknown, max: number): name is string {
 
 function shown (value: unknown): string {
   return typeof value === 'string' ? `one of ${value.length}` : typeof value
-}
-
-function appFault (message: string): DetailedError {
-  return Object.assign(new InvalidMessageError(message), { isAppFault: true as const })
 }
 
 /** Text that is not well-formed UTF-16; String.prototype.isWellFormed() is not in the types of ES2023. */

@@ -10,10 +10,11 @@ import { Nodes } from './cluster/nodes.js'
 import { Placements } from './cluster/placements.js'
 import type { Confirmations } from './confirmations/confirmations.js'
 import type { AskOptions, StepResult, UserConfirmation } from './confirmations/question.js'
+import { call, callable } from './calls.js'
 import { isOff } from './clock.js'
 import { InvalidHandlerError } from './errors.js'
 import type { EventName, Listener } from './events.js'
-import { assertChannel, assertTopic, assertUserId } from './ids.js'
+import { assertTopic } from './ids.js'
 import type { Handler, HandlerEntry, HandlerOptions } from './protocol/handlers.js'
 import type { System } from './system.js'
 import type { Tasks } from './tasks/tasks.js'
@@ -43,8 +44,12 @@ export interface ClientGuard { userId?: string | null | undefined }
 /**
  * `fastify.ws`. Messages are JSON objects with a `type`; every send resolves when the message is handed over, to how many
  * sockets of this node it was handed to (`localRecipients`) and where it is in its stream (`position`; null where it is not
- * kept), and throws WSM_ERR_INVALID_MESSAGE for a message that has no type, sets a reserved field, or does not match the
+ * kept), and throws WSM_ERR_INVALID_ARGUMENT for a message that has no type, sets a reserved field, or does not match the
  * schema that its type was declared with.
+ *
+ * Every method checks its arguments and throws WSM_ERR_INVALID_ARGUMENT, which names method and argument, where a part behind it
+ * throws WSM_ERR_INVALID_MESSAGE: what the app gets wrong is not its caller's fault. An answer that the app hands on to
+ * `confirmations.answer` is the person's.
  */
 export class WsManager {
   /** Questions to people that are open or ended not long ago. */
@@ -62,8 +67,8 @@ export class WsManager {
   constructor (system: System, host: Host) {
     this.#system = system
     this.#host = host
-    this.confirmations = system.confirmations
-    this.tasks = system.tasks
+    this.confirmations = callable('ws.confirmations', system.confirmations, ['get', 'list', 'wait', 'answer', 'cancel'])
+    this.tasks = callable('ws.tasks', system.tasks, ['start', 'progress', 'log', 'done', 'fail', 'cancel', 'get', 'list'])
     this.#placements = new Placements(system.cluster, system.registry, system.memberships)
     this.nodes = new Nodes(system.cluster, system.registry, () => this.#status())
   }
@@ -72,32 +77,30 @@ export class WsManager {
    * Sends to every authenticated socket (row A3).
    *
    * @param options whether it is acknowledged, kept in the history and compressed, and which sockets do not get it
-   * @throws WSM_ERR_INVALID_MESSAGE, and WSM_ERR_UNAVAILABLE if Redis is out of reach
+   * @throws WSM_ERR_INVALID_ARGUMENT, and WSM_ERR_UNAVAILABLE if Redis is out of reach
    */
   broadcast (message: object, options?: SendOptions): Promise<DeliveryReport> {
-    return this.#system.publisher.publish(topicOf.all, message, options)
+    return call('ws.broadcast', [message, options], () => this.#system.publisher.publish(topicOf.all, message, options))
   }
 
   /** Sends to every socket of one user, and to nobody else (row A4). Options and errors as for `broadcast`. */
-  async sendToUser (userId: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
-    assertUserId(userId)
-    return this.#system.publisher.publish(topicOf.user(userId), message, options)
+  sendToUser (userId: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
+    return call('ws.sendToUser', [userId, message, options], () => this.#system.publisher.publish(topicOf.user(userId), message, options))
   }
 
   /** Sends to every member of a channel (row H1). Options and errors as for `broadcast`. */
-  async sendToChannel (channel: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
-    assertChannel(channel)
-    return this.#system.publisher.publish(topicOf.channel(channel), message, options)
+  sendToChannel (channel: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
+    return call('ws.sendToChannel', [channel, message, options], () => this.#system.publisher.publish(topicOf.channel(channel), message, options))
   }
 
   /**
    * Sends to one socket, on whichever node it is (row F5), outside of all streams. `recipients: 0`: the socket is gone, or with
    * `userId` belongs to another user: a socket can switch users while a message is prepared.
    *
-   * @throws WSM_ERR_INVALID_MESSAGE
+   * @throws WSM_ERR_INVALID_ARGUMENT
    */
   sendToClient (clientId: string, message: object, options?: ClientSendOptions): Promise<ClientDeliveryReport> {
-    return this.#system.publisher.sendToClient(clientId, message, options)
+    return call('ws.sendToClient', [clientId, message, options], () => this.#system.publisher.sendToClient(clientId, message, options))
   }
 
   /**
@@ -110,10 +113,12 @@ export class WsManager {
     type: string, options: HandlerOptions<S, R, C>, handler: Handler<S, R, C>
   ): void {
     const { handlers, router, contextOf } = this.#system
-    const entry = handlers.create(type, options, handler)
-    if (entry.isRest) this.#addCallRoute(entry)
-    handlers.add(entry)
-    router.add({ type, check: entry.check, rate: entry.rate, run: (exchange) => entry.invoke(exchange.message, contextOf(exchange)) })
+    call('ws.handle', [type, options, handler], () => {
+      const entry = handlers.create(type, options, handler)
+      if (entry.isRest) this.#addCallRoute(entry)
+      handlers.add(entry)
+      router.add({ type, check: entry.check, rate: entry.rate, run: (exchange) => entry.invoke(exchange.message, contextOf(exchange)) })
+    })
   }
 
   /**
@@ -122,7 +127,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_HANDLER where the type is declared already, or the schema cannot be compiled
    */
   declare<S extends TSchema> (type: string, schema: S): void {
-    this.#system.outbound.declare(type, schema)
+    call('ws.declare', [type, schema], () => this.#system.outbound.declare(type, schema))
   }
 
   /**
@@ -131,30 +136,33 @@ export class WsManager {
    * @param url without the plugin's path; below the prefix of the scope
    * @throws WSM_ERR_INVALID_HANDLER for a scope that does not have this plugin
    */
-  endpoint (url: string, rule: EndpointRule, { scope }: EndpointOptions = {}): void {
-    if (scope !== undefined && scope.ws !== this) throw new InvalidHandlerError(url, 'its scope is not one that has this plugin')
-    this.#host.addEndpoint(url, rule, scope === undefined ? null : scope as FastifyInstance)
+  endpoint (url: string, rule: EndpointRule, options?: EndpointOptions): void {
+    call('ws.endpoint', [url, rule, options], () => {
+      const scope = options?.scope
+      if (scope !== undefined && scope.ws !== this) throw new InvalidHandlerError(url, 'its scope is not one that has this plugin')
+      this.#host.addEndpoint(url, rule, scope === undefined ? null : scope as FastifyInstance)
+    })
   }
 
   /** Listens to what happens (row F4). Returns the undo; calling it twice is harmless. */
   on<E extends EventName> (event: E, listener: Listener<E>): () => void {
-    return this.#system.events.on(event, listener)
+    return call('ws.on', [event, listener], () => this.#system.events.on(event, listener))
   }
 
   /**
    * Asks a user whether a task shall go on, and waits for the answer (row A5). Resolves however the question ends; what
    * happened is in `outcome`.
    *
-   * @throws WSM_ERR_INVALID_MESSAGE, WSM_ERR_TOO_MANY_CONFIRMATIONS, WSM_ERR_UNAVAILABLE, WSM_ERR_WAIT_INTERRUPTED where the outcome
+   * @throws WSM_ERR_INVALID_ARGUMENT, WSM_ERR_TOO_MANY_CONFIRMATIONS, WSM_ERR_UNAVAILABLE, WSM_ERR_WAIT_INTERRUPTED where the outcome
    *   cannot be known in time; the question may still be answered then, and `confirmations.wait(details.callback_id)` waits for it again
    */
   notifyUser<S extends TSchema = TSchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<Static<S>>> {
-    return this.#system.confirmations.ask(result, options)
+    return call('ws.notifyUser', [result, options], () => this.#system.confirmations.ask(result, options))
   }
 
   /** Tells a user at intervals that a task is alive, until it ends or the returned function is called (row A7). */
   startHeartbeat (options: TaskHeartbeatOptions): () => void {
-    return this.#system.taskHeartbeats.start(options)
+    return call('ws.startHeartbeat', [options], () => this.#system.taskHeartbeats.start(options))
   }
 
   /**
@@ -162,34 +170,31 @@ export class WsManager {
    * belongs to another user than `userId`, or it ended or switched users meanwhile; then it is not in the channel. Pass `userId` if
    * anything was awaited since the socket's user was known.
    *
-   * @throws WSM_ERR_INVALID_MESSAGE for a bad channel name, WSM_ERR_TOO_MANY_CHANNELS; WSM_ERR_UNAVAILABLE, at the latest after two
+   * @throws WSM_ERR_INVALID_ARGUMENT for a bad channel name, WSM_ERR_TOO_MANY_CHANNELS; WSM_ERR_UNAVAILABLE, at the latest after two
    *   seconds, where a node that may have the socket did not answer: it may be in the channel then
    */
-  async join (clientId: string, channel: string, { userId }: ClientGuard = {}): Promise<boolean> {
-    assertChannel(channel)
-    return this.#placements.join({ client_id: clientId, channel, ...userId !== undefined && { user_id: userId } })
+  join (clientId: string, channel: string, guard?: ClientGuard): Promise<boolean> {
+    return call('ws.join', [clientId, channel, guard], () => this.#placements.join(placeOf(clientId, channel, guard)))
   }
 
   /**
    * Removes a socket from a channel, on whichever node it is. False: there is no such socket, or it belongs to another user than
    * `userId`. Leaving a channel that it is not in is harmless.
    *
-   * @throws WSM_ERR_INVALID_MESSAGE for a bad channel name, WSM_ERR_UNAVAILABLE as for `join`
+   * @throws WSM_ERR_INVALID_ARGUMENT for a bad channel name, WSM_ERR_UNAVAILABLE as for `join`
    */
-  async leave (clientId: string, channel: string, { userId }: ClientGuard = {}): Promise<boolean> {
-    assertChannel(channel)
-    return this.#placements.leave({ client_id: clientId, channel, ...userId !== undefined && { user_id: userId } })
+  leave (clientId: string, channel: string, guard?: ClientGuard): Promise<boolean> {
+    return call('ws.leave', [clientId, channel, guard], () => this.#placements.leave(placeOf(clientId, channel, guard)))
   }
 
   /**
    * Lists who is in a channel that has `presence` by rule, by user and by socket, on all nodes.
    *
    * @throws WSM_ERR_NO_PRESENCE for a channel without the rule: nothing is known of who is there
-   * @throws WSM_ERR_INVALID_MESSAGE for a bad channel name, WSM_ERR_UNAVAILABLE
+   * @throws WSM_ERR_INVALID_ARGUMENT for a bad channel name, WSM_ERR_UNAVAILABLE
    */
-  async presence (channel: string): Promise<PresenceList> {
-    assertChannel(channel)
-    return this.#system.presence.list(channel)
+  presence (channel: string): Promise<PresenceList> {
+    return call('ws.presence', [channel], () => this.#system.presence.list(channel))
   }
 
   /**
@@ -198,11 +203,13 @@ export class WsManager {
    * @param topic the stream's: `all`, `user:<user_id>` or `channel:<channel>`
    * @param since the position after which to read; by default everything
    * @returns `complete: false`, and no messages, if the history does not reach back to that position
-   * @throws WSM_ERR_INVALID_MESSAGE for a bad topic, WSM_ERR_UNAVAILABLE
+   * @throws WSM_ERR_INVALID_ARGUMENT for a bad topic, WSM_ERR_UNAVAILABLE
    */
-  async history (topic: string, since?: StreamPosition): Promise<StreamHistory> {
-    assertTopic(topic)
-    return this.#system.history.read(topic, since ?? null)
+  history (topic: string, since?: StreamPosition): Promise<StreamHistory> {
+    return call('ws.history', [topic, since], async () => {
+      assertTopic(topic)
+      return this.#system.history.read(topic, since ?? null)
+    })
   }
 
   /**
@@ -216,10 +223,10 @@ export class WsManager {
    * A token's `iat` is in whole seconds, so one issued in the second of `issuedBefore` counts as issued before it; so does one
    * without `iat`.
    *
-   * @throws WSM_ERR_INVALID_MESSAGE, WSM_ERR_UNAVAILABLE where it could not be stored; it may hold all the same
+   * @throws WSM_ERR_INVALID_ARGUMENT, WSM_ERR_UNAVAILABLE where it could not be stored; it may hold all the same
    */
   revoke (target: RevocationTarget): Promise<RevocationReport> {
-    return this.#system.revocations.revoke(target)
+    return call('ws.revoke', [target], () => this.#system.revocations.revoke(target))
   }
 
   /**
@@ -228,9 +235,9 @@ export class WsManager {
    *
    * @param reason the close reason that the client sees; cut after 123 bytes
    */
-  async disconnect (target: string | { userId: string }, reason = 'Disconnected by the server'): Promise<number> {
-    if (typeof target !== 'string') assertUserId(target.userId)
-    return this.nodes.disconnect(typeof target === 'string' ? { client_id: target, reason } : { user_id: target.userId, reason })
+  disconnect (target: string | { userId: string }, reason = 'Disconnected by the server'): Promise<number> {
+    return call('ws.disconnect', [target, reason],
+      () => this.nodes.disconnect(typeof target === 'string' ? { client_id: target, reason } : { user_id: target.userId, reason }))
   }
 
   /**
@@ -239,8 +246,8 @@ export class WsManager {
    */
   getStatus (options: { cluster: true }): Promise<ClusterStatus>
   getStatus (options?: { cluster?: false }): Status
-  getStatus ({ cluster = false }: { cluster?: boolean } = {}): Status | Promise<ClusterStatus> {
-    return cluster ? this.nodes.status() : this.#status()
+  getStatus (options?: { cluster?: boolean }): Status | Promise<ClusterStatus> {
+    return call<Status | Promise<ClusterStatus>>('ws.getStatus', [options], () => options?.cluster === true ? this.nodes.status() : this.#status())
   }
 
   #status (): Status {
@@ -292,4 +299,8 @@ export class WsManager {
   #uptimeSeconds (): number {
     return Math.round(performance.now() - this.#startedAt) / 1000
   }
+}
+
+function placeOf (clientId: string, channel: string, { userId }: ClientGuard = {}) {
+  return { client_id: clientId, channel, ...userId !== undefined && { user_id: userId } }
 }

@@ -1,28 +1,29 @@
 import { ClientDeliveryReport, DeliveryReport } from '../schemas/messages.js'
 import { ChannelParams, ClientParams, SendBody, UserParams } from '../schemas/rest.js'
 import { NotFoundError } from '../lib/errors.js'
+import { topicOf } from '../lib/topics/topic-names.js'
 import { answers, tags } from './answers.js'
 import type { Routes } from './context.js'
 
-export const messageRoutes: Routes = (scope, { manager }, access) => {
+export const messageRoutes: Routes = (scope, { publisher }, access) => {
   scope.post('/broadcast', {
     schema: { tags, summary: 'A message to every socket', body: SendBody, response: answers(DeliveryReport, 400, 401, 403, 413, 415, 503) },
     onRequest: access.permitted('broadcast')
-  }, ({ body }) => manager.broadcast(body.message, body.options))
+  }, ({ body }) => publisher.publish(topicOf.all, body.message, body.options))
 
   scope.post('/users/:user_id/messages', {
     schema: {
       tags, summary: 'A message to every socket of a user', params: UserParams, body: SendBody, response: answers(DeliveryReport, 400, 401, 403, 413, 415, 503)
     },
     onRequest: access.permitted('send:user')
-  }, ({ params, body }) => manager.sendToUser(params.user_id, body.message, body.options))
+  }, ({ params, body }) => publisher.publish(topicOf.user(params.user_id), body.message, body.options))
 
   scope.post('/channels/:channel/messages', {
     schema: {
       tags, summary: 'A message to every member of a channel', params: ChannelParams, body: SendBody, response: answers(DeliveryReport, 400, 401, 403, 413, 415, 503)
     },
     onRequest: access.permitted('send:channel')
-  }, ({ params, body }) => manager.sendToChannel(params.channel, body.message, body.options))
+  }, ({ params, body }) => publisher.publish(topicOf.channel(params.channel), body.message, body.options))
 
   scope.post('/clients/:client_id/messages', {
     schema: {
@@ -30,7 +31,7 @@ export const messageRoutes: Routes = (scope, { manager }, access) => {
     },
     onRequest: access.permitted('send:client')
   }, async ({ params, body }) => {
-    const report = await manager.sendToClient(params.client_id, body.message, body.options)
+    const report = await publisher.sendToClient(params.client_id, body.message, body.options)
     if (report.recipients === 0) throw new NotFoundError('There is no such client')
     return report
   })

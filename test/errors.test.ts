@@ -53,7 +53,7 @@ t.test('everything else that is thrown is told as internal, and nothing of it sh
   const others = [
     new Error('secret'), 'secret', undefined, null, 5, { code: 'WSM_ERR_FORBIDDEN', message: 'secret', details: 'secret' },
     Object.assign(new Error('secret'), { code: 'E_SECRET', details: 'secret' }), Object.assign(new Error('secret'), { code: 403 }),
-    Object.assign(new errors.InvalidMessageError('secret'), { isAppFault: true, details: 'secret' })
+    Object.assign(new errors.InvalidArgumentError('ws.join', 'secret'), { details: 'secret' })
   ]
   t.ok(forDevelopers.length > 3)
   for (const thrown of [...forDevelopers, ...others]) {
@@ -89,7 +89,7 @@ t.test('what cannot be read is told as internal', async (t) => {
   const unreadable = new Proxy(new errors.ForbiddenError('no'), { get: fail, getPrototypeOf: fail, has: fail, ownKeys: fail })
   t.equal(toWire(unreadable).code, 'internal')
   t.equal(errors.isOurs(unreadable), false)
-  for (const property of ['code', 'message', 'statusCode', 'retryAfterS', 'isAppFault']) {
+  for (const property of ['code', 'message', 'statusCode', 'retryAfterS']) {
     t.equal(toWire(Object.defineProperty(new errors.ForbiddenError('no'), property, { get: fail })).code, 'internal', property)
   }
 })

@@ -4,7 +4,7 @@ import type { Connection } from '../connection/connection.js'
 import type { Identity } from '../connection/identity.js'
 import type { User } from '../auth/user.js'
 import { ForbiddenError, IdentityChangedError, NoSocketError } from '../errors.js'
-import { assertChannel } from '../ids.js'
+import { call } from '../calls.js'
 import type { Memberships } from '../topics/memberships.js'
 import type { Exchange } from './exchange.js'
 import type { Outbound } from './outbound.js'
@@ -95,23 +95,22 @@ export class SocketContext extends ReplyingContext implements CallContext {
 
   get send () {
     return (message: object): void => {
-      const encoded = this.#outbound.encode(message)
+      const encoded = call('context.send', [message], () => this.#outbound.encode(message))
       if (!this.#identity.isOver) this.#connection.send(encoded)
     }
   }
 
   get join () {
-    return async (channel: string): Promise<void> => {
+    return (channel: string): Promise<void> => call('context.join', [channel], async () => {
       if (this.#identity.isOver) throw new IdentityChangedError()
-      assertChannel(channel)
       await this.#memberships.join(this.#connection, [channel], 'joined')
-    }
+    })
   }
 
   get leave () {
-    return (channel: string): void => {
+    return (channel: string): void => call('context.leave', [channel], () => {
       if (!this.#identity.isOver) this.#memberships.leave(this.#connection, channel)
-    }
+    })
   }
 
   assertMember (channel: string): void {

@@ -2,7 +2,7 @@ import { Type, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { isProtocolType } from '../../schemas/frames.js'
 import { Message, reservedFields } from '../../schemas/messages.js'
-import { InvalidHandlerError, InvalidMessageError, type DetailedError } from '../errors.js'
+import { InvalidHandlerError, InvalidMessageError } from '../errors.js'
 import { messageOf } from '../thrown.js'
 import type { CompiledSchema } from '../validation/compiled-schema.js'
 import { EncodedMessage } from './encode.js'
@@ -50,15 +50,15 @@ export class Outbound {
     try {
       json = JSON.stringify(message)
     } catch (error) {
-      throw appFault(new InvalidMessageError(messageOf(error)))
+      throw new InvalidMessageError(messageOf(error))
     }
     const sent = json === undefined ? undefined : JSON.parse(json)
     const faults = this.faults(sent)
-    if (faults.length > 0) throw appFault(invalidMessage(faults))
+    if (faults.length > 0) throw invalidMessage(faults)
     // Also one that JSON leaves out: it was meant to be there.
     const reserved = reservedFields.find((field) => Object.hasOwn(sent, field) || field in Object(message))
     if (reserved !== undefined) {
-      throw appFault(invalidMessage([{ path: `/${reserved}`, message: 'Only the server can set this field' }]))
+      throw invalidMessage([{ path: `/${reserved}`, message: 'Only the server can set this field' }])
     }
     return json!
   }
@@ -67,8 +67,4 @@ export class Outbound {
   encode (message: object): EncodedMessage {
     return new EncodedMessage(this.toJson(message), true, true)
   }
-}
-
-function appFault (error: DetailedError): DetailedError {
-  return Object.assign(error, { isAppFault: true as const })
 }

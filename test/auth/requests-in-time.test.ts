@@ -113,7 +113,7 @@ t.test('who revokes their own token waits for nobody who waits for them', async 
 t.test('a long poll of a token that is revoked ends at once', async (t) => {
   const server = await startApp(t)
   const { id } = await askStored(server, 'admin')
-  const read = questionRead(t, server)
+  const read = questionRead(t)
   const startedAt = performance.now()
   const poll = server.rest('GET', `/ws/confirmations/${id}?wait=60`, { as: null, headers: bearer() })
   await read

@@ -101,7 +101,7 @@ t.test('what cannot be meant is refused, and revokes nothing', async (t) => {
     {}, { jti: '' }, { jti: 7 }, { userId: '' }, { jti: 'a', userId: 'alice' }, { jti: 'a', issuedBefore: Date.now() }, { userId: 'alice', expiresAt: Date.now() },
     { userId: 'alice', issuedBefore: now() }, { userId: 'alice', issuedBefore: Date.now() * 1000 }, { userId: 'alice', issuedBefore: 'now' }, { jti: 'a', expiresAt: inAnHour() }, { user_id: 'alice' }, null
   ]
-  for (const target of bad) await t.rejects(server.app.ws.revoke(target as never), { code: 'WSM_ERR_INVALID_MESSAGE' }, JSON.stringify(target))
+  for (const target of bad) await t.rejects(server.app.ws.revoke(target as never), { code: 'WSM_ERR_INVALID_ARGUMENT' }, JSON.stringify(target))
   await client.settled()
 })
 

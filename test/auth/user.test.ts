@@ -111,15 +111,15 @@ t.test('the app names users and channels exactly, or hears that it does not', as
   const { ws } = server.app
   const client = await server.connect('1')
   const message = { type: 'app.x' }
-  const bad = { code: 'WSM_ERR_INVALID_MESSAGE', isAppFault: true }
+  const bad = { code: 'WSM_ERR_INVALID_ARGUMENT' }
   for (const id of [1, 2 ** 60, undefined, null, '', 'x'.repeat(257), '\ud800', ['1'], { id: '1' }] as string[]) {
     await t.rejects(ws.sendToUser(id, message), bad, String(id).slice(0, 20))
     await t.rejects(ws.disconnect({ userId: id }), bad)
-    await t.rejects(ws.tasks.cancel('task', { userId: id }), { code: /WSM_ERR_(INVALID_MESSAGE|NOT_FOUND)/ })
+    await t.rejects(ws.tasks.cancel('task', { userId: id }), { code: /WSM_ERR_(INVALID_ARGUMENT|NOT_FOUND)/ })
     t.throws(() => ws.startHeartbeat({ userId: id, taskId: 'task' }), bad)
-    await t.rejects(ws.tasks.start({ userId: id }), { code: 'WSM_ERR_INVALID_MESSAGE' })
-    await t.rejects(ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: id, taskId: 'task' }), { code: 'WSM_ERR_INVALID_MESSAGE' })
-    await t.rejects(ws.revoke({ userId: id }), { code: 'WSM_ERR_INVALID_MESSAGE' })
+    await t.rejects(ws.tasks.start({ userId: id }), { code: 'WSM_ERR_INVALID_ARGUMENT' })
+    await t.rejects(ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: id, taskId: 'task' }), { code: 'WSM_ERR_INVALID_ARGUMENT' })
+    await t.rejects(ws.revoke({ userId: id }), { code: 'WSM_ERR_INVALID_ARGUMENT' })
   }
   for (const channel of [7, undefined, '', 'x'.repeat(201), '\udc00'] as string[]) {
     await t.rejects(ws.sendToChannel(channel, message), bad)

@@ -81,7 +81,7 @@ t.test('a question outlives the node that asked', async (t) => {
   const { callback_id: id } = record!
   const [here, there] = [a, b].map(({ app }) => app.ws.confirmations.wait(id))
   const interrupted = { code: 'WSM_ERR_WAIT_INTERRUPTED', statusCode: 503, message: new RegExp(id), details: { callback_id: id } }
-  const read = questionRead(t, a)
+  const read = questionRead(t)
   const poll = a.rest('GET', `/ws/confirmations/${id}?wait=60`, { as: 'alice' })
   await read
   const ends = Promise.all([t.rejects(asked, interrupted, 'the code that asked goes with its server'), t.rejects(here!, interrupted)])

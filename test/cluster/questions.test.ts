@@ -65,7 +65,7 @@ t.test('while Redis is stopped a wait is interrupted in time, and the question e
   for (let n = 0; n < 3; n++) ids.push((await alice.next('task_step_result')).callback_id)
   const [briefId, abortedId, lastingId] = ids as [string, string, string]
   const waited = b.app.ws.confirmations.wait(briefId)
-  const read = questionRead(t, b)
+  const read = questionRead(t)
   const from = performance.now()
   const poll = b.rest('GET', `/ws/confirmations/${lastingId}?wait=0.5`, { as: 'alice' })
   const pollMs = poll.then(() => performance.now() - from)

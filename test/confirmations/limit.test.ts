@@ -28,7 +28,7 @@ t.test('only so many questions wait for one user, and an ended one makes room', 
 
 t.test('a question that could not be stored leaves its place', async (t) => {
   const { app: { ws } } = await startApp(t, { limits: { maxPendingConfirmationsPerUser: 1 } })
-  await t.rejects(ws.notifyUser({ ...question, message: 5 as never }, { userId: 'alice', taskId: 'task' }), { code: 'WSM_ERR_INVALID_MESSAGE' })
+  await t.rejects(ws.notifyUser({ ...question, message: 5 as never }, { userId: 'alice', taskId: 'task' }), { code: 'WSM_ERR_INVALID_ARGUMENT' })
   const stop = AbortSignal.abort()
   t.match(await ws.notifyUser(question, { userId: 'alice', taskId: 'task', signal: stop }), { outcome: 'aborted' })
   t.match(await ws.notifyUser(question, { userId: 'alice', taskId: 'task', timeoutMs: 1 }), { outcome: 'expired' })

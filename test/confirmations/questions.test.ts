@@ -60,25 +60,25 @@ cycle.self = cycle
 
 // Each is what a caller without types, or with a mistake in the data, hands over.
 const bad: Record<string, { result?: object, options?: object, says: RegExp }> = {
-  'no step': { result: { message: 'Go on?' }, says: /\/step/ },
-  'a step that is an object': { result: { step: {}, message: 'Go on?' }, says: /\/step/ },
-  'a step that is NaN': { result: { step: NaN, message: 'Go on?' }, says: /\/step/ },
-  'no message': { result: { step: 1 }, says: /\/message/ },
-  'a message that is no string': { result: { step: 1, message: 4 }, says: /\/message/ },
-  'a status that is no string': { result: { step: 1, message: 'Go on?', status: 5 }, says: /\/status/ },
+  'no step': { result: { message: 'Go on?' }, says: /^ws\.notifyUser\(\): result\.step: / },
+  'a step that is an object': { result: { step: {}, message: 'Go on?' }, says: /^ws\.notifyUser\(\): result\.step: / },
+  'a step that is NaN': { result: { step: NaN, message: 'Go on?' }, says: /^ws\.notifyUser\(\): result\.step: / },
+  'no message': { result: { step: 1 }, says: /^ws\.notifyUser\(\): result\.message: / },
+  'a message that is no string': { result: { step: 1, message: 4 }, says: /^ws\.notifyUser\(\): result\.message: / },
+  'a status that is no string': { result: { step: 1, message: 'Go on?', status: 5 }, says: /^ws\.notifyUser\(\): result\.status: / },
   'a result with a cycle': { result: { step: 1, message: 'Go on?', result: cycle }, says: /circular/ },
   'a result with a BigInt': { result: { step: 1, message: 'Go on?', result: { rows: 2n } }, says: /BigInt/ },
-  'a result that is a function': { result: { step: 1, message: 'Go on?', result: () => {} }, says: /\/result/ },
-  'no user': { options: { userId: undefined }, says: /\/user_id/ },
-  'an empty user': { options: { userId: '' }, says: /\/user_id/ },
-  'a user that is a number': { options: { userId: 7 }, says: /\/user_id/ },
-  'no task': { options: { taskId: undefined }, says: /\/task_id/ },
-  'an unknown onTimeout': { options: { onTimeout: 'continue' }, says: /\/on_timeout/ },
-  'no time': { options: { timeoutMs: 0 }, says: /\/timeoutMs/ },
-  'a time below nothing': { options: { timeoutMs: -1 }, says: /\/timeoutMs/ },
-  'a time that is NaN': { options: { timeoutMs: NaN }, says: /\/timeoutMs/ },
-  'for ever, which a timer would take for at once': { options: { timeoutMs: Infinity }, says: /\/timeoutMs/ },
-  'thirty days, which a timer would take for at once': { options: { timeoutMs: 30 * 86_400_000 }, says: /\/timeoutMs/ },
+  'a result that is a function': { result: { step: 1, message: 'Go on?', result: () => {} }, says: /^ws\.notifyUser\(\): / },
+  'no user': { options: { userId: undefined }, says: /^ws\.notifyUser\(\): options\.userId: / },
+  'an empty user': { options: { userId: '' }, says: /^ws\.notifyUser\(\): options\.userId: / },
+  'a user that is a number': { options: { userId: 7 }, says: /^ws\.notifyUser\(\): options\.userId: / },
+  'no task': { options: { taskId: undefined }, says: /^ws\.notifyUser\(\): options\.taskId: / },
+  'an unknown onTimeout': { options: { onTimeout: 'continue' }, says: /^ws\.notifyUser\(\): options\.onTimeout: / },
+  'no time': { options: { timeoutMs: 0 }, says: /^ws\.notifyUser\(\): options\.timeoutMs: / },
+  'a time below nothing': { options: { timeoutMs: -1 }, says: /^ws\.notifyUser\(\): options\.timeoutMs: / },
+  'a time that is NaN': { options: { timeoutMs: NaN }, says: /^ws\.notifyUser\(\): options\.timeoutMs: / },
+  'for ever, which a timer would take for at once': { options: { timeoutMs: Infinity }, says: /^ws\.notifyUser\(\): options\.timeoutMs: / },
+  'thirty days, which a timer would take for at once': { options: { timeoutMs: 30 * 86_400_000 }, says: /^ws\.notifyUser\(\): options\.timeoutMs: / },
   'a JSON Schema where a TypeBox schema is needed': { options: { answer: { type: 'object' } }, says: /answer schema cannot be compiled/ }
 }
 
@@ -91,7 +91,7 @@ t.test('a question that cannot be asked is refused by name, reaches nobody, and 
   for (const [name, { result, options, says }] of Object.entries(bad)) {
     const step = (result ?? { step: 1, message: 'Go on?' }) as StepResult
     const asked = ws.notifyUser(step, { userId: 'alice', taskId: 'task-1', signal: controller.signal, ...options } as AskOptions)
-    await t.rejects(asked, { code: 'WSM_ERR_INVALID_MESSAGE', statusCode: 400, message: says }, name)
+    await t.rejects(asked, { code: 'WSM_ERR_INVALID_ARGUMENT', statusCode: 500, message: says }, name)
   }
   t.equal(timerCount(), timers)
   t.equal(ws.getStatus().pending_callbacks, 0)

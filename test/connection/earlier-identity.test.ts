@@ -77,7 +77,7 @@ t.test('a handler that is still at work when its socket becomes another user\'s 
     methods.leave('bobs')
     await t.rejects(methods.join('alices'), { code: 'WSM_ERR_IDENTITY_CHANGED' })
   }
-  t.throws(() => send({ type: '' }), { code: 'WSM_ERR_INVALID_MESSAGE' }, 'a bad message is still a mistake')
+  t.throws(() => send({ type: '' }), { code: 'WSM_ERR_INVALID_ARGUMENT' }, 'a bad message is still a mistake')
   gate.open()
   await client.settled()
   t.equal(client.received.length, before + 2, 'nothing but the pong and the reply of the test\'s own ping')

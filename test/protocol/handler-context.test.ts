@@ -38,7 +38,7 @@ t.test('a message that the handler may not send is the server\'s fault, and the 
     const error = await client.request({ type })
     t.match(error, { type: 'error', code: 'internal', message: 'The server could not process this' }, type)
     t.notOk('details' in error)
-    t.match(server.logs.at(-1), { level: 50, msg: 'a handler failed', type, err: { code: 'WSM_ERR_INVALID_MESSAGE' } })
+    t.match(server.logs.at(-1), { level: 50, msg: 'a handler failed', type, err: { code: 'WSM_ERR_INVALID_ARGUMENT' } })
   }
 })
 

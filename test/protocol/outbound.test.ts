@@ -29,12 +29,12 @@ async function start (t: Test) {
 t.test('what is no message is refused, by every way of sending', async (t) => {
   const { client, ways } = await start(t)
   const bad: Array<[unknown, RegExp]> = [
-    [{}, /\/type/], [{ type: 1 }, /\/type/], [{ type: '' }, /\/type/], [{ type: 'x'.repeat(129) }, /\/type/], [{ Type: 'x.y' }, /\/type/],
-    [null, /the message/], [undefined, /the message/], ['x.y', /the message/], [[{ type: 'x.y' }], /the message/]
+    [{}, /\(\): message\.type: /], [{ type: 1 }, /\(\): message\.type: /], [{ type: '' }, /\(\): message\.type: /], [{ type: 'x'.repeat(129) }, /\(\): message\.type: /], [{ Type: 'x.y' }, /\(\): message\.type: /],
+    [null, /\(\): message: /], [undefined, /\(\): message: /], ['x.y', /\(\): message: /], [[{ type: 'x.y' }], /\(\): message: /]
   ]
   for (const [name, send] of ways) {
     for (const [message, where] of bad) {
-      await t.rejects(send(message as object), { code: 'WSM_ERR_INVALID_MESSAGE', message: where }, `${name} ${JSON.stringify(message)}`.slice(0, 60))
+      await t.rejects(send(message as object), { code: 'WSM_ERR_INVALID_ARGUMENT', message: where }, `${name} ${JSON.stringify(message)}`.slice(0, 60))
     }
   }
   await client.settled()
@@ -47,7 +47,7 @@ t.test('nobody can set what only the server sets', async (t) => {
     for (const field of reservedFields) {
       for (const value of ['x', null, undefined, false]) {
         await t.rejects(send({ type: 'x.y', [field]: value }), {
-          code: 'WSM_ERR_INVALID_MESSAGE', details: [{ path: `/${field}`, message: 'Only the server can set this field' }]
+          code: 'WSM_ERR_INVALID_ARGUMENT', details: [{ path: `/${field}`, message: 'Only the server can set this field' }]
         }, `${name} ${field}`)
       }
     }
@@ -61,7 +61,7 @@ t.test('types of the protocol are refused, by every way of sending; others need 
   const { ws, client, ways } = await start(t)
   const fault = [{ path: '/type', message: 'This type is one of the protocol' }]
   for (const type of [...serverFrameTypes, ...Object.keys(clientFrames)]) {
-    for (const [name, send] of ways) await t.rejects(send({ type }), { code: 'WSM_ERR_INVALID_MESSAGE', details: fault }, `${name} ${type}`)
+    for (const [name, send] of ways) await t.rejects(send({ type }), { code: 'WSM_ERR_INVALID_ARGUMENT', details: fault }, `${name} ${type}`)
     t.throws(() => ws.declare(type, Type.Object({})), { code: 'WSM_ERR_INVALID_HANDLER', message: /protocol/ }, type)
   }
   for (const type of ['system_notification', 'chat', 'toString']) {
@@ -77,9 +77,9 @@ t.test('what JSON cannot hold is refused, and nothing of it is sent', async (t) 
   cycle.self = { cycle }
   const broken = { type: 'x.y', toJSON: () => { throw new Error('no JSON of me') } }
   for (const [name, send] of ways) {
-    await t.rejects(send(cycle), { code: 'WSM_ERR_INVALID_MESSAGE', message: /circular/ }, `${name} a cycle`)
-    await t.rejects(send({ type: 'x.y', n: 1n }), { code: 'WSM_ERR_INVALID_MESSAGE', message: /BigInt/ }, `${name} a BigInt`)
-    await t.rejects(send(broken), { code: 'WSM_ERR_INVALID_MESSAGE', message: /no JSON of me/ }, `${name} a toJSON that throws`)
+    await t.rejects(send(cycle), { code: 'WSM_ERR_INVALID_ARGUMENT', message: /circular/ }, `${name} a cycle`)
+    await t.rejects(send({ type: 'x.y', n: 1n }), { code: 'WSM_ERR_INVALID_ARGUMENT', message: /BigInt/ }, `${name} a BigInt`)
+    await t.rejects(send(broken), { code: 'WSM_ERR_INVALID_ARGUMENT', message: /no JSON of me/ }, `${name} a toJSON that throws`)
   }
   await client.settled()
   t.equal(client.count('x.y'), 0)
@@ -103,10 +103,10 @@ t.test('a type that is declared is refused unless it matches, others go as they 
   ws.declare('chat.message', Type.Object({ type: Type.Literal('chat.message'), text: Type.String({ maxLength: 5 }) }, { additionalProperties: false }))
   for (const [name, send] of ways) {
     await t.rejects(send({ type: 'chat.message', text: 1 }), {
-      code: 'WSM_ERR_INVALID_MESSAGE', message: /\/text: Expected string/, details: [{ path: '/text', message: 'Expected string' }]
+      code: 'WSM_ERR_INVALID_ARGUMENT', message: /\(\): message\.text: Expected string/, details: [{ path: '/text', message: 'Expected string' }]
     }, name)
-    await t.rejects(send({ type: 'chat.message', text: 'too long' }), { code: 'WSM_ERR_INVALID_MESSAGE' })
-    await t.rejects(send({ type: 'chat.message', text: 'x', extra: 1 }), { code: 'WSM_ERR_INVALID_MESSAGE', details: [{ path: '/extra' }] })
+    await t.rejects(send({ type: 'chat.message', text: 'too long' }), { code: 'WSM_ERR_INVALID_ARGUMENT' })
+    await t.rejects(send({ type: 'chat.message', text: 'x', extra: 1 }), { code: 'WSM_ERR_INVALID_ARGUMENT', details: [{ path: '/extra' }] })
     t.match(await send({ type: 'chat.message', text: 'good' }), reached(name))
     t.match(await send({ type: 'chat.other', text: 1 }), reached(name))
   }
@@ -122,8 +122,8 @@ t.test('a closed declaration, or a union of them, need not name the type', async
   ws.declare('d.open', Type.Object({ x: Type.Number() }))
   for (const [name, send] of ways) {
     for (const message of [{ type: 'd.object', x: 1 }, { type: 'd.union', y: 'y' }, { type: 'd.open', x: 1, more: true }]) await send(message).then(() => t.pass(name))
-    await t.rejects(send({ type: 'd.object', x: 1, more: true }), { code: 'WSM_ERR_INVALID_MESSAGE', details: [{ path: '/more' }] })
-    await t.rejects(send({ type: 'd.union', x: 1, y: 'y' }), { code: 'WSM_ERR_INVALID_MESSAGE' })
+    await t.rejects(send({ type: 'd.object', x: 1, more: true }), { code: 'WSM_ERR_INVALID_ARGUMENT', details: [{ path: '/more' }] })
+    await t.rejects(send({ type: 'd.union', x: 1, y: 'y' }), { code: 'WSM_ERR_INVALID_ARGUMENT' })
   }
   await client.settled()
   t.equal(client.count('d.object'), ways.length)
@@ -133,7 +133,7 @@ t.test('a type is declared once, with a schema that can be compiled', async (t) 
   const { ws } = await start(t)
   ws.declare('chat.message', Type.Object({ text: Type.String() }))
   t.throws(() => ws.declare('chat.message', Type.Object({})), { code: 'WSM_ERR_INVALID_HANDLER', message: /"chat.message".*already/ })
-  await t.rejects(ws.broadcast({ type: 'chat.message' }), { code: 'WSM_ERR_INVALID_MESSAGE' }, 'the first declaration stands')
+  await t.rejects(ws.broadcast({ type: 'chat.message' }), { code: 'WSM_ERR_INVALID_ARGUMENT' }, 'the first declaration stands')
   t.throws(() => ws.declare('chat.bad', { type: 'object' } as unknown as TSchema), { code: 'WSM_ERR_INVALID_HANDLER', message: /"chat.bad".*compiled/ })
   t.match(await ws.broadcast({ type: 'chat.bad' }), { localRecipients: 1 }, 'what was refused declares nothing')
 })
@@ -142,7 +142,7 @@ t.test('a message that makes something else of itself than an object is refused'
   const { ways } = await start(t)
   for (const [name, send] of ways) {
     for (const json of [undefined, 'text', null, []]) {
-      await t.rejects(send({ type: 'x.y', toJSON: () => json }), { code: 'WSM_ERR_INVALID_MESSAGE', message: /the message: Expected object/ }, name)
+      await t.rejects(send({ type: 'x.y', toJSON: () => json }), { code: 'WSM_ERR_INVALID_ARGUMENT', message: /message: Expected object/ }, name)
     }
   }
 })
@@ -165,13 +165,13 @@ t.test('the JSON of a message is checked, not what it is made from', async (t) =
   ]
   for (const [name, send] of ways) {
     t.match(await send(good), reached(name), name)
-    for (const [json, path] of bad) await t.rejects(send({ type: 'x.y', toJSON: () => json }), { code: 'WSM_ERR_INVALID_MESSAGE', details: [{ path }] }, `${name} ${path}`)
+    for (const [json, path] of bad) await t.rejects(send({ type: 'x.y', toJSON: () => json }), { code: 'WSM_ERR_INVALID_ARGUMENT', details: [{ path }] }, `${name} ${path}`)
     // A class whose type is in its prototype has none in JSON.
-    await t.rejects(send(new (class { get type () { return 'x.y' } })()), { code: 'WSM_ERR_INVALID_MESSAGE', details: [{ path: '/type' }] }, name)
+    await t.rejects(send(new (class { get type () { return 'x.y' } })()), { code: 'WSM_ERR_INVALID_ARGUMENT', details: [{ path: '/type' }] }, name)
   }
   const made: Record<string, object> = { good, bad: { type: 'x.y', toJSON: () => ({ type: 'x.y', from: 'anybody' }) } }
   t.match(await client.request({ type: 'send.me', what: 'good' }), { type: 'reply', data: null })
-  t.match(await client.request({ type: 'send.me', what: 'bad' }), { type: 'reply', data: /\/from/ })
+  t.match(await client.request({ type: 'send.me', what: 'bad' }), { type: 'reply', data: /message\.from/ })
   await client.settled()
   t.same(client.received.filter(({ type }) => type === 'day.plan'), Array(ways.length + 1).fill({ type: 'day.plan', at: at.toISOString(), of: { name: 'x' } }))
   t.equal(client.count('x.y'), 0)

@@ -123,12 +123,12 @@ t.test('the list has pages, by REST and in the app', async (t) => {
   t.same((await server.app.ws.confirmations.list({ user_id: 'alice', limit: 5, after: null })).confirmations.length, 5)
   // A filter that is passed over would answer with the questions of others.
   for (const wrong of [{ userId: 'alice' }, { user_id: 'alice', status: 'open' }, { limit: 0 }, { after: 'x' }]) {
-    await t.rejects(server.app.ws.confirmations.list(wrong as object), { code: 'WSM_ERR_INVALID_MESSAGE' }, JSON.stringify(wrong))
+    await t.rejects(server.app.ws.confirmations.list(wrong as object), { code: 'WSM_ERR_INVALID_ARGUMENT' }, JSON.stringify(wrong))
   }
   for (const query of ['?limit=0', '?limit=1001', '?limit=x', '?after=x', '?after=1:', `?after=1:${'x'.repeat(65)}`]) {
     t.match(await server.rest('GET', `/ws/confirmations${query}`, { as: 'alice' }), { status: 400, body: { code: 'WSM_ERR_INVALID_MESSAGE' } }, query)
   }
   for (const options of [{ limit: 0 }, { limit: 1_001 }, { after: 'x' }]) {
-    await t.rejects(list.call(server.app.ws.confirmations, options), { code: 'WSM_ERR_INVALID_MESSAGE' })
+    await t.rejects(list.call(server.app.ws.confirmations, options), { code: 'WSM_ERR_INVALID_ARGUMENT' })
   }
 })

@@ -132,7 +132,7 @@ t.test('a connection has so many requests whoever they are from, and ends with t
 t.test('one that goes on is cut, and what it waited for ends', async (t) => {
   const server = await startApp(t, { limits })
   const { id } = await askStored(server, 'alice')
-  const read = questionRead(t, server)
+  const read = questionRead(t)
   const { socket } = await RawClient.to(t, server)
   const head = `GET /ws/confirmations/${id}?wait=60 HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${server.token('alice')}\r\n\r\n`
   socket.write(head.repeat(MAX))

@@ -88,7 +88,7 @@ t.test('the documented notifications are sent as they are, and the documented pr
   t.match(await client.next('personal_notification'), { task_id: 'task_456' })
 
   const update = { type: 'task_progress', task_id: 'task_123', progress: 75, message: 'Task execution progress 75%', timestamp: 1 }
-  await t.rejects(ws.broadcast(update), { code: 'WSM_ERR_INVALID_MESSAGE', details: [{ path: '/type' }] }, 'it would pose as the server')
+  await t.rejects(ws.broadcast(update), { code: 'WSM_ERR_INVALID_ARGUMENT', details: [{ path: '/type' }] }, 'it would pose as the server')
   await ws.tasks.start({ userId: 'user_123', taskId: 'task_123', title: 'Training' })
   await ws.tasks.progress('task_123', 75, 'Task execution progress 75%')
   t.match(await client.next('task_progress'), { task_id: 'task_123', user_id: 'user_123', progress: 0 })

@@ -147,7 +147,7 @@ t.test('an id can be used again when its task has ended, and not before', async 
   const server = await startApp(t)
   const { tasks } = server.app.ws
   await tasks.start({ userId: 'alice', taskId: 'import', title: 'one' })
-  await t.rejects(tasks.start({ userId: 'bob', taskId: 'import', title: 'two' }), { code: 'WSM_ERR_INVALID_MESSAGE', message: /running already/ })
+  await t.rejects(tasks.start({ userId: 'bob', taskId: 'import', title: 'two' }), { code: 'WSM_ERR_INVALID_ARGUMENT', message: /running already/ })
   t.match(tasks.get('import'), { user_id: 'alice', title: 'one' })
   await tasks.log('import', 'first run')
   await tasks.done('import')
@@ -173,7 +173,7 @@ t.test('a task that nobody can name or nobody owns is refused', async (t) => {
   const { tasks } = server.app.ws
   const bad = [{}, { userId: '' }, { userId: 7 }, { userId: 'alice', taskId: '' }, { userId: 'alice', taskId: 'x'.repeat(257) }, { userId: 'alice', title: 5 }]
   for (const options of bad) {
-    await t.rejects(tasks.start(options as { userId: string }), { code: 'WSM_ERR_INVALID_MESSAGE' }, JSON.stringify(options))
+    await t.rejects(tasks.start(options as { userId: string }), { code: 'WSM_ERR_INVALID_ARGUMENT' }, JSON.stringify(options))
   }
   t.strictSame(tasks.list('alice'), { tasks: [], next: null })
 })
@@ -183,7 +183,7 @@ t.test('a result that JSON cannot hold is refused, and the task still runs', asy
   const { tasks } = server.app.ws
   const alice = await server.connect('alice')
   const { task: { task_id: taskId } } = await tasks.start({ userId: 'alice' })
-  for (const result of [{ rows: 10n }, () => {}]) await t.rejects(tasks.done(taskId, result), { code: 'WSM_ERR_INVALID_MESSAGE' })
+  for (const result of [{ rows: 10n }, () => {}]) await t.rejects(tasks.done(taskId, result), { code: 'WSM_ERR_INVALID_ARGUMENT' })
   t.match(tasks.get(taskId), { status: 'running', result: null })
   const result = { rows: 1 }
   await tasks.done(taskId, result)
@@ -237,9 +237,9 @@ t.test('what the app reports to a closed server is harmless', async (t) => {
 t.test('a log line or a message that could not be read again is refused', async (t) => {
   const { app: { ws } } = await startApp(t)
   const { task } = await ws.tasks.start({ userId: 'alice', taskId: 'kept' })
-  await t.rejects(ws.tasks.log('kept', 'warn', 'a line' as 'warn'), { code: 'WSM_ERR_INVALID_MESSAGE' })
-  await t.rejects(ws.tasks.log('kept', 7 as unknown as string), { code: 'WSM_ERR_INVALID_MESSAGE' })
-  await t.rejects(ws.tasks.progress('kept', 5, {} as string), { code: 'WSM_ERR_INVALID_MESSAGE' })
+  await t.rejects(ws.tasks.log('kept', 'warn', 'a line' as 'warn'), { code: 'WSM_ERR_INVALID_ARGUMENT' })
+  await t.rejects(ws.tasks.log('kept', 7 as unknown as string), { code: 'WSM_ERR_INVALID_ARGUMENT' })
+  await t.rejects(ws.tasks.progress('kept', 5, {} as string), { code: 'WSM_ERR_INVALID_ARGUMENT' })
   t.match(ws.tasks.get('kept'), { ...task, logs: [], message: null })
 })
 
@@ -295,8 +295,8 @@ t.test('tasks are listed in pages, whether they run or have ended, and whatever 
   t.equal(pages, 3)
   t.equal(tasks.list('alice', { limit: 5 }).next, null, 'a full last page has no next')
   for (const options of [{ limit: 0 }, { limit: 1_001 }, { limit: 1.5 }, { after: 'x' }]) {
-    t.throws(() => tasks.list('alice', options), { code: 'WSM_ERR_INVALID_MESSAGE' })
-    await t.rejects(tasks.list('alice', { ...options, cluster: true }), { code: 'WSM_ERR_INVALID_MESSAGE' })
+    t.throws(() => tasks.list('alice', options), { code: 'WSM_ERR_INVALID_ARGUMENT' })
+    await t.rejects(tasks.list('alice', { ...options, cluster: true }), { code: 'WSM_ERR_INVALID_ARGUMENT' })
   }
-  for (const user of [undefined, 7]) t.throws(() => tasks.list(user as unknown as string), { code: 'WSM_ERR_INVALID_MESSAGE' })
+  for (const user of [undefined, 7]) t.throws(() => tasks.list(user as unknown as string), { code: 'WSM_ERR_INVALID_ARGUMENT' })
 })

@@ -59,7 +59,7 @@ t.test('the report says where in its stream a message is, acknowledged or not, a
 t.test('a message for nobody reaches nobody', async (t) => {
   const { ws, bob, got } = await startParty(t)
   t.match(await ws.sendToUser('carol', { type: 'x.y', n: 1 }), { localRecipients: 0 })
-  await t.rejects(async () => ws.sendToUser('', { type: 'x.y', n: 1 }), { code: 'WSM_ERR_INVALID_MESSAGE' })
+  await t.rejects(async () => ws.sendToUser('', { type: 'x.y', n: 1 }), { code: 'WSM_ERR_INVALID_ARGUMENT' })
   t.match(await ws.sendToUser('all', { type: 'x.y', n: 1 }), { localRecipients: 0 })
   t.match(await ws.sendToChannel('lobby', { type: 'x.y', n: 1 }), { localRecipients: 0 })
   t.match(await ws.sendToChannel('user:bob', { type: 'x.y', n: 1 }), { localRecipients: 0 }, 'names of users and channels do not meet')

@@ -1,0 +1,109 @@
+import { Type, type TSchema } from '@sinclair/typebox'
+import { ChannelName, ClientId, Nullable, StreamPosition, TaskId, UserId } from '../schemas/fields.js'
+import { SendOptions } from '../schemas/messages.js'
+import { Answer, AnsweredBy, TaskLogLine } from '../schemas/records.js'
+import { ConfirmationsQuery } from '../schemas/rest.js'
+import { eventNames } from './events.js'
+import { OptionsSchema } from './options.js'
+
+/** How a public method is called. */
+export interface Signature {
+  /** Its parameters in their order; one whose name ends with `?` can be left out. */
+  parameters: { readonly [name: string]: TSchema }
+  /** Whether it answers at once, and throws; with the option `cluster` such a method answers later all the same. */
+  isSync?: true
+  /** Whether a value that is refused later on comes from a person, not from the app. */
+  isForPerson?: true
+}
+
+const closed = { additionalProperties: false }
+const Any = Type.Unknown()
+const Fields = Type.Object({}, { additionalProperties: true })
+const Callback = Type.Function([], Any)
+const Text = Type.String()
+const Cluster = Type.Optional(Type.Boolean())
+const Owner = Type.Object({ userId: Type.Optional(Nullable(UserId)) }, closed)
+const Signal = Type.Optional(Type.Object({ aborted: Type.Boolean(), addEventListener: Callback }, { additionalProperties: true }))
+const Duration = Type.Optional(OptionsSchema.properties.confirmations.properties.timeoutMs)
+const Step = Type.Optional(Type.Union([Type.String(), Type.Number()]))
+const After = Type.Optional(Nullable(Type.String()))
+const { user_id, task_id, status, limit } = ConfirmationsQuery.properties
+
+const StepResult = Type.Object({
+  step: Step,
+  message: Text,
+  completed: Type.Optional(Nullable(Type.Boolean())),
+  status: Type.Optional(Nullable(Text)),
+  error_code: Type.Optional(Nullable(Text)),
+  error_message: Type.Optional(Nullable(Text))
+}, { additionalProperties: true })
+
+const AskOptions = Type.Object({
+  userId: UserId,
+  taskId: TaskId,
+  step: Step,
+  timeoutMs: Duration,
+  onTimeout: Type.Optional(OptionsSchema.properties.confirmations.properties.onTimeout),
+  answer: Type.Optional(Any),
+  signal: Signal
+}, closed)
+
+const HandlerOptions = Type.Object({
+  schema: Fields,
+  reply: Type.Optional(Fields),
+  rest: Type.Optional(Type.Boolean()),
+  channel: Type.Optional(Any),
+  limits: Type.Optional(Any),
+  authorize: Type.Optional(Callback)
+}, closed)
+
+const EndpointRule = Type.Object({ channels: Type.Union([Type.Array(ChannelName), Callback]), authorize: Callback }, closed)
+const HeartbeatOptions = Type.Object({
+  userId: UserId, taskId: TaskId, intervalMs: Type.Optional(OptionsSchema.properties.heartbeat.properties.intervalMs)
+}, closed)
+const ListOptions = Type.Object({ user_id, task_id, status, limit: Type.Optional(limit), after: After }, closed)
+const TaskListOptions = Type.Object({ limit: Type.Optional(limit), after: After, cluster: Cluster }, closed)
+const StartOptions = Type.Object({ userId: UserId, taskId: Type.Optional(TaskId), title: Type.Optional(Text) }, closed)
+const CancelOptions = Type.Object({
+  userId: Type.Optional(UserId), by: Type.Optional(AnsweredBy), mustBeKnown: Type.Optional(Type.Boolean())
+}, closed)
+
+/** Every method of `fastify.ws` and of a handler's context that takes arguments. */
+export const signatures = {
+  'ws.broadcast': { parameters: { message: Any, 'options?': SendOptions } },
+  'ws.sendToUser': { parameters: { userId: UserId, message: Any, 'options?': SendOptions } },
+  'ws.sendToChannel': { parameters: { channel: ChannelName, message: Any, 'options?': SendOptions } },
+  'ws.sendToClient': { parameters: { clientId: ClientId, message: Any, 'options?': Type.Object({ ...SendOptions.properties, ...Owner.properties }, closed) } },
+  'ws.handle': { parameters: { type: Text, options: HandlerOptions, handler: Callback }, isSync: true },
+  'ws.declare': { parameters: { type: Text, schema: Fields }, isSync: true },
+  'ws.endpoint': { parameters: { url: Text, rule: EndpointRule, 'options?': Type.Object({ scope: Type.Optional(Fields) }, closed) }, isSync: true },
+  'ws.on': { parameters: { event: Type.Union(eventNames.map((name) => Type.Literal(name)), { description: `one of ${eventNames.join(', ')}` }), listener: Callback }, isSync: true },
+  'ws.notifyUser': { parameters: { result: StepResult, options: AskOptions } },
+  'ws.startHeartbeat': { parameters: { options: HeartbeatOptions }, isSync: true },
+  'ws.join': { parameters: { clientId: ClientId, channel: ChannelName, 'guard?': Owner } },
+  'ws.leave': { parameters: { clientId: ClientId, channel: ChannelName, 'guard?': Owner } },
+  'ws.presence': { parameters: { channel: ChannelName } },
+  'ws.history': { parameters: { topic: Text, 'since?': Nullable(StreamPosition) } },
+  'ws.revoke': { parameters: { target: Fields } },
+  'ws.disconnect': { parameters: { target: Type.Union([ClientId, Type.Object({ userId: UserId }, closed)], { description: 'the id of a socket, or { userId }' }), 'reason?': Text } },
+  'ws.getStatus': { parameters: { 'options?': Type.Object({ cluster: Cluster }, closed) }, isSync: true },
+  'ws.confirmations.get': { parameters: { callbackId: Text } },
+  'ws.confirmations.list': { parameters: { 'options?': ListOptions } },
+  'ws.confirmations.wait': { parameters: { callbackId: Text, 'options?': Type.Object({ signal: Signal }, closed) } },
+  'ws.confirmations.answer': { parameters: { callbackId: Text, answer: Answer, by: AnsweredBy }, isForPerson: true },
+  'ws.confirmations.cancel': { parameters: { callbackId: Text, 'feedback?': Text } },
+  'ws.tasks.start': { parameters: { options: StartOptions } },
+  'ws.tasks.progress': { parameters: { taskId: Text, progress: Any, 'message?': Text } },
+  'ws.tasks.log': { parameters: { taskId: Text, line: Text, 'level?': TaskLogLine.properties.level } },
+  'ws.tasks.done': { parameters: { taskId: Text, 'result?': Any } },
+  'ws.tasks.fail': { parameters: { taskId: Text, error: Any } },
+  'ws.tasks.cancel': { parameters: { taskId: Text, 'options?': CancelOptions } },
+  'ws.tasks.get': { parameters: { taskId: Text, 'options?': Type.Object({ cluster: Cluster }, closed) }, isSync: true },
+  'ws.tasks.list': { parameters: { userId: UserId, 'options?': TaskListOptions }, isSync: true },
+  'context.send': { parameters: { message: Any }, isSync: true },
+  'context.join': { parameters: { channel: ChannelName } },
+  'context.leave': { parameters: { channel: ChannelName }, isSync: true }
+} satisfies Record<string, Signature>
+
+/** A method of {@link signatures}. */
+export type MethodName = keyof typeof signatures

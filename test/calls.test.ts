@@ -1,0 +1,190 @@
+import { Type, type TSchema } from '@sinclair/typebox'
+import t, { type Test } from 'tap'
+import type { HandlerContext, WsManager } from '../lib/index.js'
+import { WsManager as Manager } from '../lib/manager.js'
+import { signatures, type MethodName, type Signature } from '../lib/signatures.js'
+import { startApp } from './fixtures/app.js'
+
+const schema = Type.Object({})
+const nothing = () => null
+const message = { type: 'app.note' }
+const methods = Object.entries<Signature>(signatures) as Array<[MethodName, Signature]>
+
+/** Arguments that each method takes. */
+const good: Record<MethodName, unknown[]> = {
+  'ws.broadcast': [message, { ack: { timeoutMs: 1, tries: 1 }, history: false, compress: false, except: ['x'] }],
+  'ws.sendToUser': ['alice', message, {}],
+  'ws.sendToChannel': ['room', message, { history: undefined }],
+  'ws.sendToClient': ['x', message, { userId: null }],
+  'ws.handle': ['call.good', { schema, reply: schema, authorize: () => true }, nothing],
+  'ws.declare': ['call.declared', schema],
+  'ws.endpoint': ['/call', { channels: ['room'], authorize: () => true }, {}],
+  'ws.on': ['client_connected', nothing],
+  'ws.notifyUser': [{ step: 1, message: 'Go on?', status: null }, { userId: 'alice', taskId: 'task', timeoutMs: 1, onTimeout: 'cancel', answer: schema, signal: AbortSignal.abort() }],
+  'ws.startHeartbeat': [{ userId: 'alice', taskId: 'task', intervalMs: 1_000 }],
+  'ws.join': ['x', 'room', { userId: 'alice' }],
+  'ws.leave': ['x', 'room', {}],
+  'ws.presence': ['here'],
+  'ws.history': ['channel:room', { epoch: 'x', offset: 0 }],
+  'ws.revoke': [{ jti: 'token' }],
+  'ws.disconnect': [{ userId: 'alice' }, 'over'],
+  'ws.getStatus': [{ cluster: false }],
+  'ws.confirmations.get': ['none'],
+  'ws.confirmations.list': [{ user_id: 'alice', status: 'pending', limit: 1, after: null }],
+  'ws.confirmations.wait': ['none', { signal: new AbortController().signal }],
+  'ws.confirmations.answer': ['none', { proceed: true }, { user_id: 'alice', client_id: null }],
+  'ws.confirmations.cancel': ['none', 'why'],
+  'ws.tasks.start': [{ userId: 'alice', taskId: 'task', title: 'Import' }],
+  'ws.tasks.progress': ['task', NaN, 'half'],
+  'ws.tasks.log': ['task', 'a line', 'warn'],
+  'ws.tasks.done': ['task', null],
+  'ws.tasks.fail': ['none', 'why'],
+  'ws.tasks.cancel': ['none', { userId: 'alice', by: { user_id: 'alice', client_id: null }, mustBeKnown: true }],
+  'ws.tasks.get': ['task', { cluster: false }],
+  'ws.tasks.list': ['alice', { limit: 1, after: null, cluster: false }],
+  'context.send': [message],
+  'context.join': ['room'],
+  'context.leave': ['room']
+}
+
+type Caller = (method: MethodName, args: unknown[]) => unknown
+
+/** An app of which each method can be called by name; those of a context on that of a handler. */
+async function start (t: Test) {
+  let context: HandlerContext | undefined
+  let ws: WsManager | undefined
+  const server = await startApp(t, { channels: { here: { presence: true } } }, {
+    after: (app) => {
+      ws = app.ws
+      app.ws.handle('call.keep', { schema }, (_message, given) => { context = given })
+    }
+  })
+  const client = await server.connect('alice')
+  await client.request({ type: 'call.keep' })
+  const call: Caller = (method, args) => {
+    const path = method.split('.')
+    const name = path.pop()!
+    const [root, part] = path
+    const owner = root === 'context' ? context : part === undefined ? ws : ws![part as 'tasks']
+    return (owner as unknown as Record<string, (...args: unknown[]) => unknown>)[name]!(...args)
+  }
+  return { server, ws: ws!, client, call }
+}
+
+/** Asserts that a call is refused: it rejects where the method is asynchronous, and throws where it is not. */
+async function refused (t: Test, call: Caller, method: MethodName, args: unknown[], start: string): Promise<void> {
+  const wanted = { code: 'WSM_ERR_INVALID_ARGUMENT', statusCode: 500 }
+  const thrown: Error[] = []
+  try {
+    const answer = call(method, args)
+    t.notOk((signatures[method] as Signature).isSync, `${method} throws`)
+    await answer
+  } catch (error) {
+    thrown.push(error as Error)
+  }
+  t.match(thrown, [wanted], `${start} in ${method}`)
+  t.ok(thrown[0]?.message.startsWith(`${method}(): ${start}`), `${thrown[0]?.message}: ${method}(): ${start}`)
+}
+
+t.test('every public method that takes arguments is in the table', async (t) => {
+  const { ws } = await start(t)
+  const withoutArguments = ['constructor', 'getConnectionCount', 'getHealth', 'getReadiness']
+  const own = Object.getOwnPropertyNames(Manager.prototype).filter((name) => !withoutArguments.includes(name)).map((name) => `ws.${name}`)
+  const parts = (['confirmations', 'tasks'] as const).flatMap((part) => Object.keys(ws[part]).map((name) => `ws.${part}.${name}`))
+  t.same([...own, ...parts].sort(), methods.map(([method]) => method).filter((method) => !method.startsWith('context.')).sort())
+})
+
+t.test('what a method takes is not refused', async (t) => {
+  const { call } = await start(t)
+  for (const [method] of methods) {
+    // The app listens already.
+    if (method === 'ws.endpoint') continue
+    try {
+      const answer = await call(method, good[method])
+      if (method === 'ws.startHeartbeat' || method === 'ws.on') (answer as () => void)()
+      t.pass(method)
+    } catch (error) {
+      t.match(error, { code: 'WSM_ERR_NOT_FOUND' }, method)
+    }
+  }
+})
+
+t.test('every argument of every method is refused by name where it is wrong or left out', async (t) => {
+  const { call } = await start(t)
+  for (const [method, { parameters }] of methods) {
+    for (const [index, [key, parameter]] of Object.entries(parameters).entries()) {
+      const name = key.replace('?', '')
+      const replaced = (value: unknown) => good[method].map((given, at) => at === index ? value : given)
+      if ((parameter as TSchema).type !== undefined || parameter.anyOf !== undefined || name === 'message') {
+        await refused(t, call, method, replaced(parameter.type === 'Function' ? 'x' : () => {}), name)
+        if (!key.endsWith('?')) await refused(t, call, method, good[method].slice(0, index), name)
+      }
+      if (parameter.additionalProperties === false) {
+        await refused(t, call, method, replaced({ ...good[method][index] as object, histroy: false }), `${name}.histroy: `)
+      }
+    }
+  }
+})
+
+t.test('a JavaScript caller hears what is wrong', async (t) => {
+  const { call } = await start(t)
+  const cases: Array<[MethodName, unknown[], string]> = [
+    ['ws.on', ['clientConnected', nothing], 'event: Expected union value (one of client_connected, '],
+    ['ws.handle', ['a.b', { schema }], 'handler: Expected function'],
+    ['ws.handle', ['a.b', {}, nothing], 'options.schema: Expected required property'],
+    ['ws.endpoint', ['/x', { channels: ['a'] }], 'rule.authorize: Expected required property'],
+    ['ws.endpoint', ['/x', good['ws.endpoint'][1], { scope: null }], 'options.scope: Expected object'],
+    ['ws.disconnect', [], 'target: Expected union value (the id of a socket, or { userId })'],
+    ['ws.disconnect', [{ userId: 7 }], 'target.userId: Expected string'],
+    ['ws.broadcast', [{ type: 'app.note', stream: 1 }], 'message.stream: Only the server can set this field'],
+    ['ws.broadcast', [message, { ack: { retries: 3 } }], 'options.ack.retries: Unexpected property'],
+    ['ws.revoke', [{}], 'The message is not valid: name one token'],
+    ['ws.revoke', [{ jti: 5 }], 'target.jti: '],
+    ['ws.tasks.list', ['alice', { limit: 0 }], 'options.limit: '],
+    ['context.send', [{ type: 'reply' }], 'message.type: This type is one of the protocol']
+  ]
+  for (const [method, args, says] of cases) await refused(t, call, method, args, says)
+  await t.rejects(call('ws.tasks.list', ['alice', { limit: 0, cluster: true }]) as Promise<unknown>, { code: 'WSM_ERR_INVALID_ARGUMENT' }, 'of all nodes it answers later')
+})
+
+t.test('the app\'s own fault is a 500 in its own route, and internal to a client; by the plugin\'s routes it is the caller\'s', async (t) => {
+  const wrong: Record<string, (ws: WsManager) => unknown> = {
+    broadcast: (ws) => ws.broadcast({ type: 'app.declared', n: 'hunter2' }),
+    user: (ws) => ws.sendToUser('', message),
+    join: (ws) => ws.join('x', undefined as never),
+    task: (ws) => ws.tasks.start({ userId: 5 as never }),
+    list: (ws) => ws.tasks.list('alice', { limit: -1 }),
+    question: (ws) => ws.notifyUser({ step: 1, message: 'x', result: 1n }, { userId: 'alice', taskId: 'task' }),
+    revocation: (ws) => ws.revoke({} as never)
+  }
+  const server = await startApp(t, {}, {
+    after: (app) => {
+      app.ws.declare('app.declared', Type.Object({ n: Type.Number() }))
+      for (const [name, act] of Object.entries(wrong)) {
+        app.get(`/own/${name}`, async () => act(app.ws))
+        app.ws.handle(`own.${name}`, { schema, rest: true }, () => act(app.ws))
+      }
+    }
+  })
+  const client = await server.connect('alice')
+  for (const name of Object.keys(wrong)) {
+    t.match(await server.rest('GET', `/own/${name}`), { status: 500, body: { code: 'WSM_ERR_INVALID_ARGUMENT' } }, name)
+    t.match(await client.request({ type: `own.${name}` }), { code: 'internal', details: undefined }, name)
+    t.match(await server.rest('POST', `/ws/call/own.${name}`, { as: 'alice', body: {} }), { status: 500, body: { code: 'WSM_ERR_INTERNAL' } }, name)
+  }
+  for (const path of ['/ws/broadcast', '/ws/users/alice/messages', '/ws/channels/room/messages', `/ws/clients/${client.id}/messages`]) {
+    t.match(await server.rest('POST', path, { body: { message: { type: 'app.declared', n: 'x' } } }), { status: 400, body: { code: 'WSM_ERR_INVALID_MESSAGE', details: [{ path: '/n' }] } }, path)
+  }
+})
+
+t.test('a person\'s wrong answer, which the app hands on, is the person\'s fault', async (t) => {
+  const { ws } = await start(t)
+  const controller = new AbortController()
+  const asked = ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task', answer: Type.Object({ gpu: Type.String() }), signal: controller.signal })
+  const { confirmations: [question] } = await ws.confirmations.list()
+  const by = { user_id: 'alice', client_id: null }
+  await t.rejects(ws.confirmations.answer(question!.callback_id, { proceed: true, answer: {} }, by), { code: 'WSM_ERR_INVALID_MESSAGE', statusCode: 400 })
+  await t.rejects(ws.confirmations.answer(question!.callback_id, { proceed: 'yes' as never }, by), { code: 'WSM_ERR_INVALID_ARGUMENT' })
+  controller.abort()
+  await asked
+})
