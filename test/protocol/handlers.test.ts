@@ -38,7 +38,7 @@ t.test('a handler\'s message and reply have the types of its schemas', async (t)
   // @ts-expect-error A handler has a schema.
   t.throws(() => ws.handle('without.schema', {}, () => {}))
   // @ts-expect-error There is no such event.
-  ws.on('no_such_event', () => {})
+  t.throws(() => ws.on('no_such_event', () => {}), { code: 'WSM_ERR_INVALID_ARGUMENT' })
   const client = await server.connect('alice')
   t.match(await client.request({ type: 'chat.send', text: 'four' }), { data: { length: 4 } })
   t.match(await client.request({ type: 'shape.union', kind: 'b', b: 'x' }), { data: 'x' })

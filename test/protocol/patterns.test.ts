@@ -23,7 +23,7 @@ t.test('a handler or a message with a pattern that is not bounded cannot be regi
     t.throws(() => ws.handle('test.bad', { schema: Type.Object({}), reply: schema }, () => {}), fault)
     t.throws(() => ws.declare('test.bad', Type.Object({ type: Type.Literal('test.bad'), value: schema })), fault)
     const asked = ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task', answer: schema })
-    await t.rejects(asked, { code: 'WSM_ERR_INVALID_MESSAGE', message })
+    await t.rejects(asked, { code: 'WSM_ERR_INVALID_ARGUMENT', message })
   }
 })
 
@@ -85,8 +85,8 @@ t.test('no pattern is run on a text that is too long, in whichever place', async
   t.match(await server.rest('POST', '/ws/call/user.rename', { as: 'alice', body: { name: tooLong } }), { status: 400, body: { details: [length] } })
   t.match(await client.request({ type: 'user.reply' }), { code: 'internal' })
   await client.request({ type: 'user.send' })
-  t.match(sent, [{ code: 'WSM_ERR_INVALID_MESSAGE', details: [length] }])
-  await t.rejects(ws.broadcast({ type: 'user.renamed', name: tooLong }), { code: 'WSM_ERR_INVALID_MESSAGE', details: [length] })
+  t.match(sent, [{ code: 'WSM_ERR_INVALID_ARGUMENT', details: [length] }])
+  await t.rejects(ws.broadcast({ type: 'user.renamed', name: tooLong }), { code: 'WSM_ERR_INVALID_ARGUMENT', details: [length] })
   t.match(await server.rest('POST', '/ws/broadcast', { body: { message: { type: 'user.renamed', name: tooLong } } }), { status: 400, body: { details: [length] } })
   t.match(await server.rest('GET', `/ws/clients?after=${'1'.repeat(82)}`), { status: 400, body: { details: [{ path: '/after', message: /length less or equal to 81/ }] } })
   ask(server, 'alice', { answer: Type.Object({ name: Name }) })

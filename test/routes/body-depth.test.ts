@@ -72,9 +72,9 @@ t.test('what the app itself asks or has done is kept only where it can be shown 
   const server = await startApp(t)
   const { ws } = server.app
   const deep = JSON.parse(nested(4_000))
-  await t.rejects(ws.notifyUser({ step: 1, message: 'Go on?', result: deep }, { userId: 'alice', taskId: 'task-1' }), { code: 'WSM_ERR_INVALID_MESSAGE', message: /nested deeper than 1000 levels/ })
+  await t.rejects(ws.notifyUser({ step: 1, message: 'Go on?', result: deep }, { userId: 'alice', taskId: 'task-1' }), { code: 'WSM_ERR_INVALID_ARGUMENT', message: /nested deeper than 1000 levels/ })
   const { task } = await ws.tasks.start({ userId: 'alice' })
-  await t.rejects(ws.tasks.done(task.task_id, deep), { code: 'WSM_ERR_INVALID_MESSAGE' })
+  await t.rejects(ws.tasks.done(task.task_id, deep), { code: 'WSM_ERR_INVALID_ARGUMENT' })
   await ws.tasks.done(task.task_id, JSON.parse(nested(1_000)))
   const { id } = await askStored(server, 'alice', { taskId: 'task-2' })
   const by = { user_id: 'alice', client_id: null }

@@ -177,7 +177,7 @@ t.test('nobody takes the place of an anonymous socket', async (t) => {
 t.test('a message that cannot be sent is waited for by nobody, and the caller hears why', async (t) => {
   const { server, ws } = await start(t)
   await server.connect('alice')
-  await t.rejects(ws.sendToUser('alice', { type: 'x.y', message_id: '1' }, patient), { code: 'WSM_ERR_INVALID_MESSAGE' })
+  await t.rejects(ws.sendToUser('alice', { type: 'x.y', message_id: '1' }, patient), { code: 'WSM_ERR_INVALID_ARGUMENT' })
   const { message } = failPublish(t)
   await t.rejects(ws.sendToUser('alice', { type: 'x.y' }, patient), { message })
 })
