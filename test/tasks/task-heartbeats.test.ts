@@ -123,7 +123,7 @@ t.test('one that cannot be sent is logged, and the next is tried', async (t) => 
     readonly tried: Publication[] = []
     tries = (_count: number) => {}
 
-    override async publish (publication: Publication): Promise<never> {
+    override async pass (publication: Publication): Promise<never> {
       this.tries(this.tried.push(publication))
       throw new Error('out of reach')
     }
