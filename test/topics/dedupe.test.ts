@@ -52,7 +52,7 @@ for (const [name, start] of layouts) {
     const first = await here.connect('alice')
     const position = own(first)
     alice.listen(first, false)
-    const report = here.app.ws.sendToUser('alice', { type: 'x.y', n: 1 }, { ack: { timeoutMs: 20_000, tries: 200 } })
+    const report = here.app.ws.sendToUser('alice', { type: 'x.y', n: 1 }, { ack: { timeoutMs: 10_000, tries: 100 } })
     await until(() => alice.copies.length >= 2, { missing: () => 'a second copy on one socket' })
     await first.close()
     const second = await there.connect('alice', { path: recovering(position) })
