@@ -211,3 +211,15 @@ t.test('a question that was stored, and of which the asking node did not hear th
   t.notOk(engine.published.some(({ type }) => type === 'task_step_result'), 'it is not shown')
   await engine.close()
 })
+
+t.test('a question that the store cannot settle unseen, as one of an earlier version, is looked at and then answered', async (t) => {
+  const engine = new FarEngine()
+  const { system: { confirmations } } = systemOn(engine)
+  const end = confirmations.ask(step, to)
+  const { confirmations: [record] } = await confirmations.list()
+  engine.confirmations.settleAs = async () => ({ won: false, record: record! })
+  t.match(await confirmations.answer(record!.callback_id, { proceed: true }, { user_id: 'alice', client_id: null }), { status: 'confirmed' })
+  t.match(await end, { outcome: 'confirmed' })
+  await confirmations.close()
+  await engine.close()
+})
