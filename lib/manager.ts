@@ -12,9 +12,9 @@ import type { Confirmations } from './confirmations/confirmations.js'
 import type { AskOptions, StepResult, UserConfirmation } from './confirmations/question.js'
 import { call, callable } from './calls.js'
 import { isOff } from './clock.js'
-import { InvalidHandlerError } from './errors.js'
+import { InvalidArgumentError, InvalidHandlerError } from './errors.js'
 import type { EventName, Listener } from './events.js'
-import { assertTopic } from './ids.js'
+import { isTopic } from './ids.js'
 import type { Handler, HandlerEntry, HandlerOptions } from './protocol/handlers.js'
 import type { System } from './system.js'
 import type { Tasks } from './tasks/tasks.js'
@@ -207,7 +207,7 @@ export class WsManager {
    */
   history (topic: string, since?: StreamPosition): Promise<StreamHistory> {
     return call('ws.history', [topic, since], async () => {
-      assertTopic(topic)
+      if (!isTopic(topic)) throw new InvalidArgumentError('ws.history', 'topic: Expected "all", "user:<user_id>" or "channel:<channel>"')
       return this.#system.history.read(topic, since ?? null)
     })
   }

@@ -75,7 +75,7 @@ export class Confirmations {
    * Asks, and resolves when the question has ended, however it ended.
    *
    * @throws WSM_ERR_INVALID_MESSAGE for a question without a message, a step, a user or a task, for a `result` that JSON
-   *   cannot hold, a `timeoutMs` out of range, and an `answer` that is no TypeBox schema or that not every
+   *   cannot hold, and an `answer` that is no TypeBox schema or that not every
    *   node could check; WSM_ERR_TOO_MANY_CONFIRMATIONS; WSM_ERR_UNAVAILABLE where it cannot be stored;
    *   WSM_ERR_WAIT_INTERRUPTED half a second after its time, or after its signal, where the store cannot say how it ended,
    *   and when this node closes and others go on with the question

@@ -2,7 +2,7 @@ import type { TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { TaskStepResultFrame, type AnsweredBy, type ConfirmationRecord, type Outcome, type TaskStepResult } from '../../schemas/records.js'
 import { InvalidMessageError } from '../errors.js'
-import { OptionsSchema, type Options } from '../options.js'
+import type { Options } from '../options.js'
 import { assertValid, below, faultsOf, invalidMessage } from '../protocol/faults.js'
 import { snapshot } from '../protocol/snapshot.js'
 import type { Checker } from '../validation/compiled-schema.js'
@@ -44,7 +44,6 @@ export interface AskOptions<S extends TSchema = TSchema> {
 export type StepResult = Omit<TaskStepResult, 'step'> & { step?: string | number }
 
 const checkQuestion = TypeCompiler.Compile(TaskStepResultFrame)
-const checkTimeout = TypeCompiler.Compile(OptionsSchema.properties.confirmations.properties.timeoutMs)
 
 /**
  * @param now by the clock that the nodes share
@@ -52,7 +51,6 @@ const checkTimeout = TypeCompiler.Compile(OptionsSchema.properties.confirmations
  */
 export function toRecord (result: StepResult, options: AskOptions, defaults: Options['confirmations'], now: number): ConfirmationRecord {
   const { timeoutMs = defaults.timeoutMs } = options
-  if (!checkTimeout.Check(timeoutMs)) throw invalidMessage(faultsOf(checkTimeout, timeoutMs).map(below('/timeoutMs')))
   const expiresAt = now + timeoutMs
   // A snapshot, since it is sent again on later connects: by then the app may have gone on with its result.
   const question: unknown = snapshot({

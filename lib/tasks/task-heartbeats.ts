@@ -1,9 +1,5 @@
-import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../engine/engine.js'
-import { assertUserId } from '../ids.js'
-import { OptionsSchema } from '../options.js'
-import { assertValid } from '../protocol/faults.js'
 import { logThrown } from '../thrown.js'
 import type { Publisher } from '../topics/publisher.js'
 import { topicOf } from '../topics/topic-names.js'
@@ -16,8 +12,6 @@ export interface TaskHeartbeatOptions {
   /** Time between two heartbeats, milliseconds; default 30 000. */
   intervalMs?: number
 }
-
-const checkInterval = TypeCompiler.Compile(OptionsSchema.properties.heartbeat.properties.intervalMs)
 
 /** Tells users at intervals that their tasks are alive (row A7). */
 export class TaskHeartbeats {
@@ -39,13 +33,8 @@ export class TaskHeartbeats {
   /**
    * The first one goes out at once. Returns the stop; calling it twice is harmless. It stops by itself with the task,
    * and does not start for one that is over.
-   *
-   * @throws WSM_ERR_INVALID_MESSAGE for an interval that is no whole number of milliseconds, or longer than a timer can be, and
-   *   for a `userId` that cannot be one
    */
   start ({ userId, taskId, intervalMs = 30_000 }: TaskHeartbeatOptions): () => void {
-    assertValid(checkInterval, intervalMs)
-    assertUserId(userId)
     if (this.#isClosed || this.#hasEnded(taskId)) return () => {}
     const key = keyOf(taskId, userId)
     const beat = () => this.#publisher

@@ -8,7 +8,6 @@ import type { Confirmations } from '../confirmations/confirmations.js'
 import type { Clock, Engine } from '../engine/engine.js'
 import { AlreadySettledError, ForbiddenError, InvalidMessageError, NotFoundError, withDetails } from '../errors.js'
 import type { EventHub } from '../events.js'
-import { assertUserId } from '../ids.js'
 import { assertValid } from '../protocol/faults.js'
 import { snapshot } from '../protocol/snapshot.js'
 import { logThrown, messageOf } from '../thrown.js'
@@ -188,7 +187,6 @@ export class Tasks {
     if (known === undefined && await this.#cancelElsewhere(taskId, userId, by)) return
     const owner = known?.user_id ?? userId
     if (owner === undefined) throw new NotFoundError('There is no such task')
-    assertUserId(owner)
     if (known === undefined && mustBeKnown && !await this.#confirmations.isAsking(taskId, owner)) throw new NotFoundError('There is no such task')
     if (known !== undefined) assertCancellable(known, userId)
     if (running !== undefined) this.#end(running, 'cancelled')
