@@ -49,8 +49,8 @@ class SharedListener {
 
 function share (signal: AbortSignal): SharedListener {
   const listener = new SharedListener()
-  shared.set(signal, listener)
   signal.addEventListener('abort', listener, { once: true })
+  shared.set(signal, listener)
   return listener
 }
 

@@ -42,7 +42,8 @@ function toAnswer (error: unknown): Answer {
     const isClientFault = typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500
     if (isClientFault) {
       const known = typeof code === 'string' ? { code, message } : { code: undefined, message }
-      const told = known.code?.startsWith(BODY_FAULT) === true ? bodyFault(statusCode) : known
+      const isBodyFault = isAppError !== true && known.code?.startsWith(BODY_FAULT) === true
+      const told = isBodyFault ? bodyFault(statusCode) : known
       return {
         statusCode,
         code: told.code,

@@ -88,15 +88,17 @@ export class Confirmations {
     }
     this.#open.begin(record.user_id)
     const { wait, stop } = this.#waits.begin(record.callback_id)
-    const ignoreAbort = signal && onAbort(signal, () => { wait.end('aborted', false) })
-    wait.expireIn(record.expires_at - record.created_at, meansProceed(record), true)
-    this.#begin(record, wait)
+    let ignoreAbort: (() => void) | undefined
     try {
+      ignoreAbort = signal && onAbort(signal, () => { wait.end('aborted', false) })
+      wait.expireIn(record.expires_at - record.created_at, meansProceed(record), true)
+      this.#begin(record, wait)
       return toConfirmation<Static<S>>(await wait.promise)
     } finally {
-      ignoreAbort?.()
       stop()
       this.#open.end(record.user_id)
+      // Last, since a signal can be any object of the app's.
+      ignoreAbort?.()
     }
   }
 
@@ -172,17 +174,18 @@ export class Confirmations {
     // Before the look-up, so that an end between the two is not missed.
     const { wait, stop } = this.#waits.begin(callbackId)
     const abort = () => wait.fail(signal!.reason)
-    const ignoreAbort = signal && onAbort(signal, abort)
-    if (signal?.aborted === true) abort()
+    let ignoreAbort: (() => void) | undefined
     try {
+      ignoreAbort = signal && onAbort(signal, abort)
+      if (signal?.aborted === true) abort()
       const record = await Promise.race([wait.promise, this.get(callbackId)])
       if (record.status !== 'pending') return record
       if (this.#isClosed && this.#store.outlivesNode) wait.interrupt()
       if (wait.stored(record)) wait.expireIn(record.expires_at - this.#clock.now(), meansProceed(record), false)
       return await wait.promise
     } finally {
-      ignoreAbort?.()
       stop()
+      ignoreAbort?.()
     }
   }
 

@@ -157,6 +157,24 @@ t.test('a signal is let go of with the question, however it ended', async (t) =>
   t.match(await server.app.ws.confirmations.get(id), { status: 'confirmed' })
 })
 
+t.test('a signal that cannot be listened to costs its user no place among the open questions', async (t) => {
+  const { app: { ws } } = await startApp(t, { limits: { maxPendingConfirmationsPerUser: 1 } })
+  const fails = () => { throw new Error('a signal of its own kind') }
+  const signal = { aborted: false, addEventListener: fails, removeEventListener: fails } as unknown as AbortSignal
+  const step = { step: 1, message: 'Go on?' }
+  for (let n = 0; n < 2; n++) {
+    await t.rejects(ws.notifyUser(step, { userId: 'alice', taskId: 'task', signal }), { message: 'a signal of its own kind' })
+    await t.rejects(ws.confirmations.wait('nothing', { signal }), { message: 'a signal of its own kind' })
+  }
+  await t.rejects(ws.notifyUser(step, { userId: 'alice', taskId: 'task', signal: { aborted: false, addEventListener () {} } as never }), {
+    code: 'WSM_ERR_INVALID_ARGUMENT', message: /options\.signal/
+  })
+  const stop = new AbortController()
+  const asked = ws.notifyUser(step, { userId: 'alice', taskId: 'task', signal: stop.signal })
+  stop.abort()
+  t.match(await asked, { outcome: 'aborted' })
+})
+
 t.test('cancelling a task takes back its own questions to its own user, and nobody else\'s', async (t) => {
   const server = await startApp(t)
   const alice = await server.connect('alice')

@@ -36,6 +36,7 @@ t.test('a handler answers and fails by REST as it does by socket', async (t) => 
       ws.handle('same.broken', { schema: open, rest }, async () => { throw new Error(SECRET) })
       ws.handle('same.status', { schema: open, rest }, () => { throw Object.assign(new Error(SECRET), { statusCode: 502, code: 'E_UPSTREAM' }) })
       ws.handle('same.own', { schema: open, rest }, () => { throw new AppError('NO_CREDIT', 'None left', { statusCode: 402, details: { left: 0 } }) })
+      ws.handle('same.namesake', { schema: open, rest }, () => { throw new AppError('FST_ERR_CTP_OWN', 'A code as of a body', { statusCode: 413 }) })
       ws.handle('same.developer', { schema: open, rest }, () => { throw new errors.InvalidOptionError('jwt', SECRET) })
       ws.handle('same.text', { schema: open, rest }, () => { throw SECRET })
       ws.handle('same.wrong', { schema: open, reply: Type.Number(), rest }, () => SECRET as unknown as number)
@@ -64,6 +65,7 @@ t.test('a handler answers and fails by REST as it does by socket', async (t) => 
     ['same.broken', {}, 500],
     ['same.status', {}, 500],
     ['same.own', {}, 402],
+    ['same.namesake', {}, 413],
     ['same.developer', {}, 500],
     ['same.text', {}, 500],
     ['same.wrong', {}, 500],
