@@ -216,6 +216,8 @@ t.test('while Redis is away sockets stay, clients are told, and what needs nothi
   a.app.ws.on('readiness_changed', ({ ready }) => changes.push(ready))
   const alice = await a.connect('alice')
   t.match(await a.rest('GET', '/ws/ready', { as: null }), { status: 200, body: { status: 'ready' } })
+  // Her open questions are looked for when she has been greeted, and a socket that cannot have them is closed. Redis answers in order.
+  await a.rest('GET', '/ws/confirmations?user_id=alice')
   // A machine that stood still may have missed the server before.
   t.comment(changes.splice(0).join())
   own.pause()
