@@ -1,10 +1,10 @@
 import { InvalidArgumentError, isAppCode, isAppStatus } from './errors.js'
 
-/** What an `AppError` says beside its code and text. */
+/** Options of an `AppError`, beside its code and message. */
 export interface AppErrorOptions extends ErrorOptions {
   /** The status of the REST answer, 400 to 499; default 400. */
   statusCode?: number
-  /** What else the caller may know: anything that JSON can hold. */
+  /** Further data for the caller: anything that JSON can hold. */
   details?: unknown
 }
 

@@ -66,7 +66,7 @@ const APP_CODE = /^[\w.:-]{1,64}$/
 /** An error of ours, perhaps with `details` that may go to the client. */
 export interface DetailedError extends FastifyError {
   details?: unknown
-  /** What a client reads in place of the message, which is for the operator. */
+  /** The text for clients; the message itself is for the operator. */
   clientMessage?: string
   /** After how many seconds a REST request may be tried again. */
   retryAfterS?: number
@@ -86,7 +86,7 @@ export function typeRateLimited (type: string, waitMs: number): DetailedError {
   return Object.assign(error, { retryAfterS: Math.ceil(waitMs / 1000) })
 }
 
-/** Whether a message was over the limit of its type, which never closes a socket. Reads nothing of what was thrown. */
+/** Tells whether a message was over the limit of its type, which never closes a socket. Reads nothing of what was thrown. */
 export function isOverTypeLimit (error: unknown): boolean {
   return overTypeLimits.has(error as object)
 }
@@ -110,7 +110,7 @@ export interface WireError {
   statusCode: number
   details: unknown
   retryAfterS: number | undefined
-  /** Whether it is an error of the app's own, which the client gets unchanged. */
+  /** True for an error of the app's own, which the client gets unchanged. */
   isAppError: boolean
 }
 
@@ -149,12 +149,12 @@ export function toClientError (error: unknown): DetailedError {
   return Object.assign(new InternalError(), told, isAppError ? { code, isAppError } : { code: prefix + code.toUpperCase() })
 }
 
-/** Whether an app may give its own error this code: no client may take it for one of the protocol's. */
+/** Tells whether an app may give its own error this code: no client may take it for one of the protocol's. */
 export function isAppCode (code: unknown): code is string {
   return typeof code === 'string' && APP_CODE.test(code) && !code.startsWith(prefix) && !wireCodes.has(code)
 }
 
-/** Whether an app's error may reach the caller with this status. */
+/** Tells whether an app's error may reach the caller with this status. */
 export function isAppStatus (status: unknown): status is number {
   return isStatus(status) && status < 500
 }

@@ -10,7 +10,7 @@ const NAMED_TOPICS = new Map([['user', MAX_USER_ID], ['channel', MAX_CHANNEL]])
  * a lone surrogate: UTF-8, in Redis and on every socket, turns each of them into U+FFFD.
  */
 
-/** Whether text is the name of a topic, as `stream` tells it. */
+/** Tells whether text is the name of a topic, as `stream` has it. */
 export function isTopic (topic: string): boolean {
   if (topic === 'all') return true
   const at = topic.indexOf(':')

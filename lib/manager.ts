@@ -32,7 +32,7 @@ export interface Host {
   addCallRoute: (entry: HandlerEntry) => void
 }
 
-/** Where an endpoint is. */
+/** The place of an endpoint in the app. */
 export interface EndpointOptions {
   /** A scope of the app, whose prefix and hooks are the endpoint's; by default the one that the plugin is in. */
   scope?: Pick<FastifyInstance, 'ws'> | undefined

@@ -16,7 +16,7 @@ const Environment = Type.Object({
   WEBSOCKET_CALLBACK_TIMEOUT: seconds('How long a question waits for its answer')
 })
 
-/** Where a server listens, of what `fastify.listen()` takes. */
+/** The part of the options of `fastify.listen()` that says where a server listens. */
 interface Listen { host?: string, port?: number }
 
 /**

@@ -6,13 +6,13 @@ import { ConfirmationsQuery } from '../schemas/rest.js'
 import { eventNames } from './events.js'
 import { OptionsSchema } from './options.js'
 
-/** How a public method is called. */
+/** Parameters and kind of a public method. */
 export interface Signature {
   /** Its parameters in their order; one whose name ends with `?` can be left out. */
   parameters: { readonly [name: string]: TSchema }
-  /** Whether it answers at once, and throws; with the option `cluster` such a method answers later all the same. */
+  /** True if it answers at once, and throws. With the option `cluster` such a method answers later all the same. */
   isSync?: true
-  /** Whether a value that is refused later on comes from a person, not from the app. */
+  /** True if a value that is refused later on comes from a person, not from the app. */
   isForPerson?: true
 }
 

@@ -37,7 +37,7 @@ export function socketRoute (fastify: FastifyInstance, url: string, context: Rou
   const { admission, shutdown, upgrades, gate, options, slots, closing } = context
 
   const refused = (request: FastifyRequest, error: unknown): void => {
-    // What is no handshake opens nothing that a close frame could be sent on.
+    // Without a handshake there is no socket to send a close frame on.
     if (options.rejectMode === 'http' || error instanceof UpgradeRequiredError || error instanceof InvalidHandshakeError) throw error
     request.wsAdmission = { refusal: error }
   }

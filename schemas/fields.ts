@@ -42,7 +42,7 @@ export const StreamPosition = Type.Object({
 }, { additionalProperties: false, description: 'A place in a stream' })
 export type StreamPosition = Static<typeof StreamPosition>
 
-/** Where a client goes on in a stream. */
+/** The place at which a client goes on in a stream. */
 export const RecoverFrom = Type.Union([StreamPosition, Type.Literal('start')], {
   description: 'What the client has of the stream; start: nothing, so that it gets whatever is kept'
 })

@@ -126,7 +126,7 @@ export const PresenceList = Type.Object({
 })
 export type PresenceList = Static<typeof PresenceList>
 
-/** What a stream still has. */
+/** The messages that a stream still has. */
 export const StreamHistory = Type.Object({
   messages: Type.Array(Type.Object({ type: Type.String() }, { additionalProperties: true, description: 'As it was sent, with its stream' })),
   position: StreamPosition,

@@ -14,7 +14,7 @@ export interface Authenticator {
    * if that cannot be known.
    */
   isAmbient (request: FastifyRequest): boolean
-  /** How long after its expiry a token is still good, milliseconds; Infinity where the expiry is ignored. */
+  /** Time after its expiry for which a token is still good, milliseconds; Infinity where the expiry is ignored. */
   readonly toleranceMs: number
   /** Verifies tokens of later frames, with the same errors, without keeping the request that the socket was opened with. */
   detached (request: FastifyRequest): (token: string) => Promise<User>

@@ -62,7 +62,7 @@ export async function useJwt (fastify: FastifyInstance, { jwt, auth }: Options):
 }
 
 /**
- * Whether the cookie of that name is signed: the option `cookie` of @fastify/jwt says so of the one that it reads.
+ * Tells whether the cookie of that name is signed: the option `cookie` of @fastify/jwt says so of the one that it reads.
  *
  * @throws WSM_ERR_INVALID_OPTION where @fastify/cookie has no secret to check it with
  */

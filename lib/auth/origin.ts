@@ -70,7 +70,7 @@ function isSameOrigin (origin: string, { host, protocol }: FastifyRequest): bool
   return HOST.test(host) && originOf(`${scheme}://${host}`) === origin
 }
 
-/** Whether an origin is in the list, as it is or by a `*` in place of its first label. */
+/** Tells whether an origin is in the list, as it is or by a `*` in place of its first label. */
 function isListed (origin: string, allowed: ReadonlySet<string>): boolean {
   if (allowed.has(origin)) return true
   const [, scheme, rest] = FIRST_LABEL.exec(origin) ?? []

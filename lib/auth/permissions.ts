@@ -96,7 +96,7 @@ export class Permissions {
   }
 
   #failed (error: unknown): void {
-    logThrown(this.#log, 'error', error, {}, 'an authorize hook failed; the action is denied')
+    logThrown(this.#log, 'error', error, {}, 'an authorize hook failed; nothing is decided')
   }
 }
 

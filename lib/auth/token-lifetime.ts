@@ -3,7 +3,7 @@ import type { FastifyJWTOptions } from '@fastify/jwt'
 
 type VerifyOptions = Pick<NonNullable<FastifyJWTOptions['verify']>, 'clockTolerance' | 'maxAge' | 'ignoreExpiration'>
 
-/** How long tokens are good, as the verifier of @fastify/jwt sees it: a socket must not end before, nor open after. */
+/** Lifetime of tokens, as the verifier of @fastify/jwt sees it: a socket must not end before, nor open after. */
 export class TokenLifetime {
   readonly #toleranceMs: number
   readonly #maxAgeMs: number
@@ -16,7 +16,7 @@ export class TokenLifetime {
     this.#ignoresExpiry = ignoreExpiration
   }
 
-  /** How long after its expiry a token is still good; Infinity where the expiry is ignored. */
+  /** See `Authenticator.toleranceMs`. */
   get toleranceMs (): number {
     return this.#ignoresExpiry ? Infinity : this.#toleranceMs
   }

@@ -21,9 +21,8 @@ export interface TokenRules {
   claimNames: readonly string[]
   /** Whether a token without `exp` is refused. */
   requireExp: boolean
-  /** How long tokens are good. */
   lifetime: TokenLifetime
-  /** Whether the cookie that may hold the token is signed by @fastify/cookie. */
+  /** True if @fastify/cookie signs the cookie that may hold the token. */
   isCookieSigned: boolean
 }
 
@@ -39,7 +38,7 @@ export class TokenVerifier {
     this.#log = log
   }
 
-  /** How long after its expiry a token is still good; Infinity where the expiry is ignored. */
+  /** See `Authenticator.toleranceMs`. */
   get toleranceMs (): number {
     return this.#rules.lifetime.toleranceMs
   }

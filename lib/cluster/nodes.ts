@@ -4,11 +4,8 @@ import { ClientRecord, Status, type ClusterStatus } from '../../schemas/records.
 import { ClientsPage, ClientsQuery } from '../../schemas/rest.js'
 import { closeCodes } from '../close-codes.js'
 import type { Registry } from '../connection/registry.js'
-import type { Cluster, ClusterAnswers } from '../engine/engine.js'
+import { ASK_TIMEOUT_MS, type Cluster, type ClusterAnswers } from '../engine/engine.js'
 import { pageOf, pageOfPages } from './client-pages.js'
-
-/** How long the other nodes may take to answer. */
-const ASK_TIMEOUT_MS = 2_000
 
 /** Whose sockets are to be closed. */
 const Target = Type.Object({ client_id: Type.Optional(Type.String()), user_id: Type.Optional(Type.String()), reason: Type.String() })

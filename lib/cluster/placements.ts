@@ -2,14 +2,11 @@ import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { ChannelName, Nullable, UserId } from '../../schemas/fields.js'
 import type { Registry } from '../connection/registry.js'
-import type { Cluster } from '../engine/engine.js'
+import { ASK_TIMEOUT_MS, type Cluster } from '../engine/engine.js'
 import { IdentityChangedError, TooManyChannelsError, UnavailableError } from '../errors.js'
 import type { Memberships } from '../topics/memberships.js'
 
-/** How long the other nodes may take to answer. */
-const ASK_TIMEOUT_MS = 2_000
-
-/** Which socket is put into which channel, or taken out of it. */
+/** A socket, and the channel that it is put into or taken out of. */
 const Placement = Type.Object({
   client_id: Type.String(),
   /** The user that it must belong to; null: it must be anonymous; missing: any user. */
@@ -74,8 +71,8 @@ export class Placements {
     if (connection === null) return false
     try {
       await this.#memberships.join(connection, [channel], 'joined')
-      // It may have ended meanwhile.
-      return connection.isOpen
+      // It may have ended meanwhile, or have been taken out again.
+      return this.#memberships.has(connection, channel)
     } catch (error) {
       if (error instanceof IdentityChangedError) return false
       if (error instanceof TooManyChannelsError) return { max_channels: this.#memberships.maxChannels }

@@ -58,7 +58,7 @@ export class Connection implements Client {
   readonly #settings: ConnectionSettings
   #grants: Map<string, Grant> | null = null
   #account: Account | null = null
-  /** What was refused for want of an allowance; made with the first such frame. */
+  /** Counts refusals for want of an allowance. Made with the first such frame. */
   #refusalCap: ErrorCap | null = null
   /** How the socket was cut, where that is known better here than by the socket. */
   #cutAs: ConnectionEnd | null = null

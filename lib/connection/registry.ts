@@ -22,7 +22,7 @@ export class Registry {
     return count
   }
 
-  /** Whether there is a connection, closing ones included. */
+  /** True while there is a connection, closing ones included. */
   get isOccupied (): boolean {
     return this.#byId.size > 0
   }

@@ -3,14 +3,14 @@ import { InvalidOptionError } from '../errors.js'
 import { namePattern } from '../name-pattern.js'
 import { Rate } from './rate.js'
 
-/** How fast a user may send messages of one type, in place of `limits.messagesPerSecond` and `limits.burst`. */
+/** Rate of one user's messages of one type, in place of `limits.messagesPerSecond` and `limits.burst`. */
 export const TypeLimit = Type.Object({
   messagesPerSecond: Type.Number({ exclusiveMinimum: 0, maximum: 10_000_000, description: 'Messages of the type in the long run' }),
   burst: Type.Integer({ minimum: 1, maximum: 10_000_000, description: 'Messages of the type at once' })
 }, { additionalProperties: false })
 export type TypeLimit = Static<typeof TypeLimit>
 
-/** Which types of messages have a limit of their own: what `limits.types` says, of several patterns the last. */
+/** The types of messages that have a limit of their own, by `limits.types`; of several patterns that match the last counts. */
 export class TypeLimits {
   readonly #patterns: { matches: (type: string) => boolean, limit: TypeLimit }[]
 

@@ -147,7 +147,7 @@ export interface Engine {
 
 /** What an engine is made with. */
 export interface EngineContext extends HistoryBounds {
-  /** How long the position of a stream is remembered that nobody uses and that has no history any more, milliseconds. */
+  /** Time for which the position of a stream is remembered that nobody uses and that has no history any more, milliseconds. */
   positionTtlMs: number
   /** How long an ended question is kept, milliseconds. */
   retainMs: number
@@ -221,6 +221,9 @@ export interface Cluster {
   /** Answers what other nodes ask; one listener for each kind. */
   onAsk (kind: string, listener: (data: unknown) => unknown): void
 }
+
+/** Time for the other nodes to answer a question that needs no waiting on theirs, milliseconds. */
+export const ASK_TIMEOUT_MS = 2_000
 
 /** @property missing nodes that did not answer in time, or failed to; with null where it is not even known which there are */
 export interface ClusterAnswers { answers: { node_id: string, data: unknown }[], missing: string[] | null }

@@ -12,7 +12,7 @@ const TOKEN = /^[!#$%&'*+\-.^`|~\w]+$/
 const PARAMETER = /^([!#$%&'*+\-.^`|~\w]+)(?:=(?:([!#$%&'*+\-.^`|~\w]+)|"([!#$%&'*+\-.^`|~\w]+)"))?$/
 const DEFLATE = 'permessage-deflate'
 const WINDOW_BITS = /^(?:[89]|1[0-5])$/
-/** What the parameters of an offer may be (RFC 7692 section 7.1); undefined: without a value. */
+/** Checks of the values of an offer's parameters (RFC 7692 section 7.1); undefined: without a value. */
 const PARAMETERS: Readonly<Record<string, (value: string | undefined) => boolean>> = {
   server_no_context_takeover: (value) => value === undefined,
   client_no_context_takeover: (value) => value === undefined,

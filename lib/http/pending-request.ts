@@ -7,7 +7,7 @@ import { logThrown } from '../thrown.js'
 export class PendingRequest {
   /** The caller; null until identified, and where it is nobody. */
   user: User | null = null
-  /** Whose place it takes; null until identified, and where no place is counted. */
+  /** The holder of the place that it takes; null until identified, and where no place is counted. */
   holder: string | null = null
   /** When the caller was identified, milliseconds since 1970. */
   identifiedAt = 0

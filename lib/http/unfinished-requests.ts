@@ -152,7 +152,7 @@ export class UnfinishedRequests {
     this.#timer = undefined
   }
 
-  /** Whether anything has arrived since the check before; at the first check, whether anything has at all. */
+  /** Tells whether anything has arrived since the check before, or at the first check, at all. */
   #hasRead (socket: Socket): boolean {
     const before = this.#bytesRead.get(socket) ?? 0
     this.#bytesRead.set(socket, socket.bytesRead)

@@ -12,7 +12,7 @@ import { isBelow, pathOf } from './url-secrets.js'
 export interface GateSettings {
   /** The plugin's path, from the root. */
   path: string
-  /** Whether @fastify/websocket was registered before, here or in another scope, so that there may be socket routes from before. */
+  /** True if @fastify/websocket was registered before, here or in another scope, so that there may be socket routes from before. */
   mayHaveOlder: boolean
 }
 

@@ -152,7 +152,7 @@ function destroySelf (this: Duplex): void {
   this.destroy()
 }
 
-/** Whether @fastify/websocket listens for upgrades of the server, whichever scope registered it. */
+/** Tells whether @fastify/websocket listens for upgrades of the server, whichever scope registered it. */
 export function isRouting (server: Server): boolean {
   return (server.listeners('upgrade') as Listener[]).some(callsRouter)
 }

@@ -8,7 +8,7 @@ declare module 'fastify' {
 }
 
 /**
- * Whether a request is for a route of the plugin (the socket, an endpoint, REST), which decides by itself who may use it: for hooks of
+ * Tells whether a request is for a route of the plugin (the socket, an endpoint, REST), which decides by itself who may use it: for hooks of
  * the app that hold for all routes and must leave these out.
  */
 export function isWsRoute (request: FastifyRequest): boolean {

@@ -19,7 +19,7 @@ import type { Outbound } from './outbound.js'
 export interface HandlerContext<C extends string | null = string | null> {
   /** The socket, as it is at this moment: its `user` can be another one by now. null for a call by REST. */
   readonly client: Client | null
-  /** Whose message it is; null where the socket, or the caller by REST, is anonymous. */
+  /** The sender; null where the socket, or the caller by REST, is anonymous. */
   readonly user: User | null
   /** The channel that the message is for, of which the socket is a member; null unless the handler is one of channels (row H5). */
   readonly channel: C

@@ -36,7 +36,7 @@ export interface HandlerOptions<S extends TSchema, R extends TSchema | undefined
    */
   schema: S
   /**
-   * What the handler answers, as JSON has it: a `Date` is text, and nothing is null. An answer that does not match is a fault of the
+   * Schema of the handler's answer, as JSON has it: a `Date` is text, and nothing is null. An answer that does not match is a fault of the
    * server: `internal`, and a log line.
    */
   reply?: R
@@ -47,7 +47,7 @@ export interface HandlerOptions<S extends TSchema, R extends TSchema | undefined
    * `channel` that matches it, and only a socket that is a member of that channel gets through. Not by REST, which has no socket.
    */
   channel?: C
-  /** How fast a user may send it, in place of `limits.messagesPerSecond` and `limits.burst`. By default as `limits.types` says. */
+  /** Rate of one user's messages, in place of `limits.messagesPerSecond` and `limits.burst`. By default as `limits.types` says. */
   limits?: TypeLimit
   /** Whether the caller may call it; by default everybody who may connect. */
   authorize?: (context: ContextOf<C>, message: HandlerMessage<S, C>) => Awaitable<boolean>
@@ -67,7 +67,7 @@ export interface HandlerEntry {
   replySchema: TSchema
   check: CompiledSchema
   isRest: boolean
-  /** How fast a user may send it; null: like any other frame. */
+  /** Rate of one user's messages; null: they count like any other frame. */
   rate: Rate | null
   /** Runs it on a message that passed `check`. Not asynchronous unless the handler is, or its authorize is asked. */
   invoke: (message: object, context: CallContext) => unknown
@@ -149,7 +149,7 @@ export class Handlers {
     this.#entries.set(entry.type, entry)
   }
 
-  /** How fast a user may call it; null: like any other, or there is none. */
+  /** Rate of one user's calls; null: they count like any other, or there is no such handler. */
   rateOf (type: string): Rate | null {
     return this.#entries.get(type)?.rate ?? null
   }

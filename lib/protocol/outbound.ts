@@ -28,7 +28,7 @@ export class Outbound {
   }
 
   /**
-   * What is wrong with a message: it has no `type`, or one of the protocol, or is not as declared.
+   * Finds the faults of a message: no `type`, a type of the protocol, or not as declared.
    *
    * @param frame the protocol's type that it may have: that of the client's frame that brought it
    */

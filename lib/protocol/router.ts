@@ -24,7 +24,7 @@ export interface Route {
   isBarrier?: boolean
   /** The frame may come before the socket has authenticated. */
   isOpenToAll?: boolean
-  /** How fast a user may send it; null: like any other frame. */
+  /** Rate of one user's frames; null: they count like any other. */
   rate?: Rate | null
   /** Handles a frame that passed the check. What it resolves to is the reply's data, unless it replied itself. */
   run: (exchange: Exchange) => unknown

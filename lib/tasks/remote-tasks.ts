@@ -2,11 +2,8 @@ import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { AnsweredBy, TaskRecord } from '../../schemas/records.js'
 import { TasksHere, TasksQuery } from '../../schemas/rest.js'
-import type { Cluster, ClusterAnswers } from '../engine/engine.js'
+import { ASK_TIMEOUT_MS, type Cluster, type ClusterAnswers } from '../engine/engine.js'
 import { UnavailableError } from '../errors.js'
-
-/** How long the other nodes may take to answer. */
-const ASK_TIMEOUT_MS = 2_000
 
 /** What one node asks the one that has the task. */
 const Cancellation = Type.Object({ task_id: Type.String(), by: Type.Union([AnsweredBy, Type.Null()]) })

@@ -15,7 +15,7 @@ export interface AckReport { acked: string[], missing: string[] }
 export const Schedule = Type.Object({
   /** Time after each try, milliseconds. */
   timeoutMs: Type.Integer({ minimum: 1 }),
-  /** How often it is sent again after the first time. */
+  /** Number of redeliveries after the first send. */
   retries: Type.Integer({ minimum: 0 })
 })
 export type Schedule = Static<typeof Schedule>
@@ -25,7 +25,7 @@ export function scheduleOf ({ timeoutMs, tries }: Required<AckOptions>): Schedul
   return { timeoutMs: Math.max(1, Math.floor(timeoutMs / tries)), retries: tries - 1 }
 }
 
-/** How long a message is waited for, all tries together, milliseconds. */
+/** Returns the time of all tries together, milliseconds. */
 export function waitOf ({ timeoutMs, retries }: Schedule): number {
   return timeoutMs * (retries + 1)
 }

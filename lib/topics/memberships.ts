@@ -26,7 +26,9 @@ export class Memberships {
   readonly #topics: Topics
   readonly #presence: Presence
   readonly #acknowledgements: Acknowledgements
-  /** How many channels one connection can be a member of. */
+  /** Number of joins under way, by channel. */
+  readonly #joins = new WeakMap<Connection, Map<string, number>>()
+  /** Maximum number of channels of one connection. */
   readonly maxChannels: number
 
   constructor (topics: Topics, presence: Presence, acknowledgements: Acknowledgements, maxChannels: number) {
@@ -75,7 +77,8 @@ export class Memberships {
   }
 
   /**
-   * All of the channels or none. Joining one twice is harmless. `commit` is called as for `enter`.
+   * All of the channels or none. Joining one twice is harmless, also at once: a channel is left only when no join of it has
+   * succeeded or is under way. Of two grants that of the app counts. `commit` is called as for `enter`.
    *
    * @param recovery what the client has of the topics
    * @param topics others that the connection is in, and recovers
@@ -90,13 +93,16 @@ export class Memberships {
     assertLasts(identity)
     const after = new Set([...connection.channels, ...channels])
     if (after.size > this.maxChannels) throw new TooManyChannelsError(this.maxChannels)
-    const added = channels.filter((channel) => !connection.grants.has(channel))
-    for (const channel of channels) connection.grant(channel, grant)
+    const before = new Map(channels.map((channel) => [channel, connection.grants.get(channel)]))
+    for (const [channel, held] of before) if (held !== 'joined') connection.grant(channel, grant)
+    const end = this.#begin(connection, channels)
     try {
       await this.#enter(connection, channels, topics, recovery, (enter) => commit(enter()))
+      end()
     } catch (error) {
+      end()
       // The next user's memberships are not this one's to end.
-      if (!identity.isOver) for (const channel of added) this.leave(connection, channel)
+      if (!identity.isOver) for (const [channel, held] of before) this.#undo(connection, channel, held)
       throw error
     }
     assertLasts(identity)
@@ -108,7 +114,7 @@ export class Memberships {
     this.#presence.remove(channel, connection)
   }
 
-  /** Whether the connection is a member of a channel, and not only on its way into it. */
+  /** Tells whether the connection is a member of a channel, and not only on its way into it. */
   has (connection: Connection, channel: string): boolean {
     return this.#topics.has(topicOf.channel(channel), connection)
   }
@@ -118,6 +124,31 @@ export class Memberships {
     return [...topicsOf(connection.user), ...connection.channels.map(topicOf.channel)]
       .map((topic) => this.#topics.stateOf(topic, connection))
       .filter((state) => state !== null)
+  }
+
+  /** Notes a join of these channels, until it is ended by the function that is returned. */
+  #begin (connection: Connection, channels: readonly string[]): () => void {
+    const joins = this.#joins.get(connection) ?? new Map<string, number>()
+    this.#joins.set(connection, joins)
+    const count = (channel: string, by: number) => {
+      const left = (joins.get(channel) ?? 0) + by
+      if (left === 0) joins.delete(channel)
+      else joins.set(channel, left)
+    }
+    const joining = new Set(channels)
+    for (const channel of joining) count(channel, 1)
+    return () => { for (const channel of joining) count(channel, -1) }
+  }
+
+  /**
+   * A join of a channel has failed: the connection is what it was, unless another join makes it a member.
+   *
+   * @param held the grant from before it; undefined: none
+   */
+  #undo (connection: Connection, channel: string, held: Grant | undefined): void {
+    if (!connection.grants.has(channel)) return
+    if (held !== undefined) connection.grant(channel, held)
+    if (!this.has(connection, channel) && this.#joins.get(connection)?.has(channel) !== true) this.leave(connection, channel)
   }
 
   /** Into topics, some of them those of channels, in one moment; and told who is there. */

@@ -5,7 +5,7 @@ import { Nullable, UserId } from '../../schemas/fields.js'
 import { ClientDeliveryReport, type DeliveryReport, type SendOptions, type AckOptions } from '../../schemas/messages.js'
 import type { Connection } from '../connection/connection.js'
 import type { Registry } from '../connection/registry.js'
-import type { ClusterAnswers, Engine, Position, Publication } from '../engine/engine.js'
+import { ASK_TIMEOUT_MS, type ClusterAnswers, type Engine, type Position, type Publication } from '../engine/engine.js'
 import { toJson, toMessage, withFields } from '../protocol/delivery.js'
 import type { Outbound } from '../protocol/outbound.js'
 import { Schedule, scheduleOf, waitOf, type Acknowledgements } from './acknowledgements.js'
@@ -13,8 +13,6 @@ import type { StreamRules } from './stream-rules.js'
 import { topicOf } from './topic-names.js'
 import type { Topics } from './topics.js'
 
-/** How long another node may take to say whether a socket is there. */
-const ASK_TIMEOUT_MS = 2_000
 const NOBODY: ClientDeliveryReport = { recipients: 0 }
 const NOT_ACKNOWLEDGED: ClientDeliveryReport = { recipients: 0, acked: [], missing: [] }
 

@@ -12,7 +12,7 @@ export interface StreamRule {
   presence: boolean
   /** Whether who comes gets the last message, instead of everything since its own position. */
   latest: boolean
-  /** Whether a client without a position may ask for all that is kept. */
+  /** True if a client without a position may ask for all that is kept. */
   fromStart: boolean
 }
 

@@ -12,7 +12,7 @@ import { Topic, type Join } from './topic.js'
 /** A topic that a connection wants to be a member of. */
 export interface Request {
   topic: string
-  /** What the client has of the stream; `start`: it asks for all that is kept; null: for nothing. */
+  /** The client's position; `start`: it asks for all that is kept; null: for nothing. */
   since: RecoverFrom | null
   /** When the oldest message that it may read was published, milliseconds since 1970; by default any. */
   notBefore?: number
@@ -23,7 +23,7 @@ export interface StreamState {
   topic: string
   /** null: the topic is not kept. */
   position: Position | null
-  /** Whether everything behind `position` follows. */
+  /** True if everything behind `position` follows. */
   recovered: boolean
   /** How many messages of the history follow. */
   missed: number

@@ -1,12 +1,9 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { Connection } from '../connection/connection.js'
-import type { Clock, Cluster, Engine } from '../engine/engine.js'
+import { ASK_TIMEOUT_MS, type Clock, type Cluster, type Engine } from '../engine/engine.js'
 import { toMessage } from '../protocol/delivery.js'
 import type { EncodedMessage } from '../protocol/encode.js'
-
-/** How long other nodes may take to take note. */
-const ASK_TIMEOUT_MS = 2_000
 
 const Duration = Type.Integer({ minimum: 0, maximum: 2_147_483_647 })
 
@@ -16,7 +13,7 @@ const Place = Type.Object({
   topic: Type.String(),
   user_id: Type.String(),
   json: Type.String({ pattern: '^\\{"' }),
-  /** How long ago the message was sent, as of the offer. */
+  /** Age of the message when its place is offered, milliseconds. */
   age_ms: Duration,
   /** When that was, on the clock that all nodes share. Nodes of version 0.2 do not say it. */
   sent_at: Type.Optional(Type.Number()),

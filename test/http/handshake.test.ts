@@ -5,10 +5,10 @@ import { RawClient } from '../fixtures/raw-client.js'
 
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
 
-/** What is changed of a good request; null: left out. A list: several lines. */
+/** Changes to a good request; null: left out. A list: several lines. */
 interface Change { line?: string, [header: string]: string | string[] | null | undefined }
 
-/** What the answer must be: its status, and what its head has or, with "no ", has not. */
+/** The expected answer: its status, and parts of its head, with "no " those that must be absent. */
 type Case = [name: string, change: Change, status: number, ...head: string[]]
 
 /** RFC 6455 section 4.2, RFC 9110 section 7.8. */

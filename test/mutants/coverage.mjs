@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /**
- * What one test file runs of the product, by V8's own count.
+ * Coverage of the product by one test file, by V8's own count.
  *
  * @typedef {{ test: string, ms: number, ranges: Record<string, [start: number, end: number, isRun: 0 | 1][]> }} Covered `ranges` by file, the
  *   inner ones behind those that they are in
@@ -27,7 +27,7 @@ export async function coverageOf (test, workspace, timeoutMs) {
   }
 }
 
-/** Whether a test file runs the character at a place. */
+/** Tells whether a test file runs the character at a place. */
 export function runs ({ ranges }, file, at) {
   let isRun = false
   for (const [start, end, count] of ranges[file] ?? []) if (start <= at && at < end) isRun = count === 1

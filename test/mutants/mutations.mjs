@@ -2,7 +2,7 @@ import ts from 'typescript'
 
 const { SyntaxKind: Kind } = ts
 
-/** What each comparison is turned into: its opposite, and its neighbour, which differs at the bound alone. */
+/** Replacements of each comparison: its opposite, and its neighbour, which differs at the bound alone. */
 const COMPARISONS = new Map([
   ['<', ['>=', '<=']], ['<=', ['>', '<']], ['>', ['<=', '>=']], ['>=', ['<', '>']],
   ['===', ['!==']], ['!==', ['===']], ['==', ['!=']], ['!=', ['==']]

@@ -157,5 +157,5 @@ t.test('an authorize that fails denies, and the client does not read why', async
     t.notMatch(JSON.stringify(error), /hunter2/)
   }
   t.same(called, [])
-  t.equal(server.logs.filter(({ msg }) => msg === 'an authorize hook failed; the action is denied').length, 2)
+  t.equal(server.logs.filter(({ msg }) => msg === 'an authorize hook failed; nothing is decided').length, 2)
 })

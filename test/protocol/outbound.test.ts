@@ -15,7 +15,7 @@ function ways (ws: WsManager, clientId: string): Array<[string, (message: object
   ]
 }
 
-/** What a report of such a send says where it reached the one socket. */
+/** The report of such a send that reached the one socket. */
 const reached = (way: string) => way === 'sendToClient' ? { recipients: 1 } : { localRecipients: 1 }
 
 async function start (t: Test) {

@@ -21,7 +21,7 @@ async function nodes (t: Test, count: number) {
 
 const send = (engine: Engine, n: number) => engine.publish(publication('channel:x', { n }), KEPT)
 
-/** Whether somebody who comes back to a node would be told that nothing is missing, without this message. */
+/** Tells whether somebody who comes back to a node would be told that nothing is missing, without this message. */
 async function isLie (engine: Engine, away: Position | null, n: number): Promise<boolean> {
   const { isComplete, entries } = await engine.history('channel:x', away, 10)
   return isComplete && !entries.some((entry) => numberOf(entry) === n)

@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { z } from 'zod'
 import { startApp, type TestApp } from '../fixtures/app.js'
 
-/** What a host sets for its own routes, and how one of these answers then. */
+/** Settings of a host for its own routes, and the answer of one of these. */
 interface Host { before: (app: FastifyInstance) => unknown, own: object }
 
 const hosts: Record<string, Host> = {

@@ -4,7 +4,7 @@ import type { Frame, TestClient } from '../fixtures/client.js'
 
 const message = { type: 'news.flash', text: 'hello', nested: { list: [1, null, 'ü'] } }
 
-/** Where in its stream a frame that arrived is. */
+/** The place in its stream of a frame that arrived. */
 function positionOf (client: TestClient, frame: Frame) {
   const { epoch, offset } = client.streamOf(frame)!
   return { epoch, offset }

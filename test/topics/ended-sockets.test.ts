@@ -16,7 +16,7 @@ import { RedisServer } from '../fixtures/redis.js'
 
 type Member = TestClient & { id: string }
 
-/** Where a socket ends on its way into a channel: while the app, the presence, the engine or the history is asked. */
+/** The step at which a socket ends on its way into a channel: while the app, the presence, the engine or the history is asked. */
 type Place = 'app' | 'presence' | 'subscription' | 'history'
 
 interface Way {
@@ -132,7 +132,7 @@ for (const [name, options] of [['memory', {}], ['Redis', { engine: redis({ port:
         if (client.socket.readyState === client.socket.CONNECTING) gate.open()
         client.socket.terminate()
         await ended
-        // What the end of the socket leads to is done by then.
+        // By then all that follows from the end of the socket is done.
         await setImmediate()
         gate.open()
         // Behind what was asked of the channel before.

@@ -26,7 +26,7 @@ function numbers (client: TestClient): number[] {
   return client.received.filter(({ type }) => type === 'x.n').map(({ n }) => n)
 }
 
-/** What the `connection` frame or a `subscribed` frame told of a topic. */
+/** The part of a `connection` or `subscribed` frame about a topic. */
 function told (client: TestClient, topic: string) {
   const streams: Frame[] = client.received.find(({ type }) => type === 'connection')!.data.streams
   const { offset, recovered, missed } = client.received.findLast((frame) => frame.type === 'subscribed' && frame.topic === topic) ?? streams.find((stream) => stream.topic === topic)!

@@ -83,7 +83,67 @@ t.test('a channel that the app takes back while it is joined is not joined', asy
   await gate.reached
   await ws.leave(client.id, 'room')
   gate.open()
-  await joined
+  t.equal(await joined, false)
   t.match(await ws.sendToChannel('room', { type: 'x.y' }), { localRecipients: 0 })
   t.same(await ws.presence('room'), { clients: 0, users: [] })
+})
+
+for (const order of ['before', 'after']) {
+  t.test(`of two joins of a channel at once the one that succeeds counts, where the other fails ${order} that`, async (t) => {
+    const server = await startApp(t, { channels: { '*': { presence: true } } })
+    const { ws } = server.app
+    const client = await server.connect('alice')
+    const [failing, succeeding] = [new Gate(), new Gate()]
+    const gates = [failing, succeeding]
+    const { add } = MemoryPresenceStore.prototype
+    t.intercept(MemoryPresenceStore.prototype, 'add', {
+      value: async function (this: MemoryPresenceStore, ...args: Parameters<typeof add>) {
+        const gate = gates.shift()!
+        await gate.wait()
+        if (gate === failing) throw new errors.UnavailableError('out of reach')
+        return add.apply(this, args)
+      }
+    })
+    const [first, second] = [ws.join(client.id, 'room'), ws.join(client.id, 'room')]
+    await succeeding.reached
+    const fails = t.rejects(first, { code: 'WSM_ERR_UNAVAILABLE' })
+    if (order === 'before') {
+      failing.open()
+      await fails
+    }
+    succeeding.open()
+    t.equal(await second, true)
+    failing.open()
+    await fails
+    await ws.sendToChannel('room', { type: 'x.y' })
+    await client.next('x.y')
+    t.match(await ws.presence('room'), { clients: 1 })
+  })
+}
+
+t.test('of joins that all fail nothing stays, and a grant from before is what it was', async (t) => {
+  const server = await startApp(t, { channels: { '*': { presence: true } }, authorizeSubscribe: () => true })
+  const { ws } = server.app
+  const client = await server.connect('alice')
+  t.match(await client.request({ type: 'subscribe', channel_ids: ['held'] }), { type: 'reply' })
+  const restored = t.intercept(MemoryPresenceStore.prototype, 'add', { value: async () => { throw new errors.UnavailableError('out of reach') } })
+  for (const join of [ws.join(client.id, 'new'), ws.join(client.id, 'new'), ws.join(client.id, 'held')]) await t.rejects(join, { code: 'WSM_ERR_UNAVAILABLE' })
+  restored.restore()
+  t.match(await client.request({ type: 'connection' }), { data: { channels: ['held'] } })
+  await client.request({ type: 'subscribe', channel_ids: ['new'] })
+  t.match(await client.request({ type: 'connection' }), { data: { channels: ['held', 'new'] } })
+})
+
+t.test('a channel that the app has put a socket in stays the app\'s, whether the client subscribes to it or a join fails', async (t) => {
+  let isAllowed = true
+  const server = await startApp(t, { channels: { failing: { presence: true } }, authorizeSubscribe: () => isAllowed })
+  const { ws } = server.app
+  const client = await server.connect('alice')
+  t.equal(await ws.join(client.id, 'given'), true)
+  await client.request({ type: 'subscribe', channel_ids: ['given', 'failing'] })
+  t.intercept(MemoryPresenceStore.prototype, 'add', { value: async () => { throw new errors.UnavailableError('out of reach') } })
+  await t.rejects(ws.join(client.id, 'failing'), { code: 'WSM_ERR_UNAVAILABLE' })
+  isAllowed = false
+  await client.request({ type: 'auth', token: server.token('alice') })
+  t.match(await client.request({ type: 'connection' }), { data: { channels: ['given'] } })
 })

@@ -175,7 +175,7 @@ export class Lineage {
     if (this.#examining.has(lane)) return
     this.#examining.add(lane)
     try {
-      // What is seen meanwhile may be later than what is read here.
+      // Later sightings may be newer than this reading.
       const seen = [...lane.open]
       const state = await this.#look(lane)
       if (state.run !== state.master) return

@@ -3,7 +3,7 @@ import { ExpiringMap } from '../expiring-map.js'
 
 export interface PassageEvents {
   isSubscribed: (topic: string) => boolean
-  /** Whether everything that this node has published on a topic has been delivered here. */
+  /** Tells whether everything that this node has published on a topic has been delivered here. */
   isUpToDate: (topic: string) => boolean
   deliver: (delivery: Delivery) => void
   /** Publishes to all nodes, this one included. */

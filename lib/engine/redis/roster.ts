@@ -11,7 +11,7 @@ export interface RosterEvents {
 }
 
 /**
- * Which users a node knows to be in a channel that it listens to, so that it tells of each change once, however it hears. A change
+ * The users that a node knows to be in a channel that it listens to, so that it tells of each change once, however it hears. A change
  * that the node has made itself is told also where the roster is opened, or closed, before its message comes.
  */
 export class Roster {
@@ -40,7 +40,7 @@ export class Roster {
     this.#release()
   }
 
-  /** Whether it has told of a change since it was opened. */
+  /** Tells whether a change has been told since the roster was opened. */
   hasTold (number: number): boolean {
     return this.#since !== null && number > this.#since && number <= this.#number
   }
@@ -107,7 +107,7 @@ export class Roster {
     this.#events.tell(kind, user)
   }
 
-  /** What is not newer than what the roster knows has been told. */
+  /** Drops the own changes that the roster has told. */
   #forgetOwn (): void {
     if (this.#own.length > 0) this.#own = this.#own.filter(({ number }) => number > this.#number)
   }

@@ -42,7 +42,7 @@ interface Asking { topic: string, known: Position | null }
 interface Subscribed {
   feed: Feed
   lane: Lane
-  /** How many publications of this node are under way. */
+  /** Number of this node's publications under way. */
   publishing: number
   /** The latest one that is not. */
   published: Position | null
@@ -144,7 +144,7 @@ export class Streams {
     return this.#feeds.has(topic)
   }
 
-  /** Whether everything that this node has published on a topic has been delivered here. */
+  /** See `PassageEvents.isUpToDate`. */
   isUpToDate (topic: string): boolean {
     const subscribed = this.#feeds.get(topic)
     const position = subscribed?.feed.position ?? null

@@ -49,7 +49,7 @@ export const unsubscribeFrame = (memberships: Memberships) => builtIn('unsubscri
   return { channel_ids: message.channel_ids }
 }, { isBarrier: true })
 
-/** What the client has, by topic; and those topics that are not channels. A name in `channel_ids` is the channel's. */
+/** The client's positions by topic, and the topics that are not channels. A name in `channel_ids` is the channel's. */
 function wanted (recover: Positions, channels: readonly string[], user: User | null): { positions: Positions, topics: string[] } {
   const topics = (user === null ? [topicOf.all] : [topicOf.all, topicOf.user(user.id)])
     .filter((topic) => Object.hasOwn(recover, topic) && !channels.includes(topic))

@@ -130,7 +130,7 @@ t.test('a write that was delivered, but not answered to its publisher, counts as
   await engine.subscribe('channel:a')
   const first = await engine.publish(publication('channel:a', { n: 1 }), KEPT)
   await deliveries.next()
-  // What nobody listens to has no other witness than the number that was seen.
+  // Without a listener the number that was seen is the only witness.
   const unheard = await engine.publish(publication('channel:b', { n: 1 }), KEPT)
   const { segment, number } = await server.admin.hgetall(lane) as { segment: string, number: string }
   await server.admin.publish(`${lane.split(':')[0]}:{channel:a}`, `2 ${segment} ${Number(number) + 1} ["${first!.epoch}",2,0,null]\n{"type":"n","n":2}`)
