@@ -39,7 +39,7 @@ t.test('the notice comes as early as the app wants it', async (t) => {
 t.test('who has no token that ends stays', async (t) => {
   const server = await startApp(t, { auth: { anonymous: true, requireExp: false } })
   const [nobody, forever] = [await server.connect('', { token: null }), await server.connect('alice', { claims: { exp: undefined } })]
-  const other = await server.connect('bob', { claims: { exp: inSeconds(1) } })
+  const other = await server.connect('bob', { claims: { exp: inSeconds(2) } })
   await other.closed
   for (const client of [nobody, forever]) {
     await client.settled()
