@@ -26,8 +26,8 @@ export class Memberships {
   readonly #topics: Topics
   readonly #presence: Presence
   readonly #acknowledgements: Acknowledgements
-  /** Number of joins under way, by channel. */
-  readonly #joins = new WeakMap<Connection, Map<string, number>>()
+  /** Joins under way, each by its channels. */
+  readonly #joins = new WeakMap<Connection, Set<ReadonlySet<string>>>()
   /** Maximum number of channels of one connection. */
   readonly maxChannels: number
 
@@ -95,12 +95,14 @@ export class Memberships {
     if (after.size > this.maxChannels) throw new TooManyChannelsError(this.maxChannels)
     const before = new Map(channels.map((channel) => [channel, connection.grants.get(channel)]))
     for (const [channel, held] of before) if (held !== 'joined') connection.grant(channel, grant)
-    const end = this.#begin(connection, channels)
+    const joins = this.#joins.get(connection) ?? new Set()
+    const join = new Set(channels)
+    this.#joins.set(connection, joins.add(join))
     try {
       await this.#enter(connection, channels, topics, recovery, (enter) => commit(enter()))
-      end()
+      joins.delete(join)
     } catch (error) {
-      end()
+      joins.delete(join)
       // The next user's memberships are not this one's to end.
       if (!identity.isOver) for (const [channel, held] of before) this.#undo(connection, channel, held)
       throw error
@@ -126,29 +128,17 @@ export class Memberships {
       .filter((state) => state !== null)
   }
 
-  /** Notes a join of these channels, until it is ended by the function that is returned. */
-  #begin (connection: Connection, channels: readonly string[]): () => void {
-    const joins = this.#joins.get(connection) ?? new Map<string, number>()
-    this.#joins.set(connection, joins)
-    const count = (channel: string, by: number) => {
-      const left = (joins.get(channel) ?? 0) + by
-      if (left === 0) joins.delete(channel)
-      else joins.set(channel, left)
-    }
-    const joining = new Set(channels)
-    for (const channel of joining) count(channel, 1)
-    return () => { for (const channel of joining) count(channel, -1) }
-  }
-
   /**
    * A join of a channel has failed: the connection is what it was, unless another join makes it a member.
    *
    * @param held the grant from before it; undefined: none
    */
   #undo (connection: Connection, channel: string, held: Grant | undefined): void {
+    // Left meanwhile.
     if (!connection.grants.has(channel)) return
     if (held !== undefined) connection.grant(channel, held)
-    if (!this.has(connection, channel) && this.#joins.get(connection)?.has(channel) !== true) this.leave(connection, channel)
+    const isJoining = [...this.#joins.get(connection)!].some((join) => join.has(channel))
+    if (!isJoining && !this.has(connection, channel)) this.leave(connection, channel)
   }
 
   /** Into topics, some of them those of channels, in one moment; and told who is there. */

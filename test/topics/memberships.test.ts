@@ -128,10 +128,14 @@ t.test('of joins that all fail nothing stays, and a grant from before is what it
   t.match(await client.request({ type: 'subscribe', channel_ids: ['held'] }), { type: 'reply' })
   const restored = t.intercept(MemoryPresenceStore.prototype, 'add', { value: async () => { throw new errors.UnavailableError('out of reach') } })
   for (const join of [ws.join(client.id, 'new'), ws.join(client.id, 'new'), ws.join(client.id, 'held')]) await t.rejects(join, { code: 'WSM_ERR_UNAVAILABLE' })
-  restored.restore()
   t.match(await client.request({ type: 'connection' }), { data: { channels: ['held'] } })
+  const leaving = ws.join(client.id, 'held')
+  t.equal(await ws.leave(client.id, 'held'), true)
+  await t.rejects(leaving, { code: 'WSM_ERR_UNAVAILABLE' })
+  restored.restore()
+  t.match(await client.request({ type: 'connection' }), { data: { channels: [] } }, 'not even where it was left meanwhile')
   await client.request({ type: 'subscribe', channel_ids: ['new'] })
-  t.match(await client.request({ type: 'connection' }), { data: { channels: ['held', 'new'] } })
+  t.match(await client.request({ type: 'connection' }), { data: { channels: ['new'] } })
 })
 
 t.test('a channel that the app has put a socket in stays the app\'s, whether the client subscribes to it or a join fails', async (t) => {
