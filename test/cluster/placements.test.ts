@@ -18,8 +18,11 @@ async function start (t: Test, options: WsPluginOptions = {}) {
   return { engine, ws: here.app.ws, there, alice: await there.connect('alice') }
 }
 
-/** Holds up whoever comes into a channel on any node. */
-/** @param joins how many come before the gate has been reached */
+/**
+ * Holds up every join of a channel, on any node.
+ *
+ * @param joins number of joins that must wait before the gate counts as reached
+ */
 function holdJoins (t: Test, joins = 1): Gate {
   const gate = new Gate()
   const { add } = RedisPresenceStore.prototype
