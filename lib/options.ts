@@ -2,14 +2,14 @@ import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import type { FastifyRequest } from 'fastify'
 import type { FastifyJWTOptions } from '@fastify/jwt'
-import { TypeLimit } from './connection/type-limits.js'
+import { TypeLimit } from './protocol/type-limits.js'
 import type { EngineFactory } from './engine/engine.js'
 import { InvalidOptionError } from './errors.js'
 import { MOST_KEPT_DEPTH } from './protocol/depth.js'
 import type { AuthenticatedUser } from './auth/hook-authenticator.js'
-import type { Client } from './connection/client.js'
+import type { Client } from './socket/client.js'
 import type { JoinDecision, RestAction, SendTarget } from './auth/permissions.js'
-import type { User } from './auth/user.js'
+import type { User } from './user.js'
 
 const count = (value: number, description: string) =>
   Type.Integer({ minimum: 1, maximum: 10_000_000, default: value, description })

@@ -1,6 +1,6 @@
 import { ChannelPage, ChannelParams, ChannelQuery, ChannelsPage, ChannelsQuery } from '../schemas/rest.js'
 import { firstPage } from '../lib/pages.js'
-import { topicOf } from '../lib/topics/topic-names.js'
+import { topicOf } from '../lib/topic-names.js'
 import { answers, tags } from './answers.js'
 import type { Routes } from './context.js'
 

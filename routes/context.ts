@@ -7,7 +7,7 @@ import type { UpgradeGate } from '../lib/http/upgrade-gate.js'
 import type { Upgrades } from '../lib/http/upgrades.js'
 import type { WsManager } from '../lib/manager.js'
 import type { Options } from '../lib/options.js'
-import type { System } from '../lib/system.js'
+import type { System } from '../lib/node.js'
 
 /** What the routes work on. */
 export interface RouteContext extends Omit<System, 'close'> {

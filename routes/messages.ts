@@ -1,7 +1,7 @@
 import { ClientDeliveryReport, DeliveryReport } from '../schemas/messages.js'
 import { ChannelParams, ClientParams, SendBody, UserParams } from '../schemas/rest.js'
 import { NotFoundError } from '../lib/errors.js'
-import { topicOf } from '../lib/topics/topic-names.js'
+import { topicOf } from '../lib/topic-names.js'
 import { answers, tags } from './answers.js'
 import type { Routes } from './context.js'
 

@@ -1,5 +1,5 @@
 import { RevocationBody, RevocationReport } from '../schemas/rest.js'
-import type { RevocationTarget } from '../lib/auth/revocations.js'
+import type { RevocationTarget } from '../lib/sessions/revocations.js'
 import { answers, tags } from './answers.js'
 import type { Routes } from './context.js'
 

@@ -1,6 +1,6 @@
 import type { TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
-import { faultsOf, invalidMessage } from '../lib/protocol/faults.js'
+import { faultsOf, invalidMessage } from '../lib/validation/faults.js'
 import { CompiledSchema } from '../lib/validation/compiled-schema.js'
 
 /**

@@ -5,7 +5,7 @@ import { compile, filesIn, violationsIn, type Samples } from './fixtures/import-
 /** Each is a file that breaks one rule, and what is found in it. */
 const bad: [rule: string, file: string, text: string, found: string[]][] = [
   ['schemas imports nothing of ours', 'schemas/sample.ts', "import { isOurs } from '../lib/errors.js'\nisOurs(1)", ['1 imports lib/errors']],
-  ['not even a type', 'schemas/sample.ts', "\nimport type { User } from '../lib/auth/user.js'\nexport type A = User", ['2 imports lib/auth/user']],
+  ['not even a type', 'schemas/sample.ts', "\nimport type { User } from '../lib/user.js'\nexport type A = User", ['2 imports lib/auth/user']],
   ['lib imports nothing of routes', 'lib/topics/sample.ts', "import { tags } from '../../routes/answers.js'\ntags.at(0)", ['1 imports routes/answers']],
   ['by no way of importing', 'lib/topics/sample.ts', `
     export * from '../../routes/answers.js'
@@ -17,7 +17,7 @@ const bad: [rule: string, file: string, text: string, found: string[]][] = [
   ['2 imports routes/answers', '3 imports routes/access', '4 imports routes/index', '5 imports routes/status', '6 imports routes/context', '7 imports routes/nowhere']],
   ['only the plugin names a concrete engine', 'lib/manager-sample.ts', "import { MemoryEngine } from './engine/memory/engine.js'\nimport { ExpiringMap } from './engine/expiring-map.js'\nimport type { Engine } from './engine/engine.js'", ['1 names a concrete engine, lib/engine/memory/engine']],
   ['nor does a route, nor one that comes later', 'routes/sample.ts', "import type { RedisEngine } from '../lib/engine/redis/redis.js'", ['1 names a concrete engine, lib/engine/redis/redis']],
-  ['client imports from schemas only', 'client/sample.ts', "import type { User } from '../lib/auth/user.js'\nexport type A = User", ['1 imports lib/auth/user']],
+  ['client imports from schemas only', 'client/sample.ts', "import type { User } from '../lib/user.js'\nexport type A = User", ['1 imports lib/auth/user']],
   ['and types only', 'client/sample.ts', "import { errorCodes } from '../schemas/error-codes.js'\nimport { type Answer, Outcome } from '../schemas/records.js'\nimport '../schemas/fields.js'",
     ['1 imports a value of schemas/error-codes', '2 imports a value of schemas/records', '3 imports a value of schemas/fields']],
   ['only lib/protocol uses JSON', 'lib/topics/sample.ts', "JSON.parse('1')\nconst { stringify } = JSON\nglobalThis.JSON.parse('2')\n[1].map(JSON.stringify)", ['1 uses JSON', '2 uses JSON', '3 uses JSON', '4 uses JSON']],

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { User } from './user.js'
+import type { User } from '../user.js'
 
 /** Says who a request, or a token that comes later by frame, belongs to. */
 export interface Authenticator {

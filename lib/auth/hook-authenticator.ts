@@ -8,7 +8,7 @@ import type { Options } from '../options.js'
 import { logThrown } from '../thrown.js'
 import type { Authenticator } from './authenticator.js'
 import { isBearer } from './credentials.js'
-import type { User } from './user.js'
+import type { User } from '../user.js'
 
 /** The answer of the app's own `authenticate` and `verifyToken`. */
 export const AuthenticatedUser = Type.Object({

@@ -3,7 +3,7 @@ import { UnauthorizedError } from '../errors.js'
 import type { Authenticator } from './authenticator.js'
 import { carriesToken, tokenFrom } from './credentials.js'
 import type { TokenVerifier } from './tokens.js'
-import type { User } from './user.js'
+import type { User } from '../user.js'
 
 /** The cookie that may hold a token, and what @fastify/cookie has made of a request. */
 interface TokenCookie { name: string, isSigned: boolean }

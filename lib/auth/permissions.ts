@@ -1,9 +1,9 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
-import type { Client } from '../connection/client.js'
+import type { Client } from '../socket/client.js'
 import { ForbiddenError, InternalError, UnavailableError } from '../errors.js'
 import type { Options } from '../options.js'
 import { logThrown } from '../thrown.js'
-import { isGranted, type User } from './user.js'
+import { isGranted, type User } from '../user.js'
 
 /** What a REST route does, as `authorize` is asked about it. */
 export type RestAction =

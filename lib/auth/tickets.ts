@@ -3,7 +3,7 @@ import type { Ticket } from '../../schemas/rest.js'
 import type { Clock, TicketStore } from '../engine/engine.js'
 import { RateLimitedError, UnauthorizedError, UnavailableError } from '../errors.js'
 import type { Counters } from '../telemetry/counters.js'
-import type { User } from './user.js'
+import type { User } from '../user.js'
 
 /** RFC 6750 section 5.2 asks for tokens that cannot be guessed: 128 bits. */
 const TICKET_BYTES = 16

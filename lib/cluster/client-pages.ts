@@ -1,6 +1,6 @@
 import type { ClientRecord } from '../../schemas/records.js'
 import type { ClientsPage, ClientsQuery } from '../../schemas/rest.js'
-import type { ConnectionPlace, Registry } from '../connection/registry.js'
+import type { ConnectionPlace, Registry } from '../socket/registry.js'
 import { compareTexts, cursorOf, firstPage, mergePages, readCursor } from '../pages.js'
 
 type Page = Pick<ClientsPage, 'total' | 'clients' | 'next'>

@@ -3,7 +3,7 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { ClientRecord, Status, type ClusterStatus } from '../../schemas/records.js'
 import { ClientsPage, ClientsQuery } from '../../schemas/rest.js'
 import { closeCodes } from '../close-codes.js'
-import type { Registry } from '../connection/registry.js'
+import type { Registry } from '../socket/registry.js'
 import { ASK_TIMEOUT_MS, type Cluster, type ClusterAnswers } from '../engine/engine.js'
 import { pageOf, pageOfPages } from './client-pages.js'
 

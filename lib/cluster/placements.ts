@@ -1,10 +1,10 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { ChannelName, Nullable, UserId } from '../../schemas/fields.js'
-import type { Registry } from '../connection/registry.js'
+import type { Registry } from '../socket/registry.js'
 import { ASK_TIMEOUT_MS, type Cluster } from '../engine/engine.js'
 import { IdentityChangedError, TooManyChannelsError, UnavailableError } from '../errors.js'
-import type { Memberships } from '../topics/memberships.js'
+import type { Memberships } from '../streams/memberships.js'
 
 /** A socket, and the channel that it is put into or taken out of. */
 const Placement = Type.Object({

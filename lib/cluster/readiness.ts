@@ -1,7 +1,7 @@
-import type { Registry } from '../connection/registry.js'
+import type { Registry } from '../socket/registry.js'
 import type { Availability, Cluster } from '../engine/engine.js'
 import type { EventHub } from '../events.js'
-import { encode, type EncodedMessage } from '../protocol/encode.js'
+import { encode, type EncodedMessage } from '../socket/encode.js'
 
 /** Tells sockets and the app how much of what the nodes share works. Sockets stay open while it does not. */
 export class Readiness {

@@ -2,8 +2,8 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { ConfirmationRecord } from '../../schemas/records.js'
 import type { Cluster, ConfirmationStore } from '../engine/engine.js'
 import { logThrown } from '../thrown.js'
-import type { Publisher } from '../topics/publisher.js'
-import { topicOf } from '../topics/topic-names.js'
+import type { Publisher } from '../streams/publisher.js'
+import { topicOf } from '../topic-names.js'
 
 /**
  * Delay before announcements are noted in the store: those of a node are noted together, and a question that is answered at once

@@ -3,8 +3,8 @@ import type { ConfirmationRecord, Outcome } from '../../schemas/records.js'
 import type { ConfirmationStore, Settled, Settlement } from '../engine/engine.js'
 import { AlreadySettledError, ForbiddenError, NotFoundError, withDetails } from '../errors.js'
 import { logThrown } from '../thrown.js'
-import type { Publisher } from '../topics/publisher.js'
-import { topicOf } from '../topics/topic-names.js'
+import type { Publisher } from '../streams/publisher.js'
+import { topicOf } from '../topic-names.js'
 
 /**
  * The result of an attempt to end a question: the record, ended by whoever was first, with the milliseconds that it still has

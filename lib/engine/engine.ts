@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { Outcome, type AnsweredBy, type AvailabilityReason, type ConfirmationRecord } from '../../schemas/records.js'
-import type { User } from '../auth/user.js'
+import type { User } from '../user.js'
 
 /** A place in a stream. Offsets are 1, 2, 3… within an epoch; another epoch says that continuity was lost. */
 export interface Position { epoch: string, offset: number }

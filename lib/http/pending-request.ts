@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { guardedAbort } from '../abort.js'
-import type { User } from '../auth/user.js'
+import type { User } from '../user.js'
 import { logThrown } from '../thrown.js'
 
 /** One REST request, from its head to the end of its answer and of what it asked for. */

@@ -3,7 +3,7 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { BadFrameError, BadJsonError, TooDeepError } from '../errors.js'
 import { RecoverQuery } from '../../schemas/frames.js'
 import { BACKSLASH, CLOSE_BRACE, CLOSE_BRACKET, OPEN_BRACE, OPEN_BRACKET, QUOTE, isJsonDeeperThan } from './depth.js'
-import { below, faultsOf, invalidMessage } from './faults.js'
+import { below, faultsOf, invalidMessage } from '../validation/faults.js'
 
 /** A client's frame: any object whose `type` is a string; that of `action` (row A6) where there is no `type`. */
 export interface ClientMessage {

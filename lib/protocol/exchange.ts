@@ -1,7 +1,7 @@
-import type { Connection } from '../connection/connection.js'
-import type { Identity } from '../connection/identity.js'
+import type { Connection } from '../socket/connection.js'
+import type { Identity } from '../socket/identity.js'
 import { frameId, type ClientMessage } from './decode.js'
-import { encode } from './encode.js'
+import { encode } from '../socket/encode.js'
 
 /** Answers a frame with an error. */
 interface Failing { fail: (exchange: Exchange, error: unknown) => void }

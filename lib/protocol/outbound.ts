@@ -5,10 +5,10 @@ import { Message, reservedFields } from '../../schemas/messages.js'
 import { InvalidHandlerError, InvalidMessageError } from '../errors.js'
 import { messageOf } from '../thrown.js'
 import type { CompiledSchema } from '../validation/compiled-schema.js'
-import { EncodedMessage } from './encode.js'
+import { EncodedMessage } from '../socket/encode.js'
 import { compile } from './compile.js'
 import { withEnvelope } from './envelope.js'
-import { faultsOf, invalidMessage, type Fault } from './faults.js'
+import { faultsOf, invalidMessage, type Fault } from '../validation/faults.js'
 
 const checkMessage = TypeCompiler.Compile(Message)
 

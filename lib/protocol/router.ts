@@ -1,7 +1,7 @@
 import { clientFrames, type ClientFrame, type ClientFrameType } from '../../schemas/frames.js'
 import { closeCodes } from '../close-codes.js'
-import type { Connection } from '../connection/connection.js'
-import type { Rate } from '../connection/rate.js'
+import type { Connection } from '../socket/connection.js'
+import type { Rate } from '../socket/rate.js'
 import { RateLimitedError, TooManyPendingError, UnauthorizedError, UnknownTypeError, isOverTypeLimit, toWire, withDetails } from '../errors.js'
 import type { EventHub } from '../events.js'
 import type { Counters } from '../telemetry/counters.js'
@@ -12,9 +12,9 @@ import type { ErrorCode } from '../../schemas/error-codes.js'
 import type { Rejected } from '../../schemas/records.js'
 import { compile } from './compile.js'
 import { assertFrame, decode, frameId, peekId, type ClientMessage } from './decode.js'
-import { encode } from './encode.js'
+import { encode } from '../socket/encode.js'
 import { Exchange } from './exchange.js'
-import { assertValid } from './faults.js'
+import { assertValid } from '../validation/faults.js'
 
 /** What happens to the frames of one type. */
 export interface Route {

@@ -1,8 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../engine/engine.js'
 import { logThrown } from '../thrown.js'
-import type { Publisher } from '../topics/publisher.js'
-import { topicOf } from '../topics/topic-names.js'
+import type { Publisher } from '../streams/publisher.js'
+import { topicOf } from '../topic-names.js'
 
 /** The heartbeat that `ws.startHeartbeat()` sends (row A7). */
 export interface TaskHeartbeatOptions {

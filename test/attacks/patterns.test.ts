@@ -1,7 +1,7 @@
 import { Type, type TSchema } from '@sinclair/typebox'
 import { RE2JS } from 're2js'
 import t from 'tap'
-import { faultsOf } from '../../lib/protocol/faults.js'
+import { faultsOf } from '../../lib/validation/faults.js'
 import { CompiledSchema } from '../../lib/validation/compiled-schema.js'
 import { SchemaError } from '../../lib/validation/schema-error.js'
 import { AttackedServer } from '../fixtures/attacked-server.js'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Connection } from '../../lib/connection/connection.js'
+import type { Connection } from '../../lib/socket/connection.js'
 import { MemoryEngine } from '../../lib/engine/memory/engine.js'
 import { memoryOptions } from '../fixtures/memory.js'
 import { systemOn } from '../fixtures/system.js'

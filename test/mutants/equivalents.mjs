@@ -27,7 +27,7 @@ export const equivalents = [
     reason: 'the script looks at the life of a history only where its size is not negative'
   },
   {
-    file: 'dist/lib/connection/send-queue.js',
+    file: 'dist/lib/socket/send-queue.js',
     line: "return 'queued';",
     before: "return 'queued';",
     after: 'return undefined;',

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Connection } from '../../lib/connection/connection.js'
+import { Connection } from '../../lib/socket/connection.js'
 import { startApp, type TestApp } from '../fixtures/app.js'
 
 type Connected = Awaited<ReturnType<TestApp['connect']>>

@@ -1,4 +1,4 @@
-import type { User } from '../../auth/user.js'
+import type { User } from '../../user.js'
 import type { TicketBounds, TicketStore } from '../engine.js'
 import { ExpiringMap } from '../expiring-map.js'
 

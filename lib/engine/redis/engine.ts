@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { channelOf } from '../../topics/topic-names.js'
+import { channelOf } from '../../topic-names.js'
 import type { Delivery, Engine, EngineContext, HistoryPage, PageBounds, Position, Publication, Retention } from '../engine.js'
 import { FaultNames, isUnnamed } from './access.js'
 import type { ClientFactory } from './client.js'

@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { channelOf, topicOf } from '../../topics/topic-names.js'
+import { channelOf, topicOf } from '../../topic-names.js'
 import type { PresenceChange, PresenceStore, PresentClient } from '../engine.js'
 import { ExpiringMap } from '../expiring-map.js'
 import { Batches } from './batches.js'

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
-import type { User } from '../../auth/user.js'
+import type { User } from '../../user.js'
 import type { Clock, TicketBounds, TicketStore } from '../engine.js'
 import type { Keys } from './keys.js'
 import type { Lane } from './lane.js'

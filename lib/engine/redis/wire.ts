@@ -2,7 +2,7 @@ import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import { Jti, Nullable, UserId } from '../../../schemas/fields.js'
 import { ConfirmationRecord, Outcome, AnsweredBy } from '../../../schemas/records.js'
-import type { User } from '../../auth/user.js'
+import type { User } from '../../user.js'
 import type { Delivery, Position, Publication } from '../engine.js'
 import type { NumberedChange } from './roster.js'
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../../engine/engine.js'
-import { encode } from '../encode.js'
+import { encode } from '../../socket/encode.js'
 import { builtIn } from '../router.js'
 
 /** `ping`: the application's own ping, for clients that cannot send the protocol's (rows A6, A19). */

@@ -1,5 +1,5 @@
-import type { User } from '../../auth/user.js'
-import type { Connection } from '../../connection/connection.js'
+import type { User } from '../../user.js'
+import type { Connection } from '../../socket/connection.js'
 import { UnauthorizedError } from '../../errors.js'
 
 /** @throws WSM_ERR_UNAUTHORIZED for an anonymous socket */

@@ -1,0 +1,31 @@
+import type { FastifyInstance } from 'fastify'
+import type { Clock } from '../engine/engine.js'
+import { InvalidOptionError } from '../errors.js'
+import type { Options } from '../options.js'
+import type { Authenticator } from '../auth/authenticator.js'
+import { HookAuthenticator } from '../auth/hook-authenticator.js'
+import { useJwt } from '../auth/jwt.js'
+import { JwtAuthenticator } from '../auth/jwt-authenticator.js'
+import { TokenVerifier } from '../auth/tokens.js'
+
+/**
+ * Chooses how users are identified: by its own `authenticate`, or by JWT. The clock is known later, with the engine.
+ *
+ * @throws WSM_ERR_INVALID_OPTION for options of both, `verifyToken` alone, `auth.cookie` without @fastify/cookie, and what
+ *   {@link useJwt} throws
+ */
+export async function useAuthenticator (fastify: FastifyInstance, options: Options): Promise<(clock: Clock) => Authenticator> {
+  const { authenticate, verifyToken, jwt, auth } = options
+  if (authenticate !== undefined) {
+    if (jwt !== undefined) throw new InvalidOptionError('jwt', 'is given beside authenticate, which replaces it')
+    if (auth.cookie !== undefined) throw new InvalidOptionError('auth.cookie', 'is given beside authenticate, which reads cookies itself')
+    return (clock) => new HookAuthenticator(authenticate, verifyToken, clock, fastify.log)
+  }
+  if (verifyToken !== undefined) throw new InvalidOptionError('verifyToken', 'is given without authenticate: tokens are verified by jwt')
+  if (auth.cookie !== undefined && !fastify.hasRequestDecorator('cookies')) {
+    throw new InvalidOptionError('auth.cookie', 'needs @fastify/cookie, registered before this plugin')
+  }
+  const rules = await useJwt(fastify, options)
+  const cookie = auth.cookie === undefined ? null : { name: auth.cookie, isSigned: rules.isCookieSigned }
+  return (clock) => new JwtAuthenticator(new TokenVerifier(rules, clock, fastify.log), cookie)
+}

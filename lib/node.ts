@@ -1,0 +1,179 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { Admission } from './sessions/admission.js'
+import type { Authenticator } from './auth/authenticator.js'
+import { TokenExpiry } from './sessions/expiry.js'
+import { Permissions } from './auth/permissions.js'
+import { Revocations } from './sessions/revocations.js'
+import { Tickets } from './auth/tickets.js'
+import { Readiness } from './cluster/readiness.js'
+import { Confirmations } from './confirmations/confirmations.js'
+import { OpenQuestions } from './confirmations/open-questions.js'
+import { Allowances } from './socket/allowances.js'
+import { ClosingSockets } from './socket/closing.js'
+import { ConnectRate } from './sessions/connect-rate.js'
+import { Heartbeat } from './socket/heartbeat.js'
+import type { Connection, ConnectionSettings } from './socket/connection.js'
+import { Lifecycle } from './sessions/lifecycle.js'
+import { Outbox } from './socket/outbox.js'
+import { Registry } from './socket/registry.js'
+import { TypeLimits } from './protocol/type-limits.js'
+import { UserSlots } from './sessions/user-slots.js'
+import type { Engine } from './engine/engine.js'
+import { EventHub } from './events.js'
+import { PendingRequests } from './http/pending-requests.js'
+import type { Options } from './options.js'
+import type { Exchange } from './protocol/exchange.js'
+import { SocketContext } from './protocol/handler-context.js'
+import { Handlers } from './protocol/handlers.js'
+import { Outbound } from './protocol/outbound.js'
+import { Router } from './protocol/router.js'
+import { ackFrame } from './streams/frames/ack.js'
+import { authFrames } from './sessions/frames/auth.js'
+import { cancelFrame } from './tasks/cancel-frame.js'
+import { confirmFrame } from './confirmations/confirm-frame.js'
+import { connectionFrame } from './sessions/frames/connection.js'
+import { pingFrame } from './protocol/frames/ping.js'
+import { sendFrames } from './streams/frames/send.js'
+import { subscribeFrame, unsubscribeFrame } from './sessions/frames/subscribe.js'
+import { walkerFrame } from './protocol/frames/walker.js'
+import { TaskHeartbeats } from './tasks/task-heartbeats.js'
+import { Tasks } from './tasks/tasks.js'
+import { Counters } from './telemetry/counters.js'
+import { Acknowledgements } from './streams/acknowledgements.js'
+import { History } from './streams/history.js'
+import { Memberships } from './streams/memberships.js'
+import { Presence } from './streams/presence.js'
+import { Publisher } from './streams/publisher.js'
+import { StreamRules } from './streams/stream-rules.js'
+import { Topics } from './streams/topics.js'
+
+/** The parts of a node, each knowing only those it needs. */
+export type System = ReturnType<typeof createSystem>
+
+/** Puts the parts together. Nothing of Fastify but its logger is known here. */
+export function createSystem (engine: Engine, authenticator: Authenticator, options: Options, log: FastifyBaseLogger) {
+  const { limits } = options
+  const { clock } = engine
+  const registry = new Registry()
+  const events = new EventHub(log)
+  const rules = new StreamRules(options)
+  const topics = new Topics(engine, rules)
+  const presence = new Presence(engine.presence, topics, rules, events, log)
+  const acknowledgements = new Acknowledgements(topics, engine)
+  const memberships = new Memberships(topics, presence, acknowledgements, limits.maxChannelsPerConnection)
+  const outbound = new Outbound()
+  const publisher = new Publisher(engine, topics, rules, registry, outbound, acknowledgements, options.ack)
+  const permissions = new Permissions(options, log)
+  const counters = new Counters()
+  engine.onEviction((messages) => { counters.refusals.history_per_sender += messages })
+  const tickets = new Tickets(engine.tickets, options.auth.ticketTtlMs, clock, counters)
+  const requests = new PendingRequests(limits.maxPendingRequests, clock, counters)
+  const revocations = new Revocations(engine, registry, requests, counters, { ttlMs: options.auth.revocationTtlMs, toleranceMs: authenticator.toleranceMs }, log)
+  const admission = new Admission(authenticator, tickets, revocations, permissions, options, counters, log)
+  const openQuestions = new OpenQuestions(limits.maxPendingConfirmationsPerUser, counters)
+  const confirmations = new Confirmations(engine, publisher, events, openQuestions, options.confirmations, log)
+  const taskHeartbeats = new TaskHeartbeats(publisher, (taskId) => tasks.hasEnded(taskId), clock, log)
+  const tasks: Tasks = new Tasks(engine, publisher, confirmations, taskHeartbeats, events, options.tasks.retainMs, log)
+  const lifecycle = new Lifecycle(registry, memberships, permissions, revocations, confirmations, events, counters, options.auth.timeoutMs)
+  const heartbeat = new Heartbeat(registry, options.heartbeat)
+  const tokenExpiry = new TokenExpiry(registry, options.auth.expiryNoticeMs, clock)
+  const typeLimits = new TypeLimits(limits.types)
+  const handlers = new Handlers(permissions, revocations, typeLimits)
+  const connectRate = new ConnectRate(limits.connectionsPerIpPerMinute)
+  const slots = new UserSlots(registry, options, counters)
+  const allowances = new Allowances(limits)
+  const closing = new ClosingSockets({ maxClosing: limits.maxClosing, closeTimeoutMs: options.closeTimeoutMs, refusals: counters.refusals })
+  // Registered first, so slots are updated before the app's listeners run.
+  for (const event of ['client_connected', 'identity_changed'] as const) {
+    events.on(event, ({ client }) => slots.taken(client as Connection))
+  }
+  const sendSettings = {
+    outbox: new Outbox(),
+    maxMessages: limits.maxQueueMessages,
+    maxBytes: limits.maxQueueBytes,
+    slowConsumer: options.slowConsumer,
+    compressFromBytes: options.compression.thresholdBytes,
+    onDropped: () => { counters.messagesDropped++ }
+  }
+  const connectionSettings: ConnectionSettings = {
+    clock,
+    maxErrorsPerMinute: limits.maxErrorsPerMinute,
+    maxRateLimitedPerMinute: limits.maxRateLimitedPerMinute,
+    maxPendingBytes: limits.maxPendingBytes,
+    allowances,
+    closing,
+    refusals: counters.refusals,
+    closeTimeoutMs: options.closeTimeoutMs,
+    log,
+    onSlow: (client, action) => {
+      if (action === 'disconnect') counters.slowDisconnects++
+      client.log.warn({ action }, 'a slow consumer: the client does not read its messages')
+      // Not in this call: what a listener publishes must not overtake the message that is being handed out.
+      queueMicrotask(() => events.emit('slow_consumer', { client, action }))
+    },
+    onClosing: (connection) => slots.ended(connection)
+  }
+  const contextOf = (exchange: Exchange<object>) => new SocketContext(exchange, memberships, outbound)
+  const router = new Router(events, limits, counters)
+  const builtIns = [
+    pingFrame(clock),
+    connectionFrame(lifecycle),
+    ...authFrames(lifecycle, slots, options.auth),
+    subscribeFrame(memberships, permissions),
+    unsubscribeFrame(memberships),
+    ackFrame(acknowledgements),
+    confirmFrame(confirmations, revocations),
+    cancelFrame(tasks, options.tasks),
+    walkerFrame(handlers, contextOf),
+    ...sendFrames(publisher, permissions, revocations, outbound)
+  ]
+  for (const route of builtIns) router.add({ ...route, rate: typeLimits.of(route.type) })
+  return {
+    /** Stops timers and open waits. The sockets are still open, so their clients are told. */
+    close: async () => {
+      heartbeat.stop()
+      tokenExpiry.stop()
+      admission.close()
+      allowances.close()
+      presence.close()
+      taskHeartbeats.close()
+      acknowledgements.close()
+      // Before the tasks' signals, which the asking code may have passed on: its questions end as closed, not aborted.
+      await confirmations.close().finally(() => tasks.close())
+    },
+    log,
+    cluster: engine.cluster,
+    clock,
+    readiness: new Readiness(engine.cluster, registry, events),
+    registry,
+    topics,
+    presence,
+    rules,
+    history: new History(engine),
+    memberships,
+    outbound,
+    publisher,
+    events,
+    permissions,
+    admission,
+    tickets,
+    revocations,
+    requests,
+    connectRate,
+    slots,
+    closing,
+    confirmations,
+    taskHeartbeats,
+    tasks,
+    lifecycle,
+    heartbeat,
+    tokenExpiry,
+    handlers,
+    contextOf,
+    router,
+    allowances,
+    counters,
+    sendSettings,
+    connectionSettings
+  }
+}

@@ -1,7 +1,0 @@
-import type { Acknowledgements } from '../../topics/acknowledgements.js'
-import { builtIn } from '../router.js'
-
-/** `ack`: the client has taken a message that asked for it (row A10). One that is late is harmless. */
-export const ackFrame = (acknowledgements: Acknowledgements) => builtIn('ack', ({ message, connection }) => {
-  acknowledgements.acknowledge(message.message_id, connection)
-})

@@ -1,0 +1,125 @@
+import type { User } from '../user.js'
+import { closeCodes } from '../close-codes.js'
+import { AlreadyConnectedError, RateLimitedError, TooManyConnectionsError, UnavailableError } from '../errors.js'
+import type { Options } from '../options.js'
+import type { Counters } from '../telemetry/counters.js'
+import type { ConnectionOrigin } from '../socket/client.js'
+import type { Connection } from '../socket/connection.js'
+import type { Registry } from '../socket/registry.js'
+import { Share } from '../socket/share.js'
+
+/**
+ * Limits the open sockets: in total, per user, unauthenticated and anonymous ones (rows A9, A12). A slot is free as soon as the
+ * close frame is sent. Sockets without a user never take more than half of all slots; the rest is for users.
+ */
+export class UserSlots {
+  readonly #registry: Registry
+  readonly #onDuplicate: Options['onDuplicateUser']
+  readonly #maxPerUser: number
+  readonly #counters: Counters
+  readonly #all: Share
+  /** Nobody's yet: they wait for their first auth frame. */
+  readonly #waiting: Share
+  readonly #anonymous: Share
+
+  constructor (registry: Registry, { onDuplicateUser, limits }: Pick<Options, 'onDuplicateUser' | 'limits'>, counters: Counters) {
+    const half = Math.max(1, Math.floor(limits.maxConnections / 2))
+    this.#registry = registry
+    this.#onDuplicate = onDuplicateUser
+    this.#maxPerUser = limits.maxConnectionsPerUser
+    this.#counters = counters
+    this.#all = new Share(limits.maxConnections)
+    this.#waiting = new Share(Math.min(limits.maxUnauthenticated, half), limits.maxUnauthenticatedPerIp)
+    this.#anonymous = new Share(Math.min(limits.maxAnonymous, half), limits.maxAnonymousPerIp)
+  }
+
+  /**
+   * Checks that the node has room for another socket: first, before any work on its request, and again when it opens.
+   *
+   * @throws WSM_ERR_UNAVAILABLE
+   */
+  assertCapacity (): void {
+    if (this.#all.usedUp('') === null) return
+    this.#counters.refusals.connections++
+    throw new UnavailableError('The server has too many connections')
+  }
+
+  /**
+   * Whether a socket that starts so may open.
+   *
+   * @throws WSM_ERR_UNAVAILABLE, WSM_ERR_RATE_LIMITED, WSM_ERR_ALREADY_CONNECTED, WSM_ERR_TOO_MANY_CONNECTIONS
+   */
+  assertMayOpen ({ awaitsAuth, ip, user }: ConnectionOrigin): void {
+    this.assertCapacity()
+    if (awaitsAuth) this.#assertShare(this.#waiting, ip, 'unauthenticated', 'are waiting for their auth frame')
+    else this.#assertFree(user, ip, null)
+  }
+
+  /**
+   * Checks that a socket may become a user's, or with null anonymous. The socket itself is not counted.
+   *
+   * @throws WSM_ERR_UNAVAILABLE, WSM_ERR_RATE_LIMITED, WSM_ERR_ALREADY_CONNECTED, WSM_ERR_TOO_MANY_CONNECTIONS
+   */
+  assertFree (user: User | null, self: Connection): void {
+    this.#assertFree(user, self.ip, self)
+  }
+
+  /** Counts a socket that has opened. */
+  opened (connection: Connection): void {
+    this.#all.add(connection)
+    if (connection.origin.awaitsAuth) this.#waiting.add(connection)
+    else if (connection.user === null) this.#anonymous.add(connection)
+  }
+
+  /**
+   * Called when a socket has become its user's. With `replace` the user's other sockets are closed; otherwise this one is, if the
+   * limit was reached since it was checked.
+   */
+  taken (connection: Connection): void {
+    const { user } = connection
+    this.#waiting.delete(connection)
+    if (user !== null) this.#anonymous.delete(connection)
+    if (user !== null && this.#onDuplicate === 'replace') {
+      for (const other of this.#registry.others(user.id, connection)) {
+        this.#counters.refusals.duplicate_user++
+        other.close(closeCodes.replaced, 'Replaced by a newer connection of the user')
+      }
+      return
+    }
+    try {
+      this.assertFree(user, connection)
+      if (user === null) this.#anonymous.add(connection)
+    } catch (error) {
+      connection.close(error instanceof AlreadyConnectedError ? closeCodes.replaced : closeCodes.tryAgainLater, (error as Error).message)
+    }
+  }
+
+  /** Frees the slots of a socket that is closing or gone. Calling it twice is harmless. */
+  ended (connection: Connection): void {
+    for (const share of [this.#all, this.#waiting, this.#anonymous]) share.delete(connection)
+  }
+
+  #assertFree (user: User | null, ip: string, self: Connection | null): void {
+    if (user === null) {
+      if (self === null || !this.#anonymous.has(self)) this.#assertShare(this.#anonymous, ip, 'anonymous', 'are anonymous')
+      return
+    }
+    if (this.#onDuplicate === 'replace') return
+    const others = this.#registry.others(user.id, self).length
+    if (this.#onDuplicate === 'refuse' && others > 0) {
+      this.#counters.refusals.duplicate_user++
+      throw new AlreadyConnectedError()
+    }
+    if (others < this.#maxPerUser) return
+    this.#counters.refusals.connections_per_user++
+    throw new TooManyConnectionsError(this.#maxPerUser)
+  }
+
+  #assertShare (share: Share, ip: string, counter: 'unauthenticated' | 'anonymous', what: string): void {
+    const usedUp = share.usedUp(ip)
+    if (usedUp === null) return
+    this.#counters.refusals[usedUp === 'all' ? counter : `${counter}_per_ip` as const]++
+    if (usedUp === 'all') throw new UnavailableError(`Too many sockets ${what}`)
+    throw new RateLimitedError(`Too many sockets from this address ${what}`)
+  }
+}

@@ -1,0 +1,284 @@
+import { randomUUID } from 'node:crypto'
+import type { FastifyBaseLogger } from 'fastify'
+import type { WebSocket } from 'ws'
+import type { ClientRecord, Rejected } from '../../schemas/records.js'
+import type { User } from '../user.js'
+import { closeCodes } from '../close-codes.js'
+import type { Clock } from '../engine/engine.js'
+import type { EncodedMessage } from './encode.js'
+import { Account } from './account.js'
+import type { Allowances } from './allowances.js'
+import type { Client, ConnectionEnd, ConnectionOrigin, Grant } from './client.js'
+import type { ClosingSockets } from './closing.js'
+import { ErrorCap } from './error-cap.js'
+import { Identity } from './identity.js'
+import { Inbox, type InboxSettings } from './inbox.js'
+import { Liveness } from './liveness.js'
+import type { SendQueue } from './send-queue.js'
+
+/** How long a client may take to answer a close frame while somebody waits for its end. */
+const FAREWELL_MS = 1_000
+
+const NO_GRANTS: ReadonlyMap<string, Grant> = new Map()
+
+/** What all connections of a node have in common. */
+export interface ConnectionSettings extends InboxSettings {
+  clock: Clock
+  maxErrorsPerMinute: number
+  maxRateLimitedPerMinute: number
+  allowances: Allowances
+  closing: ClosingSockets
+  /** Where refusals are counted. */
+  refusals: Rejected
+  /** How long a client may take to answer a close frame. */
+  closeTimeoutMs: number
+  log: FastifyBaseLogger
+  /** A client did not read what was sent to it. */
+  onSlow: (connection: Connection, action: 'drop' | 'disconnect') => void
+  /** The server has sent the close frame, or cut the socket. */
+  onClosing: (connection: Connection) => void
+}
+
+/** One socket: its identity and its memberships. */
+export class Connection implements Client {
+  readonly id = randomUUID()
+  readonly connectedAt: number
+  readonly origin: ConnectionOrigin
+  readonly errorCap: ErrorCap
+  readonly inbox: Inbox
+  /** Whose the socket is; another object as soon as it is another user's. */
+  identity: Identity
+  /** Whether it is known who the socket belongs to; until then only `auth` frames are read. */
+  isAdmitted = false
+  readonly liveness = new Liveness()
+  /** When anything last arrived, on the clock of `performance.now()`. */
+  heardAt = performance.now()
+  readonly #socket: WebSocket
+  readonly #queue: SendQueue
+  readonly #settings: ConnectionSettings
+  #grants: Map<string, Grant> | null = null
+  #account: Account | null = null
+  /** Counts refusals for want of an allowance. Made with the first such frame. */
+  #refusalCap: ErrorCap | null = null
+  /** How the socket was cut, where that is known better here than by the socket. */
+  #cutAs: ConnectionEnd | null = null
+  /** One wait for the end, however many ask for it: they share one listener and one timer. */
+  #gone: Promise<void> | null = null
+
+  constructor (socket: WebSocket, queue: SendQueue, origin: ConnectionOrigin, settings: ConnectionSettings) {
+    this.#socket = socket
+    this.#queue = queue
+    this.#settings = settings
+    this.connectedAt = settings.clock.now()
+    this.origin = origin
+    this.identity = new Identity(origin.user, this, settings.log)
+    this.errorCap = new ErrorCap(settings.maxErrorsPerMinute)
+    this.inbox = new Inbox(socket, this.liveness, settings)
+  }
+
+  /** Whether messages can still be handed to the socket: no close frame was sent or received. */
+  get isOpen (): boolean {
+    return this.#queue.isOpen && this.#cutAs === null
+  }
+
+  get ip (): string {
+    return this.origin.ip
+  }
+
+  get rttMs (): number | null {
+    return this.liveness.rttMs
+  }
+
+  get channels (): string[] {
+    return [...this.grants.keys()]
+  }
+
+  /** The channels, and why the connection is a member of each. */
+  get grants (): ReadonlyMap<string, Grant> {
+    return this.#grants ?? NO_GRANTS
+  }
+
+  get protocol (): string | null {
+    return this.#socket.protocol === '' ? null : this.#socket.protocol
+  }
+
+  get user (): User | null {
+    return this.identity.user
+  }
+
+  /** Names the socket and the user that it has now. */
+  get log (): FastifyBaseLogger {
+    return this.identity.log
+  }
+
+  /** What the socket's frames are charged to. Made with the first of them. */
+  get account (): Account {
+    this.#account ??= new Account(this.user, this.#settings.allowances, this.#settings.refusals)
+    return this.#account
+  }
+
+  /** Attaches the listeners; called once, before anything is awaited, so that no frame is missed. */
+  listen (onMessage: (data: Buffer, isBinary: boolean) => void, onEnd: (end: ConnectionEnd) => void): void {
+    this.#socket.on('message', (data, isBinary) => {
+      this.heardAt = performance.now()
+      onMessage(data as Buffer, isBinary)
+    })
+    this.#socket.on('pong', (data) => {
+      this.heardAt = performance.now()
+      if (!this.liveness.ponged(data.toString(), this.heardAt)) this.#controlled(data)
+    })
+    this.#socket.on('ping', (data) => {
+      this.heardAt = performance.now()
+      this.#controlled(data)
+    })
+    // ws has answered the fault with the close frame that fits it (1002, 1007, 1009) before it reports it here.
+    this.#socket.on('error', (error) => this.#failed(error))
+    this.#socket.on('close', (code, reason) => {
+      this.identity.abort()
+      onEnd(this.#cutAs ?? { code, reason: reason.toString() })
+    })
+  }
+
+  /** Hands a message to the socket; on a socket that is closing it goes nowhere. */
+  send (message: EncodedMessage): void {
+    if (this.#cutAs !== null) return
+    const result = this.#queue.send(message)
+    if (result === 'queued') return
+    if (result === 'overflow') {
+      this.#cut(closeCodes.tryAgainLater, 'The client does not read')
+      this.#settings.onSlow(this, 'disconnect')
+    } else if (this.#queue.dropped === 1) {
+      this.#settings.onSlow(this, 'drop')
+    }
+  }
+
+  /** Whether the queue is so full that producers which can wait should. */
+  get isCongested (): boolean {
+    return this.#queue.isCongested
+  }
+
+  /** Resolves when everything that waits now has left, or the socket is gone. */
+  drained (): Promise<void> {
+    return this.#queue.drained()
+  }
+
+  /** Writes what waits, instead of at the end of this turn. */
+  flush (): void {
+    this.#queue.flush()
+  }
+
+  /** True if messages wait and the client has read nothing since the latest ping. */
+  get isStuck (): boolean {
+    return this.#queue.isCongested && this.#queue.flushedBytes === this.liveness.flushedBytes
+  }
+
+  /** Sends a WebSocket ping. */
+  ping (): void {
+    this.#socket.ping(this.liveness.pinging(this.#queue.flushedBytes))
+  }
+
+  /** A frame was refused because there were too many. One now and then does no harm; a socket that goes on for long is closed. */
+  refused (): void {
+    this.#refusalCap ??= new ErrorCap(this.#settings.maxRateLimitedPerMinute)
+    if (!this.#refusalCap.hit()) return
+    this.#settings.refusals.rate_limited++
+    this.close(closeCodes.tryAgainLater, 'Too many frames for too long')
+  }
+
+  /** Sends the close frame; nothing is sent after it. A client that does not answer in `closeTimeoutMs` is cut. */
+  close (code: number, reason: string): void {
+    if (!this.isOpen) return
+    this.#queue.flush()
+    this.#settings.closing.close(this.#socket, code, reason)
+    this.#over()
+  }
+
+  /** The client is ending the socket: it has as long for that as if the server had. */
+  closedByClient (): void {
+    this.#settings.closing.add(this.#socket)
+  }
+
+  /**
+   * Ends the socket so that no queued message reaches the client any more: the queue is discarded. If a part of it is in the raw
+   * socket already, a close frame would follow it, so the socket is cut without one. Resolves as `gone` does.
+   */
+  expel (code: number, reason: string): Promise<void> {
+    if (this.#queue.discard()) this.close(code, reason)
+    else this.#cut(code, reason)
+    return this.gone()
+  }
+
+  /**
+   * Resolves when the socket has ended. A client that does not answer the close frame soon is cut, and data in the kernel's
+   * buffer is dropped, so nothing reaches it afterwards. (With TLS the kernel still sends that data.)
+   */
+  gone (): Promise<void> {
+    this.#gone ??= this.#end()
+    return this.#gone
+  }
+
+  async #end (): Promise<void> {
+    // Already closed: no further close event will fire.
+    if (this.#socket.readyState === this.#socket.CLOSED) return
+    const timer = setTimeout(() => this.#queue.destroy(), Math.min(FAREWELL_MS, this.#settings.closeTimeoutMs))
+    await new Promise<void>((resolve) => this.#socket.once('close', () => resolve()))
+    clearTimeout(timer)
+  }
+
+  /** Cuts the socket without a word. */
+  terminate (): void {
+    this.#socket.terminate()
+  }
+
+  grant (channel: string, grant: Grant): void {
+    (this.#grants ??= new Map()).set(channel, grant)
+  }
+
+  revoke (channel: string): boolean {
+    return this.#grants?.delete(channel) === true
+  }
+
+  /** The same user with a fresh token, or another: who that is ends the identity before. */
+  become (user: User | null): void {
+    if (user?.id === this.user?.id) this.identity.user = user
+    else this.identity = new Identity(user, this, this.#settings.log)
+    this.#account?.become(user)
+  }
+
+  toRecord (): ClientRecord {
+    return {
+      client_id: this.id,
+      user_id: this.user?.id ?? null,
+      channels: this.channels,
+      ip: this.ip,
+      protocol: this.protocol,
+      connected_at: this.connectedAt,
+      rtt_ms: this.rttMs
+    }
+  }
+
+  /** Ends a socket whose close frame would wait behind what the client does not read. */
+  #cut (code: number, reason: string): void {
+    this.#cutAs = { code, reason }
+    this.#queue.destroy()
+    this.#over()
+  }
+
+  /** The server has ended the socket. */
+  #over (): void {
+    this.inbox.clear()
+    this.identity.abort()
+    this.#settings.onClosing(this)
+  }
+
+  /** Charges a ping or an unsolicited pong like a frame: a ping is answered with as many bytes, which the client need not read. */
+  #controlled (data: Buffer): void {
+    if (this.isOpen && this.account.pace(data.length, this.heardAt) > 0) this.refused()
+  }
+
+  #failed (error: Error & { code?: string }): void {
+    if (error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') this.#settings.refusals.payload++
+    else if (error.code === 'WS_ERR_TOO_MANY_BUFFERED_PARTS') this.#settings.refusals.fragments++
+    this.log.debug({ err: error }, 'the socket failed')
+  }
+}

@@ -1,0 +1,92 @@
+import type { EncodedMessage } from './encode.js'
+
+/** The part of a connection that an outbox works on. */
+export interface Outgoing {
+  /** The messages that wait for this turn's flush; null: none. */
+  path: Path | null
+  /** Writes a path's messages to the socket. */
+  flush (): void
+}
+
+/**
+ * The messages that a socket gets in one turn of the event loop, in order. Sockets that get the same messages share one
+ * path, and with it the buffer that the messages are joined into.
+ */
+export class Path {
+  readonly parent: Path | null
+  readonly message: EncodedMessage
+  /** How many messages. */
+  readonly count: number
+  /** How long their plain frames are. */
+  readonly bytes: number
+  #last: Path | null = null
+  #plain: Buffer | null = null
+  #compressed: Buffer | null = null
+
+  constructor (parent: Path | null, message: EncodedMessage) {
+    this.parent = parent
+    this.message = message
+    this.count = parent === null ? 1 : parent.count + 1
+    this.bytes = message.frame.length + (parent === null ? 0 : parent.bytes)
+  }
+
+  /**
+   * The path that has one message more. A message is handed to all of its sockets in one go, so whoever extends this
+   * path by it comes right after the others: remembering the last extension is enough for them to share it.
+   */
+  extend (message: EncodedMessage): Path {
+    if (this.#last?.message !== message) this.#last = new Path(this, message)
+    return this.#last
+  }
+
+  /** Every frame, joined. Made once for all who share the path. */
+  plain (): Buffer {
+    this.#plain ??= this.parent === null ? this.message.frame : this.#join((message) => message.frame)
+    return this.#plain
+  }
+
+  /** The same for sockets that negotiated compression. */
+  compressed (thresholdBytes: number): Buffer {
+    this.#compressed ??= this.#join((message) => message.compressedFrame(thresholdBytes))
+    return this.#compressed
+  }
+
+  #join (frameOf: (message: EncodedMessage) => Buffer): Buffer {
+    const frames = new Array<Buffer>(this.count)
+    for (let path: Path | null = this; path !== null; path = path.parent) frames[path.count - 1] = frameOf(path.message)
+    return frames.length === 1 ? frames[0]! : Buffer.concat(frames)
+  }
+}
+
+/**
+ * Many messages for many sockets, one write for each socket and turn of the event loop. Sending only appends: for a
+ * broadcast one comparison a socket. Measured on 1000 sockets with ten messages a turn, a write for each message costs
+ * about 5 µs of kernel time apiece, which this spends once in ten.
+ */
+export class Outbox {
+  #waiting: Outgoing[] = []
+  // The first extension of every socket that had nothing yet: what `Path.extend` does for the others.
+  #first: Path | null = null
+  #isScheduled = false
+
+  append (connection: Outgoing, message: EncodedMessage): void {
+    if (connection.path !== null) {
+      connection.path = connection.path.extend(message)
+      return
+    }
+    if (this.#first?.message !== message) this.#first = new Path(null, message)
+    connection.path = this.#first
+    this.#waiting.push(connection)
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    setImmediate(() => this.#flush())
+  }
+
+  #flush (): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    this.#first = null
+    this.#isScheduled = false
+    for (const connection of waiting) connection.flush()
+  }
+}

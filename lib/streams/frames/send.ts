@@ -1,0 +1,54 @@
+import { reservedFields } from '../../../schemas/messages.js'
+import type { Permissions, SendTarget } from '../../auth/permissions.js'
+import type { Revocations } from '../../sessions/revocations.js'
+import type { Connection } from '../../socket/connection.js'
+import type { Publisher } from '../publisher.js'
+import { topicOf } from '../../topic-names.js'
+import { toJson } from '../../protocol/delivery.js'
+import { below, invalidMessage } from '../../validation/faults.js'
+import type { Outbound } from '../../protocol/outbound.js'
+import { builtIn } from '../../protocol/router.js'
+
+/**
+ * `user`, `channel` and `client`: what one client says to others, where the app allows it (row J5). The receivers get
+ * the fields of `data` as the message, with `from` set by the server; its type is the frame's own unless data has one.
+ */
+export const sendFrames = (publisher: Publisher, permissions: Permissions, revocations: Revocations, outbound: Outbound) => {
+  const send = async (kind: SendTarget['kind'], given: readonly string[], { data, echo }: { data: object, echo?: boolean }, connection: Connection) => {
+    // The user as of now: an auth frame may follow while the app is asked.
+    const { id: clientId, user } = connection
+    const message = { ...toMessage(kind, data, outbound), from: { client_id: clientId, user_id: user?.id ?? null } }
+    // Who is nobody has no other name than the socket's.
+    const sender = user === null ? `client:${clientId}` : `user:${user.id}`
+    const ids = new Set(given)
+    const json = toJson(message)
+    // Once on arrival, and once for every target but the first.
+    if (ids.size > 1) connection.account.charge((ids.size - 1) * Buffer.byteLength(json))
+    const askedAt = revocations.now()
+    for (const id of ids) await permissions.send(user, { kind, id, data: message }, connection)
+    for (const id of ids) {
+      // The app, and each of the sends, may have taken its time.
+      if (user !== null) revocations.assertStillGood(user, askedAt)
+      if (kind === 'client') await publisher.forwardToClient(id, json)
+      else await publisher.forward(topicOf[kind](id), json, { isDroppable: true, except: echo === false ? [clientId] : undefined, sender })
+    }
+  }
+  return [
+    builtIn('user', ({ message, connection }) => {
+      const ids = message.user_ids ?? message.root_ids
+      if (ids === undefined) throw invalidMessage([{ path: '/user_ids', message: 'Expected required property' }])
+      return send('user', ids, message, connection)
+    }),
+    builtIn('channel', ({ message, connection }) => send('channel', message.channel_ids, message, connection)),
+    builtIn('client', ({ message, connection }) => send('client', message.client_ids, message, connection))
+  ]
+}
+
+/** @throws WSM_ERR_INVALID_MESSAGE for data that would look like a frame of the protocol, or is not as its type is declared */
+function toMessage (kind: string, data: object, outbound: Outbound): object {
+  const message: Record<string, unknown> = { type: kind, ...data }
+  for (const field of reservedFields) delete message[field]
+  const faults = outbound.faults(message, kind)
+  if (faults.length > 0) throw invalidMessage(faults.map(below('/data')))
+  return message
+}

@@ -1,0 +1,139 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { PresenceList } from '../../schemas/records.js'
+import type { ChannelPage, ChannelQuery } from '../../schemas/rest.js'
+import type { Connection } from '../socket/connection.js'
+import type { PresenceChange, PresenceStore, PresentClient } from '../engine/engine.js'
+import { NoPresenceError } from '../errors.js'
+import type { EventHub } from '../events.js'
+import { encode } from '../socket/encode.js'
+import { logThrown } from '../thrown.js'
+import { PresenceChanges, type UserChange } from './presence-changes.js'
+import { byUser, pageOfPresent } from './presence-pages.js'
+import { RecentLists } from './recent-lists.js'
+import type { StreamRules } from './stream-rules.js'
+import { topicOf } from '../topic-names.js'
+import type { Topics } from './topics.js'
+
+/** How often a list that changed while it was read is read again; after that it is used as it is. */
+const MAX_READS = 5
+/** How long changes of a channel are collected before its members are told of them. */
+const WINDOW_MS = 100
+
+/** Who is in the channels that have it by rule: the members are told when a user comes and when the user has left. */
+export class Presence {
+  readonly #store: PresenceStore
+  readonly #topics: Topics
+  readonly #rules: StreamRules
+  readonly #events: EventHub
+  readonly #log: FastifyBaseLogger
+  readonly #changes = new PresenceChanges(WINDOW_MS, (channel, changes) => this.#tellChanges(channel, changes))
+  readonly #lists = new RecentLists()
+  /** The channels whose list is being read, and whether they have changed since. */
+  readonly #reads = new Set<{ channel: string, isStale: boolean }>()
+
+  constructor (store: PresenceStore, topics: Topics, rules: StreamRules, events: EventHub, log: FastifyBaseLogger) {
+    this.#store = store
+    this.#topics = topics
+    this.#rules = rules
+    this.#events = events
+    this.#log = log
+    store.onChange((change) => this.#changed(change))
+  }
+
+  /** Whether the channel has it. */
+  covers (channel: string): boolean {
+    return this.#rules.of(topicOf.channel(channel)).presence
+  }
+
+  /** Resolves when everybody can see the connection; a channel without presence is passed over. */
+  async add (channel: string, connection: Connection): Promise<void> {
+    if (this.covers(channel)) await this.#store.add(channel, entryOf(connection))
+  }
+
+  /** Tells a member who is there; what changes from then on it is told like all the others. */
+  async tell (channel: string, connection: Connection): Promise<void> {
+    if (!this.covers(channel)) return
+    const { identity } = connection
+    try {
+      const { clients, asOf } = await this.#read(channel)
+      // Meanwhile it may have become another user's, or have left: who is there is not for it to know.
+      if (identity.isOver || !connection.grants.has(channel)) return
+      connection.send(encode({ type: 'presence', channel, ...byUser(clients) }))
+      this.#lists.add(channel, connection, asOf)
+    } catch (error) {
+      logThrown(this.#log, 'warn', error, { channel }, 'a socket could not be told who is in the channel')
+    }
+  }
+
+  remove (channel: string, connection: Connection): void {
+    if (!this.covers(channel)) return
+    this.#store.remove(channel, entryOf(connection)).catch((error: unknown) => {
+      logThrown(this.#log, 'warn', error, { channel }, 'a socket that left could not be taken out of the presence list')
+    })
+  }
+
+  /**
+   * Who is there, by user.
+   *
+   * @throws WSM_ERR_NO_PRESENCE for a channel that has none, WSM_ERR_UNAVAILABLE
+   */
+  async list (channel: string): Promise<PresenceList> {
+    if (!this.covers(channel)) throw new NoPresenceError(channel, channel)
+    return byUser((await this.#read(channel)).clients)
+  }
+
+  /** A part of the same. */
+  async page (channel: string, query: ChannelQuery): Promise<Pick<ChannelPage, 'presence' | 'next'>> {
+    return pageOfPresent((await this.#read(channel)).clients, query)
+  }
+
+  close (): void {
+    this.#changes.close()
+    this.#lists.close()
+  }
+
+  /** Who is there, as of which change at least. */
+  async #read (channel: string): Promise<{ clients: PresentClient[], asOf: number }> {
+    const read = { channel, isStale: false }
+    this.#reads.add(read)
+    try {
+      let clients
+      let asOf
+      let reads = 0
+      do {
+        read.isStale = false
+        asOf = this.#changes.number
+        clients = await this.#store.list(channel)
+        // A change that came meanwhile may be in the list or not; those that come after it are told to the members.
+      } while (read.isStale && ++reads < MAX_READS)
+      return { clients, asOf }
+    } finally {
+      this.#reads.delete(read)
+    }
+  }
+
+  #changed (change: PresenceChange): void {
+    for (const read of this.#reads) if (read.channel === change.channel) read.isStale = true
+    this.#changes.add(change)
+  }
+
+  #tellChanges (channel: string, changes: Iterable<UserChange>): void {
+    const members = this.#topics.members(topicOf.channel(channel))
+    const lists = this.#lists.of(channel)
+    for (const { userId, kind, isCancelled, number } of changes) {
+      if (isCancelled && lists.size === 0) continue
+      const frame = encode({ type: kind, channel, user_id: userId })
+      for (const connection of members) {
+        const asOf = lists.get(connection)
+        // A member with a list of this change or later knows it already. One whose list is slightly older may have read it between
+        // two changes that cancel out, so it is told.
+        if (asOf === undefined ? !isCancelled : asOf < number) connection.send(frame)
+      }
+      if (!isCancelled) this.#events.emit(kind === 'joined' ? 'user_joined' : 'user_left', { channel, user_id: userId })
+    }
+  }
+}
+
+function entryOf ({ id, user }: Connection): PresentClient {
+  return { client_id: id, user_id: user?.id ?? null }
+}

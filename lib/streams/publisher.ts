@@ -1,0 +1,196 @@
+import { randomUUID } from 'node:crypto'
+import { Type, type Static } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { Nullable, UserId } from '../../schemas/fields.js'
+import { ClientDeliveryReport, type DeliveryReport, type SendOptions, type AckOptions } from '../../schemas/messages.js'
+import type { Connection } from '../socket/connection.js'
+import type { Registry } from '../socket/registry.js'
+import { ASK_TIMEOUT_MS, type ClusterAnswers, type Engine, type Position, type Publication } from '../engine/engine.js'
+import { toJson, toMessage, withFields } from '../protocol/delivery.js'
+import type { Outbound } from '../protocol/outbound.js'
+import { Schedule, scheduleOf, waitOf, type Acknowledgements } from './acknowledgements.js'
+import type { StreamRules } from './stream-rules.js'
+import { topicOf } from '../topic-names.js'
+import type { Topics } from './topics.js'
+
+const NOBODY: ClientDeliveryReport = { recipients: 0 }
+const NOT_ACKNOWLEDGED: ClientDeliveryReport = { recipients: 0, acked: [], missing: [] }
+
+/** What one node asks the others to send to a socket of theirs. */
+const Direct = Type.Object({
+  client_id: Type.String(),
+  /** The user that it must belong to; null: it must be anonymous; missing: any user. */
+  user_id: Type.Optional(Nullable(UserId)),
+  json: Type.String({ pattern: '^\\{"' }),
+  compress: Type.Boolean(),
+  ack: Type.Optional(Schedule)
+})
+type Direct = Static<typeof Direct>
+
+/** What one node asks the others to wait for. */
+const Expected = Type.Object({
+  message_id: Type.String(),
+  topic: Type.String(),
+  json: Type.String({ pattern: '^\\{"' }),
+  except: Type.Array(Type.String()),
+  ack: Schedule
+})
+type Expected = Static<typeof Expected>
+
+const checkExpected = TypeCompiler.Compile(Expected)
+const checkDirect = TypeCompiler.Compile(Direct)
+const checkReport = TypeCompiler.Compile(ClientDeliveryReport)
+
+/** Options of `ws.sendToClient()`. */
+export interface ClientSendOptions extends SendOptions {
+  /** Sends only if the socket belongs to this user; null: only if it is anonymous. By default to any user. */
+  userId?: string | null
+}
+
+/** How a frame of the protocol is sent. */
+export interface AnnounceOptions {
+  /** Whether a slow consumer may miss it, where the app chose to drop; default false. */
+  isDroppable?: boolean
+  /** Whether it goes into the stream, so that who was away gets it; default true. */
+  history?: boolean
+  except?: readonly string[] | undefined
+  /** The client that sent the frame, if one did: its share of the histories is charged. */
+  sender?: string | undefined
+}
+
+/** @property isComplete whether the other nodes get it */
+interface Handed { position: Position | null, isComplete: boolean }
+
+/** The way out: a message is checked and encoded once, then handed to the engine, which hands it to the topics. */
+export class Publisher {
+  readonly #engine: Engine
+  readonly #topics: Topics
+  readonly #rules: StreamRules
+  readonly #registry: Registry
+  readonly #outbound: Outbound
+  readonly #acknowledgements: Acknowledgements
+  readonly #ack: Required<AckOptions>
+
+  /** @param ack what an acknowledged send does not say itself */
+  constructor (engine: Engine, topics: Topics, rules: StreamRules, registry: Registry, outbound: Outbound,
+    acknowledgements: Acknowledgements, ack: Required<AckOptions>) {
+    this.#engine = engine
+    this.#topics = topics
+    this.#rules = rules
+    this.#registry = registry
+    this.#outbound = outbound
+    this.#acknowledgements = acknowledgements
+    this.#ack = ack
+    engine.cluster.onAsk('expect', (data) => checkExpected.Check(data) ? this.#expectHere(data) : NOT_ACKNOWLEDGED)
+    engine.cluster.onAsk('send', (data) => checkDirect.Check(data) ? this.#sendHere(data) : NOBODY)
+  }
+
+  /** A message of the app, to every member of a topic. */
+  async publish (topic: string, message: object, options: SendOptions = {}): Promise<DeliveryReport> {
+    const { ack, history, compress = true, except } = options
+    const publication = { topic, json: this.#outbound.toJson(message), isDroppable: true, isCompressible: compress, except }
+    if (ack !== undefined) return this.#publishAcknowledged(publication, history, ack)
+    const localRecipients = this.#topics.count(topic, except)
+    const { position, isComplete } = await this.#hand(publication, history)
+    return isComplete ? { localRecipients, position } : { localRecipients, position, complete: false }
+  }
+
+  /** A frame of the protocol, to every member of a topic. Resolves to whether the other nodes get it. */
+  async announce (topic: string, frame: object, options: AnnounceOptions = {}): Promise<boolean> {
+    return this.forward(topic, toJson(frame), options)
+  }
+
+  /** Publishes a client's message, as JSON, to every member of a topic. Resolves to whether the other nodes get it. */
+  async forward (topic: string, json: string, { isDroppable = false, history, except, sender }: AnnounceOptions): Promise<boolean> {
+    const publication = { topic, json, isDroppable, isCompressible: true, except, ...sender !== undefined && { sender } }
+    const { isComplete } = await this.#hand(publication, history)
+    return isComplete
+  }
+
+  /** A message of the app, to one socket, on whichever node it is. It is part of no stream. */
+  async sendToClient (clientId: string, message: object, { ack, compress = true, userId }: ClientSendOptions = {}): Promise<ClientDeliveryReport> {
+    return this.#sendTo({ client_id: clientId, ...userId !== undefined && { user_id: userId }, json: this.#outbound.toJson(message), compress, ...ack !== undefined && { ack: scheduleOf({ ...this.#ack, ...ack }) } })
+  }
+
+  /** Sends a client's message, as JSON, to one socket. */
+  async forwardToClient (clientId: string, json: string): Promise<void> {
+    await this.#sendTo({ client_id: clientId, json, compress: true })
+  }
+
+  async #sendTo (direct: Direct): Promise<ClientDeliveryReport> {
+    const here = await this.#sendHere(direct)
+    if (here.recipients > 0) return here
+    const waitMs = direct.ack === undefined ? 0 : waitOf(direct.ack)
+    const { answers } = await this.#engine.cluster.ask('send', direct, ASK_TIMEOUT_MS + waitMs)
+    const there = answers.map(({ data }) => data).find((data) => checkReport.Check(data) && data.recipients > 0)
+    return there === undefined ? here : there as ClientDeliveryReport
+  }
+
+  async #sendHere ({ client_id: clientId, user_id: userId, json, compress, ack }: Direct): Promise<ClientDeliveryReport> {
+    const connection = this.#registry.getOpen(clientId, userId)
+    const publication = { topic: '', json, isDroppable: true, isCompressible: compress }
+    if (connection === null) return ack === undefined ? NOBODY : NOT_ACKNOWLEDGED
+    if (ack === undefined) {
+      connection.send(toMessage({ ...publication, position: null }))
+      return { recipients: 1 }
+    }
+    // Who comes back comes to their own topic; the socket of nobody does not come back.
+    const topic = connection.user === null ? topicOf.all : topicOf.user(connection.user.id)
+    return this.#acknowledged(topic, publication, [connection], ack, async (withId) => {
+      connection.send(toMessage({ ...withId, position: null }))
+      return null
+    })
+  }
+
+  /** Each node waits for its own members, and says in the end who they were. */
+  async #publishAcknowledged (publication: Publication, history: boolean | undefined, given: AckOptions): Promise<DeliveryReport> {
+    const { topic, except = [] } = publication
+    const ack = scheduleOf({ ...this.#ack, ...given })
+    let others: Promise<ClusterAnswers> | undefined
+    let handed!: Handed
+    const here = await this.#acknowledged(topic, publication, this.#topics.members(topic, except), ack, async (withId, messageId) => {
+      const expected: Expected = { message_id: messageId, topic, json: withId.json, except: [...except], ack }
+      others = this.#engine.cluster.ask('expect', expected, ASK_TIMEOUT_MS + waitOf(ack))
+      handed = await this.#hand(withId, history)
+      return handed.position
+    })
+    const { answers, missing } = await others!
+    const reports = [here, ...answers.map(({ data }) => data).filter((data) => checkReport.Check(data))]
+    return {
+      localRecipients: here.recipients,
+      position: handed.position,
+      acked: reports.flatMap(({ acked = [] }) => acked),
+      missing: reports.flatMap(({ missing = [] }) => missing),
+      ...(!handed.isComplete || missing === null || missing.length > 0) && { complete: false }
+    }
+  }
+
+  /** What another node publishes is waited for here. What is sent again has no position: the client knows it by its id. */
+  async #expectHere ({ message_id: messageId, topic, json, except, ack }: Expected): Promise<ClientDeliveryReport> {
+    const connections = this.#topics.members(topic, except)
+    const { report, sent } = this.#acknowledgements.expect(messageId, topic, connections, ack)
+    sent({ topic, json, isDroppable: true, isCompressible: true }, null)
+    return { recipients: connections.length, ...await report }
+  }
+
+  async #acknowledged (topic: string, plain: Publication, connections: readonly Connection[], ack: Schedule,
+    send: (publication: Publication, messageId: string) => Promise<Position | null>): Promise<ClientDeliveryReport> {
+    const messageId = randomUUID()
+    const publication = { ...plain, json: withFields(plain.json, { message_id: messageId, requires_ack: true }) }
+    const { report, sent, giveUp } = this.#acknowledgements.expect(messageId, topic, connections, ack)
+    try {
+      sent(publication, await send(publication, messageId))
+    } catch (error) {
+      giveUp()
+      throw error
+    }
+    return { recipients: connections.length, ...await report }
+  }
+
+  /** To every member of a topic, on every node. */
+  async #hand (publication: Publication, history: boolean | undefined): Promise<Handed> {
+    const retention = history === false ? null : this.#rules.of(publication.topic).retention
+    if (retention === null) return { position: null, isComplete: await this.#engine.pass(publication) }
+    return { position: await this.#engine.publish(publication, retention), isComplete: true }
+  }
+}

@@ -1,0 +1,39 @@
+import { InvalidMessageError, withDetails, type DetailedError } from '../errors.js'
+import { MOST_FAULTS, type Checker } from './compiled-schema.js'
+import type { Fault } from './part.js'
+
+export type { Fault } from './part.js'
+
+/** A path is made of the client's keys, which can be as long as its frame. */
+const MOST_CHARACTERS = 256
+
+/** Says what is wrong with a value that failed a check, with ten faults at the most. */
+export function faultsOf (check: Checker, value: unknown): Fault[] {
+  const faults: Fault[] = []
+  for (const { path, message } of check.Errors(value)) {
+    faults.push({ path: cut(path), message: cut(message) })
+    if (faults.length === MOST_FAULTS) break
+  }
+  // A format function of the app may answer differently the second time.
+  return faults.length === 0 ? [{ path: '', message: 'Expected a value of the schema' }] : faults
+}
+
+/** The one error for all of them: the first in words, every one in `details`. */
+export function invalidMessage (faults: Fault[]): DetailedError {
+  const { path, message } = faults[0]!
+  return withDetails(new InvalidMessageError(`${path === '' ? 'the message' : path}: ${message}`), faults)
+}
+
+/** Says of faults of a part where they are in the whole. */
+export function below (parent: string): (fault: Fault) => Fault {
+  return ({ path, message }) => ({ path: parent + path, message })
+}
+
+/** @throws WSM_ERR_INVALID_MESSAGE */
+export function assertValid<T> (check: Checker<T>, value: unknown): asserts value is T {
+  if (!check.Check(value)) throw invalidMessage(faultsOf(check, value))
+}
+
+function cut (text: string): string {
+  return text.length <= MOST_CHARACTERS ? text : `${text.slice(0, MOST_CHARACTERS)}…`
+}

@@ -1,0 +1,76 @@
+import t from 'tap'
+import { ConnectRate } from '../../lib/sessions/connect-rate.js'
+import { startApp } from '../fixtures/app.js'
+import { refusal } from '../fixtures/refusal.js'
+
+t.test('an address has so many upgrades a minute, and is told when to come back', async (t) => {
+  const server = await startApp(t, { limits: { connectionsPerIpPerMinute: 3 }, auth: { firstFrame: true } })
+  await server.connect('alice')
+  await server.dial('', { token: null }).opened()
+  t.equal((await refusal(server.dial('', { token: 'bad' }))).statusCode, 401, 'bad ones count as well')
+  const answer = await refusal(server.dial('alice'))
+  t.match(answer, { statusCode: 429, body: { code: 'WSM_ERR_RATE_LIMITED' } })
+  const after = Number(answer.headers['retry-after'])
+  t.ok(after > 50 && after <= 60, `${after} s`)
+  t.equal((await server.rest('GET', '/ws/status')).body.rejected.connections_per_ip, 1, 'REST is not counted')
+})
+
+t.test('with rejectMode close that is 1013', async (t) => {
+  const server = await startApp(t, { limits: { connectionsPerIpPerMinute: 1 }, rejectMode: 'close' })
+  await server.connect('alice')
+  t.match(await (await server.dial('alice').opened()).closed, { code: 1013 })
+})
+
+t.test('the address is the client\'s, behind a proxy that the app trusts', async (t) => {
+  const server = await startApp(t, { limits: { connectionsPerIpPerMinute: 1 } }, { fastify: { trustProxy: true } })
+  const from = (address: string) => server.dial('alice', { socket: { headers: { 'x-forwarded-for': address } } })
+  await from('203.0.113.1').opened()
+  await from('203.0.113.2').opened()
+  t.equal((await refusal(from('203.0.113.1'))).statusCode, 429)
+})
+
+const over = { code: 'WSM_ERR_RATE_LIMITED' }
+
+t.test('a minute begins with the first upgrade of an address', (t) => {
+  const rate = new ConnectRate(2)
+  for (const now of [1_000, 30_000]) rate.hit('a', now)
+  t.throws(() => rate.hit('a', 60_999), { ...over, retryAfterS: 1 })
+  rate.hit('b', 60_999)
+  rate.hit('a', 61_000)
+  rate.hit('a', 61_000)
+  t.throws(() => rate.hit('a', 61_000), { ...over, retryAfterS: 60 })
+  t.end()
+})
+
+t.test('0 is no limit, and what has no address has none', (t) => {
+  const off = new ConnectRate(0)
+  const one = new ConnectRate(1)
+  for (let i = 0; i < 10_000; i++) {
+    off.hit('a')
+    one.hit('')
+    one.hit(undefined)
+  }
+  t.pass('nothing is thrown')
+  t.end()
+})
+
+t.test('a network of IPv6 counts as one address', (t) => {
+  const same = ['2001:db8:1:2::1', '2001:db8:1:2:ffff:ffff:ffff:ffff', '2001:db8:1:2::']
+  for (const [first, ...others] of [same, ['2001:db8::1', '2001:db8:0:0:1::'], ['::1', '::2'], ['192.0.2.1', '::ffff:192.0.2.1']]) {
+    const rate = new ConnectRate(1)
+    rate.hit(first)
+    for (const other of others) t.throws(() => rate.hit(other), over, `${first} and ${other}`)
+  }
+  const rate = new ConnectRate(1)
+  for (const address of ['2001:db8:1:2::1', '2001:db8:1:3::1', '2001:db8::1', '::ffff:192.0.2.1', '::ffff:192.0.2.2']) rate.hit(address)
+  t.pass('and others are others')
+  t.end()
+})
+
+t.test('what is kept of addresses is bounded', (t) => {
+  const rate = new ConnectRate(1)
+  for (let i = 0; i < 100_001; i++) rate.hit(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`, 0)
+  rate.hit('10.0.0.0', 0)
+  t.throws(() => rate.hit('10.1.0.0', 0), over, 'the oldest is forgotten, not the newer ones')
+  t.end()
+})

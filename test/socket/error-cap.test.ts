@@ -1,0 +1,76 @@
+import { Type } from '@sinclair/typebox'
+import t from 'tap'
+import { ErrorCap } from '../../lib/socket/error-cap.js'
+import { errors } from '../../lib/index.js'
+import { startApp } from '../fixtures/app.js'
+import type { TestClient } from '../fixtures/client.js'
+
+/** Sends so many faulty frames, of every kind. */
+function misbehave (client: TestClient, times: number): void {
+  const faulty = ['no JSON', '[]', '{"type":"pinge"}', '{"type":"ping","evil":1}', '{"type":"confirm","callback_id":"x","proceed":true}']
+  for (let i = 0; i < times; i++) client.socket.send(faulty[i % faulty.length]!)
+}
+
+t.test('the tenth error within a minute closes the socket with 1008, and nine do not', async (t) => {
+  const server = await startApp(t)
+  const bystander = await server.connect('alice')
+  const client = await server.connect('alice')
+  misbehave(client, 9)
+  await client.settled()
+  t.equal(client.count('error'), 9)
+  misbehave(client, 5)
+  t.same(await client.closed, { code: 1008, reason: 'Too many errors within a minute' })
+  t.equal(client.count('error'), 10, 'the tenth is told, and what is behind it is not read')
+  await bystander.settled()
+  t.equal(bystander.count('error'), 0, 'another socket of the same user is not closed')
+})
+
+t.test('the option limits.maxErrorsPerMinute says how many', async (t) => {
+  const server = await startApp(t, { limits: { maxErrorsPerMinute: 1 } })
+  const client = await server.connect('alice')
+  misbehave(client, 1)
+  t.equal((await client.closed).code, 1008)
+  t.equal(client.count('error'), 1)
+})
+
+t.test('what the server got wrong is not held against the client', async (t) => {
+  const server = await startApp(t, {}, {
+    after: ({ ws }) => {
+      ws.handle('do.break', { schema: Type.Object({}) }, () => { throw new Error('broken') })
+      ws.handle('do.overload', { schema: Type.Object({}) }, () => { throw new errors.UnavailableError('later') })
+      ws.handle('do.answer', { schema: Type.Object({}), reply: Type.String() }, () => 1 as unknown as string)
+      ws.handle('do.send', { schema: Type.Object({}) }, (_message, { send }) => send({ no: 'type' }))
+      ws.handle('do.call', { schema: Type.Object({}) }, () => { throw new errors.UpgradeRequiredError() })
+      ws.handle('do.late', { schema: Type.Object({}) }, (_message, { reply }) => {
+        reply(1)
+        throw new errors.ForbiddenError('late')
+      })
+      ws.handle('do.ask', { schema: Type.Object({}), authorize: () => { throw new errors.ForbiddenError('a hook that fails') } }, () => {})
+    }
+  })
+  const client = await server.connect('alice')
+  const codes = {
+    'do.break': 'internal', 'do.overload': 'unavailable', 'do.answer': 'internal', 'do.send': 'internal', 'do.call': 'internal', 'do.ask': 'unavailable'
+  }
+  for (let i = 0; i < 10; i++) {
+    for (const [type, code] of Object.entries(codes)) t.match(await client.request({ type }), { type: 'error', code })
+    t.match(await client.request({ type: 'do.late' }), { type: 'reply' })
+  }
+  misbehave(client, 9)
+  await client.settled()
+  misbehave(client, 1)
+  t.equal((await client.closed).code, 1008)
+})
+
+t.test('errors are forgotten a minute after they happened, each by itself', async (t) => {
+  const cap = new ErrorCap(3)
+  t.equal(cap.hit(0), false)
+  t.equal(cap.hit(30_000), false)
+  t.equal(cap.hit(60_000), false, 'the first is a minute old')
+  t.equal(cap.hit(89_999), true, 'three within 59 999 ms')
+  t.equal(cap.hit(200_000), false)
+  t.equal(cap.hit(200_000), false)
+  t.equal(cap.hit(200_000), true)
+  const strict = new ErrorCap(1)
+  t.equal(strict.hit(), true, 'by the clock of the process')
+})
