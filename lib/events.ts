@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { AvailabilityReason, ConfirmationRecord, TaskRecord } from '../schemas/records.js'
-import type { Client, ConnectionEnd } from './socket/client.js'
+import type { Client, ConnectionEnd } from './client.js'
 import type { User } from './user.js'
 import { isThenable } from './thenable.js'
 import { logThrown } from './thrown.js'

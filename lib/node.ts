@@ -74,7 +74,16 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
   const confirmations = new Confirmations(engine, publisher, events, openQuestions, options.confirmations, log)
   const taskHeartbeats = new TaskHeartbeats(publisher, (taskId) => tasks.hasEnded(taskId), clock, log)
   const tasks: Tasks = new Tasks(engine, publisher, confirmations, taskHeartbeats, events, options.tasks.retainMs, log)
-  const lifecycle = new Lifecycle(registry, memberships, permissions, revocations, confirmations, events, counters, options.auth.timeoutMs)
+  const lifecycle = new Lifecycle({
+    registry,
+    memberships,
+    permissions,
+    revocations,
+    events,
+    counters,
+    authTimeoutMs: options.auth.timeoutMs,
+    onAdmitted: (connection) => confirmations.redeliver(connection)
+  })
   const heartbeat = new Heartbeat(registry, options.heartbeat)
   const tokenExpiry = new TokenExpiry(registry, options.auth.expiryNoticeMs, clock)
   const typeLimits = new TypeLimits(limits.types)

@@ -7,7 +7,7 @@ import type { EngineFactory } from './engine/engine.js'
 import { InvalidOptionError } from './errors.js'
 import { MOST_KEPT_DEPTH } from './protocol/depth.js'
 import type { AuthenticatedUser } from './auth/hook-authenticator.js'
-import type { Client } from './socket/client.js'
+import type { Client } from './client.js'
 import type { JoinDecision, RestAction, SendTarget } from './auth/permissions.js'
 import type { User } from './user.js'
 

@@ -1,7 +1,3 @@
-import { UnauthorizedError } from './errors.js'
-import { jtiFrom, userIdFrom } from './ids.js'
-import type { TokenLifetime } from './auth/token-lifetime.js'
-
 /** Who a socket or a request belongs to, read from a verified token. */
 export interface User {
   readonly id: string
@@ -16,48 +12,6 @@ export interface User {
   readonly issuedAt: number | null
   /** The token's own name (`jti`), by which it can be revoked; null where it has none. */
   readonly jti: string | null
-}
-
-/**
- * Names the user of a verified token.
- *
- * @param claimNames the claims that may hold the name, first match wins
- * @param lifetime says until when it is good
- * @throws WSM_ERR_UNAUTHORIZED where none of them holds a name: text, or a number that JSON cannot confuse with another; and
- *   for `exp`, `iat`, `nbf` and `jti` that are there and cannot be what they should be
- */
-export function userFromClaims (claims: Readonly<Record<string, unknown>>, claimNames: readonly string[], lifetime: TokenLifetime): User {
-  for (const name of claimNames) {
-    const value = claims[name]
-    if (value === undefined) continue
-    const id = userIdFrom(value)
-    if (id === null) throw new UnauthorizedError(`The token does not name a user: its claim ${name} must be text of 1 to 256 characters, or a safe integer`)
-    assertTimes(claims)
-    const issuedAt = momentOf(claims, 'iat')
-    return { id, claims, expiresAt: lifetime.endOf(momentOf(claims, 'exp'), issuedAt), issuedAt, jti: jtiOf(claims) }
-  }
-  throw new UnauthorizedError(`The token does not name a user: it has no claim ${claimNames.join(', ')}`)
-}
-
-/** @throws WSM_ERR_UNAUTHORIZED for times that are none */
-export function assertTimes (claims: Readonly<Record<string, unknown>>): void {
-  for (const name of ['exp', 'nbf', 'iat'] as const) momentOf(claims, name)
-}
-
-function jtiOf ({ jti }: Readonly<Record<string, unknown>>): string | null {
-  if (jti === undefined) return null
-  const name = jtiFrom(jti)
-  if (name === null) throw new UnauthorizedError('The token has a bad id: its claim jti must be text of 1 to 512 characters, or a safe integer')
-  return name
-}
-
-/** A moment as tokens have it, in seconds (RFC 7519 section 2), in milliseconds. */
-function momentOf (claims: Readonly<Record<string, unknown>>, name: 'exp' | 'iat' | 'nbf'): number | null {
-  const seconds = claims[name]
-  if (seconds === undefined) return null
-  const moment = typeof seconds === 'number' ? seconds * 1000 : NaN
-  if (!Number.isFinite(moment)) throw new UnauthorizedError(`The token has a bad time: its claim ${name} must be a finite number`)
-  return moment
 }
 
 /** Whether the token grants a permission: in `roles` or `scope`, as an array or as words in a string (RFC 8693, 4.2). */

@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
-import type { Client } from '../socket/client.js'
+import type { Client } from '../client.js'
 import { ForbiddenError, InternalError, UnavailableError } from '../errors.js'
 import type { Options } from '../options.js'
 import { logThrown } from '../thrown.js'

@@ -1,10 +1,11 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
-import { isOff } from '../clock.js'
+import { isOff } from '../engine/clock.js'
 import type { Clock } from '../engine/engine.js'
 import { UnauthorizedError, UnavailableError } from '../errors.js'
 import { isError, logThrown, messageOf } from '../thrown.js'
 import type { TokenLifetime } from './token-lifetime.js'
-import { assertTimes, userFromClaims, type User } from '../user.js'
+import type { User } from '../user.js'
+import { assertTimes, userFromClaims } from './claims.js'
 
 /** The part of a request that @fastify/jwt decorates. */
 type JwtVerify = (this: object, options?: { verify: { extractToken?: () => string, clockTimestamp?: number } }) => Promise<unknown>

@@ -1,11 +1,10 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { Client } from '../socket/client.js'
+import type { Client } from '../client.js'
 import type { Connection } from '../socket/connection.js'
 import type { Identity } from '../socket/identity.js'
 import type { User } from '../user.js'
 import { ForbiddenError, IdentityChangedError, NoSocketError } from '../errors.js'
 import { call } from '../calls.js'
-import type { Memberships } from '../streams/memberships.js'
 import type { Exchange } from './exchange.js'
 import type { Outbound } from './outbound.js'
 
@@ -44,6 +43,15 @@ export interface HandlerContext<C extends string | null = string | null> {
   readonly leave: (channel: string) => void
 }
 
+/** The channels of a socket, as a context changes them. */
+export interface ChannelMemberships {
+  /** @throws WSM_ERR_TOO_MANY_CHANNELS, WSM_ERR_UNAVAILABLE, WSM_ERR_IDENTITY_CHANGED */
+  join: (connection: Connection, channels: readonly string[], grant: 'joined') => Promise<void>
+  leave: (connection: Connection, channel: string) => void
+  /** Tells whether the connection is a member of a channel. */
+  has: (connection: Connection, channel: string) => boolean
+}
+
 /** A context with its internal hooks. */
 export interface CallContext extends HandlerContext {
   channel: string | null
@@ -76,10 +84,10 @@ export class SocketContext extends ReplyingContext implements CallContext {
   readonly #exchange: Exchange<object>
   readonly #connection: Connection
   readonly #identity: Identity
-  readonly #memberships: Memberships
+  readonly #memberships: ChannelMemberships
   readonly #outbound: Outbound
 
-  constructor (exchange: Exchange<object>, memberships: Memberships, outbound: Outbound) {
+  constructor (exchange: Exchange<object>, memberships: ChannelMemberships, outbound: Outbound) {
     super()
     this.user = exchange.connection.user
     this.#exchange = exchange

@@ -3,7 +3,7 @@ import { Value } from '@sinclair/typebox/value'
 import { ChannelName } from '../../schemas/fields.js'
 import { APP_TYPE_PATTERN, FrameId } from '../../schemas/frames.js'
 import type { Permissions } from '../auth/permissions.js'
-import type { Revocations } from '../sessions/revocations.js'
+import type { Standing } from '../auth/standing.js'
 import type { Rate } from '../socket/rate.js'
 import { TypeLimit, type TypeLimits } from './type-limits.js'
 import { InternalError, InvalidHandlerError, UnknownTypeError } from '../errors.js'
@@ -77,12 +77,12 @@ export interface HandlerEntry {
 export class Handlers {
   readonly #entries = new Map<string, HandlerEntry>()
   readonly #permissions: Permissions
-  readonly #revocations: Revocations
+  readonly #standing: Standing
   readonly #limits: TypeLimits
 
-  constructor (permissions: Permissions, revocations: Revocations, limits: TypeLimits) {
+  constructor (permissions: Permissions, standing: Standing, limits: TypeLimits) {
     this.#permissions = permissions
-    this.#revocations = revocations
+    this.#standing = standing
     this.#limits = limits
   }
 
@@ -134,10 +134,10 @@ export class Handlers {
           return isThenable(reply) ? Promise.resolve(reply).then(context.reply) : context.reply(reply)
         }
         if (authorize === undefined) return run()
-        const askedAt = this.#revocations.now()
+        const askedAt = this.#standing.now()
         return this.#permissions.decide(`You may not call ${type}`, () => authorize(its, message)).then(() => {
           // The app may have taken its time: the token may be revoked by now, and the socket may have left the channel.
-          if (context.user !== null) this.#revocations.assertStillGood(context.user, askedAt)
+          if (context.user !== null) this.#standing.assertStillGood(context.user, askedAt)
           enter?.(given, context)
           return run()
         })

@@ -3,7 +3,6 @@ import type { Permissions } from '../auth/permissions.js'
 import type { Revocations } from './revocations.js'
 import type { User } from '../user.js'
 import { closeCodes } from '../close-codes.js'
-import type { Confirmations } from '../confirmations/confirmations.js'
 import { ForbiddenError } from '../errors.js'
 import type { EventHub } from '../events.js'
 import { encode, type EncodedMessage } from '../socket/encode.js'
@@ -11,9 +10,24 @@ import type { Counters } from '../telemetry/counters.js'
 import { logThrown } from '../thrown.js'
 import type { Memberships } from '../streams/memberships.js'
 import type { StreamState } from '../streams/topics.js'
-import type { ConnectionEnd, Grant } from '../socket/client.js'
+import type { ConnectionEnd } from '../client.js'
+import type { Grant } from '../socket/grant.js'
 import type { Connection } from '../socket/connection.js'
 import type { Registry } from '../socket/registry.js'
+
+/** The parts that a {@link Lifecycle} needs. */
+export interface LifecycleParts {
+  registry: Registry
+  memberships: Memberships
+  permissions: Permissions
+  revocations: Revocations
+  events: EventHub
+  counters: Counters
+  /** Time allowed for the first `auth` frame. */
+  authTimeoutMs: number
+  /** Called when a socket has been admitted, and when it has become another user's: its user's open questions are sent to it. */
+  onAdmitted: (connection: Connection) => Promise<void>
+}
 
 /** What a connection goes through: it opens, authenticates, may become another user's, and ends. */
 export class Lifecycle {
@@ -21,22 +35,21 @@ export class Lifecycle {
   readonly #memberships: Memberships
   readonly #permissions: Permissions
   readonly #revocations: Revocations
-  readonly #confirmations: Confirmations
+  readonly #onAdmitted: (connection: Connection) => Promise<void>
   readonly #events: EventHub
   readonly #counters: Counters
   readonly #authTimeoutMs: number
   readonly #authTimers = new Map<Connection, NodeJS.Timeout>()
 
-  constructor (registry: Registry, memberships: Memberships, permissions: Permissions, revocations: Revocations,
-    confirmations: Confirmations, events: EventHub, counters: Counters, authTimeoutMs: number) {
+  constructor ({ registry, memberships, permissions, revocations, events, counters, authTimeoutMs, onAdmitted }: LifecycleParts) {
     this.#registry = registry
     this.#memberships = memberships
     this.#permissions = permissions
     this.#revocations = revocations
-    this.#confirmations = confirmations
     this.#events = events
     this.#counters = counters
     this.#authTimeoutMs = authTimeoutMs
+    this.#onAdmitted = onAdmitted
   }
 
   /** A socket is open. Without a token it now has `auth.timeoutMs` for its first `auth` frame. */
@@ -106,7 +119,7 @@ export class Lifecycle {
       return
     }
     await this.#orClose(connection, this.#memberships.switchUser(connection, user, become, commit)
-      .then(() => this.#confirmations.redeliver(connection)))
+      .then(() => this.#onAdmitted(connection)))
   }
 
   /**
@@ -180,7 +193,7 @@ export class Lifecycle {
       connection.log.info('client connected')
       this.#events.emit('client_connected', { client: connection })
     })
-    await this.#confirmations.redeliver(connection)
+    await this.#onAdmitted(connection)
   }
 
   async #maySubscribe (user: User | null, channel: string, connection: Connection): Promise<boolean> {

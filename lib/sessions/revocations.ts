@@ -4,6 +4,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { Jti, Moment, UserId } from '../../schemas/fields.js'
 import type { RevocationReport } from '../../schemas/rest.js'
 import { closeCodes } from '../close-codes.js'
+import type { Standing } from '../auth/standing.js'
 import type { Connection } from '../socket/connection.js'
 import type { Registry } from '../socket/registry.js'
 import type { Clock, Cluster, Engine, Revocation, RevocationStore } from '../engine/engine.js'
@@ -63,7 +64,7 @@ const CLOCKS_MS = 60_000
  *
  * A node that is missing ends them when it is back. Until it has caught up it grants nothing.
  */
-export class Revocations {
+export class Revocations implements Standing {
   readonly #store: RevocationStore
   readonly #cluster: Cluster
   readonly #clock: Clock

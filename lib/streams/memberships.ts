@@ -1,23 +1,13 @@
-import type { RecoverFrom } from '../../schemas/fields.js'
 import type { User } from '../user.js'
-import type { Grant } from '../socket/client.js'
+import type { Grant } from '../socket/grant.js'
 import type { Connection } from '../socket/connection.js'
 import type { Identity } from '../socket/identity.js'
 import { IdentityChangedError, TooManyChannelsError } from '../errors.js'
+import type { Recovery } from '../recovery.js'
 import type { Acknowledgements } from './acknowledgements.js'
 import type { Presence } from './presence.js'
 import { topicOf } from '../topic-names.js'
 import type { Request, StreamState, Topics } from './topics.js'
-
-/** What a client has of which topic. */
-export type Positions = Readonly<Record<string, RecoverFrom>>
-
-/** The positions that a client recovers from, and how far back it may read. */
-export interface Recovery {
-  positions: Positions
-  /** By channel: when the oldest message that may be read was published, milliseconds since 1970. */
-  notBefore: ReadonlyMap<string, number>
-}
 
 const NOTHING: Recovery = { positions: {}, notBefore: new Map() }
 

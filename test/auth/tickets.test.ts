@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { Tickets } from '../../lib/auth/tickets.js'
-import { localClock } from '../../lib/clock.js'
+import { localClock } from '../../lib/engine/clock.js'
 import { MemoryTicketStore } from '../../lib/engine/memory/tickets.js'
 import { Counters } from '../../lib/telemetry/counters.js'
 import { inAnHour, startApp, type TestApp } from '../fixtures/app.js'

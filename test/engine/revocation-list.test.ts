@@ -1,5 +1,5 @@
 import t from 'tap'
-import { localClock } from '../../lib/clock.js'
+import { localClock } from '../../lib/engine/clock.js'
 import { RevocationList } from '../../lib/engine/revocation-list.js'
 import { FakeClock } from '../fixtures/fake-clock.js'
 

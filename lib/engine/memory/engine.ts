@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { localClock } from '../../clock.js'
+import { localClock } from '../clock.js'
 import type { Availability, Cluster, ClusterAnswers, Delivery, Engine, EngineContext, HistoryPage, PageBounds, Position, Publication, Retention } from '../engine.js'
 import { MemoryConfirmationStore } from './confirmations.js'
 import { MemoryPresenceStore } from './presence.js'

@@ -1,4 +1,4 @@
-import { localClock } from '../../clock.js'
+import { localClock } from '../clock.js'
 import type { Revocable, Revocation, RevocationStore } from '../engine.js'
 import { RevocationList } from '../revocation-list.js'
 

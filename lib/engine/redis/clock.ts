@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { WRONG_MS, isOff } from '../../clock.js'
+import { WRONG_MS, isOff } from '../clock.js'
 import type { Clock } from '../engine.js'
 
 /**

@@ -1,6 +1,6 @@
 import { reservedFields } from '../../../schemas/messages.js'
 import type { Permissions, SendTarget } from '../../auth/permissions.js'
-import type { Revocations } from '../../sessions/revocations.js'
+import type { Standing } from '../../auth/standing.js'
 import type { Connection } from '../../socket/connection.js'
 import type { Publisher } from '../publisher.js'
 import { topicOf } from '../../topic-names.js'
@@ -13,7 +13,7 @@ import { builtIn } from '../../protocol/router.js'
  * `user`, `channel` and `client`: what one client says to others, where the app allows it (row J5). The receivers get
  * the fields of `data` as the message, with `from` set by the server; its type is the frame's own unless data has one.
  */
-export const sendFrames = (publisher: Publisher, permissions: Permissions, revocations: Revocations, outbound: Outbound) => {
+export const sendFrames = (publisher: Publisher, permissions: Permissions, standing: Standing, outbound: Outbound) => {
   const send = async (kind: SendTarget['kind'], given: readonly string[], { data, echo }: { data: object, echo?: boolean }, connection: Connection) => {
     // The user as of now: an auth frame may follow while the app is asked.
     const { id: clientId, user } = connection
@@ -24,11 +24,11 @@ export const sendFrames = (publisher: Publisher, permissions: Permissions, revoc
     const json = toJson(message)
     // Once on arrival, and once for every target but the first.
     if (ids.size > 1) connection.account.charge((ids.size - 1) * Buffer.byteLength(json))
-    const askedAt = revocations.now()
+    const askedAt = standing.now()
     for (const id of ids) await permissions.send(user, { kind, id, data: message }, connection)
     for (const id of ids) {
       // The app, and each of the sends, may have taken its time.
-      if (user !== null) revocations.assertStillGood(user, askedAt)
+      if (user !== null) standing.assertStillGood(user, askedAt)
       if (kind === 'client') await publisher.forwardToClient(id, json)
       else await publisher.forward(topicOf[kind](id), json, { isDroppable: true, except: echo === false ? [clientId] : undefined, sender })
     }

@@ -1,4 +1,4 @@
-import type { Clock } from './engine/engine.js'
+import type { Clock } from './engine.js'
 
 /** Difference above which a node's own clock counts as wrong, milliseconds. */
 export const WRONG_MS = 1_000

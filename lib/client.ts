@@ -1,0 +1,19 @@
+import type { User } from './user.js'
+
+/** An open socket, as the app sees it. */
+export interface Client {
+  /** The socket's id; new on every connect. Knowing it grants no access. */
+  readonly id: string
+  /** null: anonymous, or not authenticated yet. */
+  readonly user: User | null
+  /** The channels that the socket is a member of, at this moment. */
+  readonly channels: readonly string[]
+  readonly ip: string
+  /** Milliseconds since 1970. */
+  readonly connectedAt: number
+  /** The latest ping round trip in milliseconds; null before the first. */
+  readonly rttMs: number | null
+}
+
+/** How a connection ended: the close frame's code and reason, 1006 without one (RFC 6455 section 7.1.5). */
+export interface ConnectionEnd { code: number, reason: string }
