@@ -7,7 +7,8 @@ import type { Recovery } from '../recovery.js'
 import type { Acknowledgements } from './acknowledgements.js'
 import type { Presence } from './presence.js'
 import { topicOf } from '../topic-names.js'
-import type { Request, StreamState, Topics } from './topics.js'
+import type { JoinRequest } from './topic.js'
+import type { StreamState, Topics } from './topics.js'
 
 const NOTHING: Recovery = { positions: {}, notBefore: new Map() }
 
@@ -138,7 +139,7 @@ export class Memberships {
     await Promise.all(channels.map((channel) => this.#appear(channel, connection)))
     // The app may have taken it out of one meanwhile; of another user's socket it is in none.
     const remaining = channels.filter((channel) => !identity.isOver && connection.grants.has(channel))
-    const request = (topic: string, channel: string): Request => (
+    const request = (topic: string, channel: string): JoinRequest => (
       { topic, since: Object.hasOwn(positions, topic) ? positions[topic]! : null, notBefore: notBefore.get(channel) ?? 0 })
     const requests = [...topics.map((topic) => request(topic, '')), ...remaining.map((channel) => request(topicOf.channel(channel), channel))]
     let told: Promise<unknown> | null = null

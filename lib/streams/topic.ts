@@ -1,11 +1,20 @@
+import type { RecoverFrom } from '../../schemas/fields.js'
 import type { Connection } from '../socket/connection.js'
 import type { HistoryPage, Position } from '../engine/engine.js'
 import type { CatchUp } from './catch-up.js'
 import type { StreamRule } from './stream-rules.js'
-import type { Request } from './topics.js'
+
+/** A topic that a connection wants to be a member of. */
+export interface JoinRequest {
+  topic: string
+  /** The client's position; `start`: it asks for all that is kept; null: for nothing. */
+  since: RecoverFrom | null
+  /** When the oldest message that it may read was published, milliseconds since 1970; by default any. */
+  notBefore?: number
+}
 
 /** A connection on its way into a topic. */
-export interface Join { topic: Topic, request: Request, connection: Connection, page: HistoryPage | null, hasLeft: boolean }
+export interface Join { topic: Topic, request: JoinRequest, connection: Connection, page: HistoryPage | null, hasLeft: boolean }
 
 /** A topic on this node: who is in it, who is coming, and where its stream is. */
 export class Topic {

@@ -1,4 +1,3 @@
-import type { RecoverFrom } from '../../schemas/fields.js'
 import type { Connection } from '../socket/connection.js'
 import { compareTexts } from '../pages.js'
 import type { Delivery, Engine, Position } from '../engine/engine.js'
@@ -7,16 +6,7 @@ import { toMessage } from '../protocol/delivery.js'
 import { CatchUp, gapFrame, type LiveTopic } from './catch-up.js'
 import type { StreamRules } from './stream-rules.js'
 import { channelOf, topicOf } from '../topic-names.js'
-import { Topic, type Join } from './topic.js'
-
-/** A topic that a connection wants to be a member of. */
-export interface Request {
-  topic: string
-  /** The client's position; `start`: it asks for all that is kept; null: for nothing. */
-  since: RecoverFrom | null
-  /** When the oldest message that it may read was published, milliseconds since 1970; by default any. */
-  notBefore?: number
-}
+import { Topic, type Join, type JoinRequest } from './topic.js'
 
 /** Where a connection is in a topic's stream. */
 export interface StreamState {
@@ -57,7 +47,7 @@ export class Topics {
    * the topics. Not called when the connection has ended meanwhile; a topic that it has left meanwhile is passed over.
    * Resolves when the history that was asked for has been sent. Joining twice is harmless.
    */
-  async join (connection: Connection, requests: readonly Request[], commit: (enter: () => StreamState[]) => void): Promise<void> {
+  async join (connection: Connection, requests: readonly JoinRequest[], commit: (enter: () => StreamState[]) => void): Promise<void> {
     const joins = requests.map((request): Join => ({ topic: this.#open(request.topic), request, connection, page: null, hasLeft: false }))
     for (const join of joins) join.topic.joins.add(join)
     const catchUps: CatchUp[] = []

@@ -1,20 +1,4 @@
-import type { Stream } from './stream.js'
-
-/** One client's part of the histories. */
-export class Sender {
-  readonly name: string
-  bytes = 0
-  /** Streams whose oldest message is its own, in the order in which they came to be so: nobody else loses anything with that. */
-  readonly fronts = new Set<Stream>()
-  /** Streams that it alone has published to, in order of use; without those that have members. */
-  readonly begun = new Set<Stream>()
-  /** Number of messages and streams that refer to it. */
-  references = 0
-
-  constructor (name: string) {
-    this.name = name
-  }
-}
+import { Sender } from './stream.js'
 
 /** The clients that hold anything. */
 export class Senders {

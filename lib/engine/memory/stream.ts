@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
 import type { Delivery, Position } from '../engine.js'
-import type { Sender } from './senders.js'
 
 export type StreamDelivery = Delivery & { position: Position }
 
@@ -17,6 +16,22 @@ export interface Entry {
 
 /** Whose a stream is: one client's, that of several clients, or the app's. */
 export type Owner = Sender | 'senders' | 'app'
+
+/** One client's part of the histories. */
+export class Sender {
+  readonly name: string
+  bytes = 0
+  /** Streams whose oldest message is its own, in the order in which they came to be so: nobody else loses anything with that. */
+  readonly fronts = new Set<Stream>()
+  /** Streams that it alone has published to, in order of use; without those that have members. */
+  readonly begun = new Set<Stream>()
+  /** Number of messages and streams that refer to it. */
+  references = 0
+
+  constructor (name: string) {
+    this.name = name
+  }
+}
 
 /** One stream: where it is, and what it keeps. */
 export class Stream {

@@ -1,8 +1,8 @@
 import type { EngineContext, HistoryBounds, HistoryPage, PageBounds, Position, Publication, Retention } from '../engine.js'
 import { largerThanShare, shareUsedUp } from '../used-share.js'
 import { Beginnings } from './beginnings.js'
-import { Sender, Senders } from './senders.js'
-import { Stream, type Entry, type StreamDelivery } from './stream.js'
+import { Senders } from './senders.js'
+import { Sender, Stream, type Entry, type StreamDelivery } from './stream.js'
 
 export type StreamLimits = HistoryBounds & Pick<EngineContext, 'positionTtlMs'>
 

@@ -1,5 +1,5 @@
 import { InvalidOptionError } from '../../errors.js'
-import { isSource } from './source.js'
+import { isSource, type RedisConnectionOptions, type RedisSource } from './source.js'
 
 /** What the engine uses of ioredis' `Redis` and `Cluster`, of version 5 and 6. */
 export interface RedisClient {
@@ -19,16 +19,6 @@ export interface RedisClient {
   readonly condition?: { subscriber: false | { channels (kind: 'ssubscribe'): string[] } } | null
   on (event: string, listener: (...args: never[]) => void): unknown
 }
-
-/** An ioredis `Redis` or `Cluster`. The engine makes its own connections like it and never uses it itself. */
-export interface RedisSource {
-  readonly isCluster: boolean
-  // Only the two classes' own types tell their parameters apart.
-  duplicate (...args: never[]): unknown
-}
-
-/** Options for ioredis' `Redis`, as `{ host, port, password }`. */
-export interface RedisConnectionOptions { host?: string, port?: number, path?: string, [option: string]: unknown }
 
 /** Makes connections that are the engine's own, not connected yet. */
 export interface ClientFactory {

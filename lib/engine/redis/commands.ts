@@ -3,14 +3,12 @@ import { isOurs } from '../../errors.js'
 import { refusal } from './access.js'
 import type { RedisClient } from './client.js'
 import { Deadline } from './deadline.js'
+import { isPassing, isReply } from './error-replies.js'
 import type { Link } from './link.js'
 import type { Script } from './lua.js'
 
 /** Pause before a call is retried that failed for a passing reason. */
 const RETRY_MS = 50
-
-/** Errors while a slot or the role of master moves, or a server loads its data. */
-const PASSING = ['MOVED', 'ASK', 'TRYAGAIN', 'CLUSTERDOWN', 'LOADING', 'MASTERDOWN', 'READONLY']
 
 /** Calls that settle in time, whatever happens to the connection, and are made again on the next one where it breaks. */
 export class Commands {
@@ -81,14 +79,4 @@ export async function evaluate (client: RedisClient, script: Script, keys: strin
     if (!isReply(error, 'NOSCRIPT')) throw error
     return client.call('eval', script.source, keys.length, ...keys, ...args)
   }
-}
-
-/** Whether an error is what Redis itself answered. */
-export function isReply (error: unknown, code = ''): boolean {
-  return error instanceof Error && error.name === 'ReplyError' && error.message.startsWith(code)
-}
-
-/** Returns true where Redis did nothing, for a reason that passes: a retry may succeed, perhaps on another server. */
-export function isPassing (error: unknown): boolean {
-  return PASSING.some((code) => isReply(error, `${code} `))
 }

@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { isLasting } from './access.js'
 import type { ClientFactory, RedisClient } from './client.js'
-import { isReply } from './commands.js'
+import { isReply } from './error-replies.js'
 import { Deadline, unavailable } from './deadline.js'
 
 export interface LinkEvents {

@@ -1,7 +1,8 @@
 import type { EngineFactory } from '../engine.js'
-import { clientFactory, type RedisConnectionOptions, type RedisSource } from './client.js'
+import { clientFactory } from './client.js'
 import { openRedisEngine } from './engine.js'
 import { normalizeRedisOptions, type RedisEngineOptions } from './options.js'
+import type { RedisConnectionOptions, RedisSource } from './source.js'
 
 /**
  * An engine for any number of nodes that share one Redis (row H2).

@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { refusal } from './access.js'
 import type { RedisClient } from './client.js'
-import { isPassing, isReply } from './commands.js'
+import { isPassing, isReply } from './error-replies.js'
 import { Shard, type ShardSettings } from './shard.js'
 import { SlotMap } from './slot-map.js'
 import { slotOfKey } from './slots.js'

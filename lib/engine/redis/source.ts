@@ -1,5 +1,14 @@
 import { InvalidOptionError } from '../../errors.js'
-import type { RedisConnectionOptions, RedisSource } from './client.js'
+
+/** An ioredis `Redis` or `Cluster`. The engine makes its own connections like it and never uses it itself. */
+export interface RedisSource {
+  readonly isCluster: boolean
+  // Only the two classes' own types tell their parameters apart.
+  duplicate (...args: never[]): unknown
+}
+
+/** Options for ioredis' `Redis`, as `{ host, port, password }`. */
+export interface RedisConnectionOptions { host?: string, port?: number, path?: string, [option: string]: unknown }
 
 /** Options of other libraries. ioredis would ignore them and connect to this machine. */
 const OPTIONS_OF_OTHERS: Readonly<Record<string, string>> = {
