@@ -222,9 +222,6 @@ export interface Cluster {
   onAsk (kind: string, listener: (data: unknown) => unknown): void
 }
 
-/** Time for the other nodes to answer a question that needs no waiting on theirs, milliseconds. */
-export const ASK_TIMEOUT_MS = 2_000
-
 /** @property missing nodes that did not answer in time, or failed to; with null where it is not even known which there are */
 export interface ClusterAnswers { answers: { node_id: string, data: unknown }[], missing: string[] | null }
 

@@ -5,6 +5,7 @@ import { Jti, Moment, UserId } from '../../schemas/fields.js'
 import type { RevocationReport } from '../../schemas/rest.js'
 import { closeCodes } from '../close-codes.js'
 import type { Standing } from '../auth/standing.js'
+import { clusterCall } from '../cluster/call.js'
 import type { Connection } from '../socket/connection.js'
 import type { Registry } from '../socket/registry.js'
 import type { Clock, Cluster, Engine, Revocation, RevocationStore } from '../engine/engine.js'
@@ -47,11 +48,10 @@ export interface Work {
 }
 
 const checkTarget = TypeCompiler.Compile(Target)
-const checkTold = TypeCompiler.Compile(Told)
-const checkCount = TypeCompiler.Compile(Type.Integer())
 
-/** How long the other nodes may take: longer than their clients may take to answer the close frame. */
-const ASK_TIMEOUT_MS = 3_000
+/** How long a node may take: longer than its clients may take to answer the close frame. */
+const TIMEOUT_MS = 3_000
+const revokeCall = clusterCall('revoke', { request: Told, response: Type.Integer(), timeoutMs: TIMEOUT_MS })
 /** Tolerated difference between the clocks of token issuers and nodes. */
 const CLOCKS_MS = 60_000
 
@@ -92,8 +92,7 @@ export class Revocations implements Standing {
     this.#toleranceMs = toleranceMs
     this.#log = log
     store.onLearned(() => Promise.all([this.#end(registry.all()), this.#workEnded()]))
-    cluster.onAsk('revoke', async (told) => {
-      if (!checkTold.Check(told)) throw new TypeError('another node sent a malformed revocation')
+    revokeCall.serve(cluster, async (told) => {
       store.learn(told)
       const [closed] = await Promise.all([this.#endBy(told), this.#workEnded()])
       return closed
@@ -117,11 +116,11 @@ export class Revocations implements Standing {
       this.#counters.refusals.revocations++
       throw new UnavailableError('There are too many revocations; revoke by user, or raise limits.maxRevocations')
     }
-    const [here, isOver, { answers, missing: others }] = await Promise.all([
-      this.#endBy(revocation), inTime(this.#workEnded().then(() => true), ASK_TIMEOUT_MS, () => false), this.#cluster.ask('revoke', revocation, ASK_TIMEOUT_MS)
+    const [here, isOver, { values, missing: others }] = await Promise.all([
+      this.#endBy(revocation), inTime(this.#workEnded().then(() => true), TIMEOUT_MS, () => false), revokeCall.all(this.#cluster, revocation)
     ])
     const missing = isOver || others === null ? others : [...others, this.#cluster.nodeId]
-    const closed = answers.map(({ data }) => data).filter((data) => checkCount.Check(data)).reduce((sum, count) => sum + count, here)
+    const closed = values.reduce((sum, count) => sum + count, here)
     const report = { closed, complete: missing !== null && missing.length === 0, missing }
     this.#log.info({ ...target, ...report }, 'tokens were revoked')
     return report

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { Type, type Static } from '@sinclair/typebox'
-import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { Nullable, UserId } from '../../schemas/fields.js'
 import { ClientDeliveryReport, type DeliveryReport, type SendOptions, type AckOptions } from '../../schemas/messages.js'
 import type { Connection } from '../socket/connection.js'
 import type { Registry } from '../socket/registry.js'
-import { ASK_TIMEOUT_MS, type ClusterAnswers, type Engine, type Position, type Publication } from '../engine/engine.js'
+import { clusterCall, type ClusterReplies } from '../cluster/call.js'
+import type { Engine, Position, Publication } from '../engine/engine.js'
 import { toJson, toMessage, withFields } from '../protocol/delivery.js'
 import type { Outbound } from '../protocol/outbound.js'
 import { Schedule, scheduleOf, waitOf, type Acknowledgements } from './acknowledgements.js'
@@ -37,9 +37,8 @@ const Expected = Type.Object({
 })
 type Expected = Static<typeof Expected>
 
-const checkExpected = TypeCompiler.Compile(Expected)
-const checkDirect = TypeCompiler.Compile(Direct)
-const checkReport = TypeCompiler.Compile(ClientDeliveryReport)
+const expectCall = clusterCall('expect', { request: Expected, response: ClientDeliveryReport })
+const sendCall = clusterCall('send', { request: Direct, response: ClientDeliveryReport })
 
 /** Options of `ws.sendToClient()`. */
 export interface ClientSendOptions extends SendOptions {
@@ -81,8 +80,8 @@ export class Publisher {
     this.#outbound = outbound
     this.#acknowledgements = acknowledgements
     this.#ack = ack
-    engine.cluster.onAsk('expect', (data) => checkExpected.Check(data) ? this.#expectHere(data) : NOT_ACKNOWLEDGED)
-    engine.cluster.onAsk('send', (data) => checkDirect.Check(data) ? this.#sendHere(data) : NOBODY)
+    expectCall.serve(engine.cluster, (expected) => this.#expectHere(expected))
+    sendCall.serve(engine.cluster, (direct) => this.#sendHere(direct))
   }
 
   /** A message of the app, to every member of a topic. */
@@ -121,9 +120,8 @@ export class Publisher {
     const here = await this.#sendHere(direct)
     if (here.recipients > 0) return here
     const waitMs = direct.ack === undefined ? 0 : waitOf(direct.ack)
-    const { answers } = await this.#engine.cluster.ask('send', direct, ASK_TIMEOUT_MS + waitMs)
-    const there = answers.map(({ data }) => data).find((data) => checkReport.Check(data) && data.recipients > 0)
-    return there === undefined ? here : there as ClientDeliveryReport
+    const { values } = await sendCall.all(this.#engine.cluster, direct, waitMs)
+    return values.find(({ recipients }) => recipients > 0) ?? here
   }
 
   async #sendHere ({ client_id: clientId, user_id: userId, json, compress, ack }: Direct): Promise<ClientDeliveryReport> {
@@ -146,22 +144,22 @@ export class Publisher {
   async #publishAcknowledged (publication: Publication, history: boolean | undefined, given: AckOptions): Promise<DeliveryReport> {
     const { topic, except = [] } = publication
     const ack = scheduleOf({ ...this.#ack, ...given })
-    let others: Promise<ClusterAnswers> | undefined
+    let others: Promise<ClusterReplies<ClientDeliveryReport>> | undefined
     let handed!: Handed
     const here = await this.#acknowledged(topic, publication, this.#topics.members(topic, except), ack, async (withId, messageId) => {
       const expected: Expected = { message_id: messageId, topic, json: withId.json, except: [...except], ack }
-      others = this.#engine.cluster.ask('expect', expected, ASK_TIMEOUT_MS + waitOf(ack))
+      others = expectCall.all(this.#engine.cluster, expected, waitOf(ack))
       handed = await this.#hand(withId, history)
       return handed.position
     })
-    const { answers, missing } = await others!
-    const reports = [here, ...answers.map(({ data }) => data).filter((data) => checkReport.Check(data))]
+    const { values, complete } = await others!
+    const reports = [here, ...values]
     return {
       localRecipients: here.recipients,
       position: handed.position,
       acked: reports.flatMap(({ acked = [] }) => acked),
       missing: reports.flatMap(({ missing = [] }) => missing),
-      ...(!handed.isComplete || missing === null || missing.length > 0) && { complete: false }
+      ...(!handed.isComplete || !complete) && { complete: false }
     }
   }
 

@@ -1,7 +1,8 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { Nullable } from '../../schemas/fields.js'
+import { clusterCall } from '../cluster/call.js'
 import type { Connection } from '../socket/connection.js'
-import { ASK_TIMEOUT_MS, type Clock, type Cluster, type Engine } from '../engine/engine.js'
+import type { Clock, Cluster, Engine } from '../engine/engine.js'
 import { toMessage } from '../protocol/delivery.js'
 import type { EncodedMessage } from '../socket/encode.js'
 
@@ -25,11 +26,12 @@ const Place = Type.Object({
 export type Place = Static<typeof Place>
 
 /** Whoever has acknowledged in such a place; null: it is given to nobody else any more. */
-const Taken = Type.Object({ message_id: Type.String(), user_id: Type.String(), client_id: Type.Union([Type.String(), Type.Null()]) })
+const Taken = Type.Object({ message_id: Type.String(), user_id: Type.String(), client_id: Nullable(Type.String()) })
 export type Taken = Static<typeof Taken>
 
-const checkPlace = TypeCompiler.Compile(Place)
-const checkTaken = TypeCompiler.Compile(Taken)
+// Nobody waits for what the others say to them.
+const vacantCall = clusterCall('vacant', { request: Place, response: Type.Unknown() })
+const takenCall = clusterCall('taken', { request: Taken, response: Type.Unknown() })
 
 interface Vacancy {
   place: Place
@@ -60,13 +62,13 @@ export class Vacancies {
     this.#cluster = cluster
     this.#clock = clock
     this.#events = events
-    cluster.onAsk('vacant', (data) => checkPlace.Check(data) && this.#open(data))
-    cluster.onAsk('taken', (data) => checkTaken.Check(data) && this.#taken(data))
+    vacantCall.serve(cluster, (place) => this.#open(place))
+    takenCall.serve(cluster, (taken) => this.#taken(taken))
   }
 
   /** Offers a place of this node to the others. */
   offer (place: Place): void {
-    this.#cluster.ask('vacant', { ...place, sent_at: this.#clock.now() - place.age_ms }, ASK_TIMEOUT_MS)
+    vacantCall.all(this.#cluster, { ...place, sent_at: this.#clock.now() - place.age_ms })
   }
 
   /** A place that was offered has been given to a socket of this node. */
@@ -147,7 +149,7 @@ export class Vacancies {
   }
 
   #tell (taken: Taken): void {
-    this.#cluster.ask('taken', taken, ASK_TIMEOUT_MS)
+    takenCall.all(this.#cluster, taken)
   }
 
   /** Whether the connection is the user's, and has not taken another place for the same message. */

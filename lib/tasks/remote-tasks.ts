@@ -1,22 +1,21 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { Nullable } from '../../schemas/fields.js'
 import { AnsweredBy, TaskRecord } from '../../schemas/records.js'
 import { TasksHere, TasksQuery } from '../../schemas/rest.js'
-import { ASK_TIMEOUT_MS, type Cluster, type ClusterAnswers } from '../engine/engine.js'
+import { clusterCall, type ClusterReplies } from '../cluster/call.js'
+import type { Cluster } from '../engine/engine.js'
 import { UnavailableError } from '../errors.js'
 
 /** What one node asks the one that has the task. */
 const Cancellation = Type.Object({ task_id: Type.String(), by: Type.Union([AnsweredBy, Type.Null()]) })
-type Cancellation = Static<typeof Cancellation>
 
 /** Which part of whose tasks. */
 export const UserTasksQuery = Type.Composite([TasksQuery, Type.Required(Type.Pick(TasksQuery, ['user_id']))], { additionalProperties: false })
 export type UserTasksQuery = Static<typeof UserTasksQuery>
 
-const checkTask = TypeCompiler.Compile(TaskRecord)
-const checkPage = TypeCompiler.Compile(TasksHere)
-const checkQuery = TypeCompiler.Compile(UserTasksQuery)
-const checkCancellation = TypeCompiler.Compile(Cancellation)
+const taskCall = clusterCall('task', { request: Type.String(), response: Nullable(TaskRecord) })
+const tasksCall = clusterCall('tasks', { request: UserTasksQuery, response: TasksHere })
+const cancelCall = clusterCall('cancel task', { request: Cancellation, response: Nullable(TaskRecord) })
 
 /** What this node answers of its own tasks. */
 export interface LocalTasks {
@@ -32,20 +31,19 @@ export class RemoteTasks {
 
   constructor (cluster: Cluster, local: LocalTasks) {
     this.#cluster = cluster
-    cluster.onAsk('task', (taskId) => local.get(String(taskId)))
-    cluster.onAsk('tasks', (query) => checkQuery.Check(query) ? local.list(query) : null)
-    cluster.onAsk('cancel task', (asked) => checkCancellation.Check(asked) ? local.cancelHere(asked.task_id, asked.by) : null)
+    taskCall.serve(cluster, (taskId) => local.get(taskId))
+    tasksCall.serve(cluster, (query) => local.list(query))
+    cancelCall.serve(cluster, ({ task_id: taskId, by }) => local.cancelHere(taskId, by))
   }
 
   /** @throws WSM_ERR_UNAVAILABLE where a node that may have it did not answer */
   async find (taskId: string): Promise<TaskRecord | null> {
-    return this.#one('task', taskId)
+    return oneOf(await taskCall.all(this.#cluster, taskId))
   }
 
   /** A page of each node that has answered. */
-  async list (query: UserTasksQuery): Promise<{ pages: TasksHere[], missing: string[] | null }> {
-    const { answers, missing } = await this.#ask('tasks', query)
-    return { pages: answers.map(({ data }) => data).filter((data) => checkPage.Check(data)), missing }
+  list (query: UserTasksQuery): Promise<ClusterReplies<TasksHere>> {
+    return tasksCall.all(this.#cluster, query)
   }
 
   /**
@@ -54,17 +52,13 @@ export class RemoteTasks {
    * @throws WSM_ERR_UNAVAILABLE where a node that may have it did not answer
    */
   async cancel (taskId: string, by: AnsweredBy | null): Promise<TaskRecord | null> {
-    return this.#one('cancel task', { task_id: taskId, by } satisfies Cancellation)
+    return oneOf(await cancelCall.all(this.#cluster, { task_id: taskId, by }))
   }
+}
 
-  async #one (kind: string, data: unknown): Promise<TaskRecord | null> {
-    const { answers, missing } = await this.#ask(kind, data)
-    const record = answers.map(({ data: answer }) => answer).find((answer) => checkTask.Check(answer))
-    if (record === undefined && missing?.length !== 0) throw new UnavailableError('A node that may have the task does not answer')
-    return record ?? null
-  }
-
-  #ask (kind: string, data: unknown): Promise<ClusterAnswers> {
-    return this.#cluster.ask(kind, data, ASK_TIMEOUT_MS)
-  }
+/** @throws WSM_ERR_UNAVAILABLE where no node has it, and one that may have it did not answer */
+function oneOf ({ values, complete }: ClusterReplies<TaskRecord | null>): TaskRecord | null {
+  const record = values.find((value) => value !== null)
+  if (record === undefined && !complete) throw new UnavailableError('A node that may have the task does not answer')
+  return record ?? null
 }

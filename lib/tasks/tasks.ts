@@ -251,8 +251,8 @@ export class Tasks {
 
   async #listOfAll (query: UserTasksQuery): Promise<TasksPage> {
     const here = this.#listHere(query)
-    const { pages, missing } = await this.#remote.list(query)
-    return { ...mergeTasks([here, ...pages], query.limit), complete: missing?.length === 0, missing }
+    const { values, complete, missing } = await this.#remote.list(query)
+    return { ...mergeTasks([here, ...values], query.limit), complete, missing }
   }
 
   /** Whether another node had it. */

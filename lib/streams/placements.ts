@@ -1,10 +1,10 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { ChannelName, Nullable, UserId } from '../../schemas/fields.js'
 import type { Registry } from '../socket/registry.js'
-import { ASK_TIMEOUT_MS, type Cluster } from '../engine/engine.js'
+import { clusterCall } from '../cluster/call.js'
+import type { Cluster } from '../engine/engine.js'
 import { IdentityChangedError, TooManyChannelsError, UnavailableError } from '../errors.js'
-import type { Memberships } from '../streams/memberships.js'
+import type { Memberships } from './memberships.js'
 
 /** A socket, and the channel that it is put into or taken out of. */
 const Placement = Type.Object({
@@ -19,8 +19,10 @@ export type Placement = Static<typeof Placement>
 const Placed = Type.Union([Type.Boolean(), Type.Object({ max_channels: Type.Integer() })])
 type Placed = Static<typeof Placed>
 
-const checkPlacement = TypeCompiler.Compile(Placement)
-const checkPlaced = TypeCompiler.Compile(Placed)
+const calls = {
+  join: clusterCall('join', { request: Placement, response: Placed }),
+  leave: clusterCall('leave', { request: Placement, response: Placed })
+}
 
 /** Puts sockets of any node into channels and takes them out: this node its own, and the others theirs. */
 export class Placements {
@@ -32,8 +34,8 @@ export class Placements {
     this.#cluster = cluster
     this.#registry = registry
     this.#memberships = memberships
-    cluster.onAsk('join', (data) => checkPlacement.Check(data) ? this.#joinHere(data) : false)
-    cluster.onAsk('leave', (data) => checkPlacement.Check(data) ? this.#leaveHere(data) : false)
+    calls.join.serve(cluster, (placement) => this.#joinHere(placement))
+    calls.leave.serve(cluster, (placement) => this.#leaveHere(placement))
   }
 
   /**
@@ -43,7 +45,7 @@ export class Placements {
    *   it; it may be in the channel then
    */
   async join (placement: Placement): Promise<boolean> {
-    const placed = await this.#place('join', placement, await this.#joinHere(placement))
+    const placed = await this.#place(calls.join, placement, await this.#joinHere(placement))
     if (typeof placed === 'object') throw new TooManyChannelsError(placed.max_channels)
     return placed
   }
@@ -54,15 +56,15 @@ export class Placements {
    * @throws WSM_ERR_UNAVAILABLE where a node that may have the socket did not answer
    */
   async leave (placement: Placement): Promise<boolean> {
-    return await this.#place('leave', placement, this.#leaveHere(placement)) !== false
+    return await this.#place(calls.leave, placement, this.#leaveHere(placement)) !== false
   }
 
-  async #place (kind: 'join' | 'leave', placement: Placement, here: Placed): Promise<Placed> {
+  async #place (call: typeof calls[keyof typeof calls], placement: Placement, here: Placed): Promise<Placed> {
     if (here !== false) return here
-    const { answers, missing } = await this.#cluster.ask(kind, placement, ASK_TIMEOUT_MS)
-    const there = answers.map(({ data }) => data).find((data): data is Placed => data !== false && checkPlaced.Check(data))
+    const { values, complete } = await call.all(this.#cluster, placement)
+    const there = values.find((placed) => placed !== false)
     if (there !== undefined) return there
-    if (missing === null || missing.length > 0) throw new UnavailableError('A node that may have the socket did not answer')
+    if (!complete) throw new UnavailableError('A node that may have the socket did not answer')
     return false
   }
 
