@@ -3,8 +3,8 @@ import { InvalidArgumentError, isAppCode, isAppStatus } from './errors.js'
 /** Options of an `AppError`, beside its code and message. */
 export interface AppErrorOptions extends ErrorOptions {
   /** The status of the REST answer, 400 to 499; default 400. */
-  statusCode?: number
-  /** Further data for the caller: anything that JSON can hold. */
+  statusCode?: number | undefined
+  /** Further data for the caller: anything that JSON can hold; default: none. */
   details?: unknown
 }
 

@@ -1,8 +1,7 @@
 import { wsPlugin } from './plugin.js'
 
 export default wsPlugin
-// The last name makes `require('fastify-ws-manager')` answer the plugin itself.
-export { wsPlugin, wsPlugin as 'module.exports' }
+export { wsPlugin }
 export type { ClientGuard, EndpointOptions, WsManager } from './manager.js'
 export type { WsPluginOptions } from './options.js'
 export { listenOptionsFromEnv, optionsFromEnv } from './options-from-env.js'

@@ -1,9 +1,9 @@
-import type { Static, TSchema } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import type { ClientDeliveryReport, DeliveryReport, SendOptions } from '../schemas/messages.js'
 import type { StreamPosition } from '../schemas/fields.js'
 import type { ClusterStatus, Health, PresenceList, Ready, Status, StreamHistory } from '../schemas/records.js'
 import type { RevocationReport } from '../schemas/rest.js'
+import { toTypeBox, type AnySchema, type StaticOf } from './any-schema.js'
 import type { EndpointRule } from './sessions/admission.js'
 import type { RevocationTarget } from './sessions/revocations.js'
 import { Nodes } from './cluster/nodes.js'
@@ -38,8 +38,11 @@ export interface EndpointOptions {
   scope?: Pick<FastifyInstance, 'ws'> | undefined
 }
 
-/** The user that a socket must belong to; null: it must be anonymous. By default any user will do. */
-export interface ClientGuard { userId?: string | null | undefined }
+/** The user that a socket must belong to. */
+export interface ClientGuard {
+  /** The user's id; null: the socket must be anonymous. By default any user will do. */
+  userId?: string | null | undefined
+}
 
 /**
  * `fastify.ws`. Messages are JSON objects with a `type`; every send resolves when the message is handed over, to how many
@@ -109,7 +112,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_HANDLER for a type that is taken or not namespaced, a schema that cannot be compiled, a bad pattern of
    *   channels, and with `rest: true` when the app is ready already; nothing is registered then
    */
-  handle<S extends TSchema, R extends TSchema | undefined = undefined, C extends string | undefined = undefined> (
+  handle<S extends AnySchema, R extends AnySchema | undefined = undefined, C extends string | undefined = undefined> (
     type: string, options: HandlerOptions<S, R, C>, handler: Handler<S, R, C>
   ): void {
     const { handlers, router, contextOf } = this.#system
@@ -126,8 +129,8 @@ export class WsManager {
    *
    * @throws WSM_ERR_INVALID_HANDLER where the type is declared already, or the schema cannot be compiled
    */
-  declare<S extends TSchema> (type: string, schema: S): void {
-    call('ws.declare', [type, schema], () => this.#system.outbound.declare(type, schema))
+  declare<S extends AnySchema> (type: string, schema: S): void {
+    call('ws.declare', [type, schema], () => this.#system.outbound.declare(type, toTypeBox(schema)))
   }
 
   /**
@@ -156,7 +159,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_ARGUMENT, WSM_ERR_TOO_MANY_CONFIRMATIONS, WSM_ERR_UNAVAILABLE, WSM_ERR_WAIT_INTERRUPTED where the outcome
    *   cannot be known in time; the question may still be answered then, and `confirmations.wait(details.callback_id)` waits for it again
    */
-  notifyUser<S extends TSchema = TSchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<Static<S>>> {
+  notifyUser<S extends AnySchema = AnySchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<StaticOf<S>>> {
     return call('ws.notifyUser', [result, options], () => this.#system.confirmations.ask(result, options))
   }
 

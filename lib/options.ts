@@ -23,23 +23,23 @@ const group = <T extends Record<string, TSchema>>(properties: T, description: st
 const hook = <T>(description: string) =>
   Type.Optional(Type.Unsafe<T>(Type.Function([], Type.Unknown(), { description })))
 
-const recoverFrom = (options: { default?: 'position' } = {}) => Type.Union([Type.Literal('position'), Type.Literal('start')], {
-  description: 'Whether clients may ask for all that is kept, or only for what is behind a position', ...options
+const recoverFrom = (otherwise: string, options: { default?: 'position' } = {}) => Type.Union([Type.Literal('position'), Type.Literal('start')], {
+  description: `Whether clients may ask for all that is kept, or only for what is behind a position${otherwise}`, ...options
 })
 
 const ChannelRule = Type.Object({
   history: Type.Optional(Type.Union([
     Type.Literal(false),
     Type.Object({
-      size: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
-      ttlMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 2_147_483_647 }))
+      size: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000, description: 'Messages of each stream; by default history.size' })),
+      ttlMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 2_147_483_647, description: 'How long a message is kept, milliseconds; by default history.ttlMs' }))
     }, { additionalProperties: false })
-  ], { description: 'What is kept; false: nothing' })),
-  presence: Type.Optional(Type.Boolean({ description: 'Know who is there, and tell the members' })),
+  ], { description: 'What is kept; false: nothing. By default as the option history says' })),
+  presence: Type.Optional(Type.Boolean({ description: 'Know who is there, and tell the members; by default false' })),
   recover: Type.Optional(Type.Union([Type.Literal('missed'), Type.Literal('latest')], {
-    description: 'What a subscriber gets: what it missed, or the last message alone'
+    description: 'What a subscriber gets: what it missed (the default), or the last message alone'
   })),
-  recoverFrom: Type.Optional(recoverFrom())
+  recoverFrom: Type.Optional(recoverFrom('; by default history.recoverFrom'))
 }, { additionalProperties: false })
 
 /** The options of the plugin, with their units and defaults. */
@@ -54,7 +54,7 @@ export const OptionsSchema = Type.Object({
     description: 'Options for @fastify/jwt; needed unless the app registered it, or with its own namespace'
   }))),
   authenticate: hook<(request: FastifyRequest) => AuthenticatedUser | null | Promise<AuthenticatedUser | null>>(
-    'Identifies the user of a request, in place of JWT; null: no credentials'),
+    'Identifies the user of a request; null: no credentials. By default the token of @fastify/jwt does'),
   verifyToken: hook<(token: string) => AuthenticatedUser | null | Promise<AuthenticatedUser | null>>(
     'With authenticate: identifies the user of an auth frame\'s token; by default such frames are refused'),
   origins: Type.Optional(Type.Union([
@@ -76,7 +76,7 @@ export const OptionsSchema = Type.Object({
     anonymous: Type.Boolean({ default: false, description: 'Open the socket without a token, as an anonymous user (user_id null)' }),
     cookie: Type.Optional(Type.String({
       minLength: 1,
-      description: 'The cookie that may hold the token, parsed by @fastify/cookie'
+      description: 'The cookie that may hold the token, parsed by @fastify/cookie; by default none'
     })),
     ticketTtlMs: milliseconds(30_000, 'How long a ticket for a socket can be used'),
     identitySwitch: Type.Union([Type.Literal('allow'), Type.Literal('refuse')], {
@@ -124,7 +124,7 @@ export const OptionsSchema = Type.Object({
     enabled: Type.Boolean({ default: true, description: 'Keep the latest messages, so that clients that were away can recover them' }),
     size: Type.Integer({ minimum: 1, maximum: 100_000, default: 300, description: 'Messages of each stream' }),
     ttlMs: milliseconds(300_000, 'How long a message is kept'),
-    recoverFrom: recoverFrom({ default: 'position' }),
+    recoverFrom: recoverFrom('', { default: 'position' }),
     maxBytes: Type.Integer({ minimum: 1, default: 67_108_864, description: 'Size of all histories together, of what each node has published, bytes' }),
     maxTopics: count(100_000, 'Streams without members that are remembered, of those that each node has published to'),
     maxBytesPerSender: count(4_194_304, 'Size of the messages in all histories that one user sent to others, bytes; over that the user\'s own oldest are evicted, or the frame is refused'),
@@ -216,7 +216,7 @@ export function normalizeOptions (given: WsPluginOptions): Options {
   throw new InvalidOptionError(name, `is not valid: ${message}, got ${show(value, schema)}${meaning}`)
 }
 
-type DeepPartial<T> = { [K in keyof T]?: T[K] extends object | undefined ? K extends Kept ? T[K] : DeepPartial<T[K]> : T[K] }
+type DeepPartial<T> = { [K in keyof T]?: (T[K] extends object | undefined ? K extends Kept ? T[K] : DeepPartial<T[K]> : T[K]) | undefined }
 type Kept = 'jwt' | 'channels' | 'types' | 'engine' | 'authenticate' | 'verifyToken' | 'origins' | 'authorize' | 'authorizeSubscribe' | 'authorizeSend' | 'userIdClaim'
 
 /**

@@ -13,17 +13,17 @@ export type Message = Static<typeof Message> & { [field: string]: unknown }
 
 /** How a send is acknowledged (row A10). What is left out is as the option `ack` says. */
 export const AckOptions = Type.Object({
-  timeoutMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 600_000, description: 'How long it is waited for in all, the tries together, milliseconds' })),
-  tries: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, description: 'How often it is sent, at equal intervals, to those that have not answered' }))
-}, { additionalProperties: false, description: 'Wait until the clients have acknowledged the message' })
+  timeoutMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 600_000, description: 'How long it is waited for in all, the tries together, milliseconds; by default as the option ack says' })),
+  tries: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, description: 'How often it is sent, at equal intervals, to those that have not answered; by default as the option ack says' }))
+}, { additionalProperties: false, description: 'Wait until the clients have acknowledged the message; by default not' })
 export type AckOptions = Static<typeof AckOptions>
 
 /** Choices of a single send. */
 export const SendOptions = Type.Object({
   ack: Type.Optional(AckOptions),
-  history: Type.Optional(Type.Boolean({ description: 'false: only connected clients get it, and it cannot be recovered' })),
-  compress: Type.Optional(Type.Boolean({ description: 'false: never compressed' })),
-  except: Type.Optional(Type.Array(ClientId, { maxItems: 1000, description: 'Sockets that do not get the message' }))
+  history: Type.Optional(Type.Boolean({ description: 'false: only connected clients get it, and it cannot be recovered; by default as the options history and channels say' })),
+  compress: Type.Optional(Type.Boolean({ description: 'false: never compressed; by default as the option compression says' })),
+  except: Type.Optional(Type.Array(ClientId, { maxItems: 1000, description: 'Sockets that do not get the message; by default none' }))
 }, { additionalProperties: false })
 export type SendOptions = Static<typeof SendOptions>
 

@@ -31,8 +31,8 @@ export const TaskStepResult = Type.Object({
   result: Type.Optional(Type.Unknown({ description: 'What the step produced, any JSON' })),
   completed: Type.Optional(Type.Boolean({ description: 'Whether the step is complete' })),
   status: Type.Optional(Type.String({ description: 'For instance completed or failed' })),
-  error_code: Type.Optional(Nullable(Type.String())),
-  error_message: Type.Optional(Nullable(Type.String()))
+  error_code: Type.Optional(Nullable(Type.String(), { description: 'The code of the error that the step ended with' })),
+  error_message: Type.Optional(Nullable(Type.String(), { description: 'The text of the error that the step ended with' }))
 })
 export type TaskStepResult = Static<typeof TaskStepResult>
 

@@ -1,8 +1,8 @@
-import type { Static, TSchema } from '@sinclair/typebox'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Answer, AnsweredBy, ConfirmationRecord } from '../../schemas/records.js'
 import type { ConfirmationsPage } from '../../schemas/rest.js'
 import { onAbort } from '../abort.js'
+import type { AnySchema, StaticOf } from '../any-schema.js'
 import type { Connection } from '../socket/connection.js'
 import type { Clock, Cluster, ConfirmationStore, Settlement } from '../engine/engine.js'
 import { UnavailableError } from '../errors.js'
@@ -80,7 +80,7 @@ export class Confirmations {
    *   WSM_ERR_WAIT_INTERRUPTED half a second after its time, or after its signal, where the store cannot say how it ended,
    *   and when this node closes and others go on with the question
    */
-  async ask<S extends TSchema = TSchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<Static<S>>> {
+  async ask<S extends AnySchema = AnySchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<StaticOf<S>>> {
     const record = toRecord(result, options, this.#defaults, this.#clock.now())
     const { signal } = options
     if (this.#isClosed || signal?.aborted === true) {
@@ -93,7 +93,7 @@ export class Confirmations {
       ignoreAbort = signal && onAbort(signal, () => { wait.end('aborted', false) })
       wait.expireIn(record.expires_at - record.created_at, meansProceed(record), true)
       this.#begin(record, wait)
-      return toConfirmation<Static<S>>(await wait.promise)
+      return toConfirmation<StaticOf<S>>(await wait.promise)
     } finally {
       stop()
       this.#open.end(record.user_id)

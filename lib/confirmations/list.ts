@@ -7,7 +7,7 @@ import type { ConfirmationFilter } from '../engine/engine.js'
 export interface ListOptions extends ConfirmationFilter {
   /** Maximum number of questions: 1 to 1000, default 100. */
   limit?: number | undefined
-  /** The `next` of the page before; null: from the beginning. */
+  /** The `next` of the page before; null, the default: from the beginning. */
   after?: string | null | undefined
 }
 

@@ -1,6 +1,7 @@
 import type { TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { TaskStepResultFrame, type AnsweredBy, type ConfirmationRecord, type Outcome, type TaskStepResult } from '../../schemas/records.js'
+import { toTypeBox, type AnySchema } from '../any-schema.js'
 import { InvalidMessageError } from '../errors.js'
 import type { Options } from '../options.js'
 import { assertValid, below, faultsOf, invalidMessage } from '../validation/faults.js'
@@ -24,24 +25,28 @@ export interface UserConfirmation<A = unknown> {
 }
 
 /** Whom `ws.notifyUser()` asks, and what ends the question (row A5). */
-export interface AskOptions<S extends TSchema = TSchema> {
+export interface AskOptions<S extends AnySchema = AnySchema> {
   /** Who is asked; nobody else can answer. */
   userId: string
+  /** The task that the question is about. */
   taskId: string
   /** The step's number or name; by default the result's own. */
-  step?: string | number
+  step?: string | number | undefined
   /** How long to wait, milliseconds; default `confirmations.timeoutMs`. */
-  timeoutMs?: number
+  timeoutMs?: number | undefined
   /** What no answer means; default `confirmations.onTimeout`. */
-  onTimeout?: 'proceed' | 'cancel'
-  /** Schema of `answer` where the person goes on. Every node checks it as JSON Schema, so it can hold no `Type.Date`. */
-  answer?: S
-  /** Takes the question back when it fires. */
-  signal?: AbortSignal
+  onTimeout?: 'proceed' | 'cancel' | undefined
+  /** Schema of `answer` where the person goes on. Every node checks it as JSON Schema, so it can hold no `Type.Date`. By default any answer will do. */
+  answer?: S | undefined
+  /** Takes the question back when it fires; default: none. */
+  signal?: AbortSignal | undefined
 }
 
 /** The question itself: any result of a step; the name of the step can also come with the options. */
-export type StepResult = Omit<TaskStepResult, 'step'> & { step?: string | number }
+export type StepResult = Omit<TaskStepResult, 'step'> & {
+  /** The step's number or name. */
+  step?: string | number | undefined
+}
 
 const checkQuestion = TypeCompiler.Compile(TaskStepResultFrame)
 
@@ -68,7 +73,7 @@ export function toRecord (result: StepResult, options: AskOptions, defaults: Opt
     timestamp: now,
     expires_at: expiresAt,
     on_timeout: options.onTimeout ?? defaults.onTimeout,
-    answer_schema: options.answer === undefined ? undefined : answerSchema(options.answer)
+    answer_schema: options.answer === undefined ? undefined : answerSchema(toTypeBox(options.answer))
   })
   assertValid(checkQuestion, question)
   return {

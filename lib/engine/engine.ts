@@ -241,9 +241,12 @@ export interface Settled { won: boolean, record: ConfirmationRecord, leftMs?: nu
 export const questionStatuses: readonly ConfirmationRecord['status'][] = ['pending', ...Outcome.anyOf.map((outcome) => outcome.const)]
 
 export interface ConfirmationFilter {
-  user_id?: string
-  task_id?: string
-  status?: ConfirmationRecord['status']
+  /** Only questions to this user; by default to all. */
+  user_id?: string | undefined
+  /** Only questions about this task; by default about all. */
+  task_id?: string | undefined
+  /** Only questions in this state; by default in any. */
+  status?: ConfirmationRecord['status'] | undefined
 }
 
 /** A question's place in every list: by when it was asked, then by its id. It has one also when it is gone. */

@@ -2,6 +2,7 @@ import { Type, type Static, type TSchema, Kind } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { ChannelName } from '../../schemas/fields.js'
 import { APP_TYPE_PATTERN, FrameId } from '../../schemas/frames.js'
+import { toTypeBox, type AnySchema, type StaticOf } from '../any-schema.js'
 import type { Permissions } from '../auth/permissions.js'
 import type { Standing } from '../auth/standing.js'
 import type { Rate } from '../socket/rate.js'
@@ -18,17 +19,17 @@ import { assertValid, faultsOf, invalidMessage } from '../validation/faults.js'
 type Awaitable<T> = T | Promise<T>
 
 /** A handler's message: what its schema describes, the frame's type and id, and for a handler of channels the channel. */
-export type HandlerMessage<S extends TSchema, C extends string | undefined = undefined> =
-  Static<S> & { type: string, id?: Static<typeof FrameId> } & (C extends string ? { channel: string } : unknown)
+export type HandlerMessage<S extends AnySchema, C extends string | undefined = undefined> =
+  StaticOf<S> & { type: string, id?: Static<typeof FrameId> } & (C extends string ? { channel: string } : unknown)
 
 /** A handler's context; a handler of channels knows which channel it is. */
 type ContextOf<C extends string | undefined> = HandlerContext<C extends string ? string : null>
 
 /** What a handler answers: as its `reply` schema describes it, or anything. */
-export type HandlerReply<R extends TSchema | undefined> = R extends TSchema ? Static<R> : unknown
+export type HandlerReply<R extends AnySchema | undefined> = R extends AnySchema ? StaticOf<R> : unknown
 
 /** How `ws.handle()` serves one type of frame (row F3). */
-export interface HandlerOptions<S extends TSchema, R extends TSchema | undefined = undefined, C extends string | undefined = undefined> {
+export interface HandlerOptions<S extends AnySchema, R extends AnySchema | undefined = undefined, C extends string | undefined = undefined> {
   /**
    * The message's own fields. `type` and `id` need not be named in a `Type.Object` or a `Type.Union` of them,
    * also where they are closed with `additionalProperties: false`. Fields that the schema does not name are removed, at any
@@ -37,27 +38,28 @@ export interface HandlerOptions<S extends TSchema, R extends TSchema | undefined
   schema: S
   /**
    * Schema of the handler's answer, as JSON has it: a `Date` is text, and nothing is null. An answer that does not match is a fault of the
-   * server: `internal`, and a log line.
+   * server: `internal`, and a log line. By default any answer that JSON can hold.
    */
-  reply?: R
-  /** Also serve `POST <path>/call/<type>`, with the same schema and code (row J1). */
-  rest?: boolean
+  reply?: R | undefined
+  /** Also serve `POST <path>/call/<type>`, with the same schema and code; default false. */
+  rest?: boolean | undefined
   /**
    * Handles messages in a channel (row H5): a pattern of names in which `*` stands for any text. The frame then has a field
    * `channel` that matches it, and only a socket that is a member of that channel gets through. Not by REST, which has no socket.
+   * By default the handler is for no channel.
    */
-  channel?: C
+  channel?: C | undefined
   /** Rate of one user's messages, in place of `limits.messagesPerSecond` and `limits.burst`. By default as `limits.types` says. */
-  limits?: TypeLimit
+  limits?: TypeLimit | undefined
   /** Whether the caller may call it; by default everybody who may connect. */
-  authorize?: (context: ContextOf<C>, message: HandlerMessage<S, C>) => Awaitable<boolean>
+  authorize?: ((context: ContextOf<C>, message: HandlerMessage<S, C>) => Awaitable<boolean>) | undefined
 }
 
 /**
  * Handles the frames of one type; what it returns, or resolves to, is the `data` of the `reply`. An error of the catalogue
  * (`errors`) and one of the app's own (`AppError`) reach the client, any other one is `internal` and a log line.
  */
-export type Handler<S extends TSchema, R extends TSchema | undefined = undefined, C extends string | undefined = undefined> =
+export type Handler<S extends AnySchema, R extends AnySchema | undefined = undefined, C extends string | undefined = undefined> =
   (message: HandlerMessage<S, C>, context: ContextOf<C>) => Awaitable<HandlerReply<R> | void>
 
 /** A handler as it is kept. */
@@ -92,7 +94,7 @@ export class Handlers {
    * @throws WSM_ERR_INVALID_HANDLER for a type that is taken or not namespaced (row F7), for a schema that cannot be compiled, and
    *   for a bad pattern of channels or one together with `rest`, and bad `limits`
    */
-  create<S extends TSchema, R extends TSchema | undefined, C extends string | undefined> (
+  create<S extends AnySchema, R extends AnySchema | undefined, C extends string | undefined> (
     type: string, options: HandlerOptions<S, R, C>, handler: Handler<S, R, C>
   ): HandlerEntry {
     if (!APP_TYPE_PATTERN.test(type)) {
@@ -108,12 +110,12 @@ export class Handlers {
     }
     const enter = pattern === undefined ? null : entrance(type, pattern)
     const envelope = { type: Type.Optional(Type.Literal(type)), id: Type.Optional(FrameId), ...enter === null ? {} : { channel: ChannelName } }
-    const schema = withEnvelope(options.schema, envelope)
-    const replyCheck = options.reply === undefined ? null : compile(type, options.reply)
+    const schema = withEnvelope(toTypeBox(options.schema), envelope)
+    const replyCheck = options.reply === undefined ? null : compile(type, toTypeBox(options.reply))
     return {
       type,
       schema,
-      replySchema: options.reply ?? Type.Unknown(),
+      replySchema: options.reply === undefined ? Type.Unknown() : toTypeBox(options.reply),
       check: compile(type, schema, schema[Kind] === 'Object' ? [] : Object.keys(envelope)),
       isRest: options.rest === true,
       rate: this.#limits.of(type, options.limits),

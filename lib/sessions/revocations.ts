@@ -25,13 +25,21 @@ const Target = Type.Object({
 
 /** What `ws.revoke()` takes; times are milliseconds since 1970. */
 export type RevocationTarget =
-  /** `expiresAt` is when the token expires by itself; by default it is kept for `auth.revocationTtlMs`. */
-  | { jti: string, expiresAt?: number | undefined }
-  /**
-   * By default those issued until now, on the clock that all nodes share. A later moment also revokes what is issued from now
-   * until then: for issuers whose clock is ahead.
-   */
-  | { userId: string, issuedBefore?: number | undefined }
+  | {
+    /** The token's claim `jti`. */
+    jti: string
+    /** When the token expires by itself, milliseconds since 1970; by default the revocation is kept for `auth.revocationTtlMs`. */
+    expiresAt?: number | undefined
+  }
+  | {
+    /** The user whose tokens are revoked. */
+    userId: string
+    /**
+     * Which tokens: those issued before, milliseconds since 1970; by default until now, on the clock that all nodes share. A later moment
+     * also revokes what is issued from now until then: for issuers whose clock is ahead.
+     */
+    issuedBefore?: number | undefined
+  }
 
 /** The message by which a node tells the others of a revocation. */
 const Told = Type.Union([

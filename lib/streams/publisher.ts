@@ -43,7 +43,7 @@ const sendCall = clusterCall('send', { request: Direct, response: ClientDelivery
 /** Options of `ws.sendToClient()`. */
 export interface ClientSendOptions extends SendOptions {
   /** Sends only if the socket belongs to this user; null: only if it is anonymous. By default to any user. */
-  userId?: string | null
+  userId?: string | null | undefined
 }
 
 /** How a frame of the protocol is sent. */

@@ -8,9 +8,10 @@ import { topicOf } from '../topic-names.js'
 export interface TaskHeartbeatOptions {
   /** The only user who receives it. */
   userId: string
+  /** The task that is alive. */
   taskId: string
   /** Time between two heartbeats, milliseconds; default 30 000. */
-  intervalMs?: number
+  intervalMs?: number | undefined
 }
 
 /** Tells users at intervals that their tasks are alive (row A7). */

@@ -21,10 +21,10 @@ import { TaskStore, copy, mergeTasks, type RunningTask } from './task-store.js'
 export interface StartOptions {
   /** Whose task it is; the only one who sees it. */
   userId: string
-  /** Default: a new UUID. */
-  taskId?: string
+  /** The task's id; default: a new UUID. */
+  taskId?: string | undefined
   /** What the user reads; default: none. */
-  title?: string
+  title?: string | undefined
 }
 
 /** How a task is cancelled. */
@@ -41,7 +41,7 @@ export interface CancelOptions {
 export interface TaskListOptions {
   /** Maximum number of tasks: 1 to 1000, default 100. */
   limit?: number | undefined
-  /** The `next` of the page before; null: from the beginning. */
+  /** The `next` of the page before; null, the default: from the beginning. */
   after?: string | null | undefined
 }
 

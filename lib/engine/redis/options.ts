@@ -5,7 +5,8 @@ import { InvalidOptionError } from '../../errors.js'
 const milliseconds = (value: number, minimum: number, description: string) =>
   Type.Integer({ minimum, maximum: 2_147_483_647, default: value, description: `${description}, milliseconds` })
 
-const OptionsSchema = Type.Object({
+/** The engine's options, with their units and defaults. */
+export const RedisOptionsSchema = Type.Object({
   // A topic's name is the hash tag of its keys, so no other may come before it. Behind an @ comes the number of the database.
   prefix: Type.String({ pattern: '^[^{}@\\s]+$', default: 'wsm', description: 'What the names of all keys and channels begin with; without {, }, @ and white space' }),
   commandTimeoutMs: milliseconds(2_000, 10, 'How long any call may take'),
@@ -15,13 +16,14 @@ const OptionsSchema = Type.Object({
   acceptEviction: Type.Boolean({ default: false, description: 'Start although Redis may evict keys' })
 }, { additionalProperties: false })
 
-export type RedisEngineOptions = Static<typeof OptionsSchema>
+/** Options of the engine; each has a default. */
+export type RedisEngineOptions = Static<typeof RedisOptionsSchema>
 
 /** @throws WSM_ERR_INVALID_OPTION that names the first bad option */
-export function normalizeRedisOptions (given: Partial<RedisEngineOptions>): RedisEngineOptions {
+export function normalizeRedisOptions (given: { [K in keyof RedisEngineOptions]?: RedisEngineOptions[K] | undefined }): RedisEngineOptions {
   const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-  const options = { ...Value.Create(OptionsSchema), ...set }
-  const fault = Value.Errors(OptionsSchema, options).First()
+  const options = { ...Value.Create(RedisOptionsSchema), ...set }
+  const fault = Value.Errors(RedisOptionsSchema, options).First()
   if (fault === undefined) return options
   const { path, message, schema: { description } } = fault
   throw new InvalidOptionError(`engine.${path.slice(1)}`, `is not valid: ${message}${description === undefined ? '' : ` (${description})`}`)

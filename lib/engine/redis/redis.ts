@@ -4,6 +4,9 @@ import { openRedisEngine } from './engine.js'
 import { normalizeRedisOptions, type RedisEngineOptions } from './options.js'
 import type { RedisConnectionOptions, RedisSource } from './source.js'
 
+export type { RedisConnectionOptions, RedisSource } from './source.js'
+export type { RedisEngineOptions } from './options.js'
+
 /**
  * An engine for any number of nodes that share one Redis (row H2).
  *

@@ -8,7 +8,15 @@ export interface RedisSource {
 }
 
 /** Options for ioredis' `Redis`, as `{ host, port, password }`. */
-export interface RedisConnectionOptions { host?: string, port?: number, path?: string, [option: string]: unknown }
+export interface RedisConnectionOptions {
+  /** The server's name or address; default `'localhost'`. */
+  host?: string | undefined
+  /** The server's port; default 6379. */
+  port?: number | undefined
+  /** A Unix socket, in place of host and port; default: none. */
+  path?: string | undefined
+  [option: string]: unknown
+}
 
 /** Options of other libraries. ioredis would ignore them and connect to this machine. */
 const OPTIONS_OF_OTHERS: Readonly<Record<string, string>> = {

@@ -1,0 +1,79 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { Kind, OptionalKind } from '@sinclair/typebox'
+
+/** An exported type that is what a schema describes, or a partial one of that. */
+const DERIVED = /^export type (\w+) = (?:(\w+)<)?Static<typeof (\w+)>>?;$/gm
+
+/**
+ * Replaces types that are derived from schemas by interfaces in which every field has the schema's description, and its default. The
+ * schema stays the one source: an editor shows what it says.
+ *
+ * @param files the declarations in `dist`
+ */
+export async function writeOptionTypes (dist, files) {
+  for (const file of files) {
+    const text = readFileSync(file, 'utf8')
+    if (text.search(DERIVED) === -1) continue
+    const module = await import(file.replace(/\.d\.ts$/, '.js'))
+    writeFileSync(file, text.replace(DERIVED, (whole, name, partial, schemaName) => {
+      const schema = module[schemaName]
+      if (isOfOptions(name) && schema?.[Kind] !== 'Object') throw new Error(`${file}: the schema of ${name} must be an exported object schema`)
+      if (schema?.[Kind] !== 'Object' || name === 'Options') return whole
+      const place = { path: `Static<typeof ${schemaName}>`, isPartial: partial !== undefined, isOfOptions: isOfOptions(name), indent: '' }
+      return `export interface ${name} ${fieldsOf(schema, place)}`
+    }))
+  }
+}
+
+/** Options are what an app writes: what it leaves out has a default, and `undefined` is the same as left out. */
+function isOfOptions (name) {
+  return /(?:Options|Limit|Rule)$/.test(name) && name !== 'Options'
+}
+
+/** @param place how to name the type of this schema: where a type cannot be told from the schema it is taken from there */
+function fieldsOf (schema, { path, isPartial, isOfOptions, indent }) {
+  const inner = `${indent}    `
+  const fields = Object.entries(schema.properties).map(([name, field]) => {
+    const isOptional = isPartial || field[OptionalKind] === 'Optional' || (isOfOptions && field.default !== undefined)
+    const type = typeOf(field, { path: `Exclude<${path}['${name}'], undefined>`, isPartial, isOfOptions, indent: inner })
+    return `${docBlock(field, inner)}${inner}${name}${isOptional ? '?' : ''}: ${type}${isOptional && isOfOptions ? ' | undefined' : ''};`
+  })
+  return `{\n${fields.join('\n')}\n${indent}}`
+}
+
+function typeOf (schema, place) {
+  const { path } = place
+  switch (schema[Kind]) {
+    case 'String': return 'string'
+    case 'Integer':
+    case 'Number': return 'number'
+    case 'Boolean': return 'boolean'
+    case 'Null': return 'null'
+    case 'Unknown': return 'unknown'
+    case 'Literal': return JSON.stringify(schema.const)
+    case 'Array': return `Array<${typeOf(schema.items, { ...place, path: `${path}[number]` })}>`
+    case 'Union': return schema.anyOf.every(isPlain) ? `(${schema.anyOf.map((member) => typeOf(member, place)).join(' | ')})` : path
+    case 'Record': return `{ [name: string]: ${typeOf(Object.values(schema.patternProperties)[0], { ...place, path: `${path}[string]`, isPartial: false })} }`
+    case 'Object': return isPlain(schema) ? fieldsOf(schema, place) : path
+    default: return path
+  }
+}
+
+/** Whether the whole type can be told from the schema. Functions and the options of others cannot. */
+function isPlain (schema) {
+  if (schema[Kind] === 'Object') return schema.additionalProperties !== true
+  return ['String', 'Integer', 'Number', 'Boolean', 'Null', 'Literal', 'Array', 'Union'].includes(schema[Kind])
+}
+
+function docBlock ({ description, default: value, [Kind]: kind }, indent) {
+  if (description === undefined) return ''
+  const isGroup = kind === 'Object'
+  // Outside of a code span an @ begins a tag.
+  const text = description.replaceAll(/@[\w-]+\/[\w-]+/g, '`$&`')
+  const lines = [text, ...value === undefined || isGroup ? [] : [`@default ${literal(value)}`]]
+  return `${indent}/**\n${lines.map((line) => `${indent} * ${line.replaceAll('*/', '*\\/')}`).join('\n')}\n${indent} */\n`
+}
+
+function literal (value) {
+  return JSON.stringify(value).replaceAll('"', "'").replaceAll("','", "', '")
+}

@@ -1,0 +1,45 @@
+/*
+ * Makes of a build what the package holds, for `npm pack`: `node scripts/package-files.mjs [dist]`. Removes source maps, and declarations that no
+ * dependent can reach; writes the descriptions of the options into their types; adds the CommonJS faces.
+ */
+import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { writeCommonJsFaces } from './commonjs-faces.mjs'
+import { reachableFrom } from './declarations.mjs'
+import { writeOptionTypes } from './option-types.mjs'
+
+const dist = resolve(process.argv[2] ?? fileURLToPath(new URL('../dist', import.meta.url)))
+const entries = ['lib/index', 'lib/engine/redis/redis'].map((name) => `${dist}/${name}`)
+
+// The compiler must not take for built what is taken out here.
+rmSync(`${dist}/.tsbuildinfo`, { force: true })
+removeSourceMaps()
+await writeOptionTypes(dist, files('.d.ts'))
+await writeCommonJsFaces(entries)
+removeUnreachableDeclarations()
+removeRows()
+
+/** The maps hold all sources once more. A comment that points to a missing one makes bundlers warn. */
+function removeSourceMaps () {
+  for (const file of files('.map')) rmSync(file)
+  for (const file of files('.js')) {
+    const text = readFileSync(file, 'utf8')
+    writeFileSync(file, text.replace(/\n\/\/# sourceMappingURL=\S+\s*$/, '\n'))
+  }
+}
+
+function removeUnreachableDeclarations () {
+  const reachable = reachableFrom(entries.map((entry) => `${entry}.d.ts`))
+  for (const file of files('.d.ts')) if (!reachable.has(file)) rmSync(file)
+}
+
+/** Rows of the project's own plan, which a dependent cannot read. */
+function removeRows () {
+  for (const file of files('.d.ts')) writeFileSync(file, readFileSync(file, 'utf8').replaceAll(/ \(rows? [A-Z]\d+(?:(?:,| and) [A-Z]\d+)*\)/g, ''))
+}
+
+function files (extension) {
+  return ['lib', 'routes', 'schemas'].flatMap((folder) => readdirSync(`${dist}/${folder}`, { recursive: true })
+    .filter((name) => name.endsWith(extension)).map((name) => `${dist}/${folder}/${name}`))
+}

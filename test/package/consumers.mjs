@@ -1,0 +1,150 @@
+/*
+ * What dependents of the package write: the same text as an ES module and as CommonJS, by `import` and by `require()`. Types first, then the story
+ * that every combination must play.
+ */
+
+/** Compiles as .mts, as .cts, and as .ts of either kind of package. */
+export const TYPED = `
+import Fastify from 'fastify'
+import { Type } from '@sinclair/typebox'
+import wsPlugin, {
+  wsPlugin as named, AppError, closeCodes, errorCodes, errors, listenOptionsFromEnv, optionsFromEnv, SUBPROTOCOL,
+  type Client, type CloseCode, type ErrorCode, type UserConfirmation, type WsManager, type WsPluginOptions
+} from 'fastify-ws-manager'
+import { redis, type RedisEngineOptions } from 'fastify-ws-manager/redis'
+
+const limits: NonNullable<WsPluginOptions['limits']> = { maxConnections: 5, types: { 'cursor.*': { messagesPerSecond: 30, burst: 60 } } }
+const engine: RedisEngineOptions = { prefix: 'app', commandTimeoutMs: undefined }
+const options: WsPluginOptions = {
+  jwt: { secret: 'x' }, limits, heartbeat: undefined, origins: undefined,
+  authorizeSubscribe: (user, channel) => user?.id === channel,
+  channels: { 'chat.*': { history: { size: 10, ttlMs: undefined }, presence: true } },
+  engine: redis({ host: '127.0.0.1' }, engine)
+}
+const code: CloseCode = closeCodes.goingAway
+const known: ErrorCode = errorCodes[0]
+
+export async function start (): Promise<void> {
+  const app = Fastify()
+  await app.register(wsPlugin, optionsFromEnv(options))
+  await app.register(named)
+  const ws: WsManager = app.ws
+  await app.listen(listenOptionsFromEnv({ port: 0 }))
+
+  ws.handle('chat.send', { schema: Type.Object({ text: Type.String() }), reply: Type.Object({ length: Type.Number() }) }, ({ text, type, id }, { client, user }) => {
+    const inferred: [string, string, string | number | undefined, Client | null, string | undefined] = [text, type, id, client, user?.id]
+    return { length: inferred.length }
+  })
+  ws.handle('doc.edit', { channel: 'doc-*', schema: Type.Object({ line: Type.Optional(Type.Integer()) }) }, ({ line, channel }) => {
+    const inferred: [number | undefined, string] = [line, channel]
+    if (inferred.length > 5) throw new AppError('TOO_LONG', 'Too long', { statusCode: 402 })
+    if (inferred.length > 6) throw new errors.ForbiddenError('Members only')
+  })
+  ws.declare('news.flash', Type.Object({ text: Type.String() }))
+  const { proceed, answer, outcome }: UserConfirmation<{ gpu: string }> = await ws.notifyUser(
+    { step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'import', answer: Type.Object({ gpu: Type.String() }) })
+  const gpu: string | undefined = proceed && outcome === 'confirmed' ? answer?.gpu : undefined
+  ws.on('client_disconnected', ({ client, code }) => { app.log.info([client.id.length, code.toFixed(), gpu]) })
+  const { localRecipients }: { localRecipients: number } = await ws.broadcast({ type: 'news.flash', text: known }, { except: [], ack: undefined })
+  app.get('/', async (request) => ({ user: request.wsUser?.id, localRecipients, code, SUBPROTOCOL }))
+  try { await ws.revoke({ userId: 'alice' }) } catch (error) { if (error instanceof AppError) app.log.info(error.statusCode.toFixed()) }
+
+  // @ts-expect-error: no such option
+  await app.register(wsPlugin, { limits: { maxConnection: 5 } })
+  // @ts-expect-error: the message has no such field
+  ws.handle('chat.read', { schema: Type.Object({ text: Type.String() }) }, ({ test }) => test)
+  // @ts-expect-error: the reply is not as declared
+  ws.handle('chat.count', { schema: Type.Object({}), reply: Type.Object({ count: Type.Number() }) }, () => ({ count: 'many' }))
+  // @ts-expect-error: no such event
+  ws.on('client_connect', () => {})
+  // @ts-expect-error: no schema
+  ws.declare('news.flash', { type: 'object' })
+  // @ts-expect-error: nobody is asked
+  await ws.notifyUser({ step: 1, message: 'Go on?' }, { taskId: 'import' })
+}
+`
+
+/** CommonJS in TypeScript's own way. */
+export const REQUIRED = `
+import wsPlugin = require('fastify-ws-manager')
+import wsRedis = require('fastify-ws-manager/redis')
+import fastify = require('fastify')
+
+const options: wsPlugin.WsPluginOptions = { engine: wsRedis.redis({ host: '127.0.0.1' }) }
+fastify().register(wsPlugin, options)
+fastify().register(wsPlugin.default, options)
+fastify().register(wsPlugin.wsPlugin, options)
+const code: wsPlugin.CloseCode = wsPlugin.closeCodes.forbidden
+function isRefusal (error: unknown): error is wsPlugin.AppError { return error instanceof wsPlugin.AppError }
+export = { code, isRefusal }
+`
+
+/** How each kind of file loads the package, and what the story reads. */
+const HEADS = {
+  import: `
+import Fastify from 'fastify'
+import wsPlugin, { wsPlugin as named, AppError, closeCodes, errors } from 'fastify-ws-manager'
+import { redis } from 'fastify-ws-manager/redis'`,
+  require: `
+const Fastify = require('fastify')
+const wsPlugin = require('fastify-ws-manager')
+const { default: named, AppError, closeCodes, errors } = require('fastify-ws-manager')
+const { redis } = require('fastify-ws-manager/redis')`
+}
+
+/** Connects with a token, broadcasts, asks and is answered; then ends by itself. */
+const STORY = `
+async function main () {
+  if (wsPlugin !== named || closeCodes.goingAway !== 1001) throw new Error('the face is not whole')
+  if (!(new AppError('NO', 'no') instanceof Error) || new errors.ForbiddenError('no').statusCode !== 403) throw new Error('the errors are not')
+  const app = Fastify()
+  const engine = process.env.REDIS_PORT === undefined ? undefined : redis({ host: '127.0.0.1', port: Number(process.env.REDIS_PORT) }, { prefix: process.env.REDIS_PREFIX })
+  await app.register(wsPlugin, { jwt: { secret: 'a secret that is long enough for a test' }, engine })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const token = app.jwt.sign({ sub: 'alice' }, { expiresIn: '1h' })
+  const { port } = app.server.address()
+  const socket = new WebSocket('ws://127.0.0.1:' + port + '/ws', ['ws-manager.v1', 'bearer.' + token])
+  const frames = []
+  let heard = () => {}
+  socket.onmessage = ({ data }) => { frames.push(JSON.parse(data)); heard() }
+  const next = async (type) => {
+    for (;;) {
+      const frame = frames.find((frame) => frame.type === type)
+      if (frame !== undefined) return frame
+      await new Promise((resolve) => { heard = resolve })
+    }
+  }
+  const { data: { user_id: userId } } = await next('connection')
+  await app.ws.broadcast({ type: 'news.flash', text: 'hello' })
+  const { text } = await next('news.flash')
+  const asked = app.ws.notifyUser({ step: 1, message: 'Go on?' }, { userId, taskId: 'import' })
+  const { callback_id } = await next('task_step_result')
+  socket.send(JSON.stringify({ type: 'confirm', callback_id, proceed: true }))
+  const { proceed, outcome, answered_by: { user_id: by } } = await asked
+  socket.close()
+  await app.close()
+  console.log(JSON.stringify([text, proceed, outcome, by]))
+}
+main().catch((error) => { console.error(error); process.exitCode = 1 })
+`
+
+/** The line that the story ends with. */
+export const STORY_ENDS = '["hello",true,"confirmed","alice"]'
+
+/** @param how 'import' or 'require' */
+export function story (how, { webSocket = 'global' } = {}) {
+  const socket = webSocket === 'global' ? '' : how === 'import' ? "\nimport { WebSocket } from 'ws'" : "\nconst { WebSocket } = require('ws')"
+  return `${HEADS[how]}${socket}\n${STORY}`
+}
+
+/** One copy at run time: whoever has loaded the package otherwise takes the errors of the other for the same. */
+export const ONE_COPY = `
+const { AppError, errors, default: plugin } = require('fastify-ws-manager')
+import('fastify-ws-manager').then((face) => {
+  const all = [new face.AppError('NO', 'no') instanceof AppError, new AppError('NO', 'no') instanceof face.AppError,
+    new face.errors.ForbiddenError('no') instanceof errors.ForbiddenError, plugin === face.default, require('fastify-ws-manager') === face.wsPlugin]
+  const missing = Object.keys(face).filter((name) => require('fastify-ws-manager')[name] !== face[name])
+  console.log(JSON.stringify([all, missing]))
+})
+`
+export const ONE_COPY_ENDS = '[[true,true,true,true,true],[]]'
