@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { format } from 'node:util'
 import createError, { type FastifyError } from '@fastify/error'
-import { errorCodes } from '../schemas/error-codes.js'
+import { errorCodes } from '../schemas/codes.js'
 
 /*
  * The one catalogue of errors. The first group can reach a client: as an `error` frame whose code is the part behind

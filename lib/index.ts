@@ -5,7 +5,7 @@ export { wsPlugin }
 export type { ClientGuard, EndpointOptions, WsManager } from './manager.js'
 export type { WsPluginOptions } from './options.js'
 export { listenOptionsFromEnv, optionsFromEnv } from './options-from-env.js'
-export { closeCodes, type CloseCode } from './close-codes.js'
+export { closeCodes, type CloseCode } from '../schemas/codes.js'
 export { isWsRoute } from './http/ws-route.js'
 export * as errors from './errors.js'
 export { AppError, type AppErrorOptions } from './app-error.js'
@@ -31,5 +31,5 @@ export type {
   Answer, AnsweredBy, ClusterStatus, ConfirmationRecord, Health, Outcome, PresenceList, Ready, Status, StreamHistory, TaskRecord
 } from '../schemas/records.js'
 export type { ConfirmationsPage, RevocationReport, TasksHere, TasksPage } from '../schemas/rest.js'
-export { SUBPROTOCOL } from '../schemas/frames.js'
-export { errorCodes, type ErrorCode } from '../schemas/error-codes.js'
+export { SUBPROTOCOL } from '../schemas/codes.js'
+export { errorCodes, type ErrorCode } from '../schemas/codes.js'

@@ -22,6 +22,12 @@ export const CallbackId = Type.String({ minLength: 1, maxLength: 64, description
 /** The name of a message: `chat.message`, `task_progress`. */
 export const MessageType = Type.String({ minLength: 1, maxLength: 128, description: 'The name of the message' })
 
+/** A client's own correlation id; a `reply` or `error` comes back with it. Larger numbers would not come back as they were. */
+export const FrameId = Type.Union([
+  Type.String({ maxLength: 128 }), Type.Number({ minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER })
+])
+export type FrameId = Static<typeof FrameId>
+
 /** Milliseconds since 1970-01-01T00:00:00Z. */
 export const Timestamp = Type.Number({ description: 'Milliseconds since 1970-01-01T00:00:00Z' })
 

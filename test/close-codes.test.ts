@@ -1,5 +1,6 @@
 import t from 'tap'
-import { closeCodes, fitReason } from '../lib/close-codes.js'
+import { closeCodes } from '../schemas/codes.js'
+import { fitReason } from '../lib/socket/close-reason.js'
 import { startApp } from './fixtures/app.js'
 
 t.test('every close code is one that a server may send', async (t) => {

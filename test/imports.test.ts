@@ -18,7 +18,7 @@ const bad: [rule: string, file: string, text: string, found: string[]][] = [
   ['only the plugin names a concrete engine', 'lib/manager-sample.ts', "import { MemoryEngine } from './engine/memory/engine.js'\nimport { ExpiringMap } from './engine/expiring-map.js'\nimport type { Engine } from './engine/engine.js'", ['1 names a concrete engine, lib/engine/memory/engine']],
   ['nor does a route, nor one that comes later', 'routes/sample.ts', "import type { RedisEngine } from '../lib/engine/redis/redis.js'", ['1 names a concrete engine, lib/engine/redis/redis']],
   ['client imports from schemas only', 'client/sample.ts', "import type { User } from '../lib/user.js'\nexport type A = User", ['1 imports lib/auth/user']],
-  ['and types only', 'client/sample.ts', "import { errorCodes } from '../schemas/error-codes.js'\nimport { type Answer, Outcome } from '../schemas/records.js'\nimport '../schemas/fields.js'",
+  ['and types only', 'client/sample.ts', "import { errorCodes } from '../schemas/codes.js'\nimport { type Answer, Outcome } from '../schemas/records.js'\nimport '../schemas/fields.js'",
     ['1 imports a value of schemas/error-codes', '2 imports a value of schemas/records', '3 imports a value of schemas/fields']],
   ['only lib/protocol uses JSON', 'lib/topics/sample.ts', "JSON.parse('1')\nconst { stringify } = JSON\nglobalThis.JSON.parse('2')\n[1].map(JSON.stringify)", ['1 uses JSON', '2 uses JSON', '3 uses JSON', '4 uses JSON']],
   ['nor does a route', 'routes/sample.ts', 'export const key = JSON.stringify([1])', ['1 uses JSON']],

@@ -26,5 +26,5 @@ export class Readiness {
 }
 
 function frameOf ({ status, reasons }: Availability): EncodedMessage {
-  return encode({ type: 'availability', available: status !== 'unavailable', degraded: status === 'degraded', reasons })
+  return encode({ type: 'availability', available: status !== 'unavailable', degraded: status === 'degraded', reasons: [...reasons] })
 }

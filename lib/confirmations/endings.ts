@@ -56,9 +56,11 @@ export class Endings {
 
   /** Tells the user's sockets how a question ended. Never rejects: the record counts, and a socket that connects later is sent open questions only. */
   async tell (record: ConfirmationRecord): Promise<void> {
-    const { callback_id, task_id, status: outcome, proceed, answered_by } = record
+    const { callback_id, task_id, status, proceed, answered_by } = record
     try {
-      await this.#publisher.announce(topicOf.user(record.user_id), { type: 'confirmation_closed', callback_id, task_id, outcome, proceed, answered_by })
+      await this.#publisher.announce(topicOf.user(record.user_id), {
+        type: 'confirmation_closed', callback_id, task_id, outcome: status as Outcome, proceed, answered_by
+      })
     } catch (error) {
       logThrown(this.#log, 'error', error, { callback_id }, 'the end of a question could not be announced')
     }

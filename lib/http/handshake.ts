@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { SUBPROTOCOL } from '../../schemas/frames.js'
+import { SUBPROTOCOL } from '../../schemas/codes.js'
 import { InvalidHandshakeError, UpgradeRequiredError } from '../errors.js'
 
 /** The only version of RFC 6455; 8 was a draft's, which `ws` takes too. */

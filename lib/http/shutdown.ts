@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
-import { closeCodes } from '../close-codes.js'
+import { closeCodes } from '../../schemas/codes.js'
 import type { Registry } from '../socket/registry.js'
 import { inTime } from '../in-time.js'
 import { encode } from '../socket/encode.js'

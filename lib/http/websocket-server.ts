@@ -1,7 +1,7 @@
 import fastifyWebsocket from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
 import type { WebSocket, WebSocketServer } from 'ws'
-import { SUBPROTOCOL } from '../../schemas/frames.js'
+import { SUBPROTOCOL } from '../../schemas/codes.js'
 import { BEARER_PROTOCOL_PREFIX } from '../auth/credentials.js'
 import type { Options } from '../options.js'
 import { COMPRESSION_WINDOW_BITS } from '../socket/encode.js'

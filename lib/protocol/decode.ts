@@ -1,7 +1,7 @@
 import type { Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { BadFrameError, BadJsonError, TooDeepError } from '../errors.js'
-import { RecoverQuery } from '../../schemas/frames.js'
+import { RecoverQuery } from '../../schemas/frames/client.js'
 import { BACKSLASH, CLOSE_BRACE, CLOSE_BRACKET, OPEN_BRACE, OPEN_BRACKET, QUOTE, isJsonDeeperThan } from './depth.js'
 import { below, faultsOf, invalidMessage } from '../validation/faults.js'
 

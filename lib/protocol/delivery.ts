@@ -11,7 +11,7 @@ export function toObject (delivery: Delivery): { type: string, [field: string]: 
   return JSON.parse(wireJson(delivery))
 }
 
-/** What a frame of the protocol is published as. */
+/** The JSON of a frame of the protocol, or of a client's message. */
 export function toJson (frame: object): string {
   return JSON.stringify(frame)
 }

@@ -1,6 +1,6 @@
 import { Type, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import { isProtocolType } from '../../schemas/frames.js'
+import { isProtocolType } from '../../schemas/frames/types.js'
 import { Message, reservedFields } from '../../schemas/messages.js'
 import { InvalidHandlerError, InvalidMessageError } from '../errors.js'
 import { messageOf } from '../thrown.js'

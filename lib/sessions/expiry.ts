@@ -1,4 +1,4 @@
-import { closeCodes } from '../close-codes.js'
+import { closeCodes } from '../../schemas/codes.js'
 import type { Connection } from '../socket/connection.js'
 import type { Registry } from '../socket/registry.js'
 import { Sweep } from '../socket/sweep.js'

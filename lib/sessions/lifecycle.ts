@@ -1,8 +1,9 @@
+import type { ConnectionData } from '../../schemas/frames/server.js'
 import { closeCodeFor } from './admission.js'
 import type { Permissions } from '../auth/permissions.js'
 import type { Revocations } from './revocations.js'
 import type { User } from '../user.js'
-import { closeCodes } from '../close-codes.js'
+import { closeCodes } from '../../schemas/codes.js'
 import { ForbiddenError } from '../errors.js'
 import type { EventHub } from '../events.js'
 import { encode, type EncodedMessage } from '../socket/encode.js'
@@ -127,7 +128,7 @@ export class Lifecycle {
    *
    * @param entered the streams that the connection has just come into
    */
-  describe (connection: Connection, entered: readonly StreamState[] = []): Record<string, unknown> {
+  describe (connection: Connection, entered: readonly StreamState[] = []): ConnectionData {
     return {
       client_id: connection.id,
       user_id: connection.user?.id ?? null,

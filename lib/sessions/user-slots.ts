@@ -1,5 +1,5 @@
 import type { User } from '../user.js'
-import { closeCodes } from '../close-codes.js'
+import { closeCodes } from '../../schemas/codes.js'
 import { AlreadyConnectedError, RateLimitedError, TooManyConnectionsError, UnavailableError } from '../errors.js'
 import type { Options } from '../options.js'
 import type { Counters } from '../telemetry/counters.js'

@@ -1,6 +1,6 @@
 import type { WebSocket } from 'ws'
 import type { Rejected } from '../../schemas/records.js'
-import { fitReason } from '../close-codes.js'
+import { fitReason } from './close-reason.js'
 
 export interface ClosingSettings {
   /** Maximum number of sockets that are closing at the same time. */

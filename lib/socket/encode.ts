@@ -1,4 +1,5 @@
 import { constants, deflateRawSync } from 'node:zlib'
+import type { ServerFrame } from '../../schemas/frames/server.js'
 
 /** FIN and the opcode of a text frame (RFC 6455 section 5.2). */
 const TEXT = 0x81
@@ -58,7 +59,7 @@ export class EncodedMessage {
  *
  * @throws TypeError for what JSON cannot hold: a cycle, a BigInt
  */
-export function encode (frame: object): EncodedMessage {
+export function encode (frame: ServerFrame): EncodedMessage {
   return new EncodedMessage(JSON.stringify(frame), false, true)
 }
 

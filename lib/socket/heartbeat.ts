@@ -1,4 +1,4 @@
-import { closeCodes } from '../close-codes.js'
+import { closeCodes } from '../../schemas/codes.js'
 import type { Registry } from './registry.js'
 import { Sweep } from './sweep.js'
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Type, type Static } from '@sinclair/typebox'
 import { Nullable, UserId } from '../../schemas/fields.js'
+import type { ServerFrame } from '../../schemas/frames/server.js'
 import { ClientDeliveryReport, type DeliveryReport, type SendOptions, type AckOptions } from '../../schemas/messages.js'
 import type { Connection } from '../socket/connection.js'
 import type { Registry } from '../socket/registry.js'
@@ -95,7 +96,7 @@ export class Publisher {
   }
 
   /** A frame of the protocol, to every member of a topic. Resolves to whether the other nodes get it. */
-  async announce (topic: string, frame: object, options: AnnounceOptions = {}): Promise<boolean> {
+  async announce (topic: string, frame: ServerFrame, options: AnnounceOptions = {}): Promise<boolean> {
     return this.forward(topic, toJson(frame), options)
   }
 

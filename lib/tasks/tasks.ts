@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { FastifyBaseLogger } from 'fastify'
+import type { ServerFrameOf } from '../../schemas/frames/server.js'
 import { TaskLogLine, TaskRecord, type AnsweredBy, type TaskStatus } from '../../schemas/records.js'
 import type { TasksHere, TasksPage } from '../../schemas/rest.js'
 import { guardedAbort } from '../abort.js'
@@ -153,7 +154,7 @@ export class Tasks {
     assertValid(checkLogLine, entry)
     record.logs.push(entry)
     if (record.logs.length > MOST_LOG_LINES) record.logs.shift()
-    await this.#announce(record, { type: 'task_log', ...entry }, true)
+    await this.#announce({ type: 'task_log', ...entry, ...namesOf(record) }, true)
     return true
   }
 
@@ -285,7 +286,8 @@ export class Tasks {
     Object.assign(record, change)
     this.#end(this.#store.getRunning(taskId)!, status)
     this.#heartbeats.stop(taskId, record.user_id)
-    await this.#announce(record, { type: 'task_done', status, result: record.result, error: record.error, finished_at: record.finished_at })
+    const { result, error, finished_at } = record
+    await this.#announce({ type: 'task_done', status, result, error, finished_at, ...namesOf(record) })
     return true
   }
 
@@ -297,12 +299,17 @@ export class Tasks {
 
   async #announceProgress (record: TaskRecord): Promise<void> {
     const { title, status, progress, message, started_at } = record
-    await this.#announce(record, { type: 'task_progress', title, status, progress, message, started_at }, true)
+    await this.#announce({ type: 'task_progress', title, status, progress, message, started_at, ...namesOf(record) }, true)
   }
 
-  async #announce ({ task_id, user_id }: TaskRecord, frame: object, isDroppable = false): Promise<void> {
-    await this.#publisher.announce(topicOf.user(user_id), { ...frame, task_id, user_id }, { isDroppable })
+  async #announce (frame: ServerFrameOf<'task_progress' | 'task_log' | 'task_done'>, isDroppable = false): Promise<void> {
+    await this.#publisher.announce(topicOf.user(frame.user_id), frame, { isDroppable })
   }
+}
+
+/** The fields by which a frame names its task. */
+function namesOf ({ task_id, user_id }: TaskRecord) {
+  return { task_id, user_id }
 }
 
 /** @throws WSM_ERR_FORBIDDEN, WSM_ERR_ALREADY_SETTLED */

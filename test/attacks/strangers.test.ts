@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
-import { clientFrames } from '../../schemas/frames.js'
+import { clientFrames } from '../../schemas/frames/client.js'
 import { startApp, type TestApp } from '../fixtures/app.js'
 import { figure } from '../fixtures/attacks.js'
 import { refusal } from '../fixtures/refusal.js'

@@ -1,7 +1,8 @@
 import { Type, type TSchema } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import type { WsManager } from '../../lib/index.js'
-import { clientFrames, serverFrameTypes } from '../../schemas/frames.js'
+import { clientFrames } from '../../schemas/frames/client.js'
+import { serverFrameTypes } from '../../schemas/frames/types.js'
 import { reservedFields } from '../../schemas/messages.js'
 import { startApp } from '../fixtures/app.js'
 

@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import type { SendTarget, WsPluginOptions } from '../../../lib/index.js'
-import { serverFrameTypes } from '../../../schemas/frames.js'
+import { serverFrameTypes } from '../../../schemas/frames/types.js'
 import { startApp, type AppOptions } from '../../fixtures/app.js'
 import { Gate } from '../../fixtures/gate.js'
 

@@ -1,28 +1,6 @@
 import { Type, type Static, type TProperties } from '@sinclair/typebox'
-import { Answer } from './records.js'
-import { CallbackId, ChannelName, ClientId, MessageType, RecoverFrom, TaskId, UserId } from './fields.js'
-
-/** The subprotocol that a client may offer; the server then selects it. */
-export const SUBPROTOCOL = 'ws-manager.v1'
-
-/** A client's own correlation id; a `reply` or `error` comes back with it. Larger numbers would not come back as they were. */
-export const FrameId = Type.Union([
-  Type.String({ maxLength: 128 }), Type.Number({ minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER })
-])
-export type FrameId = Static<typeof FrameId>
-
-/** Types that only the server sends. No client and no handler can use one. */
-export const serverFrameTypes = [
-  'connection', 'pong', 'reply', 'error', 'subscribed', 'unsubscribed', 'subscription_confirmed',
-  'task_step_result', 'confirmation_closed', 'task_progress', 'task_log', 'task_done', 'task_cancelled',
-  'heartbeat', 'dropped', 'gap', 'availability', 'token_expiring', 'presence', 'joined', 'left', 'reconnect'
-] as const
-
-/** Types of the protocol, of either side: no app can send a message of one, nor handle it. */
-export const isProtocolType = (type: string): boolean => Object.hasOwn(clientFrames, type) || (serverFrameTypes as readonly string[]).includes(type)
-
-/** An app's own types are namespaced, `<plugin>.<event>` (row F7). */
-export const APP_TYPE_PATTERN = /^[a-zA-Z][\w-]{0,63}(\.[a-zA-Z_][\w-]{0,63}){1,4}$/
+import { Answer } from '../records.js'
+import { CallbackId, ChannelName, ClientId, FrameId, MessageType, RecoverFrom, TaskId, UserId } from '../fields.js'
 
 const frame = <P extends TProperties>(type: string, properties: P) => Type.Object({
   type: Type.Optional(Type.Literal(type)),

@@ -1,0 +1,11 @@
+import { clientFrames } from './client.js'
+import { serverFrames, type ServerFrameType } from './server.js'
+
+/** Types that only the server sends. No client and no handler can use one. */
+export const serverFrameTypes = Object.keys(serverFrames) as ServerFrameType[]
+
+/** Types of the protocol, of either side: no app can send a message of one, nor handle it. */
+export const isProtocolType = (type: string): boolean => Object.hasOwn(clientFrames, type) || Object.hasOwn(serverFrames, type)
+
+/** An app's own types are namespaced, `<plugin>.<event>` (row F7). */
+export const APP_TYPE_PATTERN = /^[a-zA-Z][\w-]{0,63}(\.[a-zA-Z_][\w-]{0,63}){1,4}$/
