@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import fastifyJwt from '@fastify/jwt'
 import fastifyStatic from '@fastify/static'
@@ -13,6 +12,7 @@ import { CHAT_CHANNEL, chat, chatRules } from './chat.js'
 import { DRAIN_MS, type Config } from './config.js'
 import { Imports } from './import.js'
 import { securePages } from './page-security.js'
+import { developmentSecret } from './secret.js'
 import { taskRoutes } from './tasks.js'
 
 // Compiled, this file is in dist/example-app; the page is not compiled and stays where it is.
@@ -26,7 +26,7 @@ export async function createApp (config: Config): Promise<FastifyInstance> {
   await app.register(fastifySwagger, { openapi: { info: { title: 'fastify-ws-manager: the example app', version: '1.0.0' } } })
   await app.register(fastifySwaggerUi, { routePrefix: '/docs' })
   await app.register(fastifyJwt, {
-    secret: config.JWT_SECRET ?? randomBytes(32).toString('hex'), sign: { expiresIn: `${config.TOKEN_TTL_S}s` }, verify: { algorithms: ['HS256'] }
+    secret: config.JWT_SECRET ?? developmentSecret(), sign: { expiresIn: `${config.TOKEN_TTL_S}s` }, verify: { algorithms: ['HS256'] }
   })
   const imports = new Imports()
   // Before the plugin's own hook, while their users can still be told.

@@ -14,7 +14,7 @@ export const Config = Type.Object({
     minLength: 1, description: 'The addresses of the proxies whose X-Forwarded-* headers are true, with commas; also loopback, uniquelocal'
   })),
   REDIS_URL: Type.Optional(Type.String({ pattern: '^rediss?://', description: 'What the nodes share; without it there is one node' })),
-  JWT_SECRET: Type.Optional(Type.String({ minLength: 32, description: 'Without it every start has a new one, and everybody signs in again' })),
+  JWT_SECRET: Type.Optional(Type.String({ minLength: 32, description: 'Without it a development server keeps one of its own; with NODE_ENV "production" every start has a new one, and everybody signs in again' })),
   TOKEN_TTL_S: Type.Integer({ minimum: 1, default: 28_800, description: 'How long a token is valid, seconds' }),
   DRAIN_WINDOW_MS: Type.Integer({ minimum: 0, default: 10_000, description: 'Over how long the return of the clients is spread when the node closes' }),
   CHAT_HISTORY: Type.Integer({ minimum: 1, default: 200, description: 'Messages of the chat that are kept' }),

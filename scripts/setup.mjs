@@ -1,25 +1,68 @@
 /*
  * Installs what is missing and nothing else: the packages of package-lock.json, and with --tests the programs that the
- * tests run as real clients and servers, and tap as .taprc wants it. Quick when everything is there.
+ * tests run as real clients and servers, and tap as .taprc wants it. With --start the packages of the example app are
+ * enough, and what has changed since is built. Quick when everything is there.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, lstatSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, utimesSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
+const exampleApp = `${root}example-app/`
+const packages = `${root}node_modules`
+const buildInfo = `${root}dist/.tsbuildinfo`
 const [major, minor] = process.versions.node.split('.').map(Number)
 
 if (major < 20 || (major === 20 && minor < 19)) fail(`Node.js 20.19 or newer is needed; this is ${process.version}.`)
-if (!arePackagesInstalled()) run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
+if (process.argv.includes('--start')) {
+  installExampleApp()
+  if (!isBuilt()) build()
+} else if (isLinked() || !arePackagesInstalled(root)) {
+  if (isLinked()) rmSync(packages)
+  install(root)
+}
 if (process.argv.includes('--tests')) {
   installClients()
   if (!isTapBuilt()) run('npx', ['tap', 'build'])
 }
 
 /** npm writes its own copy of the lock file last: one that is newer than ours says that the install is complete. */
-function arePackagesInstalled () {
-  const installed = `${root}node_modules/.package-lock.json`
-  return existsSync(installed) && statSync(installed).mtimeMs >= statSync(`${root}package-lock.json`).mtimeMs
+function arePackagesInstalled (folder) {
+  const installed = `${folder}node_modules/.package-lock.json`
+  return existsSync(installed) && statSync(installed).mtimeMs >= statSync(`${folder}package-lock.json`).mtimeMs
+}
+
+/** Whoever has the packages of development has those of the example app among them; else the plugin's own code finds them by a link. */
+function installExampleApp () {
+  if (existsSync(packages) && !isLinked()) {
+    if (!arePackagesInstalled(root)) install(root)
+    return
+  }
+  if (!arePackagesInstalled(exampleApp)) install(exampleApp)
+  if (!isLinked()) symlinkSync(`${exampleApp}node_modules`, packages, 'junction')
+}
+
+/** The compiler alone takes longer than the app to find that there is nothing to do. */
+function isBuilt () {
+  if (!existsSync(buildInfo) || !existsSync(`${root}dist/example-app/server.js`)) return false
+  const { mtimeMs } = statSync(buildInfo)
+  const folders = ['lib', 'routes', 'schemas', 'example-app']
+  const sources = folders.flatMap((folder) => readdirSync(`${root}${folder}`, { recursive: folder !== 'example-app' }).filter((name) => name.endsWith('.ts')).map((name) => `${folder}/${name}`))
+  return [...sources, 'tsconfig.json', 'package-lock.json', 'example-app/package-lock.json'].every((file) => statSync(`${root}${file}`).mtimeMs <= mtimeMs)
+}
+
+function build () {
+  run(process.execPath, [`${packages}/typescript/bin/tsc`])
+  // Left as it is where only times have changed.
+  utimesSync(buildInfo, new Date(), new Date())
+}
+
+function isLinked () {
+  return lstatSync(packages, { throwIfNoEntry: false })?.isSymbolicLink() === true
+}
+
+function install (folder) {
+  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], folder)
 }
 
 /** Tap compiles itself with its plugins into its own package; as it is installed it has the one that .taprc leaves out. */
@@ -49,8 +92,8 @@ function succeeds (command, args) {
   return spawnSync(command, args, { stdio: 'ignore' }).status === 0
 }
 
-function run (command, args) {
-  execFileSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } })
+function run (command, args, cwd = root) {
+  execFileSync(command, args, { cwd, stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } })
 }
 
 function fail (message) {

@@ -87,9 +87,8 @@ t.test('Dockerfile: what is copied is there, and not ignored', async (t) => {
   for (const source of built) t.ok(existsSync(join(root, source)), source)
 })
 
-t.test('Dockerfile: it keeps the packages that the example app imports', async (t) => {
-  const { name: own, dependencies, devDependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
-  const [, kept] = /^ {4}((?:@?[\w-]+\/?[\w-]* )+)\\$/m.exec(dockerfile)!
+/** The packages that the example app's own code imports, types aside. */
+async function importedPackages (): Promise<string[]> {
   const imported = new Set<string>()
   for (const file of (await readdir(folder)).filter((name) => name.endsWith('.ts'))) {
     for (const [, from] of (await read(file)).matchAll(/^import (?!type).* from '([^.'][^']*)'$/gm)) {
@@ -97,9 +96,30 @@ t.test('Dockerfile: it keeps the packages that the example app imports', async (
       if (!builtinModules.includes(from!.replace('node:', ''))) imported.add(scope!.startsWith('@') ? `${scope}/${name}` : scope!)
     }
   }
-  imported.delete(own)
-  t.same(kept!.trim().split(' '), [...imported].filter((name) => !(name in dependencies)).sort())
+  return [...imported]
+}
+
+t.test('Dockerfile: it keeps the packages that the example app imports', async (t) => {
+  const { name: own, dependencies, devDependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+  const [, kept] = /^ {4}((?:@?[\w-]+\/?[\w-]* )+)\\$/m.exec(dockerfile)!
+  const imported = await importedPackages()
+  t.same(kept!.trim().split(' '), imported.filter((name) => name !== own && !(name in dependencies)).sort())
   for (const name of kept!.trim().split(' ')) t.ok(name in devDependencies, name)
+})
+
+t.test('example-app/package.json lists what npm start needs and nothing else, in the versions of development', async (t) => {
+  const { name: own, dependencies, devDependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+  const listed: Record<string, string> = JSON.parse(await read('package.json')).dependencies
+  const imported = (await importedPackages()).filter((name) => name !== own)
+  const needed = new Set([...Object.keys(dependencies), ...imported, '@fastify/jwt', '@types/node', 'typescript'])
+  t.same(Object.keys(listed).sort(), [...needed].sort())
+  for (const [name, version] of Object.entries(listed)) t.equal(version, dependencies[name] ?? devDependencies[name], name)
+
+  const { packages } = JSON.parse(await read('package-lock.json'))
+  const { packages: ofDevelopment } = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8'))
+  const installed = Object.keys(packages).filter((path) => path !== '')
+  t.ok(installed.length > 50)
+  t.same(installed.filter((path) => packages[path].version !== ofDevelopment[path]?.version), [])
 })
 
 t.test('Dockerfile: it runs the app as it is built, as nobody in particular, and asks whether it is ready', async (t) => {

@@ -1,6 +1,9 @@
 import { once } from 'node:events'
+import { readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { CLOSE_MS, readConfig } from '../../example-app/config.js'
+import { developmentSecret } from '../../example-app/secret.js'
 import { TestClient, type Frame } from '../fixtures/client.js'
 import { startExample } from '../fixtures/process.js'
 import { RedisServer } from '../fixtures/redis.js'
@@ -76,6 +79,32 @@ t.test('a second signal ends it at once', async (t) => {
   child.kill('SIGTERM')
   t.same(await gone, [1, null])
   t.ok(performance.now() - begun < 2_500, 'without waiting for anybody')
+})
+
+t.test('a token is still good after a restart in development, where no JWT_SECRET is set', async (t) => {
+  const { origin, child } = await startExample(t)
+  const login = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"username":"alice"}' }
+  const { token } = await (await fetch(`${origin}/login`, login)).json() as { token: string }
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  const who = async (env: NodeJS.ProcessEnv) => {
+    const { origin } = await startExample(t, env)
+    return (await fetch(`${origin}/me`, { headers: { authorization: `Bearer ${token}` } })).status
+  }
+  t.same(await Promise.all([who({}), who({ NODE_ENV: 'production' })]), [200, 401])
+})
+
+t.test('the secret of development is made once, for its owner alone to read, and not kept where it cannot be', async (t) => {
+  const folder = t.testdir()
+  const file = join(folder, '.secret')
+  const secret = developmentSecret({}, file)
+  t.match(secret, /^[\da-f]{64}$/)
+  t.equal(developmentSecret({}, file), secret)
+  t.same(readdirSync(folder), ['.secret'])
+  t.equal(statSync(file).mode & 0o777, 0o600)
+  t.not(developmentSecret({ NODE_ENV: 'production' }, file), secret)
+  const nowhere = join(folder, 'missing', '.secret')
+  t.not(developmentSecret({}, nowhere), developmentSecret({}, nowhere))
 })
 
 t.test('a bad configuration is refused by name', async (t) => {

@@ -98,6 +98,7 @@ async function main () {
   if (wsPlugin !== named || closeCodes.goingAway !== 1001) throw new Error('the face is not whole')
   if (!(new AppError('NO', 'no') instanceof Error) || new errors.ForbiddenError('no').statusCode !== 403) throw new Error('the errors are not')
   const app = Fastify()
+  // host
   const engine = process.env.REDIS_PORT === undefined ? undefined : redis({ host: '127.0.0.1', port: Number(process.env.REDIS_PORT) }, { prefix: process.env.REDIS_PREFIX })
   await app.register(wsPlugin, { jwt: { secret: 'a secret that is long enough for a test' }, engine })
   await app.listen({ port: 0, host: '127.0.0.1' })
@@ -131,11 +132,25 @@ main().catch((error) => { console.error(error); process.exitCode = 1 })
 /** The line that the story ends with. */
 export const STORY_ENDS = '["hello",true,"confirmed","alice"]'
 
-/** @param how 'import' or 'require' */
-export function story (how, { webSocket = 'global' } = {}) {
+/**
+ * @param how 'import' or 'require'
+ * @param webSocket 'global' for runtimes that have a client of their own, or 'ws'
+ * @param hasHost whether the app has registered @fastify/websocket itself
+ */
+export function story (how, { webSocket = 'global', hasHost = false } = {}) {
   const socket = webSocket === 'global' ? '' : how === 'import' ? "\nimport { WebSocket } from 'ws'" : "\nconst { WebSocket } = require('ws')"
-  return `${HEADS[how]}${socket}\n${STORY}`
+  const host = hasHost ? "await app.register((await import('@fastify/websocket')).default)" : ''
+  return `${HEADS[how]}${socket}\n${STORY.replace('// host', host)}`
 }
+
+/** CommonJS as the compiler makes it of imports. */
+export const IMPORTED = `
+import wsPlugin, { wsPlugin as named, AppError } from 'fastify-ws-manager'
+import * as all from 'fastify-ws-manager'
+import { redis } from 'fastify-ws-manager/redis'
+console.log(JSON.stringify([wsPlugin === named, wsPlugin === all.default, AppError === all.AppError, typeof wsPlugin, typeof redis]))
+`
+export const IMPORTED_ENDS = '[true,true,true,"function","function"]'
 
 /** One copy at run time: whoever has loaded the package otherwise takes the errors of the other for the same. */
 export const ONE_COPY = `

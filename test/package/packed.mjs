@@ -26,9 +26,10 @@ export async function packBuilt (folder) {
 
 /** Packs a project as `npm publish` would. */
 export async function pack (project, folder, options = []) {
-  const { code, output } = await run('npm', ['pack', ...options, '--json', '--pack-destination', folder], project)
+  const { code, output } = await run('npm', ['pack', ...options, '--json', '--pack-destination', folder], project, { timeoutMs: 300_000 })
   if (code !== 0) throw new Error(output)
-  const [{ filename, files, size, unpackedSize }] = JSON.parse(output.slice(output.indexOf('[\n')))
+  // Between what npm says of the scripts that it runs.
+  const [{ filename, files, size, unpackedSize }] = JSON.parse(output.slice(output.indexOf('[\n'), output.lastIndexOf('\n]') + 2))
   return { tarball: join(folder, filename), paths: files.map(({ path }) => path), size, unpackedSize }
 }
 
