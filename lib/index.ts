@@ -31,5 +31,7 @@ export type {
   Answer, AnsweredBy, ClusterStatus, ConfirmationRecord, Health, Outcome, PresenceList, Ready, Status, StreamHistory, TaskRecord
 } from '../schemas/records.js'
 export type { ConfirmationsPage, RevocationReport, TasksHere, TasksPage } from '../schemas/rest.js'
+export type { ClientFrame, ClientFrameType } from '../schemas/frames/client.js'
+export type { ServerFrame, ServerFrameOf, ServerFrameType } from '../schemas/frames/server.js'
 export { SUBPROTOCOL } from '../schemas/codes.js'
 export { errorCodes, type ErrorCode } from '../schemas/codes.js'

@@ -44,8 +44,10 @@ export const clientFrames = {
   client: frame('client', { client_ids: Type.Array(ClientId, { minItems: 1, maxItems: 100 }), data: Data })
 }
 
+/** The type of a frame that a client may send. */
 export type ClientFrameType = keyof typeof clientFrames
-export type ClientFrame<T extends ClientFrameType> = Static<typeof clientFrames[T]>
+/** A frame that a client may send: of one type, or of any. */
+export type ClientFrame<T extends ClientFrameType = ClientFrameType> = Static<typeof clientFrames[T]>
 
 /** What `?recover=` of the socket's URL holds, as JSON: what the client has of its streams, by the topic that `stream` named. */
 export const RecoverQuery = Type.Record(Type.String(), RecoverFrom, { additionalProperties: false })

@@ -9,7 +9,7 @@ import Fastify from 'fastify'
 import { Type } from '@sinclair/typebox'
 import wsPlugin, {
   wsPlugin as named, AppError, closeCodes, errorCodes, errors, listenOptionsFromEnv, optionsFromEnv, SUBPROTOCOL,
-  type Client, type CloseCode, type ErrorCode, type UserConfirmation, type WsManager, type WsPluginOptions
+  type Client, type ClientFrame, type CloseCode, type ErrorCode, type ServerFrame, type ServerFrameOf, type UserConfirmation, type WsManager, type WsPluginOptions
 } from 'fastify-ws-manager'
 import { redis, type RedisEngineOptions } from 'fastify-ws-manager/redis'
 
@@ -23,6 +23,10 @@ const options: WsPluginOptions = {
 }
 const code: CloseCode = closeCodes.goingAway
 const known: ErrorCode = errorCodes[0]
+export const ping: ClientFrame<'ping'> = { timestamp: 1 }
+export const pong: ServerFrameOf<'pong'> = { type: 'pong', timestamp: null, server_time: 1 }
+export const any: ClientFrame = ping
+export function codeOf (frame: ServerFrame): string | null { return frame.type === 'error' ? frame.code : null }
 
 export async function start (): Promise<void> {
   const app = Fastify()
