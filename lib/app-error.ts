@@ -9,7 +9,7 @@ export interface AppErrorOptions extends ErrorOptions {
 }
 
 /**
- * An error of the app's own, thrown in a handler of `ws.handle()`: the caller gets it with its code, message and details, marked
+ * An error of the app's own, thrown in a handler of `ws.handle()` or in an `authorize…` hook: the caller gets it with its code, message and details, marked
  * `app: true`, by socket and by REST. Any other error with a `statusCode` below 500 and a `code` is treated the same.
  */
 export class AppError extends Error {

@@ -67,7 +67,7 @@ export const OptionsSchema = Type.Object({
   }),
   closeTimeoutMs: milliseconds(3_000, 'How long a client may take to answer a close frame before its socket is destroyed; bounds app.close()'),
   auth: group({
-    timeoutMs: milliseconds(5_000, 'Time allowed for authentication, and for the first auth frame'),
+    timeoutMs: milliseconds(5_000, 'Time allowed for authentication, for each decision of an authorize… hook, and for the first auth frame'),
     expiryNoticeMs: milliseconds(30_000, 'How long before its token expires a client is warned'),
     firstFrame: Type.Boolean({
       default: false,
@@ -99,7 +99,7 @@ export const OptionsSchema = Type.Object({
   authorize: hook<(request: FastifyRequest, action: RestAction, user: User) => boolean | Promise<boolean>>(
     'Who may use a REST route; by default users whose roles or scope hold ws:admin'),
   authorizeSubscribe: hook<(user: User | null, channel: string, client: Client | null) => JoinDecision | Promise<JoinDecision>>(
-    'Who may join a channel, and from when on its history may be read ({ since }); by default nobody'),
+    'Who may join a channel, and from when on its history may be read ({ since }); by default nobody. client: null where there is no open socket'),
   authorizeSend: hook<(user: User | null, target: SendTarget, client: Client) => boolean | Promise<boolean>>(
     'Who may send user, channel and client frames; by default nobody'),
   heartbeat: group({

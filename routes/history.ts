@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { HistoryQuery, StreamHistoryPage } from '../schemas/rest.js'
-import { ForbiddenError } from '../lib/errors.js'
+import { isDenial } from '../lib/auth/permissions.js'
+import type { DetailedError } from '../lib/errors.js'
 import { isTopic } from '../lib/ids.js'
 import { invalidMessage } from '../lib/protocol/faults.js'
 import { channelOf, topicOf } from '../lib/topics/topic-names.js'
@@ -13,23 +14,29 @@ export const historyRoutes: Routes = (scope, { history, rules, permissions }, ac
    * From when on the caller may read a stream, milliseconds since 1970: what their socket could recover, or with permission all of
    * it.
    *
-   * @throws WSM_ERR_FORBIDDEN
+   * @throws WSM_ERR_FORBIDDEN, WSM_ERR_UNAVAILABLE, and errors of the app's own
    */
   async function readableSince (request: FastifyRequest, topic: string, isFromStart: boolean): Promise<number> {
     const user = userOf(request)
     if (topic === topicOf.user(user.id)) return 0
     const channel = channelOf(topic)
+    let refusal: DetailedError | null = null
     if (!isFromStart || rules.of(topic).fromStart) {
       if (topic === topicOf.all) return 0
       if (channel !== null) {
         try {
           return await permissions.subscribe(user, channel, null)
         } catch (error) {
-          if (!(error instanceof ForbiddenError)) throw error
+          if (!isDenial(error)) throw error
+          refusal = error
         }
       }
     }
-    await permissions.rest(request, 'history:read', user)
+    try {
+      await permissions.rest(request, 'history:read', user)
+    } catch (error) {
+      throw refusal?.isAppError === true && isDenial(error) ? refusal : error
+    }
     return 0
   }
 

@@ -15,7 +15,7 @@ import type { Counters } from '../telemetry/counters.js'
 import type { Authenticator } from './authenticator.js'
 import { carriesToken } from './credentials.js'
 import { OriginPolicy } from './origin.js'
-import type { JoinDecision, Permissions } from './permissions.js'
+import { namesOf, type JoinDecision, type Permissions } from './permissions.js'
 import type { Revocations } from './revocations.js'
 import type { Tickets } from './tickets.js'
 import type { User } from './user.js'
@@ -102,7 +102,7 @@ export class Admission {
    */
   async admit (request: FastifyRequest, endpoint: EndpointRule | null): Promise<ConnectionOrigin> {
     this.assertOrigin(request)
-    return this.#bounded(this.#admit(request, endpoint))
+    return this.#untilClosed(this.#admit(request, endpoint))
   }
 
   /** Ends the wait of every decision that is under way: the server closes. */
@@ -118,14 +118,14 @@ export class Admission {
   async #admit (request: FastifyRequest, endpoint: EndpointRule | null): Promise<ConnectionOrigin> {
     const { channel_id: channelId = null } = request.query as { channel_id?: unknown }
     const ticket = ticketOf(request)
-    const user = await this.#good(ticket === undefined ? this.#authenticator.identify(request) : this.#redeem(request, ticket))
+    const user = await this.#inTime(this.#good(ticket === undefined ? this.#authenticator.identify(request) : this.#redeem(request, ticket)))
     const identifiedAt = this.#revocations.now()
     const mayWait = this.#options.firstFrame && endpoint === null
     if (user === null && !this.#options.anonymous && !mayWait) throw new UnauthorizedError('A token is needed')
     const awaitsAuth = user === null && !this.#options.anonymous
     if (channelId !== null) assertValid(checkChannel, channelId)
     const channelSince = channelId === null || awaitsAuth ? null : await this.#permissions.subscribe(user, channelId as string, null)
-    const endpointSince = endpoint === null ? 0 : await this.#permissions.join('You may not connect here', () => endpoint.authorize(request, user))
+    const endpointSince = endpoint === null ? 0 : await this.#mayConnect(endpoint, request, user)
     const endpointChannels = endpoint === null ? [] : await this.#channelsOf(endpoint, request, user)
     if (new Set(channelId === null ? endpointChannels : [...endpointChannels, channelId]).size > this.#maxChannels) {
       throw new TooManyChannelsError(this.#maxChannels)
@@ -147,13 +147,21 @@ export class Admission {
     }
   }
 
+  #mayConnect (rule: EndpointRule, request: FastifyRequest, user: User | null): Promise<number> {
+    return this.#permissions.join({ hook: 'authorize', about: placeOf(request, user), denial: 'You may not connect here' }, () => rule.authorize(request, user))
+  }
+
   async #channelsOf (rule: EndpointRule, request: FastifyRequest, user: User | null): Promise<readonly string[]> {
+    const { timeoutMs } = this.#options
     try {
-      return await channelsOf(rule, request, user)
+      return await inTime(channelsOf(rule, request, user), timeoutMs, () => {
+        this.#log.error({ ...placeOf(request, user), timeout_ms: timeoutMs }, 'an endpoint took too long to name its channels')
+        throw new UnavailableError('The channels of this endpoint cannot be known at the moment')
+      })
     } catch (error) {
       const { code, isAppError } = toWire(error)
       if (code !== 'internal' && !isAppError) throw toClientError(error)
-      logThrown(this.#log, 'error', error, {}, 'an endpoint failed to name its channels')
+      logThrown(this.#log, 'error', error, placeOf(request, user), 'an endpoint failed to name its channels')
       throw new InternalError()
     }
   }
@@ -188,20 +196,33 @@ export class Admission {
     return this.#verifyLater
   }
 
-  /** Bounds a decision in time: a key source or a hook of the app may hang. */
-  async #bounded<T> (decision: Promise<T>): Promise<T> {
+  #bounded<T> (identified: Promise<T>): Promise<T> {
+    return this.#untilClosed(this.#inTime(identified))
+  }
+
+  /** Bounds authentication in time: a key source or a hook of the app may hang. */
+  #inTime<T> (identified: Promise<T>): Promise<T> {
+    return inTime(identified, this.#options.timeoutMs, () => {
+      this.#log.error(`authentication took longer than ${this.#options.timeoutMs} ms`)
+      throw new UnavailableError('Authentication took too long')
+    })
+  }
+
+  async #untilClosed<T> (decision: Promise<T>): Promise<T> {
     let giveUp!: () => void
     const givenUp = new Promise<never>((_resolve, reject) => { giveUp = () => reject(new UnavailableError('The server is closing')) })
     this.#giveUps.add(giveUp)
     try {
-      return await inTime(Promise.race([decision, givenUp]), this.#options.timeoutMs, () => {
-        this.#log.error(`authentication took longer than ${this.#options.timeoutMs} ms`)
-        throw new UnavailableError('Authentication took too long')
-      })
+      return await Promise.race([decision, givenUp])
     } finally {
       this.#giveUps.delete(giveUp)
     }
   }
+}
+
+/** Returns the endpoint and its caller, for the log. */
+function placeOf ({ routeOptions: { url } }: FastifyRequest, user: User | null): Record<string, unknown> {
+  return { endpoint: url, ...namesOf(user, null) }
 }
 
 /** The ticket of an upgrade; REST requests do not accept one. */

@@ -1,10 +1,9 @@
 import { closeCodeFor } from '../auth/admission.js'
-import type { Permissions } from '../auth/permissions.js'
+import { isDenial, type Permissions } from '../auth/permissions.js'
 import type { Revocations } from '../auth/revocations.js'
 import type { User } from '../auth/user.js'
 import { closeCodes } from '../close-codes.js'
 import type { Confirmations } from '../confirmations/confirmations.js'
-import { ForbiddenError } from '../errors.js'
 import type { EventHub } from '../events.js'
 import { encode, type EncodedMessage } from '../protocol/encode.js'
 import type { Counters } from '../telemetry/counters.js'
@@ -68,8 +67,8 @@ export class Lifecycle {
    * to another user or, with null, to nobody. Subscriptions are asked for again, and left where they are no longer
    * allowed; another user does not keep the channels that the app put the socket in.
    *
-   * @throws WSM_ERR_UNAUTHORIZED where the token has been revoked meanwhile; WSM_ERR_UNAVAILABLE where `authorizeSubscribe` could not
-   *   decide: the socket keeps the user, the token and the subscriptions that it had
+   * @throws WSM_ERR_UNAUTHORIZED where the token has been revoked meanwhile; WSM_ERR_UNAVAILABLE, or an error of the app's own, where
+   *   `authorizeSubscribe` did not decide: the socket keeps the user, the token and the subscriptions that it had
    */
   async identify (connection: Connection, user: User | null): Promise<void> {
     const verifiedAt = this.#revocations.now()
@@ -188,7 +187,7 @@ export class Lifecycle {
       await this.#permissions.subscribe(user, channel, connection)
       return true
     } catch (error) {
-      if (error instanceof ForbiddenError) return false
+      if (isDenial(error)) return false
       throw error
     }
   }

@@ -2,7 +2,7 @@ import { Type, type Static, type TSchema, Kind } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { ChannelName } from '../../schemas/fields.js'
 import { APP_TYPE_PATTERN, FrameId } from '../../schemas/frames.js'
-import type { Permissions } from '../auth/permissions.js'
+import { namesOf, type Permissions } from '../auth/permissions.js'
 import type { Revocations } from '../auth/revocations.js'
 import type { Rate } from '../connection/rate.js'
 import { TypeLimit, type TypeLimits } from '../connection/type-limits.js'
@@ -49,7 +49,7 @@ export interface HandlerOptions<S extends TSchema, R extends TSchema | undefined
   channel?: C
   /** Rate of one user's messages, in place of `limits.messagesPerSecond` and `limits.burst`. By default as `limits.types` says. */
   limits?: TypeLimit
-  /** Whether the caller may call it; by default everybody who may connect. */
+  /** Whether the caller may call it; by default everybody who may connect. By REST `context.client` is null. */
   authorize?: (context: ContextOf<C>, message: HandlerMessage<S, C>) => Awaitable<boolean>
 }
 
@@ -135,7 +135,9 @@ export class Handlers {
         }
         if (authorize === undefined) return run()
         const askedAt = this.#revocations.now()
-        return this.#permissions.decide(`You may not call ${type}`, () => authorize(its, message)).then(() => {
+        const { client, user, channel } = context
+        const question = { hook: 'authorize', about: { type, channel, ...namesOf(user, client) }, denial: `You may not call ${type}` }
+        return this.#permissions.decide(question, () => authorize(its, message)).then(() => {
           // The app may have taken its time: the token may be revoked by now, and the socket may have left the channel.
           if (context.user !== null) this.#revocations.assertStillGood(context.user, askedAt)
           enter?.(given, context)

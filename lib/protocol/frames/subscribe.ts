@@ -29,7 +29,8 @@ export const subscribeFrame = (memberships: Memberships, permissions: Permission
       try {
         notBefore.set(channel, await permissions.subscribe(connection.user, channel, connection))
       } catch (error) {
-        throw withDetails(error as DetailedError, { channel })
+        const refusal = error as DetailedError
+        throw refusal.details === undefined ? withDetails(refusal, { channel }) : refusal
       }
     }
     await memberships.join(connection, channels, 'subscribed', { positions, notBefore }, (states) => {
