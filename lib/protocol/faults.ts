@@ -29,6 +29,11 @@ export function below (parent: string): (fault: Fault) => Fault {
   return ({ path, message }) => ({ path: parent + path, message })
 }
 
+/** Says of keys of a client's map that they name nothing, with ten of them at the most. */
+export function unknownKeys (parent: string, keys: readonly string[], message: string): DetailedError {
+  return invalidMessage(keys.slice(0, MOST_FAULTS).map((key) => ({ path: cut(`${parent}/${key.replace(/~/g, '~0').replace(/\//g, '~1')}`), message })))
+}
+
 /** @throws WSM_ERR_INVALID_MESSAGE */
 export function assertValid<T> (check: Checker<T>, value: unknown): asserts value is T {
   if (!check.Check(value)) throw invalidMessage(faultsOf(check, value))

@@ -55,7 +55,9 @@ for (const [name, engineOf] of engines) {
     while (!numbers(byUrl).includes(4)) await byUrl.next('x.n')
     t.strictSame(numbers(byUrl), [1, 2, 3, 4])
     const byFrame = await server.connect('alice')
-    const answer = await byFrame.request({ type: 'subscribe', user_id: 'alice', recover: { 'user:alice': START, 'user:bob': START } })
+    t.match(await byFrame.request({ type: 'subscribe', user_id: 'alice', recover: { 'user:alice': START, 'user:bob': START } }),
+      { code: 'invalid_message', details: [{ path: '/recover/user:bob' }] })
+    const answer = await byFrame.request({ type: 'subscribe', user_id: 'alice', recover: { 'user:alice': START } })
     t.match(answer, { type: 'reply', data: { channel_ids: [], user_id: 'alice' } })
     t.match(byFrame.received.filter(({ type }) => type === 'subscribed'), [{ topic: 'user:alice', channel: null, epoch: String, offset: 0, recovered: true, missed: 4 }])
     t.strictSame(numbers(byFrame), [1, 2, 3, 4])

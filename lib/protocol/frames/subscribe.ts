@@ -5,7 +5,7 @@ import type { Memberships, Positions } from '../../topics/memberships.js'
 import type { StreamState } from '../../topics/topics.js'
 import { channelOf, topicOf } from '../../topics/topic-names.js'
 import { encode } from '../encode.js'
-import { invalidMessage } from '../faults.js'
+import { invalidMessage, unknownKeys } from '../faults.js'
 import { builtIn } from '../router.js'
 
 /**
@@ -50,10 +50,17 @@ export const unsubscribeFrame = (memberships: Memberships) => builtIn('unsubscri
   return { channel_ids: message.channel_ids }
 }, { isBarrier: true })
 
-/** The client's positions by topic, and the topics that are not channels. A name in `channel_ids` is the channel's. */
+/**
+ * The client's positions by topic, and the topics that are not channels. A name in `channel_ids` is the channel's.
+ *
+ * @throws WSM_ERR_INVALID_MESSAGE for a position of something else, which the client would take for recovered
+ */
 function wanted (recover: Positions, channels: readonly string[], user: User | null): { positions: Positions, topics: string[] } {
   const topics = (user === null ? [topicOf.all] : [topicOf.all, topicOf.user(user.id)])
     .filter((topic) => Object.hasOwn(recover, topic) && !channels.includes(topic))
+  const known = new Set([...channels, ...topics])
+  const unknown = Object.keys(recover).filter((name) => !known.has(name))
+  if (unknown.length > 0) throw unknownKeys('/recover', unknown, 'Expected a name of channel_ids, "all", or "user:" with one\'s own user_id')
   const positions = Object.fromEntries([
     ...channels.filter((channel) => Object.hasOwn(recover, channel)).map((channel) => [topicOf.channel(channel), recover[channel]!]),
     ...topics.map((topic) => [topic, recover[topic]!])

@@ -101,6 +101,23 @@ t.test('user_id confirms one\'s own user, and never another', async (t) => {
   t.equal(client.count('mail.new'), 1, 'confirming it does not deliver twice')
 })
 
+t.test('a position in recover of something that the frame does not name is refused, by key', async (t) => {
+  const server = await startApp(t, { authorizeSubscribe: open, ...many })
+  const client = await server.connect('alice')
+  const at = { epoch: 'x', offset: 0 }
+  for (const [name, path] of [['channel:room', '/recover/channel:room'], ['other', '/recover/other'], ['user:bob', '/recover/user:bob'], ['a/b~', '/recover/a~1b~0'], ['', '/recover/']] as const) {
+    const frame = { type: 'subscribe', channel_ids: ['room'], recover: { room: at, all: at, 'user:alice': at, [name]: at } }
+    t.match(await client.request(frame), { code: 'invalid_message', details: [{ path, message: /channel_ids/ }] }, name)
+  }
+  const long = Object.fromEntries(Array.from({ length: 12 }, (_, n) => [`${n}-`.padEnd(300, 'x'), at]))
+  const { details } = await client.request({ type: 'subscribe', channel_ids: ['room'], recover: long })
+  t.equal(details.length, 10)
+  t.equal(details[9].path.length, 257, 'a long key is cut')
+  t.same((await client.request({ type: 'connection' })).data.channels, [])
+  t.match(await client.request({ type: 'subscribe', channel_ids: ['room', 'user:bob', 'all'], recover: { room: at, 'user:bob': at, all: at, 'user:alice': at } }), { type: 'reply' })
+  t.same(client.received.filter(({ type }) => type === 'subscribed').map(({ topic }) => topic), ['user:alice', 'channel:room', 'channel:user:bob', 'channel:all'])
+})
+
 t.test('what is no list of channel names is refused', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: open, ...many })
   const client = await server.connect('alice')
