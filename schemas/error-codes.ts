@@ -43,3 +43,11 @@ export const errorCodes = [
 
 /** One of {@link errorCodes}. */
 export type ErrorCode = typeof errorCodes[number]
+
+/**
+ * The errors that count towards `limits.maxErrorsPerMinute`: those that a client makes by itself. What others do meanwhile, the clock
+ * and limits that have a cap of their own can cause all the rest.
+ */
+export const countedCodes: ReadonlySet<string> = new Set<ErrorCode>([
+  'bad_json', 'bad_frame', 'too_deep', 'unknown_type', 'invalid_message', 'unauthorized', 'forbidden', 'too_many_channels'
+])
