@@ -10,6 +10,7 @@ import { InternalError, InvalidHandlerError, UnknownTypeError } from '../errors.
 import { namePattern } from '../name-pattern.js'
 import { isThenable } from '../thenable.js'
 import type { CompiledSchema } from '../validation/compiled-schema.js'
+import { sentAnswer } from './answer.js'
 import { compile } from './compile.js'
 import { withEnvelope } from './envelope.js'
 import type { CallContext, HandlerContext } from './handler-context.js'
@@ -124,7 +125,7 @@ export class Handlers {
         const run = () => {
           if (replyCheck === null) return handler(message, its)
           context.checkReply = (reply) => {
-            const sent = JSON.parse(JSON.stringify(reply ?? null) ?? 'null')
+            const sent = JSON.parse(JSON.stringify(sentAnswer(reply)))
             if (replyCheck.Check(sent)) return sent
             context.log.error({ type, faults: faultsOf(replyCheck, sent) }, 'a handler\'s reply does not match its schema')
             throw new InternalError()
