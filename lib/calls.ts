@@ -1,7 +1,9 @@
 import type { TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
+import type { FastifyBaseLogger } from 'fastify'
 import { InvalidArgumentError, InvalidMessageError, withDetails } from './errors.js'
 import { signatures, type MethodName, type Signature } from './signatures.js'
+import { logThrown } from './thrown.js'
 
 interface Fault { path: string, message: string }
 interface CheckedParameter { name: string, isOptional: boolean, check: TypeCheck<TSchema> }
@@ -11,31 +13,63 @@ const parametersOf = new Map(Object.entries<Signature>(signatures).map(([method,
     name: name.replace('?', ''), isOptional: name.endsWith('?'), check: TypeCompiler.Compile(schema)
   }))]))
 
+/** The part whose method is called; its log is read where it is needed. */
+interface Logging { readonly log: FastifyBaseLogger }
+
 /**
  * Calls a public method: its arguments are checked before, and what is found to be invalid only later on is the app's own fault, too.
- * A method that answers later rejects, all others throw.
+ * A method that answers later rejects, all others throw. A rejection that nobody listens to is logged, and does not end the process.
  *
  * @throws WSM_ERR_INVALID_ARGUMENT that names the method and the argument, and what the method throws
  */
-export function call<R> (method: MethodName, args: readonly unknown[], run: () => R): R {
+export function call<R> (owner: Logging, method: MethodName, args: readonly unknown[], run: () => R): R {
   const signature: Signature = signatures[method]
+  const fail = (error: unknown) => { throw blamed(method, signature, error) }
   try {
     assertArguments(method, args)
     const result = run()
-    return result instanceof Promise ? result.catch((error: unknown) => { throw blamed(method, signature, error) }) as R : result
+    return result instanceof Promise ? heard(owner, method, result.catch(fail)) as R : result
   } catch (error) {
     const fault = blamed(method, signature, error)
     if (signature.isSync === true && (args.at(-1) as { cluster?: unknown } | undefined)?.cluster !== true) throw fault
-    return Promise.reject(fault) as R
+    return heard(owner, method, Promise.reject(fault)) as R
   }
 }
 
 /** The methods of a part, to be called by the app. */
-export function callable<T extends object, N extends keyof T & string> (path: string, part: T, names: readonly N[]): Pick<T, N> {
+export function callable<T extends object, N extends keyof T & string> (owner: Logging, path: string, part: T, names: readonly N[]): Pick<T, N> {
   return Object.fromEntries(names.map((name) => {
     const method = `${path}.${name}` as MethodName
-    return [name, (...args: unknown[]) => call(method, args, () => (part[name] as (...args: unknown[]) => unknown)(...args))]
+    return [name, (...args: unknown[]) => call(owner, method, args, () => (part[name] as (...args: unknown[]) => unknown)(...args))]
   })) as Pick<T, N>
+}
+
+/** A promise that knows whether anybody listens to it. `await` calls `then`, since it is no plain Promise. */
+class HeardPromise<T> extends Promise<T> {
+  isHeard = false
+
+  static override get [Symbol.species] () {
+    return Promise
+  }
+
+  override then<A = T, B = never> (onFulfilled?: ((value: T) => A | PromiseLike<A>) | null, onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<A | B> {
+    this.isHeard = true
+    return super.then(onFulfilled, onRejected)
+  }
+}
+
+/** What the app gets of a result: it may send and go on, where a failure only has to be known to somebody. */
+function heard<T> (owner: Logging, method: MethodName, result: Promise<T>): Promise<T> {
+  const promise = new HeardPromise<T>((resolve, reject) => result.then(resolve, (error: unknown) => {
+    reject(error)
+    // When everybody has had the time to listen who does so at once.
+    setImmediate(() => {
+      if (!promise.isHeard) logThrown(owner.log, 'error', error, { method }, 'a call has failed, and nobody awaits its result')
+    })
+  }))
+  // Marks the rejection as handled, without listening.
+  Promise.prototype.then.call(promise, undefined, () => {})
+  return promise
 }
 
 function assertArguments (method: MethodName, args: readonly unknown[]): void {

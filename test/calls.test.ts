@@ -4,6 +4,7 @@ import type { HandlerContext, WsManager } from '../lib/index.js'
 import { WsManager as Manager } from '../lib/manager.js'
 import { signatures, type MethodName, type Signature } from '../lib/signatures.js'
 import { startApp } from './fixtures/app.js'
+import { until } from './fixtures/until.js'
 
 const schema = Type.Object({})
 const nothing = () => null
@@ -187,4 +188,31 @@ t.test('a person\'s wrong answer, which the app hands on, is the person\'s fault
   await t.rejects(ws.confirmations.answer(question!.callback_id, { proceed: 'yes' as never }, by), { code: 'WSM_ERR_INVALID_ARGUMENT' })
   controller.abort()
   await asked
+})
+
+t.test('a call that nobody awaits may fail: a log line says so, and an awaited one rejects as ever', async (t) => {
+  const server = await startApp(t, {}, {
+    after: ({ ws }) => ws.handle('call.join', { schema }, (_message, { join }) => { join('') })
+  })
+  const { ws } = server.app
+  const lines = () => server.logs.filter(({ msg }) => msg === 'a call has failed, and nobody awaits its result')
+  await Promise.all([
+    t.rejects(ws.broadcast({}), { code: 'WSM_ERR_INVALID_ARGUMENT' }),
+    ws.tasks.progress('none', 1).then(() => t.fail('there is no such task'), () => {}),
+    ws.sendToUser('alice', {}).catch(() => {}),
+    ws.sendToChannel('room', {}).finally(() => {}).catch(() => {}),
+    (async () => ws.presence('room'))().catch(() => {})
+  ])
+  const client = await server.connect('alice')
+  ws.broadcast({})
+  ws.tasks.progress('none', 1)
+  const late = ws.presence('room')
+  await client.request({ type: 'call.join' })
+  await until(() => lines().length === 4)
+  t.strictSame(lines().map(({ level, method, err }) => [level, method, err.code]), [
+    [50, 'ws.broadcast', 'WSM_ERR_INVALID_ARGUMENT'], [50, 'ws.tasks.progress', 'WSM_ERR_NOT_FOUND'], [50, 'ws.presence', 'WSM_ERR_NO_PRESENCE'],
+    [50, 'context.join', 'WSM_ERR_INVALID_ARGUMENT']
+  ])
+  t.match(lines().at(-1), { client_id: client.id }, 'in the log of the handler')
+  await t.rejects(late, { code: 'WSM_ERR_NO_PRESENCE' }, 'whoever comes later gets it all the same')
 })
