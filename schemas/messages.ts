@@ -28,8 +28,8 @@ export const SendOptions = Type.Object({
 export type SendOptions = Static<typeof SendOptions>
 
 const acknowledged = {
-  acked: Type.Optional(Type.Array(ClientId, { description: 'With ack: the sockets that acknowledged it' })),
-  missing: Type.Optional(Type.Array(ClientId, { description: 'With ack: the sockets that did not' }))
+  acked: Type.Optional(Type.Array(ClientId, { description: 'With ack: the sockets that acknowledged it; empty: none has, also where there is none' })),
+  missing: Type.Optional(Type.Array(ClientId, { description: 'With ack: the sockets that did not; of those that were there' }))
 }
 
 /** The result of a send to a topic. How many sockets of other nodes get the message is not known without acknowledgements. */

@@ -13,6 +13,9 @@ import type { StreamRules } from './stream-rules.js'
 import { topicOf } from './topic-names.js'
 import type { Topics } from './topics.js'
 
+/** Time for the other nodes to say who has acknowledged, when the wait for that is over. */
+const SAY_MS = 500
+
 const NOBODY: ClientDeliveryReport = { recipients: 0 }
 const NOT_ACKNOWLEDGED: ClientDeliveryReport = { recipients: 0, acked: [], missing: [] }
 
@@ -120,8 +123,8 @@ export class Publisher {
   async #sendTo (direct: Direct): Promise<ClientDeliveryReport> {
     const here = await this.#sendHere(direct)
     if (here.recipients > 0) return here
-    const waitMs = direct.ack === undefined ? 0 : waitOf(direct.ack)
-    const { answers } = await this.#engine.cluster.ask('send', direct, ASK_TIMEOUT_MS + waitMs)
+    const timeoutMs = direct.ack === undefined ? ASK_TIMEOUT_MS : waitOf(direct.ack) + SAY_MS
+    const { answers } = await this.#engine.cluster.ask('send', direct, timeoutMs)
     const there = answers.map(({ data }) => data).find((data) => checkReport.Check(data) && data.recipients > 0)
     return there === undefined ? here : there as ClientDeliveryReport
   }
@@ -150,7 +153,7 @@ export class Publisher {
     let handed!: Handed
     const here = await this.#acknowledged(topic, publication, this.#topics.members(topic, except), ack, async (withId, messageId) => {
       const expected: Expected = { message_id: messageId, topic, json: withId.json, except: [...except], ack }
-      others = this.#engine.cluster.ask('expect', expected, ASK_TIMEOUT_MS + waitOf(ack))
+      others = this.#engine.cluster.ask('expect', expected, waitOf(ack) + SAY_MS)
       handed = await this.#hand(withId, history)
       return handed.position
     })
