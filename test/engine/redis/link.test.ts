@@ -48,6 +48,22 @@ t.test('a link that cannot connect keeps the reason, and tries again', async (t)
   t.equal(link.failure, null)
 })
 
+t.test('a link that is closed while it waits for its next try does not try again', async (t) => {
+  const clock = new FakeClock(t)
+  const client = new FakeRedis()
+  const link = linkOf(t, client)
+  let tries = 0
+  client.connect = async () => {
+    tries++
+    throw new Error('connect ECONNREFUSED')
+  }
+  link.open()
+  while (link.failure === null) await setImmediate()
+  link.close()
+  clock.advance(60_000)
+  t.equal(tries, 1)
+})
+
 t.test('a refused ping keeps the connection, an unanswered one drops it', async (t) => {
   const clock = new FakeClock(t)
   const client = new FakeRedis()
