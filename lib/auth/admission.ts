@@ -13,7 +13,7 @@ import { logThrown } from '../thrown.js'
 import type { Positions } from '../topics/memberships.js'
 import type { Counters } from '../telemetry/counters.js'
 import type { Authenticator } from './authenticator.js'
-import { carriesToken } from './credentials.js'
+import { assertOneAuthorization, carriesToken } from './credentials.js'
 import { OriginPolicy } from './origin.js'
 import { namesOf, type JoinDecision, type Permissions } from './permissions.js'
 import type { Revocations } from './revocations.js'
@@ -112,13 +112,13 @@ export class Admission {
 
   async #identify (request: FastifyRequest): Promise<User | null> {
     this.#assertOrigin(() => this.#origins.assertNotForged(request, this.#authenticator.isAmbient(request)))
-    return this.#bounded(this.#good(this.#authenticator.identify(request)))
+    return this.#bounded(this.#good(this.#userOf(request)))
   }
 
   async #admit (request: FastifyRequest, endpoint: EndpointRule | null): Promise<ConnectionOrigin> {
     const { channel_id: channelId = null } = request.query as { channel_id?: unknown }
     const ticket = ticketOf(request)
-    const user = await this.#inTime(this.#good(ticket === undefined ? this.#authenticator.identify(request) : this.#redeem(request, ticket)))
+    const user = await this.#inTime(this.#good(ticket === undefined ? this.#userOf(request) : this.#redeem(request, ticket)))
     const identifiedAt = this.#revocations.now()
     const mayWait = this.#options.firstFrame && endpoint === null
     if (user === null && !this.#options.anonymous && !mayWait) throw new UnauthorizedError('A token is needed')
@@ -164,6 +164,11 @@ export class Admission {
       logThrown(this.#log, 'error', error, placeOf(request, user), 'an endpoint failed to name its channels')
       throw new InternalError()
     }
+  }
+
+  async #userOf (request: FastifyRequest): Promise<User | null> {
+    assertOneAuthorization(request.raw.rawHeaders)
+    return this.#authenticator.identify(request)
   }
 
   async #redeem (request: FastifyRequest, ticket: unknown): Promise<User> {

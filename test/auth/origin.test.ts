@@ -166,6 +166,12 @@ t.test('a token may come by cookie, where the app says by which', async (t) => {
   t.equal(await statusOf(t, server, { ...headers, cookie: 'session=' }), 401, 'an empty one is none')
   t.equal(await statusOf(t, server, { ...headers, cookie: `others=${token}` }), 401)
   t.equal(await statusOf(t, server, { ...headers, cookie: 'session=bad' }), 401)
+  for (const cookie of [`session=${token}; session=${forge({ sub: 'bob' })}`, `session=${token};session = x`, `session=${token}; x; session=`]) {
+    t.equal(await statusOf(t, server, { ...headers, cookie }), 401, 'two of the name are refused')
+    t.equal((await server.rest('GET', '/ws/tasks', { as: null, headers: { cookie } })).status, 401)
+    t.equal(await statusOf(t, server, { ...headers, cookie, authorization: `Bearer ${token}` }), 101, 'unless none of them counts')
+  }
+  t.equal(await statusOf(t, server, { ...headers, cookie: `session=${token}; session=${token}; sessions=x` }), 101, 'and not the same one twice')
   t.equal(await statusOf(t, server, { ...headers, origin: 'https://evil.example' }), 403, 'another site sends it, too')
   t.equal(await statusOf(t, server, { host, cookie: headers.cookie }), 403, 'and nobody who does not say where they come from')
   t.equal(await statusOf(t, server, { host, cookie: headers.cookie, authorization: `Bearer ${token}` }), 101, 'unless it is not by the cookie')
