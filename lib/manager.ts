@@ -204,7 +204,7 @@ export class WsManager {
    *
    * @param topic the stream's: `all`, `user:<user_id>` or `channel:<channel>`
    * @param since the position after which to read; by default everything
-   * @returns `complete: false`, and no messages, if the history does not reach back to that position
+   * @returns `complete: false`, and no messages, if the history does not reach back to that position, or the stream is not kept
    * @throws WSM_ERR_INVALID_ARGUMENT for a bad topic, WSM_ERR_UNAVAILABLE
    */
   history (topic: string, since?: StreamPosition): Promise<StreamHistory> {

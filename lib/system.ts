@@ -149,7 +149,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
     topics,
     presence,
     rules,
-    history: new History(engine),
+    history: new History(engine, rules),
     memberships,
     outbound,
     publisher,

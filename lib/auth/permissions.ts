@@ -60,9 +60,10 @@ export class Permissions {
     this.#log = log
   }
 
-  async rest (request: FastifyRequest, action: RestAction, user: User): Promise<void> {
+  /** @param denial the message to the caller where the answer is no */
+  async rest (request: FastifyRequest, action: RestAction, user: User, denial = `You may not do this: ${action}`): Promise<void> {
     const { authorize } = this.#options
-    await this.decide({ hook: 'authorize', about: { action, user_id: user.id }, denial: `You may not do this: ${action}` },
+    await this.decide({ hook: 'authorize', about: { action, user_id: user.id }, denial },
       () => authorize === undefined ? isGranted(user, ADMIN_PERMISSION) : authorize(request, action, user))
   }
 

@@ -60,6 +60,20 @@ t.test('all of the channels are joined or none', async (t) => {
   t.equal(server.app.ws.getStatus().channels, 1)
 })
 
+t.test('authorizeSubscribe sees the channels from before the frame, of which all are joined or none', async (t) => {
+  const seen: unknown[] = []
+  const server = await startApp(t, {
+    authorizeSubscribe: (_user, channel, socket) => {
+      seen.push([channel, ...socket!.channels])
+      return true
+    }
+  })
+  const client = await server.connect('alice')
+  await client.request({ type: 'subscribe', channel_ids: ['a', 'b'] })
+  await client.request({ type: 'subscribe', channel_ids: ['c'] })
+  t.same(seen, [['a'], ['b'], ['c', 'a', 'b']])
+})
+
 t.test('subscribing twice is harmless, and so is leaving a channel that one is not in', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: open })
   const client = await server.connect('alice')
