@@ -97,7 +97,8 @@ export class WsManager {
 
   /**
    * Sends to one socket, on whichever node it is (row F5), outside of all streams. `recipients: 0`: the socket is gone, or with
-   * `userId` belongs to another user: a socket can switch users while a message is prepared.
+   * `userId` belongs to another user: a socket can switch users while a message is prepared. With `complete: false` a node has not
+   * said whether it is there; it may have arrived.
    *
    * @throws WSM_ERR_INVALID_ARGUMENT
    */

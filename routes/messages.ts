@@ -1,6 +1,6 @@
 import { ClientDeliveryReport, DeliveryReport } from '../schemas/messages.js'
 import { ChannelParams, ClientParams, SendBody, UserParams } from '../schemas/rest.js'
-import { NotFoundError } from '../lib/errors.js'
+import { NotFoundError, UnavailableError } from '../lib/errors.js'
 import { topicOf } from '../lib/topics/topic-names.js'
 import { answers, tags } from './answers.js'
 import type { Routes } from './context.js'
@@ -32,6 +32,7 @@ export const messageRoutes: Routes = (scope, { publisher }, access) => {
     onRequest: access.permitted('send:client')
   }, async ({ params, body }) => {
     const report = await publisher.sendToClient(params.client_id, body.message, body.options)
+    if (report.complete === false) throw new UnavailableError('A node that may have the client did not answer; the message may have arrived')
     if (report.recipients === 0) throw new NotFoundError('There is no such client')
     return report
   })

@@ -44,6 +44,7 @@ export type DeliveryReport = Static<typeof DeliveryReport>
 /** The result of a send to one socket. */
 export const ClientDeliveryReport = Type.Object({
   recipients: Type.Integer({ description: '1 where the socket was found, on whichever node; else 0' }),
-  ...acknowledged
+  ...acknowledged,
+  complete: Type.Optional(Type.Boolean({ description: 'false: it was not found, and a node has not said whether it is there' }))
 })
 export type ClientDeliveryReport = Static<typeof ClientDeliveryReport>

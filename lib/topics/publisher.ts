@@ -124,9 +124,10 @@ export class Publisher {
     const here = await this.#sendHere(direct)
     if (here.recipients > 0) return here
     const timeoutMs = direct.ack === undefined ? ASK_TIMEOUT_MS : waitOf(direct.ack) + SAY_MS
-    const { answers } = await this.#engine.cluster.ask('send', direct, timeoutMs)
+    const { answers, missing } = await this.#engine.cluster.ask('send', direct, timeoutMs)
     const there = answers.map(({ data }) => data).find((data) => checkReport.Check(data) && data.recipients > 0)
-    return there === undefined ? here : there as ClientDeliveryReport
+    if (there !== undefined) return there as ClientDeliveryReport
+    return missing?.length === 0 ? here : { ...here, complete: false }
   }
 
   async #sendHere ({ client_id: clientId, user_id: userId, json, compress, ack }: Direct): Promise<ClientDeliveryReport> {

@@ -178,3 +178,16 @@ t.test('an acknowledged send ends in its time where another node does not answer
   clock.advance(3_500)
   t.strictSame(await report, { localRecipients: 0, position: null, acked: [], missing: [], complete: false })
 })
+
+t.test('a socket that was not found is gone, unless a node has not answered', async (t) => {
+  const engine = new MemoryEngine(memoryOptions())
+  const server = await startApp(t, { engine: async () => engine })
+  const { ws } = server.app
+  const body = { message: { type: 'x.y' } }
+  for (const missing of [['dead'], null, []]) {
+    t.intercept(engine.cluster, 'ask', { value: async () => ({ answers: [], missing }) })
+    const isKnown = missing?.length === 0
+    t.strictSame(await ws.sendToClient('gone', body.message), { recipients: 0, ...!isKnown && { complete: false } })
+    t.match(await server.rest('POST', '/ws/clients/gone/messages', { body }), isKnown ? { status: 404 } : { status: 503, body: { code: 'WSM_ERR_UNAVAILABLE' } })
+  }
+})
