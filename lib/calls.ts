@@ -1,7 +1,7 @@
 import type { TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import type { FastifyBaseLogger } from 'fastify'
-import { InvalidArgumentError, InvalidMessageError, withDetails } from './errors.js'
+import { InvalidArgumentError, InvalidMessageError, UnavailableError, withDetails } from './errors.js'
 import { signatures, type MethodName, type Signature } from './signatures.js'
 import { logThrown } from './thrown.js'
 
@@ -14,30 +14,36 @@ const parametersOf = new Map(Object.entries<Signature>(signatures).map(([method,
   }))]))
 
 /** The part whose method is called; its log is read where it is needed. */
-interface Logging { readonly log: FastifyBaseLogger }
+export interface Owner {
+  readonly log: FastifyBaseLogger
+  /** Whether the server has closed, and a method that answers later cannot do its work any more; default: it has not. */
+  readonly hasClosed?: () => boolean
+}
 
 /**
  * Calls a public method: its arguments are checked before, and what is found to be invalid only later on is the app's own fault, too.
  * A method that answers later rejects, all others throw. A rejection that nobody listens to is logged, and does not end the process.
  *
- * @throws WSM_ERR_INVALID_ARGUMENT that names the method and the argument, and what the method throws
+ * @throws WSM_ERR_INVALID_ARGUMENT that names the method and the argument, WSM_ERR_UNAVAILABLE behind the close, and what the method throws
  */
-export function call<R> (owner: Logging, method: MethodName, args: readonly unknown[], run: () => R): R {
+export function call<R> (owner: Owner, method: MethodName, args: readonly unknown[], run: () => R): R {
   const signature: Signature = signatures[method]
+  const isLater = signature.isSync !== true || (args.at(-1) as { cluster?: unknown } | undefined)?.cluster === true
   const fail = (error: unknown) => { throw blamed(method, signature, error) }
   try {
     assertArguments(method, args)
+    if (isLater && owner.hasClosed?.() === true) throw new UnavailableError('The server has closed')
     const result = run()
     return result instanceof Promise ? heard(owner, method, result.catch(fail)) as R : result
   } catch (error) {
     const fault = blamed(method, signature, error)
-    if (signature.isSync === true && (args.at(-1) as { cluster?: unknown } | undefined)?.cluster !== true) throw fault
+    if (!isLater) throw fault
     return heard(owner, method, Promise.reject(fault)) as R
   }
 }
 
 /** The methods of a part, to be called by the app. */
-export function callable<T extends object, N extends keyof T & string> (owner: Logging, path: string, part: T, names: readonly N[]): Pick<T, N> {
+export function callable<T extends object, N extends keyof T & string> (owner: Owner, path: string, part: T, names: readonly N[]): Pick<T, N> {
   return Object.fromEntries(names.map((name) => {
     const method = `${path}.${name}` as MethodName
     return [name, (...args: unknown[]) => call(owner, method, args, () => (part[name] as (...args: unknown[]) => unknown)(...args))]
@@ -59,7 +65,7 @@ class HeardPromise<T> extends Promise<T> {
 }
 
 /** What the app gets of a result: it may send and go on, where a failure only has to be known to somebody. */
-function heard<T> (owner: Logging, method: MethodName, result: Promise<T>): Promise<T> {
+function heard<T> (owner: Owner, method: MethodName, result: Promise<T>): Promise<T> {
   const promise = new HeardPromise<T>((resolve, reject) => result.then(resolve, (error: unknown) => {
     reject(error)
     // When everybody has had the time to listen who does so at once.

@@ -10,7 +10,7 @@ import { Nodes } from './cluster/nodes.js'
 import { Placements } from './cluster/placements.js'
 import type { Confirmations } from './confirmations/confirmations.js'
 import type { AskOptions, StepResult, UserConfirmation } from './confirmations/question.js'
-import { call, callable } from './calls.js'
+import { call, callable, type Owner } from './calls.js'
 import { isOff } from './clock.js'
 import { InvalidArgumentError, InvalidHandlerError } from './errors.js'
 import type { EventName, Listener } from './events.js'
@@ -28,6 +28,8 @@ export interface Host {
   /** Where the server listens; null while it does not. */
   address: () => { host: string, port: number } | null
   isClosing: () => boolean
+  /** Whether it has closed, and with it the engine. */
+  hasClosed: () => boolean
   addEndpoint: (url: string, rule: EndpointRule, scope: FastifyInstance | null) => void
   addCallRoute: (entry: HandlerEntry) => void
 }
@@ -51,7 +53,8 @@ export interface ClientGuard { userId?: string | null | undefined }
  *
  * Every method checks its arguments and throws WSM_ERR_INVALID_ARGUMENT, which names method and argument, where a part behind it
  * throws WSM_ERR_INVALID_MESSAGE: what the app gets wrong is not its caller's fault. An answer that the app hands on to
- * `confirmations.answer` is the person's.
+ * `confirmations.answer` is the person's. When the server has closed, every method that returns a promise rejects with
+ * WSM_ERR_UNAVAILABLE.
  */
 export class WsManager {
   /** Questions to people that are open or ended not long ago. */
@@ -62,6 +65,7 @@ export class WsManager {
   readonly nodes: Nodes
   readonly #system: System
   readonly #host: Host
+  readonly #owner: Owner
   readonly #placements: Placements
   readonly #startedAt = performance.now()
 
@@ -69,8 +73,9 @@ export class WsManager {
   constructor (system: System, host: Host) {
     this.#system = system
     this.#host = host
-    this.confirmations = callable(system, 'ws.confirmations', system.confirmations, ['get', 'list', 'wait', 'answer', 'cancel'])
-    this.tasks = callable(system, 'ws.tasks', system.tasks, ['start', 'progress', 'log', 'done', 'fail', 'cancel', 'get', 'list'])
+    this.#owner = { log: system.log, hasClosed: host.hasClosed }
+    this.confirmations = callable(this.#owner, 'ws.confirmations', system.confirmations, ['get', 'list', 'wait', 'answer', 'cancel'])
+    this.tasks = callable(this.#owner, 'ws.tasks', system.tasks, ['start', 'progress', 'log', 'done', 'fail', 'cancel', 'get', 'list'])
     this.#placements = new Placements(system.cluster, system.registry, system.memberships)
     this.nodes = new Nodes(system.cluster, system.registry, () => this.#status())
   }
@@ -82,17 +87,17 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_ARGUMENT, and WSM_ERR_UNAVAILABLE if Redis is out of reach
    */
   broadcast (message: object, options?: SendOptions): Promise<DeliveryReport> {
-    return call(this.#system, 'ws.broadcast', [message, options], () => this.#system.publisher.publish(topicOf.all, message, options))
+    return call(this.#owner, 'ws.broadcast', [message, options], () => this.#system.publisher.publish(topicOf.all, message, options))
   }
 
   /** Sends to every socket of one user, and to nobody else (row A4). Options and errors as for `broadcast`. */
   sendToUser (userId: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
-    return call(this.#system, 'ws.sendToUser', [userId, message, options], () => this.#system.publisher.publish(topicOf.user(userId), message, options))
+    return call(this.#owner, 'ws.sendToUser', [userId, message, options], () => this.#system.publisher.publish(topicOf.user(userId), message, options))
   }
 
   /** Sends to every member of a channel (row H1). Options and errors as for `broadcast`. */
   sendToChannel (channel: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
-    return call(this.#system, 'ws.sendToChannel', [channel, message, options], () => this.#system.publisher.publish(topicOf.channel(channel), message, options))
+    return call(this.#owner, 'ws.sendToChannel', [channel, message, options], () => this.#system.publisher.publish(topicOf.channel(channel), message, options))
   }
 
   /**
@@ -103,7 +108,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_ARGUMENT
    */
   sendToClient (clientId: string, message: object, options?: ClientSendOptions): Promise<ClientDeliveryReport> {
-    return call(this.#system, 'ws.sendToClient', [clientId, message, options], () => this.#system.publisher.sendToClient(clientId, message, options))
+    return call(this.#owner, 'ws.sendToClient', [clientId, message, options], () => this.#system.publisher.sendToClient(clientId, message, options))
   }
 
   /**
@@ -116,7 +121,7 @@ export class WsManager {
     type: string, options: HandlerOptions<S, R, C>, handler: Handler<S, R, C>
   ): void {
     const { handlers, router, contextOf } = this.#system
-    call(this.#system, 'ws.handle', [type, options, handler], () => {
+    call(this.#owner, 'ws.handle', [type, options, handler], () => {
       const entry = handlers.create(type, options, handler)
       if (entry.isRest) this.#addCallRoute(entry)
       handlers.add(entry)
@@ -130,7 +135,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_HANDLER where the type is declared already, or the schema cannot be compiled
    */
   declare<S extends TSchema> (type: string, schema: S): void {
-    call(this.#system, 'ws.declare', [type, schema], () => this.#system.outbound.declare(type, schema))
+    call(this.#owner, 'ws.declare', [type, schema], () => this.#system.outbound.declare(type, schema))
   }
 
   /**
@@ -140,7 +145,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_HANDLER for a scope that does not have this plugin
    */
   endpoint (url: string, rule: EndpointRule, options?: EndpointOptions): void {
-    call(this.#system, 'ws.endpoint', [url, rule, options], () => {
+    call(this.#owner, 'ws.endpoint', [url, rule, options], () => {
       const scope = options?.scope
       if (scope !== undefined && scope.ws !== this) throw new InvalidHandlerError(url, 'its scope is not one that has this plugin')
       this.#host.addEndpoint(url, rule, scope === undefined ? null : scope as FastifyInstance)
@@ -149,7 +154,7 @@ export class WsManager {
 
   /** Listens to what happens (row F4). Returns the undo; calling it twice is harmless. */
   on<E extends EventName> (event: E, listener: Listener<E>): () => void {
-    return call(this.#system, 'ws.on', [event, listener], () => this.#system.events.on(event, listener))
+    return call(this.#owner, 'ws.on', [event, listener], () => this.#system.events.on(event, listener))
   }
 
   /**
@@ -160,12 +165,12 @@ export class WsManager {
    *   cannot be known in time; the question may still be answered then, and `confirmations.wait(details.callback_id)` waits for it again
    */
   notifyUser<S extends TSchema = TSchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<Static<S>>> {
-    return call(this.#system, 'ws.notifyUser', [result, options], () => this.#system.confirmations.ask(result, options))
+    return call(this.#owner, 'ws.notifyUser', [result, options], () => this.#system.confirmations.ask(result, options))
   }
 
   /** Tells a user at intervals that a task is alive, until it ends or the returned function is called (row A7). */
   startHeartbeat (options: TaskHeartbeatOptions): () => void {
-    return call(this.#system, 'ws.startHeartbeat', [options], () => this.#system.taskHeartbeats.start(options))
+    return call(this.#owner, 'ws.startHeartbeat', [options], () => this.#system.taskHeartbeats.start(options))
   }
 
   /**
@@ -177,7 +182,7 @@ export class WsManager {
    *   seconds, where a node that may have the socket did not answer: it may be in the channel then
    */
   join (clientId: string, channel: string, guard?: ClientGuard): Promise<boolean> {
-    return call(this.#system, 'ws.join', [clientId, channel, guard], () => this.#placements.join(placeOf(clientId, channel, guard)))
+    return call(this.#owner, 'ws.join', [clientId, channel, guard], () => this.#placements.join(placeOf(clientId, channel, guard)))
   }
 
   /**
@@ -187,7 +192,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_ARGUMENT for a bad channel name, WSM_ERR_UNAVAILABLE as for `join`
    */
   leave (clientId: string, channel: string, guard?: ClientGuard): Promise<boolean> {
-    return call(this.#system, 'ws.leave', [clientId, channel, guard], () => this.#placements.leave(placeOf(clientId, channel, guard)))
+    return call(this.#owner, 'ws.leave', [clientId, channel, guard], () => this.#placements.leave(placeOf(clientId, channel, guard)))
   }
 
   /**
@@ -197,7 +202,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_ARGUMENT for a bad channel name, WSM_ERR_UNAVAILABLE
    */
   presence (channel: string): Promise<PresenceList> {
-    return call(this.#system, 'ws.presence', [channel], () => this.#system.presence.list(channel))
+    return call(this.#owner, 'ws.presence', [channel], () => this.#system.presence.list(channel))
   }
 
   /**
@@ -209,7 +214,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_ARGUMENT for a bad topic, WSM_ERR_UNAVAILABLE
    */
   history (topic: string, since?: StreamPosition): Promise<StreamHistory> {
-    return call(this.#system, 'ws.history', [topic, since], async () => {
+    return call(this.#owner, 'ws.history', [topic, since], async () => {
       if (!isTopic(topic)) throw new InvalidArgumentError('ws.history', 'topic: Expected "all", "user:<user_id>" or "channel:<channel>"')
       return this.#system.history.read(topic, since ?? null)
     })
@@ -229,7 +234,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_ARGUMENT, WSM_ERR_UNAVAILABLE where it could not be stored; it may hold all the same
    */
   revoke (target: RevocationTarget): Promise<RevocationReport> {
-    return call(this.#system, 'ws.revoke', [target], () => this.#system.revocations.revoke(target))
+    return call(this.#owner, 'ws.revoke', [target], () => this.#system.revocations.revoke(target))
   }
 
   /**
@@ -239,7 +244,7 @@ export class WsManager {
    * @param reason the close reason that the client sees; cut after 123 bytes
    */
   disconnect (target: string | { userId: string }, reason = 'Disconnected by the server'): Promise<number> {
-    return call(this.#system, 'ws.disconnect', [target, reason],
+    return call(this.#owner, 'ws.disconnect', [target, reason],
       () => this.nodes.disconnect(typeof target === 'string' ? { client_id: target, reason } : { user_id: target.userId, reason }))
   }
 
@@ -250,7 +255,7 @@ export class WsManager {
   getStatus (options: { cluster: true }): Promise<ClusterStatus>
   getStatus (options?: { cluster?: false }): Status
   getStatus (options?: { cluster?: boolean }): Status | Promise<ClusterStatus> {
-    return call<Status | Promise<ClusterStatus>>(this.#system, 'ws.getStatus', [options], () => options?.cluster === true ? this.nodes.status() : this.#status())
+    return call<Status | Promise<ClusterStatus>>(this.#owner, 'ws.getStatus', [options], () => options?.cluster === true ? this.nodes.status() : this.#status())
   }
 
   #status (): Status {
