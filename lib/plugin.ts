@@ -81,6 +81,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   const manager = new WsManager(system, {
     address: () => addressOf(fastify),
     isClosing: () => shutdown.isClosing,
+    hasClosed: () => hasClosed,
     addEndpoint: (url, rule, scope) => socketRoute(scope ?? fastify, url, context, rule),
     addCallRoute: (entry) => callRoute(own, context, entry)
   })
