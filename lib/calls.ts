@@ -4,8 +4,9 @@ import type { FastifyBaseLogger } from 'fastify'
 import { InvalidArgumentError, InvalidMessageError, UnavailableError, withDetails } from './errors.js'
 import { signatures, type MethodName, type Signature } from './signatures.js'
 import { logThrown } from './thrown.js'
+import type { Fault } from './validation/part.js'
+import { placeOf, reasonAgainst } from './validation/reason.js'
 
-interface Fault { path: string, message: string }
 interface CheckedParameter { name: string, isOptional: boolean, check: TypeCheck<TSchema> }
 
 const parametersOf = new Map(Object.entries<Signature>(signatures).map(([method, { parameters }]) => [method,
@@ -28,7 +29,7 @@ export interface Owner {
  */
 export function call<R> (owner: Owner, method: MethodName, args: readonly unknown[], run: () => R): R {
   const signature: Signature = signatures[method]
-  const isLater = signature.isSync !== true || (args.at(-1) as { cluster?: unknown } | undefined)?.cluster === true
+  const isLater = signature.isSync !== true || isOfAllNodes(args.at(-1))
   const fail = (error: unknown) => { throw blamed(method, signature, error) }
   try {
     assertArguments(method, args)
@@ -39,6 +40,15 @@ export function call<R> (owner: Owner, method: MethodName, args: readonly unknow
     const fault = blamed(method, signature, error)
     if (!isLater) throw fault
     return heard(owner, method, Promise.reject(fault)) as R
+  }
+}
+
+/** Tells whether options ask all nodes. Those that cannot be read do not. */
+function isOfAllNodes (options: unknown): boolean {
+  try {
+    return (options as { cluster?: unknown } | undefined)?.cluster === true
+  } catch {
+    return false
   }
 }
 
@@ -80,30 +90,29 @@ function heard<T> (owner: Owner, method: MethodName, result: Promise<T>): Promis
 
 function assertArguments (method: MethodName, args: readonly unknown[]): void {
   for (const [index, { name, isOptional, check }] of parametersOf.get(method)!.entries()) {
-    if ((isOptional && args[index] === undefined) || check.Check(args[index])) continue
-    throw argumentFault(method, name, faultsIn(check, args[index]))
+    if (!isOptional || args[index] !== undefined) assertArgument(method, name, check, args[index])
   }
 }
 
-/** Of alternatives the faults within the object that was given say more than that none of them fits. */
-function faultsIn (check: TypeCheck<TSchema>, value: unknown): Fault[] {
-  const first = check.Errors(value).First()!
-  const inside = first.errors.map((errors) => errors.First()).find((error) => error !== undefined && error.path !== '')
-  if (inside !== undefined) return [{ path: inside.path, message: inside.message }]
-  const { path, message, schema: { description } } = first
-  return [{ path, message: description === undefined ? message : `${message} (${description})` }]
+/** @throws WSM_ERR_INVALID_ARGUMENT that names the method and the argument */
+export function assertArgument (method: string, name: string, check: TypeCheck<TSchema>, value: unknown): void {
+  const reason = reasonAgainst(check, value)
+  if (reason === null) return
+  const { path, message, schema } = reason
+  const description = path === '' ? schema?.description : undefined
+  throw argumentFault(method, name, [{ path, message: description === undefined ? message : `${message} (${description})` }])
 }
 
 /** An invalid message is the app's own fault where the app gave it. */
-function blamed (method: MethodName, { isForPerson }: Signature, error: unknown): unknown {
+function blamed (method: MethodName, { isForPerson, subject: given }: Signature, error: unknown): unknown {
   if (isForPerson === true || !(error instanceof InvalidMessageError)) return error
   const { details } = error as { details?: Fault[] }
   const names = parametersOf.get(method)!.map(({ name }) => name)
-  const subject = names.includes('message') ? 'message' : names[0]!
-  return details === undefined ? new InvalidArgumentError(method, error.message, { cause: error }) : argumentFault(method, subject, details)
+  const subject = given ?? (names.includes('message') ? 'message' : names[0]!)
+  return details === undefined ? new InvalidArgumentError(method, `${subject}: ${error.message}`, { cause: error }) : argumentFault(method, subject, details)
 }
 
 function argumentFault (method: string, name: string, faults: readonly Fault[]): Error {
   const { path, message } = faults[0]!
-  return withDetails(new InvalidArgumentError(method, `${name}${path.replaceAll('/', '.')}: ${message}`), faults)
+  return withDetails(new InvalidArgumentError(method, `${name}${placeOf(path)}: ${message}`), faults)
 }

@@ -1,5 +1,5 @@
 import type { Static, TSchema } from '@sinclair/typebox'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyError, FastifyInstance } from 'fastify'
 import type { ClientDeliveryReport, DeliveryReport, SendOptions } from '../schemas/messages.js'
 import type { StreamPosition } from '../schemas/fields.js'
 import type { ClusterStatus, Health, PresenceList, Ready, Status, StreamHistory } from '../schemas/records.js'
@@ -123,7 +123,7 @@ export class WsManager {
     const { handlers, router, contextOf } = this.#system
     call(this.#owner, 'ws.handle', [type, options, handler], () => {
       const entry = handlers.create(type, options, handler)
-      if (entry.isRest) this.#addCallRoute(entry)
+      if (entry.isRest) addRoute(type, () => this.#host.addCallRoute(entry))
       handlers.add(entry)
       router.add({ type, check: entry.check, rate: entry.rate, run: (exchange) => entry.invoke(exchange.message, contextOf(exchange)) })
     })
@@ -142,13 +142,13 @@ export class WsManager {
    * Another socket route with channels and an authorisation of its own (row H4). Call it before the app is ready.
    *
    * @param url without the plugin's path; below the prefix of the scope
-   * @throws WSM_ERR_INVALID_HANDLER for a scope that does not have this plugin
+   * @throws WSM_ERR_INVALID_HANDLER for a scope that does not have this plugin, a URL that is no path or taken, and when the app is ready already
    */
   endpoint (url: string, rule: EndpointRule, options?: EndpointOptions): void {
     call(this.#owner, 'ws.endpoint', [url, rule, options], () => {
       const scope = options?.scope
       if (scope !== undefined && scope.ws !== this) throw new InvalidHandlerError(url, 'its scope is not one that has this plugin')
-      this.#host.addEndpoint(url, rule, scope === undefined ? null : scope as FastifyInstance)
+      addRoute(url, () => this.#host.addEndpoint(url, rule, scope === undefined ? null : scope as FastifyInstance))
     })
   }
 
@@ -296,16 +296,19 @@ export class WsManager {
     return { status, reasons: [...reasons], ...isOff(clock) && { clock_offset_ms: clock.offsetMs } }
   }
 
-  #addCallRoute (entry: HandlerEntry): void {
-    try {
-      this.#host.addCallRoute(entry)
-    } catch (error) {
-      throw new InvalidHandlerError(entry.type, (error as Error).message)
-    }
-  }
-
   #uptimeSeconds (): number {
     return Math.round(performance.now() - this.#startedAt) / 1000
+  }
+}
+
+/** @throws WSM_ERR_INVALID_HANDLER where Fastify does not take a route */
+function addRoute (name: string, add: () => void): void {
+  try {
+    add()
+  } catch (error) {
+    const { code, message } = error as FastifyError
+    const isLate = code === 'FST_ERR_INSTANCE_ALREADY_LISTENING'
+    throw new InvalidHandlerError(name, isLate ? 'the app is ready already, and takes no more routes' : message)
   }
 }
 

@@ -161,6 +161,6 @@ function undecided (): Error {
 function sinceOf (decision: JoinDecision): number | null {
   if (typeof decision !== 'object' || decision === null) return decision === true ? 0 : null
   const { since } = decision
-  if (!Number.isFinite(since) || since < 0) throw new TypeError(`since must be a finite number of milliseconds since 1970, got ${typeof since === 'number' ? since : Object.prototype.toString.call(since)}`)
+  if (!Number.isFinite(since) || since < 0) throw new TypeError(`since must be a finite number of milliseconds since 1970, got ${typeof since === 'number' ? since : since === null ? 'null' : typeof since}`)
   return since
 }

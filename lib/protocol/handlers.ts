@@ -1,20 +1,18 @@
-import { Type, type Static, type TSchema, Kind } from '@sinclair/typebox'
-import { Value } from '@sinclair/typebox/value'
+import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { ChannelName } from '../../schemas/fields.js'
 import { APP_TYPE_PATTERN, FrameId } from '../../schemas/frames.js'
 import { namesOf, type Permissions } from '../auth/permissions.js'
 import type { Revocations } from '../auth/revocations.js'
 import type { Rate } from '../connection/rate.js'
-import { TypeLimit, type TypeLimits } from '../connection/type-limits.js'
+import type { TypeLimit, TypeLimits } from '../connection/type-limits.js'
 import { InternalError, InvalidHandlerError, UnknownTypeError } from '../errors.js'
 import { namePattern } from '../name-pattern.js'
 import { isThenable } from '../thenable.js'
 import type { CompiledSchema } from '../validation/compiled-schema.js'
 import { sentAnswer } from './answer.js'
-import { compile } from './compile.js'
-import { withEnvelope } from './envelope.js'
+import { compile, compileMessage } from './compile.js'
 import type { CallContext, HandlerContext } from './handler-context.js'
-import { assertValid, faultsOf, invalidMessage } from './faults.js'
+import { below, faultsOf, invalidMessage } from './faults.js'
 
 type Awaitable<T> = T | Promise<T>
 
@@ -90,8 +88,8 @@ export class Handlers {
   /**
    * Makes an entry; nothing is registered yet.
    *
-   * @throws WSM_ERR_INVALID_HANDLER for a type that is taken or not namespaced (row F7), for a schema that cannot be compiled, and
-   *   for a bad pattern of channels or one together with `rest`, and bad `limits`
+   * @throws WSM_ERR_INVALID_HANDLER for a type that is taken or not namespaced (row F7), for a schema that cannot be compiled or that
+   *   no message of the type can match, and for a bad pattern of channels or one together with `rest`
    */
   create<S extends TSchema, R extends TSchema | undefined, C extends string | undefined> (
     type: string, options: HandlerOptions<S, R, C>, handler: Handler<S, R, C>
@@ -104,18 +102,15 @@ export class Handlers {
     if (pattern !== undefined && options.rest === true) {
       throw new InvalidHandlerError(type, 'a call by REST has no socket that could be a member of a channel')
     }
-    if (options.limits !== undefined && !Value.Check(TypeLimit, options.limits)) {
-      throw new InvalidHandlerError(type, `limits${Value.Errors(TypeLimit, options.limits).First()!.path.replaceAll('/', '.')} is not valid`)
-    }
     const enter = pattern === undefined ? null : entrance(type, pattern)
     const envelope = { type: Type.Optional(Type.Literal(type)), id: Type.Optional(FrameId), ...enter === null ? {} : { channel: ChannelName } }
-    const schema = withEnvelope(options.schema, envelope)
-    const replyCheck = options.reply === undefined ? null : compile(type, options.reply)
+    const { schema, check } = compileMessage(type, options.schema, envelope, true)
+    const replyCheck = options.reply === undefined ? null : compile(type, options.reply, 'reply')
     return {
       type,
       schema,
       replySchema: options.reply ?? Type.Unknown(),
-      check: compile(type, schema, schema[Kind] === 'Object' ? [] : Object.keys(envelope)),
+      check,
       isRest: options.rest === true,
       rate: this.#limits.of(type, options.limits),
       invoke: (given, context) => {
@@ -160,13 +155,14 @@ export class Handlers {
   /**
    * Calls a handler by name, not by frame: by REST or by a `walker` frame.
    *
+   * @param path where the fields are in what the caller sent
    * @throws WSM_ERR_UNKNOWN_TYPE, WSM_ERR_INVALID_MESSAGE, and what the handler throws
    */
-  async call (type: string, fields: object, context: CallContext): Promise<unknown> {
+  async call (type: string, fields: object, context: CallContext, path = ''): Promise<unknown> {
     const entry = this.#entries.get(type)
     if (entry === undefined) throw new UnknownTypeError(type)
     const message = { type, ...fields }
-    assertValid(entry.check, message)
+    if (!entry.check.Check(message)) throw invalidMessage(faultsOf(entry.check, message).map(below(path)))
     return entry.invoke({ ...entry.check.Clean(message), type }, context)
   }
 }

@@ -127,7 +127,7 @@ export class Tasks {
   }
 
   /**
-   * @param progress percent, 0 to 100; no number (as of 0 of 0 rows) leaves it as it is
+   * @param progress percent, 0 to 100
    * @returns false where the task has ended, or the server closes
    * @throws WSM_ERR_NOT_FOUND
    */
@@ -135,7 +135,7 @@ export class Tasks {
     const record = this.#open(taskId)
     if (record === null) return false
     assertValid(checkMessage, message ?? null)
-    record.progress = Number.isFinite(progress) ? Math.min(100, Math.max(0, progress)) : record.progress
+    record.progress = progress
     record.message = message ?? record.message
     await this.#announceProgress(record)
     return true

@@ -140,15 +140,15 @@ t.test('a foreign origin is refused before anybody is asked who it is, at an end
 
 t.test('origins that cannot be meant fail the registration', async (t) => {
   const bad: Array<[origins: unknown, message: RegExp]> = [
-    [['https://app.example/'], /"origins" has "https:\/\/app.example\/", which no browser sends/],
+    [['https://app.example/'], /"origins\[0\]" is "https:\/\/app.example\/", which no browser sends/],
     [['https://App.example'], /which no browser sends/],
     [['https://app.example:443'], /which no browser sends/], [['https://['], /which no browser sends/],
-    [['app.example'], /"origins/], [['*'], /"origins/], [['null'], /has "null", the origin of every page that has none/], ['https://app.example', /"origins/], [[5], /"origins/],
+    [['app.example'], /"origins/], [['*'], /"origins/], [['null'], /"origins\[0\]" is "null", the origin of every page that has none/], ['https://app.example', /"origins/], [[5], /"origins/],
     [['capacitor://localhost/'], /which no browser sends/], [['https://*.App.example'], /which no browser sends/], [['https://*.app.example:443'], /which no browser sends/],
     ...[
       'https://*', 'https://*.example', 'https://*.example:8443', 'https://app.*', 'https://app.*.example', 'https://a*.app.example', 'https://*a.app.example', 'https://*.*.app.example',
       'https://**.app.example', 'https://*app.example', 'http://localhost:*', 'https://app.example:*', 'chrome-extension://*', 'capacitor://*.app.example', 'https://*..example'
-    ].map((origin): [unknown, RegExp] => [[origin], new RegExp(`"origins" has "${origin.replaceAll(/[*.]/g, '\\$&')}", whose \\* stands for something else than the first label`)])
+    ].map((origin): [unknown, RegExp] => [[origin], new RegExp(`"origins\\[0\\]" is "${origin.replaceAll(/[*.]/g, '\\$&')}", whose \\* stands for something else than the first label`)])
   ]
   for (const [origins, message] of bad) {
     const app = Fastify()

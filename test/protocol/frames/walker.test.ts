@@ -58,7 +58,7 @@ t.test('with response: true there is a reply also without an id, and otherwise n
 
 t.test('a walker\'s context is checked by the handler\'s schema, and its authorize is asked', async (t) => {
   const { client } = await startWalkers(t)
-  const bad: Array<[object | undefined, string]> = [[undefined, '/n'], [{}, '/n'], [{ n: 'x' }, '/n'], [{ n: 1, m: 2 }, '/m'], [{ n: 1, type: 'ping' }, '/type']]
+  const bad: Array<[object | undefined, string]> = [[undefined, '/context/n'], [{}, '/context/n'], [{ n: 'x' }, '/context/n'], [{ n: 1, m: 2 }, '/context/m'], [{ n: 1, type: 'ping' }, '/context/type']]
   for (const [context, path] of bad) {
     t.match(await client.request({ type: 'walker', walker: 'double', context }), { code: 'invalid_message', details: [{ path }] })
   }
