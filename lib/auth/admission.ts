@@ -5,7 +5,7 @@ import { ChannelName } from '../../schemas/fields.js'
 import { closeCodes, type CloseCode } from '../close-codes.js'
 import type { ConnectionOrigin } from '../connection/client.js'
 import { InternalError, TooManyChannelsError, UnauthorizedError, UnavailableError, toClientError, toWire } from '../errors.js'
-import { inTime } from '../in-time.js'
+import type { BoundedWaits } from '../bounded-waits.js'
 import type { Options } from '../options.js'
 import { decodePositions } from '../protocol/decode.js'
 import { assertValid } from '../protocol/faults.js'
@@ -45,11 +45,11 @@ export class Admission {
   readonly #counters: Counters
   readonly #log: FastifyBaseLogger
   /** Gives up the decisions that are under way. */
-  readonly #giveUps = new Set<() => void>()
+  readonly #waits: BoundedWaits
   #verifyLater: ConnectionOrigin['verify'] | null = null
 
   /** @throws WSM_ERR_INVALID_OPTION for `origins` that cannot be meant */
-  constructor (authenticator: Authenticator, tickets: Tickets, revocations: Revocations, permissions: Permissions, options: Options,
+  constructor (authenticator: Authenticator, tickets: Tickets, revocations: Revocations, permissions: Permissions, waits: BoundedWaits, options: Options,
     counters: Counters, log: FastifyBaseLogger) {
     const { auth, limits, origins } = options
     this.#authenticator = authenticator
@@ -57,6 +57,7 @@ export class Admission {
     this.#revocations = revocations
     this.#origins = new OriginPolicy(origins, auth.cookie !== undefined || options.authenticate !== undefined)
     this.#permissions = permissions
+    this.#waits = waits
     this.#options = auth
     this.#maxChannels = limits.maxChannelsPerConnection
     this.#counters = counters
@@ -102,17 +103,12 @@ export class Admission {
    */
   async admit (request: FastifyRequest, endpoint: EndpointRule | null): Promise<ConnectionOrigin> {
     this.assertOrigin(request)
-    return this.#untilClosed(this.#admit(request, endpoint))
-  }
-
-  /** Ends the wait of every decision that is under way: the server closes. */
-  close (): void {
-    for (const giveUp of this.#giveUps) giveUp()
+    return this.#admit(request, endpoint)
   }
 
   async #identify (request: FastifyRequest): Promise<User | null> {
     this.#assertOrigin(() => this.#origins.assertNotForged(request, this.#authenticator.isAmbient(request)))
-    return this.#bounded(this.#good(this.#userOf(request)))
+    return this.#inTime(this.#good(this.#userOf(request)))
   }
 
   async #admit (request: FastifyRequest, endpoint: EndpointRule | null): Promise<ConnectionOrigin> {
@@ -154,7 +150,8 @@ export class Admission {
   async #channelsOf (rule: EndpointRule, request: FastifyRequest, user: User | null): Promise<readonly string[]> {
     const { timeoutMs } = this.#options
     try {
-      return await inTime(channelsOf(rule, request, user), timeoutMs, () => {
+      return await this.#waits.wait(channelsOf(rule, request, user), timeoutMs, (isClosing) => {
+        if (isClosing) throw closing()
         this.#log.error({ ...placeOf(request, user), timeout_ms: timeoutMs }, 'an endpoint took too long to name its channels')
         throw new UnavailableError('The channels of this endpoint cannot be known at the moment')
       })
@@ -196,33 +193,23 @@ export class Admission {
   #detached (request: FastifyRequest): ConnectionOrigin['verify'] {
     if (this.#verifyLater === null) {
       const verify = this.#authenticator.detached(request)
-      this.#verifyLater = (token) => this.#bounded(this.#good(verify(token)))
+      this.#verifyLater = (token) => this.#inTime(this.#good(verify(token)))
     }
     return this.#verifyLater
   }
 
-  #bounded<T> (identified: Promise<T>): Promise<T> {
-    return this.#untilClosed(this.#inTime(identified))
-  }
-
   /** Bounds authentication in time: a key source or a hook of the app may hang. */
   #inTime<T> (identified: Promise<T>): Promise<T> {
-    return inTime(identified, this.#options.timeoutMs, () => {
+    return this.#waits.wait(identified, this.#options.timeoutMs, (isClosing) => {
+      if (isClosing) throw closing()
       this.#log.error(`authentication took longer than ${this.#options.timeoutMs} ms`)
       throw new UnavailableError('Authentication took too long')
     })
   }
+}
 
-  async #untilClosed<T> (decision: Promise<T>): Promise<T> {
-    let giveUp!: () => void
-    const givenUp = new Promise<never>((_resolve, reject) => { giveUp = () => reject(new UnavailableError('The server is closing')) })
-    this.#giveUps.add(giveUp)
-    try {
-      return await Promise.race([decision, givenUp])
-    } finally {
-      this.#giveUps.delete(giveUp)
-    }
-  }
+function closing (): Error {
+  return new UnavailableError('The server is closing')
 }
 
 /** Returns the endpoint and its caller, for the log. */

@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { Client } from '../connection/client.js'
 import { ForbiddenError, InternalError, UnavailableError, toClientError, toWire, type DetailedError } from '../errors.js'
-import { inTime } from '../in-time.js'
+import type { BoundedWaits } from '../bounded-waits.js'
 import type { Options } from '../options.js'
 import { isThenable } from '../thenable.js'
 import { logThrown } from '../thrown.js'
@@ -42,6 +42,7 @@ export interface Question {
 }
 
 const LATE = Symbol('late')
+const CLOSING = Symbol('closing')
 
 /**
  * Asks the app's `authorize…` hooks. Each method resolves when the action is allowed and throws WSM_ERR_FORBIDDEN when
@@ -52,11 +53,13 @@ const LATE = Symbol('late')
 export class Permissions {
   readonly #options: Pick<Options, 'auth' | 'authorize' | 'authorizeSubscribe' | 'authorizeSend'>
   readonly #log: FastifyBaseLogger
+  readonly #waits: BoundedWaits
   /** Options that are missing and have been named. */
   readonly #missing = new Set<string>()
 
-  constructor (options: Pick<Options, 'auth' | 'authorize' | 'authorizeSubscribe' | 'authorizeSend'>, log: FastifyBaseLogger) {
+  constructor (options: Pick<Options, 'auth' | 'authorize' | 'authorizeSubscribe' | 'authorizeSend'>, waits: BoundedWaits, log: FastifyBaseLogger) {
     this.#options = options
+    this.#waits = waits
     this.#log = log
   }
 
@@ -100,13 +103,14 @@ export class Permissions {
 
   async #ask<T> (question: Question, hook: () => T | Promise<T>): Promise<T> {
     const { timeoutMs } = this.#options.auth
-    let answer: T | typeof LATE
+    let answer: T | typeof LATE | typeof CLOSING
     try {
       const given = hook()
-      answer = isThenable(given) ? await inTime(Promise.resolve(given), timeoutMs, (): typeof LATE => LATE) : given
+      answer = isThenable(given) ? await this.#waits.wait(Promise.resolve(given), timeoutMs, (isClosing): typeof LATE | typeof CLOSING => isClosing ? CLOSING : LATE) : given
     } catch (error) {
       throw this.#refusal(question, error)
     }
+    if (answer === CLOSING) throw new UnavailableError('The server is closing')
     if (answer !== LATE) return answer
     this.#log.error({ hook: question.hook, ...question.about, timeout_ms: timeoutMs }, 'an authorize hook took too long; nothing is decided')
     throw undecided()
