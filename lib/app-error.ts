@@ -1,3 +1,6 @@
+import { Type } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { assertArgument } from './calls.js'
 import { InvalidArgumentError, isAppCode, isAppStatus } from './errors.js'
 
 /** Options of an `AppError`, beside its code and message. */
@@ -8,8 +11,13 @@ export interface AppErrorOptions extends ErrorOptions {
   details?: unknown
 }
 
+const checkMessage = TypeCompiler.Compile(Type.String({ minLength: 1, description: 'what the caller reads' }))
+const checkOptions = TypeCompiler.Compile(Type.Object({
+  statusCode: Type.Optional(Type.Unknown()), details: Type.Optional(Type.Unknown()), cause: Type.Optional(Type.Unknown())
+}, { additionalProperties: false }))
+
 /**
- * An error of the app's own, thrown in a handler of `ws.handle()`: the caller gets it with its code, message and details, marked
+ * An error of the app's own, thrown in a handler of `ws.handle()` or in an `authorize…` hook: the caller gets it with its code, message and details, marked
  * `app: true`, by socket and by REST. Any other error with a `statusCode` below 500 and a `code` is treated the same.
  */
 export class AppError extends Error {
@@ -22,10 +30,13 @@ export class AppError extends Error {
    * @param message what the caller reads
    * @throws WSM_ERR_INVALID_ARGUMENT
    */
-  constructor (code: string, message: string, { statusCode = 400, details, ...options }: AppErrorOptions = {}) {
-    super(message, options)
+  constructor (code: string, message: string, options: AppErrorOptions = {}) {
     if (!isAppCode(code)) throw new InvalidArgumentError('AppError', 'code must be 1 to 64 letters, digits and "_.:-", none of the protocol\'s codes, and not begin with WSM_ERR_')
+    assertArgument('AppError', 'message', checkMessage, message)
+    assertArgument('AppError', 'options', checkOptions, options)
+    const { statusCode = 400, details, ...rest } = options
     if (!isAppStatus(statusCode)) throw new InvalidArgumentError('AppError', 'options.statusCode must be from 400 to 499')
+    super(message, rest)
     this.name = 'AppError'
     this.code = code
     this.statusCode = statusCode

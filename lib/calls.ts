@@ -1,9 +1,12 @@
 import type { TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
-import { InvalidArgumentError, InvalidMessageError, withDetails } from './errors.js'
+import type { FastifyBaseLogger } from 'fastify'
+import { InvalidArgumentError, InvalidMessageError, UnavailableError, withDetails } from './errors.js'
 import { signatures, type MethodName, type Signature } from './signatures.js'
+import { logThrown } from './thrown.js'
+import type { Fault } from './validation/part.js'
+import { placeOf, reasonAgainst } from './validation/reason.js'
 
-interface Fault { path: string, message: string }
 interface CheckedParameter { name: string, isOptional: boolean, check: TypeCheck<TSchema> }
 
 const parametersOf = new Map(Object.entries<Signature>(signatures).map(([method, { parameters }]) => [method,
@@ -11,59 +14,105 @@ const parametersOf = new Map(Object.entries<Signature>(signatures).map(([method,
     name: name.replace('?', ''), isOptional: name.endsWith('?'), check: TypeCompiler.Compile(schema)
   }))]))
 
+/** The part whose method is called; its log is read where it is needed. */
+export interface Owner {
+  readonly log: FastifyBaseLogger
+  /** Whether the server has closed, and a method that answers later cannot do its work any more; default: it has not. */
+  readonly hasClosed?: () => boolean
+}
+
 /**
  * Calls a public method: its arguments are checked before, and what is found to be invalid only later on is the app's own fault, too.
- * A method that answers later rejects, all others throw.
+ * A method that answers later rejects, all others throw. A rejection that nobody listens to is logged, and does not end the process.
  *
- * @throws WSM_ERR_INVALID_ARGUMENT that names the method and the argument, and what the method throws
+ * @throws WSM_ERR_INVALID_ARGUMENT that names the method and the argument, WSM_ERR_UNAVAILABLE behind the close, and what the method throws
  */
-export function call<R> (method: MethodName, args: readonly unknown[], run: () => R): R {
+export function call<R> (owner: Owner, method: MethodName, args: readonly unknown[], run: () => R): R {
   const signature: Signature = signatures[method]
+  const isLater = signature.isSync !== true || isOfAllNodes(args.at(-1))
+  const fail = (error: unknown) => { throw blamed(method, signature, error) }
   try {
     assertArguments(method, args)
+    if (isLater && owner.hasClosed?.() === true) throw new UnavailableError('The server has closed')
     const result = run()
-    return result instanceof Promise ? result.catch((error: unknown) => { throw blamed(method, signature, error) }) as R : result
+    return result instanceof Promise ? heard(owner, method, result.catch(fail)) as R : result
   } catch (error) {
     const fault = blamed(method, signature, error)
-    if (signature.isSync === true && (args.at(-1) as { cluster?: unknown } | undefined)?.cluster !== true) throw fault
-    return Promise.reject(fault) as R
+    if (!isLater) throw fault
+    return heard(owner, method, Promise.reject(fault)) as R
+  }
+}
+
+/** Tells whether options ask all nodes. Those that cannot be read do not. */
+function isOfAllNodes (options: unknown): boolean {
+  try {
+    return (options as { cluster?: unknown } | undefined)?.cluster === true
+  } catch {
+    return false
   }
 }
 
 /** The methods of a part, to be called by the app. */
-export function callable<T extends object, N extends keyof T & string> (path: string, part: T, names: readonly N[]): Pick<T, N> {
+export function callable<T extends object, N extends keyof T & string> (owner: Owner, path: string, part: T, names: readonly N[]): Pick<T, N> {
   return Object.fromEntries(names.map((name) => {
     const method = `${path}.${name}` as MethodName
-    return [name, (...args: unknown[]) => call(method, args, () => (part[name] as (...args: unknown[]) => unknown)(...args))]
+    return [name, (...args: unknown[]) => call(owner, method, args, () => (part[name] as (...args: unknown[]) => unknown)(...args))]
   })) as Pick<T, N>
+}
+
+/** A promise that knows whether anybody listens to it. `await` calls `then`, since it is no plain Promise. */
+class HeardPromise<T> extends Promise<T> {
+  isHeard = false
+
+  static override get [Symbol.species] () {
+    return Promise
+  }
+
+  override then<A = T, B = never> (onFulfilled?: ((value: T) => A | PromiseLike<A>) | null, onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<A | B> {
+    this.isHeard = true
+    return super.then(onFulfilled, onRejected)
+  }
+}
+
+/** What the app gets of a result: it may send and go on, where a failure only has to be known to somebody. */
+function heard<T> (owner: Owner, method: MethodName, result: Promise<T>): Promise<T> {
+  const promise = new HeardPromise<T>((resolve, reject) => result.then(resolve, (error: unknown) => {
+    reject(error)
+    // When everybody has had the time to listen who does so at once.
+    setImmediate(() => {
+      if (!promise.isHeard) logThrown(owner.log, 'error', error, { method }, 'a call has failed, and nobody awaits its result')
+    })
+  }))
+  // Marks the rejection as handled, without listening.
+  Promise.prototype.then.call(promise, undefined, () => {})
+  return promise
 }
 
 function assertArguments (method: MethodName, args: readonly unknown[]): void {
   for (const [index, { name, isOptional, check }] of parametersOf.get(method)!.entries()) {
-    if ((isOptional && args[index] === undefined) || check.Check(args[index])) continue
-    throw argumentFault(method, name, faultsIn(check, args[index]))
+    if (!isOptional || args[index] !== undefined) assertArgument(method, name, check, args[index])
   }
 }
 
-/** Of alternatives the faults within the object that was given say more than that none of them fits. */
-function faultsIn (check: TypeCheck<TSchema>, value: unknown): Fault[] {
-  const first = check.Errors(value).First()!
-  const inside = first.errors.map((errors) => errors.First()).find((error) => error !== undefined && error.path !== '')
-  if (inside !== undefined) return [{ path: inside.path, message: inside.message }]
-  const { path, message, schema: { description } } = first
-  return [{ path, message: description === undefined ? message : `${message} (${description})` }]
+/** @throws WSM_ERR_INVALID_ARGUMENT that names the method and the argument */
+export function assertArgument (method: string, name: string, check: TypeCheck<TSchema>, value: unknown): void {
+  const reason = reasonAgainst(check, value)
+  if (reason === null) return
+  const { path, message, schema } = reason
+  const description = path === '' ? schema?.description : undefined
+  throw argumentFault(method, name, [{ path, message: description === undefined ? message : `${message} (${description})` }])
 }
 
 /** An invalid message is the app's own fault where the app gave it. */
-function blamed (method: MethodName, { isForPerson }: Signature, error: unknown): unknown {
+function blamed (method: MethodName, { isForPerson, subject: given }: Signature, error: unknown): unknown {
   if (isForPerson === true || !(error instanceof InvalidMessageError)) return error
   const { details } = error as { details?: Fault[] }
   const names = parametersOf.get(method)!.map(({ name }) => name)
-  const subject = names.includes('message') ? 'message' : names[0]!
-  return details === undefined ? new InvalidArgumentError(method, error.message, { cause: error }) : argumentFault(method, subject, details)
+  const subject = given ?? (names.includes('message') ? 'message' : names[0]!)
+  return details === undefined ? new InvalidArgumentError(method, `${subject}: ${error.message}`, { cause: error }) : argumentFault(method, subject, details)
 }
 
 function argumentFault (method: string, name: string, faults: readonly Fault[]): Error {
   const { path, message } = faults[0]!
-  return withDetails(new InvalidArgumentError(method, `${name}${path.replaceAll('/', '.')}: ${message}`), faults)
+  return withDetails(new InvalidArgumentError(method, `${name}${placeOf(path)}: ${message}`), faults)
 }

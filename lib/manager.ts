@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyError, FastifyInstance } from 'fastify'
 import type { ClientDeliveryReport, DeliveryReport, SendOptions } from '../schemas/messages.js'
 import type { StreamPosition } from '../schemas/fields.js'
 import type { ClusterStatus, Health, PresenceList, Ready, Status, StreamHistory } from '../schemas/records.js'
@@ -10,7 +10,7 @@ import { Nodes } from './cluster/nodes.js'
 import { Placements } from './streams/placements.js'
 import type { Confirmations } from './confirmations/confirmations.js'
 import type { AskOptions, StepResult, UserConfirmation } from './confirmations/question.js'
-import { call, callable } from './calls.js'
+import { call, callable, type Owner } from './calls.js'
 import { isOff } from './engine/clock.js'
 import { InvalidArgumentError, InvalidHandlerError } from './errors.js'
 import type { EventName, Listener } from './events.js'
@@ -28,6 +28,8 @@ export interface Host {
   /** Where the server listens; null while it does not. */
   address: () => { host: string, port: number } | null
   isClosing: () => boolean
+  /** Whether it has closed, and with it the engine. */
+  hasClosed: () => boolean
   addEndpoint: (url: string, rule: EndpointRule, scope: FastifyInstance | null) => void
   addCallRoute: (entry: HandlerEntry) => void
 }
@@ -50,9 +52,12 @@ export interface ClientGuard {
  * kept), and throws WSM_ERR_INVALID_ARGUMENT for a message that has no type, sets a reserved field, or does not match the
  * schema that its type was declared with.
  *
+ * A failure that nobody listens to is logged, and does not end the process: a send need not be awaited.
+ *
  * Every method checks its arguments and throws WSM_ERR_INVALID_ARGUMENT, which names method and argument, where a part behind it
  * throws WSM_ERR_INVALID_MESSAGE: what the app gets wrong is not its caller's fault. An answer that the app hands on to
- * `confirmations.answer` is the person's.
+ * `confirmations.answer` is the person's. When the server has closed, every method that returns a promise rejects with
+ * WSM_ERR_UNAVAILABLE.
  */
 export class WsManager {
   /** Questions to people that are open or ended not long ago. */
@@ -63,6 +68,7 @@ export class WsManager {
   readonly nodes: Nodes
   readonly #system: System
   readonly #host: Host
+  readonly #owner: Owner
   readonly #placements: Placements
   readonly #startedAt = performance.now()
 
@@ -70,8 +76,9 @@ export class WsManager {
   constructor (system: System, host: Host) {
     this.#system = system
     this.#host = host
-    this.confirmations = callable('ws.confirmations', system.confirmations, ['get', 'list', 'wait', 'answer', 'cancel'])
-    this.tasks = callable('ws.tasks', system.tasks, ['start', 'progress', 'log', 'done', 'fail', 'cancel', 'get', 'list'])
+    this.#owner = { log: system.log, hasClosed: host.hasClosed }
+    this.confirmations = callable(this.#owner, 'ws.confirmations', system.confirmations, ['get', 'list', 'wait', 'answer', 'cancel'])
+    this.tasks = callable(this.#owner, 'ws.tasks', system.tasks, ['start', 'progress', 'log', 'done', 'fail', 'cancel', 'get', 'list'])
     this.#placements = new Placements(system.cluster, system.registry, system.memberships)
     this.nodes = new Nodes(system.cluster, system.registry, () => this.#status())
   }
@@ -83,27 +90,28 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_ARGUMENT, and WSM_ERR_UNAVAILABLE if Redis is out of reach
    */
   broadcast (message: object, options?: SendOptions): Promise<DeliveryReport> {
-    return call('ws.broadcast', [message, options], () => this.#system.publisher.publish(topicOf.all, message, options))
+    return call(this.#owner, 'ws.broadcast', [message, options], () => this.#system.publisher.publish(topicOf.all, message, options))
   }
 
   /** Sends to every socket of one user, and to nobody else (row A4). Options and errors as for `broadcast`. */
   sendToUser (userId: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
-    return call('ws.sendToUser', [userId, message, options], () => this.#system.publisher.publish(topicOf.user(userId), message, options))
+    return call(this.#owner, 'ws.sendToUser', [userId, message, options], () => this.#system.publisher.publish(topicOf.user(userId), message, options))
   }
 
   /** Sends to every member of a channel (row H1). Options and errors as for `broadcast`. */
   sendToChannel (channel: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
-    return call('ws.sendToChannel', [channel, message, options], () => this.#system.publisher.publish(topicOf.channel(channel), message, options))
+    return call(this.#owner, 'ws.sendToChannel', [channel, message, options], () => this.#system.publisher.publish(topicOf.channel(channel), message, options))
   }
 
   /**
    * Sends to one socket, on whichever node it is (row F5), outside of all streams. `recipients: 0`: the socket is gone, or with
-   * `userId` belongs to another user: a socket can switch users while a message is prepared.
+   * `userId` belongs to another user: a socket can switch users while a message is prepared. With `complete: false` a node has not
+   * said whether it is there; it may have arrived.
    *
    * @throws WSM_ERR_INVALID_ARGUMENT
    */
   sendToClient (clientId: string, message: object, options?: ClientSendOptions): Promise<ClientDeliveryReport> {
-    return call('ws.sendToClient', [clientId, message, options], () => this.#system.publisher.sendToClient(clientId, message, options))
+    return call(this.#owner, 'ws.sendToClient', [clientId, message, options], () => this.#system.publisher.sendToClient(clientId, message, options))
   }
 
   /**
@@ -116,9 +124,9 @@ export class WsManager {
     type: string, options: HandlerOptions<S, R, C>, handler: Handler<S, R, C>
   ): void {
     const { handlers, router, contextOf } = this.#system
-    call('ws.handle', [type, options, handler], () => {
+    call(this.#owner, 'ws.handle', [type, options, handler], () => {
       const entry = handlers.create(type, options, handler)
-      if (entry.isRest) this.#addCallRoute(entry)
+      if (entry.isRest) addRoute(type, () => this.#host.addCallRoute(entry))
       handlers.add(entry)
       router.add({ type, check: entry.check, rate: entry.rate, run: (exchange) => entry.invoke(exchange.message, contextOf(exchange)) })
     })
@@ -130,26 +138,26 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_HANDLER where the type is declared already, or the schema cannot be compiled
    */
   declare<S extends AnySchema> (type: string, schema: S): void {
-    call('ws.declare', [type, schema], () => this.#system.outbound.declare(type, toTypeBox(schema)))
+    call(this.#owner, 'ws.declare', [type, schema], () => this.#system.outbound.declare(type, toTypeBox(schema)))
   }
 
   /**
    * Another socket route with channels and an authorisation of its own (row H4). Call it before the app is ready.
    *
    * @param url without the plugin's path; below the prefix of the scope
-   * @throws WSM_ERR_INVALID_HANDLER for a scope that does not have this plugin
+   * @throws WSM_ERR_INVALID_HANDLER for a scope that does not have this plugin, a URL that is no path or taken, and when the app is ready already
    */
   endpoint (url: string, rule: EndpointRule, options?: EndpointOptions): void {
-    call('ws.endpoint', [url, rule, options], () => {
+    call(this.#owner, 'ws.endpoint', [url, rule, options], () => {
       const scope = options?.scope
       if (scope !== undefined && scope.ws !== this) throw new InvalidHandlerError(url, 'its scope is not one that has this plugin')
-      this.#host.addEndpoint(url, rule, scope === undefined ? null : scope as FastifyInstance)
+      addRoute(url, () => this.#host.addEndpoint(url, rule, scope === undefined ? null : scope as FastifyInstance))
     })
   }
 
   /** Listens to what happens (row F4). Returns the undo; calling it twice is harmless. */
   on<E extends EventName> (event: E, listener: Listener<E>): () => void {
-    return call('ws.on', [event, listener], () => this.#system.events.on(event, listener))
+    return call(this.#owner, 'ws.on', [event, listener], () => this.#system.events.on(event, listener))
   }
 
   /**
@@ -160,12 +168,12 @@ export class WsManager {
    *   cannot be known in time; the question may still be answered then, and `confirmations.wait(details.callback_id)` waits for it again
    */
   notifyUser<S extends AnySchema = AnySchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<StaticOf<S>>> {
-    return call('ws.notifyUser', [result, options], () => this.#system.confirmations.ask(result, options))
+    return call(this.#owner, 'ws.notifyUser', [result, options], () => this.#system.confirmations.ask(result, options))
   }
 
   /** Tells a user at intervals that a task is alive, until it ends or the returned function is called (row A7). */
   startHeartbeat (options: TaskHeartbeatOptions): () => void {
-    return call('ws.startHeartbeat', [options], () => this.#system.taskHeartbeats.start(options))
+    return call(this.#owner, 'ws.startHeartbeat', [options], () => this.#system.taskHeartbeats.start(options))
   }
 
   /**
@@ -177,7 +185,7 @@ export class WsManager {
    *   seconds, where a node that may have the socket did not answer: it may be in the channel then
    */
   join (clientId: string, channel: string, guard?: ClientGuard): Promise<boolean> {
-    return call('ws.join', [clientId, channel, guard], () => this.#placements.join(placeOf(clientId, channel, guard)))
+    return call(this.#owner, 'ws.join', [clientId, channel, guard], () => this.#placements.join(placeOf(clientId, channel, guard)))
   }
 
   /**
@@ -187,7 +195,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_ARGUMENT for a bad channel name, WSM_ERR_UNAVAILABLE as for `join`
    */
   leave (clientId: string, channel: string, guard?: ClientGuard): Promise<boolean> {
-    return call('ws.leave', [clientId, channel, guard], () => this.#placements.leave(placeOf(clientId, channel, guard)))
+    return call(this.#owner, 'ws.leave', [clientId, channel, guard], () => this.#placements.leave(placeOf(clientId, channel, guard)))
   }
 
   /**
@@ -197,7 +205,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_ARGUMENT for a bad channel name, WSM_ERR_UNAVAILABLE
    */
   presence (channel: string): Promise<PresenceList> {
-    return call('ws.presence', [channel], () => this.#system.presence.list(channel))
+    return call(this.#owner, 'ws.presence', [channel], () => this.#system.presence.list(channel))
   }
 
   /**
@@ -205,11 +213,11 @@ export class WsManager {
    *
    * @param topic the stream's: `all`, `user:<user_id>` or `channel:<channel>`
    * @param since the position after which to read; by default everything
-   * @returns `complete: false`, and no messages, if the history does not reach back to that position
+   * @returns `complete: false`, and no messages, if the history does not reach back to that position, or the stream is not kept
    * @throws WSM_ERR_INVALID_ARGUMENT for a bad topic, WSM_ERR_UNAVAILABLE
    */
   history (topic: string, since?: StreamPosition): Promise<StreamHistory> {
-    return call('ws.history', [topic, since], async () => {
+    return call(this.#owner, 'ws.history', [topic, since], async () => {
       if (!isTopic(topic)) throw new InvalidArgumentError('ws.history', 'topic: Expected "all", "user:<user_id>" or "channel:<channel>"')
       return this.#system.history.read(topic, since ?? null)
     })
@@ -229,7 +237,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_ARGUMENT, WSM_ERR_UNAVAILABLE where it could not be stored; it may hold all the same
    */
   revoke (target: RevocationTarget): Promise<RevocationReport> {
-    return call('ws.revoke', [target], () => this.#system.revocations.revoke(target))
+    return call(this.#owner, 'ws.revoke', [target], () => this.#system.revocations.revoke(target))
   }
 
   /**
@@ -239,7 +247,7 @@ export class WsManager {
    * @param reason the close reason that the client sees; cut after 123 bytes
    */
   disconnect (target: string | { userId: string }, reason = 'Disconnected by the server'): Promise<number> {
-    return call('ws.disconnect', [target, reason],
+    return call(this.#owner, 'ws.disconnect', [target, reason],
       () => this.nodes.disconnect(typeof target === 'string' ? { client_id: target, reason } : { user_id: target.userId, reason }))
   }
 
@@ -250,7 +258,7 @@ export class WsManager {
   getStatus (options: { cluster: true }): Promise<ClusterStatus>
   getStatus (options?: { cluster?: false }): Status
   getStatus (options?: { cluster?: boolean }): Status | Promise<ClusterStatus> {
-    return call<Status | Promise<ClusterStatus>>('ws.getStatus', [options], () => options?.cluster === true ? this.nodes.status() : this.#status())
+    return call<Status | Promise<ClusterStatus>>(this.#owner, 'ws.getStatus', [options], () => options?.cluster === true ? this.nodes.status() : this.#status())
   }
 
   #status (): Status {
@@ -291,16 +299,19 @@ export class WsManager {
     return { status, reasons: [...reasons], ...isOff(clock) && { clock_offset_ms: clock.offsetMs } }
   }
 
-  #addCallRoute (entry: HandlerEntry): void {
-    try {
-      this.#host.addCallRoute(entry)
-    } catch (error) {
-      throw new InvalidHandlerError(entry.type, (error as Error).message)
-    }
-  }
-
   #uptimeSeconds (): number {
     return Math.round(performance.now() - this.#startedAt) / 1000
+  }
+}
+
+/** @throws WSM_ERR_INVALID_HANDLER where Fastify does not take a route */
+function addRoute (name: string, add: () => void): void {
+  try {
+    add()
+  } catch (error) {
+    const { code, message } = error as FastifyError
+    const isLate = code === 'FST_ERR_INSTANCE_ALREADY_LISTENING'
+    throw new InvalidHandlerError(name, isLate ? 'the app is ready already, and takes no more routes' : message)
   }
 }
 

@@ -5,6 +5,7 @@ import { TokenExpiry } from './sessions/expiry.js'
 import { Permissions } from './auth/permissions.js'
 import { Revocations } from './sessions/revocations.js'
 import { Tickets } from './auth/tickets.js'
+import { BoundedWaits } from './bounded-waits.js'
 import { Readiness } from './cluster/readiness.js'
 import { Confirmations } from './confirmations/confirmations.js'
 import { OpenQuestions } from './confirmations/open-questions.js'
@@ -63,13 +64,14 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
   const memberships = new Memberships(topics, presence, acknowledgements, limits.maxChannelsPerConnection)
   const outbound = new Outbound()
   const publisher = new Publisher(engine, topics, rules, registry, outbound, acknowledgements, options.ack)
-  const permissions = new Permissions(options, log)
+  const hookWaits = new BoundedWaits()
+  const permissions = new Permissions(options, hookWaits, log)
   const counters = new Counters()
   engine.onEviction((messages) => { counters.refusals.history_per_sender += messages })
   const tickets = new Tickets(engine.tickets, options.auth.ticketTtlMs, clock, counters)
   const requests = new PendingRequests(limits.maxPendingRequests, clock, counters)
   const revocations = new Revocations(engine, registry, requests, counters, { ttlMs: options.auth.revocationTtlMs, toleranceMs: authenticator.toleranceMs }, log)
-  const admission = new Admission(authenticator, tickets, revocations, permissions, options, counters, log)
+  const admission = new Admission(authenticator, tickets, revocations, permissions, hookWaits, options, counters, log)
   const openQuestions = new OpenQuestions(limits.maxPendingConfirmationsPerUser, counters)
   const confirmations = new Confirmations(engine, publisher, events, openQuestions, options.confirmations, log)
   const taskHeartbeats = new TaskHeartbeats(publisher, (taskId) => tasks.hasEnded(taskId), clock, log)
@@ -142,7 +144,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
     close: async () => {
       heartbeat.stop()
       tokenExpiry.stop()
-      admission.close()
+      hookWaits.close()
       allowances.close()
       presence.close()
       taskHeartbeats.close()
@@ -158,7 +160,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
     topics,
     presence,
     rules,
-    history: new History(engine),
+    history: new History(engine, rules),
     memberships,
     outbound,
     publisher,

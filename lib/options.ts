@@ -3,9 +3,12 @@ import { Value } from '@sinclair/typebox/value'
 import type { FastifyRequest } from 'fastify'
 import type { FastifyJWTOptions } from '@fastify/jwt'
 import { TypeLimit } from './protocol/type-limits.js'
+import { JwtOptions } from './auth/jwt-options.js'
 import type { EngineFactory } from './engine/engine.js'
 import { InvalidOptionError } from './errors.js'
+import { assertNoConflicts } from './option-conflicts.js'
 import { MOST_KEPT_DEPTH } from './protocol/depth.js'
+import { placeOf, reasonAgainst, type Reason } from './validation/reason.js'
 import type { AuthenticatedUser } from './auth/hook-authenticator.js'
 import type { Client } from './client.js'
 import type { JoinDecision, RestAction, SendTarget } from './auth/permissions.js'
@@ -45,21 +48,19 @@ const ChannelRule = Type.Object({
 /** The options of the plugin, with their units and defaults. */
 export const OptionsSchema = Type.Object({
   path: Type.String({
-    pattern: '^/[^?#]*[^/?#]$',
+    // Parameters and wildcards of the router would make it a route of many paths, and URL parsers resolve dots.
+    pattern: '^(?:/(?!\\.{1,2}(?:/|$))[^/?#:*\\s]+)+$',
     default: '/ws',
-    description: 'Where the socket is; the REST routes are below it'
+    description: 'Where the socket is; the REST routes are below it. Without parameters, wildcards and a slash at its end'
   }),
-  jwt: Type.Optional(Type.Unsafe<FastifyJWTOptions>(Type.Object({}, {
-    additionalProperties: true,
-    description: 'Options for @fastify/jwt; needed unless the app registered it, or with its own namespace'
-  }))),
+  jwt: Type.Optional(Type.Unsafe<FastifyJWTOptions>(JwtOptions)),
   authenticate: hook<(request: FastifyRequest) => AuthenticatedUser | null | Promise<AuthenticatedUser | null>>(
     'Identifies the user of a request; null: no credentials. By default the token of @fastify/jwt does'),
   verifyToken: hook<(token: string) => AuthenticatedUser | null | Promise<AuthenticatedUser | null>>(
     'With authenticate: identifies the user of an auth frame\'s token; by default such frames are refused'),
   origins: Type.Optional(Type.Union([
     Type.Literal('*'),
-    Type.Array(Type.String({ pattern: '^(?:null|file://|[A-Za-z][A-Za-z0-9+.-]*://[^/?#@\\s]+/?)$' }))
+    Type.Array(Type.String({ pattern: '^(?:null|file://|[A-Za-z][A-Za-z0-9+.-]*://[^/?#@\\s]+/?)$', description: 'An origin, for instance https://app.example' }))
   ], { description: 'Origins whose pages may open a socket, or change something by REST, for instance https://app.example or https://*.app.example; by default the same origin' })),
   rejectMode: Type.Union([Type.Literal('http'), Type.Literal('close')], {
     default: 'http',
@@ -67,7 +68,7 @@ export const OptionsSchema = Type.Object({
   }),
   closeTimeoutMs: milliseconds(3_000, 'How long a client may take to answer a close frame before its socket is destroyed; bounds app.close()'),
   auth: group({
-    timeoutMs: milliseconds(5_000, 'Time allowed for authentication, and for the first auth frame'),
+    timeoutMs: milliseconds(5_000, 'Time allowed for authentication, for each decision of an authorize… hook, and for the first auth frame'),
     expiryNoticeMs: milliseconds(30_000, 'How long before its token expires a client is warned'),
     firstFrame: Type.Boolean({
       default: false,
@@ -99,7 +100,7 @@ export const OptionsSchema = Type.Object({
   authorize: hook<(request: FastifyRequest, action: RestAction, user: User) => boolean | Promise<boolean>>(
     'Who may use a REST route; by default users whose roles or scope hold ws:admin'),
   authorizeSubscribe: hook<(user: User | null, channel: string, client: Client | null) => JoinDecision | Promise<JoinDecision>>(
-    'Who may join a channel, and from when on its history may be read ({ since }); by default nobody'),
+    'Who may join a channel, and from when on its history may be read ({ since }); by default nobody. client: null where there is no open socket'),
   authorizeSend: hook<(user: User | null, target: SendTarget, client: Client) => boolean | Promise<boolean>>(
     'Who may send user, channel and client frames; by default nobody'),
   heartbeat: group({
@@ -207,13 +208,32 @@ export type Options = Static<typeof OptionsSchema>
  * @throws WSM_ERR_INVALID_OPTION that names the first bad option
  */
 export function normalizeOptions (given: WsPluginOptions): Options {
+  const { options, reason } = read(given)
+  if (options !== null) {
+    assertNoConflicts(options)
+    return options
+  }
+  const { path, message, schema, value } = reason
+  const name = placeOf(path).slice(1)
+  const meaning = schema?.description === undefined ? '' : ` (${schema.description})`
+  const shown = schema === null ? '' : `, got ${show(value, schema)}`
+  throw new InvalidOptionError(name === '' ? 'options' : name, `is not valid: ${message}${shown}${meaning}`)
+}
+
+/** What a schema of options says of a value, checked once at the start of the app. */
+const check = {
+  Schema: () => OptionsSchema as TSchema,
+  Check: (value: unknown): value is Options => Value.Check(OptionsSchema, value),
+  Errors: (value: unknown) => Value.Errors(OptionsSchema, value)
+}
+
+/** Reads each option once; an app may give a proxy, or a getter that throws. */
+function read (given: WsPluginOptions): { options: Options, reason: null } | { options: null, reason: Reason } {
+  const unread = reasonAgainst({ ...check, Check: (value): value is unknown => isObject(value) }, given)
+  if (unread !== null) return { options: null, reason: unread }
   const options = withDefaults(OptionsSchema, given) as Options
-  const fault = Value.Errors(OptionsSchema, options).First()
-  if (fault === undefined) return options
-  const { path, message, schema, value } = fault
-  const name = path.slice(1).replaceAll('/', '.')
-  const meaning = schema.description === undefined ? '' : ` (${schema.description})`
-  throw new InvalidOptionError(name, `is not valid: ${message}, got ${show(value, schema)}${meaning}`)
+  const reason = reasonAgainst(check, options)
+  return reason === null ? { options, reason } : { options: null, reason }
 }
 
 type DeepPartial<T> = { [K in keyof T]?: (T[K] extends object | undefined ? K extends Kept ? T[K] : DeepPartial<T[K]> : T[K]) | undefined }

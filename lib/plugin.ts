@@ -50,12 +50,16 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   const kept = { retainMs, ticketTtlMs, maxRevocations, maxBytes, maxTopics, maxBytesPerSender, maxTopicsPerSender, positionTtlMs }
   const engine = options.engine === undefined ? new MemoryEngine(kept) : await engineOf(options.engine, { ...kept, log })
   // Registered at once, so that the engine's connections are closed even if the rest of the registration fails.
-  fastify.addHook('onClose', () => engine.close())
+  let hasClosed = false
+  fastify.addHook('onClose', () => {
+    hasClosed = true
+    return engine.close()
+  })
   const system = createSystem(engine, authenticatorBy(engine.clock), options, log)
   const path = fastify.prefix + options.path
   const prepare = hideSecretsBelow(fastify, path)
   const gate = new UpgradeGate(fastify, { path, mayHaveOlder }, system)
-  const requests = new UnfinishedRequests(fastify.server, options.closeTimeoutMs)
+  const requests = new UnfinishedRequests(fastify.server, options.closeTimeoutMs, () => system.requests.giveUp())
   const upgrades = new Upgrades(fastify.server, webSocketServer, {
     isRouted: (request) => gate.isRouted(request),
     onUpgrade: (request, socket) => {
@@ -77,6 +81,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   const manager = new WsManager(system, {
     address: () => addressOf(fastify),
     isClosing: () => shutdown.isClosing,
+    hasClosed: () => hasClosed,
     addEndpoint: (url, rule, scope) => socketRoute(scope ?? fastify, url, context, rule),
     addCallRoute: (entry) => callRoute(own, context, entry)
   })

@@ -1,8 +1,10 @@
 import { Type, type TSchema } from '@sinclair/typebox'
-import { ChannelName, ClientId, Nullable, StreamPosition, TaskId, UserId } from '../schemas/fields.js'
+import { ChannelName, ClientId, MessageType, Nullable, StreamPosition, TaskId, UserId } from '../schemas/fields.js'
 import { SendOptions } from '../schemas/messages.js'
 import { Answer, AnsweredBy, TaskLogLine } from '../schemas/records.js'
 import { ConfirmationsQuery } from '../schemas/rest.js'
+import { Target as RevocationTarget } from './sessions/revocations.js'
+import { TypeLimit } from './protocol/type-limits.js'
 import { eventNames } from './events.js'
 import { OptionsSchema } from './options.js'
 
@@ -12,6 +14,8 @@ export interface Signature {
   parameters: { readonly [name: string]: TSchema }
   /** True if it answers at once, and throws. With the option `cluster` such a method answers later all the same. */
   isSync?: true
+  /** The parameter that is at fault where a part behind the method finds a value invalid; by default `message`, or the first. */
+  subject?: string
   /** True if a value that is refused later on comes from a person, not from the app. */
   isForPerson?: true
 }
@@ -26,6 +30,9 @@ const Owner = Type.Object({ userId: Type.Optional(Nullable(UserId)) }, closed)
 const Signal = Type.Optional(Type.Object({ aborted: Type.Boolean(), addEventListener: Callback, removeEventListener: Callback }, { additionalProperties: true }))
 const Duration = Type.Optional(OptionsSchema.properties.confirmations.properties.timeoutMs)
 const Step = Type.Optional(Type.Union([Type.String(), Type.Number()]))
+const Percent = Type.Number({ minimum: 0, maximum: 100, description: 'percent, 0 to 100' })
+/** Whatever a `catch` holds. */
+const Failure = Type.Not(Type.Undefined(), { description: 'an Error, or text' })
 const After = Type.Optional(Nullable(Type.String()))
 const { user_id, task_id, status, limit } = ConfirmationsQuery.properties
 
@@ -52,8 +59,8 @@ const HandlerOptions = Type.Object({
   schema: Fields,
   reply: Type.Optional(Fields),
   rest: Type.Optional(Type.Boolean()),
-  channel: Type.Optional(Any),
-  limits: Type.Optional(Any),
+  channel: Type.Optional(Type.String()),
+  limits: Type.Optional(TypeLimit),
   authorize: Type.Optional(Callback)
 }, closed)
 
@@ -75,16 +82,16 @@ export const signatures = {
   'ws.sendToChannel': { parameters: { channel: ChannelName, message: Any, 'options?': SendOptions } },
   'ws.sendToClient': { parameters: { clientId: ClientId, message: Any, 'options?': Type.Object({ ...SendOptions.properties, ...Owner.properties }, closed) } },
   'ws.handle': { parameters: { type: Text, options: HandlerOptions, handler: Callback }, isSync: true },
-  'ws.declare': { parameters: { type: Text, schema: Fields }, isSync: true },
+  'ws.declare': { parameters: { type: MessageType, schema: Fields }, isSync: true },
   'ws.endpoint': { parameters: { url: Text, rule: EndpointRule, 'options?': Type.Object({ scope: Type.Optional(Fields) }, closed) }, isSync: true },
-  'ws.on': { parameters: { event: Type.Union(eventNames.map((name) => Type.Literal(name)), { description: `one of ${eventNames.join(', ')}` }), listener: Callback }, isSync: true },
-  'ws.notifyUser': { parameters: { result: StepResult, options: AskOptions } },
+  'ws.on': { parameters: { event: Type.Union(eventNames.map((name) => Type.Literal(name))), listener: Callback }, isSync: true },
+  'ws.notifyUser': { parameters: { result: StepResult, options: AskOptions }, subject: 'result' },
   'ws.startHeartbeat': { parameters: { options: HeartbeatOptions }, isSync: true },
   'ws.join': { parameters: { clientId: ClientId, channel: ChannelName, 'guard?': Owner } },
   'ws.leave': { parameters: { clientId: ClientId, channel: ChannelName, 'guard?': Owner } },
   'ws.presence': { parameters: { channel: ChannelName } },
   'ws.history': { parameters: { topic: Text, 'since?': Nullable(StreamPosition) } },
-  'ws.revoke': { parameters: { target: Fields } },
+  'ws.revoke': { parameters: { target: RevocationTarget } },
   'ws.disconnect': { parameters: { target: Type.Union([ClientId, Type.Object({ userId: UserId }, closed)], { description: 'the id of a socket, or { userId }' }), 'reason?': Text } },
   'ws.getStatus': { parameters: { 'options?': Type.Object({ cluster: Cluster }, closed) }, isSync: true },
   'ws.confirmations.get': { parameters: { callbackId: Text } },
@@ -93,10 +100,10 @@ export const signatures = {
   'ws.confirmations.answer': { parameters: { callbackId: Text, answer: Answer, by: AnsweredBy }, isForPerson: true },
   'ws.confirmations.cancel': { parameters: { callbackId: Text, 'feedback?': Text } },
   'ws.tasks.start': { parameters: { options: StartOptions } },
-  'ws.tasks.progress': { parameters: { taskId: Text, progress: Any, 'message?': Text } },
+  'ws.tasks.progress': { parameters: { taskId: Text, progress: Percent, 'message?': Text } },
   'ws.tasks.log': { parameters: { taskId: Text, line: Text, 'level?': TaskLogLine.properties.level } },
-  'ws.tasks.done': { parameters: { taskId: Text, 'result?': Any } },
-  'ws.tasks.fail': { parameters: { taskId: Text, error: Any } },
+  'ws.tasks.done': { parameters: { taskId: Text, 'result?': Any }, subject: 'result' },
+  'ws.tasks.fail': { parameters: { taskId: Text, error: Failure } },
   'ws.tasks.cancel': { parameters: { taskId: Text, 'options?': CancelOptions } },
   'ws.tasks.get': { parameters: { taskId: Text, 'options?': Type.Object({ cluster: Cluster }, closed) }, isSync: true },
   'ws.tasks.list': { parameters: { userId: UserId, 'options?': TaskListOptions }, isSync: true },

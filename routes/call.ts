@@ -4,6 +4,7 @@ import { callReply } from '../schemas/rest.js'
 import { RateLimitedError, UnknownTypeError, toClientError, typeRateLimited } from '../lib/errors.js'
 import { networkOf } from '../lib/socket/network.js'
 import { logThrown } from '../lib/thrown.js'
+import { sentAnswer } from '../lib/protocol/answer.js'
 import { RestContext } from '../lib/protocol/handler-context.js'
 import type { HandlerEntry } from '../lib/protocol/handlers.js'
 import { Access } from './access.js'
@@ -68,8 +69,11 @@ export function callRoute (scope: FastifyInstance, context: RouteContext, entry:
       const pending = request.wsPending!
       let isAnswered = false
       const answer = (data: unknown) => {
+        if (isAnswered) return
+        // As JSON by now: what cannot be sent is the handler's fault, which its log names.
+        const sent = JSON.parse(JSON.stringify(sentAnswer(data)))
         isAnswered = true
-        resolve({ data: data ?? null })
+        resolve({ data: sent })
       }
       const context = new RestContext(user, pending.signal, log, answer)
       const handle = () => handlers.call(entry.type, request.body as object, context)

@@ -6,6 +6,8 @@ import { userOf } from './access.js'
 import { answers, tags } from './answers.js'
 import type { Routes } from './context.js'
 
+/** Bound of a long poll in place of the host's `handlerTimeout`: the longest `wait`, and time for the look before and after it. */
+const LONGEST_POLL_MS = 70_000
 /** Time allowed for reading a question after the poll has failed. */
 const LOOK_MS = 400
 
@@ -25,6 +27,7 @@ export const confirmationRoutes: Routes = (scope, { confirmations }, access) => 
     schema: {
       tags, summary: 'One question; with wait, as soon as it has ended or that many seconds later', params: ConfirmationParams, querystring: WaitQuery, response: answers(ConfirmationRecord, 400, 401, 403, 404, 503)
     },
+    handlerTimeout: LONGEST_POLL_MS,
     onRequest: access.authenticated
   }, async (request) => {
     const { callback_id: callbackId } = request.params

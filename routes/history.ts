@@ -1,36 +1,50 @@
 import type { FastifyRequest } from 'fastify'
 import { HistoryQuery, StreamHistoryPage } from '../schemas/rest.js'
-import { ForbiddenError } from '../lib/errors.js'
+import { isDenial } from '../lib/auth/permissions.js'
+import type { DetailedError } from '../lib/errors.js'
 import { isTopic } from '../lib/ids.js'
 import { invalidMessage } from '../lib/validation/faults.js'
 import { channelOf, topicOf } from '../lib/topic-names.js'
+import type { Readable } from '../lib/streams/history.js'
 import { userOf } from './access.js'
 import { answers, tags } from './answers.js'
 import type { Routes } from './context.js'
 
+const ALL: Readable = { notBefore: 0, isLatest: false }
+
+/** A denial that says what would be allowed. */
+const FROM_START = 'You may not read this stream from its start: its rule recoverFrom is "position". Say in "after" what you have: <offset>:<epoch>'
+
 export const historyRoutes: Routes = (scope, { history, rules, permissions }, access) => {
   /**
-   * From when on the caller may read a stream, milliseconds since 1970: what their socket could recover, or with permission all of
-   * it.
+   * The part of a stream that the caller may read: what their socket could recover, or with permission all of it.
    *
-   * @throws WSM_ERR_FORBIDDEN
+   * @throws WSM_ERR_FORBIDDEN, WSM_ERR_UNAVAILABLE, and errors of the app's own
    */
-  async function readableSince (request: FastifyRequest, topic: string, isFromStart: boolean): Promise<number> {
+  async function readable (request: FastifyRequest, topic: string, isFromStart: boolean): Promise<Readable> {
     const user = userOf(request)
-    if (topic === topicOf.user(user.id)) return 0
+    if (topic === topicOf.user(user.id)) return ALL
     const channel = channelOf(topic)
-    if (!isFromStart || rules.of(topic).fromStart) {
-      if (topic === topicOf.all) return 0
+    const { fromStart, latest: isLatest } = rules.of(topic)
+    const isAllowed = !isFromStart || fromStart || isLatest
+    let refusal: DetailedError | null = null
+    if (isAllowed) {
+      if (topic === topicOf.all) return ALL
       if (channel !== null) {
         try {
-          return await permissions.subscribe(user, channel, null)
+          return { notBefore: await permissions.subscribe(user, channel, null), isLatest }
         } catch (error) {
-          if (!(error instanceof ForbiddenError)) throw error
+          if (!isDenial(error)) throw error
+          refusal = error
         }
       }
     }
-    await permissions.rest(request, 'history:read', user)
-    return 0
+    try {
+      await permissions.rest(request, 'history:read', user, isAllowed ? undefined : FROM_START)
+    } catch (error) {
+      throw refusal?.isAppError === true && isDenial(error) ? refusal : error
+    }
+    return ALL
   }
 
   scope.get('/history', {
@@ -44,10 +58,10 @@ export const historyRoutes: Routes = (scope, { history, rules, permissions }, ac
   }, async (request) => {
     const { topic, limit, after } = request.query
     if (!isTopic(topic)) throw invalidMessage([{ path: '/topic', message: 'Expected all, user:<user_id> or channel:<channel>' }])
-    const notBefore = await readableSince(request, topic, after === undefined)
+    const part = await readable(request, topic, after === undefined)
     // The app may have taken its time.
     access.assertStillGood(request)
-    return history.page(topic, positionOf(after), limit, notBefore)
+    return history.page(topic, positionOf(after), limit, part)
   })
 }
 

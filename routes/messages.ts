@@ -1,29 +1,33 @@
 import { ClientDeliveryReport, DeliveryReport } from '../schemas/messages.js'
 import { ChannelParams, ClientParams, SendBody, UserParams } from '../schemas/rest.js'
-import { NotFoundError } from '../lib/errors.js'
+import { NotFoundError, UnavailableError } from '../lib/errors.js'
 import { topicOf } from '../lib/topic-names.js'
+import { partOfRequest } from '../lib/validation/faults.js'
 import { answers, tags } from './answers.js'
 import type { Routes } from './context.js'
+
+/** The body holds the message: faults are named as those that the check of the body finds. */
+const sent = <T>(report: Promise<T>): Promise<T> => report.catch((error: unknown) => { throw partOfRequest('/message', error) })
 
 export const messageRoutes: Routes = (scope, { publisher }, access) => {
   scope.post('/broadcast', {
     schema: { tags, summary: 'A message to every socket', body: SendBody, response: answers(DeliveryReport, 400, 401, 403, 413, 415, 503) },
     onRequest: access.permitted('broadcast')
-  }, ({ body }) => publisher.publish(topicOf.all, body.message, body.options))
+  }, ({ body }) => sent(publisher.publish(topicOf.all, body.message, body.options)))
 
   scope.post('/users/:user_id/messages', {
     schema: {
       tags, summary: 'A message to every socket of a user', params: UserParams, body: SendBody, response: answers(DeliveryReport, 400, 401, 403, 413, 415, 503)
     },
     onRequest: access.permitted('send:user')
-  }, ({ params, body }) => publisher.publish(topicOf.user(params.user_id), body.message, body.options))
+  }, ({ params, body }) => sent(publisher.publish(topicOf.user(params.user_id), body.message, body.options)))
 
   scope.post('/channels/:channel/messages', {
     schema: {
       tags, summary: 'A message to every member of a channel', params: ChannelParams, body: SendBody, response: answers(DeliveryReport, 400, 401, 403, 413, 415, 503)
     },
     onRequest: access.permitted('send:channel')
-  }, ({ params, body }) => publisher.publish(topicOf.channel(params.channel), body.message, body.options))
+  }, ({ params, body }) => sent(publisher.publish(topicOf.channel(params.channel), body.message, body.options)))
 
   scope.post('/clients/:client_id/messages', {
     schema: {
@@ -31,7 +35,8 @@ export const messageRoutes: Routes = (scope, { publisher }, access) => {
     },
     onRequest: access.permitted('send:client')
   }, async ({ params, body }) => {
-    const report = await publisher.sendToClient(params.client_id, body.message, body.options)
+    const report = await sent(publisher.sendToClient(params.client_id, body.message, body.options))
+    if (report.complete === false) throw new UnavailableError('A node that may have the client did not answer; the message may have arrived')
     if (report.recipients === 0) throw new NotFoundError('There is no such client')
     return report
   })

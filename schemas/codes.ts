@@ -48,6 +48,14 @@ export const errorCodes = [
 export type ErrorCode = typeof errorCodes[number]
 
 /**
+ * The errors that count towards `limits.maxErrorsPerMinute`: those that a client makes by itself. What others do meanwhile, the clock
+ * and limits that have a cap of their own can cause all the rest.
+ */
+export const countedCodes: ReadonlySet<string> = new Set<ErrorCode>([
+  'bad_json', 'bad_frame', 'too_deep', 'unknown_type', 'invalid_message', 'unauthorized', 'forbidden', 'too_many_channels'
+])
+
+/**
  * Why the server closes a socket: the codes of RFC 6455 section 7.4.1 and of the IANA registry, and ours from the
  * range for applications. A client comes back after 1001, 1011, 1012, 1013 and 4408; after 4401 with a new token; after
  * 1003, 1008, 1009, 4403 and 4409 not by itself.

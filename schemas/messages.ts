@@ -28,8 +28,8 @@ export const SendOptions = Type.Object({
 export type SendOptions = Static<typeof SendOptions>
 
 const acknowledged = {
-  acked: Type.Optional(Type.Array(ClientId, { description: 'With ack: the sockets that acknowledged it' })),
-  missing: Type.Optional(Type.Array(ClientId, { description: 'With ack: the sockets that did not' }))
+  acked: Type.Optional(Type.Array(ClientId, { description: 'With ack: the sockets that acknowledged it; empty: none has, also where there is none' })),
+  missing: Type.Optional(Type.Array(ClientId, { description: 'With ack: the sockets that did not; of those that were there' }))
 }
 
 /** The result of a send to a topic. How many sockets of other nodes get the message is not known without acknowledgements. */
@@ -44,6 +44,7 @@ export type DeliveryReport = Static<typeof DeliveryReport>
 /** The result of a send to one socket. */
 export const ClientDeliveryReport = Type.Object({
   recipients: Type.Integer({ description: '1 where the socket was found, on whichever node; else 0' }),
-  ...acknowledged
+  ...acknowledged,
+  complete: Type.Optional(Type.Boolean({ description: 'false: it was not found, and a node has not said whether it is there' }))
 })
 export type ClientDeliveryReport = Static<typeof ClientDeliveryReport>

@@ -130,7 +130,7 @@ export type PresenceList = Static<typeof PresenceList>
 export const StreamHistory = Type.Object({
   messages: Type.Array(Type.Object({ type: Type.String() }, { additionalProperties: true, description: 'As it was sent, with its stream' })),
   position: StreamPosition,
-  complete: Type.Boolean({ description: 'Whether nothing is missing behind the position that was asked for' })
+  complete: Type.Boolean({ description: 'Whether nothing is missing behind the position that was asked for, or, from the start, of what the stream keeps; false where it is not kept' })
 })
 export type StreamHistory = Static<typeof StreamHistory>
 

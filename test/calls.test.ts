@@ -4,6 +4,7 @@ import type { HandlerContext, WsManager } from '../lib/index.js'
 import { WsManager as Manager } from '../lib/manager.js'
 import { signatures, type MethodName, type Signature } from '../lib/signatures.js'
 import { startApp } from './fixtures/app.js'
+import { until } from './fixtures/until.js'
 
 const schema = Type.Object({})
 const nothing = () => null
@@ -35,7 +36,7 @@ const good: Record<MethodName, unknown[]> = {
   'ws.confirmations.answer': ['none', { proceed: true }, { user_id: 'alice', client_id: null }],
   'ws.confirmations.cancel': ['none', 'why'],
   'ws.tasks.start': [{ userId: 'alice', taskId: 'task', title: 'Import' }],
-  'ws.tasks.progress': ['task', NaN, 'half'],
+  'ws.tasks.progress': ['task', 50, 'half'],
   'ws.tasks.log': ['task', 'a line', 'warn'],
   'ws.tasks.done': ['task', null],
   'ws.tasks.fail': ['none', 'why'],
@@ -96,13 +97,17 @@ t.test('every public method that takes arguments is in the table', async (t) => 
 
 t.test('what a method takes is not refused', async (t) => {
   const { call } = await start(t)
-  for (const [method] of methods) {
+  for (const [method, { isSync }] of methods) {
     // The app listens already.
-    if (method === 'ws.endpoint') continue
+    if (method === 'ws.endpoint') {
+      t.throws(() => call(method, good[method]), { code: 'WSM_ERR_INVALID_HANDLER' }, method)
+      continue
+    }
     try {
-      const answer = await call(method, good[method])
+      const result = call(method, good[method])
+      t.equal(result instanceof Promise, isSync !== true, `${method} answers when the table says`)
+      const answer = await result
       if (method === 'ws.startHeartbeat' || method === 'ws.on') (answer as () => void)()
-      t.pass(method)
     } catch (error) {
       t.match(error, { code: 'WSM_ERR_NOT_FOUND' }, method)
     }
@@ -129,22 +134,88 @@ t.test('every argument of every method is refused by name where it is wrong or l
 t.test('a JavaScript caller hears what is wrong', async (t) => {
   const { call } = await start(t)
   const cases: Array<[MethodName, unknown[], string]> = [
-    ['ws.on', ['clientConnected', nothing], 'event: Expected union value (one of client_connected, '],
+    ['ws.on', ['clientConnected', nothing], 'event: Expected one of "client_connected", "client_disconnected", '],
     ['ws.handle', ['a.b', { schema }], 'handler: Expected function'],
     ['ws.handle', ['a.b', {}, nothing], 'options.schema: Expected required property'],
     ['ws.endpoint', ['/x', { channels: ['a'] }], 'rule.authorize: Expected required property'],
     ['ws.endpoint', ['/x', good['ws.endpoint'][1], { scope: null }], 'options.scope: Expected object'],
-    ['ws.disconnect', [], 'target: Expected union value (the id of a socket, or { userId })'],
+    ['ws.disconnect', [], 'target: Expected string or object (the id of a socket, or { userId })'],
     ['ws.disconnect', [{ userId: 7 }], 'target.userId: Expected string'],
     ['ws.broadcast', [{ type: 'app.note', stream: 1 }], 'message.stream: Only the server can set this field'],
     ['ws.broadcast', [message, { ack: { retries: 3 } }], 'options.ack.retries: Unexpected property'],
-    ['ws.revoke', [{}], 'The message is not valid: name one token'],
+    ['ws.revoke', [{}], 'target: The message is not valid: name one token'],
     ['ws.revoke', [{ jti: 5 }], 'target.jti: '],
     ['ws.tasks.list', ['alice', { limit: 0 }], 'options.limit: '],
-    ['context.send', [{ type: 'reply' }], 'message.type: This type is one of the protocol']
+    ['context.send', [{ type: 'reply' }], 'message.type: This type is one of the protocol'],
+    ['ws.broadcast', [message, { histroy: false }], 'options.histroy: Unexpected property, did you mean "history"?'],
+    ['ws.broadcast', [message, { except: ['x', 5] }], 'options.except[1]: Expected string'],
+    ['ws.broadcast', [{ type: 'app.note', n: 1n }], 'message: It cannot be sent as JSON: '],
+    ['ws.join', ['x', ['room']], 'channel: Expected string (A channel)'],
+    ['ws.declare', ['', schema], 'type: Expected string length greater or equal to 1'],
+    ['ws.notifyUser', [{ step: 1, message: 'x', result: 1n }, { userId: 'alice', taskId: 'task' }], 'result: '],
+    ['ws.notifyUser', [{ step: 1, message: 'x' }, { userId: 'alice', taskId: 'task', answer: Type.Object({ at: Type.Date() }) }], 'options.answer: The answer schema has a Type.Date'],
+    ['ws.notifyUser', [{ message: 'x', step: {} }, { userId: 'alice', taskId: 'task' }], 'result.step: Expected string or number'],
+    ['ws.tasks.done', ['task', 1n], 'result: '],
+    ['ws.tasks.fail', ['task', undefined], 'error: ']
   ]
+  await call('ws.tasks.start', good['ws.tasks.start'])
   for (const [method, args, says] of cases) await refused(t, call, method, args, says)
+  t.equal((call('ws.tasks.get', ['task']) as { status: string }).status, 'running', 'nothing was done')
   await t.rejects(call('ws.tasks.list', ['alice', { limit: 0, cluster: true }]) as Promise<unknown>, { code: 'WSM_ERR_INVALID_ARGUMENT' }, 'of all nodes it answers later')
+})
+
+t.test('a number that is none, or out of range, is refused by name, text that looks like one too', async (t) => {
+  const { call } = await start(t)
+  const question = good['ws.notifyUser'][0]
+  const numbers: Array<[MethodName, (value: unknown) => unknown[], string]> = [
+    ['ws.tasks.progress', (value) => ['task', value], 'progress: '],
+    ['ws.tasks.list', (limit) => ['alice', { limit }], 'options.limit: '],
+    ['ws.confirmations.list', (limit) => [{ limit }], 'options.limit: '],
+    ['ws.broadcast', (timeoutMs) => [message, { ack: { timeoutMs } }], 'options.ack.timeoutMs: '],
+    ['ws.sendToClient', (tries) => ['x', message, { ack: { tries } }], 'options.ack.tries: '],
+    ['ws.notifyUser', (timeoutMs) => [question, { userId: 'alice', taskId: 'task', timeoutMs }], 'options.timeoutMs: '],
+    ['ws.startHeartbeat', (intervalMs) => [{ userId: 'alice', taskId: 'task', intervalMs }], 'options.intervalMs: '],
+    ['ws.history', (offset) => ['all', { epoch: 'x', offset }], 'since.offset: '],
+    ['ws.revoke', (expiresAt) => [{ jti: 'x', expiresAt }], 'target.expiresAt: '],
+    ['ws.revoke', (issuedBefore) => [{ userId: 'x', issuedBefore }], 'target.issuedBefore: ']
+  ]
+  for (const [method, argsOf, says] of numbers) {
+    for (const value of [NaN, Infinity, -5, '50', Symbol('x'), 1e15, null]) {
+      // There is no last offset.
+      if (value !== 1e15 || method !== 'ws.history') await refused(t, call, method, argsOf(value), says)
+    }
+  }
+})
+
+class Choices { history = false }
+
+/** Options that are no plain object. */
+const unplain = [new Map(), new Date(), new Choices(), Object.create({ history: false }), new Set(), Promise.resolve()]
+const revoked = Proxy.revocable({}, {})
+revoked.revoke()
+/** Objects that throw when they are read. */
+const unreadable = [
+  revoked.proxy, new Proxy({}, { ownKeys () { throw new Error('unreadable') } }), new Proxy({}, { getPrototypeOf () { throw new Error('unreadable') } }),
+  Object.defineProperty({}, 'history', { enumerable: true, get () { throw new Error('unreadable') } }), Object.defineProperty({}, 'history', { enumerable: true, get () { return Symbol('x') } })
+]
+
+t.test('options that are no plain object, or cannot be read, are refused by name', async (t) => {
+  const { call } = await start(t)
+  for (const [method, { parameters }] of methods) {
+    for (const [index, [key, parameter]] of Object.entries(parameters).entries()) {
+      if (parameter.additionalProperties !== false) continue
+      const name = key.replace('?', '')
+      for (const value of unplain.slice(0, 3)) await refused(t, call, method, good[method].map((given, at) => at === index ? Object.assign(value, good[method][index]) : given), name)
+    }
+  }
+  for (const value of [...unplain, [], ...unreadable]) {
+    await refused(t, call, 'ws.broadcast', [message, value], 'options')
+    await refused(t, call, 'ws.sendToUser', ['alice', message, { ack: value }], 'options.ack'.slice(0, value === revoked.proxy || unreadable.includes(value) ? 7 : undefined))
+  }
+  await refused(t, call, 'ws.broadcast', [revoked.proxy], 'message: It cannot be read (')
+  await refused(t, call, 'ws.broadcast', [new Proxy(message, { has () { throw new Error('unreadable') } })], 'message: It cannot be sent as JSON: unreadable')
+  await call('ws.broadcast', [message, Object.assign(Object.create(null), { history: false })])
+  await call('ws.broadcast', [message, new Proxy({ history: false }, {})])
 })
 
 t.test('the app\'s own fault is a 500 in its own route, and internal to a client; by the plugin\'s routes it is the caller\'s', async (t) => {
@@ -173,7 +244,7 @@ t.test('the app\'s own fault is a 500 in its own route, and internal to a client
     t.match(await server.rest('POST', `/ws/call/own.${name}`, { as: 'alice', body: {} }), { status: 500, body: { code: 'WSM_ERR_INTERNAL' } }, name)
   }
   for (const path of ['/ws/broadcast', '/ws/users/alice/messages', '/ws/channels/room/messages', `/ws/clients/${client.id}/messages`]) {
-    t.match(await server.rest('POST', path, { body: { message: { type: 'app.declared', n: 'x' } } }), { status: 400, body: { code: 'WSM_ERR_INVALID_MESSAGE', details: [{ path: '/n' }] } }, path)
+    t.match(await server.rest('POST', path, { body: { message: { type: 'app.declared', n: 'x' } } }), { status: 400, body: { code: 'WSM_ERR_INVALID_MESSAGE', message: 'The message is not valid: /message/n: Expected number', details: [{ path: '/message/n' }] } }, path)
   }
 })
 
@@ -187,4 +258,31 @@ t.test('a person\'s wrong answer, which the app hands on, is the person\'s fault
   await t.rejects(ws.confirmations.answer(question!.callback_id, { proceed: 'yes' as never }, by), { code: 'WSM_ERR_INVALID_ARGUMENT' })
   controller.abort()
   await asked
+})
+
+t.test('a call that nobody awaits may fail: a log line says so, and an awaited one rejects as ever', async (t) => {
+  const server = await startApp(t, {}, {
+    after: ({ ws }) => ws.handle('call.join', { schema }, (_message, { join }) => { join('') })
+  })
+  const { ws } = server.app
+  const lines = () => server.logs.filter(({ msg }) => msg === 'a call has failed, and nobody awaits its result')
+  await Promise.all([
+    t.rejects(ws.broadcast({}), { code: 'WSM_ERR_INVALID_ARGUMENT' }),
+    ws.tasks.progress('none', 1).then(() => t.fail('there is no such task'), () => {}),
+    ws.sendToUser('alice', {}).catch(() => {}),
+    ws.sendToChannel('room', {}).finally(() => {}).catch(() => {}),
+    (async () => ws.presence('room'))().catch(() => {})
+  ])
+  const client = await server.connect('alice')
+  ws.broadcast({})
+  ws.tasks.progress('none', 1)
+  const late = ws.presence('room')
+  await client.request({ type: 'call.join' })
+  await until(() => lines().length === 4)
+  t.strictSame(lines().map(({ level, method, err }) => [level, method, err.code]), [
+    [50, 'ws.broadcast', 'WSM_ERR_INVALID_ARGUMENT'], [50, 'ws.tasks.progress', 'WSM_ERR_NOT_FOUND'], [50, 'ws.presence', 'WSM_ERR_NO_PRESENCE'],
+    [50, 'context.join', 'WSM_ERR_INVALID_ARGUMENT']
+  ])
+  t.match(lines().at(-1), { client_id: client.id }, 'in the log of the handler')
+  await t.rejects(late, { code: 'WSM_ERR_NO_PRESENCE' }, 'whoever comes later gets it all the same')
 })

@@ -132,3 +132,15 @@ t.test('an app\'s error that claims a code of the protocol, or a status that is 
   t.match(new AppError('NO_CREDIT', 'None', { cause }), { name: 'AppError', cause, statusCode: 400, details: undefined })
   t.end()
 })
+
+t.test('an AppError without a message, or with options that it does not know, is refused by name', (t) => {
+  const bad: Array<[args: unknown[], says: string]> = [
+    [[], 'code must be'], [['X'], 'message: Expected string (what the caller reads)'], [['X', ''], 'message: Expected string length'], [['X', 5], 'message: Expected string'],
+    [['X', 'y', null], 'options: Expected object'], [['X', 'y', { status: 402 }], 'options.status: Unexpected property'], [['X', 'y', { statuscode: 402 }], 'options.statuscode: Unexpected property, did you mean "statusCode"?'],
+    [['X', 'y', new Map()], 'options: Expected a plain object'], [['X', 'y', new Error('z')], 'options'], [['X', 'y', { statusCode: NaN }], 'options.statusCode must be from 400 to 499']
+  ]
+  for (const [args, says] of bad) {
+    t.throws(() => Reflect.construct(AppError, args), { code: 'WSM_ERR_INVALID_ARGUMENT', message: `AppError(): ${says}` }, says)
+  }
+  t.end()
+})

@@ -158,7 +158,7 @@ t.test('a number out of its range is refused, naming the option and the bound', 
 
 t.test('what is none of the choices is refused', (t) => {
   const bad: [string, unknown][] = [
-    ['rejectMode', 'https'], ['confirmations.onTimeout', 'continue'], ['slowConsumer', 'wait'], ['onDuplicateUser', 'close'], ['origins', ['app.example']], ['origins', 'https://app.example'], ['auth.cookie', ''], ['path', 'ws'], ['path', '/'], ['path', '/ws/'], ['path', '/ws?a'], ['path', ''],
+    ['rejectMode', 'https'], ['confirmations.onTimeout', 'continue'], ['slowConsumer', 'wait'], ['onDuplicateUser', 'close'], ['origins', ['app.example']], ['origins', 'https://app.example'], ['auth.cookie', ''], ['path', 'ws'], ['path', '/'], ['path', '/ws/'], ['path', '/ws?a'], ['path', '/:a'], ['path', '/a/*'], ['path', '/a//b'], ['path', '/..'], ['path', '/a/./b'], ['path', '/a b'], ['path', ''],
     ['auth.userIdClaim', ''], ['auth.userIdClaim', []], ['auth.userIdClaim', ['sub', '']], ['auth.userIdClaim', [5]]
   ]
   for (const [path, value] of bad) {
@@ -172,6 +172,71 @@ t.test('a name that there is not is refused by itself, in every group', (t) => {
   for (const group of groups) {
     t.throws(() => normalizeOptions({ [group]: { nothing: 1 } } as WsPluginOptions), { message: `option "${group}.nothing" is not valid: Unexpected property` }, group)
   }
+  t.end()
+})
+
+t.test('a name within jwt that @fastify/jwt does not know is refused, with the one that may be meant', (t) => {
+  const secret = SECRET
+  const bad: [object, string][] = [
+    [{ secret, verfy: {} }, 'jwt.verfy" is not valid: Unexpected property, did you mean "verify"?'],
+    [{ secret, verify: { algorithm: ['HS256'] } }, 'jwt.verify.algorithm" is not valid: Unexpected property, did you mean "algorithms"?'],
+    [{ secret, sign: { expires: '1h' } }, 'jwt.sign.expires" is not valid: Unexpected property'],
+    [{ secret, decode: { compleet: true } }, 'jwt.decode.compleet" is not valid: Unexpected property, did you mean "complete"?'],
+    [{ secret, cookie: { name: 'x' } }, 'jwt.cookie.name" is not valid: Unexpected property'],
+    [{ secret, messages: { none: 'x' } }, 'jwt.messages.none" is not valid: Unexpected property'],
+    [{ secret, verify: [] }, 'jwt.verify" is not valid: Expected object']
+  ]
+  for (const [jwt, says] of bad) t.throws(() => normalizeOptions({ jwt } as WsPluginOptions), { code: 'WSM_ERR_INVALID_OPTION', message: `option "${says}` }, says)
+  const { extractToken, trusted } = { extractToken: () => 'x', trusted: () => true }
+  t.ok(normalizeOptions({ jwt: { secret, trusted, verify: { extractToken, allowedIss: 'x', key: 'y' }, sign: { iss: 'x' }, cookie: { cookieName: 'a', signed: true } } } as WsPluginOptions))
+  t.end()
+})
+
+t.test('options that are no plain object, or cannot be read, are refused by name', (t) => {
+  class Choices { history = undefined }
+  for (const value of [new Map(), new Date(), new Choices(), Object.create({ maxDepth: 3 })]) {
+    t.throws(() => normalizeOptions(value), { code: 'WSM_ERR_INVALID_OPTION', message: 'option "options" is not valid: Expected a plain object' })
+    for (const group of [...groups, 'jwt', 'channels']) t.throws(() => normalizeOptions({ [group]: value }), { message: `option "${group}" is not valid: Expected a plain object` }, group)
+    t.throws(() => normalizeOptions({ channels: { 'a/b~c': value } }), { message: 'option "channels.a/b~c" is not valid: Expected a plain object' })
+    t.throws(() => normalizeOptions({ limits: { types: { '*': value } } }), { message: 'option "limits.types.*" is not valid: Expected a plain object' })
+  }
+  const unreadable = Object.defineProperty({}, 'path', { enumerable: true, get () { throw new Error('not now') } })
+  for (const value of [unreadable, { limits: unreadable }]) t.throws(() => normalizeOptions(value), { code: 'WSM_ERR_INVALID_OPTION', message: 'option "options" is not valid: It cannot be read (not now)' })
+  for (const value of [null, 5, 'text', []]) t.throws(() => normalizeOptions(value as never), { code: 'WSM_ERR_INVALID_OPTION', message: 'option "options" is not valid: Expected object' })
+  t.end()
+})
+
+t.test('the entry of a list that is wrong is named', (t) => {
+  const bad: [WsPluginOptions, string][] = [
+    [{ origins: ['https://app.example', 'app.example'] }, '"origins[1]" is not valid: Expected string to match'],
+    [{ origins: 'https://app.example' as '*' }, '"origins" is not valid: Expected "*" or array, got "https://app.example"'],
+    [{ auth: { userIdClaim: ['sub', ''] } }, '"auth.userIdClaim[1]" is not valid: Expected string length'],
+    [{ channels: { 'a\nb': {} } }, '"channels.a\nb" is not valid: Unexpected property'],
+    [{ rejectMode: 'https' as 'http' }, '"rejectMode" is not valid: Expected "http" or "close", got "https"'],
+    [{ channels: { 'chat.*': { history: { siz: 1 } as never } } }, '"channels.chat.*.history.siz" is not valid: Unexpected property, did you mean "size"?']
+  ]
+  for (const [given, says] of bad) t.throws(() => normalizeOptions(given), { code: 'WSM_ERR_INVALID_OPTION', message: `option ${says}` }, says)
+  t.end()
+})
+
+t.test('options that contradict each other are refused', (t) => {
+  const authenticate = () => null
+  const off = { enabled: false }
+  const bad: [WsPluginOptions, string][] = [
+    [{ authenticate, auth: { firstFrame: true } }, '"auth.firstFrame" needs verifyToken'],
+    [{ channels: { 'a.*': { history: false, recover: 'latest' } } }, '"channels.a.*.recover" is given beside history: false'],
+    [{ channels: { 'a.*': { history: false, recoverFrom: 'start' } } }, '"channels.a.*.recoverFrom" is given beside history: false'],
+    [{ history: { ...off, recoverFrom: 'start' } }, '"history.recoverFrom" is given while history.enabled is false'],
+    [{ history: off, channels: { '*': { recover: 'missed' } } }, '"channels.*.recover" is given while history.enabled is false']
+  ]
+  for (const [given, says] of bad) t.throws(() => normalizeOptions(given), { code: 'WSM_ERR_INVALID_OPTION', message: `option ${says}` }, says)
+  const good: WsPluginOptions[] = [
+    { authenticate, verifyToken: () => null, auth: { firstFrame: true } },
+    { history: off, channels: { 'a.*': { history: { size: 1 } }, 'a.b': { recover: 'latest' } } },
+    { history: { ...off, recoverFrom: 'start' }, channels: { 'a.*': { history: { size: 1 } } } },
+    { history: { ...off, size: 5 }, channels: { 'a.*': { presence: true, history: false } } }
+  ]
+  for (const given of good) t.ok(normalizeOptions(given))
   t.end()
 })
 

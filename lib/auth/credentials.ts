@@ -3,6 +3,7 @@ import { UnauthorizedError } from '../errors.js'
 
 /** A browser cannot set headers on a socket: its token comes as an offered subprotocol behind this prefix. */
 export const BEARER_PROTOCOL_PREFIX = 'bearer.'
+const AUTHORIZATION = 'authorization'
 const BEARER_SCHEME = /^bearer\b/i
 const BEARER_PREFIX = /^bearer /i
 const BEARER_LENGTH = 'Bearer '.length
@@ -27,6 +28,28 @@ export function tokenFrom (headers: IncomingHttpHeaders): string | null {
   return fromHeader ?? fromProtocol
 }
 
+/**
+ * Refuses a request whose credential is ambiguous. Node keeps the first of several Authorization headers, and what stands before this
+ * server may have looked at another.
+ *
+ * @throws WSM_ERR_UNAUTHORIZED for two different Authorization headers
+ */
+export function assertOneAuthorization (rawHeaders: readonly string[]): void {
+  const values = rawHeaders.filter((_value, at) => at % 2 === 1 && isAuthorization(rawHeaders[at - 1]!))
+  if (values.some((value) => value !== values[0])) throw new UnauthorizedError('The request carries two different Authorization headers')
+}
+
+/**
+ * Refuses cookies of one name with different values: another host of the same site can add one, and browsers do not say which is whose.
+ *
+ * @throws WSM_ERR_UNAUTHORIZED
+ */
+export function assertOneCookie ({ cookie = '' }: IncomingHttpHeaders, name: string): void {
+  const values = cookie.split(';').map((pair) => pair.split('=', 1)[0]!.trim() === name ? pair.slice(pair.indexOf('=') + 1).trim() : null)
+    .filter((value) => value !== null)
+  if (values.some((value) => value !== values[0])) throw new UnauthorizedError(`The request carries two different cookies "${name}"`)
+}
+
 /** True if `tokenFrom` finds a token or refuses a bad one; no other credential is looked for then. */
 export function carriesToken ({ authorization, 'sec-websocket-protocol': offered }: IncomingHttpHeaders): boolean {
   return authorization !== undefined || offeredTokens(offered).length > 0
@@ -40,6 +63,10 @@ export function isBearer (authorization: string): boolean {
 export function tokenFromFrame (token: string): string {
   // Not one pattern for all of it, which would take a time that grows with the square of a token of many spaces.
   return BEARER_PREFIX.test(token) ? token.slice(BEARER_LENGTH).replace(LEADING_SPACES, '') : token
+}
+
+function isAuthorization (name: string): boolean {
+  return name.length === AUTHORIZATION.length && name.toLowerCase() === AUTHORIZATION
 }
 
 function stripBearer (authorization: string): string {

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { UnauthorizedError } from '../errors.js'
 import type { Authenticator } from './authenticator.js'
-import { carriesToken, tokenFrom } from './credentials.js'
+import { assertOneCookie, carriesToken, tokenFrom } from './credentials.js'
 import type { TokenVerifier } from './tokens.js'
 import type { User } from '../user.js'
 
@@ -39,9 +39,10 @@ export class JwtAuthenticator implements Authenticator {
     return this.#tokens.detached(request)
   }
 
-  /** The token in the cookie. @throws WSM_ERR_UNAUTHORIZED for one whose signature is not good */
+  /** The token in the cookie. @throws WSM_ERR_UNAUTHORIZED for two, and for one whose signature is not good */
   #unsigned (request: FastifyRequest): string | null {
     const given = this.#fromCookie(request)
+    if (given !== null) assertOneCookie(request.headers, this.#cookie!.name)
     if (given === null || !this.#cookie!.isSigned) return given
     const { valid, value } = (request as unknown as CookieRequest).unsignCookie(given)
     if (!valid) throw new UnauthorizedError('The cookie is not signed as it must be')

@@ -29,7 +29,7 @@ export class OriginPolicy {
    */
   constructor (origins: '*' | readonly string[] | undefined, readsCookies: boolean) {
     if (origins === '*' && readsCookies) throw new InvalidOptionError('origins', 'must not be "*" while cookies identify the user: any page could open a socket as its visitor')
-    if (Array.isArray(origins)) for (const origin of origins) assertOrigin(origin)
+    if (Array.isArray(origins)) for (const [index, origin] of origins.entries()) assertOrigin(origin, index)
     this.#allowed = origins === '*' ? '*' : origins === undefined ? null : new Set(origins)
   }
 
@@ -78,8 +78,8 @@ function isListed (origin: string, allowed: ReadonlySet<string>): boolean {
 }
 
 /** @throws WSM_ERR_INVALID_OPTION for what no page can have as its origin, or too many can */
-function assertOrigin (origin: string): void {
-  const fault = (text: string) => new InvalidOptionError('origins', `has "${origin}", ${text}`)
+function assertOrigin (origin: string, index: number): void {
+  const fault = (text: string) => new InvalidOptionError(`origins[${index}]`, `is "${origin}", ${text}`)
   if (origin === 'null') throw fault('the origin of every page that has none, also of other sites: serve the page by https, or by a scheme of the app\'s own')
   if (origin.includes('*') && !WILDCARD.test(origin)) {
     throw fault('whose * stands for something else than the first label of a host of http or https, with a domain of two labels or localhost behind it')

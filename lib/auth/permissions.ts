@@ -1,7 +1,9 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { Client } from '../client.js'
-import { ForbiddenError, InternalError, UnavailableError } from '../errors.js'
+import { ForbiddenError, InternalError, UnavailableError, toClientError, toWire, type DetailedError } from '../errors.js'
+import type { BoundedWaits } from '../bounded-waits.js'
 import type { Options } from '../options.js'
+import { isThenable } from '../thenable.js'
 import { logThrown } from '../thrown.js'
 import { isGranted, type User } from '../user.js'
 
@@ -29,23 +31,42 @@ export type JoinDecision = boolean | { since: number }
 /** The permission that the default `authorize` asks for. */
 const ADMIN_PERMISSION = 'ws:admin'
 
+/** A question to an `authorize…` hook. */
+export interface Question {
+  /** The name of the hook, for the log. */
+  hook: string
+  /** What it is about and whose it is, for the log. */
+  about: Readonly<Record<string, unknown>>
+  /** The message to the client where the answer is no. */
+  denial: string
+}
+
+const LATE = Symbol('late')
+const CLOSING = Symbol('closing')
+
 /**
  * Asks the app's `authorize…` hooks. Each method resolves when the action is allowed and throws WSM_ERR_FORBIDDEN when
- * it is not. A hook that throws has not decided (its database may be away): that is logged, and nothing is done, with
+ * it is not. An error that a handler may tell its caller passes, as that of a handler does. A hook that throws anything else, or takes
+ * longer than `auth.timeoutMs`, has not decided (its database may be away): that is logged, and nothing is done, with
  * WSM_ERR_UNAVAILABLE. A decision that is none is the app's fault, WSM_ERR_INTERNAL.
  */
 export class Permissions {
-  readonly #options: Pick<Options, 'authorize' | 'authorizeSubscribe' | 'authorizeSend'>
+  readonly #options: Pick<Options, 'auth' | 'authorize' | 'authorizeSubscribe' | 'authorizeSend'>
   readonly #log: FastifyBaseLogger
+  readonly #waits: BoundedWaits
+  /** Options that are missing and have been named. */
+  readonly #missing = new Set<string>()
 
-  constructor (options: Pick<Options, 'authorize' | 'authorizeSubscribe' | 'authorizeSend'>, log: FastifyBaseLogger) {
+  constructor (options: Pick<Options, 'auth' | 'authorize' | 'authorizeSubscribe' | 'authorizeSend'>, waits: BoundedWaits, log: FastifyBaseLogger) {
     this.#options = options
+    this.#waits = waits
     this.#log = log
   }
 
-  async rest (request: FastifyRequest, action: RestAction, user: User): Promise<void> {
+  /** @param denial the message to the caller where the answer is no */
+  async rest (request: FastifyRequest, action: RestAction, user: User, denial = `You may not do this: ${action}`): Promise<void> {
     const { authorize } = this.#options
-    await this.decide(`You may not do this: ${action}`,
+    await this.decide({ hook: 'authorize', about: { action, user_id: user.id }, denial },
       () => authorize === undefined ? isGranted(user, ADMIN_PERMISSION) : authorize(request, action, user))
   }
 
@@ -56,48 +77,84 @@ export class Permissions {
    * @param client null: its socket is not open yet, or it reads by REST
    */
   subscribe (user: User | null, channel: string, client: Client | null): Promise<number> {
-    return this.join(`You may not join channel "${channel}"`,
-      () => this.#options.authorizeSubscribe?.(user, channel, client) ?? false)
+    const { authorizeSubscribe } = this.#options
+    return this.join({ hook: 'authorizeSubscribe', about: { channel, ...namesOf(user, client) }, denial: `You may not join channel "${channel}"` },
+      () => authorizeSubscribe === undefined ? this.#nobody('authorizeSubscribe', 'may join a channel') : authorizeSubscribe(user, channel, client))
   }
 
   /** The same for any hook that decides who may join. */
-  async join (denial: string, hook: () => JoinDecision | Promise<JoinDecision>): Promise<number> {
-    const since = this.#sinceOf(await this.#ask(hook))
-    if (since === null) throw new ForbiddenError(denial)
+  async join (question: Question, hook: () => JoinDecision | Promise<JoinDecision>): Promise<number> {
+    const since = this.#sinceOf(question, await this.#ask(question, hook))
+    if (since === null) throw new ForbiddenError(question.denial)
     return since
   }
 
   async send (user: User | null, target: SendTarget, client: Client): Promise<void> {
-    await this.decide(`You may not send to ${target.kind} "${target.id}"`,
-      () => this.#options.authorizeSend?.(user, target, client) ?? false)
+    const { kind, id } = target
+    const { authorizeSend } = this.#options
+    await this.decide({ hook: 'authorizeSend', about: { target: { kind, id }, ...namesOf(user, client) }, denial: `You may not send to ${kind} "${id}"` },
+      () => authorizeSend === undefined ? this.#nobody('authorizeSend', 'may send user, channel or client frames') : authorizeSend(user, target, client))
   }
 
   /** Runs one hook of the app; only `true` allows. */
-  async decide (denial: string, hook: () => boolean | Promise<boolean>): Promise<void> {
-    if (await this.#ask(hook) !== true) throw new ForbiddenError(denial)
+  async decide (question: Question, hook: () => boolean | Promise<boolean>): Promise<void> {
+    if (await this.#ask(question, hook) !== true) throw new ForbiddenError(question.denial)
   }
 
-  async #ask<T> (hook: () => T | Promise<T>): Promise<T> {
+  async #ask<T> (question: Question, hook: () => T | Promise<T>): Promise<T> {
+    const { timeoutMs } = this.#options.auth
+    let answer: T | typeof LATE | typeof CLOSING
     try {
-      return await hook()
+      const given = hook()
+      answer = isThenable(given) ? await this.#waits.wait(Promise.resolve(given), timeoutMs, (isClosing): typeof LATE | typeof CLOSING => isClosing ? CLOSING : LATE) : given
     } catch (error) {
-      this.#failed(error)
-      throw new UnavailableError('It cannot be decided at the moment whether this is allowed')
+      throw this.#refusal(question, error)
     }
+    if (answer === CLOSING) throw new UnavailableError('The server is closing')
+    if (answer !== LATE) return answer
+    this.#log.error({ hook: question.hook, ...question.about, timeout_ms: timeoutMs }, 'an authorize hook took too long; nothing is decided')
+    throw undecided()
   }
 
-  #sinceOf (decision: JoinDecision): number | null {
+  #refusal (question: Question, error: unknown): Error {
+    if (toWire(error).statusCode < 500) return toClientError(error)
+    this.#failed(question, error)
+    return undecided()
+  }
+
+  #sinceOf (question: Question, decision: JoinDecision): number | null {
     try {
       return sinceOf(decision)
     } catch (error) {
-      this.#failed(error)
+      this.#failed(question, error)
       throw new InternalError()
     }
   }
 
-  #failed (error: unknown): void {
-    logThrown(this.#log, 'error', error, {}, 'an authorize hook failed; nothing is decided')
+  #failed ({ hook, about }: Question, error: unknown): void {
+    logThrown(this.#log, 'error', error, { hook, ...about }, 'an authorize hook failed; nothing is decided')
   }
+
+  /** Denies by default, and says so once. */
+  #nobody (option: string, may: string): false {
+    if (!this.#missing.has(option)) this.#log.warn({ option }, `the option ${option} is not given, so nobody ${may}`)
+    this.#missing.add(option)
+    return false
+  }
+}
+
+/** Tells whether a hook has said no, with an error of the catalogue or of the app's own; other errors decide nothing. */
+export function isDenial (error: unknown): error is DetailedError {
+  return (error as DetailedError).statusCode === 403
+}
+
+/** Returns who asks, for the log. */
+export function namesOf (user: User | null, client: Pick<Client, 'id'> | null): { user_id: string | null, client_id: string | null } {
+  return { user_id: user?.id ?? null, client_id: client?.id ?? null }
+}
+
+function undecided (): Error {
+  return new UnavailableError('It cannot be decided at the moment whether this is allowed')
 }
 
 /**
@@ -108,6 +165,6 @@ export class Permissions {
 function sinceOf (decision: JoinDecision): number | null {
   if (typeof decision !== 'object' || decision === null) return decision === true ? 0 : null
   const { since } = decision
-  if (!Number.isFinite(since) || since < 0) throw new TypeError(`since must be a finite number of milliseconds since 1970, got ${typeof since === 'number' ? since : Object.prototype.toString.call(since)}`)
+  if (!Number.isFinite(since) || since < 0) throw new TypeError(`since must be a finite number of milliseconds since 1970, got ${typeof since === 'number' ? since : since === null ? 'null' : typeof since}`)
   return since
 }

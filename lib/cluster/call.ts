@@ -59,10 +59,10 @@ export class ClusterCall<Request, Response> {
   /**
    * Calls every other node. Never rejects.
    *
-   * @param extraMs time that the others need to answer, beside that of the call
+   * @param timeoutMs by default that of the call
    */
-  async all (cluster: Cluster, request: Request, extraMs = 0): Promise<ClusterReplies<Response>> {
-    const { answers, missing } = await cluster.ask(this.#name, request, this.#timeoutMs + extraMs)
+  async all (cluster: Cluster, request: Request, timeoutMs = this.#timeoutMs): Promise<ClusterReplies<Response>> {
+    const { answers, missing } = await cluster.ask(this.#name, request, timeoutMs)
     const values: Response[] = []
     const malformed: string[] = []
     for (const { node_id: nodeId, data } of answers) {

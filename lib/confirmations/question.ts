@@ -2,7 +2,7 @@ import type { TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { TaskStepResultFrame, type AnsweredBy, type ConfirmationRecord, type Outcome, type TaskStepResult } from '../../schemas/records.js'
 import { toTypeBox, type AnySchema } from '../any-schema.js'
-import { InvalidMessageError } from '../errors.js'
+import { InvalidArgumentError } from '../errors.js'
 import type { Options } from '../options.js'
 import { assertValid, below, faultsOf, invalidMessage } from '../validation/faults.js'
 import { snapshot } from '../protocol/snapshot.js'
@@ -111,7 +111,7 @@ function answerSchema (schema: TSchema): TSchema {
     compileJsonSchema(json)
     return json
   } catch (error) {
-    throw new InvalidMessageError(`its answer schema ${(error as Error).message}`)
+    throw new InvalidArgumentError('ws.notifyUser', `options.answer: The answer schema ${(error as Error).message}`)
   }
 }
 

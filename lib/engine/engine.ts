@@ -115,7 +115,8 @@ export interface Engine {
    * Delivers to those who are there now, and keeps nothing. On this node that happens in the call, or as soon as everything that
    * the node has published on the topic before is delivered; once, whatever happens to what the nodes share. Never rejects.
    *
-   * @returns whether the other nodes get it; false: that is not known in time, and they get it later or not at all
+   * @returns whether the other nodes get it, as far as this one can know: not of a node whose own connection is lost while all others
+   *   are in order; false: that is not known in time, and they get it, perhaps later, or not at all
    */
   pass (publication: Publication): Promise<boolean>
   /**

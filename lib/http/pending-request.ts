@@ -21,6 +21,7 @@ export class PendingRequest {
   #isStopped = false
   #stop: AbortController | null = null
   #waiting: (() => void)[] = []
+  #giveUp: ((error: Error) => void) | null = null
 
   constructor (log: FastifyBaseLogger) {
     this.#log = log
@@ -43,6 +44,18 @@ export class PendingRequest {
   stop (): void {
     this.#isStopped = true
     this.#stop?.abort()
+  }
+
+  /** Rejects when `giveUp` is called. */
+  givenUp (): Promise<never> {
+    return new Promise((_resolve, reject) => { this.#giveUp = reject })
+  }
+
+  /** Answers with an error, whatever its work still does. Only while `givenUp()` is awaited. */
+  giveUp (error: Error): void {
+    this.#log.warn({ err: error }, 'a request was given up: its work has not ended in time')
+    this.stop()
+    this.#giveUp!(error)
   }
 
   /** Resolves when its work has ended, or awaits a revocation. */

@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { User } from '../user.js'
 import type { Work } from '../sessions/revocations.js'
 import type { Clock } from '../engine/engine.js'
-import { TooManyPendingError, type DetailedError } from '../errors.js'
+import { TooManyPendingError, UnavailableError, type DetailedError } from '../errors.js'
 import type { Counters } from '../telemetry/counters.js'
 import { PendingRequest } from './pending-request.js'
 
@@ -28,6 +28,8 @@ export class PendingRequests implements Work {
   readonly #byHolder = new Map<string, Set<PendingRequest>>()
   /** The request in whose name code of the app runs. */
   readonly #current = new AsyncLocalStorage<PendingRequest>()
+  /** What `run` waits for. */
+  readonly #working = new Set<PendingRequest>()
   #named = 0
 
   /** @param max requests of one user, of nobody at one address, and on one connection */
@@ -81,9 +83,11 @@ export class PendingRequests implements Work {
     // Its caller may have hung up while hooks of the host ran, which has freed its place.
     if (!pending.isOpen) this.#place(pending, pending.holder)
     pending.isWorking = true
+    this.#working.add(pending)
     try {
-      return await work()
+      return await Promise.race([work(), pending.givenUp()])
     } finally {
+      this.#working.delete(pending)
       pending.isWorking = false
       pending.settled()
       this.#release(pending)
@@ -126,6 +130,11 @@ export class PendingRequests implements Work {
     } finally {
       pending.revoking--
     }
+  }
+
+  /** Answers what is still worked on with WSM_ERR_UNAVAILABLE: the node is closing, and must end. */
+  giveUp (): void {
+    for (const pending of this.#working) pending.giveUp(new UnavailableError('The server is closing'))
   }
 
   /** One listener per connection: when it ends, Node notifies only the response being sent, not those queued behind it. */

@@ -53,16 +53,18 @@ export class Shutdown {
   }
 
   async #close (prepare: () => Promise<void>): Promise<void> {
+    this.#requests.end()
     // Not in the same turn: isClosing must be true before anything is prepared.
     await null
     this.#upgrades.refuse()
     const { closeTimeoutMs } = this.#settings
     await this.#prepared(prepare)
+    const since = performance.now()
     this.#sendAway()
     await inTime(this.#registry.empty(), closeTimeoutMs, () => {})
     for (const connection of this.#registry.all()) connection.terminate()
     this.#upgrades.destroy()
-    this.#requests.destroy()
+    this.#requests.destroy(since)
     await inTime(this.#registry.empty(), FINAL_MS, () => {})
   }
 
@@ -70,7 +72,7 @@ export class Shutdown {
   async #prepared (prepare: () => Promise<void>): Promise<void> {
     const { drainMs, log } = this.#settings
     try {
-      await inTime(prepare(), drainMs, () => {})
+      await inTime(prepare(), drainMs, () => log.warn('the shutdown goes on without all final messages: they took longer than drain.timeoutMs'))
     } catch (error) {
       logThrown(log, 'error', error, {}, 'the shutdown goes on without all final messages')
     }

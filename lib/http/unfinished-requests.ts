@@ -1,47 +1,41 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import { constants, type Http2ServerRequest, type Http2ServerResponse, type Http2Session, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
+import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
+import type { Answer } from './awaited-answers.js'
+import { ClosingTime } from './closing-time.js'
+import { Http1Connections } from './http1-connections.js'
+import { Http2Sessions } from './http2-sessions.js'
 
-/** Time between two checks of what is left when the server closes. Twice this is less than the shutdown's last second. */
+/** Time between two checks of what is left when the server closes. */
 const LOOK_MS = 400
-/** Time from accepting a connection within which its first request must begin to arrive, when the server closes. */
-const FIRST_REQUEST_MS = 1_000
-
-type Answer = ServerResponse | Http2ServerResponse
 
 /**
- * The connections of the app's servers, except those that were upgraded. A closing server waits for the rest of every request that has
- * begun, for every answer to be read, and for every HTTP/2 session; Node has no time-out for any of these while it closes.
+ * The connections of the app's servers, except those that were upgraded. A closing server answers every request that has begun to
+ * arrive, waits for every answer to be read, and for every HTTP/2 session; Node has no time-out for any of these while it closes.
  */
 export class UnfinishedRequests {
-  readonly #maxArrivalMs: number
-  /** Connections of HTTP/1.1, with the time at which each was accepted. */
-  readonly #connections = new Map<Socket, number>()
-  /** HTTP/2: an entry for each session, connection and open stream, and none for a finished request. */
-  readonly #sessions = new Set<ServerHttp2Session>()
-  readonly #sessionSockets = new Set<Duplex>()
-  readonly #streams = new Map<ServerHttp2Stream, Http2ServerResponse>()
+  readonly #arrivalMs: number
+  readonly #onLate: () => void
+  readonly #time = new ClosingTime()
+  readonly #http1 = new Http1Connections(this.#time)
+  readonly #http2 = new Http2Sessions(this.#time)
   /** TCP connections in their TLS handshake, by the peer's address and port. */
   readonly #handshakes = new Map<string, { socket: Socket, acceptedAt: number }>()
-  /** Bytes that had been read from a connection at the check before. */
-  readonly #bytesRead = new WeakMap<Socket, number>()
-  /** Answers that were unread at the check before. */
-  readonly #unread = new WeakSet<Answer>()
   /** Servers that are not closed. */
   readonly #servers = new Set<Server>()
-  /** One function for all, so that a connection costs an entry and nothing else. */
-  readonly #forget: (this: Socket) => void
   #timer: NodeJS.Timeout | undefined
-  /** When `destroy` was called. */
-  #overAt: number | null = null
+  #check: NodeJS.Immediate | undefined
+  #isEnding = false
 
-  /** @param maxArrivalMs how long a request may go on arriving once the server closes */
-  constructor (server: Server, maxArrivalMs: number) {
-    this.#maxArrivalMs = maxArrivalMs
-    const connections = this.#connections
-    this.#forget = function () { connections.delete(this) }
+  /**
+   * @param arrivalMs how long a request may go on arriving once the server closes
+   * @param onLate called when that time is over, at every check
+   */
+  constructor (server: Server, arrivalMs: number, onLate: () => void) {
+    this.#arrivalMs = arrivalMs
+    this.#onLate = onLate
     this.watch(server)
   }
 
@@ -60,24 +54,22 @@ export class UnfinishedRequests {
       if (isTls) this.#handshakes.delete(peerOf(socket))
       // Without ALPN a TLS server falls back to HTTP/1.1; one without TLS that speaks HTTP/2 speaks nothing else.
       const { alpnProtocol } = socket as TLSSocket
-      if (isHttp2 && alpnProtocol !== false && alpnProtocol !== 'http/1.1') this.#trackSessionSocket(socket)
-      else this.#connections.set(socket.on('close', this.#forget), performance.now())
+      if (isHttp2 && alpnProtocol !== false && alpnProtocol !== 'http/1.1') this.#http2.addSocket(socket)
+      else this.#http1.add(socket)
       this.#lookAgain()
     }
-    const onSession = (session: ServerHttp2Session) => {
-      this.#sessions.add(session)
-      session.once('close', () => this.#sessions.delete(session))
-      if (this.#overAt !== null) session.destroy()
-    }
-    const onRequest = (request: IncomingMessage | Http2ServerRequest, response: Answer) => {
-      if ('stream' in request) this.#trackStream(request.stream, response as Http2ServerResponse)
+    const onSession = (session: ServerHttp2Session) => this.#http2.addSession(session)
+    const onRequest = (request: IncomingMessage | Http2ServerRequest, answer: Answer) => {
+      if ('stream' in request) this.#http2.addStream(request.stream, answer as Http2ServerResponse)
+      else if (!this.#isEnding) this.#http1.began(request, answer as ServerResponse)
     }
 
     const listeners: Array<[event: string, listener: (...args: never[]) => void]> = [
       [connected, onConnection], ['session', onSession], ['request', onRequest]
     ]
     if (isTls) listeners.push(['connection', onHandshake])
-    for (const [event, listener] of listeners) server.on(event, listener as () => void)
+    for (const [event, listener] of listeners) server.prependListener(event, listener as () => void)
+    this.#keepQuietConnections(server)
     // Until it is closed: a connection that is made meanwhile must not hold it up either.
     this.#servers.add(server)
     server.once('close', () => {
@@ -89,122 +81,90 @@ export class UnfinishedRequests {
 
   /** Stops tracking a connection that asked for an upgrade; its taker is responsible for it. */
   upgraded (socket: Duplex): void {
-    this.#connections.delete(socket as Socket)
-    socket.removeListener('close', this.#forget)
+    this.#http1.remove(socket as Socket)
   }
 
   /** Number of entries kept. */
   get size (): number {
-    return this.#connections.size + this.#sessions.size + this.#sessionSockets.size + this.#streams.size + this.#handshakes.size
+    return this.#http1.size + this.#http2.size + this.#handshakes.size
+  }
+
+  /** From now on an HTTP/1.1 connection ends with the last answer on it. Idempotent. */
+  end (): void {
+    if (this.#isEnding) return
+    this.#isEnding = true
+    this.#http1.end()
+    for (const server of this.#servers) this.#askInNextTick(server)
   }
 
   /**
-   * Cuts what waits for a client, now and from now on: connections without a request, requests of which nothing more arrives,
-   * and, a moment later, answers that nobody reads. What the app is answering is waited for, and is the last of its
-   * connection; so is the first request of a connection that was just accepted.
+   * Cuts what waits for a client, now and from now on: connections without a request, requests that are not whole in time, and, a
+   * moment later, answers that nobody reads. What the app is answering is waited for; so is the first request of a connection that
+   * was just accepted, and the next one of a connection that is kept alive.
+   *
+   * @param since when clients were told that the node closes, of `performance.now()`
    */
-  destroy (): void {
-    for (const socket of this.#sessionSockets) destroyWhenFinished(socket)
-    for (const socket of this.#connections.keys()) {
-      const answer = answerOn(socket)
-      if (answer != null) endBehind(answer)
-    }
-    this.#overAt = performance.now()
+  destroy (since: number): void {
+    this.end()
+    this.#time.over(performance.now(), since, this.#arrivalMs)
+    this.#http2.over()
     this.#look()
+  }
+
+  /** Node destroys idle connections in `close()`, also those on which a request has arrived that it has not read yet. */
+  #keepQuietConnections (server: Server): void {
+    const { close } = server
+    server.close = (callback) => {
+      const { closeIdleConnections } = server
+      server.closeIdleConnections = () => {}
+      this.end()
+      this.#time.windUp(performance.now())
+      this.#lookAgain()
+      try {
+        return close.call(server, callback)
+      } finally {
+        server.closeIdleConnections = closeIdleConnections
+      }
+    }
+  }
+
+  /** When a request is handed out, all that has arrived with it has been read: an answer must know whether it is the last. */
+  #askInNextTick (server: Server): void {
+    const { emit } = server
+    server.emit = (...event: [name: string | symbol, ...args: unknown[]]) => {
+      const [name, request, answer] = event as [name: string, request: IncomingMessage, answer: ServerResponse]
+      if (name !== 'request' || 'stream' in request) return Reflect.apply(emit, server, event) as boolean
+      if (this.#http1.began(request, answer)) process.nextTick(() => { Reflect.apply(emit, server, event) })
+      return true
+    }
   }
 
   #look (): void {
     this.#stopLooking()
     const now = performance.now()
-    const isNew = (acceptedAt: number) => now - acceptedAt < FIRST_REQUEST_MS
-    const isArriving = (socket: Socket) => this.#hasRead(socket) && now - this.#overAt! < this.#maxArrivalMs
-    for (const { socket, acceptedAt } of this.#handshakes.values()) if (!isNew(acceptedAt)) socket.destroy()
-    for (const [socket, acceptedAt] of this.#connections) {
-      const answer = answerOn(socket)
-      const isArrivingHere = isArriving(socket)
-      const isKept = answer === undefined
-        ? isNew(acceptedAt) || isArrivingHere
-        : answer !== null && this.#isAwaited(answer, answer, answer.req.complete || isArrivingHere)
-      if (!isKept) socket.destroy()
-    }
-    const arriving = new Set([...this.#sessions].filter((session) => !session.destroyed && isArriving(session.socket as Socket)))
-    const busy = new Set<Http2Session | undefined>()
-    for (const [stream, answer] of this.#streams) {
-      if (this.#isAwaited(answer, stream, isComplete(stream) || arriving.has(stream.session as ServerHttp2Session))) busy.add(stream.session)
-      else stream.destroy()
-    }
-    // A session that was destroyed behind its close() waits for its client to read.
-    if ([...this.#sessions].every(({ destroyed }) => destroyed)) for (const socket of this.#sessionSockets) socket.destroy()
-    for (const session of this.#sessions) {
-      if (busy.has(session)) session.close()
-      else session.destroy()
+    this.#http1.look(now)
+    if (this.#time.isOver) {
+      for (const { socket, acceptedAt } of this.#handshakes.values()) if (!this.#time.isNew(acceptedAt, now)) socket.destroy()
+      this.#http2.look(now)
+      if (now >= this.#time.deadline) this.#onLate()
     }
     this.#lookAgain()
   }
 
-  /** Checks what is left once more a little later, when the server closes. */
+  /** Checks what is left once more a little later, when the server closes, and then what has arrived meanwhile has been read. */
   #lookAgain (): void {
-    if (this.#overAt !== null && this.size > 0) this.#timer ??= setTimeout(() => this.#look(), LOOK_MS)
+    if (!this.#time.isWindingUp || this.size === 0) return
+    this.#timer ??= setTimeout(() => { this.#check = setImmediate(() => this.#look()) }, LOOK_MS)
   }
 
   #stopLooking (): void {
     clearTimeout(this.#timer)
+    clearImmediate(this.#check)
     this.#timer = undefined
-  }
-
-  /** Tells whether anything has arrived since the check before, or at the first check, at all. */
-  #hasRead (socket: Socket): boolean {
-    const before = this.#bytesRead.get(socket) ?? 0
-    this.#bytesRead.set(socket, socket.bytesRead)
-    return socket.bytesRead > before
-  }
-
-  /** Whether to wait for an answer: while the app works on it, and then for one more check, so that the client can read it. */
-  #isAwaited (answer: Answer, { writableNeedDrain }: { writableNeedDrain: boolean }, isComplete: boolean): boolean {
-    // Fastify ends a long answer over HTTP/2 only when nearly all of it is read.
-    if (!answer.writableEnded && !writableNeedDrain) {
-      this.#unread.delete(answer)
-      return isComplete || answer.headersSent
-    }
-    if (this.#unread.has(answer)) return false
-    this.#unread.add(answer)
-    return true
-  }
-
-  #trackSessionSocket (socket: Duplex): void {
-    this.#sessionSockets.add(socket)
-    socket.once('close', () => this.#sessionSockets.delete(socket))
-    if (this.#overAt !== null) destroyWhenFinished(socket)
-  }
-
-  #trackStream (stream: ServerHttp2Stream, response: Http2ServerResponse): void {
-    this.#streams.set(stream, response)
-    stream.once('close', () => this.#streams.delete(stream))
   }
 }
 
 /** Identifies a connection: a TLS socket and its TCP socket share this value. */
 function peerOf ({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`
-}
-
-/** The current answer on an HTTP/1.1 connection; pipelined requests wait behind it. */
-function answerOn (socket: Duplex): ServerResponse | null | undefined {
-  return (socket as Duplex & { _httpMessage?: ServerResponse | null })._httpMessage
-}
-
-/** Ends the connection after the answer: a keep-alive client would hold it for as long as Node allows. */
-function endBehind (answer: ServerResponse): void {
-  const { socket } = answer.req
-  answer.once('close', () => { socket.end(() => socket.destroy()) })
-}
-
-/** True once the client has sent the whole request, read or not. */
-function isComplete (stream: ServerHttp2Stream): boolean {
-  return stream.endAfterHeaders || stream.state.state === constants.NGHTTP2_STREAM_STATE_HALF_CLOSED_REMOTE
-}
-
-/** Destroys a session's socket once it is written: otherwise it waits until the client ends the connection. */
-function destroyWhenFinished (socket: Duplex): void {
-  socket.once('finish', () => socket.destroy())
 }

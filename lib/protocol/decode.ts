@@ -84,9 +84,11 @@ export function peekId (json: string): string | number | undefined {
  * @throws WSM_ERR_INVALID_MESSAGE
  */
 export function decodePositions (json: unknown): Static<typeof RecoverQuery> {
+  // Several parameters of the name come as a list.
+  if (typeof json !== 'string') throw invalidMessage([{ path: '/recover', message: 'Expected one parameter "recover"' }])
   let positions
   try {
-    positions = JSON.parse(String(json))
+    positions = JSON.parse(json)
   } catch {
     throw invalidMessage([{ path: '/recover', message: 'Expected JSON' }])
   }

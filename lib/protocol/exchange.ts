@@ -1,5 +1,6 @@
 import type { Connection } from '../socket/connection.js'
 import type { Identity } from '../socket/identity.js'
+import { sentAnswer } from './answer.js'
 import { frameId, type ClientMessage } from './decode.js'
 import { encode } from '../socket/encode.js'
 
@@ -33,11 +34,11 @@ export class Exchange<M extends object = ClientMessage> {
   /**
    * Answers, once; a frame that wants no answer gets none.
    *
-   * @throws TypeError for data that JSON cannot hold; the answer is not given then
+   * @throws TypeError for data that JSON cannot hold, or leaves out; the answer is not given then
    */
   reply (data: unknown): void {
     if (!this.wantsReply) return
-    const frame = encode({ type: 'reply', id: this.id, data: data ?? null })
+    const frame = encode({ type: 'reply', id: this.id, data: sentAnswer(data) })
     this.wantsReply = false
     this.isAnswered = true
     this.connection.send(frame)

@@ -103,20 +103,20 @@ export class SocketContext extends ReplyingContext implements CallContext {
 
   get send () {
     return (message: object): void => {
-      const encoded = call('context.send', [message], () => this.#outbound.encode(message))
+      const encoded = call(this, 'context.send', [message], () => this.#outbound.encode(message))
       if (!this.#identity.isOver) this.#connection.send(encoded)
     }
   }
 
   get join () {
-    return (channel: string): Promise<void> => call('context.join', [channel], async () => {
+    return (channel: string): Promise<void> => call(this, 'context.join', [channel], async () => {
       if (this.#identity.isOver) throw new IdentityChangedError()
       await this.#memberships.join(this.#connection, [channel], 'joined')
     })
   }
 
   get leave () {
-    return (channel: string): void => call('context.leave', [channel], () => {
+    return (channel: string): void => call(this, 'context.leave', [channel], () => {
       if (!this.#identity.isOver) this.#memberships.leave(this.#connection, channel)
     })
   }

@@ -1,20 +1,19 @@
-import { Type, type Static, type TSchema, Kind } from '@sinclair/typebox'
-import { Value } from '@sinclair/typebox/value'
+import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { ChannelName, FrameId } from '../../schemas/fields.js'
 import { APP_TYPE_PATTERN } from '../../schemas/frames/types.js'
 import { toTypeBox, type AnySchema, type StaticOf } from '../any-schema.js'
-import type { Permissions } from '../auth/permissions.js'
+import { namesOf, type Permissions } from '../auth/permissions.js'
 import type { Standing } from '../auth/standing.js'
-import type { Rate } from '../socket/rate.js'
-import { TypeLimit, type TypeLimits } from './type-limits.js'
 import { InternalError, InvalidHandlerError, UnknownTypeError } from '../errors.js'
 import { namePattern } from '../name-pattern.js'
+import type { Rate } from '../socket/rate.js'
 import { isThenable } from '../thenable.js'
 import type { CompiledSchema } from '../validation/compiled-schema.js'
-import { compile } from './compile.js'
-import { withEnvelope } from './envelope.js'
+import { below, faultsOf, invalidMessage } from '../validation/faults.js'
+import { sentAnswer } from './answer.js'
+import { compile, compileMessage } from './compile.js'
 import type { CallContext, HandlerContext } from './handler-context.js'
-import { assertValid, faultsOf, invalidMessage } from '../validation/faults.js'
+import type { TypeLimit, TypeLimits } from './type-limits.js'
 
 type Awaitable<T> = T | Promise<T>
 
@@ -51,7 +50,7 @@ export interface HandlerOptions<S extends AnySchema, R extends AnySchema | undef
   channel?: C | undefined
   /** Rate of one user's messages, in place of `limits.messagesPerSecond` and `limits.burst`. By default as `limits.types` says. */
   limits?: TypeLimit | undefined
-  /** Whether the caller may call it; by default everybody who may connect. */
+  /** Whether the caller may call it; by default everybody who may connect. By REST `context.client` is null. */
   authorize?: ((context: ContextOf<C>, message: HandlerMessage<S, C>) => Awaitable<boolean>) | undefined
 }
 
@@ -91,8 +90,8 @@ export class Handlers {
   /**
    * Makes an entry; nothing is registered yet.
    *
-   * @throws WSM_ERR_INVALID_HANDLER for a type that is taken or not namespaced (row F7), for a schema that cannot be compiled, and
-   *   for a bad pattern of channels or one together with `rest`, and bad `limits`
+   * @throws WSM_ERR_INVALID_HANDLER for a type that is taken or not namespaced (row F7), for a schema that cannot be compiled or that
+   *   no message of the type can match, and for a bad pattern of channels or one together with `rest`
    */
   create<S extends AnySchema, R extends AnySchema | undefined, C extends string | undefined> (
     type: string, options: HandlerOptions<S, R, C>, handler: Handler<S, R, C>
@@ -105,18 +104,16 @@ export class Handlers {
     if (pattern !== undefined && options.rest === true) {
       throw new InvalidHandlerError(type, 'a call by REST has no socket that could be a member of a channel')
     }
-    if (options.limits !== undefined && !Value.Check(TypeLimit, options.limits)) {
-      throw new InvalidHandlerError(type, `limits${Value.Errors(TypeLimit, options.limits).First()!.path.replaceAll('/', '.')} is not valid`)
-    }
     const enter = pattern === undefined ? null : entrance(type, pattern)
     const envelope = { type: Type.Optional(Type.Literal(type)), id: Type.Optional(FrameId), ...enter === null ? {} : { channel: ChannelName } }
-    const schema = withEnvelope(toTypeBox(options.schema), envelope)
-    const replyCheck = options.reply === undefined ? null : compile(type, toTypeBox(options.reply))
+    const { schema, check } = compileMessage(type, toTypeBox(options.schema), envelope, true)
+    const reply = options.reply === undefined ? undefined : toTypeBox(options.reply)
+    const replyCheck = reply === undefined ? null : compile(type, reply, 'reply')
     return {
       type,
       schema,
-      replySchema: options.reply === undefined ? Type.Unknown() : toTypeBox(options.reply),
-      check: compile(type, schema, schema[Kind] === 'Object' ? [] : Object.keys(envelope)),
+      replySchema: reply ?? Type.Unknown(),
+      check,
       isRest: options.rest === true,
       rate: this.#limits.of(type, options.limits),
       invoke: (given, context) => {
@@ -126,7 +123,7 @@ export class Handlers {
         const run = () => {
           if (replyCheck === null) return handler(message, its)
           context.checkReply = (reply) => {
-            const sent = JSON.parse(JSON.stringify(reply ?? null) ?? 'null')
+            const sent = JSON.parse(JSON.stringify(sentAnswer(reply)))
             if (replyCheck.Check(sent)) return sent
             context.log.error({ type, faults: faultsOf(replyCheck, sent) }, 'a handler\'s reply does not match its schema')
             throw new InternalError()
@@ -137,7 +134,9 @@ export class Handlers {
         }
         if (authorize === undefined) return run()
         const askedAt = this.#standing.now()
-        return this.#permissions.decide(`You may not call ${type}`, () => authorize(its, message)).then(() => {
+        const { client, user, channel } = context
+        const question = { hook: 'authorize', about: { type, channel, ...namesOf(user, client) }, denial: `You may not call ${type}` }
+        return this.#permissions.decide(question, () => authorize(its, message)).then(() => {
           // The app may have taken its time: the token may be revoked by now, and the socket may have left the channel.
           if (context.user !== null) this.#standing.assertStillGood(context.user, askedAt)
           enter?.(given, context)
@@ -159,13 +158,14 @@ export class Handlers {
   /**
    * Calls a handler by name, not by frame: by REST or by a `walker` frame.
    *
+   * @param path where the fields are in what the caller sent
    * @throws WSM_ERR_UNKNOWN_TYPE, WSM_ERR_INVALID_MESSAGE, and what the handler throws
    */
-  async call (type: string, fields: object, context: CallContext): Promise<unknown> {
+  async call (type: string, fields: object, context: CallContext, path = ''): Promise<unknown> {
     const entry = this.#entries.get(type)
     if (entry === undefined) throw new UnknownTypeError(type)
     const message = { type, ...fields }
-    assertValid(entry.check, message)
+    if (!entry.check.Check(message)) throw invalidMessage(faultsOf(entry.check, message).map(below(path)))
     return entry.invoke({ ...entry.check.Clean(message), type }, context)
   }
 }

@@ -2,12 +2,11 @@ import { Type, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { isProtocolType } from '../../schemas/frames/types.js'
 import { Message, reservedFields } from '../../schemas/messages.js'
-import { InvalidHandlerError, InvalidMessageError } from '../errors.js'
+import { InvalidHandlerError } from '../errors.js'
 import { messageOf } from '../thrown.js'
 import type { CompiledSchema } from '../validation/compiled-schema.js'
 import { EncodedMessage } from '../socket/encode.js'
-import { compile } from './compile.js'
-import { withEnvelope } from './envelope.js'
+import { compileMessage } from './compile.js'
 import { faultsOf, invalidMessage, type Fault } from '../validation/faults.js'
 
 const checkMessage = TypeCompiler.Compile(Message)
@@ -24,7 +23,7 @@ export class Outbound {
   declare (type: string, schema: TSchema): void {
     if (isProtocolType(type)) throw new InvalidHandlerError(type, 'it is a type of the protocol')
     if (this.#declared.has(type)) throw new InvalidHandlerError(type, 'its messages are declared already')
-    this.#declared.set(type, compile(type, withEnvelope(schema, { type: Type.Literal(type) })))
+    this.#declared.set(type, compileMessage(type, schema, { type: Type.Literal(type) }, false).check)
   }
 
   /**
@@ -47,16 +46,18 @@ export class Outbound {
    */
   toJson (message: object): string {
     let json: string | undefined
+    let hidden: string | undefined
     try {
       json = JSON.stringify(message)
+      // Also one that JSON leaves out: it was meant to be there.
+      hidden = reservedFields.find((field) => field in Object(message))
     } catch (error) {
-      throw new InvalidMessageError(messageOf(error))
+      throw invalidMessage([{ path: '', message: `It cannot be sent as JSON: ${messageOf(error)}` }])
     }
     const sent = json === undefined ? undefined : JSON.parse(json)
     const faults = this.faults(sent)
     if (faults.length > 0) throw invalidMessage(faults)
-    // Also one that JSON leaves out: it was meant to be there.
-    const reserved = reservedFields.find((field) => Object.hasOwn(sent, field) || field in Object(message))
+    const reserved = reservedFields.find((field) => Object.hasOwn(sent, field)) ?? hidden
     if (reserved !== undefined) {
       throw invalidMessage([{ path: `/${reserved}`, message: 'Only the server can set this field' }])
     }

@@ -8,7 +8,7 @@ import type { Counters } from '../telemetry/counters.js'
 import { isThenable } from '../thenable.js'
 import { logThrown } from '../thrown.js'
 import type { CompiledSchema } from '../validation/compiled-schema.js'
-import type { ErrorCode } from '../../schemas/codes.js'
+import { type ErrorCode, countedCodes } from '../../schemas/codes.js'
 import type { Rejected } from '../../schemas/records.js'
 import { compile } from './compile.js'
 import { assertFrame, decode, frameId, peekId, type ClientMessage } from './decode.js'
@@ -161,7 +161,7 @@ export class Router {
     if (!isAnswered) return this.#fail(connection, error, message)
     // Already answered, so this is only logged. A handler that its signal stopped behaved as intended.
     const level = toWire(error).code === 'identity_changed' ? 'debug' : 'error'
-    logThrown(identity.log, level, error, { type: message.type }, 'a handler failed after it had answered')
+    logThrown(identity.log, level, error, handlerOf(message), 'a handler failed after it had answered')
     this.#events.emit('message_failed', { client: connection, user: identity.user, error, message: withoutToken(message) })
   }
 
@@ -170,21 +170,23 @@ export class Router {
     const limit = limitOf[code as ErrorCode]
     if (limit !== undefined) this.#counters.refusals[limit]++
     const isServerFault = statusCode >= 500
-    if (isServerFault) logThrown(connection.log, 'error', error, { type: message?.type }, 'a handler failed')
+    if (isServerFault) logThrown(connection.log, 'error', error, handlerOf(message), 'a handler failed')
     else connection.log.debug({ code, type: message?.type }, 'a frame was refused')
     connection.send(encode({ type: 'error', code, id, message: text, details, ...isAppError && { app: true } }))
     if (this.#events.has('message_failed')) {
       this.#events.emit('message_failed', { client: connection, user: connection.user, error, message: message && withoutToken(message) })
     }
-    // Server faults do not count against the client, nor does sending faster than it is answered, or than a type may be sent, nor what
-    // the app says of its own.
-    if (isServerFault || isAppError || isOverTypeLimit(error) || code === 'too_many_pending' || code === 'identity_changed') return
-    if (code === 'rate_limited') return connection.refused()
-    if (connection.errorCap.hit()) {
+    if (code === 'rate_limited' && !isOverTypeLimit(error)) return connection.refused()
+    if (countedCodes.has(code) && connection.errorCap.hit()) {
       this.#counters.refusals.errors++
       connection.close(closeCodes.policyViolation, 'Too many errors within a minute')
     }
   }
+}
+
+/** Names the handler of a frame in the log: that of a `walker` frame is not its type. */
+function handlerOf ({ type, walker }: Record<string, unknown> = {}): { type: unknown, walker?: unknown } {
+  return type === 'walker' ? { type, walker } : { type }
 }
 
 /** Of a frame that brings a token listeners get the type and the id: what else it holds, good or bad, may be the token. */

@@ -5,7 +5,7 @@ import { ChannelName } from '../../schemas/fields.js'
 import { closeCodes, type CloseCode } from '../../schemas/codes.js'
 import type { ConnectionOrigin } from '../socket/origin.js'
 import { InternalError, TooManyChannelsError, UnauthorizedError, UnavailableError, toClientError, toWire } from '../errors.js'
-import { inTime } from '../in-time.js'
+import type { BoundedWaits } from '../bounded-waits.js'
 import type { Options } from '../options.js'
 import { decodePositions } from '../protocol/decode.js'
 import { assertValid } from '../validation/faults.js'
@@ -13,9 +13,9 @@ import { logThrown } from '../thrown.js'
 import type { Positions } from '../recovery.js'
 import type { Counters } from '../telemetry/counters.js'
 import type { Authenticator } from '../auth/authenticator.js'
-import { carriesToken } from '../auth/credentials.js'
+import { carriesToken, assertOneAuthorization } from '../auth/credentials.js'
 import { OriginPolicy } from '../auth/origin.js'
-import type { JoinDecision, Permissions } from '../auth/permissions.js'
+import { type JoinDecision, type Permissions, namesOf } from '../auth/permissions.js'
 import type { Revocations } from './revocations.js'
 import type { Tickets } from '../auth/tickets.js'
 import type { User } from '../user.js'
@@ -45,11 +45,11 @@ export class Admission {
   readonly #counters: Counters
   readonly #log: FastifyBaseLogger
   /** Gives up the decisions that are under way. */
-  readonly #giveUps = new Set<() => void>()
+  readonly #waits: BoundedWaits
   #verifyLater: ConnectionOrigin['verify'] | null = null
 
   /** @throws WSM_ERR_INVALID_OPTION for `origins` that cannot be meant */
-  constructor (authenticator: Authenticator, tickets: Tickets, revocations: Revocations, permissions: Permissions, options: Options,
+  constructor (authenticator: Authenticator, tickets: Tickets, revocations: Revocations, permissions: Permissions, waits: BoundedWaits, options: Options,
     counters: Counters, log: FastifyBaseLogger) {
     const { auth, limits, origins } = options
     this.#authenticator = authenticator
@@ -57,6 +57,7 @@ export class Admission {
     this.#revocations = revocations
     this.#origins = new OriginPolicy(origins, auth.cookie !== undefined || options.authenticate !== undefined)
     this.#permissions = permissions
+    this.#waits = waits
     this.#options = auth
     this.#maxChannels = limits.maxChannelsPerConnection
     this.#counters = counters
@@ -102,30 +103,25 @@ export class Admission {
    */
   async admit (request: FastifyRequest, endpoint: EndpointRule | null): Promise<ConnectionOrigin> {
     this.assertOrigin(request)
-    return this.#bounded(this.#admit(request, endpoint))
-  }
-
-  /** Ends the wait of every decision that is under way: the server closes. */
-  close (): void {
-    for (const giveUp of this.#giveUps) giveUp()
+    return this.#admit(request, endpoint)
   }
 
   async #identify (request: FastifyRequest): Promise<User | null> {
     this.#assertOrigin(() => this.#origins.assertNotForged(request, this.#authenticator.isAmbient(request)))
-    return this.#bounded(this.#good(this.#authenticator.identify(request)))
+    return this.#inTime(this.#good(this.#userOf(request)))
   }
 
   async #admit (request: FastifyRequest, endpoint: EndpointRule | null): Promise<ConnectionOrigin> {
     const { channel_id: channelId = null } = request.query as { channel_id?: unknown }
     const ticket = ticketOf(request)
-    const user = await this.#good(ticket === undefined ? this.#authenticator.identify(request) : this.#redeem(request, ticket))
+    const user = await this.#inTime(this.#good(ticket === undefined ? this.#userOf(request) : this.#redeem(request, ticket)))
     const identifiedAt = this.#revocations.now()
     const mayWait = this.#options.firstFrame && endpoint === null
     if (user === null && !this.#options.anonymous && !mayWait) throw new UnauthorizedError('A token is needed')
     const awaitsAuth = user === null && !this.#options.anonymous
     if (channelId !== null) assertValid(checkChannel, channelId)
     const channelSince = channelId === null || awaitsAuth ? null : await this.#permissions.subscribe(user, channelId as string, null)
-    const endpointSince = endpoint === null ? 0 : await this.#permissions.join('You may not connect here', () => endpoint.authorize(request, user))
+    const endpointSince = endpoint === null ? 0 : await this.#mayConnect(endpoint, request, user)
     const endpointChannels = endpoint === null ? [] : await this.#channelsOf(endpoint, request, user)
     if (new Set(channelId === null ? endpointChannels : [...endpointChannels, channelId]).size > this.#maxChannels) {
       throw new TooManyChannelsError(this.#maxChannels)
@@ -147,15 +143,29 @@ export class Admission {
     }
   }
 
+  #mayConnect (rule: EndpointRule, request: FastifyRequest, user: User | null): Promise<number> {
+    return this.#permissions.join({ hook: 'authorize', about: placeOf(request, user), denial: 'You may not connect here' }, () => rule.authorize(request, user))
+  }
+
   async #channelsOf (rule: EndpointRule, request: FastifyRequest, user: User | null): Promise<readonly string[]> {
+    const { timeoutMs } = this.#options
     try {
-      return await channelsOf(rule, request, user)
+      return await this.#waits.wait(channelsOf(rule, request, user), timeoutMs, (isClosing) => {
+        if (isClosing) throw closing()
+        this.#log.error({ ...placeOf(request, user), timeout_ms: timeoutMs }, 'an endpoint took too long to name its channels')
+        throw new UnavailableError('The channels of this endpoint cannot be known at the moment')
+      })
     } catch (error) {
       const { code, isAppError } = toWire(error)
       if (code !== 'internal' && !isAppError) throw toClientError(error)
-      logThrown(this.#log, 'error', error, {}, 'an endpoint failed to name its channels')
+      logThrown(this.#log, 'error', error, placeOf(request, user), 'an endpoint failed to name its channels')
       throw new InternalError()
     }
+  }
+
+  async #userOf (request: FastifyRequest): Promise<User | null> {
+    assertOneAuthorization(request.raw.rawHeaders)
+    return this.#authenticator.identify(request)
   }
 
   async #redeem (request: FastifyRequest, ticket: unknown): Promise<User> {
@@ -183,25 +193,28 @@ export class Admission {
   #detached (request: FastifyRequest): ConnectionOrigin['verify'] {
     if (this.#verifyLater === null) {
       const verify = this.#authenticator.detached(request)
-      this.#verifyLater = (token) => this.#bounded(this.#good(verify(token)))
+      this.#verifyLater = (token) => this.#inTime(this.#good(verify(token)))
     }
     return this.#verifyLater
   }
 
-  /** Bounds a decision in time: a key source or a hook of the app may hang. */
-  async #bounded<T> (decision: Promise<T>): Promise<T> {
-    let giveUp!: () => void
-    const givenUp = new Promise<never>((_resolve, reject) => { giveUp = () => reject(new UnavailableError('The server is closing')) })
-    this.#giveUps.add(giveUp)
-    try {
-      return await inTime(Promise.race([decision, givenUp]), this.#options.timeoutMs, () => {
-        this.#log.error(`authentication took longer than ${this.#options.timeoutMs} ms`)
-        throw new UnavailableError('Authentication took too long')
-      })
-    } finally {
-      this.#giveUps.delete(giveUp)
-    }
+  /** Bounds authentication in time: a key source or a hook of the app may hang. */
+  #inTime<T> (identified: Promise<T>): Promise<T> {
+    return this.#waits.wait(identified, this.#options.timeoutMs, (isClosing) => {
+      if (isClosing) throw closing()
+      this.#log.error(`authentication took longer than ${this.#options.timeoutMs} ms`)
+      throw new UnavailableError('Authentication took too long')
+    })
   }
+}
+
+function closing (): Error {
+  return new UnavailableError('The server is closing')
+}
+
+/** Returns the endpoint and its caller, for the log. */
+function placeOf ({ routeOptions: { url } }: FastifyRequest, user: User | null): Record<string, unknown> {
+  return { endpoint: url, ...namesOf(user, null) }
 }
 
 /** The ticket of an upgrade; REST requests do not accept one. */

@@ -1,10 +1,9 @@
 import type { ConnectionData } from '../../schemas/frames/server.js'
 import { closeCodeFor } from './admission.js'
-import type { Permissions } from '../auth/permissions.js'
+import { type Permissions, isDenial } from '../auth/permissions.js'
 import type { Revocations } from './revocations.js'
 import type { User } from '../user.js'
 import { closeCodes } from '../../schemas/codes.js'
-import { ForbiddenError } from '../errors.js'
 import type { EventHub } from '../events.js'
 import { encode, type EncodedMessage } from '../socket/encode.js'
 import type { Counters } from '../telemetry/counters.js'
@@ -82,8 +81,8 @@ export class Lifecycle {
    * to another user or, with null, to nobody. Subscriptions are asked for again, and left where they are no longer
    * allowed; another user does not keep the channels that the app put the socket in.
    *
-   * @throws WSM_ERR_UNAUTHORIZED where the token has been revoked meanwhile; WSM_ERR_UNAVAILABLE where `authorizeSubscribe` could not
-   *   decide: the socket keeps the user, the token and the subscriptions that it had
+   * @throws WSM_ERR_UNAUTHORIZED where the token has been revoked meanwhile; WSM_ERR_UNAVAILABLE, or an error of the app's own, where
+   *   `authorizeSubscribe` did not decide: the socket keeps the user, the token and the subscriptions that it had
    */
   async identify (connection: Connection, user: User | null): Promise<void> {
     const verifiedAt = this.#revocations.now()
@@ -202,7 +201,7 @@ export class Lifecycle {
       await this.#permissions.subscribe(user, channel, connection)
       return true
     } catch (error) {
-      if (error instanceof ForbiddenError) return false
+      if (isDenial(error)) return false
       throw error
     }
   }

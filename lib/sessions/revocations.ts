@@ -16,7 +16,7 @@ import type { Counters } from '../telemetry/counters.js'
 import type { User } from '../user.js'
 
 /** One token, or those of a user that were issued before a moment. */
-const Target = Type.Object({
+export const Target = Type.Object({
   jti: Type.Optional(Jti),
   expiresAt: Type.Optional(Moment),
   userId: Type.Optional(UserId),

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import { encode, type EncodedMessage } from './encode.js'
 import type { Outbox, Outgoing, Path } from './outbox.js'
+import { reset } from './reset.js'
 
 /** `WebSocket.OPEN`; the class itself is @fastify/websocket's, and only its type is imported. */
 const OPEN = 1
@@ -135,9 +136,7 @@ export class SendQueue implements Outgoing {
   /** Cuts the socket and lets go of all that waits, here and in the kernel. */
   destroy (): void {
     this.path = null
-    const raw = this.#raw as Duplex & { resetAndDestroy?: () => void, encrypted?: boolean }
-    if (raw.resetAndDestroy !== undefined && raw.encrypted !== true) raw.resetAndDestroy()
-    else raw.destroy()
+    reset(this.#raw)
   }
 
   #hasRoom ({ frame }: EncodedMessage): boolean {

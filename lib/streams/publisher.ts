@@ -14,6 +14,9 @@ import type { StreamRules } from './stream-rules.js'
 import { topicOf } from '../topic-names.js'
 import type { Topics } from './topics.js'
 
+/** Time for the other nodes to say who has acknowledged, when the wait for that is over. */
+const SAY_MS = 500
+
 const NOBODY: ClientDeliveryReport = { recipients: 0 }
 const NOT_ACKNOWLEDGED: ClientDeliveryReport = { recipients: 0, acked: [], missing: [] }
 
@@ -120,9 +123,9 @@ export class Publisher {
   async #sendTo (direct: Direct): Promise<ClientDeliveryReport> {
     const here = await this.#sendHere(direct)
     if (here.recipients > 0) return here
-    const waitMs = direct.ack === undefined ? 0 : waitOf(direct.ack)
-    const { values } = await sendCall.all(this.#engine.cluster, direct, waitMs)
-    return values.find(({ recipients }) => recipients > 0) ?? here
+    const timeoutMs = direct.ack === undefined ? undefined : waitOf(direct.ack) + SAY_MS
+    const { values, complete } = await sendCall.all(this.#engine.cluster, direct, timeoutMs)
+    return values.find(({ recipients }) => recipients > 0) ?? (complete ? here : { ...here, complete: false })
   }
 
   async #sendHere ({ client_id: clientId, user_id: userId, json, compress, ack }: Direct): Promise<ClientDeliveryReport> {
@@ -149,7 +152,7 @@ export class Publisher {
     let handed!: Handed
     const here = await this.#acknowledged(topic, publication, this.#topics.members(topic, except), ack, async (withId, messageId) => {
       const expected: Expected = { message_id: messageId, topic, json: withId.json, except: [...except], ack }
-      others = expectCall.all(this.#engine.cluster, expected, waitOf(ack))
+      others = expectCall.all(this.#engine.cluster, expected, waitOf(ack) + SAY_MS)
       handed = await this.#hand(withId, history)
       return handed.position
     })

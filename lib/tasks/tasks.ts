@@ -89,8 +89,8 @@ export class Tasks {
   }
 
   /**
-   * Announces a task to its user. The signal fires when the task is cancelled or the server closes; when it has closed
-   * already, it has fired.
+   * Announces a task to its user. The signal fires when the task is cancelled or the server closes; while it
+   * closes, it has fired.
    *
    * @throws WSM_ERR_INVALID_MESSAGE where a task of that id is running, or an id is no string of 1 to 256 characters;
    *   WSM_ERR_UNAVAILABLE where it cannot be announced: it has not started then
@@ -128,15 +128,15 @@ export class Tasks {
   }
 
   /**
-   * @param progress percent, 0 to 100; no number (as of 0 of 0 rows) leaves it as it is
-   * @returns false where the task has ended, or the server has closed
+   * @param progress percent, 0 to 100
+   * @returns false where the task has ended, or the server closes
    * @throws WSM_ERR_NOT_FOUND
    */
   async progress (taskId: string, progress: number, message?: string): Promise<boolean> {
     const record = this.#open(taskId)
     if (record === null) return false
     assertValid(checkMessage, message ?? null)
-    record.progress = Number.isFinite(progress) ? Math.min(100, Math.max(0, progress)) : record.progress
+    record.progress = progress
     record.message = message ?? record.message
     await this.#announceProgress(record)
     return true

@@ -1,5 +1,6 @@
 import { TypeGuard, type Static, type TSchema } from '@sinclair/typebox'
 import { cleanFields, together } from './clean.js'
+import { mapHeld } from './holders.js'
 import { Node } from './node.js'
 import type { Clean, Fault } from './part.js'
 import { Preparation } from './preparation.js'
@@ -7,6 +8,8 @@ import { SchemaError } from './schema-error.js'
 
 /** Maximum number of faults reported for one value. */
 export const MOST_FAULTS = 10
+
+const NO_SCHEMA = new SchemaError('cannot be compiled: it is not a TypeBox schema, or has a wrong keyword')
 
 /** Checks values of a schema: TypeBox's own compiled schema, or one that is safe with input from outside. */
 export interface Checker<T = unknown> {
@@ -74,14 +77,35 @@ export class CompiledSchema<S extends TSchema = TSchema> implements Checker<Stat
 
 /** @throws SchemaError */
 export function assertSchema (schema: unknown): asserts schema is TSchema {
-  if (!TypeGuard.IsSchema(schema)) throw new SchemaError('cannot be compiled: it is not a TypeBox schema, or has a wrong keyword')
+  if (!TypeGuard.IsSchema(schema)) throw faultIn(schema)
+}
+
+/** Finds the innermost part at fault. */
+function faultIn (schema: unknown): SchemaError {
+  if (typeof schema !== 'object' || schema === null) return NO_SCHEMA
+  let fault: SchemaError | null = null
+  mapHeld(schema as TSchema, (held, path) => {
+    if (fault === null && !TypeGuard.IsSchema(held)) fault = faultIn(held).below(path)
+    return held
+  })
+  const { pattern } = schema as { pattern?: unknown }
+  return fault ?? (typeof pattern !== 'string' || isRegularExpression(pattern) ? NO_SCHEMA : new SchemaError(`cannot be compiled: the pattern ${pattern} is no regular expression`))
+}
+
+function isRegularExpression (pattern: string): boolean {
+  try {
+    return RegExp(pattern) !== null
+  } catch {
+    return false
+  }
 }
 
 function compile (preparation: Preparation, schema: TSchema): Node {
   try {
     return new Node(preparation.prepare(schema))
   } catch (error) {
-    throw error instanceof SchemaError ? error : new SchemaError(`cannot be compiled: ${(error as Error).message}`)
+    const fault = error instanceof SchemaError ? error : new SchemaError(`cannot be compiled: ${(error as Error).message}`)
+    throw fault.below(preparation.path)
   }
 }
 

@@ -1,6 +1,8 @@
+import type { ValueError } from '@sinclair/typebox/errors'
 import { InvalidMessageError, withDetails, type DetailedError } from '../errors.js'
 import { MOST_FAULTS, type Checker } from './compiled-schema.js'
 import type { Fault } from './part.js'
+import { unionMessage } from './reason.js'
 
 export type { Fault } from './part.js'
 
@@ -10,8 +12,10 @@ const MOST_CHARACTERS = 256
 /** Says what is wrong with a value that failed a check, with ten faults at the most. */
 export function faultsOf (check: Checker, value: unknown): Fault[] {
   const faults: Fault[] = []
-  for (const { path, message } of check.Errors(value)) {
-    faults.push({ path: cut(path), message: cut(message) })
+  for (const fault of check.Errors(value)) {
+    // Of a check that TypeBox has compiled it is TypeBox's own, with more fields.
+    const { path, message, type, schema } = fault as Fault & Partial<ValueError>
+    faults.push({ path: cut(path), message: cut((schema && unionMessage(type, schema)) ?? message) })
     if (faults.length === MOST_FAULTS) break
   }
   // A format function of the app may answer differently the second time.
@@ -27,6 +31,16 @@ export function invalidMessage (faults: Fault[]): DetailedError {
 /** Says of faults of a part where they are in the whole. */
 export function below (parent: string): (fault: Fault) => Fault {
   return ({ path, message }) => ({ path: parent + path, message })
+}
+
+/** Says of keys of a client's map that they name nothing, with ten of them at the most. */
+export function unknownKeys (parent: string, keys: readonly string[], message: string): DetailedError {
+  return invalidMessage(keys.slice(0, MOST_FAULTS).map((key) => ({ path: cut(`${parent}/${key.replace(/~/g, '~0').replace(/\//g, '~1')}`), message })))
+}
+
+/** Says of a message that is a part of a request where in that its faults are; other errors stay as they are. */
+export function partOfRequest (parent: string, error: unknown): unknown {
+  return error instanceof InvalidMessageError ? invalidMessage(((error as DetailedError).details as Fault[]).map(below(parent))) : error
 }
 
 /** @throws WSM_ERR_INVALID_MESSAGE */

@@ -14,15 +14,15 @@ const HOLDERS: Readonly<Record<string, readonly string[]>> = {
 }
 const MAPS: readonly string[] = ['properties', 'patternProperties', '$defs']
 
-/** Copies a schema with each schema that it holds replaced. */
-export function mapHeld (schema: TSchema, replace: (held: TSchema) => TSchema): TSchema {
+/** Copies a schema with each schema that it holds replaced; `path` is where it is held, a JSON Pointer. */
+export function mapHeld (schema: TSchema, replace: (held: TSchema, path: string) => TSchema): TSchema {
   const mapped: Record<string, unknown> = {}
   for (const key of HOLDERS[schema[Kind]] ?? []) {
     const held: unknown = schema[key]
     if (typeof held !== 'object' || held === null) continue
-    if (Array.isArray(held)) mapped[key] = held.map(replace)
-    else if (MAPS.includes(key)) mapped[key] = Object.fromEntries(Object.entries(held).map(([name, inner]) => [name, replace(inner)]))
-    else mapped[key] = replace(held as TSchema)
+    if (Array.isArray(held)) mapped[key] = held.map((inner, index) => replace(inner, `/${key}/${index}`))
+    else if (MAPS.includes(key)) mapped[key] = Object.fromEntries(Object.entries(held).map(([name, inner]) => [name, replace(inner, `/${key}/${name}`)]))
+    else mapped[key] = replace(held as TSchema, `/${key}`)
   }
   return { ...schema, ...mapped } as TSchema
 }

@@ -20,6 +20,7 @@ export interface RecordRules {
 /** A record. A key that is too long for a pattern is one of the others. */
 export class KeyedRecord implements Part {
   readonly clean: Clean | null
+  readonly expects = 'object'
   readonly #rules: RecordRules
 
   constructor (rules: RecordRules) {

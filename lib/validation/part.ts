@@ -13,6 +13,8 @@ export interface Part {
   faults: (value: unknown) => Iterable<Fault>
   /** null: there is nothing to remove. Asked when the whole schema is compiled. */
   readonly clean: Clean | null
+  /** What kind of value it takes, for the faults of a union; undefined: several. */
+  readonly expects?: string
 }
 
 const PART = 'fastify-ws-manager'

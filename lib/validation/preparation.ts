@@ -23,6 +23,12 @@ export class Preparation {
   /** Definitions that the prepared schema refers to. */
   readonly definitions = new Set<Definition>()
   readonly #undefined: Array<() => void> = []
+  readonly #path: string[] = []
+
+  /** Where in the schema a fault was found. */
+  get path (): string {
+    return this.#path.join('')
+  }
 
   /** @throws SchemaError */
   prepare (schema: TSchema): TSchema {
@@ -50,8 +56,16 @@ export class Preparation {
     }
   }
 
+  /** Prepares a part; where one fails, the path is its. */
+  #at<T> (path: string, prepare: () => T): T {
+    this.#path.push(path)
+    const prepared = prepare()
+    this.#path.pop()
+    return prepared
+  }
+
   #parts (schema: TSchema, scope: Scope): TSchema {
-    return mapHeld(schema, (held) => this.#prepare(held, scope))
+    return mapHeld(schema, (held, path) => this.#at(path, () => this.#prepare(held, scope)))
   }
 
   #string (schema: TString): TSchema {
@@ -78,7 +92,7 @@ export class Preparation {
       minProperties,
       maxProperties,
       keys: key === PatternStringExact ? null : new Pattern(key, '', MAX_KEY),
-      values: new Node(this.#prepare(values as TSchema, scope)),
+      values: new Node(this.#at(`/patternProperties/${key}`, () => this.#prepare(values as TSchema, scope))),
       others: typeof additionalProperties === 'object' ? new Node(this.#prepare(additionalProperties, scope)) : additionalProperties
     }))
   }
@@ -114,7 +128,7 @@ export class Preparation {
 
   #with (outer: Scope, schemas: ReadonlyArray<readonly [string, TSchema]>): Scope {
     const scope = new Map(outer)
-    for (const [name, schema] of schemas) scope.set(name, { definition: new Definition(), prepare: () => this.#prepare(schema, scope) })
+    for (const [name, schema] of schemas) scope.set(name, { definition: new Definition(), prepare: () => this.#at(`/${name}`, () => this.#prepare(schema, scope)) })
     return scope
   }
 }

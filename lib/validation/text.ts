@@ -14,6 +14,7 @@ export interface TextRules {
 /** A text with a pattern or a format. Its length is looked at first: neither is run on a text that is too long. */
 export class Text implements Part {
   readonly clean = null
+  readonly expects = 'string'
   readonly #rules: TextRules
 
   constructor (rules: TextRules) {

@@ -7,6 +7,7 @@ import type { Clean, Fault, Part } from './part.js'
  */
 export class UniqueList implements Part {
   readonly clean: Clean | null
+  readonly expects = 'array'
   readonly #list: Node
 
   /** @param list the same array without this condition */

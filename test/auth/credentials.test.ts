@@ -105,6 +105,32 @@ t.test('two tokens are refused, good as each may be', async (t) => {
   t.match(offered, { statusCode: 401, body: { code: 'WSM_ERR_UNAUTHORIZED' } })
 })
 
+for (const [kind, options] of [['JWT', {}], ['authenticate', { authenticate: () => ({ id: 'alice' }) }]] as const) {
+  t.test(`with ${kind} two different Authorization headers are refused, of which Node keeps the first, and the same one twice is not`, async (t) => {
+    const server = await startApp(t, options, kind === 'JWT' ? {} : { before: (app) => { app.decorate('jwt', {} as never) } })
+    const [alice, bob] = ['alice', 'bob'].map((user) => `Bearer ${kind === 'JWT' ? server.token(user) : user}`)
+    const statuses = async (authorization: string, Authorization: string) => {
+      const [socket, rest] = [await RawClient.to(t, server), await RawClient.to(t, server)]
+      socket.upgrade('/ws', { authorization, Authorization, origin: server.origin, host: new URL(server.origin).host })
+      rest.socket.write(`GET /ws/tasks HTTP/1.1\r\nhost: x\r\nAuthorization: ${authorization}\r\nAUTHORIZATION: ${Authorization}\r\n\r\n`)
+      return [(await socket.response()).status, (await rest.response()).status]
+    }
+    t.same(await statuses(alice!, alice!), [101, 200])
+    t.same(await statuses(alice!, bob!), [401, 401])
+    t.same(await statuses(alice!, 'Basic YWxpY2U6c2VjcmV0'), [401, 401])
+  })
+}
+
+t.test('parameters of a query that are there twice are refused', async (t) => {
+  const server = await startApp(t, { authorizeSubscribe: () => true })
+  const parts = ['{"all":{"epoch":"x"', '"offset":0}}'].map(encodeURIComponent)
+  for (const query of ['channel_id=a&channel_id=b', 'channel_id=a&channel_id=a', 'recover=%7B%7D&recover=%7B%7D', `recover=${parts[0]}&recover=${parts[1]}`]) {
+    t.match(await refusal(server.dial('alice', { path: `/ws?${query}` })), { statusCode: 400, body: { code: 'WSM_ERR_INVALID_MESSAGE' } }, query)
+  }
+  const lists = ['/ws/history?topic=all&topic=user:alice', '/ws/tasks?user_id=alice&user_id=bob', '/ws/tasks?limit=1&limit=2', '/ws/confirmations?status=pending&status=expired']
+  for (const path of lists) t.match(await server.rest('GET', path, { as: 'alice' }), { status: 400, body: { code: 'WSM_ERR_INVALID_MESSAGE' } }, path)
+})
+
 t.test('an Authorization header that is no bearer token is refused, whatever else is there', async (t) => {
   const server = await startApp(t, { auth: { anonymous: true, firstFrame: true } })
   const token = server.token('alice')

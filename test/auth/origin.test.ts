@@ -140,15 +140,15 @@ t.test('a foreign origin is refused before anybody is asked who it is, at an end
 
 t.test('origins that cannot be meant fail the registration', async (t) => {
   const bad: Array<[origins: unknown, message: RegExp]> = [
-    [['https://app.example/'], /"origins" has "https:\/\/app.example\/", which no browser sends/],
+    [['https://app.example/'], /"origins\[0\]" is "https:\/\/app.example\/", which no browser sends/],
     [['https://App.example'], /which no browser sends/],
     [['https://app.example:443'], /which no browser sends/], [['https://['], /which no browser sends/],
-    [['app.example'], /"origins/], [['*'], /"origins/], [['null'], /has "null", the origin of every page that has none/], ['https://app.example', /"origins/], [[5], /"origins/],
+    [['app.example'], /"origins/], [['*'], /"origins/], [['null'], /"origins\[0\]" is "null", the origin of every page that has none/], ['https://app.example', /"origins/], [[5], /"origins/],
     [['capacitor://localhost/'], /which no browser sends/], [['https://*.App.example'], /which no browser sends/], [['https://*.app.example:443'], /which no browser sends/],
     ...[
       'https://*', 'https://*.example', 'https://*.example:8443', 'https://app.*', 'https://app.*.example', 'https://a*.app.example', 'https://*a.app.example', 'https://*.*.app.example',
       'https://**.app.example', 'https://*app.example', 'http://localhost:*', 'https://app.example:*', 'chrome-extension://*', 'capacitor://*.app.example', 'https://*..example'
-    ].map((origin): [unknown, RegExp] => [[origin], new RegExp(`"origins" has "${origin.replaceAll(/[*.]/g, '\\$&')}", whose \\* stands for something else than the first label`)])
+    ].map((origin): [unknown, RegExp] => [[origin], new RegExp(`"origins\\[0\\]" is "${origin.replaceAll(/[*.]/g, '\\$&')}", whose \\* stands for something else than the first label`)])
   ]
   for (const [origins, message] of bad) {
     const app = Fastify()
@@ -166,6 +166,12 @@ t.test('a token may come by cookie, where the app says by which', async (t) => {
   t.equal(await statusOf(t, server, { ...headers, cookie: 'session=' }), 401, 'an empty one is none')
   t.equal(await statusOf(t, server, { ...headers, cookie: `others=${token}` }), 401)
   t.equal(await statusOf(t, server, { ...headers, cookie: 'session=bad' }), 401)
+  for (const cookie of [`session=${token}; session=${forge({ sub: 'bob' })}`, `session=${token};session = x`, `session=${token}; x; session=`]) {
+    t.equal(await statusOf(t, server, { ...headers, cookie }), 401, 'two of the name are refused')
+    t.equal((await server.rest('GET', '/ws/tasks', { as: null, headers: { cookie } })).status, 401)
+    t.equal(await statusOf(t, server, { ...headers, cookie, authorization: `Bearer ${token}` }), 101, 'unless none of them counts')
+  }
+  t.equal(await statusOf(t, server, { ...headers, cookie: `session=${token}; session=${token}; sessions=x` }), 101, 'and not the same one twice')
   t.equal(await statusOf(t, server, { ...headers, origin: 'https://evil.example' }), 403, 'another site sends it, too')
   t.equal(await statusOf(t, server, { host, cookie: headers.cookie }), 403, 'and nobody who does not say where they come from')
   t.equal(await statusOf(t, server, { host, cookie: headers.cookie, authorization: `Bearer ${token}` }), 101, 'unless it is not by the cookie')

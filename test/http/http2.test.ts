@@ -199,7 +199,7 @@ t.test('of requests that were answered, or given up, nothing is kept; of a sessi
   for (const [kind, ofSession] of [['h2', 2], ['h2c', 2]] as const) {
     const app = Fastify({ ...kinds[kind](), logger: false } as object) as unknown as ReturnType<typeof Fastify>
     t.teardown(() => app.close())
-    const requests = new UnfinishedRequests(app.server as Server, 1_000)
+    const requests = new UnfinishedRequests(app.server as Server, 1_000, () => {})
     app.post('/echo', async (request: { body: unknown }) => request.body)
     app.get('/never', () => new Promise(() => {}))
     await app.listen({ port: 0, host: '127.0.0.1' })
@@ -229,7 +229,7 @@ t.test('of requests that were answered, or given up, nothing is kept; of a sessi
 
 t.test('nor is anything kept of a request that was dispatched by hand', (t) => {
   const server = createServer()
-  const requests = new UnfinishedRequests(server, 1_000)
+  const requests = new UnfinishedRequests(server, 1_000, () => {})
   server.emit('request', { socket: new PassThrough() } as unknown as IncomingMessage, new EventEmitter() as ServerResponse)
   t.equal(requests.size, 0)
   t.end()

@@ -67,6 +67,7 @@ t.test('what is still to be said when a server closes cannot hold it up', async 
   await server.app.close()
   t.equal((await client.closed).code, 1001)
   await interrupted
+  t.ok(server.logs.some(({ msg }) => String(msg).includes('drain.timeoutMs')), 'the log says that they are missing')
 })
 
 t.test('open questions end before the sockets do', async (t) => {
@@ -133,7 +134,7 @@ const beginnings = (server: TestApp) => [
 ]
 
 t.test('nor does a request that is never finished, of a socket or by REST', async (t) => {
-  const server = await startApp(t)
+  const server = await startApp(t, { closeTimeoutMs: 100 })
   const clients = await Promise.all(beginnings(server).map(async (text) => {
     const client = await RawClient.to(t, server)
     client.socket.write(text)
@@ -168,7 +169,7 @@ t.test('nor does one where the plugin is in a scope with a prefix, beside anothe
 })
 
 t.test('nor does one over TLS', async (t) => {
-  const server = await startApp(t, {}, { fastify: { https: selfSigned() } as object })
+  const server = await startApp(t, { closeTimeoutMs: 100 }, { fastify: { https: selfSigned() } as object })
   const socket = connect({ port: Number(new URL(server.origin).port), host: '127.0.0.1', rejectUnauthorized: false })
   t.teardown(() => socket.destroy())
   socket.on('error', () => {})

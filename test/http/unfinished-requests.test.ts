@@ -6,12 +6,12 @@ import { UnfinishedRequests } from '../../lib/http/unfinished-requests.js'
 
 t.test('an answer that its client has not read yet is left until the next check, and then cut', async (t) => {
   const server = new EventEmitter()
-  const requests = new UnfinishedRequests(server as Server, 1_000)
+  const requests = new UnfinishedRequests(server as Server, 1_000, () => {})
   const socket = new PassThrough()
   const answer = Object.assign(new EventEmitter(), { writableEnded: true, writableNeedDrain: false, headersSent: true, req: { socket, complete: true } })
   server.emit('connection', Object.assign(socket, { _httpMessage: answer, bytesRead: 1 }))
   const closed = once(socket, 'close')
-  requests.destroy()
+  requests.destroy(performance.now())
   t.equal(socket.destroyed, false, 'it can still be read')
   await closed
   t.equal(requests.size, 0)
@@ -20,12 +20,12 @@ t.test('an answer that its client has not read yet is left until the next check,
 
 t.test('the connection of an HTTP/2 session that is accepted while the server closes ends when all is written', async (t) => {
   const server = Object.assign(new EventEmitter(), { updateSettings: () => {} })
-  const requests = new UnfinishedRequests(server as unknown as Server, 1_000)
-  requests.destroy()
+  const requests = new UnfinishedRequests(server as unknown as Server, 1_000, () => {})
+  requests.destroy(performance.now())
   const socket = new PassThrough()
   server.emit('connection', socket)
   // Its session is there, so that it is not cut for having none.
-  const session = Object.assign(new EventEmitter(), { socket: { bytesRead: 0 }, destroyed: false, close: () => {}, destroy: () => {} })
+  const session = Object.assign(new EventEmitter(), { destroyed: false, close: () => {}, destroy: () => {} })
   server.emit('session', session)
   socket.end()
   await once(socket, 'finish')

@@ -32,5 +32,19 @@ export const equivalents = [
     before: "return 'queued';",
     after: 'return undefined;',
     reason: 'a queue that has taken a message has dropped none since it told of them, and its caller looks for nothing else'
+  },
+  {
+    file: 'dist/lib/engine/revocation-list.js',
+    line: 'const known = this.#tokens.get(revocation.jti) ?? 0;',
+    before: '0',
+    after: '1',
+    reason: 'no revocation expires in the first millisecond of 1970'
+  },
+  {
+    file: 'dist/lib/engine/revocation-list.js',
+    line: 'return jti !== null && (this.#tokens.get(jti) ?? 0) > this.#clock.now();',
+    before: '0',
+    after: '1',
+    reason: 'the same moment, which is over'
   }
 ]

@@ -142,12 +142,12 @@ t.test('authorize decides who may call a handler: only true allows', async (t) =
   t.equal(asked.length, Object.keys(answers).length, 'it is not asked about a message that is not valid')
 })
 
-t.test('an authorize that fails denies, and the client does not read why', async (t) => {
+t.test('an authorize that fails does not decide, and the client does not read why', async (t) => {
   const called: string[] = []
   const server = await startApp(t, { limits }, {
     after: ({ ws }) => {
       ws.handle('ask.throw', { schema, authorize: () => { throw new Error(SECRET) } }, () => { called.push('throw') })
-      ws.handle('ask.reject', { schema, authorize: async () => { throw new errors.ForbiddenError(SECRET) } }, () => { called.push('reject') })
+      ws.handle('ask.reject', { schema, authorize: async () => { throw Object.assign(new Error(SECRET), { statusCode: 503 }) } }, () => { called.push('reject') })
     }
   })
   const client = await server.connect('alice')

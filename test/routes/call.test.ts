@@ -17,6 +17,9 @@ import { until } from '../fixtures/until.js'
 const SECRET = 'postgres://root:hunter2@10.0.0.7'
 const open = Type.Object({})
 
+/** Answers that JSON leaves out. */
+const leftOut = { function: () => {}, symbol: Symbol('x'), absent: { toJSON: () => {} } }
+
 t.test('a handler answers and fails by REST as it does by socket', async (t) => {
   const server = await startApp(t, { limits: { maxErrorsPerMinute: 1_000 } }, {
     after: ({ ws }) => {
@@ -41,6 +44,14 @@ t.test('a handler answers and fails by REST as it does by socket', async (t) => 
       ws.handle('same.text', { schema: open, rest }, () => { throw SECRET })
       ws.handle('same.wrong', { schema: open, reply: Type.Number(), rest }, () => SECRET as unknown as number)
       ws.handle('same.bigint', { schema: open, rest }, () => 1n)
+      for (const [name, answer] of Object.entries(leftOut)) {
+        ws.handle(`same.${name}`, { schema: open, rest }, () => answer)
+        ws.handle(`late.${name}`, { schema: open, rest }, async () => answer)
+        ws.handle(`early.${name}`, { schema: open, rest }, (_message, { reply }) => reply(answer))
+        ws.handle(`checked.${name}`, { schema: open, reply: Type.Null(), rest }, () => answer as unknown as null)
+      }
+      ws.handle('same.date', { schema: open, rest }, () => new Date(0))
+      ws.handle('same.named', { schema: open, rest }, () => Object.assign(() => {}, { toJSON: () => 'a function of that name' }))
       ws.handle('same.outbound', { schema: open, rest }, () => ws.broadcast({ from: SECRET }))
     }
   })
@@ -70,6 +81,9 @@ t.test('a handler answers and fails by REST as it does by socket', async (t) => 
     ['same.text', {}, 500],
     ['same.wrong', {}, 500],
     ['same.bigint', {}, 500],
+    ['same.date', {}, 200],
+    ['same.named', {}, 200],
+    ...['same', 'late', 'early', 'checked'].flatMap((kind) => Object.keys(leftOut).map((name): [string, object, number] => [`${kind}.${name}`, {}, 500])),
     ['same.outbound', {}, 500]
   ]
   for (const [type, body, status] of cases) {
@@ -77,6 +91,7 @@ t.test('a handler answers and fails by REST as it does by socket', async (t) => 
     const byRest = await server.rest('POST', `/ws/call/${type}`, { as: 'alice', body })
     t.equal(byRest.status, status, type)
     if (status === 200) {
+      t.ok('data' in bySocket, 'it has data')
       t.same(byRest.body, { data: bySocket.data })
     } else {
       t.match(byRest.body, { statusCode: status, code: bySocket.app === true ? bySocket.code : `WSM_ERR_${bySocket.code.toUpperCase()}`, message: bySocket.message })
@@ -86,6 +101,8 @@ t.test('a handler answers and fails by REST as it does by socket', async (t) => 
     t.notMatch(JSON.stringify([bySocket, byRest.body]), /hunter2|stack/)
   }
   t.same(client.count('error'), cases.filter(([, , status]) => status !== 200).length)
+  const failed = server.logs.filter(({ msg }) => msg === 'a handler failed').map(({ type }) => type)
+  for (const name of Object.keys(leftOut)) t.same(failed.filter((type) => type === `same.${name}`).length, 2, 'the log names the handler, by socket and by REST')
 })
 
 t.test('the type is in the path, and a body that names another is refused', async (t) => {

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { protocol, startApp } from '../fixtures/app.js'
@@ -33,6 +34,24 @@ class Polls extends EventEmitter<{ began: [unknown], ended: [] }> {
     while (this.begun < count) await event(this, 'began')
   }
 }
+
+t.test('a handlerTimeout of the host does not end a long poll, and is a 503 of ours elsewhere', async (t) => {
+  const polls = new Polls()
+  let finish!: () => void
+  const server = await startApp(t, {}, {
+    before: polls.before,
+    fastify: { handlerTimeout: 50 },
+    after: ({ ws }) => ws.handle('do.wait', { schema: Type.Object({}), rest: true }, () => new Promise<void>((resolve) => { finish = resolve }))
+  })
+  const { id } = await askStored(server, 'alice')
+  const poll = server.rest('GET', `/ws/confirmations/${id}?wait=60`, { as: 'alice' })
+  await polls.waiting(1)
+  const called = await server.rest('POST', '/ws/call/do.wait', { as: 'alice' })
+  finish()
+  t.match(called, { status: 503, body: { code: 'WSM_ERR_UNAVAILABLE' } }, 'it began later, and is over')
+  await server.app.ws.confirmations.answer(id, { proceed: true }, { user_id: 'alice', client_id: null })
+  t.match(await poll, { status: 200, body: { status: 'confirmed' } })
+})
 
 t.test('a long poll resolves as soon as the question is answered, for all who wait', async (t) => {
   const polls = new Polls()

@@ -1,13 +1,14 @@
+import { readFile } from 'node:fs/promises'
 import { Type } from '@sinclair/typebox'
 import t from 'tap'
 import { ErrorCap } from '../../lib/socket/error-cap.js'
-import { errors } from '../../lib/index.js'
+import { errors, AppError, errorCodes } from '../../lib/index.js'
 import { startApp } from '../fixtures/app.js'
 import type { TestClient } from '../fixtures/client.js'
 
 /** Sends so many faulty frames, of every kind. */
 function misbehave (client: TestClient, times: number): void {
-  const faulty = ['no JSON', '[]', '{"type":"pinge"}', '{"type":"ping","evil":1}', '{"type":"confirm","callback_id":"x","proceed":true}']
+  const faulty = ['no JSON', '[]', '{"type":"pinge"}', '{"type":"ping","evil":1}', '{"type":"subscribe","user_id":"bob"}']
   for (let i = 0; i < times; i++) client.socket.send(faulty[i % faulty.length]!)
 }
 
@@ -45,7 +46,7 @@ t.test('what the server got wrong is not held against the client', async (t) => 
         reply(1)
         throw new errors.ForbiddenError('late')
       })
-      ws.handle('do.ask', { schema: Type.Object({}), authorize: () => { throw new errors.ForbiddenError('a hook that fails') } }, () => {})
+      ws.handle('do.ask', { schema: Type.Object({}), authorize: () => { throw new Error('a hook that fails') } }, () => {})
     }
   })
   const client = await server.connect('alice')
@@ -60,6 +61,42 @@ t.test('what the server got wrong is not held against the client', async (t) => 
   await client.settled()
   misbehave(client, 1)
   t.equal((await client.closed).code, 1008)
+})
+
+t.test('only errors of codes that PROTOCOL.md marks count, as its table says of each', async (t) => {
+  const protocol = await readFile(new URL('../../../schemas/PROTOCOL.md', import.meta.url), 'utf8')
+  const rows = [...protocol.matchAll(/^\| `([a-z_]+)` \| (yes|no) \|/gm)].map(([, code, counts]) => [code!, counts!] as const)
+  t.same(rows.map(([code]) => code), errorCodes, 'the table has a row for each code')
+  const server = await startApp(t, { limits: { maxErrorsPerMinute: 2 } }, {
+    after: ({ ws }) => {
+      ws.handle('do.fail', { schema: Type.Object({ code: Type.String() }) }, ({ code }) => {
+        throw Object.assign(new errors.InternalError(), { code: `WSM_ERR_${code.toUpperCase()}` })
+      })
+      ws.handle('do.own', { schema: Type.Object({}) }, () => { throw new AppError('OWN', 'The app\'s', { statusCode: 400 }) })
+    }
+  })
+  for (const [code, counts] of rows) {
+    const client = await server.connect('alice')
+    for (let n = 0; n < 2; n++) t.match(await client.request({ type: 'do.fail', code }), { type: 'error', code })
+    if (counts === 'yes') t.same(await client.closed, { code: 1008, reason: 'Too many errors within a minute' }, code)
+    else t.match(await client.request({ type: 'ping' }), { type: 'reply' }, code)
+  }
+  const client = await server.connect('alice')
+  for (let n = 0; n < 3; n++) t.match(await client.request({ type: 'do.own' }), { type: 'error', code: 'OWN', app: true })
+})
+
+t.test('answers that come too late do not close the socket, however many', async (t) => {
+  const server = await startApp(t, { limits: { maxErrorsPerMinute: 2 } })
+  const alice = await server.connect('alice')
+  for (let n = 0; n < 3; n++) {
+    const asked = server.app.ws.notifyUser({ step: 'check', message: 'Go on?' }, { userId: 'alice', taskId: `task-${n}` })
+    const { callback_id } = await alice.next('task_step_result')
+    t.match(await server.rest('POST', `/ws/confirmations/${callback_id}`, { as: 'alice', body: { proceed: true } }), { status: 200 })
+    await asked
+    t.match(await alice.request({ type: 'confirm', callback_id, proceed: true }), { code: 'already_settled' })
+    t.match(await alice.request({ type: 'confirm', callback_id: 'forgotten', proceed: true }), { code: 'not_found' })
+  }
+  t.match(await alice.request({ type: 'ping' }), { type: 'reply' })
 })
 
 t.test('errors are forgotten a minute after they happened, each by itself', async (t) => {

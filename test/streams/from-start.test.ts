@@ -55,7 +55,9 @@ for (const [name, engineOf] of engines) {
     while (!numbers(byUrl).includes(4)) await byUrl.next('x.n')
     t.strictSame(numbers(byUrl), [1, 2, 3, 4])
     const byFrame = await server.connect('alice')
-    const answer = await byFrame.request({ type: 'subscribe', user_id: 'alice', recover: { 'user:alice': START, 'user:bob': START } })
+    t.match(await byFrame.request({ type: 'subscribe', user_id: 'alice', recover: { 'user:alice': START, 'user:bob': START } }),
+      { code: 'invalid_message', details: [{ path: '/recover/user:bob' }] })
+    const answer = await byFrame.request({ type: 'subscribe', user_id: 'alice', recover: { 'user:alice': START } })
     t.match(answer, { type: 'reply', data: { channel_ids: [], user_id: 'alice' } })
     t.match(byFrame.received.filter(({ type }) => type === 'subscribed'), [{ topic: 'user:alice', channel: null, epoch: String, offset: 0, recovered: true, missed: 4 }])
     t.strictSame(numbers(byFrame), [1, 2, 3, 4])
@@ -133,6 +135,35 @@ for (const [name, engineOf] of engines) {
     while (!numbers(client).includes(2)) await client.next('x.n')
     t.strictSame(await ask(), { offset: 1, recovered: true, missed: 1 })
     t.strictSame(numbers(client), [1, 2, 2])
+    const read = async (as: string, after = '') => {
+      const { status, body } = await server.rest('GET', `/ws/history?topic=channel:price${after}`, { as })
+      return [status, body.messages.map(({ n }: Frame) => n), body.position.offset, body.complete, body.next]
+    }
+    const { position: { epoch } } = await server.app.ws.history('channel:price')
+    t.strictSame(await read('bob'), [200, [2], 2, true, null], 'by REST as by a socket, which needs no position for it')
+    t.strictSame(await read('bob', `&after=0:${epoch}`), [200, [2], 2, true, null])
+    t.strictSame(await read('bob', '&after=2:another'), [200, [2], 2, true, null])
+    t.strictSame(await read('bob', `&after=2:${epoch}`), [200, [], 2, true, null], 'who has it gets nothing')
+    t.match(await server.app.ws.history('channel:price'), { messages: [{ n: 1 }, { n: 2 }], complete: true }, 'the app reads what is kept')
+  })
+
+  t.test(`${name}: what is read of a late value is the caller's to read`, async (t) => {
+    const server = await start(t, { channels: { price: { recover: 'latest' } }, authorizeSubscribe: (user) => user?.id === 'bob' && { since: Date.now() + 60_000 } })
+    const rest = (as: string) => server.rest('GET', '/ws/history?topic=channel:price', { as })
+    t.match(await rest('bob'), { status: 200, body: { messages: [], position: { offset: 0 }, complete: true, next: null } })
+    for (const n of [1, 2]) await toRoom(server.app.ws, n, 'price')
+    t.strictSame((await rest('bob')).body.messages, [], 'it is older than he may read')
+    t.equal((await rest('alice')).status, 403)
+    t.match(await rest('admin'), { status: 200, body: { messages: [{ n: 1 }, { n: 2 }] } }, 'with permission what is kept')
+  })
+
+  t.test(`${name}: nothing of a stream that is not kept is complete`, async (t) => {
+    const server = await start(t, { channels: { tick: { history: false, recoverFrom: START } } })
+    await toRoom(server.app.ws, 1, 'tick')
+    const now = await server.app.ws.history('channel:tick')
+    t.match(now, { messages: [], complete: false })
+    t.match(await server.app.ws.history('channel:tick', now.position), { messages: [], complete: false })
+    t.match(await server.rest('GET', '/ws/history?topic=channel:tick', { as: 'bob' }), { status: 200, body: { messages: [], complete: false, next: null } })
   })
 
   t.test(`${name}: the app and users read streams of any kind, as far as they may`, async (t) => {
@@ -156,6 +187,11 @@ for (const [name, engineOf] of engines) {
     t.equal(await read('bob', 'user:alice'), 403)
     t.match(await read('admin', 'user:alice'), { messages: [{ n: 1 }, { n: 2 }, { n: 3 }] })
     t.equal(await read('bob', 'all'), 403, 'not from the start')
+    for (const topic of ['all', 'channel:room']) {
+      const { body } = await server.rest('GET', `/ws/history?topic=${topic}`, { as: 'bob' })
+      t.match(body, { code: 'WSM_ERR_FORBIDDEN', message: /recoverFrom.*"after"/ }, 'it says why, and what may be asked')
+    }
+    t.match((await server.rest('GET', '/ws/history?topic=channel:secret&after=0:x', { as: 'bob' })).body, { message: 'You may not do this: history:read' })
     t.match(await read('bob', `all&after=0:${epoch}`), { messages: [{ n: 4 }] }, 'as a socket could')
     t.match(await read('admin', 'all'), { messages: [{ n: 4 }] })
     t.match(await read('bob', 'channel:open'), { messages: [{ n: 5 }] })

@@ -1,7 +1,9 @@
+import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { MemoryEngine } from '../../lib/engine/memory/engine.js'
 import type { SendOptions } from '../../lib/index.js'
 import { startApp } from '../fixtures/app.js'
+import { FakeClock } from '../fixtures/fake-clock.js'
 import { memoryOptions } from '../fixtures/memory.js'
 import { RawClient } from '../fixtures/raw-client.js'
 import { systemOn } from '../fixtures/system.js'
@@ -153,13 +155,39 @@ t.test('a send that the other nodes may miss is not complete, acknowledged or no
   }
 })
 
-t.test('other nodes have at least the time of an acknowledged send to answer', async (t) => {
+t.test('other nodes have the time of an acknowledged send to answer, and no more than a moment beyond it', async (t) => {
   const engine = new MemoryEngine(memoryOptions())
   t.teardown(() => engine.close())
   const asked = t.capture(engine.cluster, 'ask', async () => ({ answers: [], missing: [] }))
   const { system: { publisher } } = systemOn(engine)
-  t.same(await publisher.sendToClient('elsewhere', { type: 'x.y' }, { ack: { timeoutMs: 60_000, tries: 4 } }), { recipients: 0, acked: [], missing: [] })
-  const [kind, , timeoutMs] = asked()[0]!.args as unknown as [string, object, number]
-  t.equal(kind, 'send')
-  t.ok(timeoutMs > 60_000)
+  const ack = { timeoutMs: 60_000, tries: 4 }
+  t.same(await publisher.sendToClient('elsewhere', { type: 'x.y' }, { ack }), { recipients: 0, acked: [], missing: [] })
+  await publisher.publish('all', { type: 'x.y' }, { ack })
+  await publisher.sendToClient('elsewhere', { type: 'x.y' })
+  t.strictSame(asked().map(({ args }) => args as unknown as [string, object, number]).map(([kind, , timeoutMs]) => [kind, timeoutMs]), [['send', 60_500], ['expect', 60_500], ['send', 2_000]])
+})
+
+t.test('an acknowledged send ends in its time where another node does not answer', async (t) => {
+  const engine = new MemoryEngine(memoryOptions())
+  t.teardown(() => engine.close())
+  const clock = new FakeClock(t)
+  t.intercept(engine.cluster, 'ask', { value: (_kind: string, _data: unknown, timeoutMs: number) => new Promise((resolve) => setTimeout(() => resolve({ answers: [], missing: ['dead'] }), timeoutMs)) })
+  const { system: { publisher } } = systemOn(engine)
+  const report = publisher.publish('all', { type: 'x.y' }, { history: false, ack: { timeoutMs: 3_000, tries: 3 } })
+  await setImmediate()
+  clock.advance(3_500)
+  t.strictSame(await report, { localRecipients: 0, position: null, acked: [], missing: [], complete: false })
+})
+
+t.test('a socket that was not found is gone, unless a node has not answered', async (t) => {
+  const engine = new MemoryEngine(memoryOptions())
+  const server = await startApp(t, { engine: async () => engine })
+  const { ws } = server.app
+  const body = { message: { type: 'x.y' } }
+  for (const missing of [['dead'], null, []]) {
+    t.intercept(engine.cluster, 'ask', { value: async () => ({ answers: [], missing }) })
+    const isKnown = missing?.length === 0
+    t.strictSame(await ws.sendToClient('gone', body.message), { recipients: 0, ...!isKnown && { complete: false } })
+    t.match(await server.rest('POST', '/ws/clients/gone/messages', { body }), isKnown ? { status: 404 } : { status: 503, body: { code: 'WSM_ERR_UNAVAILABLE' } })
+  }
 })

@@ -89,15 +89,20 @@ t.test('without a moment a member recovers whatever the stream keeps', async (t)
   t.strictSame(numbers(client), [1, 2, 3])
 })
 
-t.test('a decision that is none denies, and the log says why', async (t) => {
+t.test('a decision that is none is a fault of the app: nothing is joined, and the log names the hook and what is wrong', async (t) => {
   let bad: unknown
   const { server, beginning } = await start(t, () => bad)
   const client = await server.connect('new')
-  const faults = () => server.logs.filter(({ msg }) => /authorize hook failed/.test(msg)).length
-  for (bad of [{ since: NaN }, { since: -1 }, { since: Infinity }, { since: '0' }, {}, new Date(), []]) {
-    const before = faults()
+  const faults = () => server.logs.filter(({ msg }) => /authorize hook failed/.test(msg))
+  const decisions: [unknown, string][] = [
+    [{ since: NaN }, 'NaN'], [{ since: -1 }, '-1'], [{ since: Infinity }, 'Infinity'], [{ since: '0' }, 'string'], [{ since: null }, 'null'], [{}, 'undefined'], [new Date(), 'undefined'], [[], 'undefined']
+  ]
+  for (const [decision, shown] of decisions) {
+    bad = decision
+    const before = faults().length
     t.match(await client.request({ type: 'subscribe', channel_ids: ['room'], recover: { room: beginning } }), { type: 'error', code: 'internal' })
-    t.equal(faults(), before + 1)
+    t.equal(faults().length, before + 1)
+    t.match(faults().at(-1), { hook: 'authorizeSubscribe', err: { message: `since must be a finite number of milliseconds since 1970, got ${shown}` } })
   }
   t.strictSame(numbers(client), [])
 })

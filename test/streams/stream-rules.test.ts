@@ -47,11 +47,13 @@ t.test('a name that is made to be slow is not', (t) => {
 t.test('of several rules each field is as the last one has it', (t) => {
   const rules = rulesOf({
     '*': { history: { size: 5 }, presence: true, recoverFrom: 'start' },
-    'a.*': { history: false, recover: 'latest' },
+    'a.*': { history: false },
+    'a.c.*': { recover: 'latest' },
     'a.b.*': { history: { ttlMs: 9 }, presence: false, recover: 'missed', recoverFrom: 'position' }
   })
   t.strictSame(rules.of('channel:x'), { retention: { size: 5, ttlMs: 300_000 }, presence: true, latest: false, fromStart: true })
-  t.strictSame(rules.of('channel:a.x'), { retention: null, presence: true, latest: true, fromStart: true })
+  t.strictSame(rules.of('channel:a.x'), { retention: null, presence: true, latest: false, fromStart: true })
+  t.strictSame(rules.of('channel:a.c.x').latest, true)
   t.strictSame(rules.of('channel:a.b.x'), { retention: { size: 300, ttlMs: 9 }, presence: false, latest: false, fromStart: false })
   t.strictSame(rulesOf({ 'a.*': { recoverFrom: 'position' } }, { recoverFrom: 'start' }).of('channel:a.x').fromStart, false)
   t.equal(rulesOf({}, { recoverFrom: 'start' }).of('all').fromStart, true)

@@ -4,6 +4,7 @@ import { ValueErrorType } from '@sinclair/typebox/errors'
 import { RE2JS } from 're2js'
 import t from 'tap'
 import { CompiledSchema, MOST_FAULTS } from '../../lib/validation/compiled-schema.js'
+import { unionMessage } from '../../lib/validation/reason.js'
 import { SchemaError } from '../../lib/validation/schema-error.js'
 import { randomSchema, randomValue } from '../fixtures/schemas.js'
 import { random } from '../fixtures/random.js'
@@ -32,7 +33,7 @@ t.test('values are judged as TypeBox judges them, with the same faults', (t) => 
       const all = [...theirs.Errors(value)].slice(0, MOST_FAULTS)
       // It misses a property that may be undefined, although its check does not.
       const unfounded = new Set(all.filter(({ type, schema }) => type === ValueErrorType.ObjectRequiredProperty && mayBeUndefined(schema)).map(({ path }) => path))
-      const errors = all.map(({ path, message }) => ({ path, message })).filter(({ path }) => !unfounded.has(path))
+      const errors = all.map(({ path, message, type, schema }) => ({ path, message: unionMessage(type, schema) ?? message })).filter(({ path }) => !unfounded.has(path))
       // It goes on behind a wrong length.
       const told = errors.filter(({ path, message }) => !message.includes('to match \'') || !errors.some((other) => other.path === path && other.message.includes('length')))
       const given = ours.Errors(value)
@@ -137,5 +138,16 @@ t.test('a schema that would not be safe is refused by name', (t) => {
   const known = new CompiledSchema(Type.Intersect([Type.Object({ a: Type.Number() }), Type.Object({ b: Type.String({ pattern: '^b', maxLength: 3 }) })], { unevaluatedProperties: false }))
   t.equal(known.Check({ a: 1, b: 'b' }), true)
   t.equal(known.Check({ a: 1, b: 'b', c: 1 }), false)
+  t.end()
+})
+
+t.test('a fault of a union says what it takes', (t) => {
+  const node = Type.Recursive((self) => Type.Object({ next: Type.Union([self, Type.Null()]) }))
+  const cases: Array<[schema: TSchema, value: unknown, message: string]> = [
+    [Type.Union([Type.String({ pattern: '^a$', maxLength: 9 }), Type.Null()]), 5, 'Expected string or null'],
+    [Type.Union([Type.Literal('a'), Type.Literal(2), Type.Union([Type.Literal('a'), Type.Array(Type.String(), { uniqueItems: true })])]), 5, 'Expected one of "a", 2, array'],
+    [node, { next: 5 }, 'Expected another kind of value or null']
+  ]
+  for (const [schema, value, message] of cases) t.match(faults(schema, value), [{ message }], message)
   t.end()
 })

@@ -127,7 +127,6 @@ export class Streams {
 
   #begin (topic: string, sender: Sender | null): Stream {
     const stream = new Stream(topic, this.#epochOf(topic), sender ?? 'app')
-    this.#streams.set(topic, stream)
     if (sender !== null) sender.references++
     stream.isSubscribed = this.#silent.delete(topic)
     if (stream.isSubscribed) this.#subscribedCount++
@@ -139,7 +138,7 @@ export class Streams {
     return stream
   }
 
-  /** Makes it the one that was used last. */
+  /** Makes it the one that was used last; a new one is kept from then on. */
   #touch (stream: Stream): void {
     if (stream !== this.#latest) {
       this.#streams.delete(stream.topic)

@@ -57,11 +57,11 @@ export class Commands {
         if (isOurs(error)) throw error
         if (!isReply(error) && !client.isCluster) {
           // The connection is broken, even where its end has not been noticed yet.
-          this.#link.drop(client)
+          this.#link.drop(client, error)
           continue
         }
         // The master has become a replica: the next connection finds the new master.
-        if (isReply(error, 'READONLY')) this.#link.drop(client)
+        if (isReply(error, 'READONLY')) this.#link.drop(client, error)
         const mayPass = !isReply(error) || isPassing(error)
         if (!mayPass || deadline.leftMs <= RETRY_MS) throw refusal('a command', error, script)
         // One server of a cluster is away, or slots are moving: the connections to the others are kept.

@@ -14,6 +14,7 @@ export class Connectivity {
   readonly #names: FaultNames
   #timer: NodeJS.Timeout | null = null
   #isClosed = false
+  #onOutage: () => void = () => {}
 
   constructor (commands: Link, messages: Link, health: Health, names: FaultNames) {
     this.#commands = commands
@@ -25,6 +26,16 @@ export class Connectivity {
 
   get isUp (): boolean {
     return this.#commands.isUp && this.#messages.isUp
+  }
+
+  /** See `Link.isDoubtful`. */
+  get isDoubtful (): boolean {
+    return this.#commands.isDoubtful || this.#messages.isDoubtful
+  }
+
+  /** Sets the one listener for outages; it may be told of one more than once. */
+  onOutage (listener: () => void): void {
+    this.#onOutage = listener
   }
 
   /** @throws WSM_ERR_UNAVAILABLE when a connection is not there in time */
@@ -56,5 +67,6 @@ export class Connectivity {
   #reportOutage (): void {
     const error = this.#commands.failure ?? this.#messages.failure
     this.#health.report('connection', isAccessDenied(error) ? ['unreachable', 'access_denied'] : ['unreachable'], this.#names.describe(error))
+    this.#onOutage()
   }
 }

@@ -16,7 +16,9 @@ export async function tryDirectCommands ({ commands, messages, channel, isCluste
   const tried = [
     client.call('eval', 'return 1', 0),
     client.call('pubsub', isCluster ? 'shardnumsub' : 'numsub'),
-    listener.call('unsubscribe', channel)
+    listener.call('unsubscribe', channel),
+    // From all of no subscriptions, and not by the listener: with none of that kind left ioredis takes it for no subscriber any more.
+    ...isCluster ? [client.call('sunsubscribe')] : []
   ]
   for (const result of await deadline.race(Promise.allSettled(tried))) {
     // Any other fault shows in the calls of the start.

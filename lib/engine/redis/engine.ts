@@ -106,6 +106,7 @@ export class RedisEngine implements Engine {
       publish: (publication) => this.#doubting(this.#streams.pass(publication)),
       fail: (error) => log.debug({ err: error }, 'a message that is not kept has reached this node alone')
     })
+    this.#connectivity.onOutage(() => this.#passages.giveUp())
     const { publishCommand } = this.#streams
     this.#probe = new Probe(this.#commandLink, keys, { isCluster, publishCommand, timeoutMs, everyMs: leaseMs / 3 }, {
       onResult: (reasons, error) => this.cluster.health.report('probe', reasons, names.describe(error)),
@@ -157,7 +158,9 @@ export class RedisEngine implements Engine {
   }
 
   async pass (publication: Publication): Promise<boolean> {
-    return this.#closed === null && this.#passages.pass(publication, this.cluster.availability.status !== 'unavailable')
+    if (this.#closed !== null) return false
+    const isPassed = await this.#passages.pass(publication, this.cluster.availability.status !== 'unavailable')
+    return isPassed && !this.#connectivity.isDoubtful
   }
 
   async subscribe (topic: string): Promise<Position> {

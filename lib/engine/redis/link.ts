@@ -13,6 +13,8 @@ export interface LinkEvents {
 }
 
 const PING_MS = 1_000
+/** Part of the time-out within which a ping follows the last one, and after which a server counts as silent. */
+const SILENCE = 0.5
 const FIRST_RETRY_MS = 20
 const MAX_RETRY_MS = 1_000
 
@@ -33,6 +35,10 @@ export class Link {
   #retryTimer: NodeJS.Timeout | null = null
   #pingTimer: NodeJS.Timeout | null = null
   #waiting = new Set<() => void>()
+  /** When the ping under way was sent, on the clock of `performance.now()`. */
+  #pingedAt = Infinity
+  /** Until when other nodes may be without their connections, same clock. */
+  #doubtfulUntil = -Infinity
 
   constructor (factory: ClientFactory, timeoutMs: number, log: FastifyBaseLogger, events: LinkEvents) {
     this.#factory = factory
@@ -45,7 +51,16 @@ export class Link {
     return this.#isUp
   }
 
-  /** The reason why the latest connection could not be made; null: it could, or none was tried. */
+  /**
+   * Whether other nodes may be without their connections: the server is, or was, silent for so long that they may have given them up,
+   * or this one was lost. It takes them no longer than that to come back.
+   */
+  get isDoubtful (): boolean {
+    const now = performance.now()
+    return now < this.#doubtfulUntil || now - this.#pingedAt >= this.#timeoutMs * SILENCE
+  }
+
+  /** The reason why there is no connection; null: there is one, or none was tried. */
   get failure (): unknown {
     return this.#failure
   }
@@ -83,12 +98,15 @@ export class Link {
     return this.#client!
   }
 
-  /** Gives up a connection that is no longer of use; another one is made. */
-  drop (client: RedisClient): void {
+  /** Gives up a connection that is no longer of use; another one is made. The cause is known until then. */
+  drop (client: RedisClient, cause: unknown): void {
     if (this.#client !== client) return
     const wasUp = this.#isUp
     this.#client = null
     this.#isUp = false
+    this.#failure = cause
+    this.#pingedAt = Infinity
+    if (wasUp) this.#doubtfulUntil = Infinity
     if (this.#pingTimer !== null) clearTimeout(this.#pingTimer)
     client.disconnect()
     if (wasUp) this.#events.onDown()
@@ -101,7 +119,7 @@ export class Link {
   close (): void {
     this.#isClosed = true
     if (this.#retryTimer !== null) clearTimeout(this.#retryTimer)
-    if (this.#client !== null) this.drop(this.#client)
+    if (this.#client !== null) this.drop(this.#client, null)
     this.#wake()
   }
 
@@ -113,7 +131,7 @@ export class Link {
       fault ??= error
       this.#log.debug({ err: error }, 'a Redis connection failed')
     })
-    client.on('end', () => this.drop(client))
+    client.on('end', () => this.drop(client, fault ?? new Error('the connection was closed')))
     const deadline = new Deadline(this.#timeoutMs)
     try {
       await deadline.race(client.connect())
@@ -122,9 +140,9 @@ export class Link {
       await this.#events.onConnect(client)
     } catch (error) {
       // ioredis mostly rejects with "connection is closed"; the first error event has the cause.
-      this.#failure = fault ?? error
-      this.#log.debug({ err: this.#failure }, 'Redis could not be connected to')
-      this.drop(client)
+      const cause = fault ?? error
+      this.#log.debug({ err: cause }, 'Redis could not be connected to')
+      this.drop(client, cause)
       this.#wake()
       this.#onFailure()
       return
@@ -133,6 +151,7 @@ export class Link {
     this.#failures = 0
     this.#failure = null
     this.#isUp = true
+    if (this.#doubtfulUntil === Infinity) this.#doubt()
     this.#schedulePing(client)
     this.#wake()
     this.#events.onUp()
@@ -141,18 +160,25 @@ export class Link {
   /** A server that has stopped, or a network that swallows everything, breaks no connection: it is just silent. */
   #schedulePing (client: RedisClient): void {
     this.#pingTimer = setTimeout(async () => {
+      this.#pingedAt = performance.now()
       try {
         // A refusal shows that the server answers.
         await new Deadline(this.#timeoutMs).race(client.call('ping').catch((error) => { if (!isReply(error)) throw error }))
         if (this.#client !== client) return
+        if (performance.now() - this.#pingedAt >= this.#timeoutMs * SILENCE) this.#doubt()
+        this.#pingedAt = Infinity
         // An old master that is cut off never redirects, so the map of slots is read again with each ping.
         client.refreshSlotsCache?.()
         this.#schedulePing(client)
       } catch (error) {
         this.#log.debug({ err: error }, 'a Redis connection does not answer')
-        this.drop(client)
+        this.drop(client, error)
       }
-    }, PING_MS)
+    }, Math.min(PING_MS, this.#timeoutMs * SILENCE))
+  }
+
+  #doubt (): void {
+    this.#doubtfulUntil = performance.now() + MAX_RETRY_MS + this.#timeoutMs
   }
 
   async #changed (deadline: Deadline): Promise<void> {

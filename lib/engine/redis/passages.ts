@@ -23,6 +23,8 @@ export class Passages {
   readonly #waiting = new Map<string, Map<string, Publication>>()
   /** The topics of these, by mark. One that Redis does not pass on is delivered when its time is over. */
   readonly #late: ExpiringMap<string, { topic: string, mark: string }>
+  /** Each gives up the wait for Redis. */
+  readonly #giveUps = new Set<() => void>()
   #number = 0
   #isClosed = false
 
@@ -58,6 +60,11 @@ export class Passages {
     else this.#events.deliver(delivery)
   }
 
+  /** Redis is away: nothing under way waits for it any longer, though it may still be passed on. */
+  giveUp (): void {
+    for (const giveUp of this.#giveUps) giveUp()
+  }
+
   /** The topic is not subscribed to any more. */
   forget (topic: string): void {
     for (const mark of this.#waiting.get(topic)?.keys() ?? []) this.#late.delete(mark)
@@ -70,14 +77,19 @@ export class Passages {
     this.#late.clear()
   }
 
-  async #publish (publication: Publication): Promise<boolean> {
-    try {
-      await this.#events.publish(publication)
-      return true
-    } catch (error) {
-      this.#events.fail(error)
-      return false
-    }
+  #publish (publication: Publication): Promise<boolean> {
+    return new Promise((resolve) => {
+      const settle = (isPassed: boolean) => {
+        this.#giveUps.delete(giveUp)
+        resolve(isPassed)
+      }
+      const giveUp = () => settle(false)
+      this.#giveUps.add(giveUp)
+      this.#events.publish(publication).then(() => settle(true), (error) => {
+        this.#events.fail(error)
+        settle(false)
+      })
+    })
   }
 
   #deliver (publication: Publication): void {

@@ -72,7 +72,7 @@ export class Subscriber {
       } catch (error) {
         if (isOurs(error)) throw error
         if (isReply(error)) throw refusal('a subscription', error)
-        this.link.drop(client)
+        this.link.drop(client, error)
       }
     }
   }

@@ -13,5 +13,5 @@ export const walkerFrame = (handlers: Handlers, contextOf: (exchange: Exchange<o
   const rate = handlers.rateOf(type)
   exchange.wantsReply ||= response === true
   if (rate !== null) exchange.connection.account.paceType(type, rate)
-  return handlers.call(type, context, contextOf(exchange))
+  return handlers.call(type, context, contextOf(exchange), '/context')
 })

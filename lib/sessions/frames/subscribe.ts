@@ -6,7 +6,7 @@ import type { Memberships } from '../../streams/memberships.js'
 import type { StreamState } from '../../streams/topics.js'
 import { channelOf, topicOf } from '../../topic-names.js'
 import { encode } from '../../socket/encode.js'
-import { invalidMessage } from '../../validation/faults.js'
+import { invalidMessage, unknownKeys } from '../../validation/faults.js'
 import { builtIn } from '../../protocol/router.js'
 
 /**
@@ -30,7 +30,8 @@ export const subscribeFrame = (memberships: Memberships, permissions: Permission
       try {
         notBefore.set(channel, await permissions.subscribe(connection.user, channel, connection))
       } catch (error) {
-        throw withDetails(error as DetailedError, { channel })
+        const refusal = error as DetailedError
+        throw refusal.details === undefined ? withDetails(refusal, { channel }) : refusal
       }
     }
     await memberships.join(connection, channels, 'subscribed', { positions, notBefore }, (states) => {
@@ -50,10 +51,17 @@ export const unsubscribeFrame = (memberships: Memberships) => builtIn('unsubscri
   return { channel_ids: message.channel_ids }
 }, { isBarrier: true })
 
-/** The client's positions by topic, and the topics that are not channels. A name in `channel_ids` is the channel's. */
+/**
+ * The client's positions by topic, and the topics that are not channels. A name in `channel_ids` is the channel's.
+ *
+ * @throws WSM_ERR_INVALID_MESSAGE for a position of something else, which the client would take for recovered
+ */
 function wanted (recover: Positions, channels: readonly string[], user: User | null): { positions: Positions, topics: string[] } {
   const topics = (user === null ? [topicOf.all] : [topicOf.all, topicOf.user(user.id)])
     .filter((topic) => Object.hasOwn(recover, topic) && !channels.includes(topic))
+  const known = new Set([...channels, ...topics])
+  const unknown = Object.keys(recover).filter((name) => !known.has(name))
+  if (unknown.length > 0) throw unknownKeys('/recover', unknown, 'Expected a name of channel_ids, "all", or "user:" with one\'s own user_id')
   const positions = Object.fromEntries([
     ...channels.filter((channel) => Object.hasOwn(recover, channel)).map((channel) => [topicOf.channel(channel), recover[channel]!]),
     ...topics.map((topic) => [topic, recover[topic]!])

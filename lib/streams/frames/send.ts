@@ -37,6 +37,7 @@ export const sendFrames = (publisher: Publisher, permissions: Permissions, stand
     builtIn('user', ({ message, connection }) => {
       const ids = message.user_ids ?? message.root_ids
       if (ids === undefined) throw invalidMessage([{ path: '/user_ids', message: 'Expected required property' }])
+      if (ids !== message.root_ids && message.root_ids !== undefined) throw invalidMessage([{ path: '/root_ids', message: 'Expected nothing beside user_ids' }])
       return send('user', ids, message, connection)
     }),
     builtIn('channel', ({ message, connection }) => send('channel', message.channel_ids, message, connection)),

@@ -28,4 +28,5 @@ t.test('a cluster is asked for its own, and another fault is left to the calls t
   const { tried, calls } = trying(t, true, 'eval', new Error('Connection is closed.'))
   await tried
   t.ok(calls().includes('pubsub shardnumsub'))
+  await t.rejects(trying(t, true, 'sunsubscribe', denied).tried, denied)
 })

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { Delivery } from '../../../lib/engine/engine.js'
-import { ENGINE, client, KEPT, listening, numberOf, publication, question, settlement, hand } from '../../fixtures/engine-suite.js'
+import { ENGINE, client, KEPT, listening, numberOf, publication, question, settlement } from '../../fixtures/engine-suite.js'
 import { Received } from '../../fixtures/received.js'
 import { nodesOf } from '../../fixtures/redis-nodes.js'
 import { RedisServer } from '../../fixtures/redis.js'
@@ -23,7 +23,9 @@ async function load (t: Test, server: RedisServer, retention: typeof KEPT | null
     for (let n = 0; !stop.signal.aborted; n++, await setTimeout(1)) {
       for (const topic of topics) {
         sent.get(topic)!.add(n)
-        published.push(hand(nodes[0]!.engine, publication(topic, { n }), retention)
+        const { engine } = nodes[0]!
+        const message = publication(topic, { n })
+        published.push(Promise.resolve<unknown>(retention === null ? engine.pass(message) : engine.publish(message, retention))
           .then(() => { acknowledged.get(topic)!.push(n) }, (error) => { failures.push(error) }))
       }
     }

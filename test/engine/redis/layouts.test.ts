@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
+import { Layouts } from '../../../lib/engine/redis/layouts.js'
 import { positions } from '../../../lib/engine/redis/stream-scripts.js'
 import { ENGINE, KEPT, listening, publication } from '../../fixtures/engine-suite.js'
 import { keepingLog, nodesOf, silent } from '../../fixtures/redis-nodes.js'
@@ -68,6 +69,15 @@ t.test('while a node of layout 1 is there, nothing goes out that it would not un
   t.equal(await redis.hget(layouts, 'used'), '2')
   await oldNode(leases)
   await until(async () => (await said(3)).startsWith('["'))
+})
+
+t.test('no layout is named until it is certain that every node knows it', async (t) => {
+  const layouts = new Layouts(silent)
+  t.equal(layouts.mark, '')
+  layouts.renewed(2, false)
+  t.equal(layouts.mark, '', 'another node may be there whose lease Redis has lost')
+  layouts.renewed(2, true)
+  t.equal(layouts.mark, '2')
 })
 
 t.test('a question or an answer of a node of layout 1 says that it is there, before its lease is looked at', async (t) => {

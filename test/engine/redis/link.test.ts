@@ -48,6 +48,22 @@ t.test('a link that cannot connect keeps the reason, and tries again', async (t)
   t.equal(link.failure, null)
 })
 
+t.test('a link that is closed while it waits for its next try does not try again', async (t) => {
+  const clock = new FakeClock(t)
+  const client = new FakeRedis()
+  const link = linkOf(t, client)
+  let tries = 0
+  client.connect = async () => {
+    tries++
+    throw new Error('connect ECONNREFUSED')
+  }
+  link.open()
+  while (link.failure === null) await setImmediate()
+  link.close()
+  clock.advance(60_000)
+  t.equal(tries, 1)
+})
+
 t.test('a refused ping keeps the connection, an unanswered one drops it', async (t) => {
   const clock = new FakeClock(t)
   const client = new FakeRedis()
@@ -65,6 +81,66 @@ t.test('a refused ping keeps the connection, an unanswered one drops it', async 
   clock.advance(1_000)
   await setImmediate()
   t.notOk(link.isUp)
+})
+
+t.test('while the server is silent, and until all nodes can be back, others may be without their connections', async (t) => {
+  const clock = new FakeClock(t)
+  const client = new FakeRedis()
+  const link = linkOf(t, client)
+  let answers: ((pong: string) => void)[] = []
+  client.answer = () => new Promise((resolve) => answers.push(resolve))
+  const answer = async () => {
+    for (const resolve of answers) resolve('PONG')
+    answers = []
+    for (let n = 0; n < 5; n++) await setImmediate()
+  }
+  link.open()
+  while (!link.isUp) await setImmediate()
+  t.notOk(link.isDoubtful)
+  clock.advance(1_000)
+  clock.advance(2_499)
+  t.notOk(link.isDoubtful)
+  await answer()
+  t.notOk(link.isDoubtful, 'it has answered just in time')
+  clock.advance(1_000)
+  clock.advance(2_500)
+  t.ok(link.isDoubtful, 'silent')
+  await answer()
+  t.ok(link.isDoubtful)
+  for (let waited = 0; waited < 5; waited++) {
+    clock.advance(1_000)
+    t.ok(link.isDoubtful)
+    await answer()
+  }
+  clock.advance(1_000)
+  t.notOk(link.isDoubtful)
+})
+
+t.test('so they may while this connection is lost, and for as long after it; the cause is known until then', async (t) => {
+  const clock = new FakeClock(t)
+  const client = new FakeRedis()
+  const link = linkOf(t, client)
+  link.open()
+  while (!link.isUp) await setImmediate()
+  const ends = [() => client.emit('end'), () => {
+    client.emit('error', new Error('read ECONNRESET'))
+    client.emit('end')
+  }]
+  for (const [at, message] of ['the connection was closed', 'read ECONNRESET'].entries()) {
+    ends[at]!()
+    t.ok(link.isDoubtful)
+    t.match(link.failure, { message })
+    clock.advance(20)
+    while (!link.isUp) await setImmediate()
+    t.equal(link.failure, null)
+    clock.advance(900)
+    t.ok(link.isDoubtful)
+    for (let waited = 0; waited < 7; waited++) {
+      clock.advance(900)
+      for (let n = 0; n < 5; n++) await setImmediate()
+    }
+    t.notOk(link.isDoubtful)
+  }
 })
 
 t.test('a refused call is unavailable also without a listener for faults', async (t) => {

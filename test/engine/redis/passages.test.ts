@@ -81,6 +81,19 @@ t.test('where Redis cannot be reached it is delivered behind what waits', async 
   t.equal(state.published.length, 3)
 })
 
+t.test('once Redis is known to be away nothing waits for it, and what it does later is not delivered again', async (t) => {
+  const state = passagesOf(t)
+  state.isUpToDate = false
+  const passed = [state.pass(1), state.pass(2)]
+  state.passages.giveUp()
+  t.strictSame(await Promise.all(passed), [false, false])
+  t.strictSame(state.numbers(), [1, 2])
+  state.published[0]!.accept()
+  state.published[1]!.refuse(new Error('out of reach'))
+  state.comeBack(0)
+  t.strictSame(state.numbers(), [1, 2])
+})
+
 t.test('one that does not come back is delivered when its time is over', (t) => {
   const state = passagesOf(t)
   state.isUpToDate = false

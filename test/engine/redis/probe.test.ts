@@ -106,7 +106,7 @@ t.test('neither a probe on a replaced connection nor silence of a single server 
   t.strictSame(await after(3_000), [])
   faults.set('all', refusal('OOM command not allowed'))
   client.answer = async () => {
-    link.drop(client)
+    link.drop(client, null)
     return []
   }
   t.strictSame(await after(1_000), [])

@@ -33,11 +33,11 @@ t.test('a channel is subscribed to once, at the server of its slot, and unsubscr
   shards.follow(map)
   await Promise.all([early, shards.subscribe('{x}'), shards.subscribe('{y}')])
   await shards.subscribe('{x}')
-  t.strictSame([at('a:1').calls, at('b:2').calls], [['ssubscribe {x}'], ['ssubscribe {y}']])
+  t.strictSame([at('a:1').commands, at('b:2').commands], [['ssubscribe {x}'], ['ssubscribe {y}']])
   at('b:2').emit('smessage', '{y}', 'hello')
   shards.unsubscribe('{x}')
   shards.unsubscribe('{never}')
-  t.strictSame([at('a:1').calls, heard], [['ssubscribe {x}', 'sunsubscribe {x}'], ['{y} hello']])
+  t.strictSame([at('a:1').commands, heard], [['ssubscribe {x}', 'sunsubscribe {x}'], ['{y} hello']])
   at('b:2').answer = async () => { throw new Error('broken') }
   shards.unsubscribe('{y}')
 })
@@ -51,7 +51,7 @@ t.test('a subscription that the server ends is made again where its slot is by t
   at('a:1').emit('error', new Error('sunsubscribe'))
   await until(() => heard.length === 3)
   t.strictSame(heard, LOST_AND_FOUND)
-  t.strictSame([at('a:1').calls, at('b:2').calls], [['ssubscribe {x}', 'ssubscribe {stays}'], ['ssubscribe {x}']])
+  t.strictSame([at('a:1').commands, at('b:2').commands], [['ssubscribe {x}', 'ssubscribe {stays}'], ['ssubscribe {x}']])
   t.ok(cluster.refreshes > 0)
 })
 
@@ -70,7 +70,7 @@ t.test('after a new map the old server delivers until the new one has confirmed 
   gate.open()
   await until(() => heard.length === 3)
   t.strictSame(heard, LOST_AND_FOUND)
-  t.strictSame(at('a:1').calls, ['ssubscribe {x}', 'sunsubscribe {x}'])
+  t.strictSame(at('a:1').commands, ['ssubscribe {x}', 'sunsubscribe {x}'])
 })
 
 t.test('only the map of the latest client counts', async (t) => {
@@ -94,7 +94,7 @@ t.test('a slot that nobody has, or an unknown server, is waited for', async (t) 
     cluster.slots.fill(['a:1'])
     await subscribed
   }
-  t.strictSame(at('a:1').calls, ['ssubscribe {}', 'ssubscribe {unknown:3}'])
+  t.strictSame(at('a:1').commands, ['ssubscribe {}', 'ssubscribe {unknown:3}'])
 })
 
 t.test('a subscription that is refused since its slot has moved is retried, also where the call gets no answer', async (t) => {
@@ -109,7 +109,7 @@ t.test('a subscription that is refused since its slot has moved is retried, also
     }
     shards.follow(map)
     await Promise.all([shards.subscribe('{other}'), shards.subscribe('{x}')])
-    t.strictSame(at('a:1').calls, ['ssubscribe {other}', 'ssubscribe {x}', 'ssubscribe {x}'])
+    t.strictSame(at('a:1').commands, ['ssubscribe {other}', 'ssubscribe {x}', 'ssubscribe {x}'])
     t.ok(cluster.refreshes > 0)
     shards.close()
   }
@@ -168,7 +168,7 @@ t.test('a lost channel that is unsubscribed from counts as behind no longer, and
   await until(() => heard.length === 1)
   shards.unsubscribe('{x}')
   t.strictSame(heard, ['behind', 'up to date'])
-  t.strictSame(at('a:1').calls, ['ssubscribe {x}'])
+  t.strictSame(at('a:1').commands, ['ssubscribe {x}'])
 })
 
 t.test('a channel that is left while it is asked for is unsubscribed from when that is answered, unless it is wanted again', async (t) => {
@@ -195,7 +195,7 @@ t.test('a channel that is left while it is asked for is unsubscribed from when t
       await second
     } else gates[0]!.open()
     await new Promise(setImmediate)
-    t.equal(at('a:1').calls.includes(`sunsubscribe ${channel}`), isLeft, channel)
+    t.equal(at('a:1').commands.includes(`sunsubscribe ${channel}`), isLeft, channel)
   }
 })
 

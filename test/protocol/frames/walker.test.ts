@@ -17,6 +17,7 @@ async function startWalkers (t: Test) {
         return 'late'
       })
       ws.handle('math.fail', { schema: Type.Object({}) }, () => { throw new errors.NotFoundError('nowhere') })
+      ws.handle('math.mute', { schema: Type.Object({}) }, () => () => {})
       ws.handle('math.admin', { schema: Type.Object({}), authorize: ({ user }) => user?.id === 'admin' }, () => 'secret')
       ws.handle('math.own', { schema: Type.Object({ type: Type.String(), action: Type.Optional(Type.String()) }) }, ({ type, action }) => [type, action])
       ws.handle('math.any', { schema: Type.Unknown() }, ({ type }) => type)
@@ -37,7 +38,7 @@ t.test('a walker is found by its name, and below "walker." where that has no nam
 })
 
 t.test('with response: true there is a reply also without an id, and otherwise none', async (t) => {
-  const { client } = await startWalkers(t)
+  const { server, client } = await startWalkers(t)
   client.send({ type: 'walker', walker: 'double', context: { n: 1 }, response: true })
   t.same(await client.next('reply'), { type: 'reply', data: { n: 2, type: 'walker.double' } })
   client.send({ type: 'walker', walker: 'math.early', response: true })
@@ -50,11 +51,14 @@ t.test('with response: true there is a reply also without an id, and otherwise n
   t.match(await client.next('reply'), { id: 'x', data: 'early' }, 'an id asks for a reply by itself')
   client.send({ type: 'walker', walker: 'math.fail', response: true })
   t.same(await client.next('error'), { type: 'error', code: 'not_found', message: 'nowhere' })
+  client.send({ type: 'walker', walker: 'math.mute', response: true })
+  t.match(await client.next('error'), { code: 'internal' })
+  t.match(server.logs.filter(({ msg }) => msg === 'a handler failed'), [{ type: 'walker', walker: 'math.mute' }], 'the log names the handler')
 })
 
 t.test('a walker\'s context is checked by the handler\'s schema, and its authorize is asked', async (t) => {
   const { client } = await startWalkers(t)
-  const bad: Array<[object | undefined, string]> = [[undefined, '/n'], [{}, '/n'], [{ n: 'x' }, '/n'], [{ n: 1, m: 2 }, '/m'], [{ n: 1, type: 'ping' }, '/type']]
+  const bad: Array<[object | undefined, string]> = [[undefined, '/context/n'], [{}, '/context/n'], [{ n: 'x' }, '/context/n'], [{ n: 1, m: 2 }, '/context/m'], [{ n: 1, type: 'ping' }, '/context/type']]
   for (const [context, path] of bad) {
     t.match(await client.request({ type: 'walker', walker: 'double', context }), { code: 'invalid_message', details: [{ path }] })
   }

@@ -60,6 +60,20 @@ t.test('all of the channels are joined or none', async (t) => {
   t.equal(server.app.ws.getStatus().channels, 1)
 })
 
+t.test('authorizeSubscribe sees the channels from before the frame, of which all are joined or none', async (t) => {
+  const seen: unknown[] = []
+  const server = await startApp(t, {
+    authorizeSubscribe: (_user, channel, socket) => {
+      seen.push([channel, ...socket!.channels])
+      return true
+    }
+  })
+  const client = await server.connect('alice')
+  await client.request({ type: 'subscribe', channel_ids: ['a', 'b'] })
+  await client.request({ type: 'subscribe', channel_ids: ['c'] })
+  t.same(seen, [['a'], ['b'], ['c', 'a', 'b']])
+})
+
 t.test('subscribing twice is harmless, and so is leaving a channel that one is not in', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: open })
   const client = await server.connect('alice')
@@ -99,6 +113,23 @@ t.test('user_id confirms one\'s own user, and never another', async (t) => {
   await client.settled()
   t.equal(client.count('news.flash'), 0)
   t.equal(client.count('mail.new'), 1, 'confirming it does not deliver twice')
+})
+
+t.test('a position in recover of something that the frame does not name is refused, by key', async (t) => {
+  const server = await startApp(t, { authorizeSubscribe: open, ...many })
+  const client = await server.connect('alice')
+  const at = { epoch: 'x', offset: 0 }
+  for (const [name, path] of [['channel:room', '/recover/channel:room'], ['other', '/recover/other'], ['user:bob', '/recover/user:bob'], ['a/b~', '/recover/a~1b~0'], ['', '/recover/']] as const) {
+    const frame = { type: 'subscribe', channel_ids: ['room'], recover: { room: at, all: at, 'user:alice': at, [name]: at } }
+    t.match(await client.request(frame), { code: 'invalid_message', details: [{ path, message: /channel_ids/ }] }, name)
+  }
+  const long = Object.fromEntries(Array.from({ length: 12 }, (_, n) => [`${n}-`.padEnd(300, 'x'), at]))
+  const { details } = await client.request({ type: 'subscribe', channel_ids: ['room'], recover: long })
+  t.equal(details.length, 10)
+  t.equal(details[9].path.length, 257, 'a long key is cut')
+  t.same((await client.request({ type: 'connection' })).data.channels, [])
+  t.match(await client.request({ type: 'subscribe', channel_ids: ['room', 'user:bob', 'all'], recover: { room: at, 'user:bob': at, all: at, 'user:alice': at } }), { type: 'reply' })
+  t.same(client.received.filter(({ type }) => type === 'subscribed').map(({ topic }) => topic), ['user:alice', 'channel:room', 'channel:user:bob', 'channel:all'])
 })
 
 t.test('what is no list of channel names is refused', async (t) => {

@@ -124,6 +124,7 @@ t.test('data that is no message is refused', async (t) => {
   const bad: object[] = [
     { type: 'user', data: {} }, { type: 'user', user_ids: [], data: {} }, { type: 'user', user_ids: 'bob', data: {} },
     { type: 'user', user_ids: [1], data: {} }, { type: 'user', root_ids: [''], data: {} },
+    { type: 'user', user_ids: ['bob'], root_ids: ['carol'], data: {} },
     { type: 'user', user_ids: Array.from({ length: 101 }, (_, i) => `u${i}`), data: {} },
     { type: 'channel', data: {} }, { type: 'client', client_ids: ['x'.repeat(65)], data: {} }, { type: 'client', user_ids: ['bob'], data: {} }
   ]

@@ -1,0 +1,29 @@
+/** A longer name is no misspelling of one of ours. */
+const MOST_CHARACTERS = 64
+
+/** Finds the one of some names that somebody may have meant: a letter or two off. null: none is near. */
+export function nearestName (given: string, names: readonly string[]): string | null {
+  if (given.length > MOST_CHARACTERS) return null
+  const most = Math.min(2, Math.floor(given.length / 3))
+  const near = names.map((name) => ({ name, distance: distanceOf(given.toLowerCase(), name.toLowerCase()) }))
+    .filter(({ distance }) => distance <= most)
+    .sort((a, b) => a.distance - b.distance)
+  return near[0]?.name ?? null
+}
+
+/** How many letters must be added, left out, replaced or swapped with the next (optimal string alignment). */
+function distanceOf (a: string, b: string): number {
+  let before: number[] = []
+  let last = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = last[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
+      const isSwapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+      row.push(Math.min(replaced, last[j]! + 1, row[j - 1]! + 1, isSwapped ? before[j - 2]! + 1 : Infinity))
+    }
+    before = last
+    last = row
+  }
+  return last[b.length]!
+}

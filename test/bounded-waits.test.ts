@@ -1,0 +1,26 @@
+import t from 'tap'
+import { BoundedWaits } from '../lib/bounded-waits.js'
+
+const never = new Promise<never>(() => {})
+
+t.test('a wait has the outcome of the work', async (t) => {
+  const waits = new BoundedWaits()
+  t.equal(await waits.wait(Promise.resolve(1), 60_000, () => t.fail('it was in time')), 1)
+  await t.rejects(waits.wait(Promise.reject(new Error('failed')), 60_000, () => t.fail('it was in time')), { message: 'failed' })
+})
+
+t.test('a wait ends after its time, and a failure that comes later is dropped', async (t) => {
+  const waits = new BoundedWaits()
+  let fail!: (error: Error) => void
+  const work = new Promise<never>((_resolve, reject) => { fail = reject })
+  t.equal(await waits.wait(work, 1, (isClosing) => `late, closing: ${isClosing}`), 'late, closing: false')
+  fail(new Error('nobody may see this'))
+  await t.rejects(waits.wait(never, 1, () => { throw new Error('late') }), { message: 'late' })
+})
+
+t.test('every wait ends when the server closes', async (t) => {
+  const waits = new BoundedWaits()
+  const outcomes = [waits.wait(never, 60_000, (isClosing) => isClosing), waits.wait(never, 60_000, (isClosing) => isClosing)]
+  waits.close()
+  t.strictSame(await Promise.all(outcomes), [true, true])
+})

@@ -1,0 +1,51 @@
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { PassThrough } from 'node:stream'
+import t, { type Test } from 'tap'
+import { reset } from '../../lib/socket/reset.js'
+
+/** Both ends of a TCP connection. */
+async function pair (t: Test): Promise<[Socket, Socket]> {
+  const server = createServer().listen(0, '127.0.0.1')
+  t.teardown(() => server.close())
+  await once(server, 'listening')
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  const [[accepted]] = await Promise.all([once(server, 'connection'), once(client, 'connect')])
+  return [accepted, client]
+}
+
+t.test('a socket is cut with a reset, also while its end is being sent', async (t) => {
+  for (const isEnding of [false, true]) {
+    const [socket, client] = await pair(t)
+    const gone = new Promise<Error | null>((resolve) => {
+      client.on('error', resolve)
+      client.on('close', () => resolve(null))
+    })
+    if (isEnding) socket.end()
+    reset(socket)
+    await once(socket, 'close')
+    t.equal(socket.destroyed, true)
+    const error = await gone
+    // Behind its end a reset finds a client that has read that, or has closed already.
+    if (!isEnding) t.match(error, { code: 'ECONNRESET' })
+  }
+})
+
+t.test('a socket whose end waits behind what its client does not read is cut at once', async (t) => {
+  const [socket, client] = await pair(t)
+  client.on('error', () => {})
+  client.pause()
+  socket.end(Buffer.alloc(32_000_000))
+  reset(socket)
+  t.equal(socket.destroyed, true)
+  await once(socket, 'close')
+  client.destroy()
+})
+
+t.test('what cannot be reset is destroyed', (t) => {
+  const [stream, encrypted] = [new PassThrough(), Object.assign(new PassThrough(), { encrypted: true, resetAndDestroy: () => t.fail('a reset of TLS') })]
+  reset(stream)
+  reset(encrypted)
+  t.strictSame([stream.destroyed, encrypted.destroyed], [true, true])
+  t.end()
+})
