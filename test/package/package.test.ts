@@ -63,7 +63,7 @@ t.test('the package holds the build of lib, routes and schemas, its documents, a
   t.same(besides.sort(), [
     'CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'bench/README.md',
     'dist/lib/engine/redis/redis.cjs', 'dist/lib/engine/redis/redis.d.cts', 'dist/lib/index.cjs', 'dist/lib/index.d.cts',
-    ...(await readdir(join(root, 'docs'))).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`).sort(),
+    ...(await readdir(join(root, 'docs'))).map((name) => `docs/${name}`).sort(),
     'example-app/nginx.conf', 'package.json', 'schemas/PROTOCOL.md'
   ])
   for (const part of ['lib', 'routes', 'schemas']) {
