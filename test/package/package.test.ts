@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readFile, readdir, realpath, rm, writeFile } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { Kind } from '@sinclair/typebox'
 import t from 'tap'
 import ts from 'typescript'
 import { root } from '../fixtures/root.js'
@@ -37,6 +38,24 @@ async function runScript (name: string, text: string): Promise<Outcome> {
   return run(process.execPath, [name], consumer)
 }
 
+/** A program that compiles where the interfaces that packing has written are what their schemas describe. */
+async function derivedTypes (): Promise<string> {
+  const lines = ["import type { Static } from '@sinclair/typebox'"]
+  for (const path of paths.filter((path) => path.endsWith('.d.ts'))) {
+    for (const [, name] of (await contentOf(path)).matchAll(/^export interface (\w+) \{/gm)) {
+      const file = `./node_modules/${NAME}/${path.replace('.d.ts', '.js')}`
+      const schema = { WsPluginOptions: 'OptionsSchema', RedisEngineOptions: 'RedisOptionsSchema' }[name!] ?? name!
+      const module = await import(pathToFileURL(join(consumer, file)).href)
+      if (module[schema]?.[Kind] === undefined) continue
+      const described = `Static<typeof import('${file}').${schema}>`
+      lines.push(`export const of${name} = (described: ${described}): import('${file}').${name} => described`)
+      // Options may also be undefined, or left out.
+      if (!/(?:Options|Limit|Rule)$/.test(name!)) lines.push(`export const from${name} = (written: import('${file}').${name}): ${described} => written`)
+    }
+  }
+  return lines.join('\n')
+}
+
 const contentOf = (path: string) => readFile(join(consumer, 'node_modules', NAME, path), 'utf8')
 
 t.test('the package holds the build of lib, routes and schemas, its documents, and nothing else', async (t) => {
@@ -44,7 +63,7 @@ t.test('the package holds the build of lib, routes and schemas, its documents, a
   t.same(besides.sort(), [
     'CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'bench/README.md',
     'dist/lib/engine/redis/redis.cjs', 'dist/lib/engine/redis/redis.d.cts', 'dist/lib/index.cjs', 'dist/lib/index.d.cts',
-    ...(await readdir(join(root, 'docs'))).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`).sort(),
+    ...(await readdir(join(root, 'docs'))).map((name) => `docs/${name}`).sort(),
     'example-app/nginx.conf', 'package.json', 'schemas/PROTOCOL.md'
   ])
   for (const part of ['lib', 'routes', 'schemas']) {
@@ -149,7 +168,9 @@ t.test('an app on the package serves, and its process ends by itself when the ap
 })
 
 t.test('an editor', async (t) => {
-  const editor = new Editor(consumer, { 'typed.mts': TYPED, 'typed.cts': TYPED, 'required.cts': REQUIRED }, {
+  const derived = await derivedTypes()
+  t.ok(derived.split('\n').length > 30)
+  const editor = new Editor(consumer, { 'typed.mts': TYPED, 'typed.cts': TYPED, 'required.cts': REQUIRED, 'derived.mts': derived }, {
     module: ts.ModuleKind.NodeNext,
     target: ts.ScriptTarget.ES2023,
     lib: ['lib.es2023.d.ts'],
