@@ -10,7 +10,6 @@ import { Nodes } from './cluster/nodes.js'
 import { Placements } from './streams/placements.js'
 import type { Confirmations } from './confirmations/confirmations.js'
 import type { AskOptions, StepResult, UserConfirmation } from './confirmations/question.js'
-import { call, callable, type Owner } from './calls.js'
 import { isOff } from './engine/clock.js'
 import { InvalidArgumentError, InvalidHandlerError } from './errors.js'
 import type { EventName, Listener } from './events.js'
@@ -22,6 +21,8 @@ import type { TaskHeartbeatOptions } from './tasks/task-heartbeats.js'
 import type { ClientSendOptions } from './streams/publisher.js'
 import { topicOf } from './topic-names.js'
 import { version } from './version.js'
+import { methods } from './signatures.js'
+import { call, callable, type Owner } from './validation/call.js'
 
 /** What the manager needs of the server that it runs in. */
 export interface Host {
@@ -77,8 +78,23 @@ export class WsManager {
     this.#system = system
     this.#host = host
     this.#owner = { log: system.log, hasClosed: host.hasClosed }
-    this.confirmations = callable(this.#owner, 'ws.confirmations', system.confirmations, ['get', 'list', 'wait', 'answer', 'cancel'])
-    this.tasks = callable(this.#owner, 'ws.tasks', system.tasks, ['start', 'progress', 'log', 'done', 'fail', 'cancel', 'get', 'list'])
+    this.confirmations = callable(this.#owner, {
+      get: methods['ws.confirmations.get'],
+      list: methods['ws.confirmations.list'],
+      wait: methods['ws.confirmations.wait'],
+      answer: methods['ws.confirmations.answer'],
+      cancel: methods['ws.confirmations.cancel']
+    }, system.confirmations)
+    this.tasks = callable(this.#owner, {
+      start: methods['ws.tasks.start'],
+      progress: methods['ws.tasks.progress'],
+      log: methods['ws.tasks.log'],
+      done: methods['ws.tasks.done'],
+      fail: methods['ws.tasks.fail'],
+      cancel: methods['ws.tasks.cancel'],
+      get: methods['ws.tasks.get'],
+      list: methods['ws.tasks.list']
+    }, system.tasks)
     this.#placements = new Placements(system.cluster, system.registry, system.memberships)
     this.nodes = new Nodes(system.cluster, system.registry, () => this.#status())
   }
@@ -90,17 +106,17 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_ARGUMENT, and WSM_ERR_UNAVAILABLE if Redis is out of reach
    */
   broadcast (message: object, options?: SendOptions): Promise<DeliveryReport> {
-    return call(this.#owner, 'ws.broadcast', [message, options], () => this.#system.publisher.publish(topicOf.all, message, options))
+    return call(this.#owner, methods['ws.broadcast'], [message, options], () => this.#system.publisher.publish(topicOf.all, message, options))
   }
 
   /** Sends to every socket of one user, and to nobody else (row A4). Options and errors as for `broadcast`. */
   sendToUser (userId: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
-    return call(this.#owner, 'ws.sendToUser', [userId, message, options], () => this.#system.publisher.publish(topicOf.user(userId), message, options))
+    return call(this.#owner, methods['ws.sendToUser'], [userId, message, options], () => this.#system.publisher.publish(topicOf.user(userId), message, options))
   }
 
   /** Sends to every member of a channel (row H1). Options and errors as for `broadcast`. */
   sendToChannel (channel: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
-    return call(this.#owner, 'ws.sendToChannel', [channel, message, options], () => this.#system.publisher.publish(topicOf.channel(channel), message, options))
+    return call(this.#owner, methods['ws.sendToChannel'], [channel, message, options], () => this.#system.publisher.publish(topicOf.channel(channel), message, options))
   }
 
   /**
@@ -111,7 +127,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_ARGUMENT
    */
   sendToClient (clientId: string, message: object, options?: ClientSendOptions): Promise<ClientDeliveryReport> {
-    return call(this.#owner, 'ws.sendToClient', [clientId, message, options], () => this.#system.publisher.sendToClient(clientId, message, options))
+    return call(this.#owner, methods['ws.sendToClient'], [clientId, message, options], () => this.#system.publisher.sendToClient(clientId, message, options))
   }
 
   /**
@@ -124,7 +140,7 @@ export class WsManager {
     type: string, options: HandlerOptions<S, R, C>, handler: Handler<S, R, C>
   ): void {
     const { handlers, router, contextOf } = this.#system
-    call(this.#owner, 'ws.handle', [type, options, handler], () => {
+    call(this.#owner, methods['ws.handle'], [type, options, handler], () => {
       const entry = handlers.create(type, options, handler)
       if (entry.isRest) addRoute(type, () => this.#host.addCallRoute(entry))
       handlers.add(entry)
@@ -138,7 +154,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_HANDLER where the type is declared already, or the schema cannot be compiled
    */
   declare<S extends AnySchema> (type: string, schema: S): void {
-    call(this.#owner, 'ws.declare', [type, schema], () => this.#system.outbound.declare(type, toTypeBox(schema)))
+    call(this.#owner, methods['ws.declare'], [type, schema], () => this.#system.outbound.declare(type, toTypeBox(schema)))
   }
 
   /**
@@ -148,7 +164,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_HANDLER for a scope that does not have this plugin, a URL that is no path or taken, and when the app is ready already
    */
   endpoint (url: string, rule: EndpointRule, options?: EndpointOptions): void {
-    call(this.#owner, 'ws.endpoint', [url, rule, options], () => {
+    call(this.#owner, methods['ws.endpoint'], [url, rule, options], () => {
       const scope = options?.scope
       if (scope !== undefined && scope.ws !== this) throw new InvalidHandlerError(url, 'its scope is not one that has this plugin')
       addRoute(url, () => this.#host.addEndpoint(url, rule, scope === undefined ? null : scope as FastifyInstance))
@@ -157,7 +173,7 @@ export class WsManager {
 
   /** Listens to what happens (row F4). Returns the undo; calling it twice is harmless. */
   on<E extends EventName> (event: E, listener: Listener<E>): () => void {
-    return call(this.#owner, 'ws.on', [event, listener], () => this.#system.events.on(event, listener))
+    return call(this.#owner, methods['ws.on'], [event, listener], () => this.#system.events.on(event, listener))
   }
 
   /**
@@ -168,12 +184,12 @@ export class WsManager {
    *   cannot be known in time; the question may still be answered then, and `confirmations.wait(details.callback_id)` waits for it again
    */
   notifyUser<S extends AnySchema = AnySchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<StaticOf<S>>> {
-    return call(this.#owner, 'ws.notifyUser', [result, options], () => this.#system.confirmations.ask(result, options))
+    return call(this.#owner, methods['ws.notifyUser'], [result, options], () => this.#system.confirmations.ask(result, options))
   }
 
   /** Tells a user at intervals that a task is alive, until it ends or the returned function is called (row A7). */
   startHeartbeat (options: TaskHeartbeatOptions): () => void {
-    return call(this.#owner, 'ws.startHeartbeat', [options], () => this.#system.taskHeartbeats.start(options))
+    return call(this.#owner, methods['ws.startHeartbeat'], [options], () => this.#system.taskHeartbeats.start(options))
   }
 
   /**
@@ -185,7 +201,7 @@ export class WsManager {
    *   seconds, where a node that may have the socket did not answer: it may be in the channel then
    */
   join (clientId: string, channel: string, guard?: ClientGuard): Promise<boolean> {
-    return call(this.#owner, 'ws.join', [clientId, channel, guard], () => this.#placements.join(placeOf(clientId, channel, guard)))
+    return call(this.#owner, methods['ws.join'], [clientId, channel, guard], () => this.#placements.join(placeOf(clientId, channel, guard)))
   }
 
   /**
@@ -195,7 +211,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_ARGUMENT for a bad channel name, WSM_ERR_UNAVAILABLE as for `join`
    */
   leave (clientId: string, channel: string, guard?: ClientGuard): Promise<boolean> {
-    return call(this.#owner, 'ws.leave', [clientId, channel, guard], () => this.#placements.leave(placeOf(clientId, channel, guard)))
+    return call(this.#owner, methods['ws.leave'], [clientId, channel, guard], () => this.#placements.leave(placeOf(clientId, channel, guard)))
   }
 
   /**
@@ -205,7 +221,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_ARGUMENT for a bad channel name, WSM_ERR_UNAVAILABLE
    */
   presence (channel: string): Promise<PresenceList> {
-    return call(this.#owner, 'ws.presence', [channel], () => this.#system.presence.list(channel))
+    return call(this.#owner, methods['ws.presence'], [channel], () => this.#system.presence.list(channel))
   }
 
   /**
@@ -217,7 +233,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_ARGUMENT for a bad topic, WSM_ERR_UNAVAILABLE
    */
   history (topic: string, since?: StreamPosition): Promise<StreamHistory> {
-    return call(this.#owner, 'ws.history', [topic, since], async () => {
+    return call(this.#owner, methods['ws.history'], [topic, since], async () => {
       if (!isTopic(topic)) throw new InvalidArgumentError('ws.history', 'topic: Expected "all", "user:<user_id>" or "channel:<channel>"')
       return this.#system.history.read(topic, since ?? null)
     })
@@ -237,7 +253,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_ARGUMENT, WSM_ERR_UNAVAILABLE where it could not be stored; it may hold all the same
    */
   revoke (target: RevocationTarget): Promise<RevocationReport> {
-    return call(this.#owner, 'ws.revoke', [target], () => this.#system.revocations.revoke(target))
+    return call(this.#owner, methods['ws.revoke'], [target], () => this.#system.revocations.revoke(target))
   }
 
   /**
@@ -247,7 +263,7 @@ export class WsManager {
    * @param reason the close reason that the client sees; cut after 123 bytes
    */
   disconnect (target: string | { userId: string }, reason = 'Disconnected by the server'): Promise<number> {
-    return call(this.#owner, 'ws.disconnect', [target, reason],
+    return call(this.#owner, methods['ws.disconnect'], [target, reason],
       () => this.nodes.disconnect(typeof target === 'string' ? { client_id: target, reason } : { user_id: target.userId, reason }))
   }
 
@@ -258,7 +274,7 @@ export class WsManager {
   getStatus (options: { cluster: true }): Promise<ClusterStatus>
   getStatus (options?: { cluster?: false }): Status
   getStatus (options?: { cluster?: boolean }): Status | Promise<ClusterStatus> {
-    return call<Status | Promise<ClusterStatus>>(this.#owner, 'ws.getStatus', [options], () => options?.cluster === true ? this.nodes.status() : this.#status())
+    return call<Status | Promise<ClusterStatus>>(this.#owner, methods['ws.getStatus'], [options], () => options?.cluster === true ? this.nodes.status() : this.#status())
   }
 
   #status (): Status {

@@ -1,12 +1,13 @@
+import type { AuthOptions } from './auth/options.js'
 import { InvalidOptionError } from './errors.js'
-import type { Options } from './options.js'
+import type { StreamOptions } from './streams/options.js'
 
 /**
  * Refuses options that contradict each other: one of them could have no effect.
  *
  * @throws WSM_ERR_INVALID_OPTION that names the one without an effect
  */
-export function assertNoConflicts ({ authenticate, verifyToken, auth, history, channels }: Options): void {
+export function assertNoConflicts ({ authenticate, verifyToken, auth, history, channels }: AuthOptions & StreamOptions): void {
   if (authenticate !== undefined && auth.firstFrame && verifyToken === undefined) {
     throw new InvalidOptionError('auth.firstFrame', 'needs verifyToken beside authenticate: without it no auth frame is taken')
   }

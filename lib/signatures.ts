@@ -1,4 +1,4 @@
-import { Type, type TSchema } from '@sinclair/typebox'
+import { Type } from '@sinclair/typebox'
 import { ChannelName, ClientId, MessageType, Nullable, StreamPosition, TaskId, UserId } from '../schemas/fields.js'
 import { SendOptions } from '../schemas/messages.js'
 import { Answer, AnsweredBy, TaskLogLine } from '../schemas/records.js'
@@ -7,18 +7,7 @@ import { Target as RevocationTarget } from './sessions/revocations.js'
 import { TypeLimit } from './protocol/type-limits.js'
 import { eventNames } from './events.js'
 import { OptionsSchema } from './options.js'
-
-/** Parameters and kind of a public method. */
-export interface Signature {
-  /** Its parameters in their order; one whose name ends with `?` can be left out. */
-  parameters: { readonly [name: string]: TSchema }
-  /** True if it answers at once, and throws. With the option `cluster` such a method answers later all the same. */
-  isSync?: true
-  /** The parameter that is at fault where a part behind the method finds a value invalid; by default `message`, or the first. */
-  subject?: string
-  /** True if a value that is refused later on comes from a person, not from the app. */
-  isForPerson?: true
-}
+import { defineMethods, type Signature } from './validation/call.js'
 
 const closed = { additionalProperties: false }
 const Any = Type.Unknown()
@@ -75,7 +64,7 @@ const CancelOptions = Type.Object({
   userId: Type.Optional(UserId), by: Type.Optional(AnsweredBy), mustBeKnown: Type.Optional(Type.Boolean())
 }, closed)
 
-/** Every method of `fastify.ws` and of a handler's context that takes arguments. */
+/** The methods of `fastify.ws` that take arguments. */
 export const signatures = {
   'ws.broadcast': { parameters: { message: Any, 'options?': SendOptions } },
   'ws.sendToUser': { parameters: { userId: UserId, message: Any, 'options?': SendOptions } },
@@ -106,11 +95,8 @@ export const signatures = {
   'ws.tasks.fail': { parameters: { taskId: Text, error: Failure } },
   'ws.tasks.cancel': { parameters: { taskId: Text, 'options?': CancelOptions } },
   'ws.tasks.get': { parameters: { taskId: Text, 'options?': Type.Object({ cluster: Cluster }, closed) }, isSync: true },
-  'ws.tasks.list': { parameters: { userId: UserId, 'options?': TaskListOptions }, isSync: true },
-  'context.send': { parameters: { message: Any }, isSync: true },
-  'context.join': { parameters: { channel: ChannelName } },
-  'context.leave': { parameters: { channel: ChannelName }, isSync: true }
+  'ws.tasks.list': { parameters: { userId: UserId, 'options?': TaskListOptions }, isSync: true }
 } satisfies Record<string, Signature>
 
-/** A method of {@link signatures}. */
-export type MethodName = keyof typeof signatures
+/** The same, compiled. */
+export const methods = defineMethods(signatures)

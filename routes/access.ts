@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import type { Admission } from '../lib/sessions/admission.js'
-import type { Permissions, RestAction } from '../lib/auth/permissions.js'
+import type { RestAction } from '../lib/auth/decisions.js'
+import type { Permissions } from '../lib/auth/permissions.js'
 import type { Revocations } from '../lib/sessions/revocations.js'
 import type { User } from '../lib/user.js'
 import { networkOf } from '../lib/socket/network.js'

@@ -2,9 +2,14 @@ import { Type, type TSchema } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import type { HandlerContext, WsManager } from '../lib/index.js'
 import { WsManager as Manager } from '../lib/manager.js'
-import { signatures, type MethodName, type Signature } from '../lib/signatures.js'
+import { contextSignatures } from '../lib/protocol/handler-context.js'
+import { signatures as managerSignatures } from '../lib/signatures.js'
+import type { Signature } from '../lib/validation/call.js'
 import { startApp } from './fixtures/app.js'
 import { until } from './fixtures/until.js'
+
+const signatures = { ...managerSignatures, ...contextSignatures }
+type MethodName = keyof typeof signatures
 
 const schema = Type.Object({})
 const nothing = () => null

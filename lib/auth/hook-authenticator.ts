@@ -1,37 +1,26 @@
-import { Type, type Static } from '@sinclair/typebox'
+import { Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
-import { Jti, UserId } from '../../schemas/fields.js'
 import type { Clock } from '../engine/engine.js'
 import { ForbiddenError, InternalError, UnauthorizedError, UnavailableError, isOurs } from '../errors.js'
-import type { Options } from '../options.js'
 import { logThrown } from '../thrown.js'
+import { AuthenticatedUser } from './authenticated-user.js'
 import type { Authenticator } from './authenticator.js'
 import { isBearer } from './credentials.js'
+import type { AuthOptions } from './options.js'
 import type { User } from '../user.js'
-
-/** The answer of the app's own `authenticate` and `verifyToken`. */
-export const AuthenticatedUser = Type.Object({
-  id: UserId,
-  claims: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: 'What else is known, as a token\'s claims: roles and scope, for instance' })),
-  expiresAt: Type.Optional(Type.Union([Type.Number(), Type.Null()], { description: 'Until when this holds, milliseconds since 1970' })),
-  issuedAt: Type.Optional(Type.Union([Type.Number(), Type.Null()], { description: 'Since when this holds, milliseconds since 1970: what revocations of the user go by' })),
-  jti: Type.Optional(Type.Union([Jti, Type.Null()], { description: 'The name of the session or token, by which it can be revoked' }))
-})
-/** The user whom `authenticate` or `verifyToken` has found; times are milliseconds since 1970. */
-export type AuthenticatedUser = Static<typeof AuthenticatedUser>
 
 const check = TypeCompiler.Compile(Type.Union([AuthenticatedUser, Type.Null()]))
 
 /** Identifies users by the app's own hooks. */
 export class HookAuthenticator implements Authenticator {
   readonly toleranceMs = 0
-  readonly #authenticate: NonNullable<Options['authenticate']>
-  readonly #verifyToken: Options['verifyToken']
+  readonly #authenticate: NonNullable<AuthOptions['authenticate']>
+  readonly #verifyToken: AuthOptions['verifyToken']
   readonly #clock: Clock
   readonly #log: FastifyBaseLogger
 
-  constructor (authenticate: NonNullable<Options['authenticate']>, verifyToken: Options['verifyToken'], clock: Clock, log: FastifyBaseLogger) {
+  constructor (authenticate: NonNullable<AuthOptions['authenticate']>, verifyToken: AuthOptions['verifyToken'], clock: Clock, log: FastifyBaseLogger) {
     this.#authenticate = authenticate
     this.#verifyToken = verifyToken
     this.#clock = clock

@@ -2,7 +2,7 @@ import fastifyJwt, { type FastifyJWTOptions } from '@fastify/jwt'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { InvalidOptionError } from '../errors.js'
-import type { Options } from '../options.js'
+import type { AuthOptions } from './options.js'
 import { assertStrong, withExplicitKeys } from './keys.js'
 import { TokenLifetime } from './token-lifetime.js'
 import type { TokenRules } from './tokens.js'
@@ -27,7 +27,7 @@ interface JwtDecorator {
  * @throws WSM_ERR_INVALID_OPTION where there is none and no option for one, or both, and for keys as in
  *   {@link withExplicitKeys}
  */
-export async function useJwt (fastify: FastifyInstance, { jwt, auth }: Options): Promise<TokenRules> {
+export async function useJwt (fastify: FastifyInstance, { jwt, auth }: AuthOptions): Promise<TokenRules> {
   const namespace = jwt?.namespace
   const isRegistered = decoratorOf(fastify, namespace) !== undefined
   if (isRegistered && jwt?.secret !== undefined) {

@@ -2,31 +2,11 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { Client } from '../client.js'
 import { ForbiddenError, InternalError, UnavailableError, toClientError, toWire, type DetailedError } from '../errors.js'
 import type { BoundedWaits } from '../bounded-waits.js'
-import type { Options } from '../options.js'
 import { isThenable } from '../thenable.js'
 import { logThrown } from '../thrown.js'
 import { isGranted, type User } from '../user.js'
-
-/** What a REST route does, as `authorize` is asked about it. */
-export type RestAction =
-  | 'status' | 'broadcast' | 'send:user' | 'send:channel' | 'send:client'
-  | 'clients:list' | 'clients:read' | 'clients:disconnect'
-  | 'channels:list' | 'channels:read' | 'history:read'
-  | 'confirmations:list' | 'confirmations:read' | 'confirmations:cancel'
-  | 'tasks:list' | 'tasks:read' | 'tasks:cancel'
-  | 'revocations:create'
-
-/** What a client's own `user`, `channel` or `client` frame is addressed to. */
-export interface SendTarget {
-  kind: 'user' | 'channel' | 'client'
-  /** The user's, channel's or client's id. */
-  id: string
-  /** The message that would be delivered. */
-  data: Readonly<Record<string, unknown>>
-}
-
-/** Decision on a join: allowed or not; with `since` (milliseconds since 1970) no recovery returns older messages. */
-export type JoinDecision = boolean | { since: number }
+import type { JoinDecision, RestAction, SendTarget } from './decisions.js'
+import type { AuthOptions } from './options.js'
 
 /** The permission that the default `authorize` asks for. */
 const ADMIN_PERMISSION = 'ws:admin'
@@ -51,13 +31,13 @@ const CLOSING = Symbol('closing')
  * WSM_ERR_UNAVAILABLE. A decision that is none is the app's fault, WSM_ERR_INTERNAL.
  */
 export class Permissions {
-  readonly #options: Pick<Options, 'auth' | 'authorize' | 'authorizeSubscribe' | 'authorizeSend'>
+  readonly #options: Pick<AuthOptions, 'auth' | 'authorize' | 'authorizeSubscribe' | 'authorizeSend'>
   readonly #log: FastifyBaseLogger
   readonly #waits: BoundedWaits
   /** Options that are missing and have been named. */
   readonly #missing = new Set<string>()
 
-  constructor (options: Pick<Options, 'auth' | 'authorize' | 'authorizeSubscribe' | 'authorizeSend'>, waits: BoundedWaits, log: FastifyBaseLogger) {
+  constructor (options: Pick<AuthOptions, 'auth' | 'authorize' | 'authorizeSubscribe' | 'authorizeSend'>, waits: BoundedWaits, log: FastifyBaseLogger) {
     this.#options = options
     this.#waits = waits
     this.#log = log

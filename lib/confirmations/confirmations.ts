@@ -7,13 +7,13 @@ import type { Connection } from '../socket/connection.js'
 import type { Clock, Cluster, ConfirmationStore, Settlement } from '../engine/engine.js'
 import { UnavailableError } from '../errors.js'
 import type { EventHub } from '../events.js'
-import type { Options } from '../options.js'
 import { snapshot } from '../protocol/snapshot.js'
 import type { Publisher } from '../streams/publisher.js'
 import { Announcements } from './announcements.js'
 import { DueTimes, dueTimesOf } from './due-times.js'
 import { Endings } from './endings.js'
 import type { ListOptions } from './list.js'
+import type { ConfirmationOptions } from './options.js'
 import type { OpenQuestions } from './open-questions.js'
 import {
   answerCheck, assertAnswers, meansProceed, toConfirmation, toRecord, type AskOptions, type StepResult, type UserConfirmation
@@ -37,7 +37,7 @@ export class Confirmations {
   readonly #clock: Pick<Clock, 'now'>
   readonly #events: EventHub
   readonly #open: OpenQuestions
-  readonly #defaults: Options['confirmations']
+  readonly #defaults: ConfirmationOptions['confirmations']
   readonly #log: FastifyBaseLogger
   readonly #endings: Endings
   readonly #lists: QuestionLists
@@ -47,7 +47,7 @@ export class Confirmations {
   #isClosed = false
 
   constructor ({ confirmations: store, cluster, clock }: ConfirmationsContext, publisher: Publisher, events: EventHub, open: OpenQuestions,
-    defaults: Options['confirmations'], log: FastifyBaseLogger) {
+    defaults: ConfirmationOptions['confirmations'], log: FastifyBaseLogger) {
     this.#store = store
     this.#clock = clock
     this.#events = events

@@ -3,11 +3,11 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { TaskStepResultFrame, type AnsweredBy, type ConfirmationRecord, type Outcome, type TaskStepResult } from '../../schemas/records.js'
 import { toTypeBox, type AnySchema } from '../any-schema.js'
 import { InvalidArgumentError } from '../errors.js'
-import type { Options } from '../options.js'
 import { assertValid, below, faultsOf, invalidMessage } from '../validation/faults.js'
 import { snapshot } from '../protocol/snapshot.js'
 import type { Checker } from '../validation/compiled-schema.js'
 import { compileJsonSchema, toJsonSchema } from '../validation/json-schema.js'
+import type { ConfirmationOptions } from './options.js'
 import { nextQuestionId } from './question-id.js'
 
 /** The result of `ws.notifyUser()` (row A5). Only a person's answer has `answered_by`. */
@@ -54,7 +54,7 @@ const checkQuestion = TypeCompiler.Compile(TaskStepResultFrame)
  * @param now by the clock that the nodes share
  * @throws WSM_ERR_INVALID_MESSAGE; see `Confirmations.ask`
  */
-export function toRecord (result: StepResult, options: AskOptions, defaults: Options['confirmations'], now: number): ConfirmationRecord {
+export function toRecord (result: StepResult, options: AskOptions, defaults: ConfirmationOptions['confirmations'], now: number): ConfirmationRecord {
   const { timeoutMs = defaults.timeoutMs } = options
   const expiresAt = now + timeoutMs
   // A snapshot, since it is sent again on later connects: by then the app may have gone on with its result.

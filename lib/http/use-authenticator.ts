@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import type { Clock } from '../engine/engine.js'
 import { InvalidOptionError } from '../errors.js'
-import type { Options } from '../options.js'
 import type { Authenticator } from '../auth/authenticator.js'
+import type { AuthOptions } from '../auth/options.js'
 import { HookAuthenticator } from '../auth/hook-authenticator.js'
 import { useJwt } from '../auth/jwt.js'
 import { JwtAuthenticator } from '../auth/jwt-authenticator.js'
@@ -14,7 +14,7 @@ import { TokenVerifier } from '../auth/tokens.js'
  * @throws WSM_ERR_INVALID_OPTION for options of both, `verifyToken` alone, `auth.cookie` without @fastify/cookie, and what
  *   {@link useJwt} throws
  */
-export async function useAuthenticator (fastify: FastifyInstance, options: Options): Promise<(clock: Clock) => Authenticator> {
+export async function useAuthenticator (fastify: FastifyInstance, options: AuthOptions): Promise<(clock: Clock) => Authenticator> {
   const { authenticate, verifyToken, jwt, auth } = options
   if (authenticate !== undefined) {
     if (jwt !== undefined) throw new InvalidOptionError('jwt', 'is given beside authenticate, which replaces it')

@@ -3,8 +3,10 @@ import type { FastifyInstance } from 'fastify'
 import type { WebSocket, WebSocketServer } from 'ws'
 import { SUBPROTOCOL } from '../../schemas/codes.js'
 import { BEARER_PROTOCOL_PREFIX } from '../auth/credentials.js'
-import type { Options } from '../options.js'
+import type { SocketLimits, SocketOptions } from '../socket/options.js'
 import { COMPRESSION_WINDOW_BITS } from '../socket/encode.js'
+
+export type { WebSocketServer }
 
 /**
  * In how many pieces what is not yet a whole frame may arrive: each costs some 300 bytes more than the one that it can hold,
@@ -16,7 +18,7 @@ const maxBufferedChunks = (maxPayloadBytes: number) => Math.max(1_024, Math.ceil
  * The server's @fastify/websocket. Its options hold for every socket route of the app, so one that the app registered
  * first keeps them; only the choice of the subprotocol is added where there is none.
  */
-export async function useWebSocketServer (fastify: FastifyInstance, options: Options): Promise<WebSocketServer> {
+export async function useWebSocketServer (fastify: FastifyInstance, options: Pick<SocketOptions, 'compression' | 'closeTimeoutMs'> & { limits: SocketLimits }): Promise<WebSocketServer> {
   if (fastify.hasDecorator('websocketServer')) {
     const { options: given } = fastify.websocketServer
     given.handleProtocols ??= selectSubprotocol

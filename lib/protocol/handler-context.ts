@@ -1,10 +1,12 @@
+import { Type } from '@sinclair/typebox'
 import type { FastifyBaseLogger } from 'fastify'
+import { ChannelName } from '../../schemas/fields.js'
 import type { Client } from '../client.js'
 import type { Connection } from '../socket/connection.js'
 import type { Identity } from '../socket/identity.js'
 import type { User } from '../user.js'
 import { ForbiddenError, IdentityChangedError, NoSocketError } from '../errors.js'
-import { call } from '../calls.js'
+import { call, defineMethods, type Signature } from '../validation/call.js'
 import type { Exchange } from './exchange.js'
 import type { Outbound } from './outbound.js'
 
@@ -61,6 +63,15 @@ export interface CallContext extends HandlerContext {
   checkReply: ((data: unknown) => unknown) | null
 }
 
+/** The methods of a context that take arguments. */
+export const contextSignatures = {
+  'context.send': { parameters: { message: Type.Unknown() }, isSync: true },
+  'context.join': { parameters: { channel: ChannelName } },
+  'context.leave': { parameters: { channel: ChannelName }, isSync: true }
+} satisfies Record<string, Signature>
+
+const methods = defineMethods(contextSignatures)
+
 /** Answers once, with a checked reply. */
 abstract class ReplyingContext {
   channel: string | null = null
@@ -103,20 +114,20 @@ export class SocketContext extends ReplyingContext implements CallContext {
 
   get send () {
     return (message: object): void => {
-      const encoded = call(this, 'context.send', [message], () => this.#outbound.encode(message))
+      const encoded = call(this, methods['context.send'], [message], () => this.#outbound.encode(message))
       if (!this.#identity.isOver) this.#connection.send(encoded)
     }
   }
 
   get join () {
-    return (channel: string): Promise<void> => call(this, 'context.join', [channel], async () => {
+    return (channel: string): Promise<void> => call(this, methods['context.join'], [channel], async () => {
       if (this.#identity.isOver) throw new IdentityChangedError()
       await this.#memberships.join(this.#connection, [channel], 'joined')
     })
   }
 
   get leave () {
-    return (channel: string): void => call(this, 'context.leave', [channel], () => {
+    return (channel: string): void => call(this, methods['context.leave'], [channel], () => {
       if (!this.#identity.isOver) this.#memberships.leave(this.#connection, channel)
     })
   }

@@ -6,16 +6,18 @@ import { closeCodes, type CloseCode } from '../../schemas/codes.js'
 import type { ConnectionOrigin } from '../socket/origin.js'
 import { InternalError, TooManyChannelsError, UnauthorizedError, UnavailableError, toClientError, toWire } from '../errors.js'
 import type { BoundedWaits } from '../bounded-waits.js'
-import type { Options } from '../options.js'
 import { decodePositions } from '../protocol/decode.js'
 import { assertValid } from '../validation/faults.js'
 import { logThrown } from '../thrown.js'
 import type { Positions } from '../recovery.js'
 import type { Counters } from '../telemetry/counters.js'
+import type { AuthOptions } from '../auth/options.js'
 import type { Authenticator } from '../auth/authenticator.js'
 import { carriesToken, assertOneAuthorization } from '../auth/credentials.js'
 import { OriginPolicy } from '../auth/origin.js'
-import { type JoinDecision, type Permissions, namesOf } from '../auth/permissions.js'
+import type { JoinDecision } from '../auth/decisions.js'
+import { namesOf, type Permissions } from '../auth/permissions.js'
+import type { StreamLimits } from '../streams/options.js'
 import type { Revocations } from './revocations.js'
 import type { Tickets } from '../auth/tickets.js'
 import type { User } from '../user.js'
@@ -40,7 +42,7 @@ export class Admission {
   readonly #revocations: Revocations
   readonly #origins: OriginPolicy
   readonly #permissions: Permissions
-  readonly #options: Options['auth']
+  readonly #options: AuthOptions['auth']
   readonly #maxChannels: number
   readonly #counters: Counters
   readonly #log: FastifyBaseLogger
@@ -49,7 +51,8 @@ export class Admission {
   #verifyLater: ConnectionOrigin['verify'] | null = null
 
   /** @throws WSM_ERR_INVALID_OPTION for `origins` that cannot be meant */
-  constructor (authenticator: Authenticator, tickets: Tickets, revocations: Revocations, permissions: Permissions, waits: BoundedWaits, options: Options,
+  constructor (authenticator: Authenticator, tickets: Tickets, revocations: Revocations, permissions: Permissions, waits: BoundedWaits,
+    options: Pick<AuthOptions, 'auth' | 'authenticate' | 'origins'> & { limits: StreamLimits },
     counters: Counters, log: FastifyBaseLogger) {
     const { auth, limits, origins } = options
     this.#authenticator = authenticator

@@ -1,12 +1,12 @@
 import type { User } from '../user.js'
 import { closeCodes } from '../../schemas/codes.js'
 import { AlreadyConnectedError, RateLimitedError, TooManyConnectionsError, UnavailableError } from '../errors.js'
-import type { Options } from '../options.js'
 import type { Counters } from '../telemetry/counters.js'
 import type { ConnectionOrigin } from '../socket/origin.js'
 import type { Connection } from '../socket/connection.js'
 import type { Registry } from '../socket/registry.js'
 import { Share } from '../socket/share.js'
+import type { SessionLimits, SessionOptions } from './options.js'
 
 /**
  * Limits the open sockets: in total, per user, unauthenticated and anonymous ones (rows A9, A12). A slot is free as soon as the
@@ -14,7 +14,7 @@ import { Share } from '../socket/share.js'
  */
 export class UserSlots {
   readonly #registry: Registry
-  readonly #onDuplicate: Options['onDuplicateUser']
+  readonly #onDuplicate: SessionOptions['onDuplicateUser']
   readonly #maxPerUser: number
   readonly #counters: Counters
   readonly #all: Share
@@ -22,7 +22,7 @@ export class UserSlots {
   readonly #waiting: Share
   readonly #anonymous: Share
 
-  constructor (registry: Registry, { onDuplicateUser, limits }: Pick<Options, 'onDuplicateUser' | 'limits'>, counters: Counters) {
+  constructor (registry: Registry, { onDuplicateUser, limits }: Pick<SessionOptions, 'onDuplicateUser'> & { limits: SessionLimits }, counters: Counters) {
     const half = Math.max(1, Math.floor(limits.maxConnections / 2))
     this.#registry = registry
     this.#onDuplicate = onDuplicateUser

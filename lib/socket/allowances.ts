@@ -1,4 +1,4 @@
-import type { Options } from '../options.js'
+import type { SocketLimits } from './options.js'
 import { Rate } from './rate.js'
 
 /** How often allowances that are no longer in debt are forgotten. */
@@ -34,7 +34,7 @@ export class Allowances {
   #timer: NodeJS.Timeout | null = null
   #isClosed = false
 
-  constructor (limits: Pick<Options['limits'], 'messagesPerSecond' | 'burst' | 'bytesPerSecond' | 'burstBytes' | 'joinsPerSecond' | 'joinsBurst'>) {
+  constructor (limits: Pick<SocketLimits, 'messagesPerSecond' | 'burst' | 'bytesPerSecond' | 'burstBytes' | 'joinsPerSecond' | 'joinsBurst'>) {
     this.#frames = new Rate(limits.messagesPerSecond, limits.burst)
     this.#bytes = new Rate(limits.bytesPerSecond, limits.burstBytes)
     this.#joins = new Rate(limits.joinsPerSecond, limits.joinsBurst)

@@ -1,8 +1,8 @@
 import type { Retention } from '../engine/engine.js'
 import { InvalidOptionError } from '../errors.js'
 import { namePattern } from '../name-pattern.js'
-import type { Options } from '../options.js'
 import { channelOf, topicOf } from '../topic-names.js'
+import type { StreamOptions } from './options.js'
 
 /** How a topic is kept. */
 export interface StreamRule {
@@ -16,7 +16,7 @@ export interface StreamRule {
   fromStart: boolean
 }
 
-type ChannelRule = Options['channels'][string]
+type ChannelRule = StreamOptions['channels'][string]
 
 /**
  * Which rule is whose: `all` has the default, so have the users' topics, which are read from the start, channels what the patterns say that match their name,
@@ -29,7 +29,7 @@ export class StreamRules {
   readonly #patterns: { matches: (channel: string) => boolean, rule: ChannelRule }[]
 
   /** @throws WSM_ERR_INVALID_OPTION that names a bad pattern */
-  constructor ({ history, channels }: Pick<Options, 'history' | 'channels'>) {
+  constructor ({ history, channels }: Pick<StreamOptions, 'history' | 'channels'>) {
     const { enabled, size, ttlMs, recoverFrom } = history
     this.#default = { retention: enabled ? { size, ttlMs } : null, presence: false, latest: false, fromStart: recoverFrom === 'start' }
     this.#ofUsers = { ...this.#default, fromStart: true }

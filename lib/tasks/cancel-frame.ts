@@ -1,6 +1,6 @@
+import type { TaskOptions } from './options.js'
 import type { Tasks } from './tasks.js'
 import { ForbiddenError } from '../errors.js'
-import type { Options } from '../options.js'
 import { builtIn } from '../protocol/router.js'
 import { userOf } from '../protocol/frames/user-of.js'
 
@@ -8,7 +8,7 @@ import { userOf } from '../protocol/frames/user-of.js'
  * `cancel`: a user stops a task of their own (row A6); every socket of the user gets `task_cancelled`. One that the app has
  * neither started nor asked about only where the app wants to hear of whatever a client calls a task.
  */
-export const cancelFrame = (tasks: Tasks, { cancelUnknown }: Pick<Options['tasks'], 'cancelUnknown'>) => builtIn('cancel', async ({ message, connection }) => {
+export const cancelFrame = (tasks: Tasks, { cancelUnknown }: Pick<TaskOptions['tasks'], 'cancelUnknown'>) => builtIn('cancel', async ({ message, connection }) => {
   const user = userOf(connection)
   if (message.user_id !== undefined && message.user_id !== user.id) {
     throw new ForbiddenError('You may not cancel another user\'s task')

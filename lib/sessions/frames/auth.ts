@@ -3,7 +3,7 @@ import type { Lifecycle } from '../lifecycle.js'
 import type { UserSlots } from '../user-slots.js'
 import { tokenFromFrame } from '../../auth/credentials.js'
 import { ForbiddenError, UnauthorizedError } from '../../errors.js'
-import type { Options } from '../../options.js'
+import type { AuthOptions } from '../../auth/options.js'
 import { builtIn } from '../../protocol/router.js'
 
 /**
@@ -11,7 +11,7 @@ import { builtIn } from '../../protocol/router.js'
  * Without a token the socket becomes anonymous where that is allowed. A bad token changes nothing, nor does another user's
  * where `auth.identitySwitch` refuses it; a socket that is nobody's can still become somebody's.
  */
-export const authFrames = (lifecycle: Lifecycle, slots: UserSlots, { anonymous, identitySwitch }: Pick<Options['auth'], 'anonymous' | 'identitySwitch'>) => {
+export const authFrames = (lifecycle: Lifecycle, slots: UserSlots, { anonymous, identitySwitch }: Pick<AuthOptions['auth'], 'anonymous' | 'identitySwitch'>) => {
   const run = async ({ token }: { token?: string }, connection: Connection) => {
     if (token === undefined && !anonymous) throw new UnauthorizedError('A token is needed')
     const user = token === undefined ? null : await connection.origin.verify(tokenFromFrame(token))

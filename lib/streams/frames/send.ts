@@ -1,5 +1,6 @@
 import { reservedFields } from '../../../schemas/messages.js'
-import type { Permissions, SendTarget } from '../../auth/permissions.js'
+import type { SendTarget } from '../../auth/decisions.js'
+import type { Permissions } from '../../auth/permissions.js'
 import type { Standing } from '../../auth/standing.js'
 import type { Connection } from '../../socket/connection.js'
 import type { Publisher } from '../publisher.js'

@@ -1,18 +1,43 @@
 import type { TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import type { FastifyBaseLogger } from 'fastify'
-import { InvalidArgumentError, InvalidMessageError, UnavailableError, withDetails } from './errors.js'
-import { signatures, type MethodName, type Signature } from './signatures.js'
-import { logThrown } from './thrown.js'
-import type { Fault } from './validation/part.js'
-import { placeOf, reasonAgainst } from './validation/reason.js'
+import { InvalidArgumentError, InvalidMessageError, UnavailableError, withDetails } from '../errors.js'
+import { logThrown } from '../thrown.js'
+import type { Fault } from './part.js'
+import { placeOf, reasonAgainst } from './reason.js'
+
+/** Parameters and kind of a public method. */
+export interface Signature {
+  /** Its parameters in their order; one whose name ends with `?` can be left out. */
+  parameters: { readonly [name: string]: TSchema }
+  /** True if it answers at once, and throws. With the option `cluster` such a method answers later all the same. */
+  isSync?: true
+  /** The parameter that is at fault where a part behind the method finds a value invalid; by default `message`, or the first. */
+  subject?: string
+  /** True if a value that is refused later on comes from a person, not from the app. */
+  isForPerson?: true
+}
 
 interface CheckedParameter { name: string, isOptional: boolean, check: TypeCheck<TSchema> }
 
-const parametersOf = new Map(Object.entries<Signature>(signatures).map(([method, { parameters }]) => [method,
-  Object.entries(parameters).map(([name, schema]): CheckedParameter => ({
-    name: name.replace('?', ''), isOptional: name.endsWith('?'), check: TypeCompiler.Compile(schema)
-  }))]))
+/** A public method with its compiled parameters. */
+export interface Method {
+  /** As it is called: `ws.broadcast`. */
+  name: string
+  signature: Signature
+  parameters: readonly CheckedParameter[]
+}
+
+/** Compiles the signatures of public methods, each by the name that its errors have. */
+export function defineMethods<N extends string> (signatures: Readonly<Record<N, Signature>>): Readonly<Record<N, Method>> {
+  return Object.fromEntries(Object.entries<Signature>(signatures).map(([name, signature]) => [name, {
+    name,
+    signature,
+    parameters: Object.entries(signature.parameters).map(([parameter, schema]): CheckedParameter => ({
+      name: parameter.replace('?', ''), isOptional: parameter.endsWith('?'), check: TypeCompiler.Compile(schema)
+    }))
+  }])) as unknown as Record<N, Method>
+}
 
 /** The part whose method is called; its log is read where it is needed. */
 export interface Owner {
@@ -27,17 +52,16 @@ export interface Owner {
  *
  * @throws WSM_ERR_INVALID_ARGUMENT that names the method and the argument, WSM_ERR_UNAVAILABLE behind the close, and what the method throws
  */
-export function call<R> (owner: Owner, method: MethodName, args: readonly unknown[], run: () => R): R {
-  const signature: Signature = signatures[method]
-  const isLater = signature.isSync !== true || isOfAllNodes(args.at(-1))
-  const fail = (error: unknown) => { throw blamed(method, signature, error) }
+export function call<R> (owner: Owner, method: Method, args: readonly unknown[], run: () => R): R {
+  const isLater = method.signature.isSync !== true || isOfAllNodes(args.at(-1))
+  const fail = (error: unknown) => { throw blamed(method, error) }
   try {
     assertArguments(method, args)
     if (isLater && owner.hasClosed?.() === true) throw new UnavailableError('The server has closed')
     const result = run()
     return result instanceof Promise ? heard(owner, method, result.catch(fail)) as R : result
   } catch (error) {
-    const fault = blamed(method, signature, error)
+    const fault = blamed(method, error)
     if (!isLater) throw fault
     return heard(owner, method, Promise.reject(fault)) as R
   }
@@ -53,11 +77,10 @@ function isOfAllNodes (options: unknown): boolean {
 }
 
 /** The methods of a part, to be called by the app. */
-export function callable<T extends object, N extends keyof T & string> (owner: Owner, path: string, part: T, names: readonly N[]): Pick<T, N> {
-  return Object.fromEntries(names.map((name) => {
-    const method = `${path}.${name}` as MethodName
-    return [name, (...args: unknown[]) => call(owner, method, args, () => (part[name] as (...args: unknown[]) => unknown)(...args))]
-  })) as Pick<T, N>
+export function callable<T extends object, N extends keyof T & string> (owner: Owner, methods: Readonly<Record<N, Method>>, part: T): Pick<T, N> {
+  return Object.fromEntries(Object.entries<Method>(methods).map(([name, method]) =>
+    [name, (...args: unknown[]) => call(owner, method, args, () => (part[name as N] as (...args: unknown[]) => unknown)(...args))]
+  )) as Pick<T, N>
 }
 
 /** A promise that knows whether anybody listens to it. `await` calls `then`, since it is no plain Promise. */
@@ -75,7 +98,7 @@ class HeardPromise<T> extends Promise<T> {
 }
 
 /** What the app gets of a result: it may send and go on, where a failure only has to be known to somebody. */
-function heard<T> (owner: Owner, method: MethodName, result: Promise<T>): Promise<T> {
+function heard<T> (owner: Owner, { name: method }: Method, result: Promise<T>): Promise<T> {
   const promise = new HeardPromise<T>((resolve, reject) => result.then(resolve, (error: unknown) => {
     reject(error)
     // When everybody has had the time to listen who does so at once.
@@ -88,8 +111,8 @@ function heard<T> (owner: Owner, method: MethodName, result: Promise<T>): Promis
   return promise
 }
 
-function assertArguments (method: MethodName, args: readonly unknown[]): void {
-  for (const [index, { name, isOptional, check }] of parametersOf.get(method)!.entries()) {
+function assertArguments ({ name: method, parameters }: Method, args: readonly unknown[]): void {
+  for (const [index, { name, isOptional, check }] of parameters.entries()) {
     if (!isOptional || args[index] !== undefined) assertArgument(method, name, check, args[index])
   }
 }
@@ -104,10 +127,10 @@ export function assertArgument (method: string, name: string, check: TypeCheck<T
 }
 
 /** An invalid message is the app's own fault where the app gave it. */
-function blamed (method: MethodName, { isForPerson, subject: given }: Signature, error: unknown): unknown {
+function blamed ({ name: method, signature: { isForPerson, subject: given }, parameters }: Method, error: unknown): unknown {
   if (isForPerson === true || !(error instanceof InvalidMessageError)) return error
   const { details } = error as { details?: Fault[] }
-  const names = parametersOf.get(method)!.map(({ name }) => name)
+  const names = parameters.map(({ name }) => name)
   const subject = given ?? (names.includes('message') ? 'message' : names[0]!)
   return details === undefined ? new InvalidArgumentError(method, `${subject}: ${error.message}`, { cause: error }) : argumentFault(method, subject, details)
 }

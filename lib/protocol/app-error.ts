@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import { assertArgument } from './calls.js'
-import { InvalidArgumentError, isAppCode, isAppStatus } from './errors.js'
+import { assertArgument } from '../validation/call.js'
+import { InvalidArgumentError, isAppCode, isAppStatus } from '../errors.js'
 
 /** Options of an `AppError`, beside its code and message. */
 export interface AppErrorOptions extends ErrorOptions {
