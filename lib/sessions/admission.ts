@@ -167,7 +167,8 @@ export class Admission {
   }
 
   async #userOf (request: FastifyRequest): Promise<User | null> {
-    assertOneAuthorization(request.raw.rawHeaders)
+    // A request of injectWS has none.
+    assertOneAuthorization(request.raw.rawHeaders ?? [])
     return this.#authenticator.identify(request)
   }
 

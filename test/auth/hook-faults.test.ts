@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox'
 import t from 'tap'
 import { AppError, errors } from '../../lib/index.js'
 import { startApp } from '../fixtures/app.js'
+import { Gate } from '../fixtures/gate.js'
 import { refusal } from '../fixtures/refusal.js'
 import { until } from '../fixtures/until.js'
 
@@ -53,6 +54,31 @@ t.test('hooks that never decide: each is answered with unavailable in time, and 
     t.equal(found.length, 1)
   }
   t.match(server.logs.filter(({ msg }) => /an endpoint took too long/.test(msg)), [{ endpoint: '/list', user_id: 'una', timeout_ms: 500 }])
+})
+
+t.test('hooks that have not decided when the server closes: their upgrades are refused at once', async (t) => {
+  const gates = { '/ws?channel_id=room-1': new Gate(), '/desk': new Gate(), '/list': new Gate() }
+  const wait = async (path: keyof typeof gates) => {
+    await gates[path].wait()
+    return true
+  }
+  const server = await startApp(t, { auth: { timeoutMs: 60_000 }, authorizeSubscribe: () => wait('/ws?channel_id=room-1') }, {
+    after: ({ ws }) => {
+      ws.endpoint('/desk', { channels: [], authorize: () => wait('/desk') })
+      ws.endpoint('/list', { channels: async () => [String(await wait('/list'))], authorize: () => true })
+    }
+  })
+  const refused = Object.entries(gates).map(async ([path, gate]) => {
+    const refusing = refusal(server.dial('una', { path }))
+    await gate.reached
+    return refusing
+  })
+  await Promise.all(Object.values(gates).map(({ reached }) => reached))
+  const from = performance.now()
+  await server.app.close()
+  t.ok(performance.now() - from < 10_000)
+  for (const answer of await Promise.all(refused)) t.match(answer, { statusCode: 503, body: { code: 'WSM_ERR_UNAVAILABLE', message: /closing/ } })
+  t.strictSame(server.logs.filter(({ level }) => level >= 50), [])
 })
 
 t.test('a hook that rejects after its time changes nothing', async (t) => {

@@ -92,6 +92,7 @@ t.test('a host that tracks no clients or compresses is served too', async (t) =>
 t.test('a token is not selected as the subprotocol of a host\'s route either', async (t) => {
   const { server, echo } = await hosted(t, {})
   t.equal((await echo(['bearer.token', 'own.v1'])).socket.protocol, 'own.v1')
+  t.equal((await echo(['own.v1', 'ws-manager.v1'])).socket.protocol, 'ws-manager.v1')
   const raw = await RawClient.to(t, server)
   raw.upgrade('/echo', { 'sec-websocket-protocol': 'bearer.token' })
   t.notMatch((await raw.response()).head, /sec-websocket-protocol/i)

@@ -46,5 +46,26 @@ export const equivalents = [
     before: '0',
     after: '1',
     reason: 'the same moment, which is over'
+  },
+  {
+    file: 'dist/lib/http/pending-request.js',
+    line: 'return Promise.resolve();',
+    before: 'return Promise.resolve();',
+    after: 'return undefined;',
+    reason: 'it is awaited together with others'
+  },
+  {
+    file: 'dist/lib/events.js',
+    line: 'user_joined: true,',
+    before: 'true',
+    after: 'false',
+    reason: 'only the names are read'
+  },
+  {
+    file: 'dist/lib/connection/send-queue.js',
+    line: "return 'dropped';",
+    before: "return 'dropped';",
+    after: 'return undefined;',
+    reason: 'its caller looks for what was queued or overflows, and takes all else for dropped'
   }
 ]

@@ -158,7 +158,7 @@ for (const [name, engineOf] of engines) {
   })
 
   t.test(`${name}: nothing of a stream that is not kept is complete`, async (t) => {
-    const server = await start(t, { channels: { tick: { history: false, recoverFrom: START } } })
+    const server = await start(t, { history: { recoverFrom: START }, channels: { tick: { history: false } } })
     await toRoom(server.app.ws, 1, 'tick')
     const now = await server.app.ws.history('channel:tick')
     t.match(now, { messages: [], complete: false })

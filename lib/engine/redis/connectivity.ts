@@ -12,15 +12,17 @@ export class Connectivity {
   readonly #messages: Link
   readonly #health: Health
   readonly #names: FaultNames
+  readonly #onOutage: () => void
   #timer: NodeJS.Timeout | null = null
   #isClosed = false
-  #onOutage: () => void = () => {}
 
-  constructor (commands: Link, messages: Link, health: Health, names: FaultNames) {
+  /** @param onOutage called when an outage is reported; it may be told of one more than once */
+  constructor (commands: Link, messages: Link, health: Health, names: FaultNames, onOutage: () => void) {
     this.#commands = commands
     this.#messages = messages
     this.#health = health
     this.#names = names
+    this.#onOutage = onOutage
     for (const link of [commands, messages]) link.onFailure(() => this.update())
   }
 
@@ -31,11 +33,6 @@ export class Connectivity {
   /** See `Link.isDoubtful`. */
   get isDoubtful (): boolean {
     return this.#commands.isDoubtful || this.#messages.isDoubtful
-  }
-
-  /** Sets the one listener for outages; it may be told of one more than once. */
-  onOutage (listener: () => void): void {
-    this.#onOutage = listener
   }
 
   /** @throws WSM_ERR_UNAVAILABLE when a connection is not there in time */

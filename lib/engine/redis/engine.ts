@@ -92,7 +92,7 @@ export class RedisEngine implements Engine {
       onBehind: (isBehind) => this.cluster.health.report('subscriptions', isBehind ? ['subscriptions_behind'] : [])
     })
     const names = this.#names = new FaultNames(keys, isCluster, database)
-    this.#connectivity = new Connectivity(this.#commandLink, this.#subscriber.link, this.cluster.health, names)
+    this.#connectivity = new Connectivity(this.#commandLink, this.#subscriber.link, this.cluster.health, names, () => this.#passages.giveUp())
     const windowMs = acceptEviction ? 0 : Math.floor(positionTtlMs * WINDOW)
     this.#streams = new Streams({ commands, lineage, layouts, subscriber: this.#subscriber, keys }, { isCluster, nodeId, timeoutMs, checkMs, positionTtlMs, windowMs, bounds }, {
       evicted: (messages) => this.#onEviction(messages),
@@ -106,7 +106,6 @@ export class RedisEngine implements Engine {
       publish: (publication) => this.#doubting(this.#streams.pass(publication)),
       fail: (error) => log.debug({ err: error }, 'a message that is not kept has reached this node alone')
     })
-    this.#connectivity.onOutage(() => this.#passages.giveUp())
     const { publishCommand } = this.#streams
     this.#probe = new Probe(this.#commandLink, keys, { isCluster, publishCommand, timeoutMs, everyMs: leaseMs / 3 }, {
       onResult: (reasons, error) => this.cluster.health.report('probe', reasons, names.describe(error)),

@@ -20,9 +20,8 @@ t.test('an outage is reported after a moment, with its cause, and who waits is t
   const logged: unknown[] = []
   const log = { info: () => {}, warn: (fields: { err: unknown }) => { logged.push(fields.err) } }
   const health = new Health(log as never)
-  const connectivity = new Connectivity(commands, messages, health, new FaultNames(new Keys('p', 0, false), false, 0))
+  const connectivity = new Connectivity(commands, messages, health, new FaultNames(new Keys('p', 0, false), false, 0), () => { outages++ })
   let outages = 0
-  connectivity.onOutage(() => { outages++ })
   for (const link of [commands, messages]) link.open()
   while (!connectivity.isUp) await setImmediate()
   t.notOk(connectivity.isDoubtful)

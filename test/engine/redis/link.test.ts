@@ -48,6 +48,14 @@ t.test('a link that cannot connect keeps the reason, and tries again', async (t)
   t.equal(link.failure, null)
 })
 
+t.test('a link that waits for its first answer has no reason to name', async (t) => {
+  const client = new FakeRedis()
+  client.connect = () => new Promise(() => {})
+  const link = linkOf(t, client)
+  link.open()
+  await t.rejects(link.ready(new Deadline(1)), { code: 'WSM_ERR_UNAVAILABLE', message: /in time/, cause: undefined })
+})
+
 t.test('a link that is closed while it waits for its next try does not try again', async (t) => {
   const clock = new FakeClock(t)
   const client = new FakeRedis()

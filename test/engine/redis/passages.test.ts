@@ -132,3 +132,13 @@ t.test('nothing of a topic is delivered once it is forgotten, and nothing at all
   state.pass(3)
   t.strictSame(state.numbers(), [])
 })
+
+t.test('nothing waits behind what was under way when the topic was forgotten', async (t) => {
+  const state = passagesOf(t)
+  state.isUpToDate = false
+  state.pass(1)
+  state.passages.forget('all')
+  state.isUpToDate = true
+  state.pass(2)
+  t.strictSame(state.numbers(), [2])
+})

@@ -74,6 +74,19 @@ t.test('a socket that leaves while a call before it takes too long is taken out 
   t.strictSame(calls.slice(3), ['enlist', 'all +stays'])
 })
 
+t.test('what could not be stored again either stays to be stored', async (t) => {
+  const state = { isAway: false }
+  const { store, calls } = storeOf(t, { run: async () => { if (state.isAway) throw new Error('away') } })
+  await store.add('room', client('a'))
+  state.isAway = true
+  await t.rejects(store.add('room', client('b')), { message: 'away' })
+  await store.restore(false)
+  state.isAway = false
+  calls.length = 0
+  await store.restore(false)
+  t.strictSame(calls, ['enlist', 'all +a +b'])
+})
+
 t.test('a node that leaves does not come into a channel any more', async (t) => {
   const gate = new Gate()
   const { store, calls } = storeOf(t, { run: () => gate.wait() })

@@ -1,5 +1,7 @@
 import t from 'tap'
+import type { Lane } from '../../../lib/engine/redis/lane.js'
 import { Recovery, type RecoveryParts } from '../../../lib/engine/redis/recovery.js'
+import { FakeClock } from '../../fixtures/fake-clock.js'
 import { keepingLog } from '../../fixtures/redis-nodes.js'
 
 t.test('ended questions that a node has missed are read at once, and with each renewal until that succeeds', async (t) => {
@@ -30,4 +32,24 @@ t.test('ended questions that a node has missed are read at once, and with each r
   await new Promise(setImmediate)
   recovery.renewed(false)
   t.strictSame(reads, ['failed', 'read'])
+})
+
+t.test('nothing is restored after closing', (t) => {
+  const clock = new FakeClock(t)
+  const restored: string[] = []
+  const nothing = () => {}
+  const parts = {
+    keys: { lane: () => 'ends' },
+    streams: { checkLane: nothing },
+    presence: { restoreLost: () => { restored.push('presence') }, checkAll: nothing },
+    revocations: { mayHaveMissed: nothing, refresh: nothing }
+  }
+  for (const isClosed of [false, true]) {
+    const recovery = new Recovery(parts as unknown as RecoveryParts, keepingLog().log)
+    recovery.wentBack({ key: 'another' } as Lane)
+    if (isClosed) recovery.close()
+    clock.advance(1_000)
+  }
+  t.strictSame(restored, ['presence'])
+  t.end()
 })

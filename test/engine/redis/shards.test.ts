@@ -3,17 +3,17 @@ import { Shards } from '../../../lib/engine/redis/shards.js'
 import { FakeClock } from '../../fixtures/fake-clock.js'
 import { FakeRedisCluster } from '../../fixtures/fake-redis-cluster.js'
 import { Gate } from '../../fixtures/gate.js'
-import { silent } from '../../fixtures/redis-nodes.js'
+import { keepingLog, silent } from '../../fixtures/redis-nodes.js'
 import { until } from '../../fixtures/until.js'
 
 function reply (message: string): Error {
   return Object.assign(new Error(message), { name: 'ReplyError' })
 }
 
-function shardsOf (t: Test) {
+function shardsOf (t: Test, log = silent) {
   const cluster = new FakeRedisCluster()
   const heard: string[] = []
-  const shards = new Shards({ factory: cluster.factory(), timeoutMs: 400, log: silent }, {
+  const shards = new Shards({ factory: cluster.factory(), timeoutMs: 400, log }, {
     onMessage: (channel, payload) => { heard.push(`${channel} ${payload}`) },
     onRestored: (channels) => { heard.push(`restored ${channels}`) },
     onBehind: (isBehind) => { heard.push(isBehind ? 'behind' : 'up to date') }
@@ -85,7 +85,8 @@ t.test('only the map of the latest client counts', async (t) => {
 })
 
 t.test('a slot that nobody has, or an unknown server, is waited for', async (t) => {
-  const { cluster, shards, map, at } = shardsOf(t)
+  const { log, messages } = keepingLog()
+  const { cluster, shards, map, at } = shardsOf(t, log)
   shards.follow(map)
   for (const owner of [[], ['unknown:3']]) {
     cluster.slots.fill(owner)
@@ -95,6 +96,7 @@ t.test('a slot that nobody has, or an unknown server, is waited for', async (t) 
     await subscribed
   }
   t.strictSame(at('a:1').commands, ['ssubscribe {}', 'ssubscribe {unknown:3}'])
+  t.notOk(messages.includes('a Redis connection could not be made'), 'none is made to a server that is unknown')
 })
 
 t.test('a subscription that is refused since its slot has moved is retried, also where the call gets no answer', async (t) => {

@@ -208,6 +208,16 @@ t.test('over all bounds the streams of senders go first, those of whoever has mo
   t.strictSame(await taken(), ['forget both 2', 'forget app 1'])
 })
 
+t.test('a stream of several senders goes last once the app has published to it', async (t) => {
+  const { publish, taken } = sharesOf(t, { maxTopics: 3 })
+  publish('old')
+  publish('both', 'alice')
+  publish('both', 'bob')
+  publish('both')
+  for (const topic of ['x', 'y']) publish(topic)
+  t.match(await taken(), ['forget old 1'])
+})
+
 t.test('a store that is away is asked again when there is too much the next time', async (t) => {
   const cases = [
     ['forget', ['a', 'b', 'c'], undefined, { maxTopics: 2 }],
