@@ -16,5 +16,20 @@ export default [
       // Fields of the wire are snake_case.
       camelcase: 'off'
     }
+  },
+  {
+    // Traffic of sockets is parsed and printed in few places. The others here use JSON for something else: schemas that are stored, the
+    // message about a bad option, details of errors, the size of a call, and the answers of REST routes.
+    files: ['lib/**/*.ts', 'routes/**/*.ts'],
+    ignores: [
+      'lib/protocol/**', 'lib/socket/encode.ts', 'lib/engine/redis/**', 'lib/validation/json-schema.ts', 'lib/validation/unique-list.ts', 'lib/options.ts',
+      'lib/errors.ts', 'routes/call.ts', 'routes/json-answer.ts'
+    ],
+    rules: { 'no-restricted-globals': ['error', 'JSON'] }
+  },
+  {
+    files: ['lib/**/*.ts', 'routes/**/*.ts'],
+    ignores: ['lib/http/**'],
+    rules: { 'no-restricted-properties': ['error', { property: 'websocketServer', message: 'Only lib/http knows @fastify/websocket.' }] }
   }
 ]

@@ -13,7 +13,7 @@ const FOLDERS_OF_FILES = ['faults', 'operation']
  * Long ones; one that takes a package away, one that runs its folder once more, of which a process loads each file once, and one whose
  * tests run all at once, also beside those of the next file.
  */
-const FILES_ALONE = ['imports.test.js', 'confirmations/due-times.test.js', 'engine/redis/ioredis-missing.test.js', 'routes/http2.test.js']
+const FILES_ALONE = ['architecture.test.js', 'confirmations/due-times.test.js', 'engine/redis/ioredis-missing.test.js', 'routes/http2.test.js']
 /** They have nothing but long forms, for `npm run test:faults` and `npm run test:upgrade`. */
 const LONG_FILES = ['faults/sentinel.test.js', 'faults/limits.test.js', 'faults/clock-skew.test.js', 'upgrade/upgrade.test.js']
 

@@ -25,8 +25,8 @@ const FIRST_TIMEOUT_MS = 120_000
 /** Time allowed for a file that was seen to take so long: a fault may make it wait, and other runs are beside it. */
 const timeoutOf = (ms) => 15_000 + 5 * ms
 /** They need a browser, a package manager or whole deployments, and say nothing of a single line. */
-const OTHER_FOLDERS = ['attacks', 'browser', 'docs', 'faults', 'operation', 'rollbacks', 'soak', 'suites', 'streams', 'upgrade']
-const OTHER_FILES = ['imports.test.js', 'package.test.js', 'routes/http2.test.js']
+const OTHER_FOLDERS = ['attacks', 'browser', 'docs', 'faults', 'operation', 'package', 'rollbacks', 'soak', 'suites', 'upgrade']
+const OTHER_FILES = ['architecture.test.js', ...['checker', 'faults', 'model', 'nodes'].map((name) => `streams/${name}.test.js`), 'routes/http2.test.js']
 
 const { values: { coverage: kept }, positionals: [count = '150', seed = String(1 + Date.now() % 100_000)] } = parseArgs({
   allowPositionals: true, options: { coverage: { type: 'string' } }

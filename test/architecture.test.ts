@@ -1,0 +1,40 @@
+import { execFile } from 'node:child_process'
+import { cp, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { root } from './fixtures/root.js'
+
+const run = promisify(execFile)
+
+/** Files that each break one rule, by way of an import of a type or of a value. Of a circle one file is named. */
+const broken: Record<string, [text: string, rule: string | null]> = {
+  'schemas/broken.ts': ["import type { User } from '../lib/user.js'\nexport type Broken = User", 'schemas imports from below'],
+  'lib/broken.ts': ["export type Broken = import('./telemetry/counters.js').Counters", 'ground floor imports from below'],
+  'lib/engine/broken.ts': ["export { Connection } from '../socket/connection.js'", 'engine imports from below'],
+  'lib/streams/broken.ts': ["import type { Tasks } from '../tasks/tasks.js'\nexport type Broken = Tasks", 'streams imports from below'],
+  'lib/sessions/broken.ts': ["import { tags } from '../../routes/answers.js'\nexport const broken = tags", 'sessions imports from below'],
+  'lib/tasks/broken.ts': ["import { MemoryEngine } from '../engine/memory/engine.js'\nexport const Broken = MemoryEngine", 'only plugin.ts names a concrete engine'],
+  'routes/broken.ts': ["import type { WebSocket } from 'ws'\nexport type Broken = WebSocket", 'only socket and http know WebSockets'],
+  'lib/cluster/broken.ts': ["import type { Other } from './broken-other.js'\nexport interface Broken { other: Other }", null],
+  'lib/cluster/broken-other.ts': ["import type { Broken } from './broken.js'\nexport interface Other { broken: Broken }", 'no circle of files'],
+  'lib/auth/broken.ts': ["import { nothing } from './nowhere.js'\nexport const broken = nothing", 'every import is found']
+}
+
+interface Violation { from: string, rule: { name: string } }
+
+t.test('the sources keep the order of the folders, and files that break a rule are found', async (t) => {
+  const copy = await mkdtemp(join(tmpdir(), 'wsm-architecture-'))
+  t.teardown(() => rm(copy, { recursive: true, force: true }))
+  for (const part of ['lib', 'routes', 'schemas', 'tsconfig.json', '.dependency-cruiser.mjs', 'package.json']) await cp(join(root, part), join(copy, part), { recursive: true })
+  await symlink(join(root, 'node_modules'), join(copy, 'node_modules'))
+  for (const [file, [text]] of Object.entries(broken)) await writeFile(join(copy, file), text)
+  const cruise = run(process.execPath, [
+    join(root, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs'), '--config', '.dependency-cruiser.mjs', '--output-type', 'json', 'lib', 'routes', 'schemas'
+  ], { cwd: copy, maxBuffer: 1e9 })
+  const output = await cruise.catch(({ stdout }) => ({ stdout })) as { stdout: string }
+  const { summary: { violations } } = JSON.parse(output.stdout) as { summary: { violations: Violation[] } }
+  const found = violations.map(({ from, rule }) => `${from}: ${rule.name}`).sort()
+  t.strictSame(found, Object.entries(broken).flatMap(([file, [, rule]]) => rule === null ? [] : [`${file}: ${rule}`]).sort())
+})
