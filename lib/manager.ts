@@ -144,7 +144,13 @@ export class WsManager {
       const entry = handlers.create(type, options, handler)
       if (entry.isRest) addRoute(type, () => this.#host.addCallRoute(entry))
       handlers.add(entry)
-      router.add({ type, check: entry.check, rate: entry.rate, run: (exchange) => entry.invoke(exchange.message, contextOf(exchange)) })
+      router.add({
+        type,
+        check: entry.check,
+        rate: entry.rate,
+        replySchemaOf: () => entry.replySchema,
+        run: (exchange) => entry.invoke(exchange.message, (channel) => contextOf(exchange, channel))
+      })
     })
   }
 

@@ -124,7 +124,7 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
     },
     onClosing: (connection) => slots.ended(connection)
   }
-  const contextOf = (exchange: Exchange<object>) => new SocketContext(exchange, memberships, outbound)
+  const contextOf = (exchange: Exchange<object>, channel: string | null) => new SocketContext(exchange, channel, memberships, outbound)
   const router = new Router(events, limits, counters)
   const builtIns = [
     pingFrame(clock),

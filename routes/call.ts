@@ -4,9 +4,9 @@ import { callReply } from '../schemas/rest.js'
 import { RateLimitedError, UnknownTypeError, toClientError, typeRateLimited } from '../lib/errors.js'
 import { networkOf } from '../lib/socket/network.js'
 import { logThrown } from '../lib/thrown.js'
-import { sentAnswer } from '../lib/protocol/answer.js'
 import { RestContext } from '../lib/protocol/handler-context.js'
 import type { HandlerEntry } from '../lib/protocol/handlers.js'
+import { replyJson } from '../lib/protocol/reply.js'
 import { Access } from './access.js'
 import { answers, tags } from './answers.js'
 import { limitDepth } from './body-depth.js'
@@ -51,7 +51,7 @@ export function callRoute (scope: FastifyInstance, context: RouteContext, entry:
       tags,
       summary: `Calls ${entry.type}`,
       body: entry.schema,
-      response: answers(callReply(entry.replySchema), 400, 401, 403, 404, 409, 413, 415, 503)
+      response: answers(callReply(entry.reply), 400, 401, 403, 404, 409, 413, 415, 503)
     },
     validatorCompiler: () => anyObject,
     bodyLimit,
@@ -62,25 +62,24 @@ export function callRoute (scope: FastifyInstance, context: RouteContext, entry:
     },
     onRequest: access.callers,
     preHandler: charge,
-    // The first answer counts: the handler's own, or what it returns or throws.
+    // The first reply counts: an early one, the handler's result, or its error.
     handler: (request) => new Promise((resolve, reject) => {
       const { wsUser: user } = request
       const log = request.log.child({ user_id: user?.id ?? null })
       const pending = request.wsPending!
-      let isAnswered = false
-      const answer = (data: unknown) => {
-        if (isAnswered) return
-        // As JSON by now: what cannot be sent is the handler's fault, which its log names.
-        const sent = JSON.parse(JSON.stringify(sentAnswer(data)))
-        isAnswered = true
-        resolve({ data: sent })
+      let isReplied = false
+      const reply = (data: unknown) => {
+        if (isReplied) return
+        const json = replyJson(data, entry.replySchema, { log })
+        isReplied = true
+        resolve({ data: JSON.parse(json) })
       }
-      const context = new RestContext(user, pending.signal, log, answer)
-      const handle = () => handlers.call(entry.type, request.body as object, context)
+      const context = new RestContext(user, pending.signal, log, reply)
+      const handle = () => handlers.call(entry.type, request.body as object, () => context)
       // The handler may revoke the token that it was called with.
-      access.carryOut(request, () => requests.named(pending, handle)).then(answer).catch((error: unknown) => {
+      access.carryOut(request, () => requests.named(pending, handle)).then(reply).catch((error: unknown) => {
         const told = toClientError(error)
-        if (told.statusCode! >= 500 || isAnswered) logThrown(log, 'error', error, { type: entry.type }, 'a handler failed')
+        if (told.statusCode! >= 500 || isReplied) logThrown(log, 'error', error, { type: entry.type }, 'a handler failed')
         reject(told)
       })
     })

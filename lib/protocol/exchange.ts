@@ -1,53 +1,65 @@
 import type { Connection } from '../socket/connection.js'
 import type { Identity } from '../socket/identity.js'
-import { sentAnswer } from './answer.js'
 import { frameId, type ClientMessage } from './decode.js'
-import { encode } from '../socket/encode.js'
+import { encodeReply, replyJson, type ReplySchema } from './reply.js'
 
 /** Answers a frame with an error. */
 interface Failing { fail: (exchange: Exchange, error: unknown) => void }
 
+/** How frames of a type are replied to. */
+export interface ReplyTraits<M extends object = ClientMessage> {
+  /** Returns the schema of the reply to a frame; null, the default: a reply is anything that JSON can hold. */
+  replySchemaOf?: (message: M) => ReplySchema | null
+  /** Whether a frame without an `id` gets a reply, too; default: it gets none. */
+  wantsReply?: (message: M) => boolean
+}
+
 /** One frame of a client and its one answer. */
 export class Exchange<M extends object = ClientMessage> {
-  /** The message as it arrived; once checked, without fields that its schema does not name. */
-  message: M
+  /** The checked message, without fields that its schema does not name. */
+  readonly message: M
   readonly connection: Connection
   /** The identity that sent it, even if the socket switches users meanwhile. */
   readonly identity: Identity
-  /** Read once; undefined: the frame asks for no answer. */
-  readonly id: string | number | undefined
-  /** Whether an answer is wanted that is not given yet: a frame asks for one by its `id`. */
-  wantsReply: boolean
   /** Whether the answer is given. */
   isAnswered = false
+  readonly #id: string | number | undefined
+  readonly #wantsReply: boolean
+  readonly #schema: ReplySchema | null
   readonly #failing: Failing
+  /** Whether a reply is given, which for a frame that wants none means: checked. */
+  #isReplied = false
 
-  constructor (message: M, connection: Connection, failing: Failing) {
+  constructor (message: M, connection: Connection, traits: ReplyTraits<M>, failing: Failing) {
     this.message = message
     this.connection = connection
     this.identity = connection.identity
+    this.#id = frameId(message as unknown as ClientMessage)
+    this.#wantsReply = this.#id !== undefined || traits.wantsReply?.(message) === true
+    this.#schema = traits.replySchemaOf?.(message) ?? null
     this.#failing = failing
-    this.id = frameId(message as unknown as ClientMessage)
-    this.wantsReply = this.id !== undefined
   }
 
   /**
-   * Answers, once; a frame that wants no answer gets none.
+   * Replies with a handler's result or the argument of `context.reply()`; the first reply counts. A frame that wants none gets none,
+   * but a reply that does not match its schema is a fault there, too.
    *
-   * @throws TypeError for data that JSON cannot hold, or leaves out; the answer is not given then
+   * @throws as `replyJson`; the frame has no reply then
    */
   reply (data: unknown): void {
-    if (!this.wantsReply) return
-    const frame = encode({ type: 'reply', id: this.id, data: sentAnswer(data) })
-    this.wantsReply = false
+    if (this.#isReplied || (!this.#wantsReply && this.#schema === null)) return
+    const json = replyJson(data, this.#schema, this.identity)
+    this.#isReplied = true
+    if (!this.#wantsReply) return
+    const frame = encodeReply(this.#id, json)
     this.isAnswered = true
     this.connection.send(frame)
   }
 
-  /** The identity is over: a frame that waits for its answer gets it now, and nothing comes after it. */
+  /** Fails a frame that still waits for its reply, since its identity is over; nothing is sent for it afterwards. */
   abandon (reason: Error): void {
-    if (this.wantsReply) this.#failing.fail(this as unknown as Exchange, reason)
-    this.wantsReply = false
+    if (this.#wantsReply && !this.isAnswered) this.#failing.fail(this as unknown as Exchange, reason)
+    this.#isReplied = true
     this.isAnswered = true
   }
 }

@@ -56,11 +56,8 @@ export interface ChannelMemberships {
 
 /** A context with its internal hooks. */
 export interface CallContext extends HandlerContext {
-  channel: string | null
-  /** Only of a socket. @throws WSM_ERR_FORBIDDEN unless it is a member of the channel; WSM_ERR_IDENTITY_CHANGED */
-  assertMember?: (channel: string) => void
-  /** Returns what is sent of an answer, as JSON has it; throws if that does not match the reply schema. */
-  checkReply: ((data: unknown) => unknown) | null
+  /** Only of a socket. @throws WSM_ERR_FORBIDDEN unless it is a member of the context's channel; WSM_ERR_IDENTITY_CHANGED */
+  assertMember?: () => void
 }
 
 /** The methods of a context that take arguments. */
@@ -72,35 +69,18 @@ export const contextSignatures = {
 
 const methods = defineMethods(contextSignatures)
 
-/** Answers once, with a checked reply. */
-abstract class ReplyingContext {
-  channel: string | null = null
-  checkReply: ((data: unknown) => unknown) | null = null
-  #hasReplied = false
-
-  // The functions of a context are made when they are asked for: most handlers use none of them.
-  get reply () {
-    return (data: unknown): void => {
-      if (this.#hasReplied) return
-      this.answer(this.checkReply === null ? data : this.checkReply(data))
-      this.#hasReplied = true
-    }
-  }
-
-  protected abstract answer (data: unknown): void
-}
-
-export class SocketContext extends ReplyingContext implements CallContext {
+export class SocketContext implements CallContext {
   readonly user: User | null
+  readonly channel: string | null
   readonly #exchange: Exchange<object>
   readonly #connection: Connection
   readonly #identity: Identity
   readonly #memberships: ChannelMemberships
   readonly #outbound: Outbound
 
-  constructor (exchange: Exchange<object>, memberships: ChannelMemberships, outbound: Outbound) {
-    super()
+  constructor (exchange: Exchange<object>, channel: string | null, memberships: ChannelMemberships, outbound: Outbound) {
     this.user = exchange.connection.user
+    this.channel = channel
     this.#exchange = exchange
     this.#connection = exchange.connection
     this.#identity = exchange.identity
@@ -111,6 +91,11 @@ export class SocketContext extends ReplyingContext implements CallContext {
   get client (): Client { return this.#connection }
   get signal (): AbortSignal { return this.#identity.signal }
   get log (): FastifyBaseLogger { return this.#identity.log }
+
+  // The functions of a context are made when they are asked for: most handlers use none of them.
+  get reply () {
+    return (data: unknown): void => this.#exchange.reply(data)
+  }
 
   get send () {
     return (message: object): void => {
@@ -132,36 +117,28 @@ export class SocketContext extends ReplyingContext implements CallContext {
     })
   }
 
-  assertMember (channel: string): void {
+  assertMember (): void {
     if (this.#identity.isOver) throw new IdentityChangedError()
-    if (!this.#memberships.has(this.#connection, channel)) throw new ForbiddenError(`You are not a member of channel "${channel}"`)
-  }
-
-  protected answer (data: unknown): void {
-    this.#exchange.reply(data)
+    if (!this.#memberships.has(this.#connection, this.channel!)) throw new ForbiddenError(`You are not a member of channel "${this.channel}"`)
   }
 }
 
-export class RestContext extends ReplyingContext implements CallContext {
+export class RestContext implements CallContext {
   readonly client = null
+  readonly channel = null
   readonly user: User | null
   readonly signal: AbortSignal
   readonly log: FastifyBaseLogger
-  readonly #answer: (data: unknown) => void
+  readonly reply: (data: unknown) => void
 
-  constructor (user: User | null, signal: AbortSignal, log: FastifyBaseLogger, answer: (data: unknown) => void) {
-    super()
+  constructor (user: User | null, signal: AbortSignal, log: FastifyBaseLogger, reply: (data: unknown) => void) {
     this.user = user
     this.signal = signal
     this.log = log
-    this.#answer = answer
+    this.reply = reply
   }
 
   send (): never { throw new NoSocketError('send') }
   join (): never { throw new NoSocketError('join') }
   leave (): never { throw new NoSocketError('leave') }
-
-  protected answer (data: unknown): void {
-    this.#answer(data)
-  }
 }

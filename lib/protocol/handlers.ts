@@ -4,18 +4,20 @@ import { APP_TYPE_PATTERN } from '../../schemas/frames/types.js'
 import { toTypeBox, type AnySchema, type StaticOf } from '../any-schema.js'
 import { namesOf, type Permissions } from '../auth/permissions.js'
 import type { Standing } from '../auth/standing.js'
-import { InternalError, InvalidHandlerError, UnknownTypeError } from '../errors.js'
+import { InvalidHandlerError, UnknownTypeError } from '../errors.js'
 import { namePattern } from '../name-pattern.js'
 import type { Rate } from '../socket/rate.js'
-import { isThenable } from '../thenable.js'
 import type { CompiledSchema } from '../validation/compiled-schema.js'
 import { below, faultsOf, invalidMessage } from '../validation/faults.js'
-import { sentAnswer } from './answer.js'
 import { compile, compileMessage } from './compile.js'
 import type { CallContext, HandlerContext } from './handler-context.js'
+import type { ReplySchema } from './reply.js'
 import type { TypeLimit, TypeLimits } from './type-limits.js'
 
 type Awaitable<T> = T | Promise<T>
+
+/** Makes the context of one call. @param channel the channel that the message is for */
+type ContextMaker = (channel: string | null) => CallContext
 
 /** A handler's message: what its schema describes, the frame's type and id, and for a handler of channels the channel. */
 export type HandlerMessage<S extends AnySchema, C extends string | undefined = undefined> =
@@ -65,13 +67,16 @@ export type Handler<S extends AnySchema, R extends AnySchema | undefined = undef
 export interface HandlerEntry {
   type: string
   schema: TSchema
-  replySchema: TSchema
   check: CompiledSchema
+  /** Schema of its replies, as it was given. */
+  reply: TSchema
+  /** The same, compiled; null where none was given. */
+  replySchema: ReplySchema | null
   isRest: boolean
   /** Rate of one user's messages; null: they count like any other frame. */
   rate: Rate | null
-  /** Runs it on a message that passed `check`. Not asynchronous unless the handler is, or its authorize is asked. */
-  invoke: (message: object, context: CallContext) => unknown
+  /** Runs it on a message that passed `check`, and returns its result. Not asynchronous unless the handler is, or its authorize is asked. */
+  invoke: (message: object, makeContext: ContextMaker) => unknown
 }
 
 /** The app's handlers by type (row F3). */
@@ -104,43 +109,34 @@ export class Handlers {
     if (pattern !== undefined && options.rest === true) {
       throw new InvalidHandlerError(type, 'a call by REST has no socket that could be a member of a channel')
     }
-    const enter = pattern === undefined ? null : entrance(type, pattern)
-    const envelope = { type: Type.Optional(Type.Literal(type)), id: Type.Optional(FrameId), ...enter === null ? {} : { channel: ChannelName } }
+    const channelOf = pattern === undefined ? null : channelReader(type, pattern)
+    const envelope = { type: Type.Optional(Type.Literal(type)), id: Type.Optional(FrameId), ...channelOf === null ? {} : { channel: ChannelName } }
     const { schema, check } = compileMessage(type, toTypeBox(options.schema), envelope, true)
     const reply = options.reply === undefined ? undefined : toTypeBox(options.reply)
-    const replyCheck = reply === undefined ? null : compile(type, reply, 'reply')
     return {
       type,
       schema,
-      replySchema: reply ?? Type.Unknown(),
       check,
+      reply: reply ?? Type.Unknown(),
+      replySchema: reply === undefined ? null : { type, check: compile(type, reply, 'reply') },
       isRest: options.rest === true,
       rate: this.#limits.of(type, options.limits),
-      invoke: (given, context) => {
+      invoke: (given, makeContext) => {
         const message = given as HandlerMessage<S, C>
+        const channel = channelOf === null ? null : channelOf(given)
+        const context = makeContext(channel)
         const its = context as unknown as ContextOf<C>
-        enter?.(given, context)
-        const run = () => {
-          if (replyCheck === null) return handler(message, its)
-          context.checkReply = (reply) => {
-            const sent = JSON.parse(JSON.stringify(sentAnswer(reply)))
-            if (replyCheck.Check(sent)) return sent
-            context.log.error({ type, faults: faultsOf(replyCheck, sent) }, 'a handler\'s reply does not match its schema')
-            throw new InternalError()
-          }
-          const reply = handler(message, its)
-          // Wrapped, since a thenable of the app may call back twice, or throw.
-          return isThenable(reply) ? Promise.resolve(reply).then(context.reply) : context.reply(reply)
-        }
-        if (authorize === undefined) return run()
+        // Only a context of a socket has a channel.
+        if (channel !== null) context.assertMember!()
+        if (authorize === undefined) return handler(message, its)
         const askedAt = this.#standing.now()
-        const { client, user, channel } = context
+        const { client, user } = context
         const question = { hook: 'authorize', about: { type, channel, ...namesOf(user, client) }, denial: `You may not call ${type}` }
         return this.#permissions.decide(question, () => authorize(its, message)).then(() => {
           // The app may have taken its time: the token may be revoked by now, and the socket may have left the channel.
-          if (context.user !== null) this.#standing.assertStillGood(context.user, askedAt)
-          enter?.(given, context)
-          return run()
+          if (user !== null) this.#standing.assertStillGood(user, askedAt)
+          if (channel !== null) context.assertMember!()
+          return handler(message, its)
         })
       }
     }
@@ -155,35 +151,36 @@ export class Handlers {
     return this.#entries.get(type)?.rate ?? null
   }
 
+  /** Schema of the replies of a handler; null: it has none, or there is no such handler. */
+  replySchemaOf (type: string): ReplySchema | null {
+    return this.#entries.get(type)?.replySchema ?? null
+  }
+
   /**
    * Calls a handler by name, not by frame: by REST or by a `walker` frame.
    *
    * @param path where the fields are in what the caller sent
    * @throws WSM_ERR_UNKNOWN_TYPE, WSM_ERR_INVALID_MESSAGE, and what the handler throws
    */
-  async call (type: string, fields: object, context: CallContext, path = ''): Promise<unknown> {
+  async call (type: string, fields: object, makeContext: ContextMaker, path = ''): Promise<unknown> {
     const entry = this.#entries.get(type)
     if (entry === undefined) throw new UnknownTypeError(type)
     const message = { type, ...fields }
     if (!entry.check.Check(message)) throw invalidMessage(faultsOf(entry.check, message).map(below(path)))
-    return entry.invoke({ ...entry.check.Clean(message), type }, context)
+    return entry.invoke({ ...entry.check.Clean(message), type }, makeContext)
   }
 }
 
 /**
- * Checks that a frame names a channel of the pattern that its socket is a member of, and tells the context which.
+ * Returns a function that reads the channel of a message, and refuses one that does not match the pattern.
  *
  * @throws WSM_ERR_INVALID_HANDLER for a bad pattern
  */
-function entrance (type: string, pattern: string): (message: { channel?: unknown }, context: CallContext) => void {
+function channelReader (type: string, pattern: string): (message: { channel?: unknown }) => string {
   const matches = namePattern(pattern)
   if (matches === null) throw new InvalidHandlerError(type, `"${pattern}" is no pattern of channels: up to 200 characters, in which * stands for any text`)
-  return ({ channel }, context) => {
-    if (typeof channel !== 'string' || !matches(channel)) {
-      throw invalidMessage([{ path: '/channel', message: `Expected a channel "${pattern}"` }])
-    }
-    // Only contexts of sockets get here.
-    context.assertMember!(channel)
-    context.channel = channel
+  return ({ channel }) => {
+    if (typeof channel === 'string' && matches(channel)) return channel
+    throw invalidMessage([{ path: '/channel', message: `Expected a channel "${pattern}"` }])
   }
 }

@@ -13,11 +13,11 @@ import type { Rejected } from '../../schemas/records.js'
 import { compile } from './compile.js'
 import { assertFrame, decode, frameId, peekId, type ClientMessage } from './decode.js'
 import { encode } from '../socket/encode.js'
-import { Exchange } from './exchange.js'
+import { Exchange, type ReplyTraits } from './exchange.js'
 import { assertValid } from '../validation/faults.js'
 
 /** What happens to the frames of one type. */
-export interface Route {
+export interface Route extends ReplyTraits {
   type: string
   check: CompiledSchema
   /** The frame changes who the socket is or what it may read: later frames of the socket wait until it is done. */
@@ -26,15 +26,15 @@ export interface Route {
   isOpenToAll?: boolean
   /** Rate of one user's frames; null: they count like any other. */
   rate?: Rate | null
-  /** Handles a frame that passed the check. What it resolves to is the reply's data, unless it replied itself. */
+  /** Handles a frame that passed the check. Returns the data of its reply, or a promise of it; ignored where it replied early. */
   run: (exchange: Exchange) => unknown
 }
 
 /** A built-in frame: the same as an app's, with its schema from `schemas/frames.ts`. */
 export function builtIn<T extends ClientFrameType> (
-  type: T, run: (exchange: Exchange<ClientFrame<T>>) => unknown, traits: Pick<Route, 'isBarrier' | 'isOpenToAll'> = {}
+  type: T, run: (exchange: Exchange<ClientFrame<T>>) => unknown, traits: Pick<Route, 'isBarrier' | 'isOpenToAll'> & ReplyTraits<ClientFrame<T>> = {}
 ): Route {
-  return { type, check: compile(type, clientFrames[type]) as CompiledSchema, run: run as unknown as Route['run'], ...traits }
+  return { type, check: compile(type, clientFrames[type]) as CompiledSchema, run, ...traits } as unknown as Route
 }
 
 export interface RouterLimits { maxPayloadBytes: number, maxDepth: number, maxPendingHandlers: number }
@@ -124,20 +124,21 @@ export class Router {
    * Hot: a handler that is not asynchronous is answered at once.
    */
   #handle (connection: Connection, route: Route, message: ClientMessage): Promise<void> | undefined {
-    const exchange = new Exchange(message, connection, this)
+    let exchange
     try {
       // Before the schema check: strangers must not be able to cause its cost.
       if (!connection.isAdmitted && route.isOpenToAll !== true) {
         throw new UnauthorizedError('Authenticate with an auth frame first')
       }
       assertValid(route.check, message)
-      exchange.message = route.check.Clean(message)
+      exchange = new Exchange(route.check.Clean(message) as ClientMessage, connection, route, this)
       if (this.#events.has('message_received')) this.#events.emit('message_received', { client: connection, message: withoutToken(exchange.message) })
       const result = route.run(exchange)
       if (isThenable(result)) return this.#settle(exchange, result, route)
       exchange.reply(result)
     } catch (error) {
-      this.fail(exchange, error)
+      if (exchange === undefined) this.#fail(connection, error, message)
+      else this.fail(exchange, error)
     }
   }
 

@@ -138,6 +138,32 @@ t.test('a frame without an id gets no reply, and an error only when it fails', a
   t.notOk('id' in await client.next('error'))
 })
 
+t.test('a reply that does not match its schema fails a frame without an id, early or returned, and only the first reply is checked', async (t) => {
+  const server = await serve(t, (ws) => {
+    ws.handle('bad.return', { schema, reply: Type.Number() }, () => 'text' as unknown as number)
+    ws.handle('bad.early', { schema, reply: Type.Number() }, (_message, context) => context.reply('text'))
+    ws.handle('good.early', { schema, reply: Type.Number() }, (_message, context) => {
+      context.reply(1)
+      return 'text' as unknown as number
+    })
+    ws.handle('no.schema', { schema }, () => 1n)
+  })
+  const client = await server.connect('alice')
+  for (const type of ['bad.return', 'bad.early']) {
+    for (const frame of [{ type }, { type: 'walker', walker: type }]) {
+      const error = await answerTo(t, client, frame)
+      t.match(error, { type: 'error', code: 'internal' }, type)
+      t.notOk('id' in error)
+    }
+  }
+  const errors = client.count('error')
+  client.send({ type: 'good.early' })
+  client.send({ type: 'no.schema' })
+  await client.settled()
+  t.equal(client.count('error'), errors, 'a reply that nobody asked for is not made JSON')
+  t.match(await answerTo(t, client, { type: 'walker', walker: 'good.early', response: true }), { type: 'reply', data: 1 })
+})
+
 t.test('a frame that is refused before its type is known is answered with its id, too', async (t) => {
   const server = await serve(t, () => {})
   const client = await server.connect('alice')

@@ -7,11 +7,17 @@ import { builtIn } from '../router.js'
 const NAMESPACE = 'walker.'
 
 /** `walker`: calls a handler by its name, with a reply where the frame asks for one (rows J1, J8). */
-export const walkerFrame = (handlers: Handlers, contextOf: (exchange: Exchange<object>) => CallContext) => builtIn('walker', (exchange) => {
-  const { walker, context = {}, response } = exchange.message
-  const type = walker.includes('.') ? walker : NAMESPACE + walker
+export const walkerFrame = (handlers: Handlers, contextOf: (exchange: Exchange<object>, channel: string | null) => CallContext) => builtIn('walker', (exchange) => {
+  const { walker, context = {} } = exchange.message
+  const type = typeOf(walker)
   const rate = handlers.rateOf(type)
-  exchange.wantsReply ||= response === true
   if (rate !== null) exchange.connection.account.paceType(type, rate)
-  return handlers.call(type, context, contextOf(exchange), '/context')
+  return handlers.call(type, context, (channel) => contextOf(exchange, channel), '/context')
+}, {
+  replySchemaOf: ({ walker }) => handlers.replySchemaOf(typeOf(walker)),
+  wantsReply: ({ response }) => response === true
 })
+
+function typeOf (walker: string): string {
+  return walker.includes('.') ? walker : NAMESPACE + walker
+}
