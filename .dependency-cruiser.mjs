@@ -2,7 +2,7 @@
  * The order of the folders: a file imports only from its own layer and from those below it, types included. The highest layer is first.
  * README of the order: docs/ARCHITECTURE.md.
  */
-const layers = [
+export const layers = [
   ['index', '^lib/index\\.ts$'],
   ['plugin', '^lib/(plugin|options-from-env)\\.ts$'],
   ['routes', '^routes/'],

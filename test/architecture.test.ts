@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { cp, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -23,6 +23,8 @@ const broken: Record<string, [text: string, rule: string | null]> = {
 }
 
 interface Violation { from: string, rule: { name: string } }
+interface Module { source: string, dependencies: { resolved: string }[] }
+interface Cruised { modules: Module[], summary: { violations: Violation[] } }
 
 t.test('the sources keep the order of the folders, and files that break a rule are found', async (t) => {
   const copy = await mkdtemp(join(tmpdir(), 'wsm-architecture-'))
@@ -34,7 +36,21 @@ t.test('the sources keep the order of the folders, and files that break a rule a
     join(root, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs'), '--config', '.dependency-cruiser.mjs', '--output-type', 'json', 'lib', 'routes', 'schemas'
   ], { cwd: copy, maxBuffer: 1e9 })
   const output = await cruise.catch(({ stdout }) => ({ stdout })) as { stdout: string }
-  const { summary: { violations } } = JSON.parse(output.stdout) as { summary: { violations: Violation[] } }
+  const { modules, summary: { violations } } = JSON.parse(output.stdout) as Cruised
   const found = violations.map(({ from, rule }) => `${from}: ${rule.name}`).sort()
   t.strictSame(found, Object.entries(broken).flatMap(([file, [, rule]]) => rule === null ? [] : [`${file}: ${rule}`]).sort())
+
+  await t.test('docs/architecture.svg shows the imports between the folders', async (t) => {
+    const { toDot } = await import(join(root, 'scripts/architecture.mjs')) as { toDot: (modules: Module[]) => string }
+    const dot = await readFile(join(root, 'docs/architecture.dot'), 'utf8')
+    t.equal(dot, toDot(modules.filter(({ source }) => !Object.hasOwn(broken, source))), 'npm run docs:architecture draws it anew')
+    const svg = await readFile(join(root, 'docs/architecture.svg'), 'utf8')
+    const drawn = [...svg.matchAll(/<title>(.*?)<\/title>/g)].map(([, title]) => title!.replaceAll('&#45;', '-').replaceAll('&gt;', '>')).sort()
+    const boxes = [...dot.matchAll(/^ {2}"([^"]+)" \[/gm)].map(([, name]) => name!)
+    const arrows = [...dot.matchAll(/^ {2}"([^"]+)" -> "([^"]+)"$/gm)].map(([, from, to]) => `${from}->${to}`)
+    t.strictSame(drawn, ['architecture', ...boxes, ...arrows].sort())
+    const texts = [...svg.matchAll(/<text [^>]*>([^<]*)<\/text>/g)].map(([, text]) => text!).sort()
+    const lines = [...dot.matchAll(/<b>([^<]*)<\/b><br\/><font[^>]*>(.*?)<\/font>/g)].flatMap(([, name, list]) => [name!, ...list!.split('<br/>')])
+    t.strictSame(texts, lines.sort())
+  })
 })
