@@ -15,7 +15,7 @@ import { InvalidArgumentError, InvalidHandlerError } from './errors.js'
 import type { EventName, Listener } from './events.js'
 import { isTopic } from './ids.js'
 import type { Handler, HandlerEntry, HandlerOptions } from './protocol/handlers.js'
-import type { System } from './node.js'
+import type { Node } from './node.js'
 import type { Tasks } from './tasks/tasks.js'
 import type { TaskHeartbeatOptions } from './tasks/task-heartbeats.js'
 import type { ClientSendOptions } from './streams/publisher.js'
@@ -34,6 +34,11 @@ export interface Host {
   addEndpoint: (url: string, rule: EndpointRule, scope: FastifyInstance | null) => void
   addCallRoute: (entry: HandlerEntry) => void
 }
+
+/** The parts of a node that the app reaches by the manager. */
+export type ManagerParts = Pick<Node,
+  | 'cluster' | 'clock' | 'confirmations' | 'contextOf' | 'counters' | 'events' | 'handlers' | 'history' | 'log' | 'memberships' | 'outbound'
+  | 'presence' | 'publisher' | 'readiness' | 'registry' | 'revocations' | 'router' | 'taskHeartbeats' | 'tasks' | 'topics'>
 
 /** The place of an endpoint in the app. */
 export interface EndpointOptions {
@@ -67,24 +72,24 @@ export class WsManager {
   readonly tasks: Pick<Tasks, 'start' | 'progress' | 'log' | 'done' | 'fail' | 'cancel' | 'get' | 'list'>
   /** @internal */
   readonly nodes: Nodes
-  readonly #system: System
+  readonly #node: ManagerParts
   readonly #host: Host
   readonly #owner: Owner
   readonly #placements: Placements
   readonly #startedAt = performance.now()
 
   /** @internal */
-  constructor (system: System, host: Host) {
-    this.#system = system
+  constructor (node: ManagerParts, host: Host) {
+    this.#node = node
     this.#host = host
-    this.#owner = { log: system.log, hasClosed: host.hasClosed }
+    this.#owner = { log: node.log, hasClosed: host.hasClosed }
     this.confirmations = callable(this.#owner, {
       get: methods['ws.confirmations.get'],
       list: methods['ws.confirmations.list'],
       wait: methods['ws.confirmations.wait'],
       answer: methods['ws.confirmations.answer'],
       cancel: methods['ws.confirmations.cancel']
-    }, system.confirmations)
+    }, node.confirmations)
     this.tasks = callable(this.#owner, {
       start: methods['ws.tasks.start'],
       progress: methods['ws.tasks.progress'],
@@ -94,9 +99,9 @@ export class WsManager {
       cancel: methods['ws.tasks.cancel'],
       get: methods['ws.tasks.get'],
       list: methods['ws.tasks.list']
-    }, system.tasks)
-    this.#placements = new Placements(system.cluster, system.registry, system.memberships)
-    this.nodes = new Nodes(system.cluster, system.registry, () => this.#status())
+    }, node.tasks)
+    this.#placements = new Placements(node.cluster, node.registry, node.memberships)
+    this.nodes = new Nodes(node.cluster, node.registry, () => this.#status())
   }
 
   /**
@@ -106,17 +111,17 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_ARGUMENT, and WSM_ERR_UNAVAILABLE if Redis is out of reach
    */
   broadcast (message: object, options?: SendOptions): Promise<DeliveryReport> {
-    return call(this.#owner, methods['ws.broadcast'], [message, options], () => this.#system.publisher.publish(topicOf.all, message, options))
+    return call(this.#owner, methods['ws.broadcast'], [message, options], () => this.#node.publisher.publish(topicOf.all, message, options))
   }
 
   /** Sends to every socket of one user, and to nobody else (row A4). Options and errors as for `broadcast`. */
   sendToUser (userId: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
-    return call(this.#owner, methods['ws.sendToUser'], [userId, message, options], () => this.#system.publisher.publish(topicOf.user(userId), message, options))
+    return call(this.#owner, methods['ws.sendToUser'], [userId, message, options], () => this.#node.publisher.publish(topicOf.user(userId), message, options))
   }
 
   /** Sends to every member of a channel (row H1). Options and errors as for `broadcast`. */
   sendToChannel (channel: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
-    return call(this.#owner, methods['ws.sendToChannel'], [channel, message, options], () => this.#system.publisher.publish(topicOf.channel(channel), message, options))
+    return call(this.#owner, methods['ws.sendToChannel'], [channel, message, options], () => this.#node.publisher.publish(topicOf.channel(channel), message, options))
   }
 
   /**
@@ -127,7 +132,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_ARGUMENT
    */
   sendToClient (clientId: string, message: object, options?: ClientSendOptions): Promise<ClientDeliveryReport> {
-    return call(this.#owner, methods['ws.sendToClient'], [clientId, message, options], () => this.#system.publisher.sendToClient(clientId, message, options))
+    return call(this.#owner, methods['ws.sendToClient'], [clientId, message, options], () => this.#node.publisher.sendToClient(clientId, message, options))
   }
 
   /**
@@ -139,7 +144,7 @@ export class WsManager {
   handle<S extends AnySchema, R extends AnySchema | undefined = undefined, C extends string | undefined = undefined> (
     type: string, options: HandlerOptions<S, R, C>, handler: Handler<S, R, C>
   ): void {
-    const { handlers, router, contextOf } = this.#system
+    const { handlers, router, contextOf } = this.#node
     call(this.#owner, methods['ws.handle'], [type, options, handler], () => {
       const entry = handlers.create(type, options, handler)
       if (entry.isRest) addRoute(type, () => this.#host.addCallRoute(entry))
@@ -160,7 +165,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_HANDLER where the type is declared already, or the schema cannot be compiled
    */
   declare<S extends AnySchema> (type: string, schema: S): void {
-    call(this.#owner, methods['ws.declare'], [type, schema], () => this.#system.outbound.declare(type, toTypeBox(schema)))
+    call(this.#owner, methods['ws.declare'], [type, schema], () => this.#node.outbound.declare(type, toTypeBox(schema)))
   }
 
   /**
@@ -179,7 +184,7 @@ export class WsManager {
 
   /** Listens to what happens (row F4). Returns the undo; calling it twice is harmless. */
   on<E extends EventName> (event: E, listener: Listener<E>): () => void {
-    return call(this.#owner, methods['ws.on'], [event, listener], () => this.#system.events.on(event, listener))
+    return call(this.#owner, methods['ws.on'], [event, listener], () => this.#node.events.on(event, listener))
   }
 
   /**
@@ -190,12 +195,12 @@ export class WsManager {
    *   cannot be known in time; the question may still be answered then, and `confirmations.wait(details.callback_id)` waits for it again
    */
   notifyUser<S extends AnySchema = AnySchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<StaticOf<S>>> {
-    return call(this.#owner, methods['ws.notifyUser'], [result, options], () => this.#system.confirmations.ask(result, options))
+    return call(this.#owner, methods['ws.notifyUser'], [result, options], () => this.#node.confirmations.ask(result, options))
   }
 
   /** Tells a user at intervals that a task is alive, until it ends or the returned function is called (row A7). */
   startHeartbeat (options: TaskHeartbeatOptions): () => void {
-    return call(this.#owner, methods['ws.startHeartbeat'], [options], () => this.#system.taskHeartbeats.start(options))
+    return call(this.#owner, methods['ws.startHeartbeat'], [options], () => this.#node.taskHeartbeats.start(options))
   }
 
   /**
@@ -227,7 +232,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_ARGUMENT for a bad channel name, WSM_ERR_UNAVAILABLE
    */
   presence (channel: string): Promise<PresenceList> {
-    return call(this.#owner, methods['ws.presence'], [channel], () => this.#system.presence.list(channel))
+    return call(this.#owner, methods['ws.presence'], [channel], () => this.#node.presence.list(channel))
   }
 
   /**
@@ -241,7 +246,7 @@ export class WsManager {
   history (topic: string, since?: StreamPosition): Promise<StreamHistory> {
     return call(this.#owner, methods['ws.history'], [topic, since], async () => {
       if (!isTopic(topic)) throw new InvalidArgumentError('ws.history', 'topic: Expected "all", "user:<user_id>" or "channel:<channel>"')
-      return this.#system.history.read(topic, since ?? null)
+      return this.#node.history.read(topic, since ?? null)
     })
   }
 
@@ -259,7 +264,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_ARGUMENT, WSM_ERR_UNAVAILABLE where it could not be stored; it may hold all the same
    */
   revoke (target: RevocationTarget): Promise<RevocationReport> {
-    return call(this.#owner, methods['ws.revoke'], [target], () => this.#system.revocations.revoke(target))
+    return call(this.#owner, methods['ws.revoke'], [target], () => this.#node.revocations.revoke(target))
   }
 
   /**
@@ -284,7 +289,7 @@ export class WsManager {
   }
 
   #status (): Status {
-    const { registry, topics, confirmations, counters } = this.#system
+    const { registry, topics, confirmations, counters } = this.#node
     const address = this.#host.address()
     return {
       running: address !== null,
@@ -292,9 +297,9 @@ export class WsManager {
       port: address?.port ?? null,
       active_connections: registry.openCount,
       pending_callbacks: confirmations.pendingCount,
-      node_id: this.#system.cluster.nodeId,
+      node_id: this.#node.cluster.nodeId,
       uptime_s: this.#uptimeSeconds(),
-      clock_offset_ms: this.#system.clock.offsetMs,
+      clock_offset_ms: this.#node.clock.offsetMs,
       users: registry.userCount,
       channels: [...topics.channels()].length,
       slow_disconnects: counters.slowDisconnects,
@@ -306,7 +311,7 @@ export class WsManager {
 
   /** Open sockets of this node; those that are closing do not count (row A2). */
   getConnectionCount (): number {
-    return this.#system.registry.openCount
+    return this.#node.registry.openCount
   }
 
   /** Whether this node takes sockets (row A17). */
@@ -316,7 +321,7 @@ export class WsManager {
 
   /** Whether what the nodes share works for this node, with the reasons where it does not, and whether it closes. */
   getReadiness (): Ready {
-    const { clock, readiness: { availability } } = this.#system
+    const { clock, readiness: { availability } } = this.#node
     const { status, reasons } = this.#host.isClosing() ? { status: 'closing' as const, reasons: [] } : availability
     return { status, reasons: [...reasons], ...isOff(clock) && { clock_offset_ms: clock.offsetMs } }
   }

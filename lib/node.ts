@@ -38,6 +38,7 @@ import { sendFrames } from './streams/frames/send.js'
 import { subscribeFrame, unsubscribeFrame } from './sessions/frames/subscribe.js'
 import { walkerFrame } from './protocol/frames/walker.js'
 import { TaskHeartbeats } from './tasks/task-heartbeats.js'
+import { TaskStore } from './tasks/task-store.js'
 import { Tasks } from './tasks/tasks.js'
 import { Counters } from './telemetry/counters.js'
 import { Acknowledgements } from './streams/acknowledgements.js'
@@ -48,34 +49,50 @@ import { Publisher } from './streams/publisher.js'
 import { StreamRules } from './streams/stream-rules.js'
 import { Topics } from './streams/topics.js'
 
-/** The parts of a node, each knowing only those it needs. */
-export type System = ReturnType<typeof createSystem>
+/** What a node stands on. */
+export interface NodeGround {
+  engine: Engine
+  authenticator: Authenticator
+  options: Options
+  log: FastifyBaseLogger
+}
 
-/** Puts the parts together. Nothing of Fastify but its logger is known here. */
-export function createSystem (engine: Engine, authenticator: Authenticator, options: Options, log: FastifyBaseLogger) {
+/** The parts of a node; each knows only those it is made with. */
+export type Node = ReturnType<typeof createNode>
+
+/** Puts the parts of a node together. Nothing of Fastify but its logger is known here. */
+export function createNode ({ engine, authenticator, options, log }: NodeGround) {
   const { limits } = options
-  const { clock } = engine
-  const registry = new Registry()
+  const { clock, cluster } = engine
+  const counters = new Counters()
   const events = new EventHub(log)
+  const hookWaits = new BoundedWaits()
+  const registry = new Registry()
+  engine.onEviction((messages) => { counters.refusals.history_per_sender += messages })
+
+  // Streams: topics and their members, and the way out to them.
   const rules = new StreamRules(options)
   const topics = new Topics(engine, rules)
-  const presence = new Presence(engine.presence, topics, rules, events, log)
+  const presence = new Presence({ store: engine.presence, topics, rules, events, log })
   const acknowledgements = new Acknowledgements(topics, engine)
   const memberships = new Memberships(topics, presence, acknowledgements, limits.maxChannelsPerConnection)
+  const history = new History(engine, rules)
   const outbound = new Outbound()
-  const publisher = new Publisher(engine, topics, rules, registry, outbound, acknowledgements, options.ack)
-  const hookWaits = new BoundedWaits()
+  const publisher = new Publisher({ engine, topics, rules, registry, outbound, acknowledgements }, options.ack)
+
+  // Questions and tasks.
+  const openQuestions = new OpenQuestions(limits.maxPendingConfirmationsPerUser, counters)
+  const confirmations = new Confirmations({ engine, publisher, events, open: openQuestions, log }, options.confirmations)
+  const taskStore = new TaskStore(options.tasks.retainMs)
+  const taskHeartbeats = new TaskHeartbeats(publisher, taskStore, clock, log)
+  const tasks = new Tasks({ engine, store: taskStore, publisher, confirmations, heartbeats: taskHeartbeats, events, log })
+
+  // Sessions: who may connect and do what, and until when.
   const permissions = new Permissions(options, hookWaits, log)
-  const counters = new Counters()
-  engine.onEviction((messages) => { counters.refusals.history_per_sender += messages })
   const tickets = new Tickets(engine.tickets, options.auth.ticketTtlMs, clock, counters)
   const requests = new PendingRequests(limits.maxPendingRequests, clock, counters)
   const revocations = new Revocations(engine, registry, requests, counters, { ttlMs: options.auth.revocationTtlMs, toleranceMs: authenticator.toleranceMs }, log)
   const admission = new Admission(authenticator, tickets, revocations, permissions, hookWaits, options, counters, log)
-  const openQuestions = new OpenQuestions(limits.maxPendingConfirmationsPerUser, counters)
-  const confirmations = new Confirmations(engine, publisher, events, openQuestions, options.confirmations, log)
-  const taskHeartbeats = new TaskHeartbeats(publisher, (taskId) => tasks.hasEnded(taskId), clock, log)
-  const tasks: Tasks = new Tasks(engine, publisher, confirmations, taskHeartbeats, events, options.tasks.retainMs, log)
   const lifecycle = new Lifecycle({
     registry,
     memberships,
@@ -86,18 +103,19 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
     authTimeoutMs: options.auth.timeoutMs,
     onAdmitted: (connection) => confirmations.redeliver(connection)
   })
-  const heartbeat = new Heartbeat(registry, options.heartbeat)
   const tokenExpiry = new TokenExpiry(registry, options.auth.expiryNoticeMs, clock)
-  const typeLimits = new TypeLimits(limits.types)
-  const handlers = new Handlers(permissions, revocations, typeLimits)
   const connectRate = new ConnectRate(limits.connectionsPerIpPerMinute)
   const slots = new UserSlots(registry, options, counters)
-  const allowances = new Allowances(limits)
-  const closing = new ClosingSockets({ maxClosing: limits.maxClosing, closeTimeoutMs: options.closeTimeoutMs, refusals: counters.refusals })
   // Registered first, so slots are updated before the app's listeners run.
   for (const event of ['client_connected', 'identity_changed'] as const) {
     events.on(event, ({ client }) => slots.taken(client as Connection))
   }
+  const readiness = new Readiness(cluster, registry, events)
+
+  // Sockets.
+  const heartbeat = new Heartbeat(registry, options.heartbeat)
+  const allowances = new Allowances(limits)
+  const closing = new ClosingSockets({ maxClosing: limits.maxClosing, closeTimeoutMs: options.closeTimeoutMs, refusals: counters.refusals })
   const sendSettings = {
     outbox: new Outbox(),
     maxMessages: limits.maxQueueMessages,
@@ -124,6 +142,10 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
     },
     onClosing: (connection) => slots.ended(connection)
   }
+
+  // Frames: the built-in ones, and the handlers of the app.
+  const typeLimits = new TypeLimits(limits.types)
+  const handlers = new Handlers(permissions, revocations, typeLimits)
   const contextOf = (exchange: Exchange<object>, channel: string | null) => new SocketContext(exchange, channel, memberships, outbound)
   const router = new Router(events, limits, counters)
   const builtIns = [
@@ -139,7 +161,47 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
     ...sendFrames(publisher, permissions, revocations, outbound)
   ]
   for (const route of builtIns) router.add({ ...route, rate: typeLimits.of(route.type) })
+
   return {
+    log,
+    clock,
+    cluster,
+    counters,
+    events,
+    registry,
+    readiness,
+    rules,
+    topics,
+    presence,
+    memberships,
+    history,
+    outbound,
+    publisher,
+    confirmations,
+    tasks,
+    taskHeartbeats,
+    permissions,
+    tickets,
+    requests,
+    revocations,
+    admission,
+    lifecycle,
+    connectRate,
+    slots,
+    heartbeat,
+    allowances,
+    closing,
+    sendSettings,
+    connectionSettings,
+    handlers,
+    contextOf,
+    router,
+    /** Begins to look for sockets that are silent, tokens that expire and questions that are due. */
+    start: () => {
+      if (options.heartbeat.enabled) heartbeat.start()
+      tokenExpiry.start()
+      confirmations.start()
+    },
     /** Stops timers and open waits. The sockets are still open, so their clients are told. */
     close: async () => {
       heartbeat.stop()
@@ -151,40 +213,6 @@ export function createSystem (engine: Engine, authenticator: Authenticator, opti
       acknowledgements.close()
       // Before the tasks' signals, which the asking code may have passed on: its questions end as closed, not aborted.
       await confirmations.close().finally(() => tasks.close())
-    },
-    log,
-    cluster: engine.cluster,
-    clock,
-    readiness: new Readiness(engine.cluster, registry, events),
-    registry,
-    topics,
-    presence,
-    rules,
-    history: new History(engine, rules),
-    memberships,
-    outbound,
-    publisher,
-    events,
-    permissions,
-    admission,
-    tickets,
-    revocations,
-    requests,
-    connectRate,
-    slots,
-    closing,
-    confirmations,
-    taskHeartbeats,
-    tasks,
-    lifecycle,
-    heartbeat,
-    tokenExpiry,
-    handlers,
-    contextOf,
-    router,
-    allowances,
-    counters,
-    sendSettings,
-    connectionSettings
+    }
   }
 }

@@ -1,9 +1,10 @@
 import type { AddressInfo } from 'node:net'
-import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { callRoute } from '../routes/call.js'
+import { Access } from '../routes/access.js'
+import { callRoute, type CallParts } from '../routes/call.js'
 import { routes } from '../routes/index.js'
-import { socketRoute } from '../routes/socket.js'
+import { socketRoute, type SocketParts } from '../routes/socket.js'
 import { useAuthenticator } from './http/use-authenticator.js'
 import type { User } from './user.js'
 import { useWebSocketServer } from './http/websocket-server.js'
@@ -18,8 +19,8 @@ import { UpgradeGate } from './http/upgrade-gate.js'
 import { Upgrades, isRouting } from './http/upgrades.js'
 import { hideSecretsBelow } from './http/url-secrets.js'
 import { WsManager } from './manager.js'
-import { normalizeOptions, type WsPluginOptions } from './options.js'
-import { createSystem } from './node.js'
+import { normalizeOptions, type Options, type WsPluginOptions } from './options.js'
+import { createNode, type Node } from './node.js'
 import { isError, messageOf } from './thrown.js'
 
 declare module 'fastify' {
@@ -43,23 +44,21 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   const isHostFirst = fastify.hasDecorator('websocketServer')
   const mayHaveOlder = isHostFirst || isRouting(fastify.server)
   const webSocketServer = await useWebSocketServer(fastify, options)
-
   const log = fastify.log.child({ plugin: 'fastify-ws-manager' })
-  const { confirmations: { retainMs }, auth: { ticketTtlMs }, limits: { maxRevocations } } = options
-  const { maxBytes, maxTopics, maxBytesPerSender, maxTopicsPerSender, positionTtlMs } = options.history
-  const kept = { retainMs, ticketTtlMs, maxRevocations, maxBytes, maxTopics, maxBytesPerSender, maxTopicsPerSender, positionTtlMs }
-  const engine = options.engine === undefined ? new MemoryEngine(kept) : await engineOf(options.engine, { ...kept, log })
+  const engine = await engineOf(options, log)
   // Registered at once, so that the engine's connections are closed even if the rest of the registration fails.
   let hasClosed = false
   fastify.addHook('onClose', () => {
     hasClosed = true
     return engine.close()
   })
-  const system = createSystem(engine, authenticatorBy(engine.clock), options, log)
+  const node = createNode({ engine, authenticator: authenticatorBy(engine.clock), options, log })
+
+  // The way in: upgrades and requests of the server, until it closes.
   const path = fastify.prefix + options.path
   const prepare = hideSecretsBelow(fastify, path)
-  const gate = new UpgradeGate(fastify, { path, mayHaveOlder }, system)
-  const requests = new UnfinishedRequests(fastify.server, options.closeTimeoutMs, () => system.requests.giveUp())
+  const gate = new UpgradeGate(fastify, { path, mayHaveOlder }, node)
+  const requests = new UnfinishedRequests(fastify.server, options.closeTimeoutMs, () => node.requests.giveUp())
   const upgrades = new Upgrades(fastify.server, webSocketServer, {
     isRouted: (request) => gate.isRouted(request),
     onUpgrade: (request, socket) => {
@@ -71,39 +70,38 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
     // The app may have older socket routes, which cannot be told from another library's: their upgrades must not wait.
     graceMs: mayHaveOlder ? 0 : options.auth.timeoutMs
   })
-  const shutdown = new Shutdown(system.registry, upgrades, requests, {
+  const shutdown = new Shutdown(node.registry, upgrades, requests, {
     drainMs: options.drain.timeoutMs,
     windowMs: options.drain.windowMs,
     isOneOfMany: options.engine !== undefined,
     closeTimeoutMs: options.closeTimeoutMs,
     log
   })
-  const manager = new WsManager(system, {
+
+  // The routes, and the face of it all.
+  const access = new Access(node)
+  const sockets: SocketParts = { ...socketPartsOf(node), gate, upgrades, shutdown, webSocketServer, rejectMode: options.rejectMode }
+  const calls: CallParts = { access, ...callPartsOf(node), limits: options.limits }
+  let own!: FastifyInstance
+  const manager = new WsManager(node, {
     address: () => addressOf(fastify),
     isClosing: () => shutdown.isClosing,
     hasClosed: () => hasClosed,
-    addEndpoint: (url, rule, scope) => socketRoute(scope ?? fastify, url, context, rule),
-    addCallRoute: (entry) => callRoute(own, context, entry)
+    addEndpoint: (url, rule, scope) => socketRoute(scope ?? fastify, url, sockets, rule),
+    addCallRoute: (entry) => callRoute(own, calls, entry)
   })
-  let own!: FastifyInstance
-  const context = { ...system, manager, nodes: manager.nodes, options, shutdown, upgrades, gate, webSocketServer }
-
   servers.add(fastify.server)
   fastify.decorate('ws', manager)
-  fastify.decorateRequest('wsUser', null)
-  fastify.decorateRequest('wsPending', null)
-  fastify.decorateRequest('wsAdmission', null)
+  for (const name of ['wsUser', 'wsPending', 'wsAdmission'] as const) fastify.decorateRequest(name, null)
   fastify.addHook('onRequest', gate.hook(upgrades))
   await fastify.register(async (scope) => {
     own = scope
     gate.own(scope)
-    routes(scope, context)
+    routes(scope, { node, manager, access, sockets, maxDepth: options.limits.maxDepth })
   }, { prefix: options.path })
 
   fastify.addHook('onReady', async () => {
-    if (options.heartbeat.enabled) system.heartbeat.start()
-    system.tokenExpiry.start()
-    system.confirmations.start()
+    node.start()
     warnOfSlowRequests(fastify.server, log)
   })
   fastify.addHook('onListen', async () => {
@@ -112,16 +110,31 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
       server.prependListener('request', prepare)
     }
   })
-  fastify.addHook('preClose', () => shutdown.close(system.close))
   fastify.server.prependListener('request', prepare)
+  fastify.addHook('preClose', () => shutdown.close(node.close))
   fastify.addHook('onClose', async () => {
     upgrades.stop()
     fastify.server.removeListener('request', prepare)
   })
 }
 
+/** The only place that names a concrete engine. */
+async function engineOf ({ engine, confirmations: { retainMs }, auth: { ticketTtlMs }, limits: { maxRevocations }, history }: Options, log: FastifyBaseLogger): Promise<Engine> {
+  const { maxBytes, maxTopics, maxBytesPerSender, maxTopicsPerSender, positionTtlMs } = history
+  const kept = { retainMs, ticketTtlMs, maxRevocations, maxBytes, maxTopics, maxBytesPerSender, maxTopicsPerSender, positionTtlMs }
+  return engine === undefined ? new MemoryEngine(kept) : made(engine, { ...kept, log })
+}
+
+function socketPartsOf ({ admission, slots, lifecycle, router, closing, sendSettings, connectionSettings }: Node) {
+  return { admission, slots, lifecycle, router, closing, sendSettings, connectionSettings }
+}
+
+function callPartsOf ({ handlers, requests, allowances, counters }: Node) {
+  return { handlers, requests, allowances, counters }
+}
+
 /** @throws what the factory throws, always as an Error: Fastify takes a rejection with `undefined` for success */
-async function engineOf (factory: EngineFactory, context: EngineContext): Promise<Engine> {
+async function made (factory: EngineFactory, context: EngineContext): Promise<Engine> {
   try {
     return await factory(context)
   } catch (thrown) {

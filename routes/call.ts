@@ -5,28 +5,39 @@ import { RateLimitedError, UnknownTypeError, toClientError, typeRateLimited } fr
 import { networkOf } from '../lib/socket/network.js'
 import { logThrown } from '../lib/thrown.js'
 import { RestContext } from '../lib/protocol/handler-context.js'
-import type { HandlerEntry } from '../lib/protocol/handlers.js'
+import type { HandlerEntry, Handlers } from '../lib/protocol/handlers.js'
 import { replyJson } from '../lib/protocol/reply.js'
-import { Access } from './access.js'
+import type { PendingRequests } from '../lib/http/pending-requests.js'
+import type { Allowances } from '../lib/socket/allowances.js'
+import type { Counters } from '../lib/telemetry/counters.js'
+import type { Access } from './access.js'
 import { answers, tags } from './answers.js'
 import { limitDepth } from './body-depth.js'
-import type { RouteContext, Routes } from './context.js'
+import type { Scope } from './scope.js'
 import { validatorCompiler } from './validator.js'
 
 /** The handler's own schema is checked where its socket's is, in the call. */
 const anyObject = validatorCompiler({ schema: Type.Object({}), httpPart: 'body' })
 
+/** The handlers, and the limits of those who call them. */
+export interface CallParts {
+  access: Access
+  handlers: Handlers
+  requests: PendingRequests
+  allowances: Allowances
+  counters: Counters
+  limits: { maxPayloadBytes: number, maxDepth: number }
+}
+
 /** Answers calls of types that have no handler by REST. */
-export const noCallRoute: Routes = (scope, _context, access) => {
+export function noCallRoute (scope: Scope, { access }: Pick<CallParts, 'access'>): void {
   scope.post('/call/:type', { schema: { params: Type.Object({ type: Type.String() }), hide: true } as object, onRequest: access.callers }, ({ params }) => {
     throw new UnknownTypeError((params as { type: string }).type)
   })
 }
 
 /** `POST call/<type>`: a handler by REST (row J1). The body is the message, without one a message without fields; its type is in the path. */
-export function callRoute (scope: FastifyInstance, context: RouteContext, entry: HandlerEntry): void {
-  const { handlers, requests, allowances, options: { limits }, counters } = context
-  const access = new Access(context)
+export function callRoute (scope: FastifyInstance, { access, handlers, requests, allowances, counters, limits }: CallParts, entry: HandlerEntry): void {
   const bodyLimit = Math.min(scope.initialConfig.bodyLimit!, limits.maxPayloadBytes)
   /** Charges a call to the caller's allowance, as a frame is. */
   const charge = async (request: FastifyRequest): Promise<void> => {

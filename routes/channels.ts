@@ -1,10 +1,16 @@
 import { ChannelPage, ChannelParams, ChannelQuery, ChannelsPage, ChannelsQuery } from '../schemas/rest.js'
 import { firstPage } from '../lib/pages.js'
+import type { Presence } from '../lib/streams/presence.js'
+import type { Topics } from '../lib/streams/topics.js'
 import { topicOf } from '../lib/topic-names.js'
+import type { Access } from './access.js'
 import { answers, tags } from './answers.js'
-import type { Routes } from './context.js'
+import type { Scope } from './scope.js'
 
-export const channelRoutes: Routes = (scope, { topics, presence }, access) => {
+/** The parts of a node that know its channels. */
+export interface ChannelParts { access: Access, topics: Topics, presence: Presence }
+
+export function channelRoutes (scope: Scope, { access, topics, presence }: ChannelParts): void {
   scope.get('/channels', {
     schema: { tags, summary: 'The channels with members on this node, by name', querystring: ChannelsQuery, response: answers(ChannelsPage, 400, 401, 403, 503) },
     onRequest: access.permitted('channels:list')

@@ -2,11 +2,16 @@ import { Type } from '@sinclair/typebox'
 import { ClientRecord } from '../schemas/records.js'
 import { ClientParams, ClientsPage, ClientsQuery, DisconnectQuery } from '../schemas/rest.js'
 import { NotFoundError } from '../lib/errors.js'
-import { found } from './access.js'
+import type { Nodes } from '../lib/cluster/nodes.js'
+import type { WsManager } from '../lib/manager.js'
+import { found, type Access } from './access.js'
 import { answers, faults, tags } from './answers.js'
-import type { Routes } from './context.js'
+import type { Scope } from './scope.js'
 
-export const clientRoutes: Routes = (scope, { manager, nodes }, access) => {
+/** The parts that list and close the sockets of all nodes. */
+export interface ClientParts { access: Access, manager: Pick<WsManager, 'disconnect'>, nodes: Nodes }
+
+export function clientRoutes (scope: Scope, { access, manager, nodes }: ClientParts): void {
   scope.get('/clients', {
     schema: { tags, summary: 'The open sockets of all nodes, oldest first', querystring: ClientsQuery, response: answers(ClientsPage, 400, 401, 403, 503) },
     onRequest: access.permitted('clients:list')

@@ -1,17 +1,21 @@
 import { Answer, ConfirmationRecord } from '../schemas/records.js'
 import { UnavailableError } from '../lib/errors.js'
+import type { Confirmations } from '../lib/confirmations/confirmations.js'
 import { inTime } from '../lib/in-time.js'
 import { CancelQuery, ConfirmationParams, ConfirmationsPage, ConfirmationsQuery, WaitQuery } from '../schemas/rest.js'
-import { userOf } from './access.js'
+import { userOf, type Access } from './access.js'
 import { answers, tags } from './answers.js'
-import type { Routes } from './context.js'
+import type { Scope } from './scope.js'
 
 /** Bound of a long poll in place of the host's `handlerTimeout`: the longest `wait`, and time for the look before and after it. */
 const LONGEST_POLL_MS = 70_000
 /** Time allowed for reading a question after the poll has failed. */
 const LOOK_MS = 400
 
-export const confirmationRoutes: Routes = (scope, { confirmations }, access) => {
+/** The questions, and who may see them. */
+export interface ConfirmationParts { access: Access, confirmations: Confirmations }
+
+export function confirmationRoutes (scope: Scope, { access, confirmations }: ConfirmationParts): void {
   scope.get('/confirmations', {
     schema: {
       tags, summary: 'Questions, oldest first; one\'s own, or with permission those of others', querystring: ConfirmationsQuery, response: answers(ConfirmationsPage, 400, 401, 403, 503)

@@ -1,21 +1,25 @@
 import type { FastifyRequest } from 'fastify'
 import { HistoryQuery, StreamHistoryPage } from '../schemas/rest.js'
-import { isDenial } from '../lib/auth/permissions.js'
+import { isDenial, type Permissions } from '../lib/auth/permissions.js'
 import type { DetailedError } from '../lib/errors.js'
 import { isTopic } from '../lib/ids.js'
 import { invalidMessage } from '../lib/validation/faults.js'
 import { channelOf, topicOf } from '../lib/topic-names.js'
-import type { Readable } from '../lib/streams/history.js'
-import { userOf } from './access.js'
+import type { History, Readable } from '../lib/streams/history.js'
+import type { StreamRules } from '../lib/streams/stream-rules.js'
+import { userOf, type Access } from './access.js'
 import { answers, tags } from './answers.js'
-import type { Routes } from './context.js'
+import type { Scope } from './scope.js'
 
 const ALL: Readable = { notBefore: 0, isLatest: false }
 
 /** A denial that says what would be allowed. */
 const FROM_START = 'You may not read this stream from its start: its rule recoverFrom is "position". Say in "after" what you have: <offset>:<epoch>'
 
-export const historyRoutes: Routes = (scope, { history, rules, permissions }, access) => {
+/** The parts that keep streams, and decide who may read them. */
+export interface HistoryParts { access: Access, history: History, rules: StreamRules, permissions: Permissions }
+
+export function historyRoutes (scope: Scope, { access, history, rules, permissions }: HistoryParts): void {
   /**
    * The part of a stream that the caller may read: what their socket could recover, or with permission all of it.
    *

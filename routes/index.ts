@@ -1,36 +1,57 @@
 import type { FastifyInstance } from 'fastify'
-import { Access } from './access.js'
+import type { WsManager } from '../lib/manager.js'
+import type { Node } from '../lib/node.js'
+import type { Access } from './access.js'
 import { limitDepth } from './body-depth.js'
 import { useOwnParsers } from './body-parsers.js'
 import { noCallRoute } from './call.js'
 import { channelRoutes } from './channels.js'
 import { clientRoutes } from './clients.js'
 import { confirmationRoutes } from './confirmations.js'
-import type { RouteContext, Scope } from './context.js'
 import { historyRoutes } from './history.js'
 import { messageRoutes } from './messages.js'
 import { ownRoutes } from './own-route.js'
 import { revocationRoutes } from './revocations.js'
-import { socketRoute } from './socket.js'
+import type { Scope } from './scope.js'
+import { socketRoute, type SocketParts } from './socket.js'
 import { probeRoutes, statusRoutes } from './status.js'
 import { taskRoutes } from './tasks.js'
 import { ticketRoutes } from './tickets.js'
 
+/** The parts that the routes are handed out of, each file only those it names. */
+export interface RouteParts {
+  node: Node
+  manager: WsManager
+  access: Access
+  sockets: SocketParts
+  /** Maximum depth of a body's JSON. */
+  maxDepth: number
+}
+
 /** The plugin's routes, below its path. */
-export function routes (instance: FastifyInstance, context: RouteContext): void {
+export function routes (instance: FastifyInstance, parts: RouteParts): void {
   ownRoutes(instance)
   useOwnParsers(instance)
-  const access = new Access(context)
-  socketRoute(instance, '', context, null)
-  probeRoutes(instance as unknown as Scope, context, access)
+  socketRoute(instance, '', parts.sockets, null)
+  probeRoutes(instance as unknown as Scope, { manager: parts.manager })
   // In a scope of their own, since a connect must not pay for their hooks.
-  instance.register(async (rest) => callerRoutes(rest, context, access))
+  instance.register(async (rest) => callerRoutes(rest, parts))
 }
 
 /** The routes for callers who are known. */
-function callerRoutes (instance: FastifyInstance, context: RouteContext, access: Access): void {
+function callerRoutes (instance: FastifyInstance, { node, manager, access, maxDepth }: RouteParts): void {
+  const { publisher, topics, presence, history, rules, permissions, confirmations, tasks, tickets, revocations, requests, counters } = node
   instance.addHook('onRoute', (route) => { route.handler = access.guard(route.handler) })
-  instance.addHook('preParsing', limitDepth(context.options.limits.maxDepth, context.counters))
+  instance.addHook('preParsing', limitDepth(maxDepth, counters))
   const scope = instance as unknown as Scope
-  for (const add of [statusRoutes, messageRoutes, clientRoutes, channelRoutes, historyRoutes, confirmationRoutes, taskRoutes, ticketRoutes, revocationRoutes, noCallRoute]) add(scope, context, access)
+  statusRoutes(scope, { access, manager })
+  messageRoutes(scope, { access, publisher })
+  clientRoutes(scope, { access, manager, nodes: manager.nodes })
+  channelRoutes(scope, { access, topics, presence })
+  historyRoutes(scope, { access, history, rules, permissions })
+  confirmationRoutes(scope, { access, confirmations })
+  taskRoutes(scope, { access, tasks })
+  ticketRoutes(scope, { access, tickets })
+  revocationRoutes(scope, { access, revocations, requests })
+  noCallRoute(scope, { access })
 }

@@ -1,15 +1,20 @@
 import { ClientDeliveryReport, DeliveryReport } from '../schemas/messages.js'
 import { ChannelParams, ClientParams, SendBody, UserParams } from '../schemas/rest.js'
 import { NotFoundError, UnavailableError } from '../lib/errors.js'
+import type { Publisher } from '../lib/streams/publisher.js'
 import { topicOf } from '../lib/topic-names.js'
 import { partOfRequest } from '../lib/validation/faults.js'
+import type { Access } from './access.js'
 import { answers, tags } from './answers.js'
-import type { Routes } from './context.js'
+import type { Scope } from './scope.js'
 
 /** The body holds the message: faults are named as those that the check of the body finds. */
 const sent = <T>(report: Promise<T>): Promise<T> => report.catch((error: unknown) => { throw partOfRequest('/message', error) })
 
-export const messageRoutes: Routes = (scope, { publisher }, access) => {
+/** The part that sends. */
+export interface MessageParts { access: Access, publisher: Publisher }
+
+export function messageRoutes (scope: Scope, { access, publisher }: MessageParts): void {
   scope.post('/broadcast', {
     schema: { tags, summary: 'A message to every socket', body: SendBody, response: answers(DeliveryReport, 400, 401, 403, 413, 415, 503) },
     onRequest: access.permitted('broadcast')

@@ -1,9 +1,14 @@
 import { RevocationBody, RevocationReport } from '../schemas/rest.js'
-import type { RevocationTarget } from '../lib/sessions/revocations.js'
+import type { PendingRequests } from '../lib/http/pending-requests.js'
+import type { RevocationTarget, Revocations } from '../lib/sessions/revocations.js'
+import type { Access } from './access.js'
 import { answers, tags } from './answers.js'
-import type { Routes } from './context.js'
+import type { Scope } from './scope.js'
 
-export const revocationRoutes: Routes = (scope, { revocations, requests }, access) => {
+/** The revocations, and the requests that one of them may end. */
+export interface RevocationParts { access: Access, revocations: Revocations, requests: PendingRequests }
+
+export function revocationRoutes (scope: Scope, { access, revocations, requests }: RevocationParts): void {
   scope.post('/revocations', {
     schema: {
       tags,

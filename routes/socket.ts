@@ -3,18 +3,24 @@ import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
-import { closeCodeFor, type EndpointRule } from '../lib/sessions/admission.js'
+import { closeCodeFor, type Admission, type EndpointRule } from '../lib/sessions/admission.js'
+import type { Lifecycle } from '../lib/sessions/lifecycle.js'
+import type { UserSlots } from '../lib/sessions/user-slots.js'
 import { closeCodes } from '../schemas/codes.js'
 import type { ConnectionOrigin } from '../lib/socket/origin.js'
-import { Connection } from '../lib/socket/connection.js'
-import { SendQueue } from '../lib/socket/send-queue.js'
-import { readsCompressed } from '../lib/http/websocket-server.js'
+import type { ClosingSockets } from '../lib/socket/closing.js'
+import { Connection, type ConnectionSettings } from '../lib/socket/connection.js'
+import { SendQueue, type SendSettings } from '../lib/socket/send-queue.js'
+import type { Shutdown } from '../lib/http/shutdown.js'
+import type { UpgradeGate } from '../lib/http/upgrade-gate.js'
+import type { Upgrades } from '../lib/http/upgrades.js'
+import { readsCompressed, type WebSocketServer } from '../lib/http/websocket-server.js'
+import type { Router } from '../lib/protocol/router.js'
 import { offerOnlyOurs, readHandshake } from '../lib/http/handshake.js'
 import { hidingSecrets } from '../lib/http/url-secrets.js'
 import { InvalidHandshakeError, UnavailableError, UpgradeRequiredError, toWire } from '../lib/errors.js'
 import { ChannelName } from '../schemas/fields.js'
 import { faults, tags } from './answers.js'
-import type { RouteContext } from './context.js'
 import { ownRoute } from './own-route.js'
 
 declare module 'fastify' {
@@ -22,6 +28,22 @@ declare module 'fastify' {
     /** What was decided about an upgrade, between the decision and the socket. */
     wsAdmission: Admitted | { refusal: unknown } | null
   }
+}
+
+/** The parts that a socket meets from its upgrade to its first frame. */
+export interface SocketParts {
+  admission: Admission
+  slots: UserSlots
+  lifecycle: Lifecycle
+  router: Router
+  closing: ClosingSockets
+  sendSettings: SendSettings
+  connectionSettings: ConnectionSettings
+  gate: UpgradeGate
+  upgrades: Upgrades
+  shutdown: Shutdown
+  webSocketServer: WebSocketServer
+  rejectMode: 'http' | 'close'
 }
 
 interface Admitted { origin: ConnectionOrigin, response: ServerResponse }
@@ -33,12 +55,12 @@ const SocketQuery = Type.Object({
 }, { additionalProperties: true })
 
 /** A route for sockets: the plugin's own, or with a rule the app's. */
-export function socketRoute (fastify: FastifyInstance, url: string, context: RouteContext, rule: EndpointRule | null): void {
-  const { admission, shutdown, upgrades, gate, options, slots, closing } = context
+export function socketRoute (fastify: FastifyInstance, url: string, parts: SocketParts, rule: EndpointRule | null): void {
+  const { admission, shutdown, upgrades, gate, rejectMode, slots, closing } = parts
 
   const refused = (request: FastifyRequest, error: unknown): void => {
     // Without a handshake there is no socket to send a close frame on.
-    if (options.rejectMode === 'http' || error instanceof UpgradeRequiredError || error instanceof InvalidHandshakeError) throw error
+    if (rejectMode === 'http' || error instanceof UpgradeRequiredError || error instanceof InvalidHandshakeError) throw error
     request.wsAdmission = { refusal: error }
   }
 
@@ -93,8 +115,8 @@ export function socketRoute (fastify: FastifyInstance, url: string, context: Rou
     wsHandler: (socket, request) => {
       const decision = request.wsAdmission!
       closing.trim()
-      if ('origin' in decision) open(socket, request, decision, context)
-      else refuse(socket, closeCodeFor(decision.refusal), toWire(decision.refusal).message, context)
+      if ('origin' in decision) open(socket, request, decision, parts)
+      else refuse(socket, closeCodeFor(decision.refusal), toWire(decision.refusal).message, parts)
       // Being admitted to what is in memory takes no turn of its own: the first frame leaves with the answer to the upgrade.
       const raw = upgrades.socketOf(request.raw)
       setImmediate(() => raw.uncork())
@@ -103,9 +125,9 @@ export function socketRoute (fastify: FastifyInstance, url: string, context: Rou
 }
 
 /** Nothing here waits: a frame that follows the upgrade in the same packet must find its listener. */
-function open (socket: WebSocket, { raw: upgrade }: FastifyRequest, { origin, response }: Admitted, context: RouteContext): void {
-  const { lifecycle, router, slots, shutdown, webSocketServer, upgrades, sendSettings, connectionSettings } = context
-  if (shutdown.isClosing) return refuse(socket, closeCodes.goingAway, 'The server is closing', context)
+function open (socket: WebSocket, { raw: upgrade }: FastifyRequest, { origin, response }: Admitted, parts: SocketParts): void {
+  const { lifecycle, router, slots, shutdown, webSocketServer, upgrades, sendSettings, connectionSettings } = parts
+  if (shutdown.isClosing) return refuse(socket, closeCodes.goingAway, 'The server is closing', parts)
   // From here on the socket is ours: @fastify/websocket would log every reset with its request, which its listener keeps
   // alive, and close the socket with 1005 when the server closes.
   socket.removeAllListeners('error')
@@ -128,6 +150,6 @@ function open (socket: WebSocket, { raw: upgrade }: FastifyRequest, { origin, re
   lifecycle.open(connection)
 }
 
-function refuse (socket: WebSocket, code: number, reason: string, { closing }: RouteContext): void {
+function refuse (socket: WebSocket, code: number, reason: string, { closing }: Pick<SocketParts, 'closing'>): void {
   closing.close(socket, code, reason)
 }

@@ -1,10 +1,15 @@
 import { Type } from '@sinclair/typebox'
 import { ClusterStatus, Health, Ready, Status } from '../schemas/records.js'
 import { ErrorBody, StatusQuery } from '../schemas/rest.js'
+import type { WsManager } from '../lib/manager.js'
+import type { Access } from './access.js'
 import { answers, tags } from './answers.js'
-import type { Routes } from './context.js'
+import type { Scope } from './scope.js'
 
-export const statusRoutes: Routes = (scope, { manager }, access) => {
+/** The part that tells what the nodes are doing. */
+export interface StatusParts { access: Access, manager: Pick<WsManager, 'getStatus'> }
+
+export function statusRoutes (scope: Scope, { access, manager }: StatusParts): void {
   scope.get('/status', {
     schema: {
       tags, summary: 'What this node is doing, or all of them', querystring: StatusQuery, response: answers(Type.Union([ClusterStatus, Status]), 400, 401, 403, 503)
@@ -13,8 +18,11 @@ export const statusRoutes: Routes = (scope, { manager }, access) => {
   }, ({ query }) => query.cluster ? manager.getStatus({ cluster: true }) : manager.getStatus())
 }
 
+/** The part that tells whether a node can be used. */
+export interface ProbeParts { manager: Pick<WsManager, 'getHealth' | 'getReadiness'> }
+
 /** Without authentication: load balancers and orchestrators have no token. The answers reveal only reasons from a fixed list. */
-export const probeRoutes: Routes = (scope, { manager }) => {
+export function probeRoutes (scope: Scope, { manager }: ProbeParts): void {
   scope.get('/ready', {
     schema: { tags, summary: 'Readiness: whether what the nodes share works for this node, wholly or in part', response: { 200: Ready, 503: Type.Union([Ready, ErrorBody]) } }
   }, async (_request, reply) => {

@@ -1,10 +1,14 @@
 import { TaskRecord } from '../schemas/records.js'
 import { TaskParams, TasksPage, TasksQuery } from '../schemas/rest.js'
-import { found, userOf } from './access.js'
+import type { Tasks } from '../lib/tasks/tasks.js'
+import { found, userOf, type Access } from './access.js'
 import { answers, tags } from './answers.js'
-import type { Routes } from './context.js'
+import type { Scope } from './scope.js'
 
-export const taskRoutes: Routes = (scope, { tasks }, access) => {
+/** The tasks, and who may see them. */
+export interface TaskParts { access: Access, tasks: Tasks }
+
+export function taskRoutes (scope: Scope, { access, tasks }: TaskParts): void {
   scope.get('/tasks', {
     schema: { tags, summary: 'Tasks of all nodes, oldest first; one\'s own, or with permission those of others', querystring: TasksQuery, response: answers(TasksPage, 400, 401, 403, 503) },
     onRequest: access.authenticated

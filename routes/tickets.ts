@@ -1,9 +1,13 @@
 import { Ticket } from '../schemas/rest.js'
-import { userOf } from './access.js'
+import type { Tickets } from '../lib/auth/tickets.js'
+import { userOf, type Access } from './access.js'
 import { answers, tags } from './answers.js'
-import type { Routes } from './context.js'
+import type { Scope } from './scope.js'
 
-export const ticketRoutes: Routes = (scope, { tickets }, access) => {
+/** The part that issues tickets. */
+export interface TicketParts { access: Access, tickets: Tickets }
+
+export function ticketRoutes (scope: Scope, { access, tickets }: TicketParts): void {
   scope.post('/tickets', {
     schema: {
       tags, summary: 'A ticket: opens one socket, once, as the caller, by ?ticket= in its URL', response: answers(Ticket, 400, 401, 403, 413, 415, 503)

@@ -21,11 +21,13 @@ import {
 import { QuestionLists } from './question-lists.js'
 import { Waits, type Wait } from './waits.js'
 
-/** The parts of an engine that questions need. */
-interface ConfirmationsContext {
-  readonly confirmations: ConfirmationStore
-  readonly cluster: Pick<Cluster, 'availability'>
-  readonly clock: Pick<Clock, 'now'>
+/** The parts that questions work with. */
+export interface ConfirmationParts {
+  engine: { readonly confirmations: ConfirmationStore, readonly cluster: Pick<Cluster, 'availability'>, readonly clock: Pick<Clock, 'now'> }
+  publisher: Publisher
+  events: EventHub
+  open: OpenQuestions
+  log: FastifyBaseLogger
 }
 
 /**
@@ -46,8 +48,8 @@ export class Confirmations {
   readonly #waits: Waits
   #isClosed = false
 
-  constructor ({ confirmations: store, cluster, clock }: ConfirmationsContext, publisher: Publisher, events: EventHub, open: OpenQuestions,
-    defaults: ConfirmationOptions['confirmations'], log: FastifyBaseLogger) {
+  constructor ({ engine, publisher, events, open, log }: ConfirmationParts, defaults: ConfirmationOptions['confirmations']) {
+    const { confirmations: store, cluster, clock } = engine
     this.#store = store
     this.#clock = clock
     this.#events = events

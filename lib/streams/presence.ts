@@ -19,6 +19,15 @@ const MAX_READS = 5
 /** How long changes of a channel are collected before its members are told of them. */
 const WINDOW_MS = 100
 
+/** The parts that presence works with. */
+export interface PresenceParts {
+  store: PresenceStore
+  topics: Topics
+  rules: StreamRules
+  events: EventHub
+  log: FastifyBaseLogger
+}
+
 /** Who is in the channels that have it by rule: the members are told when a user comes and when the user has left. */
 export class Presence {
   readonly #store: PresenceStore
@@ -31,7 +40,7 @@ export class Presence {
   /** The channels whose list is being read, and whether they have changed since. */
   readonly #reads = new Set<{ channel: string, isStale: boolean }>()
 
-  constructor (store: PresenceStore, topics: Topics, rules: StreamRules, events: EventHub, log: FastifyBaseLogger) {
+  constructor ({ store, topics, rules, events, log }: PresenceParts) {
     this.#store = store
     this.#topics = topics
     this.#rules = rules

@@ -61,6 +61,16 @@ export interface AnnounceOptions {
   sender?: string | undefined
 }
 
+/** The parts that a publisher works with. */
+export interface PublisherParts {
+  engine: Engine
+  topics: Topics
+  rules: StreamRules
+  registry: Registry
+  outbound: Outbound
+  acknowledgements: Acknowledgements
+}
+
 /** @property isComplete whether the other nodes get it */
 interface Handed { position: Position | null, isComplete: boolean }
 
@@ -75,8 +85,7 @@ export class Publisher {
   readonly #ack: Required<AckOptions>
 
   /** @param ack what an acknowledged send does not say itself */
-  constructor (engine: Engine, topics: Topics, rules: StreamRules, registry: Registry, outbound: Outbound,
-    acknowledgements: Acknowledgements, ack: Required<AckOptions>) {
+  constructor ({ engine, topics, rules, registry, outbound, acknowledgements }: PublisherParts, ack: Required<AckOptions>) {
     this.#engine = engine
     this.#topics = topics
     this.#rules = rules

@@ -3,6 +3,7 @@ import type { Clock } from '../engine/engine.js'
 import { logThrown } from '../thrown.js'
 import type { Publisher } from '../streams/publisher.js'
 import { topicOf } from '../topic-names.js'
+import type { TaskStore } from './task-store.js'
 
 /** The heartbeat that `ws.startHeartbeat()` sends (row A7). */
 export interface TaskHeartbeatOptions {
@@ -19,15 +20,14 @@ export class TaskHeartbeats {
   readonly #publisher: Publisher
   readonly #clock: Clock
   readonly #log: FastifyBaseLogger
-  readonly #hasEnded: (taskId: string) => boolean
+  readonly #tasks: Pick<TaskStore, 'hasEnded'>
   readonly #timers = new Map<string, Set<NodeJS.Timeout>>()
   #isClosed = false
 
-  /** @param hasEnded whether a task is known to be over */
-  constructor (publisher: Publisher, hasEnded: (taskId: string) => boolean, clock: Clock, log: FastifyBaseLogger) {
+  constructor (publisher: Publisher, tasks: Pick<TaskStore, 'hasEnded'>, clock: Clock, log: FastifyBaseLogger) {
     this.#publisher = publisher
     this.#clock = clock
-    this.#hasEnded = hasEnded
+    this.#tasks = tasks
     this.#log = log
   }
 
@@ -36,7 +36,7 @@ export class TaskHeartbeats {
    * and does not start for one that is over.
    */
   start ({ userId, taskId, intervalMs = 30_000 }: TaskHeartbeatOptions): () => void {
-    if (this.#isClosed || this.#hasEnded(taskId)) return () => {}
+    if (this.#isClosed || this.#tasks.hasEnded(taskId)) return () => {}
     const key = keyOf(taskId, userId)
     const beat = () => this.#publisher
       .announce(topicOf.user(userId), { type: 'heartbeat', user_id: userId, task_id: taskId, timestamp: this.#clock.now() }, { isDroppable: true, history: false })

@@ -31,6 +31,11 @@ export class TaskStore {
     return this.#ended.get(taskId)
   }
 
+  /** Whether there was such a task, and it is over. */
+  hasEnded (taskId: string): boolean {
+    return this.#ended.get(taskId) !== undefined
+  }
+
   /** Adds a task that runs, in the place of an ended one of that id. */
   add (task: RunningTask): void {
     const { record } = task

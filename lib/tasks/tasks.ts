@@ -16,7 +16,7 @@ import type { Publisher } from '../streams/publisher.js'
 import { topicOf } from '../topic-names.js'
 import { RemoteTasks, UserTasksQuery } from './remote-tasks.js'
 import type { TaskHeartbeats } from './task-heartbeats.js'
-import { TaskStore, copy, mergeTasks, type RunningTask } from './task-store.js'
+import { copy, mergeTasks, type RunningTask, type TaskStore } from './task-store.js'
 
 /** The task that `ws.tasks.start()` announces (row F8). */
 export interface StartOptions {
@@ -46,6 +46,17 @@ export interface TaskListOptions {
   after?: string | null | undefined
 }
 
+/** The parts that tasks work with. */
+export interface TaskParts {
+  engine: Pick<Engine, 'cluster' | 'clock'>
+  store: TaskStore
+  publisher: Publisher
+  confirmations: Confirmations
+  heartbeats: TaskHeartbeats
+  events: EventHub
+  log: FastifyBaseLogger
+}
+
 /** How many log lines a task keeps for those who come later. */
 const MOST_LOG_LINES = 200
 /** Default number of tasks on a page. */
@@ -71,10 +82,9 @@ export class Tasks {
   readonly #store: TaskStore
   #isClosed = false
 
-  /** @param retainMs how long an ended task can be read */
-  constructor ({ cluster, clock }: Pick<Engine, 'cluster' | 'clock'>, publisher: Publisher, confirmations: Confirmations, heartbeats: TaskHeartbeats,
-    events: EventHub, retainMs: number, log: FastifyBaseLogger) {
+  constructor ({ engine: { cluster, clock }, store, publisher, confirmations, heartbeats, events, log }: TaskParts) {
     this.#clock = clock
+    this.#store = store
     this.#remote = new RemoteTasks(cluster, {
       get: (taskId) => this.get(taskId),
       list: ({ user_id: userId, ...page }) => this.#store.list(userId, page),
@@ -85,7 +95,6 @@ export class Tasks {
     this.#heartbeats = heartbeats
     this.#events = events
     this.#log = log
-    this.#store = new TaskStore(retainMs)
   }
 
   /**
@@ -233,11 +242,6 @@ export class Tasks {
     return cluster ? this.#listOfAll(query) : this.#listHere(query)
   }
 
-  /** Whether there was such a task, and it is over. */
-  hasEnded (taskId: string): boolean {
-    return this.#store.getEnded(taskId) !== undefined
-  }
-
   /** Fires every running task's signal. Idempotent. */
   close (): void {
     this.#isClosed = true
@@ -276,7 +280,7 @@ export class Tasks {
     const running = this.#store.getRunning(taskId)
     if (running !== undefined) return running.record
     // An app that winds up its tasks when their signals fire is not in the wrong.
-    if (!this.#isClosed && !this.hasEnded(taskId)) throw new NotFoundError('There is no such task')
+    if (!this.#isClosed && !this.#store.hasEnded(taskId)) throw new NotFoundError('There is no such task')
     return null
   }
 

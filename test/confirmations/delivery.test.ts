@@ -2,7 +2,7 @@ import t from 'tap'
 import type { Connection } from '../../lib/socket/connection.js'
 import { MemoryEngine } from '../../lib/engine/memory/engine.js'
 import { memoryOptions } from '../fixtures/memory.js'
-import { systemOn } from '../fixtures/system.js'
+import { nodeOn } from '../fixtures/node.js'
 import { until } from '../fixtures/until.js'
 import { startApp } from '../fixtures/app.js'
 import { ask, askStored, pendingOf } from '../fixtures/questions.js'
@@ -147,7 +147,7 @@ t.test('all that is open is sent again, however much it is, and taken back with 
 
 t.test('a socket that ends, or becomes another user\'s, while questions are sent again gets no more of them', async (t) => {
   const engine = new MemoryEngine(memoryOptions())
-  const { system: { confirmations } } = systemOn(engine, { limits: { maxPendingConfirmationsPerUser: 1_000 } })
+  const { node: { confirmations } } = nodeOn(engine, { limits: { maxPendingConfirmationsPerUser: 1_000 } })
   const ends = Array.from({ length: 150 }, () => confirmations.ask({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task-1' }))
   const sentTo = async (end: (connection: { isOpen: boolean, user: object }) => void) => {
     let sent = 0

@@ -6,7 +6,7 @@ import type { ConfirmationRecord } from '../../schemas/records.js'
 import { question, settlement } from '../fixtures/engine-suite.js'
 import { Gate } from '../fixtures/gate.js'
 import { memoryOptions } from '../fixtures/memory.js'
-import { systemOn } from '../fixtures/system.js'
+import { nodeOn } from '../fixtures/node.js'
 import { until } from '../fixtures/until.js'
 
 // Each waits for looks at the list, a second apart.
@@ -71,7 +71,7 @@ class SharedEngine extends MemoryEngine {
 }
 
 function start (engine: SharedEngine, options: WsPluginOptions = {}) {
-  const { system: { confirmations }, logs } = systemOn(engine as Engine, options)
+  const { node: { confirmations }, logs } = nodeOn(engine as Engine, options)
   confirmations.start()
   return {
     confirmations,

@@ -7,7 +7,7 @@ import { question } from '../fixtures/engine-suite.js'
 import { FakeClock } from '../fixtures/fake-clock.js'
 import { Gate } from '../fixtures/gate.js'
 import { memoryOptions } from '../fixtures/memory.js'
-import { systemOn } from '../fixtures/system.js'
+import { nodeOn } from '../fixtures/node.js'
 import { until } from '../fixtures/until.js'
 
 const step = { step: 1, message: 'Go on?' }
@@ -47,7 +47,7 @@ class FarEngine extends MemoryEngine {
 
 t.test('a question that cannot be sent now is logged, and still waits for its answer', async (t) => {
   const engine = new FarEngine()
-  const { system: { confirmations }, logs } = systemOn(engine)
+  const { node: { confirmations }, logs } = nodeOn(engine)
   engine.failsToPublish = true
   const end = confirmations.ask(step, to)
   const { confirmations: [record] } = await confirmations.list({ user_id: 'alice', status: 'pending' })
@@ -64,7 +64,7 @@ t.test('a question that cannot be sent now is logged, and still waits for its an
 
 t.test('a question that cannot be aborted is logged and stays open, and the wait is interrupted at once', async (t) => {
   const engine = new FarEngine()
-  const { system: { confirmations }, logs } = systemOn(engine)
+  const { node: { confirmations }, logs } = nodeOn(engine)
   const stop = new AbortController()
   const end = confirmations.ask(step, { ...to, signal: stop.signal })
   const { confirmations: [record] } = await confirmations.list()
@@ -83,7 +83,7 @@ t.test('a question that cannot be aborted is logged and stays open, and the wait
 
 t.test('a question that cannot be stored is the asking code\'s to hear of, and leaves nothing', async (t) => {
   const engine = new FarEngine()
-  const { system: { confirmations } } = systemOn(engine)
+  const { node: { confirmations } } = nodeOn(engine)
   engine.stored = Promise.reject(new Error('out of reach'))
   await t.rejects(confirmations.ask(step, to), { message: 'out of reach' })
   t.equal(confirmations.pendingCount, 0)
@@ -92,7 +92,7 @@ t.test('a question that cannot be stored is the asking code\'s to hear of, and l
 t.test('what happens while a question is being stored ends it as soon as it is', async (t) => {
   for (const [outcome, happen] of [['aborted', (stop: AbortController) => stop.abort()], ['closed', null]] as const) {
     const engine = new FarEngine()
-    const { system: { confirmations } } = systemOn(engine)
+    const { node: { confirmations } } = nodeOn(engine)
     let store = () => {}
     engine.stored = new Promise((resolve) => { store = resolve })
     const stop = new AbortController()
@@ -110,7 +110,7 @@ t.test('what happens while a question is being stored ends it as soon as it is',
 
 t.test('a question that somebody else has ended while it was being stored is not shown', async (t) => {
   const engine = new FarEngine()
-  const { system: { confirmations } } = systemOn(engine)
+  const { node: { confirmations } } = nodeOn(engine)
   const answer = new Gate()
   engine.heard = answer.wait()
   const end = confirmations.ask(step, to)
@@ -126,7 +126,7 @@ t.test('a question that somebody else has ended while it was being stored is not
 
 t.test('a question that expires during an outage of the store interrupts the wait in time, and ends after the outage', async (t) => {
   const engine = new FarEngine()
-  const { system: { confirmations } } = systemOn(engine)
+  const { node: { confirmations } } = nodeOn(engine)
   engine.failsToSettle = true
   const end = confirmations.ask(step, { ...to, timeoutMs: 5, onTimeout: 'proceed' })
   const { confirmations: [record] } = await confirmations.list()
@@ -139,7 +139,7 @@ t.test('a question that expires during an outage of the store interrupts the wai
 
 t.test('a question that the store has lost ends for the code that asked, and is no consent: an answer may be lost with it', async (t) => {
   const engine = new FarEngine()
-  const { system: { confirmations } } = systemOn(engine)
+  const { node: { confirmations } } = nodeOn(engine)
   const end = confirmations.ask(step, { ...to, timeoutMs: 5, onTimeout: 'proceed' })
   engine.confirmations.close()
   t.match(await end, { outcome: 'expired', proceed: false })
@@ -148,7 +148,7 @@ t.test('a question that the store has lost ends for the code that asked, and is 
 
 t.test('a question of nobody here that has run out ends when it is looked at, if it can', async (t) => {
   const engine = new FarEngine()
-  const { system: { confirmations } } = systemOn(engine)
+  const { node: { confirmations } } = nodeOn(engine)
   const past = Date.now() - 60_000
   const orphan = question({ expires_at: past })
   await engine.confirmations.create(orphan)
@@ -170,7 +170,7 @@ t.test('a node whose own clock is fast asks, reads and waits by the clock that a
   const engine = new FarEngine()
   Object.assign(engine, { clock: { now: () => Date.now() - 300_000, offsetMs: 300_000 } })
   const time = new FakeClock(t)
-  const { system: { confirmations } } = systemOn(engine)
+  const { node: { confirmations } } = nodeOn(engine)
   const record = question({ expires_at: engine.clock.now() + 60_000 })
   const { callback_id: id } = record
   await engine.confirmations.create(record)
@@ -193,7 +193,7 @@ t.test('a node whose own clock is fast asks, reads and waits by the clock that a
 
 t.test('whoever waits for a question is told where an earlier answer may be lost', async (t) => {
   const engine = new FarEngine()
-  const { system: { confirmations } } = systemOn(engine)
+  const { node: { confirmations } } = nodeOn(engine)
   const record = question({ uncertain: true })
   await engine.confirmations.create(record)
   const waiting = confirmations.wait(record.callback_id)
@@ -204,7 +204,7 @@ t.test('whoever waits for a question is told where an earlier answer may be lost
 
 t.test('a question that was stored, and of which the asking node did not hear that, is taken back', async (t) => {
   const engine = new FarEngine()
-  const { system: { confirmations } } = systemOn(engine)
+  const { node: { confirmations } } = nodeOn(engine)
   engine.heard = Promise.reject(new Error('out of reach'))
   await t.rejects(confirmations.ask(step, to), { message: 'out of reach' })
   t.match((await confirmations.list()).confirmations, [{ status: 'aborted', proceed: false }])
@@ -214,7 +214,7 @@ t.test('a question that was stored, and of which the asking node did not hear th
 
 t.test('a question that the store cannot settle unseen, as one of an earlier version, is looked at and then answered', async (t) => {
   const engine = new FarEngine()
-  const { system: { confirmations } } = systemOn(engine)
+  const { node: { confirmations } } = nodeOn(engine)
   const end = confirmations.ask(step, to)
   const { confirmations: [record] } = await confirmations.list()
   engine.confirmations.settleAs = async () => ({ won: false, record: record! })

@@ -4,7 +4,7 @@ import { MemoryEngine } from '../../lib/engine/memory/engine.js'
 import { memoryOptions } from '../fixtures/memory.js'
 import { startApp } from '../fixtures/app.js'
 import { askStored } from '../fixtures/questions.js'
-import { systemOn } from '../fixtures/system.js'
+import { nodeOn } from '../fixtures/node.js'
 import { timersOf } from '../fixtures/timers.js'
 import { until } from '../fixtures/until.js'
 
@@ -38,7 +38,7 @@ t.test('an open question does not go with the ended ones', async (t) => {
 
 t.test('an ended question leaves no timer of its own, and a forgotten one none at all', async (t) => {
   const engine = new MemoryEngine(memoryOptions({ retainMs: 30 }))
-  const { system: { confirmations } } = systemOn(engine)
+  const { node: { confirmations } } = nodeOn(engine)
   const timerCount = timersOf(t)
   const ends = Array.from({ length: 50 }, () => confirmations.ask({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task-1' }))
   const { confirmations: open } = await confirmations.list()
@@ -52,8 +52,8 @@ t.test('an ended question leaves no timer of its own, and a forgotten one none a
 
 t.test('closing leaves no timer, whatever was open or remembered', async (t) => {
   const engine = new MemoryEngine(memoryOptions({ retainMs: 3_600_000 }))
-  const { system } = systemOn(engine)
-  const { confirmations, tasks, taskHeartbeats } = system
+  const { node } = nodeOn(engine)
+  const { confirmations, tasks, taskHeartbeats } = node
   const timerCount = timersOf(t)
   const ends = [1, 2, 3].map((step) => confirmations.ask({ step, message: 'Go on?' }, { userId: 'alice', taskId: 'task-1' }))
   await confirmations.cancel((await confirmations.list()).confirmations[0]!.callback_id)
@@ -62,8 +62,8 @@ t.test('closing leaves no timer, whatever was open or remembered', async (t) => 
   await tasks.start({ userId: 'alice' })
   taskHeartbeats.start({ userId: 'alice', taskId: 'task-1' })
   t.equal(timerCount(), 6)
-  system.heartbeat.start()
-  await system.close()
+  node.heartbeat.start()
+  await node.close()
   await engine.close()
   t.strictSame((await Promise.all(ends)).map(({ outcome }) => outcome), ['cancelled', 'closed', 'closed'])
   t.equal(timerCount(), 0)
@@ -71,7 +71,7 @@ t.test('closing leaves no timer, whatever was open or remembered', async (t) => 
 
 t.test('a single node reads due times only while an announcement has failed', async (t) => {
   const engine = new MemoryEngine(memoryOptions())
-  const { system: { confirmations } } = systemOn(engine)
+  const { node: { confirmations } } = nodeOn(engine)
   const publish = t.intercept(engine, 'publish', { value: async () => { throw new Error('out of reach') } })
   const takeDue = t.capture(engine.confirmations, 'takeDue', engine.confirmations.takeDue)
   const timerCount = timersOf(t)

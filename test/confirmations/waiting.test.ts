@@ -10,7 +10,7 @@ import { startApp } from '../fixtures/app.js'
 import { FakeClock } from '../fixtures/fake-clock.js'
 import { memoryOptions } from '../fixtures/memory.js'
 import { askStored } from '../fixtures/questions.js'
-import { systemOn } from '../fixtures/system.js'
+import { nodeOn } from '../fixtures/node.js'
 
 type Begun = ReturnType<Waits['begin']>
 
@@ -51,7 +51,7 @@ t.test('to wait for a question that never was is not found', async (t) => {
 t.test('a wait for a question that never was leaves no timer behind when the server closes', async (t) => {
   const engine = new MemoryEngine(memoryOptions())
   const clock = new FakeClock(t)
-  const { system: { confirmations } } = systemOn(engine)
+  const { node: { confirmations } } = nodeOn(engine)
   const { timerCount } = clock
   await t.rejects(confirmations.wait('a'), { code: 'WSM_ERR_NOT_FOUND' })
   await confirmations.close()

@@ -9,7 +9,7 @@ import type { Frame } from '../fixtures/client.js'
 import { withoutPosition } from '../fixtures/delivery-report.js'
 import { failPublish } from '../fixtures/failing-publish.js'
 import { memoryOptions } from '../fixtures/memory.js'
-import { systemOn } from '../fixtures/system.js'
+import { nodeOn } from '../fixtures/node.js'
 
 async function start (t: Test, options: WsPluginOptions = {}) {
   const server = await startApp(t, { authorizeSubscribe: () => true, ...options })
@@ -203,7 +203,7 @@ t.test('a socket of nobody is waited for like any other', async (t) => {
 t.test('an acknowledgement that comes before the message is waited for counts; what ends before it is sent stays ended', async (t) => {
   const engine = new MemoryEngine(memoryOptions())
   t.teardown(() => engine.close())
-  const acknowledgements = new Acknowledgements(systemOn(engine).system.topics, engine)
+  const acknowledgements = new Acknowledgements(nodeOn(engine).node.topics, engine)
   const connection = { id: 'early', user: { id: 'alice' }, isOpen: true } as unknown as Connection
   const publication = { topic: 'all', json: '{}', isDroppable: false, isCompressible: false }
   acknowledgements.acknowledge('first', connection)
@@ -218,8 +218,8 @@ t.test('an acknowledgement that comes before the message is waited for counts; w
 
 t.test('an early acknowledgement counts for the user whose socket it was then', async (t) => {
   const engine = new MemoryEngine(memoryOptions())
-  const { system } = systemOn(engine)
-  const acknowledgements = new Acknowledgements(system.topics, engine)
+  const { node } = nodeOn(engine)
+  const acknowledgements = new Acknowledgements(node.topics, engine)
   const connection = { id: 'one', isOpen: true, user: { id: 'alice' } }
   acknowledgements.acknowledge('first', connection as unknown as Connection)
   acknowledgements.acknowledge('second', connection as unknown as Connection)

@@ -9,7 +9,7 @@ import type { TestClient } from '../fixtures/client.js'
 import { Gate } from '../fixtures/gate.js'
 import { memoryOptions } from '../fixtures/memory.js'
 import { StallingClient } from '../fixtures/stalling-client.js'
-import { systemOn } from '../fixtures/system.js'
+import { nodeOn } from '../fixtures/node.js'
 import { until } from '../fixtures/until.js'
 
 async function start (t: Test, options: WsPluginOptions = {}) {
@@ -217,7 +217,7 @@ t.test('REST lists who is in a channel in pages of sockets, anonymous ones first
 t.test('a list that changes while it is read is read again, but not for ever', async (t) => {
   const engine = new MemoryEngine(memoryOptions())
   t.teardown(() => engine.close())
-  const { system: { presence } } = systemOn(engine, { channels: { '*': { presence: true } } })
+  const { node: { presence } } = nodeOn(engine, { channels: { '*': { presence: true } } })
   const store = engine.presence
   const list = store.list.bind(store)
   let [reads, changing, client] = [0, 1, 0]

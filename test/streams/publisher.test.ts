@@ -6,7 +6,7 @@ import { startApp } from '../fixtures/app.js'
 import { FakeClock } from '../fixtures/fake-clock.js'
 import { memoryOptions } from '../fixtures/memory.js'
 import { RawClient } from '../fixtures/raw-client.js'
-import { systemOn } from '../fixtures/system.js'
+import { nodeOn } from '../fixtures/node.js'
 
 /** An app with two sockets of alice and one of bob; the first of alice and bob are in the channel "room". */
 async function startParty (t: Test) {
@@ -145,7 +145,7 @@ t.test('a socket that has not authenticated yet gets nothing and does not count'
 t.test('a send that the other nodes may miss is not complete, acknowledged or not', async (t) => {
   const engine = new MemoryEngine(memoryOptions())
   t.teardown(() => engine.close())
-  const { system: { publisher } } = systemOn(engine)
+  const { node: { publisher } } = nodeOn(engine)
   const send = (options: SendOptions) => publisher.publish('all', { type: 'x.y' }, { history: false, ...options })
   const report = { localRecipients: 0, position: null }
   for (const complete of [true, false]) {
@@ -159,7 +159,7 @@ t.test('other nodes have the time of an acknowledged send to answer, and no more
   const engine = new MemoryEngine(memoryOptions())
   t.teardown(() => engine.close())
   const asked = t.capture(engine.cluster, 'ask', async () => ({ answers: [], missing: [] }))
-  const { system: { publisher } } = systemOn(engine)
+  const { node: { publisher } } = nodeOn(engine)
   const ack = { timeoutMs: 60_000, tries: 4 }
   t.same(await publisher.sendToClient('elsewhere', { type: 'x.y' }, { ack }), { recipients: 0, acked: [], missing: [] })
   await publisher.publish('all', { type: 'x.y' }, { ack })
@@ -172,7 +172,7 @@ t.test('an acknowledged send ends in its time where another node does not answer
   t.teardown(() => engine.close())
   const clock = new FakeClock(t)
   t.intercept(engine.cluster, 'ask', { value: (_kind: string, _data: unknown, timeoutMs: number) => new Promise((resolve) => setTimeout(() => resolve({ answers: [], missing: ['dead'] }), timeoutMs)) })
-  const { system: { publisher } } = systemOn(engine)
+  const { node: { publisher } } = nodeOn(engine)
   const report = publisher.publish('all', { type: 'x.y' }, { history: false, ack: { timeoutMs: 3_000, tries: 3 } })
   await setImmediate()
   clock.advance(3_500)

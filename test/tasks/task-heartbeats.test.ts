@@ -4,7 +4,7 @@ import { MemoryEngine } from '../../lib/engine/memory/engine.js'
 import { memoryOptions } from '../fixtures/memory.js'
 import { startApp } from '../fixtures/app.js'
 import { timerCount } from '../fixtures/questions.js'
-import { systemOn } from '../fixtures/system.js'
+import { nodeOn } from '../fixtures/node.js'
 
 t.test('the task\'s user gets heartbeats at once and at intervals, and nobody else does', async (t) => {
   const server = await startApp(t)
@@ -88,7 +88,7 @@ t.test('started twice they run twice, and each has its own stop', async (t) => {
 
 t.test('ids that run together the same way are different tasks', async (t) => {
   const engine = new MemoryEngine(memoryOptions({ retainMs: 60_000 }))
-  const { system: { taskHeartbeats } } = systemOn(engine)
+  const { node: { taskHeartbeats } } = nodeOn(engine)
   const before = timerCount()
   const pairs = [['a', 'bc'], ['ab', 'c'], ['1:a', 'b'], ['1', ':ab'], ['a:b', 'c'], ['a', 'b:c']] as const
   for (const [taskId, userId] of pairs) taskHeartbeats.start({ taskId, userId })
@@ -129,7 +129,7 @@ t.test('one that cannot be sent is logged, and the next is tried', async (t) => 
     }
   }
   const engine = new FailingEngine(memoryOptions())
-  const { system: { taskHeartbeats }, logs } = systemOn(engine)
+  const { node: { taskHeartbeats }, logs } = nodeOn(engine)
   const thrice = new Promise<void>((resolve) => { engine.tries = (count) => { if (count === 3) resolve() } })
   const stop = taskHeartbeats.start({ userId: 'alice', taskId: 'import', intervalMs: 5 })
   await thrice
