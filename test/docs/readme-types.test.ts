@@ -28,8 +28,15 @@ t.test('the README\'s blocks of TypeScript compile under strict', async (t) => {
   const file = join(root, 'test', 'readme-blocks.mts')
   const source = `${SURROUNDINGS}${functions.join('\n')}`
   const options: ts.CompilerOptions = {
-    strict: true, noEmit: true, skipLibCheck: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: false, types: ['node'],
-    target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext
+    strict: true,
+    noEmit: true,
+    skipLibCheck: true,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: false,
+    types: ['node'],
+    target: ts.ScriptTarget.ES2023,
+    module: ts.ModuleKind.NodeNext,
+    moduleResolution: ts.ModuleResolutionKind.NodeNext
   }
   const host = ts.createCompilerHost(options)
   const { getSourceFile, fileExists } = host
