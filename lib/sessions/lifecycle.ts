@@ -9,7 +9,7 @@ import { encode, type EncodedMessage } from '../socket/encode.js'
 import type { Counters } from '../telemetry/counters.js'
 import { logThrown } from '../thrown.js'
 import type { Memberships } from '../streams/memberships.js'
-import type { StreamState } from '../streams/topics.js'
+import type { StreamState } from '../streams/topic.js'
 import type { ConnectionEnd } from '../client.js'
 import type { Grant } from '../socket/grant.js'
 import type { Connection } from '../socket/connection.js'
@@ -87,39 +87,12 @@ export class Lifecycle {
   async identify (connection: Connection, user: User | null): Promise<void> {
     const verifiedAt = this.#revocations.now()
     if (!connection.isAdmitted) return this.#admitAs(connection, user)
-    const previous = connection.user
-    const isSame = previous?.id === user?.id
-    const forbidden = new Set<string>()
-    for (const [channel, grant] of connection.grants) {
-      if (grant === 'subscribed' && !await this.#maySubscribe(user, channel, connection)) forbidden.add(channel)
-    }
+    const forbidden = await this.#forbiddenTo(user, connection)
     // It may have ended meanwhile, and nothing of it must come back.
     if (!connection.isOpen) return
     if (user !== null) this.#revocations.assertStillGood(user, verifiedAt)
-    const commit = (enter: () => StreamState[]) => {
-      if (!this.#isGood(connection, user, verifiedAt)) return
-      // In one turn: the socket is the old user's, then the new one's, and never half of each.
-      if (!isSame) connection.identity.end()
-      // As of now: the app may have moved the socket meanwhile.
-      const lost = [...connection.grants].flatMap(([channel, grant]) =>
-        (grant === 'joined' ? !isSame : forbidden.has(channel)) ? [channel] : [])
-      for (const channel of lost) this.#memberships.leave(connection, channel)
-      const entered = enter()
-      connection.send(this.#connectionFrame(connection, entered))
-      for (const channel of lost) connection.send(encode({ type: 'unsubscribed', channel, reason: 'forbidden' }))
-      this.#events.emit('identity_changed', { client: connection, previous })
-    }
-    const become = () => this.#registry.reindex(connection, () => connection.become(user))
-    if (isSame) {
-      // A refreshed user does not leave and come back: what is sent in between would be missed.
-      commit(() => {
-        become()
-        return []
-      })
-      return
-    }
-    await this.#orClose(connection, this.#memberships.switchUser(connection, user, become, commit)
-      .then(() => this.#onAdmitted(connection)))
+    if (connection.user?.id === user?.id) return this.#refresh(connection, user, forbidden)
+    await this.#orClose(connection, this.#switch(connection, user, forbidden, verifiedAt))
   }
 
   /**
@@ -185,15 +158,26 @@ export class Lifecycle {
     const channels = new Map<string, Grant>(endpointChannels.map((channel) => [channel, 'joined']))
     if (channelId !== null) channels.set(channelId, 'subscribed')
     const recovery = { positions, notBefore: since === 0 ? notBefore : new Map([[channelId!, since]]) }
-    await this.#memberships.enter(connection, channels, recovery, (enter) => {
-      connection.isAdmitted = true
-      // At once: a socket that has just opened still holds back the answer to its upgrade.
-      connection.send(this.#connectionFrame(connection, enter()))
-      connection.flush()
-      connection.log.info('client connected')
-      this.#events.emit('client_connected', { client: connection })
-    })
+    const entry = await this.#memberships.prepareEntry(connection, channels, recovery)
+    if (!connection.isOpen) return entry.abandon()
+    const states = entry.commit()
+    connection.isAdmitted = true
+    // At once: a socket that has just opened still holds back the answer to its upgrade.
+    connection.send(this.#connectionFrame(connection, states))
+    connection.flush()
+    connection.log.info('client connected')
+    this.#events.emit('client_connected', { client: connection })
+    await entry.catchUp()
     await this.#onAdmitted(connection)
+  }
+
+  /** The channels that a connection subscribed to, and that a user may not read. */
+  async #forbiddenTo (user: User | null, connection: Connection): Promise<Set<string>> {
+    const forbidden = new Set<string>()
+    for (const [channel, grant] of connection.grants) {
+      if (grant === 'subscribed' && !await this.#maySubscribe(user, channel, connection)) forbidden.add(channel)
+    }
+    return forbidden
   }
 
   async #maySubscribe (user: User | null, channel: string, connection: Connection): Promise<boolean> {
@@ -204,6 +188,42 @@ export class Lifecycle {
       if (isDenial(error)) return false
       throw error
     }
+  }
+
+  /** A fresh token of the same user: the connection stays in its topics, since a message that is sent meanwhile would be missed. */
+  #refresh (connection: Connection, user: User | null, forbidden: ReadonlySet<string>): void {
+    const previous = connection.user
+    const lost = this.#leaveIf(connection, (channel, grant) => grant === 'subscribed' && forbidden.has(channel))
+    this.#registry.reindex(connection, () => connection.become(user))
+    this.#identified(connection, previous, lost, [])
+  }
+
+  /** Makes the connection another user's in one turn, so that it is never half of each. */
+  async #switch (connection: Connection, user: User | null, forbidden: ReadonlySet<string>, verifiedAt: number): Promise<void> {
+    const entry = await this.#memberships.prepareSwitch(connection, user)
+    if (!connection.isOpen || !this.#isGood(connection, user, verifiedAt)) return entry.abandon()
+    const previous = connection.user
+    connection.identity.end()
+    const lost = this.#leaveIf(connection, (channel, grant) => grant === 'joined' || forbidden.has(channel))
+    this.#memberships.leaveIdentity(connection)
+    this.#registry.reindex(connection, () => connection.become(user))
+    this.#identified(connection, previous, lost, entry.commit())
+    await entry.catchUp()
+    await this.#onAdmitted(connection)
+  }
+
+  /** Leaves channels as of now: the app may have moved the connection since they were asked for. Returns those. */
+  #leaveIf (connection: Connection, isLost: (channel: string, grant: Grant) => boolean): string[] {
+    const lost = [...connection.grants].filter(([channel, grant]) => isLost(channel, grant)).map(([channel]) => channel)
+    for (const channel of lost) this.#memberships.leave(connection, channel)
+    return lost
+  }
+
+  /** Tells the client and the app of a connection's new token or user. */
+  #identified (connection: Connection, previous: User | null, lost: readonly string[], states: readonly StreamState[]): void {
+    connection.send(this.#connectionFrame(connection, states))
+    for (const channel of lost) connection.send(encode({ type: 'unsubscribed', channel, reason: 'forbidden' }))
+    this.#events.emit('identity_changed', { client: connection, previous })
   }
 
   #connectionFrame (connection: Connection, entered: readonly StreamState[]): EncodedMessage {

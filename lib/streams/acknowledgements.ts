@@ -5,7 +5,8 @@ import type { Engine, Position, Publication } from '../engine/engine.js'
 import { ExpiringMap } from '../engine/expiring-map.js'
 import { toMessage } from '../protocol/delivery.js'
 import type { EncodedMessage } from '../socket/encode.js'
-import type { StreamState, Topics } from './topics.js'
+import type { StreamState } from './topic.js'
+import type { Topics } from './topics.js'
 import { Vacancies, type Taken } from './vacancies.js'
 
 /** Which sockets have acknowledged a message, by client id, and which have not. */

@@ -6,11 +6,13 @@ import { IdentityChangedError, TooManyChannelsError } from '../errors.js'
 import type { Recovery } from '../recovery.js'
 import type { Acknowledgements } from './acknowledgements.js'
 import type { Presence } from './presence.js'
-import { topicOf } from '../topic-names.js'
-import type { JoinRequest } from './topic.js'
-import type { StreamState, Topics } from './topics.js'
+import { channelOf, topicOf } from '../topic-names.js'
+import type { JoinRequest, PreparedJoin, StreamState } from './topic.js'
+import type { Topics } from './topics.js'
 
 const NOTHING: Recovery = { positions: {}, notBefore: new Map() }
+/** The join of a connection that has ended. */
+const NO_JOIN: PreparedJoin = { commit: () => [], catchUp: async () => {}, abandon: () => {} }
 
 /** Who belongs where: every connection to `all` and to its user, and to the channels that it joined. */
 export class Memberships {
@@ -29,57 +31,69 @@ export class Memberships {
     this.maxChannels = maxChannels
   }
 
-  /**
-   * A connection becomes a member of all that it has from the beginning. In the turn in which nothing of that can be missed
-   * any more, `commit` tells the client so; it must call `enter`, and what it says comes before every message.
-   */
-  async enter (connection: Connection, channels: Map<string, Grant>, recovery: Recovery, commit: (enter: () => StreamState[]) => void): Promise<void> {
+  /** Prepares the topics that a new connection is in from the beginning: `all`, its user's, and those of the channels. */
+  prepareEntry (connection: Connection, channels: Map<string, Grant>, recovery: Recovery): Promise<PreparedJoin> {
     for (const [channel, grant] of channels) connection.grant(channel, grant)
-    await this.#enter(connection, [...channels.keys()], topicsOf(connection.user), recovery, commit)
+    return this.#prepare(connection, [...channels.keys()], topicsOf(connection.user), recovery)
   }
 
   /**
-   * The connection is given to another user: until `commit` it is wholly the old user's, and from `enter` on the new one's.
-   *
-   * @param become gives the connection its new user
+   * Prepares the new user's topic before a connection becomes that user's. In the turn of the switch the caller calls `leaveIdentity`, gives
+   * the connection its user, and commits; `catchUp` makes the new user present in the channels that the connection is still in.
    */
-  async switchUser (connection: Connection, user: User | null, become: () => void, commit: (enter: () => StreamState[]) => void): Promise<void> {
-    const channels: string[] = []
-    // Of the new user's topics the connection is in the one for all already.
-    await this.#enter(connection, [], user === null ? [] : [topicOf.user(user.id)], NOTHING, (enter) => commit(() => {
-      channels.push(...connection.channels)
-      for (const channel of channels) this.#presence.remove(channel, connection)
-      this.leaveUser(connection)
-      become()
-      return enter()
-    }))
-    await Promise.all(channels.map((channel) => this.#appear(channel, connection)))
+  async prepareSwitch (connection: Connection, user: User | null): Promise<PreparedJoin> {
+    // The connection is in the topic `all` already.
+    const { commit, catchUp, abandon } = await this.#prepare(connection, [], user === null ? [] : [topicOf.user(user.id)], NOTHING)
+    let channels: readonly string[] = []
+    return {
+      commit: () => {
+        channels = connection.channels
+        return commit()
+      },
+      catchUp: async () => {
+        await catchUp()
+        await Promise.all(channels.map((channel) => this.#appear(channel, connection)))
+      },
+      abandon
+    }
   }
 
-  /** From now on nothing but what is sent to it alone reaches the connection. */
+  /** Takes a connection out of its user's topic, and its user out of the presence of its channels. */
+  leaveIdentity (connection: Connection): void {
+    for (const channel of connection.channels) this.#presence.remove(channel, connection)
+    this.#leaveUser(connection)
+  }
+
+  /** Takes a connection out of all topics. */
   leaveAll (connection: Connection): void {
     for (const channel of connection.channels) this.leave(connection, channel)
-    this.leaveUser(connection)
+    this.#leaveUser(connection)
     this.#leave(topicOf.all, connection)
   }
 
-  leaveUser (connection: Connection): void {
-    if (connection.user !== null) this.#leave(topicOf.user(connection.user.id), connection)
-  }
-
   /**
-   * All of the channels or none. Joining one twice is harmless, also at once: a channel is left only when no join of it has
-   * succeeded or is under way. Of two grants that of the app counts. `commit` is called as for `enter`.
+   * Joins channels: all of them or none. Joining one twice is harmless, also at once: a channel is left only when no join of it has
+   * succeeded or is under way. Of two grants the app's counts.
    *
-   * @param recovery what the client has of the topics
-   * @param topics others that the connection is in, and recovers
    * @throws WSM_ERR_TOO_MANY_CHANNELS, WSM_ERR_UNAVAILABLE; WSM_ERR_IDENTITY_CHANGED where the socket becomes another user's
    *   meanwhile: it is in none of them then
    */
-  async join (connection: Connection, channels: readonly string[], grant: Grant, recovery = NOTHING,
-    commit: (states: StreamState[]) => void = () => {}, topics: readonly string[] = []): Promise<void> {
-    // Closed: its leaving has been announced, or will be, so it must not join anything.
-    if (!connection.isOpen) return
+  async join (connection: Connection, channels: readonly string[], grant: Grant): Promise<void> {
+    const joining = await this.prepareJoin(connection, channels, grant)
+    joining.commit()
+    await joining.catchUp()
+  }
+
+  /**
+   * Prepares the joining of channels, for a caller that tells the client between `commit` and `catchUp`. Each of the three steps throws
+   * WSM_ERR_IDENTITY_CHANGED where the socket has become another user's; otherwise as `join`.
+   *
+   * @param recovery what the client has of the topics
+   * @param topics others that the connection is in, and recovers
+   */
+  async prepareJoin (connection: Connection, channels: readonly string[], grant: Grant, recovery = NOTHING, topics: readonly string[] = []): Promise<PreparedJoin> {
+    // Its leaving has been announced, or will be, so it must not join anything.
+    if (!connection.isOpen) return NO_JOIN
     const { identity } = connection
     assertLasts(identity)
     const after = new Set([...connection.channels, ...channels])
@@ -90,15 +104,28 @@ export class Memberships {
     const join = new Set(channels)
     this.#joins.set(connection, joins.add(join))
     try {
-      await this.#enter(connection, channels, topics, recovery, (enter) => commit(enter()))
-      joins.delete(join)
+      const { commit, catchUp, abandon } = await this.#prepare(connection, channels, topics, recovery)
+      return {
+        commit: () => {
+          joins.delete(join)
+          if (identity.isOver) {
+            abandon()
+            throw new IdentityChangedError()
+          }
+          return commit()
+        },
+        catchUp: async () => {
+          await catchUp()
+          assertLasts(identity)
+        },
+        abandon
+      }
     } catch (error) {
       joins.delete(join)
       // The next user's memberships are not this one's to end.
       if (!identity.isOver) for (const [channel, held] of before) this.#undo(connection, channel, held)
       throw error
     }
-    assertLasts(identity)
   }
 
   leave (connection: Connection, channel: string): void {
@@ -132,9 +159,8 @@ export class Memberships {
     if (!isJoining && !this.has(connection, channel)) this.leave(connection, channel)
   }
 
-  /** Into topics, some of them those of channels, in one moment; and told who is there. */
-  async #enter (connection: Connection, channels: readonly string[], topics: readonly string[], { positions, notBefore }: Recovery,
-    commit: (enter: () => StreamState[]) => void): Promise<void> {
+  /** Prepares topics and channels, which the connection is told the presence of. */
+  async #prepare (connection: Connection, channels: readonly string[], topics: readonly string[], { positions, notBefore }: Recovery): Promise<PreparedJoin> {
     const { identity } = connection
     await Promise.all(channels.map((channel) => this.#appear(channel, connection)))
     // The app may have taken it out of one meanwhile; of another user's socket it is in none.
@@ -142,18 +168,26 @@ export class Memberships {
     const request = (topic: string, channel: string): JoinRequest => (
       { topic, since: Object.hasOwn(positions, topic) ? positions[topic]! : null, notBefore: notBefore.get(channel) ?? 0 })
     const requests = [...topics.map((topic) => request(topic, '')), ...remaining.map((channel) => request(topicOf.channel(channel), channel))]
-    let told: Promise<unknown> | null = null
-    await this.#topics.join(connection, requests, (enter) => {
-      if (identity.isOver) return
-      let states: StreamState[] = []
-      commit(() => {
-        states = enter()
+    const { commit, catchUp, abandon } = await this.#topics.prepare(connection, requests)
+    let states: StreamState[] = []
+    return {
+      commit: () => {
+        states = commit()
         return states
-      })
-      for (const state of states) this.#acknowledgements.joined(state, connection)
-      told = Promise.all(remaining.map((channel) => this.#presence.tell(channel, connection)))
-    })
-    await told
+      },
+      catchUp: async () => {
+        for (const state of states) this.#acknowledgements.joined(state, connection)
+        const joined = states.map(({ topic }) => channelOf(topic)).filter((channel) => channel !== null)
+        const told = Promise.all(joined.map((channel) => this.#presence.tell(channel, connection)))
+        await catchUp()
+        await told
+      },
+      abandon
+    }
+  }
+
+  #leaveUser (connection: Connection): void {
+    if (connection.user !== null) this.#leave(topicOf.user(connection.user.id), connection)
   }
 
   #leave (topic: string, connection: Connection): void {

@@ -16,6 +16,33 @@ export interface JoinRequest {
 /** A connection on its way into a topic. */
 export interface Join { topic: Topic, request: JoinRequest, connection: Connection, page: HistoryPage | null, hasLeft: boolean }
 
+/** Where a connection is in a topic's stream. */
+export interface StreamState {
+  topic: string
+  /** null: the topic is not kept. */
+  position: Position | null
+  /** True if everything behind `position` follows. */
+  recovered: boolean
+  /** How many messages of the history follow. */
+  missed: number
+}
+
+/**
+ * A join that takes effect when it is committed. What the caller sends between `commit` and `catchUp`, which it calls in the same turn,
+ * comes before every message of the topics.
+ */
+export interface PreparedJoin {
+  /**
+   * Makes the connection a member, and tells where it is in each stream. Does nothing for a connection that has ended meanwhile, and passes
+   * over a topic that it has left.
+   */
+  commit: () => StreamState[]
+  /** Sends the history that was asked for. Resolves when all of it has been sent. */
+  catchUp: () => Promise<void>
+  /** Ends a join that is not committed. Harmless after `commit`. */
+  abandon: () => void
+}
+
 /** A topic on this node: who is in it, who is coming, and where its stream is. */
 export class Topic {
   readonly name: string

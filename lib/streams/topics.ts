@@ -6,18 +6,7 @@ import { toMessage } from '../protocol/delivery.js'
 import { CatchUp, gapFrame, type LiveTopic } from './catch-up.js'
 import type { StreamRules } from './stream-rules.js'
 import { channelOf, topicOf } from '../topic-names.js'
-import { Topic, type Join, type JoinRequest } from './topic.js'
-
-/** Where a connection is in a topic's stream. */
-export interface StreamState {
-  topic: string
-  /** null: the topic is not kept. */
-  position: Position | null
-  /** True if everything behind `position` follows. */
-  recovered: boolean
-  /** How many messages of the history follow. */
-  missed: number
-}
+import { Topic, type Join, type JoinRequest, type PreparedJoin, type StreamState } from './topic.js'
 
 const NOBODY: ReadonlySet<Connection> = new Set()
 
@@ -42,29 +31,33 @@ export class Topics {
   }
 
   /**
-   * Makes the connection a member of topics, of all in one moment: when each of them reaches this node, `commit` is called;
-   * with the `enter` that it is handed the connection becomes a member, and what it says then comes before any message of
-   * the topics. Not called when the connection has ended meanwhile; a topic that it has left meanwhile is passed over.
-   * Resolves when the history that was asked for has been sent. Joining twice is harmless.
+   * Prepares the joining of several topics, so that the connection can become a member of all of them in one turn. Resolves when each of
+   * them reaches this node; the caller must then commit or abandon the join. Joining twice is harmless.
+   *
+   * @throws WSM_ERR_UNAVAILABLE where a topic or its history is out of reach: then nothing is left to abandon
    */
-  async join (connection: Connection, requests: readonly JoinRequest[], commit: (enter: () => StreamState[]) => void): Promise<void> {
+  async prepare (connection: Connection, requests: readonly JoinRequest[]): Promise<PreparedJoin> {
     const joins = requests.map((request): Join => ({ topic: this.#open(request.topic), request, connection, page: null, hasLeft: false }))
     for (const join of joins) join.topic.joins.add(join)
+    const release = () => this.#releaseAll(joins)
     const catchUps: CatchUp[] = []
-    let caughtUp: Promise<unknown> | null = null
     try {
       await Promise.all(joins.map((join) => this.#prepare(join)))
-      if (connection.isOpen) {
-        commit(() => joins.filter(({ hasLeft }) => !hasLeft).map((join) => this.#enter(join, catchUps)))
-        if (catchUps.length > 0) caughtUp = this.#runInTurn(connection, catchUps)
-      }
-    } finally {
-      for (const join of joins) {
-        join.topic.joins.delete(join)
-        this.#release(join.topic)
-      }
+    } catch (error) {
+      release()
+      throw error
     }
-    await caughtUp
+    return {
+      commit: () => {
+        const states = connection.isOpen ? joins.filter(({ hasLeft }) => !hasLeft).map((join) => this.#enter(join, catchUps)) : []
+        release()
+        return states
+      },
+      catchUp: async () => {
+        if (catchUps.length > 0) await this.#runInTurn(connection, catchUps)
+      },
+      abandon: release
+    }
   }
 
   /** From now on nothing of the topic reaches the connection. Leaving twice is harmless. */
@@ -130,7 +123,15 @@ export class Topics {
     topic.position ??= position
   }
 
-  /** A topic that nobody is in or on the way to any more. */
+  /** Ends joins, whether or not the connection has become a member. Releasing twice is harmless. */
+  #releaseAll (joins: readonly Join[]): void {
+    for (const join of joins) {
+      join.topic.joins.delete(join)
+      this.#release(join.topic)
+    }
+  }
+
+  /** Lets go of a topic that has no member any more, and none on its way. */
   #release (topic: Topic): void {
     if (topic.size > 0 || topic.joins.size > 0 || this.#topics.get(topic.name) !== topic) return
     this.#topics.delete(topic.name)
@@ -151,7 +152,7 @@ export class Topics {
     return caughtUp
   }
 
-  /** Waits until the topic reaches this node, and looks whether the history reaches what the connection may have missed. */
+  /** Waits until the topic reaches this node, and checks whether the history still has what the connection may have missed. */
   async #prepare (join: Join): Promise<void> {
     const { topic, request: { since } } = join
     await topic.ready
@@ -169,7 +170,7 @@ export class Topics {
     join.page = await this.#engine.history(topic.name, from === 'start' ? null : from, 0, { notBefore })
   }
 
-  /** In one turn with what the caller tells the client. */
+  /** Makes the connection a member, at once or by a catch-up that is still to run. */
   #enter ({ topic, connection, page }: Join, catchUps: CatchUp[]): StreamState {
     const isMember = topic.positionOf(connection) !== null
     if (page === null || !page.isComplete) {
@@ -184,7 +185,7 @@ export class Topics {
       topic.goLive(connection, catchUp)
     } else {
       topic.catchUp(connection, catchUp)
-      // Not run in this call: the client is told first that something follows.
+      // Run later: the client is first told that messages follow.
       catchUps.push(catchUp)
     }
     return { topic: topic.name, position: from, recovered: true, missed: top.offset - from.offset }

@@ -3,7 +3,8 @@ import type { Connection } from '../../lib/socket/connection.js'
 import type { Delivery, Engine, HistoryPage, Position } from '../../lib/engine/engine.js'
 import { normalizeOptions } from '../../lib/options.js'
 import { StreamRules } from '../../lib/streams/stream-rules.js'
-import { Topics, type StreamState } from '../../lib/streams/topics.js'
+import type { StreamState } from '../../lib/streams/topic.js'
+import { Topics } from '../../lib/streams/topics.js'
 
 const at = (offset: number, epoch = 'e'): Position => ({ epoch, offset })
 const entry = (offset: number, epoch = 'e'): Delivery => (
@@ -45,7 +46,11 @@ function setUp (deliveredTo: number, historyTo = deliveredTo) {
   }
   const connection = client as unknown as Connection
   const states: StreamState[] = []
-  const join = (since: Position | null) => topics.join(connection, [{ topic: 'x', since }], (enter) => { states.push(...enter()) })
+  const join = async (since: Position | null) => {
+    const joining = await topics.prepare(connection, [{ topic: 'x', since }])
+    states.push(...joining.commit())
+    await joining.catchUp()
+  }
   /** The next read of the history, when it comes. */
   const read = async () => {
     while (reads.length === 0) await new Promise((resolve) => setImmediate(resolve))
@@ -223,7 +228,9 @@ t.test('who is not ahead gets what another one has already', async (t) => {
   await joined
   let others = 0
   const other = { id: 'b', isOpen: true, send: () => { others++ } } as unknown as Connection
-  await topics.join(other, [{ topic: 'x', since: null }], (enter) => { enter() })
+  const joining = await topics.prepare(other, [{ topic: 'x', since: null }])
+  joining.commit()
+  await joining.catchUp()
   deliver(entry(2))
   t.strictSame([received, others], [['1', '2', '3'], 1])
 })

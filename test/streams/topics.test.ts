@@ -43,7 +43,11 @@ function connection (id: string, isOpen = true) {
 function setUp (options: WsPluginOptions = {}) {
   const engine = new SlowEngine()
   const topics = new Topics(engine as unknown as Engine, new StreamRules(normalizeOptions(options)))
-  const join = (topic: string, connection: Connection) => topics.join(connection, [{ topic, since: null }], (enter) => enter())
+  const join = async (topic: string, connection: Connection) => {
+    const joining = await topics.prepare(connection, [{ topic, since: null }])
+    joining.commit()
+    await joining.catchUp()
+  }
   /** Joins, with the engine's gate for it open. */
   const joined = async (topic: string, connection: Connection) => {
     const done = join(topic, connection)

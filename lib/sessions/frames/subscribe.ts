@@ -3,7 +3,7 @@ import type { User } from '../../user.js'
 import { ForbiddenError, withDetails, type DetailedError } from '../../errors.js'
 import type { Positions } from '../../recovery.js'
 import type { Memberships } from '../../streams/memberships.js'
-import type { StreamState } from '../../streams/topics.js'
+import type { StreamState } from '../../streams/topic.js'
 import { channelOf, topicOf } from '../../topic-names.js'
 import { encode } from '../../socket/encode.js'
 import { invalidMessage, unknownKeys } from '../../validation/faults.js'
@@ -34,9 +34,9 @@ export const subscribeFrame = (memberships: Memberships, permissions: Permission
         throw refusal.details === undefined ? withDetails(refusal, { channel }) : refusal
       }
     }
-    await memberships.join(connection, channels, 'subscribed', { positions, notBefore }, (states) => {
-      for (const state of states) connection.send(subscribedFrame(state))
-    }, topics)
+    const joining = await memberships.prepareJoin(connection, channels, 'subscribed', { positions, notBefore }, topics)
+    for (const state of joining.commit()) connection.send(subscribedFrame(state))
+    await joining.catchUp()
     const confirmed = { channel_ids: given, user_id: connection.user?.id ?? null }
     connection.send(encode({ type: 'subscription_confirmed', ...confirmed }))
     return confirmed
