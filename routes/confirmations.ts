@@ -3,7 +3,7 @@ import { UnavailableError } from '../lib/errors.js'
 import type { Confirmations } from '../lib/confirmations/confirmations.js'
 import { inTime } from '../lib/in-time.js'
 import { CancelQuery, ConfirmationParams, ConfirmationsPage, ConfirmationsQuery, WaitQuery } from '../schemas/rest.js'
-import { userOf, type Access } from './access.js'
+import { found, userOf, type Access } from './access.js'
 import { answers, tags } from './answers.js'
 import type { Scope } from './scope.js'
 
@@ -35,7 +35,7 @@ export function confirmationRoutes (scope: Scope, { access, confirmations }: Con
     onRequest: access.authenticated
   }, async (request) => {
     const { callback_id: callbackId } = request.params
-    const record = await confirmations.get(callbackId)
+    const record = found(await confirmations.get(callbackId), 'question')
     await access.owned(request, record.user_id, 'confirmations:read')
     if (request.query.wait === 0 || record.status !== 'pending') return record
     // It ends before its time when the caller hangs up, or the token is revoked.
@@ -45,7 +45,7 @@ export function confirmationRoutes (scope: Scope, { access, confirmations }: Con
     const later = await confirmations.poll(callbackId, pending.signal).catch(() => inTime(confirmations.get(callbackId), LOOK_MS, tooLate))
       .finally(() => clearTimeout(timer))
     access.assertStillGood(request)
-    return later
+    return found(later, 'question')
   })
 
   scope.post('/confirmations/:callback_id', {
@@ -61,7 +61,7 @@ export function confirmationRoutes (scope: Scope, { access, confirmations }: Con
     },
     onRequest: access.authenticated
   }, async (request) => {
-    const record = await confirmations.get(request.params.callback_id)
+    const record = found(await confirmations.get(request.params.callback_id), 'question')
     await access.owned(request, record.user_id, 'confirmations:cancel')
     return confirmations.cancel(record.callback_id, request.query.reason)
   })

@@ -5,7 +5,7 @@ import { onAbort } from '../abort.js'
 import type { AnySchema, StaticOf } from '../any-schema.js'
 import type { Connection } from '../socket/connection.js'
 import type { Clock, Cluster, ConfirmationStore, Settlement } from '../engine/engine.js'
-import { UnavailableError } from '../errors.js'
+import { NotFoundError, UnavailableError } from '../errors.js'
 import type { EventHub } from '../events.js'
 import { snapshot } from '../protocol/snapshot.js'
 import type { Publisher } from '../streams/publisher.js'
@@ -32,7 +32,12 @@ export interface ConfirmationParts {
 
 /**
  * Questions to people. A question is stored, shown to every open socket of its user and again to each one that connects,
- * and ends exactly once: by the first answer, by time-out, or because it is taken back.
+ * and ends exactly once: by the first answer, by time-out, or because the app cancels it.
+ *
+ * Every end takes one way:
+ * 1. A cause asks `Endings` for it: an answer, `cancel`, the deadline, the asking code's signal, a closing server.
+ * 2. The store lets the first one win, and the winner's node publishes `confirmation_closed`.
+ * 3. The store reports the end to every node, `#settled` here: waits end, announcements stop, the app gets `confirmation_settled`.
  */
 export class Confirmations {
   readonly #store: ConfirmationStore
@@ -68,7 +73,7 @@ export class Confirmations {
     return this.#store.pendingCount()
   }
 
-  /** Begins to look for what is due, also of questions that other nodes have asked. */
+  /** Starts to process due times, also of questions that other nodes have asked. */
   start (): void {
     this.#dueTimes.start()
   }
@@ -89,7 +94,7 @@ export class Confirmations {
       return { proceed: false, outcome: this.#isClosed ? 'closed' : 'aborted', callback_id: record.callback_id }
     }
     this.#open.begin(record.user_id)
-    const { wait, stop } = this.#waits.begin(record.callback_id)
+    const wait = this.#waits.begin(record.callback_id)
     let ignoreAbort: (() => void) | undefined
     try {
       ignoreAbort = signal && onAbort(signal, () => { wait.end('aborted', false) })
@@ -97,7 +102,7 @@ export class Confirmations {
       this.#begin(record, wait)
       return toConfirmation<StaticOf<S>>(await wait.promise)
     } finally {
-      stop()
+      wait.stop()
       this.#open.end(record.user_id)
       // Last, since a signal can be any object of the app's.
       ignoreAbort?.()
@@ -105,29 +110,29 @@ export class Confirmations {
   }
 
   /**
-   * A person's answer.
+   * Ends a question by a person's answer.
    *
    * @throws WSM_ERR_NOT_FOUND, WSM_ERR_FORBIDDEN for anybody but the addressed user, WSM_ERR_INVALID_MESSAGE where the
    *   answer does not fit the question, WSM_ERR_UNAVAILABLE where this node cannot check it, WSM_ERR_ALREADY_SETTLED with how
    *   the question ended
-   * @param assertMay called in the turn in which the answer is stored; throws where it must not be any more
+   * @param assertMay called in the turn in which the answer is stored; throws where the person may no longer answer
    */
   async answer (callbackId: string, { proceed, feedback, answer }: Answer, by: AnsweredBy, assertMay = () => {}): Promise<ConfirmationRecord> {
-    // A snapshot, since not every answer comes as JSON, and what JSON cannot hold must not be in a list.
+    // A snapshot, since not every answer comes as JSON, and a list of questions must be serializable.
     const kept = answer === undefined ? undefined : snapshot(answer)
     const settlement: Settlement = { outcome: proceed ? 'confirmed' : 'declined', proceed, feedback, answer: kept, answered_by: by }
     assertMay()
     const record = await this.#endings.settleAs(by.user_id, callbackId, settlement)
     if (record.status !== 'pending') return record
     const current = await this.#lists.current(record)
-    // A late answer is told that it is late, even if it is also malformed.
+    // A late answer is refused as late, even if it is also malformed.
     if (proceed && current.status === 'pending') assertAnswers(this.#answerCheck(current), kept)
     assertMay()
     return this.#endings.settle(callbackId, settlement)
   }
 
   /**
-   * Takes a question back.
+   * Cancels a question.
    *
    * @throws WSM_ERR_NOT_FOUND, WSM_ERR_ALREADY_SETTLED
    */
@@ -135,28 +140,28 @@ export class Confirmations {
     return this.#endings.settle(callbackId, { outcome: 'cancelled', proceed: false, feedback, answered_by: null })
   }
 
-  /** Says if a task still asks its user something. */
+  /** Tells whether a task has an open question to its user. */
   async isAsking (taskId: string, userId: string): Promise<boolean> {
     for await (const pending of this.#lists.pages({ task_id: taskId, user_id: userId, status: 'pending' })) if (pending.length > 0) return true
     return false
   }
 
-  /** Takes back whatever a task of a user still asks. */
+  /** Cancels the open questions of a user's task. */
   async cancelTask (taskId: string, userId: string): Promise<void> {
     for await (const pending of this.#lists.pages({ task_id: taskId, user_id: userId, status: 'pending' })) {
       await Promise.all(pending.map((record) => this.#endings.end(record.callback_id, 'cancelled', false)))
     }
   }
 
-  /** @throws WSM_ERR_NOT_FOUND */
-  get (callbackId: string): Promise<ConfirmationRecord> {
+  /** Reads a question. null: there is none, or it ended longer than the retention ago. */
+  get (callbackId: string): Promise<ConfirmationRecord | null> {
     return this.#lists.get(callbackId)
   }
 
   /**
-   * A page of what matches, oldest first. It can be shorter than `limit` also where more follows: `next` says so.
+   * Lists a page of matching questions, oldest first. A page can be shorter than `limit` although more follow: `next` says so.
    *
-   * @throws WSM_ERR_INVALID_MESSAGE for a filter that there is not, a limit out of range, and an `after` that is no `next`
+   * @throws WSM_ERR_INVALID_MESSAGE for an unknown filter, a limit out of range, and an `after` that is no `next`
    */
   async list (options: ListOptions = {}): Promise<ConfirmationsPage> {
     return this.#lists.list(options)
@@ -174,29 +179,30 @@ export class Confirmations {
   /** Like `wait`, and resolves to the whole record. */
   async poll (callbackId: string, signal?: AbortSignal): Promise<ConfirmationRecord> {
     // Before the look-up, so that an end between the two is not missed.
-    const { wait, stop } = this.#waits.begin(callbackId)
+    const wait = this.#waits.begin(callbackId)
     const abort = () => wait.fail(signal!.reason)
     let ignoreAbort: (() => void) | undefined
     try {
       ignoreAbort = signal && onAbort(signal, abort)
       if (signal?.aborted === true) abort()
       const record = await Promise.race([wait.promise, this.get(callbackId)])
+      if (record === null) throw new NotFoundError('There is no such question')
       if (record.status !== 'pending') return record
       if (this.#isClosed && this.#store.outlivesNode) wait.interrupt()
       if (wait.stored(record)) wait.expireIn(record.expires_at - this.#clock.now(), meansProceed(record), false)
       return await wait.promise
     } finally {
-      stop()
+      wait.stop()
       ignoreAbort?.()
     }
   }
 
-  /** Sends a socket what its user has not answered yet. A question can reach a client twice: it is keyed by callback_id. */
+  /** Sends a socket the open questions of its user. A question can reach a client twice: clients key it by callback_id. */
   async redeliver (connection: Connection): Promise<void> {
     return this.#lists.redeliver(connection)
   }
 
-  /** Ends every question that this node waits for, or where others can go on with it, the wait for it. Idempotent. */
+  /** Ends every question that this node waits for; only the wait where other nodes can go on with the question. Idempotent. */
   async close (): Promise<void> {
     this.#isClosed = true
     this.#dueTimes.close()
@@ -211,7 +217,7 @@ export class Confirmations {
       await this.#store.create(record, dueTimesOf(record))
     } catch (error) {
       wait.fail(error)
-      // It may have been stored all the same; nobody waits for it, so it is ended.
+      // It may be stored nevertheless, and nobody waits for it: end it.
       this.#endings.end(record.callback_id, 'aborted', false)
       return
     }
@@ -229,7 +235,7 @@ export class Confirmations {
     }
   }
 
-  /** On every node. */
+  /** A question has ended, on whichever node. */
   #settled (record: ConfirmationRecord): void {
     this.#announcements.ended(record.callback_id)
     this.#waits.settled(record)

@@ -2,7 +2,6 @@ import type { ConfirmationRecord } from '../../schemas/records.js'
 import type { ConfirmationsPage } from '../../schemas/rest.js'
 import type { Connection } from '../socket/connection.js'
 import type { Clock, ConfirmationFilter, ConfirmationStore, QuestionPage, QuestionPlace } from '../engine/engine.js'
-import { NotFoundError } from '../errors.js'
 import { cursorOf, readCursor } from '../pages.js'
 import { encode } from '../socket/encode.js'
 import { assertValid } from '../validation/faults.js'
@@ -13,7 +12,7 @@ import { meansProceed } from './question.js'
 /** Number of questions read at once. */
 const PAGE_SIZE = 100
 
-/** Reads questions, and ends those that are overdue before it returns them. */
+/** Reads questions, and expires overdue ones before it returns them. */
 export class QuestionLists {
   readonly #store: ConfirmationStore
   readonly #endings: Endings
@@ -25,14 +24,13 @@ export class QuestionLists {
     this.#clock = clock
   }
 
-  /** @throws WSM_ERR_NOT_FOUND */
-  async get (callbackId: string): Promise<ConfirmationRecord> {
+  /** See `Confirmations.get`. */
+  async get (callbackId: string): Promise<ConfirmationRecord | null> {
     const record = await this.#store.get(callbackId)
-    if (record === null) throw new NotFoundError('There is no such question')
-    return this.current(record)
+    return record === null ? null : this.current(record)
   }
 
-  /** The record, ended where it is overdue. */
+  /** Returns the record, expired first where it is overdue. */
   async current (record: ConfirmationRecord): Promise<ConfirmationRecord> {
     return this.#isOverdue(record) ? this.#expired(record) : record
   }
@@ -46,7 +44,7 @@ export class QuestionLists {
     return { confirmations: records, next: next === null ? null : cursorOf(next.created_at, next.callback_id) }
   }
 
-  /** All that match, page by page. */
+  /** Yields all matching questions, page by page. */
   async * pages (filter: ConfirmationFilter): AsyncIterableIterator<ConfirmationRecord[]> {
     let after: QuestionPlace | null = null
     do {
@@ -60,14 +58,14 @@ export class QuestionLists {
   async redeliver (connection: Connection): Promise<void> {
     const userId = connection.user?.id
     if (userId === undefined) return
-    // Not by `pages`: every socket that opens would pay for its generator.
+    // Not by `pages`: its generator would cost every socket that opens.
     let after: QuestionPlace | null = null
     do {
       const page: QuestionPage = await this.#page({ user_id: userId, status: 'pending' }, after, PAGE_SIZE)
       for (const { question } of page.records) {
-        // No faster than the client reads: together they can be more than may wait for a socket.
+        // No faster than the client reads: all of them can exceed the socket's queue.
         while (connection.isOpen && connection.isCongested) await connection.drained()
-        // Meanwhile it may have ended, or become another user's.
+        // Meanwhile the socket may have closed, or switched users.
         if (!connection.isOpen || connection.user?.id !== userId) return
         connection.send(encode(question))
       }
@@ -75,7 +73,7 @@ export class QuestionLists {
     } while (after !== null)
   }
 
-  /** Not checked: runs for every socket that opens. */
+  /** Hot: runs for every socket that opens, so the filter is not checked. */
   async #page (filter: ConfirmationFilter, after: QuestionPlace | null, limit: number): Promise<QuestionPage> {
     const page = await this.#store.list(filter, after, limit)
     const { records, next } = page

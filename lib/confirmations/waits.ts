@@ -7,12 +7,16 @@ const GRACE_MS = 400
 /** A timer that is set for longer fires at once. */
 const MAX_TIMER_MS = 2_147_483_647
 
-/** A wait for the end of a question. It settles in time, whatever the store does. */
+/**
+ * A wait for the end of one question. It is over exactly once: by `settle` with the record of the end, by `fail`, or by `stop` when the
+ * caller leaves. It settles in time, whatever the store does.
+ */
 export class Wait {
   /** Rejects with WSM_ERR_WAIT_INTERRUPTED where the outcome cannot be known in time. */
   readonly promise: Promise<ConfirmationRecord>
   readonly #callbackId: string
   readonly #endings: Endings
+  readonly #onOver: () => void
   /** The question, once it is stored. */
   #record: ConfirmationRecord | null = null
   /** The end to store as soon as the question is. */
@@ -23,9 +27,11 @@ export class Wait {
   #resolve!: (record: ConfirmationRecord) => void
   #reject!: (error: unknown) => void
 
-  constructor (callbackId: string, endings: Endings) {
+  /** @param onOver called once, when the wait is over */
+  constructor (callbackId: string, endings: Endings, onOver: () => void) {
     this.#callbackId = callbackId
     this.#endings = endings
+    this.#onOver = onOver
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -34,7 +40,7 @@ export class Wait {
     this.promise.catch(() => {})
   }
 
-  /** The question is stored and can end. Returns false where it has ended or is about to: a client that is told of it now would show it for ever. */
+  /** Notes that the question is stored and can end. Returns false where it has ended or is about to: a client that receives it now would show it for ever. */
   stored (record: ConfirmationRecord): boolean {
     this.#record = record
     if (this.#wanted !== null) this.#end(this.#wanted.outcome, this.#wanted.proceed)
@@ -42,9 +48,9 @@ export class Wait {
   }
 
   /**
-   * Ends the question when its time is over.
+   * Ends the question at its deadline.
    *
-   * @param isStrict whether the wait is interrupted then where the store says that it is too early
+   * @param isStrict whether the wait is interrupted where the store says that the deadline has not passed
    */
   expireIn (ms: number, proceed: boolean, isStrict: boolean): void {
     this.#deadline = setTimeout(async () => {
@@ -55,16 +61,17 @@ export class Wait {
     }, Math.min(ms, MAX_TIMER_MS))
   }
 
-  /** Ends the question, or at least the wait. Resolves to the milliseconds that it still has, where it is too early to expire. */
+  /** Ends the question, or at least the wait. Resolves to the milliseconds left where it is too early to expire; else 0. */
   async end (outcome: Outcome, proceed: boolean): Promise<number> {
     if (this.#isOver) return 0
-    // One turn later: an answer that has arrived meanwhile may only not have been read yet.
+    // One turn later, so that an answer that has arrived is read first.
     this.#grace ??= setTimeout(() => setImmediate(() => this.interrupt()), GRACE_MS)
     if (this.#record !== null) return this.#end(outcome, proceed)
     this.#wanted ??= { outcome, proceed }
     return 0
   }
 
+  /** The question has ended, on whichever node. */
   settle (record: ConfirmationRecord): void {
     this.stop()
     this.#resolve(record)
@@ -75,14 +82,16 @@ export class Wait {
     this.#reject(error)
   }
 
-  /** Idempotent. */
+  /** Leaves the question alone, and must be called in the end. Idempotent. */
   stop (): void {
+    if (this.#isOver) return
     this.#isOver = true
     clearTimeout(this.#deadline)
     this.#endGrace()
+    this.#onOver()
   }
 
-  /** The question goes on. */
+  /** Fails the wait; the question goes on. */
   interrupt (): void {
     this.fail(withDetails(new WaitInterruptedError(this.#callbackId), { callback_id: this.#callbackId }))
   }
@@ -90,7 +99,7 @@ export class Wait {
   async #end (outcome: Outcome, proceed: boolean): Promise<number> {
     const ending = await this.#endings.end(this.#callbackId, outcome, proceed)
     if (ending === 'failed') this.interrupt()
-    // It may have been answered; without the record that is no consent.
+    // It may have been answered, but without the record that is no consent.
     else if (ending === 'lost') this.settle({ ...this.#record!, status: outcome, proceed: false })
     else if (ending.leftMs > 0) return ending.leftMs
     else this.settle(ending.record)
@@ -112,25 +121,23 @@ export class Waits {
     this.#endings = endings
   }
 
-  /** Begins to wait. `stop` must be called in the end, whatever happened; calling it twice is harmless. */
-  begin (callbackId: string): { wait: Wait, stop: () => void } {
-    const wait = new Wait(callbackId, this.#endings)
+  /** Begins to wait. The caller calls `stop` in the end, whatever happened. */
+  begin (callbackId: string): Wait {
     const waits = this.#byId.get(callbackId) ?? new Set()
+    const wait = new Wait(callbackId, this.#endings, () => {
+      waits.delete(wait)
+      if (waits.size === 0) this.#byId.delete(callbackId)
+    })
     this.#byId.set(callbackId, waits.add(wait))
-    return {
-      wait,
-      stop: () => {
-        wait.stop()
-        if (waits.delete(wait) && waits.size === 0) this.#byId.delete(callbackId)
-      }
-    }
+    return wait
   }
 
+  /** A question has ended, on whichever node. */
   settled (record: ConfirmationRecord): void {
     for (const wait of this.#byId.get(record.callback_id) ?? []) wait.settle(record)
   }
 
-  /** Resolves when each question that somebody waits for, and that is stored, has ended. */
+  /** Ends every stored question that this node waits for; resolves when that is done. */
   async endAll (outcome: Outcome): Promise<void> {
     await Promise.all(this.#all().map((wait) => wait.end(outcome, false)))
   }

@@ -68,7 +68,7 @@ t.test('the first answer wins, and every later one hears who won', async (t) => 
   const [winner, late] = await Promise.all([server.connect('alice'), server.connect('alice')])
   const { id } = await askStored(server, 'alice')
   await winner.request({ type: 'confirm', callback_id: id, proceed: true })
-  const { settled_at: settledAt } = await server.app.ws.confirmations.get(id)
+  const { settled_at: settledAt } = (await server.app.ws.confirmations.get(id))!
   const details = { callback_id: id, outcome: 'confirmed', proceed: true, answered_by: { user_id: 'alice', client_id: winner.id }, settled_at: settledAt }
 
   const bySocket = await late.request({ type: 'confirm', callback_id: id, proceed: false })
@@ -114,12 +114,13 @@ t.test('of two hundred answers at once, by sockets and REST, exactly one wins', 
   }
 })
 
-t.test('a question that never was is not found', async (t) => {
+t.test('get gives null for a question that does not exist; answer and cancel reject with not_found', async (t) => {
   const server = await startApp(t)
   const alice = await server.connect('alice')
   t.match(await alice.request({ type: 'confirm', callback_id: 'nothing', proceed: true }), { type: 'error', code: 'not_found' })
   const { confirmations } = server.app.ws
-  await t.rejects(confirmations.get('nothing'), { code: 'WSM_ERR_NOT_FOUND' })
+  t.equal(await confirmations.get('nothing'), null)
+  t.equal((await server.rest('GET', '/ws/confirmations/nothing', { as: 'alice' })).status, 404)
   await t.rejects(confirmations.cancel('nothing'), { code: 'WSM_ERR_NOT_FOUND' })
   await t.rejects(confirmations.answer('nothing', { proceed: true }, { user_id: 'alice', client_id: null }), { code: 'WSM_ERR_NOT_FOUND' })
 })

@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import type { Ending, Endings } from '../../lib/confirmations/endings.js'
-import { Waits } from '../../lib/confirmations/waits.js'
+import { Waits, type Wait } from '../../lib/confirmations/waits.js'
 import { MemoryEngine } from '../../lib/engine/memory/engine.js'
 import type { ConfirmationRecord } from '../../schemas/records.js'
 import { question } from '../fixtures/engine-suite.js'
@@ -11,8 +11,6 @@ import { FakeClock } from '../fixtures/fake-clock.js'
 import { memoryOptions } from '../fixtures/memory.js'
 import { askStored } from '../fixtures/questions.js'
 import { nodeOn } from '../fixtures/node.js'
-
-type Begun = ReturnType<Waits['begin']>
 
 t.test('code that did not ask can wait for the end, any number of times', async (t) => {
   const server = await startApp(t)
@@ -67,20 +65,20 @@ t.test('a wait ends when the server closes', async (t) => {
   t.match(await wait, { outcome: 'closed', proceed: false })
 })
 
-t.test('waits are told of their own question only, and stopping forgets them', async (t) => {
+t.test('waits settle with their own question only, and a wait that is over is forgotten', async (t) => {
   const waits = new Waits({} as Endings)
   const [a, b] = [question(), question()]
-  const [first, again, other] = [a, a, b].map(({ callback_id: id }) => waits.begin(id)) as [Begun, Begun, Begun]
+  const [first, second, left, other] = [a, a, a, b].map(({ callback_id: id }) => waits.begin(id)) as [Wait, Wait, Wait, Wait]
   t.equal(waits.size, 2)
+  left.stop()
+  t.equal(waits.size, 2, 'two of three still wait')
   waits.settled(a)
   waits.settled(question())
-  t.strictSame(await Promise.all([first.wait.promise, again.wait.promise]), [a, a])
-  first.stop()
-  t.equal(waits.size, 2, 'one of two still stands')
-  again.stop()
+  t.strictSame(await Promise.all([first.promise, second.promise]), [a, a])
+  t.equal(waits.size, 1, 'only the other question is waited for')
   const later = waits.begin(a.callback_id)
-  again.stop()
-  t.equal(waits.size, 2, 'stopping twice does not take another\'s place')
+  for (const over of [first, second, left]) over.stop()
+  t.equal(waits.size, 2, 'stopping a wait that is over does not end a later one')
   later.stop()
   other.stop()
   t.equal(waits.size, 0)
@@ -91,7 +89,7 @@ t.test('a wait that nobody awaits rejects without an unhandled rejection', async
   const listener = (reason: unknown) => { unhandled.push(reason) }
   process.on('unhandledRejection', listener)
   t.teardown(() => { process.removeListener('unhandledRejection', listener) })
-  const { wait } = new Waits({} as Endings).begin('a')
+  const wait = new Waits({} as Endings).begin('a')
   wait.fail(new Error('gone'))
   await new Promise((resolve) => setImmediate(resolve))
   t.strictSame(unhandled, [])
@@ -111,7 +109,7 @@ class Attempts {
     return this.#endings.shift()!
   }
 
-  begin (record: ConfirmationRecord): Begun {
+  begin (record: ConfirmationRecord): Wait {
     return new Waits(this as unknown as Endings).begin(record.callback_id)
   }
 }
@@ -122,7 +120,7 @@ t.test('a question that is too early to expire is ended when its time is over', 
   for (const isStrict of [false, true]) {
     const record = question()
     const attempts = new Attempts({ record, leftMs: 20 }, { record, leftMs: 1 }, { record: ended(record), leftMs: 0 })
-    const { wait } = attempts.begin(record)
+    const wait = attempts.begin(record)
     wait.stored(record)
     wait.expireIn(1, true, isStrict)
     t.match(await wait.promise, { status: 'expired' })
@@ -133,7 +131,7 @@ t.test('a question that is too early to expire is ended when its time is over', 
 t.test('where the store says that time is left, the asking code is interrupted in time and another wait goes on', async (t) => {
   for (const isStrict of [false, true]) {
     const record = question()
-    const { wait, stop } = new Attempts({ record, leftMs: 60_000 }).begin(record)
+    const wait = new Attempts({ record, leftMs: 60_000 }).begin(record)
     wait.stored(record)
     const from = performance.now()
     wait.expireIn(1, true, isStrict)
@@ -142,7 +140,7 @@ t.test('where the store says that time is left, the asking code is interrupted i
       t.match(error, { code: 'WSM_ERR_WAIT_INTERRUPTED', statusCode: 503, message: new RegExp(record.callback_id), details: { callback_id: record.callback_id } })
       t.ok(performance.now() - from < 700)
     } else t.equal(error, null)
-    stop()
+    wait.stop()
   }
 })
 
@@ -150,7 +148,7 @@ t.test('a wait ends in time where the store does not answer, and at once where i
   const record = question()
   const silent = new Promise<Ending>(() => {})
   for (const ending of [silent, 'failed'] as const) {
-    const { wait } = new Attempts(ending).begin(record)
+    const wait = new Attempts(ending).begin(record)
     t.equal(wait.stored(record), true)
     const from = performance.now()
     wait.end('aborted', false)
@@ -165,7 +163,7 @@ t.test('a wait ends in time where the store does not answer, and at once where i
 t.test('a question whose storing takes too long is ended when it is stored', async (t) => {
   const record = question()
   const attempts = new Attempts({ record: ended(record), leftMs: 0 })
-  const { wait } = attempts.begin(record)
+  const wait = attempts.begin(record)
   wait.end('aborted', false)
   wait.end('expired', false)
   await t.rejects(wait.promise, { code: 'WSM_ERR_WAIT_INTERRUPTED' })
