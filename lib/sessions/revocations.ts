@@ -42,7 +42,7 @@ export type RevocationTarget =
   }
 
 /** The message by which a node tells the others of a revocation. */
-const Told = Type.Union([
+const RevocationNotice = Type.Union([
   Type.Object({ jti: Type.String(), expiresAt: Type.Number() }),
   Type.Object({ userId: Type.String(), issuedBefore: Type.Number(), expiresAt: Type.Number() })
 ])
@@ -59,7 +59,7 @@ const checkTarget = TypeCompiler.Compile(Target)
 
 /** How long a node may take: longer than its clients may take to answer the close frame. */
 const TIMEOUT_MS = 3_000
-const revokeCall = clusterCall('revoke', { request: Told, response: Type.Integer(), timeoutMs: TIMEOUT_MS })
+const revokeCall = clusterCall('revoke', { request: RevocationNotice, response: Type.Integer(), timeoutMs: TIMEOUT_MS })
 /** Tolerated difference between the clocks of token issuers and nodes. */
 const CLOCKS_MS = 60_000
 
@@ -100,9 +100,9 @@ export class Revocations implements Standing {
     this.#toleranceMs = toleranceMs
     this.#log = log
     store.onLearned(() => Promise.all([this.#end(registry.all()), this.#workEnded()]))
-    revokeCall.serve(cluster, async (told) => {
-      store.learn(told)
-      const [closed] = await Promise.all([this.#endBy(told), this.#workEnded()])
+    revokeCall.serve(cluster, async (notice) => {
+      store.learn(notice)
+      const [closed] = await Promise.all([this.#endBy(notice), this.#workEnded()])
       return closed
     })
   }

@@ -7,7 +7,7 @@ import { toMessage } from '../protocol/delivery.js'
 import type { EncodedMessage } from '../socket/encode.js'
 import type { StreamState } from './topic.js'
 import type { Topics } from './topics.js'
-import { Vacancies, type Taken } from './vacancies.js'
+import { Handovers, type HandoverClaim } from './handovers.js'
 
 /** Which sockets have acknowledged a message, by client id, and which have not. */
 export interface AckReport { acked: string[], missing: string[] }
@@ -74,14 +74,14 @@ export class Acknowledgements {
   readonly #pending = new Map<string, Pending>()
   readonly #byTopic = new Map<string, Set<Pending>>()
   readonly #topics: Topics
-  readonly #vacancies: Vacancies
+  readonly #handovers: Handovers
 
   constructor (topics: Topics, engine: Pick<Engine, 'cluster' | 'clock'>) {
     this.#topics = topics
-    this.#vacancies = new Vacancies(engine, {
+    this.#handovers = new Handovers(engine, {
       members: (topic) => topics.members(topic),
       early: (messageId) => [...this.#early.get(messageId) ?? []].filter(([connection, userId]) => userOf(connection) === userId).map(([connection]) => connection),
-      onTaken: (taken) => this.#taken(taken)
+      onClaim: (claim) => this.#claimed(claim)
     })
   }
 
@@ -138,7 +138,7 @@ export class Acknowledgements {
     const pending = this.#pending.get(messageId)
     const slot = pending?.slots.find((slot) => slot.connection === connection && slot.userId === userOf(connection))
     if (slot !== undefined) this.#acked(pending!, slot, connection.id)
-    else if (!this.#vacancies.acknowledge(messageId, connection)) this.#keep(messageId, connection)
+    else if (!this.#handovers.acknowledge(messageId, connection)) this.#keep(messageId, connection)
   }
 
   /** A connection has come into a topic: it gets what somebody of its user, who is gone, has not acknowledged. */
@@ -148,7 +148,7 @@ export class Acknowledgements {
       pending.newcomers.add(connection)
       this.#fill(pending, recovers(state, pending) ? connection : null)
     }
-    this.#vacancies.joined(state.topic, connection)
+    this.#handovers.joined(state.topic, connection)
   }
 
   /** A connection has left a topic, or ended. */
@@ -157,13 +157,13 @@ export class Acknowledgements {
       pending.newcomers.delete(connection)
       this.#fill(pending, null)
     }
-    this.#vacancies.left(topic, connection)
+    this.#handovers.left(topic, connection)
   }
 
   /** Ends every wait, with what is known. */
   close (): void {
     for (const pending of this.#pending.values()) this.#finish(pending)
-    this.#vacancies.close()
+    this.#handovers.close()
     this.#early.clear()
   }
 
@@ -188,14 +188,14 @@ export class Acknowledgements {
    */
   #fill (pending: Pending, recovering: Connection | null): void {
     for (const slot of pending.slots) {
-      if (!this.#isVacant(pending, slot)) continue
+      if (!this.#isOrphaned(pending, slot)) continue
       const newcomer = [...pending.newcomers].find(({ user, isOpen }) => user?.id === slot.userId && isOpen)
       if (newcomer === undefined) this.#offer(pending, slot)
       else {
         pending.newcomers.delete(newcomer)
         slot.connection = newcomer
         if (newcomer !== recovering) this.#send(pending, slot)
-        if (slot.isOffered) this.#vacancies.withdraw(pending.messageId, slot.userId!)
+        if (slot.isOffered) this.#handovers.withdraw(pending.messageId, slot.userId!)
         slot.isOffered = false
       }
     }
@@ -205,7 +205,7 @@ export class Acknowledgements {
     if (slot.isOffered || publication === null) return
     slot.isOffered = true
     const ageMs = performance.now() - begunAt
-    this.#vacancies.offer({
+    this.#handovers.offer({
       message_id: messageId,
       topic,
       user_id: slot.userId!,
@@ -217,9 +217,9 @@ export class Acknowledgements {
   }
 
   /** A socket of the user has acknowledged on another node. */
-  #taken ({ message_id: messageId, user_id: userId, client_id: clientId }: Taken & { client_id: string }): void {
+  #claimed ({ message_id: messageId, user_id: userId, client_id: clientId }: HandoverClaim & { client_id: string }): void {
     const pending = this.#pending.get(messageId)
-    const slot = pending?.slots.find((slot) => slot.userId === userId && this.#isVacant(pending, slot))
+    const slot = pending?.slots.find((slot) => slot.userId === userId && this.#isOrphaned(pending, slot))
     if (slot !== undefined) this.#acked(pending!, slot, clientId)
   }
 
@@ -236,8 +236,8 @@ export class Acknowledgements {
     slot.connection.send(pending.message)
   }
 
-  /** Whether another socket of the user can have the place; nobody comes back to that of nobody. */
-  #isVacant (pending: Pending, slot: Slot): boolean {
+  /** Whether another socket of the user may acknowledge in place of this one, which is gone; never for an anonymous one. */
+  #isOrphaned (pending: Pending, slot: Slot): boolean {
     return slot.ackedBy === null && slot.userId !== null && !this.#canGet(pending, slot)
   }
 

@@ -9,7 +9,7 @@ import type { Keys } from './keys.js'
 import { Layouts } from './layouts.js'
 import * as scripts from './node-scripts.js'
 import { Peers } from './peers.js'
-import { decodeAnswer, decodeQuestion, encode, LAYOUT, type Answer, type Question } from './wire.js'
+import { decodeRequest, decodeResponse, encode, LAYOUT, type ClusterRequest, type ClusterResponse } from './wire.js'
 
 /** A node that was declared dead. @property term the one that it would come back in */
 export interface DeadNode { nodeId: string, term: number }
@@ -28,7 +28,8 @@ const LOOKS = 2
 
 export interface ClusterLives { leaseMs: number, presenceTtlMs: number, positionTtlMs: number }
 
-interface Asked { answers: Map<string, Answer>, onAnswer: () => void }
+/** A request of this node that waits for responses. */
+interface PendingRequest { responses: Map<string, ClusterResponse>, onResponse: () => void }
 
 /** The nodes that share one Redis, each with a lease. */
 export class RedisCluster implements Cluster {
@@ -43,7 +44,7 @@ export class RedisCluster implements Cluster {
   readonly #lives: ClusterLives
   readonly #events: ClusterEvents
   readonly #log: FastifyBaseLogger
-  readonly #asked = new Map<string, Asked>()
+  readonly #pending = new Map<string, PendingRequest>()
   readonly #listeners = new Map<string, (data: unknown) => unknown>()
   /** How often the other nodes have had reason to take this one for dead, so far. */
   #term = 0
@@ -105,23 +106,23 @@ export class RedisCluster implements Cluster {
     this.#listeners.set(kind, listener)
   }
 
-  /** What came on a channel between nodes; false: it is not for this, or nothing that a node says. */
+  /** Receives a message on a channel between nodes; false: no node sends such a message. */
   receive (channel: string, payload: string): boolean {
-    if (channel === this.#keys.answers(this.nodeId)) {
-      const answer = decodeAnswer(payload)
-      if (answer === null) return false
-      this.peers.heard(answer.from)
-      this.layouts.heard(answer.layout)
-      const asked = this.#asked.get(answer.id)
-      asked?.answers.set(answer.from, answer)
-      asked?.onAnswer()
+    if (channel === this.#keys.responses(this.nodeId)) {
+      const response = decodeResponse(payload)
+      if (response === null) return false
+      this.peers.heard(response.from)
+      this.layouts.heard(response.layout)
+      const pending = this.#pending.get(response.id)
+      pending?.responses.set(response.from, response)
+      pending?.onResponse()
       return true
     }
-    const question = decodeQuestion(payload)
-    if (question === null) return false
-    this.peers.heard(question.from)
-    this.layouts.heard(question.layout)
-    if (question.from !== this.nodeId) this.#answer(question)
+    const request = decodeRequest(payload)
+    if (request === null) return false
+    this.peers.heard(request.from)
+    this.layouts.heard(request.layout)
+    if (request.from !== this.nodeId) this.#respond(request)
     return true
   }
 
@@ -201,47 +202,47 @@ export class RedisCluster implements Cluster {
     }
   }
 
-  /** @param expect who must answer */
+  /** @param expect returns the nodes that must respond */
   async #ask (kind: string, data: unknown, timeoutMs: number, expect: () => Promise<{ expected: string[], isForNobody: boolean }>) {
     const deadline = new Deadline(timeoutMs)
     const id = randomUUID()
-    const received = new Map<string, Answer>()
+    const received = new Map<string, ClusterResponse>()
     let waitedFor: string[] | null = null
     try {
       const complete = new Promise<void>((resolve) => {
-        const onAnswer = () => { if (waitedFor?.every((node) => received.has(node)) === true) resolve() }
-        this.#asked.set(id, { answers: received, onAnswer })
+        const onResponse = () => { if (waitedFor?.every((node) => received.has(node)) === true) resolve() }
+        this.#pending.set(id, { responses: received, onResponse })
       })
-      const question: Question = { layout: LAYOUT, id, from: this.nodeId, kind, data: data ?? null }
+      const request: ClusterRequest = { layout: LAYOUT, id, from: this.nodeId, kind, data: data ?? null }
       const { expected, isForNobody } = await deadline.race(expect())
       waitedFor = expected
-      if (!isForNobody) await deadline.race(this.#commands.call('publish', this.#keys.questions, encode(question)))
+      if (!isForNobody) await deadline.race(this.#commands.call('publish', this.#keys.requests, encode(request)))
       if (expected.length > 0) await deadline.race(complete)
     } catch (error) {
-      this.#log.debug({ err: error, kind }, 'not every node has answered')
+      this.#log.debug({ err: error, kind }, 'not every node has responded')
     } finally {
-      this.#asked.delete(id)
+      this.#pending.delete(id)
     }
     const answers: ClusterAnswers['answers'] = []
     for (const [node_id, { ok, data }] of received) if (ok) answers.push({ node_id, data })
     return { answers, missing: waitedFor?.filter((node) => received.get(node)?.ok !== true) ?? null }
   }
 
-  async #answer ({ id, from, kind, data }: Question): Promise<void> {
-    const answer: Answer = { layout: LAYOUT, id, from: this.nodeId, ok: false, data: null }
+  async #respond ({ id, from, kind, data }: ClusterRequest): Promise<void> {
+    const response: ClusterResponse = { layout: LAYOUT, id, from: this.nodeId, ok: false, data: null }
     try {
       const listener = this.#listeners.get(kind)
       if (listener !== undefined) {
-        answer.data = await listener(data) ?? null
-        answer.ok = true
+        response.data = await listener(data) ?? null
+        response.ok = true
       }
     } catch (error) {
-      this.#log.error({ err: error, kind }, 'what another node asked could not be answered')
+      this.#log.error({ err: error, kind }, 'a request of another node failed')
     }
     try {
-      await this.#commands.call('publish', this.#keys.answers(from), encode(answer))
+      await this.#commands.call('publish', this.#keys.responses(from), encode(response))
     } catch (error) {
-      this.#log.debug({ err: error, kind }, 'another node could not be answered')
+      this.#log.debug({ err: error, kind }, 'a response to another node could not be sent')
     }
   }
 }

@@ -84,7 +84,7 @@ export class RedisEngine implements Engine {
     const lineage = this.#lineage = new Lineage({ commands, cluster: this.cluster, log }, { graceMs: Math.max(leaseMs / 3, commandTimeoutMs) }, {
       onGeneration: (lane) => this.#recovery.wentBack(lane)
     })
-    this.#subscriber = new Subscriber(factory, [keys.questions, keys.answers(nodeId)], timeoutMs, log, {
+    this.#subscriber = new Subscriber(factory, [keys.requests, keys.responses(nodeId)], timeoutMs, log, {
       onMessage: (channel, payload) => this.#receive(channel, payload),
       onUp: () => this.#connectivity.update(),
       onDown: () => this.#disconnected(),

@@ -85,13 +85,13 @@ export class Keys {
     return `${this.#prefix}:*`
   }
 
-  /** Where all nodes are asked. */
-  get questions (): string {
+  /** Channel of requests to all nodes. */
+  get requests (): string {
     return `${this.#prefix}:cluster`
   }
 
-  /** Where a node gets what it asked for. */
-  answers (nodeId: string): string {
+  /** Channel of the responses to a node. */
+  responses (nodeId: string): string {
     return `${this.#prefix}:cluster:${nodeId}`
   }
 

@@ -38,8 +38,8 @@ const Layout = Type.Optional(Type.Union(LAYOUTS.map((name) => Type.Literal(name)
 const Change = Type.Object({
   layout: Layout, number: Type.Integer(), channel: Type.String(), kind: Type.Union([Type.Literal('joined'), Type.Literal('left')]), user_id: Type.String()
 })
-const Question = Type.Object({ layout: Layout, id: Type.String(), from: Type.String(), kind: Type.String(), data: Type.Unknown() })
-const Answer = Type.Object({ layout: Layout, id: Type.String(), from: Type.String(), ok: Type.Boolean(), data: Type.Unknown() })
+const ClusterRequest = Type.Object({ layout: Layout, id: Type.String(), from: Type.String(), kind: Type.String(), data: Type.Unknown() })
+const ClusterResponse = Type.Object({ layout: Layout, id: Type.String(), from: Type.String(), ok: Type.Boolean(), data: Type.Unknown() })
 const Settlement = Type.Object({
   outcome: Outcome,
   proceed: Type.Boolean(),
@@ -54,14 +54,14 @@ const Holder = Type.Object({
   id: UserId, claims: Type.Record(Type.String(), Type.Unknown()), expiresAt: Moment, issuedAt: Moment, jti: Nullable(Jti)
 })
 
-export type Question = Static<typeof Question>
-export type Answer = Static<typeof Answer>
+export type ClusterRequest = Static<typeof ClusterRequest>
+export type ClusterResponse = Static<typeof ClusterResponse>
 export type Ended = Static<typeof Ended>
 
 const checkHead = TypeCompiler.Compile(Head)
 const checkChange = TypeCompiler.Compile(Change)
-const checkQuestion = TypeCompiler.Compile(Question)
-const checkAnswer = TypeCompiler.Compile(Answer)
+const checkRequest = TypeCompiler.Compile(ClusterRequest)
+const checkResponse = TypeCompiler.Compile(ClusterResponse)
 const checkEnded = TypeCompiler.Compile(Ended)
 const checkRecord = TypeCompiler.Compile(ConfirmationRecord)
 const checkSettlement = TypeCompiler.Compile(Settlement)
@@ -116,12 +116,12 @@ export function decodeEntry (topic: string, { epoch, offset }: Position, tail: s
   return deliveryOf(topic, `["${epoch}",${offset},${tail}`)
 }
 
-export function decodeQuestion (payload: string): Question | null {
-  return parse(checkQuestion, payload)
+export function decodeRequest (payload: string): ClusterRequest | null {
+  return parse(checkRequest, payload)
 }
 
-export function decodeAnswer (payload: string): Answer | null {
-  return parse(checkAnswer, payload)
+export function decodeResponse (payload: string): ClusterResponse | null {
+  return parse(checkResponse, payload)
 }
 
 export function decodeEnded (payload: string): Ended | null {

@@ -9,7 +9,7 @@ const TOPICS = ['all', 'channel:x', 'channel:x}:log', 'channel:}:{all', 'user:{a
 /** Every name that an engine uses: of keys, and of channels. */
 function namesOf (keys: Keys): string[] {
   return [
-    keys.publisher(null, node), keys.leases, keys.terms, keys.dead, keys.channelsOf(node), keys.questions, keys.answers(node),
+    keys.publisher(null, node), keys.leases, keys.terms, keys.dead, keys.channelsOf(node), keys.requests, keys.responses(node),
     ...TOPICS.flatMap((topic) => [keys.channel(topic), ...keys.stream(topic), keys.publisher(topic, node), ...keys.presence(topic)]),
     ...keys.beginnings('all')
   ]

@@ -80,8 +80,8 @@ t.test('no layout is named until it is certain that every node knows it', async 
   t.equal(layouts.mark, '2')
 })
 
-t.test('a question or an answer of a node of layout 1 says that it is there, before its lease is looked at', async (t) => {
-  for (const isAnswer of [false, true]) {
+t.test('a request or a response of a node of layout 1 counts before its lease is read', async (t) => {
+  for (const isResponse of [false, true]) {
     const { prefix, build } = nodes(silent, 60_000)
     const payloads = await wiretap(t, prefix)
     const { engine, deliveries } = await listening(t, build)
@@ -94,7 +94,7 @@ t.test('a question or an answer of a node of layout 1 says that it is there, bef
       return payloads[0]!
     }
     t.match(await said(), /^2 /)
-    const [channel, message] = isAnswer ? [`cluster:${engine.cluster.nodeId}`, { ok: false }] : ['cluster', { kind: 'status' }]
+    const [channel, message] = isResponse ? [`cluster:${engine.cluster.nodeId}`, { ok: false }] : ['cluster', { kind: 'status' }]
     await redis.publish(`${prefix}:${channel}`, JSON.stringify({ id: randomUUID(), from: randomUUID(), data: null, ...message }))
     await until(async () => (await said()).startsWith('[null,'))
   }

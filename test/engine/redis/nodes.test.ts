@@ -360,7 +360,7 @@ t.test('a node that has closed before it could answer has not answered', async (
   await gate.reached
   await engine.close()
   gate.open()
-  await until(() => messages.includes('another node could not be answered'))
+  await until(() => messages.includes('a response to another node could not be sent'))
   t.strictSame(await answers, { answers: [], missing: [engine.cluster.nodeId] })
 })
 

@@ -18,7 +18,7 @@ type Nodes = [a: TestApp, b: TestApp, c: TestApp]
 
 /** Three nodes that share what they know. */
 async function startNodes (t: Test): Promise<Nodes> {
-  const engine = redis({ port: server.port, host: '127.0.0.1' }, { prefix: `vacancies-${prefixes++}` })
+  const engine = redis({ port: server.port, host: '127.0.0.1' }, { prefix: `handovers-${prefixes++}` })
   return Promise.all([0, 1, 2].map(() => startApp(t, { authorizeSubscribe: () => true, engine }))) as Promise<Nodes>
 }
 
@@ -218,9 +218,9 @@ t.test('a node that closes forgets the places of others', async (t) => {
 })
 
 t.test('a socket that came back before the offer of its place arrives gets it, however long that takes', async (t) => {
-  const options = { engine: redis({ port: server.port, host: '127.0.0.1' }, { prefix: 'vacancies-late' }) }
+  const options = { engine: redis({ port: server.port, host: '127.0.0.1' }, { prefix: 'handovers-late' }) }
   const node = await startApp(t, options)
-  const engine = await redis({ port: server.port, host: '127.0.0.1' }, { prefix: 'vacancies-late' })({ ...ENGINE, log: node.app.log })
+  const engine = await redis({ port: server.port, host: '127.0.0.1' }, { prefix: 'handovers-late' })({ ...ENGINE, log: node.app.log })
   t.teardown(() => engine.close())
   const sentAt = engine.clock.now() - 50
   const alice = await node.connect('alice')
@@ -235,8 +235,8 @@ t.test('a socket that came back before the offer of its place arrives gets it, h
 })
 
 t.test('a malformed place is not served, and one taken by an unknown socket changes nothing', async (t) => {
-  const { app } = await startApp(t, { engine: redis({ port: server.port, host: '127.0.0.1' }, { prefix: 'vacancies-odd' }) })
-  const engine = await redis({ port: server.port, host: '127.0.0.1' }, { prefix: 'vacancies-odd' })({ ...ENGINE, log: app.log })
+  const { app } = await startApp(t, { engine: redis({ port: server.port, host: '127.0.0.1' }, { prefix: 'handovers-odd' }) })
+  const engine = await redis({ port: server.port, host: '127.0.0.1' }, { prefix: 'handovers-odd' })({ ...ENGINE, log: app.log })
   t.teardown(() => engine.close())
   const place = { message_id: 'm', topic: 'all', user_id: 'u', json: '{"type":"x.y"}', age_ms: 0, left_ms: 60_000, again_ms: 1_000 }
   const missing = [app.ws.getStatus().node_id]
