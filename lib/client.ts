@@ -1,7 +1,7 @@
-import type { User } from './user.js'
+import type { AdmittedUser, User } from './user.js'
 
-/** An open socket, as the app sees it. */
-export interface Client {
+/** An open socket, as the app sees it, perhaps before it has said whose it is. */
+export interface AnyClient {
   /** The socket's id; new on every connect. Knowing it grants no access. */
   readonly id: string
   /** null: anonymous, or not authenticated yet. */
@@ -13,6 +13,12 @@ export interface Client {
   readonly connectedAt: number
   /** The latest ping round trip in milliseconds; null before the first. */
   readonly rttMs: number | null
+}
+
+/** An open socket that is authenticated, or may be anonymous. */
+export interface Client extends AnyClient {
+  /** Whose it is at this moment; null, anonymous, only where `Register` says `anonymous: true`. */
+  readonly user: AdmittedUser
 }
 
 /** How a connection ended: the close frame's code and reason, 1006 without one (RFC 6455 section 7.1.5). */

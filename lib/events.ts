@@ -1,26 +1,29 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { AvailabilityReason, ConfirmationRecord, TaskRecord } from '../schemas/records.js'
-import type { Client, ConnectionEnd } from './client.js'
-import type { User } from './user.js'
+import type { AnyClient, Client, ConnectionEnd } from './client.js'
+import type { AdmittedUser, User } from './user.js'
 import { isThenable } from './thenable.js'
 import { logThrown } from './thrown.js'
 
 /** The hooks of `ws.on()` and what a listener is handed (row F4). */
-export interface Events {
+export interface WsEvents {
   /** A socket is open and authenticated; its `connection` frame has been sent. */
   client_connected: { client: Client }
   /** A socket that was announced as connected is gone. */
   client_disconnected: { client: Client } & ConnectionEnd
   /** A socket belongs to another user now, or to nobody, or has a fresh token. */
-  identity_changed: { client: Client, previous: User | null }
-  /** A frame that passed its schema, before its handler runs. Of `auth` and `change_user` only the type and the id. */
-  message_received: { client: Client, message: Readonly<Record<string, unknown>> }
+  identity_changed: { client: Client, previous: AdmittedUser }
+  /**
+   * A frame that passed its schema, before its handler runs. Of `auth` and `change_user` only the type and the id. The client's user is
+   * null also before the first `auth` frame (`auth.firstFrame`).
+   */
+  message_received: { client: AnyClient, message: Readonly<Record<string, unknown>> }
   /**
    * A user is in a channel with `presence`, with a first socket, and with none any more: on every node with members, and on the one
    * that the user came to or left.
    */
-  user_joined: { channel: string, user_id: string }
-  user_left: { channel: string, user_id: string }
+  user_joined: { channel: string, userId: string }
+  user_left: { channel: string, userId: string }
   /**
    * The availability of what the nodes share has changed, or the reasons. `ready` is false only while nothing of it works, as
    * `GET /ws/ready` is 503 then.
@@ -33,23 +36,23 @@ export interface Events {
   slow_consumer: { client: Client, action: 'drop' | 'disconnect' }
   /**
    * A frame that was answered with an error, or failed after its answer. `user` is whose frame it was; the client can be
-   * another user's by now. The message is missing where it could not be read; of `auth` and `change_user` there is only the
+   * another user's by now. It is null also before the first `auth` frame. The message is missing where it could not be read; of `auth` and `change_user` there is only the
    * type and the id.
    */
-  message_failed: { client: Client, user: User | null, error: unknown, message?: Readonly<Record<string, unknown>> }
+  message_failed: { client: AnyClient, user: User | null, error: unknown, message?: Readonly<Record<string, unknown>> }
   /** A question has ended. */
   confirmation_settled: { confirmation: ConfirmationRecord }
   /**
    * A task was cancelled by its user, an administrator or the app. `task` is null for a task that was not started with
    * `ws.tasks.start()`: the app then stops it itself.
    */
-  task_cancelled: { task_id: string, user_id: string, task: TaskRecord | null }
+  task_cancelled: { taskId: string, userId: string, task: TaskRecord | null }
 }
 
-/** A name of {@link Events}. */
-export type EventName = keyof Events
+/** A name of {@link WsEvents}. */
+export type WsEventName = keyof WsEvents
 
-const names: Record<EventName, true> = {
+const names: Record<WsEventName, true> = {
   client_connected: true,
   client_disconnected: true,
   identity_changed: true,
@@ -62,14 +65,19 @@ const names: Record<EventName, true> = {
   confirmation_settled: true,
   task_cancelled: true
 }
-export const eventNames = Object.keys(names) as EventName[]
+export const eventNames = Object.keys(names) as WsEventName[]
 
 /** A listener of one event. Its return value is ignored, except that a rejected promise is logged. */
-export type Listener<E extends EventName> = (event: Events[E]) => unknown
+export type WsListener<E extends WsEventName> = (event: WsEvents[E]) => unknown
+
+/** An event as a node emits it: its users can be null, whatever the app says of them. */
+type Emitted<E extends WsEventName> = {
+  [K in keyof WsEvents[E]]: WsEvents[E][K] extends AnyClient ? AnyClient : WsEvents[E][K] extends User | null ? User | null : WsEvents[E][K]
+}
 
 /** Hands events to the app's listeners. An error in one listener is logged and does not affect the others. */
 export class EventHub {
-  readonly #listeners = new Map<EventName, Set<{ call: Listener<EventName> }>>()
+  readonly #listeners = new Map<WsEventName, Set<{ call: WsListener<WsEventName> }>>()
   readonly #log: FastifyBaseLogger
 
   constructor (log: FastifyBaseLogger) {
@@ -77,25 +85,25 @@ export class EventHub {
   }
 
   /** Returns the undo; calling it twice is harmless. */
-  on<E extends EventName> (event: E, listener: Listener<E>): () => void {
+  on<E extends WsEventName> (event: E, listener: WsListener<E>): () => void {
     // Wrapped, so that the same function can be registered twice and each undo takes back its own.
-    const entry = { call: listener as Listener<EventName> }
+    const entry = { call: listener as WsListener<WsEventName> }
     const entries = this.#listeners.get(event) ?? new Set()
     this.#listeners.set(event, entries.add(entry))
     return () => { entries.delete(entry) }
   }
 
   /** Whether the event has a listener; callers skip building costly payloads otherwise. */
-  has (event: EventName): boolean {
+  has (event: WsEventName): boolean {
     return (this.#listeners.get(event)?.size ?? 0) > 0
   }
 
-  emit<E extends EventName> (event: E, data: Events[E]): void {
+  emit<E extends WsEventName> (event: E, data: Emitted<E>): void {
     const entries = this.#listeners.get(event)
     if (entries === undefined) return
     for (const { call } of entries) {
       try {
-        const done = call(data)
+        const done = call(data as WsEvents[E])
         if (isThenable(done)) Promise.resolve(done).catch((error: unknown) => this.#failed(event, error))
       } catch (error) {
         this.#failed(event, error)
@@ -103,7 +111,7 @@ export class EventHub {
     }
   }
 
-  #failed (event: EventName, error: unknown): void {
+  #failed (event: WsEventName, error: unknown): void {
     logThrown(this.#log, 'error', error, { event }, 'a listener failed')
   }
 }

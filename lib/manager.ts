@@ -1,7 +1,7 @@
 import type { FastifyError, FastifyInstance } from 'fastify'
 import type { ClientDeliveryReport, DeliveryReport, SendOptions } from '../schemas/messages.js'
 import type { StreamPosition } from '../schemas/fields.js'
-import type { ClusterStatus, Health, PresenceList, Ready, Status, StreamHistory } from '../schemas/records.js'
+import type { ClusterStatus, NodeHealth, PresenceList, NodeReadiness, NodeStatus, StreamHistory } from '../schemas/records.js'
 import type { RevocationReport } from '../schemas/rest.js'
 import { toTypeBox, type AnySchema, type StaticOf } from './any-schema.js'
 import type { EndpointRule } from './sessions/admission.js'
@@ -12,7 +12,7 @@ import type { Confirmations } from './confirmations/confirmations.js'
 import type { AskOptions, StepResult, UserConfirmation } from './confirmations/question.js'
 import { isOff } from './engine/clock.js'
 import { InvalidArgumentError, InvalidHandlerError } from './errors.js'
-import type { EventName, Listener } from './events.js'
+import type { WsEventName, WsListener } from './events.js'
 import { isTopic } from './ids.js'
 import type { Handler, HandlerEntry, HandlerOptions } from './protocol/handlers.js'
 import type { Node } from './node.js'
@@ -183,7 +183,7 @@ export class WsManager {
   }
 
   /** Listens to what happens (row F4). Returns the undo; calling it twice is harmless. */
-  on<E extends EventName> (event: E, listener: Listener<E>): () => void {
+  on<E extends WsEventName> (event: E, listener: WsListener<E>): () => void {
     return call(this.#owner, methods['ws.on'], [event, listener], () => this.#node.events.on(event, listener))
   }
 
@@ -283,12 +283,12 @@ export class WsManager {
    * is named in `missing`.
    */
   getStatus (options: { cluster: true }): Promise<ClusterStatus>
-  getStatus (options?: { cluster?: false }): Status
-  getStatus (options?: { cluster?: boolean }): Status | Promise<ClusterStatus> {
-    return call<Status | Promise<ClusterStatus>>(this.#owner, methods['ws.getStatus'], [options], () => options?.cluster === true ? this.nodes.status() : this.#status())
+  getStatus (options?: { cluster?: false }): NodeStatus
+  getStatus (options?: { cluster?: boolean }): NodeStatus | Promise<ClusterStatus> {
+    return call<NodeStatus | Promise<ClusterStatus>>(this.#owner, methods['ws.getStatus'], [options], () => options?.cluster === true ? this.nodes.status() : this.#status())
   }
 
-  #status (): Status {
+  #status (): NodeStatus {
     const { registry, topics, confirmations, counters } = this.#node
     const address = this.#host.address()
     return {
@@ -315,12 +315,12 @@ export class WsManager {
   }
 
   /** Whether this node takes sockets (row A17). */
-  getHealth (): Health {
+  getHealth (): NodeHealth {
     return { status: this.#host.isClosing() ? 'closing' : 'healthy', uptime_s: this.#uptimeSeconds() }
   }
 
   /** Whether what the nodes share works for this node, with the reasons where it does not, and whether it closes. */
-  getReadiness (): Ready {
+  getReadiness (): NodeReadiness {
     const { clock, readiness: { availability } } = this.#node
     const { status, reasons } = this.#host.isClosing() ? { status: 'closing' as const, reasons: [] } : availability
     return { status, reasons: [...reasons], ...isOff(clock) && { clock_offset_ms: clock.offsetMs } }

@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { ChannelName, ClientId, MessageType, Nullable, StreamPosition, TaskId, UserId } from '../schemas/fields.js'
 import { SendOptions } from '../schemas/messages.js'
-import { Answer, AnsweredBy, TaskLogLine } from '../schemas/records.js'
+import { ConfirmationAnswer, AnsweredBy, TaskLogLine } from '../schemas/records.js'
 import { ConfirmationsQuery } from '../schemas/rest.js'
 import { Target as RevocationTarget } from './sessions/revocations.js'
 import { TypeLimit } from './protocol/type-limits.js'
@@ -57,10 +57,10 @@ const EndpointRule = Type.Object({ channels: Type.Union([Type.Array(ChannelName)
 const HeartbeatOptions = Type.Object({
   userId: UserId, taskId: TaskId, intervalMs: Type.Optional(OptionsSchema.properties.heartbeat.properties.intervalMs)
 }, closed)
-const ListOptions = Type.Object({ user_id, task_id, status, limit: Type.Optional(limit), after: After }, closed)
+const ConfirmationListOptions = Type.Object({ userId: user_id, taskId: task_id, status, limit: Type.Optional(limit), after: After }, closed)
 const TaskListOptions = Type.Object({ limit: Type.Optional(limit), after: After, cluster: Cluster }, closed)
-const StartOptions = Type.Object({ userId: UserId, taskId: Type.Optional(TaskId), title: Type.Optional(Text) }, closed)
-const CancelOptions = Type.Object({
+const TaskStartOptions = Type.Object({ userId: UserId, taskId: Type.Optional(TaskId), title: Type.Optional(Text) }, closed)
+const TaskCancelOptions = Type.Object({
   userId: Type.Optional(UserId), by: Type.Optional(AnsweredBy), mustBeKnown: Type.Optional(Type.Boolean())
 }, closed)
 
@@ -84,16 +84,16 @@ export const signatures = {
   'ws.disconnect': { parameters: { target: Type.Union([ClientId, Type.Object({ userId: UserId }, closed)], { description: 'the id of a socket, or { userId }' }), 'reason?': Text } },
   'ws.getStatus': { parameters: { 'options?': Type.Object({ cluster: Cluster }, closed) }, isSync: true },
   'ws.confirmations.get': { parameters: { callbackId: Text } },
-  'ws.confirmations.list': { parameters: { 'options?': ListOptions } },
+  'ws.confirmations.list': { parameters: { 'options?': ConfirmationListOptions } },
   'ws.confirmations.wait': { parameters: { callbackId: Text, 'options?': Type.Object({ signal: Signal }, closed) } },
-  'ws.confirmations.answer': { parameters: { callbackId: Text, answer: Answer, by: AnsweredBy }, isForPerson: true },
+  'ws.confirmations.answer': { parameters: { callbackId: Text, answer: ConfirmationAnswer, by: AnsweredBy }, isForPerson: true },
   'ws.confirmations.cancel': { parameters: { callbackId: Text, 'feedback?': Text } },
-  'ws.tasks.start': { parameters: { options: StartOptions } },
+  'ws.tasks.start': { parameters: { options: TaskStartOptions } },
   'ws.tasks.progress': { parameters: { taskId: Text, progress: Percent, 'message?': Text } },
   'ws.tasks.log': { parameters: { taskId: Text, line: Text, 'level?': TaskLogLine.properties.level } },
   'ws.tasks.done': { parameters: { taskId: Text, 'result?': Any }, subject: 'result' },
   'ws.tasks.fail': { parameters: { taskId: Text, error: Failure } },
-  'ws.tasks.cancel': { parameters: { taskId: Text, 'options?': CancelOptions } },
+  'ws.tasks.cancel': { parameters: { taskId: Text, 'options?': TaskCancelOptions } },
   'ws.tasks.get': { parameters: { taskId: Text, 'options?': Type.Object({ cluster: Cluster }, closed) }, isSync: true },
   'ws.tasks.list': { parameters: { userId: UserId, 'options?': TaskListOptions }, isSync: true }
 } satisfies Record<string, Signature>

@@ -1,3 +1,5 @@
+import type { Register } from './register.js'
+
 /** Who a socket or a request belongs to, read from a verified token. */
 export interface User {
   readonly id: string
@@ -13,6 +15,9 @@ export interface User {
   /** The token's own name (`jti`), by which it can be revoked; null where it has none. */
   readonly jti: string | null
 }
+
+/** The user of a socket or request that has been let in. null, an anonymous one, only where {@link Register} says `anonymous: true`. */
+export type AdmittedUser = Register extends { anonymous: true } ? User | null : User
 
 /** Whether the token grants a permission: in `roles` or `scope`, as an array or as words in a string (RFC 8693, 4.2). */
 export function isGranted (user: User, permission: string): boolean {

@@ -1,4 +1,4 @@
-import { Answer, ConfirmationRecord } from '../schemas/records.js'
+import { ConfirmationAnswer, ConfirmationRecord } from '../schemas/records.js'
 import { UnavailableError } from '../lib/errors.js'
 import type { Confirmations } from '../lib/confirmations/confirmations.js'
 import { inTime } from '../lib/in-time.js'
@@ -22,9 +22,9 @@ export function confirmationRoutes (scope: Scope, { access, confirmations }: Con
     },
     onRequest: access.authenticated
   }, async (request) => {
-    const { user_id: userId = userOf(request).id, ...filter } = request.query
+    const { user_id: userId = userOf(request).id, task_id: taskId, ...page } = request.query
     await access.owned(request, userId, 'confirmations:list')
-    return confirmations.list({ ...filter, user_id: userId })
+    return confirmations.list({ ...page, userId, taskId })
   })
 
   scope.get('/confirmations/:callback_id', {
@@ -50,7 +50,7 @@ export function confirmationRoutes (scope: Scope, { access, confirmations }: Con
 
   scope.post('/confirmations/:callback_id', {
     schema: {
-      tags, summary: 'Answers a question; only its user can', params: ConfirmationParams, body: Answer, response: answers(ConfirmationRecord, 400, 401, 403, 404, 409, 413, 415, 503)
+      tags, summary: 'Answers a question; only its user can', params: ConfirmationParams, body: ConfirmationAnswer, response: answers(ConfirmationRecord, 400, 401, 403, 404, 409, 413, 415, 503)
     },
     onRequest: access.authenticated
   }, (request) => confirmations.answer(request.params.callback_id, request.body, { user_id: userOf(request).id, client_id: null }))

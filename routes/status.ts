@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { ClusterStatus, Health, Ready, Status } from '../schemas/records.js'
+import { ClusterStatus, NodeHealth, NodeReadiness, NodeStatus } from '../schemas/records.js'
 import { ErrorBody, StatusQuery } from '../schemas/rest.js'
 import type { WsManager } from '../lib/manager.js'
 import type { Access } from './access.js'
@@ -12,7 +12,7 @@ export interface StatusParts { access: Access, manager: Pick<WsManager, 'getStat
 export function statusRoutes (scope: Scope, { access, manager }: StatusParts): void {
   scope.get('/status', {
     schema: {
-      tags, summary: 'What this node is doing, or all of them', querystring: StatusQuery, response: answers(Type.Union([ClusterStatus, Status]), 400, 401, 403, 503)
+      tags, summary: 'What this node is doing, or all of them', querystring: StatusQuery, response: answers(Type.Union([ClusterStatus, NodeStatus]), 400, 401, 403, 503)
     },
     onRequest: access.permitted('status')
   }, ({ query }) => query.cluster ? manager.getStatus({ cluster: true }) : manager.getStatus())
@@ -24,7 +24,7 @@ export interface ProbeParts { manager: Pick<WsManager, 'getHealth' | 'getReadine
 /** Without authentication: load balancers and orchestrators have no token. The answers reveal only reasons from a fixed list. */
 export function probeRoutes (scope: Scope, { manager }: ProbeParts): void {
   scope.get('/ready', {
-    schema: { tags, summary: 'Readiness: whether what the nodes share works for this node, wholly or in part', response: { 200: Ready, 503: Type.Union([Ready, ErrorBody]) } }
+    schema: { tags, summary: 'Readiness: whether what the nodes share works for this node, wholly or in part', response: { 200: NodeReadiness, 503: Type.Union([NodeReadiness, ErrorBody]) } }
   }, async (_request, reply) => {
     const readiness = manager.getReadiness()
     // A part that fails mostly fails on all nodes, and a load balancer must not take all of them out.
@@ -33,7 +33,7 @@ export function probeRoutes (scope: Scope, { manager }: ProbeParts): void {
   })
 
   scope.get('/health', {
-    schema: { tags, summary: 'Whether this node takes sockets', response: { 200: Health, 503: Type.Union([Health, ErrorBody]) } }
+    schema: { tags, summary: 'Whether this node takes sockets', response: { 200: NodeHealth, 503: Type.Union([NodeHealth, ErrorBody]) } }
   }, async (_request, reply) => {
     const health = manager.getHealth()
     reply.code(health.status === 'healthy' ? 200 : 503)

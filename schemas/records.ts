@@ -6,23 +6,23 @@ import { CallbackId, ClientId, Feedback, Nullable, StreamPosition, TaskId, Times
  * `cancelled`: the app, the user's `cancel` frame or a `DELETE` took it back; `aborted`: the asking code's signal
  * fired; `closed`: the only server closed; where others go on, the question stays open.
  */
-export const Outcome = Type.Union([
+export const ConfirmationOutcome = Type.Union([
   Type.Literal('confirmed'), Type.Literal('declined'), Type.Literal('expired'),
   Type.Literal('cancelled'), Type.Literal('aborted'), Type.Literal('closed')
 ])
-export type Outcome = Static<typeof Outcome>
+export type ConfirmationOutcome = Static<typeof ConfirmationOutcome>
 
 /** Who answered: the user and the socket, or `client_id: null` for REST. */
 export const AnsweredBy = Type.Object({ user_id: UserId, client_id: Nullable(ClientId) })
 export type AnsweredBy = Static<typeof AnsweredBy>
 
 /** What a person answers, by socket or by REST. */
-export const Answer = Type.Object({
+export const ConfirmationAnswer = Type.Object({
   proceed: Type.Boolean({ description: 'true: go on; false: stop' }),
   feedback: Type.Optional(Feedback),
   answer: Type.Optional(Type.Unknown({ description: 'Checked by the schema that the question came with' }))
 }, { additionalProperties: false })
-export type Answer = Static<typeof Answer>
+export type ConfirmationAnswer = Static<typeof ConfirmationAnswer>
 
 /** What the app reports of one step of a task, and asks about. */
 export const TaskStepResult = Type.Object({
@@ -66,7 +66,7 @@ export const ConfirmationRecord = Type.Object({
   callback_id: CallbackId,
   user_id: UserId,
   task_id: TaskId,
-  status: Type.Union([Type.Literal('pending'), ...Outcome.anyOf]),
+  status: Type.Union([Type.Literal('pending'), ...ConfirmationOutcome.anyOf]),
   question: TaskStepResultFrame,
   created_at: Timestamp,
   expires_at: Timestamp,
@@ -176,7 +176,7 @@ export const Rejected = Type.Object({
 export type Rejected = Static<typeof Rejected>
 
 /** What `ws.getStatus()` and `GET /ws/status` say of this node (row A1). */
-export const Status = Type.Object({
+export const NodeStatus = Type.Object({
   running: Type.Boolean(),
   host: Nullable(Type.String()),
   port: Nullable(Type.Integer()),
@@ -192,7 +192,7 @@ export const Status = Type.Object({
   rejected: Rejected,
   version: Type.String()
 })
-export type Status = Static<typeof Status>
+export type NodeStatus = Static<typeof NodeStatus>
 
 /** Whether all nodes have answered what was asked of all of them. */
 export const Completeness = Type.Object({
@@ -205,7 +205,7 @@ export const ClusterStatus = Type.Object({
   ...Completeness.properties,
   active_connections: Type.Integer(),
   pending_callbacks: Type.Integer(),
-  nodes: Type.Array(Status)
+  nodes: Type.Array(NodeStatus)
 })
 export type ClusterStatus = Static<typeof ClusterStatus>
 
@@ -220,18 +220,18 @@ export const AvailabilityReason = Type.Union([
 export type AvailabilityReason = Static<typeof AvailabilityReason>
 
 /** Readiness of a node. */
-export const Ready = Type.Object({
+export const NodeReadiness = Type.Object({
   status: Type.Union([Type.Literal('ready'), Type.Literal('degraded'), Type.Literal('unavailable'), Type.Literal('closing')], {
     description: 'degraded: a part of what the nodes share works; unavailable: nothing of it'
   }),
   reasons: Type.Array(AvailabilityReason, { description: 'Why it is degraded or unavailable' }),
   clock_offset_ms: Type.Optional(Type.Integer({ description: 'Only where it is more than a second: how far the clock of this node is ahead, as in the status' }))
 })
-export type Ready = Static<typeof Ready>
+export type NodeReadiness = Static<typeof NodeReadiness>
 
 /** Whether this node takes sockets (row A17). */
-export const Health = Type.Object({
+export const NodeHealth = Type.Object({
   status: Type.Union([Type.Literal('healthy'), Type.Literal('closing')]),
   uptime_s: Type.Number()
 })
-export type Health = Static<typeof Health>
+export type NodeHealth = Static<typeof NodeHealth>

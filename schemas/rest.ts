@@ -1,7 +1,7 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { CallbackId, ChannelName, ClientId, Jti, Moment, Nullable, TaskId, Timestamp, UserId } from './fields.js'
 import { Message, SendOptions } from './messages.js'
-import { ChannelSummary, ClientRecord, Completeness, ConfirmationRecord, Outcome, PresenceList, StreamHistory, TaskRecord } from './records.js'
+import { ChannelSummary, ClientRecord, Completeness, ConfirmationRecord, ConfirmationOutcome, PresenceList, StreamHistory, TaskRecord } from './records.js'
 
 /**
  * Every REST fault of ours has this shape, and all of its fields but `details`. None is required here, since the app's
@@ -88,7 +88,7 @@ export const DisconnectQuery = Type.Object({
 export const ConfirmationsQuery = Type.Object({
   user_id: Type.Optional(Type.String({ description: 'Whose; by default the caller\'s own' })),
   task_id: Type.Optional(TaskId),
-  status: Type.Optional(Type.Union([Type.Literal('pending'), ...Outcome.anyOf], { description: 'Open, or how it ended' })),
+  status: Type.Optional(Type.Union([Type.Literal('pending'), ...ConfirmationOutcome.anyOf], { description: 'Open, or how it ended' })),
   limit: Limit,
   after: Type.Optional(Cursor)
 }, { additionalProperties: false })

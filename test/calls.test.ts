@@ -36,7 +36,7 @@ const good: Record<MethodName, unknown[]> = {
   'ws.disconnect': [{ userId: 'alice' }, 'over'],
   'ws.getStatus': [{ cluster: false }],
   'ws.confirmations.get': ['none'],
-  'ws.confirmations.list': [{ user_id: 'alice', status: 'pending', limit: 1, after: null }],
+  'ws.confirmations.list': [{ userId: 'alice', taskId: 'task', status: 'pending', limit: 1, after: null }],
   'ws.confirmations.wait': ['none', { signal: new AbortController().signal }],
   'ws.confirmations.answer': ['none', { proceed: true }, { user_id: 'alice', client_id: null }],
   'ws.confirmations.cancel': ['none', 'why'],

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { Type } from '@sinclair/typebox'
-import type { EventName, Events, WsPluginOptions } from '../lib/index.js'
+import type { WsEventName, WsEvents, WsPluginOptions } from '../lib/index.js'
 import { startApp } from './fixtures/app.js'
 
 /** An app that notes its events, as [name, event]. */
@@ -16,10 +16,10 @@ async function startNoting (t: Test, options: WsPluginOptions = {}) {
     }
   })
   const noted: Array<[string, Record<string, unknown>]> = []
-  const names: EventName[] = ['client_connected', 'client_disconnected', 'identity_changed', 'message_received', 'message_failed', 'confirmation_settled', 'task_cancelled']
+  const names: WsEventName[] = ['client_connected', 'client_disconnected', 'identity_changed', 'message_received', 'message_failed', 'confirmation_settled', 'task_cancelled']
   for (const name of names) server.app.ws.on(name, (event) => noted.push([name, { ...event }]))
-  const gone = new Promise<Events['client_disconnected']>((resolve) => { server.app.ws.on('client_disconnected', resolve) })
-  const of = (name: EventName) => noted.filter(([noted]) => noted === name).map(([, event]) => event)
+  const gone = new Promise<WsEvents['client_disconnected']>((resolve) => { server.app.ws.on('client_disconnected', resolve) })
+  const of = (name: WsEventName) => noted.filter(([noted]) => noted === name).map(([, event]) => event)
   return { server, ws: server.app.ws, noted, of, gone }
 }
 
@@ -98,7 +98,7 @@ t.test('a change of identity, a settled question and a cancelled task are told o
   await ws.tasks.cancel(task.task_id)
   await ws.tasks.cancel('the app\'s own', { userId: 'alice' })
   t.match(of('task_cancelled'), [
-    { task_id: task.task_id, user_id: 'alice', task: { status: 'cancelled' } }, { task_id: 'the app\'s own', user_id: 'alice', task: null }
+    { taskId: task.task_id, userId: 'alice', task: { status: 'cancelled' } }, { taskId: 'the app\'s own', userId: 'alice', task: null }
   ])
   await client.request({ type: 'change_user', token: server.token('bob') })
   t.match(of('identity_changed'), [{ client: { id: client.id, user: { id: 'bob' } }, previous: { id: 'alice' } }])

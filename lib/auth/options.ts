@@ -2,11 +2,17 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyJWTOptions } from '@fastify/jwt'
 import type { FastifyRequest } from 'fastify'
 import type { Client } from '../client.js'
-import type { User } from '../user.js'
+import type { AdmittedUser, User } from '../user.js'
 import type { AuthenticatedUser } from './authenticated-user.js'
 import type { JoinDecision, RestAction, SendTarget } from './decisions.js'
 import { JwtOptions } from './jwt-options.js'
 import { milliseconds, group, hook, type OptionsOf } from '../option-types.js'
+
+/** Decides who may join a channel; `client` is null where there is no open socket. */
+export type AuthorizeSubscribe = (user: AdmittedUser, channel: string, client: Client | null) => JoinDecision | Promise<JoinDecision>
+
+/** Decides who may send `user`, `channel` and `client` frames. */
+export type AuthorizeSend = (user: AdmittedUser, target: SendTarget, client: Client) => boolean | Promise<boolean>
 
 /** Options for who may connect, and who may do what. */
 export const authOptions = {
@@ -51,9 +57,9 @@ export const authOptions = {
   }, 'Who may connect'),
   authorize: hook<(request: FastifyRequest, action: RestAction, user: User) => boolean | Promise<boolean>>(
     'Who may use a REST route; by default users whose roles or scope hold ws:admin'),
-  authorizeSubscribe: hook<(user: User | null, channel: string, client: Client | null) => JoinDecision | Promise<JoinDecision>>(
+  authorizeSubscribe: hook<AuthorizeSubscribe>(
     'Who may join a channel, and from when on its history may be read ({ since }); by default nobody. client: null where there is no open socket'),
-  authorizeSend: hook<(user: User | null, target: SendTarget, client: Client) => boolean | Promise<boolean>>(
+  authorizeSend: hook<AuthorizeSend>(
     'Who may send user, channel and client frames; by default nobody')
 }
 export type AuthOptions = OptionsOf<typeof authOptions>

@@ -1,10 +1,10 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
-import type { Client } from '../client.js'
+import type { AnyClient, Client } from '../client.js'
 import { ForbiddenError, InternalError, UnavailableError, toClientError, toWire, type DetailedError } from '../errors.js'
 import type { BoundedWaits } from '../bounded-waits.js'
 import { isThenable } from '../thenable.js'
 import { logThrown } from '../thrown.js'
-import { isGranted, type User } from '../user.js'
+import { isGranted, type AdmittedUser, type User } from '../user.js'
 import type { JoinDecision, RestAction, SendTarget } from './decisions.js'
 import type { AuthOptions } from './options.js'
 
@@ -56,10 +56,10 @@ export class Permissions {
    * @param user whose subscription it would be: `client.user` can be another one by now, or the one before
    * @param client null: its socket is not open yet, or it reads by REST
    */
-  subscribe (user: User | null, channel: string, client: Client | null): Promise<number> {
+  subscribe (user: User | null, channel: string, client: AnyClient | null): Promise<number> {
     const { authorizeSubscribe } = this.#options
     return this.join({ hook: 'authorizeSubscribe', about: { channel, ...namesOf(user, client) }, denial: `You may not join channel "${channel}"` },
-      () => authorizeSubscribe === undefined ? this.#nobody('authorizeSubscribe', 'may join a channel') : authorizeSubscribe(user, channel, client))
+      () => authorizeSubscribe === undefined ? this.#nobody('authorizeSubscribe', 'may join a channel') : authorizeSubscribe(user as AdmittedUser, channel, client as Client | null))
   }
 
   /** The same for any hook that decides who may join. */
@@ -69,11 +69,11 @@ export class Permissions {
     return since
   }
 
-  async send (user: User | null, target: SendTarget, client: Client): Promise<void> {
+  async send (user: User | null, target: SendTarget, client: AnyClient): Promise<void> {
     const { kind, id } = target
     const { authorizeSend } = this.#options
     await this.decide({ hook: 'authorizeSend', about: { target: { kind, id }, ...namesOf(user, client) }, denial: `You may not send to ${kind} "${id}"` },
-      () => authorizeSend === undefined ? this.#nobody('authorizeSend', 'may send user, channel or client frames') : authorizeSend(user, target, client))
+      () => authorizeSend === undefined ? this.#nobody('authorizeSend', 'may send user, channel or client frames') : authorizeSend(user as AdmittedUser, target, client as Client))
   }
 
   /** Runs one hook of the app; only `true` allows. */
@@ -129,7 +129,7 @@ export function isDenial (error: unknown): error is DetailedError {
 }
 
 /** Returns who asks, for the log. */
-export function namesOf (user: User | null, client: Pick<Client, 'id'> | null): { user_id: string | null, client_id: string | null } {
+export function namesOf (user: User | null, client: Pick<AnyClient, 'id'> | null): { user_id: string | null, client_id: string | null } {
   return { user_id: user?.id ?? null, client_id: client?.id ?? null }
 }
 

@@ -1,6 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { Nullable } from '../../schemas/fields.js'
-import { ClientRecord, Status, type ClusterStatus } from '../../schemas/records.js'
+import { ClientRecord, NodeStatus, type ClusterStatus } from '../../schemas/records.js'
 import { ClientsPage, ClientsQuery } from '../../schemas/rest.js'
 import { closeCodes } from '../../schemas/codes.js'
 import type { Registry } from '../socket/registry.js'
@@ -12,7 +12,7 @@ import { pageOf, pageOfPages } from './client-pages.js'
 const Target = Type.Object({ client_id: Type.Optional(Type.String()), user_id: Type.Optional(Type.String()), reason: Type.String() })
 type Target = Static<typeof Target>
 
-const statusCall = clusterCall('status', { request: Type.Null(), response: Status })
+const statusCall = clusterCall('status', { request: Type.Null(), response: NodeStatus })
 const clientsCall = clusterCall('clients', { request: ClientsQuery, response: ClientsPage })
 const clientCall = clusterCall('client', { request: Type.String(), response: Nullable(ClientRecord) })
 const disconnectCall = clusterCall('disconnect', { request: Target, response: Type.Integer() })
@@ -21,10 +21,10 @@ const disconnectCall = clusterCall('disconnect', { request: Target, response: Ty
 export class Nodes {
   readonly #cluster: Cluster
   readonly #registry: Registry
-  readonly #status: () => Status
+  readonly #status: () => NodeStatus
 
   /** @param status what this node is doing */
-  constructor (cluster: Cluster, registry: Registry, status: () => Status) {
+  constructor (cluster: Cluster, registry: Registry, status: () => NodeStatus) {
     this.#cluster = cluster
     this.#registry = registry
     this.#status = status

@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { Answer, AnsweredBy, ConfirmationRecord } from '../../schemas/records.js'
+import type { ConfirmationAnswer, AnsweredBy, ConfirmationRecord } from '../../schemas/records.js'
 import type { ConfirmationsPage } from '../../schemas/rest.js'
 import { onAbort } from '../abort.js'
 import type { AnySchema, StaticOf } from '../any-schema.js'
@@ -12,7 +12,7 @@ import type { Publisher } from '../streams/publisher.js'
 import { Announcements } from './announcements.js'
 import { DueTimes, dueTimesOf } from './due-times.js'
 import { Endings } from './endings.js'
-import type { ListOptions } from './list.js'
+import type { ConfirmationListOptions } from './list.js'
 import type { ConfirmationOptions } from './options.js'
 import type { OpenQuestions } from './open-questions.js'
 import {
@@ -117,7 +117,7 @@ export class Confirmations {
    *   the question ended
    * @param assertMay called in the turn in which the answer is stored; throws where the person may no longer answer
    */
-  async answer (callbackId: string, { proceed, feedback, answer }: Answer, by: AnsweredBy, assertMay = () => {}): Promise<ConfirmationRecord> {
+  async answer (callbackId: string, { proceed, feedback, answer }: ConfirmationAnswer, by: AnsweredBy, assertMay = () => {}): Promise<ConfirmationRecord> {
     // A snapshot, since not every answer comes as JSON, and a list of questions must be serializable.
     const kept = answer === undefined ? undefined : snapshot(answer)
     const settlement: Settlement = { outcome: proceed ? 'confirmed' : 'declined', proceed, feedback, answer: kept, answered_by: by }
@@ -163,7 +163,7 @@ export class Confirmations {
    *
    * @throws WSM_ERR_INVALID_MESSAGE for an unknown filter, a limit out of range, and an `after` that is no `next`
    */
-  async list (options: ListOptions = {}): Promise<ConfirmationsPage> {
+  async list (options: ConfirmationListOptions = {}): Promise<ConfirmationsPage> {
     return this.#lists.list(options)
   }
 

@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { ConfirmationRecord, Outcome } from '../../schemas/records.js'
+import type { ConfirmationRecord, ConfirmationOutcome } from '../../schemas/records.js'
 import type { ConfirmationStore, Settled, Settlement } from '../engine/engine.js'
 import { AlreadySettledError, ForbiddenError, NotFoundError, withDetails } from '../errors.js'
 import { logThrown } from '../thrown.js'
@@ -41,7 +41,7 @@ export class Endings {
   }
 
   /** Ends a question without a person. Another end that came first is no fault here. Never rejects. */
-  async end (callbackId: string, outcome: Outcome, proceed: boolean): Promise<Ending> {
+  async end (callbackId: string, outcome: ConfirmationOutcome, proceed: boolean): Promise<Ending> {
     try {
       const result = await this.#store.settle(callbackId, { outcome, proceed, answered_by: null })
       if (result === null) return 'lost'
@@ -59,7 +59,7 @@ export class Endings {
     const { callback_id, task_id, status, proceed, answered_by } = record
     try {
       await this.#publisher.announce(topicOf.user(record.user_id), {
-        type: 'confirmation_closed', callback_id, task_id, outcome: status as Outcome, proceed, answered_by
+        type: 'confirmation_closed', callback_id, task_id, outcome: status as ConfirmationOutcome, proceed, answered_by
       })
     } catch (error) {
       logThrown(this.#log, 'error', error, { callback_id }, 'the end of a question could not be announced')

@@ -6,7 +6,7 @@ import { cursorOf, readCursor } from '../pages.js'
 import { encode } from '../socket/encode.js'
 import { assertValid } from '../validation/faults.js'
 import type { Endings } from './endings.js'
-import { checkList, type ListOptions } from './list.js'
+import { checkList, type ConfirmationListOptions } from './list.js'
 import { meansProceed } from './question.js'
 
 /** Number of questions read at once. */
@@ -36,10 +36,11 @@ export class QuestionLists {
   }
 
   /** See `Confirmations.list`. */
-  async list (options: ListOptions): Promise<ConfirmationsPage> {
-    const { limit = PAGE_SIZE, after: cursor, ...filter } = options
+  async list (options: ConfirmationListOptions): Promise<ConfirmationsPage> {
+    const { userId, taskId, status, limit = PAGE_SIZE, after: cursor } = options
+    const filter = { user_id: userId, task_id: taskId, status }
     const after = cursor ?? undefined
-    assertValid(checkList, { ...options, after })
+    assertValid(checkList, { ...filter, limit, after })
     const { records, next } = await this.#page(filter, after === undefined ? null : placeOf(after), limit)
     return { confirmations: records, next: next === null ? null : cursorOf(next.created_at, next.callback_id) }
   }

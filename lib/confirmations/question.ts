@@ -1,6 +1,6 @@
 import type { TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import { TaskStepResultFrame, type AnsweredBy, type ConfirmationRecord, type Outcome, type TaskStepResult } from '../../schemas/records.js'
+import { TaskStepResultFrame, type AnsweredBy, type ConfirmationRecord, type TaskStepResult } from '../../schemas/records.js'
 import { toTypeBox, type AnySchema } from '../any-schema.js'
 import { InvalidArgumentError } from '../errors.js'
 import { assertValid, below, faultsOf, invalidMessage } from '../validation/faults.js'
@@ -10,19 +10,46 @@ import { compileJsonSchema, toJsonSchema } from '../validation/json-schema.js'
 import type { ConfirmationOptions } from './options.js'
 import { nextQuestionId } from './question-id.js'
 
-/** The result of `ws.notifyUser()` (row A5). Only a person's answer has `answered_by`. */
-export interface UserConfirmation<A = unknown> {
-  /** Whether to go on. */
-  proceed: boolean
-  feedback?: string
-  /** As the question's `answer` schema describes it; what came with a `declined` is not checked. */
-  answer?: A
-  outcome: Outcome
-  answered_by?: AnsweredBy
+/** The part that all ends of a question have. */
+interface QuestionEnd {
+  callback_id: string
   /** Redis has lost writes meanwhile: an earlier answer may have been among them. */
   uncertain?: true
-  callback_id: string
 }
+
+/** A person goes on. `answer` is as the question's `answer` schema describes it; without a schema it can be missing. */
+export type ConfirmedQuestion<A = unknown> = QuestionEnd & { outcome: 'confirmed', proceed: true, feedback?: string, answered_by: AnsweredBy } &
+  (unknown extends A ? { answer?: A } : { answer: A })
+
+/** A person stops. The answer that may come with it is not checked. */
+export interface DeclinedQuestion extends QuestionEnd {
+  outcome: 'declined'
+  proceed: false
+  feedback?: string
+  answer?: unknown
+  answered_by: AnsweredBy
+}
+
+/** Nobody answered in time; whether to go on is as `onTimeout` says. */
+export interface ExpiredQuestion extends QuestionEnd {
+  outcome: 'expired'
+  proceed: boolean
+  feedback?: undefined
+  answer?: undefined
+  answered_by?: undefined
+}
+
+/** The question was taken back, or the only server closed. `feedback` is what `confirmations.cancel` was given. */
+export interface WithdrawnQuestion extends QuestionEnd {
+  outcome: 'cancelled' | 'aborted' | 'closed'
+  proceed: false
+  feedback?: string
+  answer?: undefined
+  answered_by?: undefined
+}
+
+/** The result of `ws.notifyUser()` (row A5), told apart by `outcome`. Only a person's answer has `answered_by`. */
+export type UserConfirmation<A = unknown> = ConfirmedQuestion<A> | DeclinedQuestion | ExpiredQuestion | WithdrawnQuestion
 
 /** Whom `ws.notifyUser()` asks, and what ends the question (row A5). */
 export interface AskOptions<S extends AnySchema = AnySchema> {
@@ -122,13 +149,14 @@ export function meansProceed ({ question }: ConfirmationRecord): boolean {
 
 export function toConfirmation<A> (record: ConfirmationRecord): UserConfirmation<A> {
   const { callback_id, proceed, status, feedback, answer, answered_by, uncertain } = record
+  // Which fields there are goes by the status; a record does not say so in its type.
   return {
     proceed: proceed === true,
-    outcome: status as Outcome,
+    outcome: status,
     callback_id,
     ...(feedback !== undefined && { feedback }),
-    ...(answer !== undefined && { answer: answer as A }),
+    ...(answer !== undefined && { answer }),
     ...(answered_by !== null && { answered_by }),
     ...(uncertain !== undefined && { uncertain })
-  }
+  } as UserConfirmation<A>
 }

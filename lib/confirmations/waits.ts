@@ -1,4 +1,4 @@
-import type { ConfirmationRecord, Outcome } from '../../schemas/records.js'
+import type { ConfirmationRecord, ConfirmationOutcome } from '../../schemas/records.js'
 import { WaitInterruptedError, withDetails } from '../errors.js'
 import type { Endings } from './endings.js'
 
@@ -20,7 +20,7 @@ export class Wait {
   /** The question, once it is stored. */
   #record: ConfirmationRecord | null = null
   /** The end to store as soon as the question is. */
-  #wanted: { outcome: Outcome, proceed: boolean } | null = null
+  #wanted: { outcome: ConfirmationOutcome, proceed: boolean } | null = null
   #isOver = false
   #deadline: NodeJS.Timeout | undefined
   #grace: NodeJS.Timeout | undefined
@@ -62,7 +62,7 @@ export class Wait {
   }
 
   /** Ends the question, or at least the wait. Resolves to the milliseconds left where it is too early to expire; else 0. */
-  async end (outcome: Outcome, proceed: boolean): Promise<number> {
+  async end (outcome: ConfirmationOutcome, proceed: boolean): Promise<number> {
     if (this.#isOver) return 0
     // One turn later, so that an answer that has arrived is read first.
     this.#grace ??= setTimeout(() => setImmediate(() => this.interrupt()), GRACE_MS)
@@ -96,7 +96,7 @@ export class Wait {
     this.fail(withDetails(new WaitInterruptedError(this.#callbackId), { callback_id: this.#callbackId }))
   }
 
-  async #end (outcome: Outcome, proceed: boolean): Promise<number> {
+  async #end (outcome: ConfirmationOutcome, proceed: boolean): Promise<number> {
     const ending = await this.#endings.end(this.#callbackId, outcome, proceed)
     if (ending === 'failed') this.interrupt()
     // It may have been answered, but without the record that is no consent.
@@ -138,7 +138,7 @@ export class Waits {
   }
 
   /** Ends every stored question that this node waits for; resolves when that is done. */
-  async endAll (outcome: Outcome): Promise<void> {
+  async endAll (outcome: ConfirmationOutcome): Promise<void> {
     await Promise.all(this.#all().map((wait) => wait.end(outcome, false)))
   }
 

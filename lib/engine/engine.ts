@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { Outcome, type AnsweredBy, type AvailabilityReason, type ConfirmationRecord } from '../../schemas/records.js'
+import { ConfirmationOutcome, type AnsweredBy, type AvailabilityReason, type ConfirmationRecord } from '../../schemas/records.js'
 import type { User } from '../user.js'
 
 /** A place in a stream. Offsets are 1, 2, 3… within an epoch; another epoch says that continuity was lost. */
@@ -228,7 +228,7 @@ export interface ClusterAnswers { answers: { node_id: string, data: unknown }[],
 
 /** How a question ends. */
 export interface Settlement {
-  outcome: Outcome
+  outcome: ConfirmationOutcome
   proceed: boolean
   feedback?: string
   answer?: unknown
@@ -239,7 +239,7 @@ export interface Settlement {
 export interface Settled { won: boolean, record: ConfirmationRecord, leftMs?: number }
 
 /** Open, or how it ended. */
-export const questionStatuses: readonly ConfirmationRecord['status'][] = ['pending', ...Outcome.anyOf.map((outcome) => outcome.const)]
+export const questionStatuses: readonly ConfirmationRecord['status'][] = ['pending', ...ConfirmationOutcome.anyOf.map((outcome) => outcome.const)]
 
 export interface ConfirmationFilter {
   /** Only questions to this user; by default to all. */

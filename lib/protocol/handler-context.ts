@@ -1,10 +1,10 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyBaseLogger } from 'fastify'
 import { ChannelName } from '../../schemas/fields.js'
-import type { Client } from '../client.js'
+import type { AnyClient, Client } from '../client.js'
 import type { Connection } from '../socket/connection.js'
 import type { Identity } from '../socket/identity.js'
-import type { User } from '../user.js'
+import type { AdmittedUser, User } from '../user.js'
 import { ForbiddenError, IdentityChangedError, NoSocketError } from '../errors.js'
 import { call, defineMethods, type Signature } from '../validation/call.js'
 import type { Exchange } from './exchange.js'
@@ -20,8 +20,8 @@ import type { Outbound } from './outbound.js'
 export interface HandlerContext<C extends string | null = string | null> {
   /** The socket, as it is at this moment: its `user` can be another one by now. null for a call by REST. */
   readonly client: Client | null
-  /** The sender; null where the socket, or the caller by REST, is anonymous. */
-  readonly user: User | null
+  /** The sender; null where the socket, or the caller by REST, is anonymous, which `Register` says with `anonymous: true`. */
+  readonly user: AdmittedUser
   /** The channel that the message is for, of which the socket is a member; null unless the handler is one of channels (row H5). */
   readonly channel: C
   /**
@@ -54,8 +54,10 @@ export interface ChannelMemberships {
   has: (connection: Connection, channel: string) => boolean
 }
 
-/** A context with its internal hooks. */
-export interface CallContext extends HandlerContext {
+/** A context with its internal hooks. Its users can be null, whatever the app says of them. */
+export interface CallContext extends Omit<HandlerContext, 'client' | 'user'> {
+  readonly client: AnyClient | null
+  readonly user: User | null
   /** Only of a socket. @throws WSM_ERR_FORBIDDEN unless it is a member of the context's channel; WSM_ERR_IDENTITY_CHANGED */
   assertMember?: () => void
 }
@@ -88,7 +90,7 @@ export class SocketContext implements CallContext {
     this.#outbound = outbound
   }
 
-  get client (): Client { return this.#connection }
+  get client (): AnyClient { return this.#connection }
   get signal (): AbortSignal { return this.#identity.signal }
   get log (): FastifyBaseLogger { return this.#identity.log }
 

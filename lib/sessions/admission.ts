@@ -20,14 +20,14 @@ import { namesOf, type Permissions } from '../auth/permissions.js'
 import type { StreamLimits } from '../streams/options.js'
 import type { Revocations } from './revocations.js'
 import type { Tickets } from '../auth/tickets.js'
-import type { User } from '../user.js'
+import type { AdmittedUser, User } from '../user.js'
 
 /** The channels and the authorisation of an endpoint of the app (row H4). */
 export interface EndpointRule {
   /** The channels that every socket of the endpoint is a member of. */
-  channels: readonly string[] | ((request: FastifyRequest, user: User | null) => readonly string[] | Promise<readonly string[]>)
+  channels: readonly string[] | ((request: FastifyRequest, user: AdmittedUser) => readonly string[] | Promise<readonly string[]>)
   /** Decides on the user's connect: a boolean, or `{ since }` as for `authorizeSubscribe`. */
-  authorize: (request: FastifyRequest, user: User | null) => JoinDecision | Promise<JoinDecision>
+  authorize: (request: FastifyRequest, user: AdmittedUser) => JoinDecision | Promise<JoinDecision>
 }
 
 const NO_POSITIONS: Positions = {}
@@ -147,7 +147,7 @@ export class Admission {
   }
 
   #mayConnect (rule: EndpointRule, request: FastifyRequest, user: User | null): Promise<number> {
-    return this.#permissions.join({ hook: 'authorize', about: placeOf(request, user), denial: 'You may not connect here' }, () => rule.authorize(request, user))
+    return this.#permissions.join({ hook: 'authorize', about: placeOf(request, user), denial: 'You may not connect here' }, () => rule.authorize(request, user as AdmittedUser))
   }
 
   async #channelsOf (rule: EndpointRule, request: FastifyRequest, user: User | null): Promise<readonly string[]> {
@@ -247,7 +247,7 @@ function positionsFrom (query: unknown): Positions {
 }
 
 async function channelsOf (rule: EndpointRule, request: FastifyRequest, user: User | null): Promise<readonly string[]> {
-  const channels = typeof rule.channels === 'function' ? await rule.channels(request, user) : rule.channels
+  const channels = typeof rule.channels === 'function' ? await rule.channels(request, user as AdmittedUser) : rule.channels
   if (!checkChannels.Check(channels)) throw new TypeError('the channels of an endpoint must be an array of names of channels')
   return channels
 }

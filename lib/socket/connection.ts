@@ -3,7 +3,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { ClientRecord, Rejected } from '../../schemas/records.js'
 import type { User } from '../user.js'
-import type { Client, ConnectionEnd } from '../client.js'
+import type { AnyClient, ConnectionEnd } from '../client.js'
 import { closeCodes } from '../../schemas/codes.js'
 import type { Clock } from '../engine/engine.js'
 import type { EncodedMessage } from './encode.js'
@@ -42,7 +42,7 @@ export interface ConnectionSettings extends InboxSettings {
 }
 
 /** One socket: its identity and its memberships. */
-export class Connection implements Client {
+export class Connection implements AnyClient {
   readonly id = randomUUID()
   readonly connectedAt: number
   readonly origin: ConnectionOrigin

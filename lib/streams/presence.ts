@@ -138,7 +138,7 @@ export class Presence {
         // two changes that cancel out, so it is told.
         if (asOf === undefined ? !isCancelled : asOf < number) connection.send(frame)
       }
-      if (!isCancelled) this.#events.emit(kind === 'joined' ? 'user_joined' : 'user_left', { channel, user_id: userId })
+      if (!isCancelled) this.#events.emit(kind === 'joined' ? 'user_joined' : 'user_left', { channel, userId })
     }
   }
 }

@@ -19,7 +19,7 @@ import type { TaskHeartbeats } from './task-heartbeats.js'
 import { copy, mergeTasks, type RunningTask, type TaskStore } from './task-store.js'
 
 /** The task that `ws.tasks.start()` announces (row F8). */
-export interface StartOptions {
+export interface TaskStartOptions {
   /** Whose task it is; the only one who sees it. */
   userId: string
   /** The task's id; default: a new UUID. */
@@ -29,7 +29,7 @@ export interface StartOptions {
 }
 
 /** How a task is cancelled. */
-export interface CancelOptions {
+export interface TaskCancelOptions {
   /** Whose the task must be. */
   userId?: string
   /** Who cancels it; by default the app itself. */
@@ -104,7 +104,7 @@ export class Tasks {
    * @throws WSM_ERR_INVALID_MESSAGE where a task of that id is running, or an id is no string of 1 to 256 characters;
    *   WSM_ERR_UNAVAILABLE where it cannot be announced: it has not started then
    */
-  async start ({ userId, taskId = randomUUID(), title }: StartOptions): Promise<{ task: TaskRecord, signal: AbortSignal }> {
+  async start ({ userId, taskId = randomUUID(), title }: TaskStartOptions): Promise<{ task: TaskRecord, signal: AbortSignal }> {
     if (this.#store.getRunning(taskId) !== undefined) throw new InvalidMessageError(`task "${taskId}" is running already`)
     const record: TaskRecord = {
       task_id: taskId,
@@ -191,7 +191,7 @@ export class Tasks {
    *   WSM_ERR_UNAVAILABLE where a node that may have it did not answer, or, once it is cancelled and its user is told, where what
    *   it asks could not be taken back
    */
-  async cancel (taskId: string, { userId, by, mustBeKnown = false }: CancelOptions = {}): Promise<void> {
+  async cancel (taskId: string, { userId, by, mustBeKnown = false }: TaskCancelOptions = {}): Promise<void> {
     const running = this.#store.getRunning(taskId)
     const known = running?.record ?? this.#store.getEnded(taskId)
     if (known === undefined && await this.#cancelElsewhere(taskId, userId, by)) return
@@ -206,7 +206,7 @@ export class Tasks {
       await this.#confirmations.cancelTask(taskId, owner)
     } finally {
       running?.controller.abort()
-      this.#events.emit('task_cancelled', { task_id: taskId, user_id: owner, task: known === undefined ? null : copy(known) })
+      this.#events.emit('task_cancelled', { taskId, userId: owner, task: known === undefined ? null : copy(known) })
       await this.#publisher.announce(topicOf.user(owner), {
         type: 'task_cancelled', task_id: taskId, user_id: owner, cancelled_by: by ?? null, timestamp: this.#clock.now()
       })

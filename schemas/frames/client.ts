@@ -1,5 +1,5 @@
 import { Type, type Static, type TProperties } from '@sinclair/typebox'
-import { Answer } from '../records.js'
+import { ConfirmationAnswer } from '../records.js'
 import { CallbackId, ChannelName, ClientId, FrameId, MessageType, RecoverFrom, TaskId, UserId } from '../fields.js'
 
 const frame = <P extends TProperties>(type: string, properties: P) => Type.Object({
@@ -27,7 +27,7 @@ export const clientFrames = {
   }),
   unsubscribe: frame('unsubscribe', { channel_ids: Channels }),
   ack: frame('ack', { message_id: Type.String({ minLength: 1, maxLength: 64 }) }),
-  confirm: frame('confirm', { callback_id: CallbackId, ...Answer.properties }),
+  confirm: frame('confirm', { callback_id: CallbackId, ...ConfirmationAnswer.properties }),
   cancel: frame('cancel', { task_id: TaskId, user_id: Type.Optional(UserId) }),
   walker: frame('walker', {
     walker: MessageType,

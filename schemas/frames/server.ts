@@ -2,7 +2,7 @@ import { Type, type Static, type TProperties } from '@sinclair/typebox'
 import {
   CallbackId, ChannelName, ClientId, FrameId, Nullable, StreamPosition, TaskId, Timestamp, UserId
 } from '../fields.js'
-import { AnsweredBy, AvailabilityReason, Outcome, PresenceList, TaskLogLine, TaskRecord, TaskStepResultFrame } from '../records.js'
+import { AnsweredBy, AvailabilityReason, ConfirmationOutcome, PresenceList, TaskLogLine, TaskRecord, TaskStepResultFrame } from '../records.js'
 
 const frame = <T extends string, P extends TProperties>(type: T, properties: P, description: string) =>
   Type.Object({ type: Type.Literal(type), ...properties }, { description })
@@ -80,7 +80,7 @@ export const serverFrames = {
   confirmation_closed: frame('confirmation_closed', {
     callback_id: CallbackId,
     task_id: TaskId,
-    outcome: Outcome,
+    outcome: ConfirmationOutcome,
     proceed: Nullable(Type.Boolean()),
     answered_by: Nullable(AnsweredBy),
     ...published

@@ -77,7 +77,7 @@ t.test('a question of one node is answered on another, by socket or REST, and ex
 t.test('a question outlives the node that asked', async (t) => {
   const [a, b] = await startNodes(t, 2) as [TestApp, TestApp]
   const asked = a.app.ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task' })
-  const { confirmations: [record] } = await b.app.ws.confirmations.list({ user_id: 'alice' })
+  const { confirmations: [record] } = await b.app.ws.confirmations.list({ userId: 'alice' })
   const { callback_id: id } = record!
   const [here, there] = [a, b].map(({ app }) => app.ws.confirmations.wait(id))
   const interrupted = { code: 'WSM_ERR_WAIT_INTERRUPTED', statusCode: 503, message: new RegExp(id), details: { callback_id: id } }

@@ -10,8 +10,8 @@ t.test('an answer that fits its schema reaches the asking code, typed', async (t
   const alice = await server.connect('alice')
   const { end, id } = await askStored(server, 'alice', { answer: Gpu })
   await alice.request({ type: 'confirm', callback_id: id, proceed: true, answer: { gpu: 'a100', hours: 2 } })
-  const { answer } = await end
-  const gpu: string | undefined = answer?.gpu
+  const { outcome, answer } = await end
+  const gpu: string | undefined = outcome === 'confirmed' ? answer.gpu : undefined
   t.equal(gpu, 'a100')
   t.strictSame(answer, { gpu: 'a100', hours: 2 })
   t.match(await server.app.ws.confirmations.get(id), { answer: { gpu: 'a100', hours: 2 } })

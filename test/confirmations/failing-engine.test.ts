@@ -50,7 +50,7 @@ t.test('a question that cannot be sent now is logged, and still waits for its an
   const { node: { confirmations }, logs } = nodeOn(engine)
   engine.failsToPublish = true
   const end = confirmations.ask(step, to)
-  const { confirmations: [record] } = await confirmations.list({ user_id: 'alice', status: 'pending' })
+  const { confirmations: [record] } = await confirmations.list({ userId: 'alice', status: 'pending' })
   const { callback_id: id } = record!
   await confirmations.answer(id, { proceed: true }, { user_id: 'alice', client_id: null })
   t.match(await end, { outcome: 'confirmed' })
@@ -184,7 +184,7 @@ t.test('a node whose own clock is fast asks, reads and waits by the clock that a
   await confirmations.cancel(id)
   t.match(await waiting, { outcome: 'cancelled' })
   const end = confirmations.ask(step, { ...to, timeoutMs: 60_000 })
-  const { confirmations: [asked] } = await confirmations.list({ user_id: 'alice', status: 'pending' })
+  const { confirmations: [asked] } = await confirmations.list({ userId: 'alice', status: 'pending' })
   t.ok(asked!.expires_at <= engine.clock.now() + 60_000)
   await confirmations.cancel(asked!.callback_id)
   await end

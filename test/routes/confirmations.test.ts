@@ -117,12 +117,12 @@ t.test('the list has pages, by REST and in the app', async (t) => {
   t.same(new Set(found.flat()), new Set(ids))
   t.same((await pageOf('')).next, null)
   const { list } = server.app.ws.confirmations
-  const { confirmations, next } = await server.app.ws.confirmations.list({ user_id: 'alice', limit: 5 })
+  const { confirmations, next } = await server.app.ws.confirmations.list({ userId: 'alice', limit: 5 })
   t.equal(confirmations.length, 5)
-  t.same((await server.app.ws.confirmations.list({ user_id: 'alice', limit: 5, after: next! })).confirmations.length, 2)
-  t.same((await server.app.ws.confirmations.list({ user_id: 'alice', limit: 5, after: null })).confirmations.length, 5)
+  t.same((await server.app.ws.confirmations.list({ userId: 'alice', limit: 5, after: next! })).confirmations.length, 2)
+  t.same((await server.app.ws.confirmations.list({ userId: 'alice', limit: 5, after: null })).confirmations.length, 5)
   // A filter that is passed over would answer with the questions of others.
-  for (const wrong of [{ userId: 'alice' }, { user_id: 'alice', status: 'open' }, { limit: 0 }, { after: 'x' }]) {
+  for (const wrong of [{ user_id: 'alice' }, { userId: 'alice', status: 'open' }, { limit: 0 }, { after: 'x' }]) {
     await t.rejects(server.app.ws.confirmations.list(wrong as object), { code: 'WSM_ERR_INVALID_ARGUMENT' }, JSON.stringify(wrong))
   }
   for (const query of ['?limit=0', '?limit=1001', '?limit=x', '?after=x', '?after=1:', `?after=1:${'x'.repeat(65)}`]) {

@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import { MemoryPresenceStore } from '../../lib/engine/memory/presence.js'
-import type { Events, HandlerContext, WsPluginOptions } from '../../lib/index.js'
+import type { WsEvents, HandlerContext, WsPluginOptions } from '../../lib/index.js'
 import { startApp, type TestApp } from '../fixtures/app.js'
 import { withoutPosition } from '../fixtures/delivery-report.js'
 import { Gate } from '../fixtures/gate.js'
@@ -44,7 +44,7 @@ function holdUp (t: Test, method: 'add' | 'list', gate: Gate, end: () => void = 
 t.test('a handler that is still at work when its socket becomes another user\'s has no effect on it, by any of its methods', async (t) => {
   const { server, ws, contexts, gate } = await start(t)
   const client = await server.connect('alice')
-  const failures: Array<Events['message_failed']> = []
+  const failures: Array<WsEvents['message_failed']> = []
   ws.on('message_failed', (event) => { failures.push({ ...event, client: { ...event.client, user: event.client.user } }) })
   client.send({ type: 'hold.on', id: 1 })
   client.send({ type: 'hold.on' })

@@ -11,7 +11,7 @@ const onRedis = (prefix: string) => redis({ port: server.port, host: '127.0.0.1'
 async function start (t: Test, engine?: EngineFactory) {
   const node = await startApp(t, { authorizeSubscribe: () => true, channels: { 'room-*': { presence: true } }, ...engine && { engine } })
   const events: string[] = []
-  for (const event of ['user_joined', 'user_left'] as const) node.app.ws.on(event, ({ channel, user_id: id }) => events.push(`${event} ${channel} ${id}`))
+  for (const event of ['user_joined', 'user_left'] as const) node.app.ws.on(event, ({ channel, userId: id }) => events.push(`${event} ${channel} ${id}`))
   /** Resolves when that many have come. */
   const told = async (count: number) => {
     await until(() => events.length >= count)

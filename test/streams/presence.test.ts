@@ -15,7 +15,7 @@ import { until } from '../fixtures/until.js'
 async function start (t: Test, options: WsPluginOptions = {}) {
   const server = await startApp(t, { authorizeSubscribe: () => true, channels: { 'room.*': { presence: true } }, ...options })
   const events: string[] = []
-  for (const event of ['user_joined', 'user_left'] as const) server.app.ws.on(event, ({ channel, user_id: id }) => events.push(`${event} ${channel} ${id}`))
+  for (const event of ['user_joined', 'user_left'] as const) server.app.ws.on(event, ({ channel, userId: id }) => events.push(`${event} ${channel} ${id}`))
   return { server, ws: server.app.ws, events }
 }
 

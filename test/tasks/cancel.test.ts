@@ -1,12 +1,12 @@
 import t from 'tap'
-import type { Events } from '../../lib/index.js'
+import type { WsEvents } from '../../lib/index.js'
 import { MemoryConfirmationStore } from '../../lib/engine/memory/confirmations.js'
 import { startApp, type TestApp } from '../fixtures/app.js'
 import { askStored } from '../fixtures/questions.js'
 
 /** Keeps the app's `task_cancelled` events. */
-function cancellations ({ app }: TestApp): Events['task_cancelled'][] {
-  const events: Events['task_cancelled'][] = []
+function cancellations ({ app }: TestApp): WsEvents['task_cancelled'][] {
+  const events: WsEvents['task_cancelled'][] = []
   app.ws.on('task_cancelled', (event) => { events.push(event) })
   return events
 }
@@ -22,7 +22,7 @@ t.test('a user cancels a task of their own: its signal fires, the app and every 
   t.equal(signal.aborted, true)
   const record = tasks.get(taskId)!
   t.match(record, { status: 'cancelled', finished_at: Number })
-  t.strictSame(events, [{ task_id: taskId, user_id: 'alice', task: record }])
+  t.strictSame(events, [{ taskId, userId: 'alice', task: record }])
   for (const client of [alice, again]) {
     const told = await client.next('task_cancelled')
     t.strictSame(told, {
@@ -101,7 +101,7 @@ t.test('with tasks.cancelUnknown such a task is cancelled by telling the app and
   const events = cancellations(server)
   const [alice, bob] = await Promise.all([server.connect('alice'), server.connect('bob')])
   t.match(await alice.request({ type: 'cancel', task_id: 'elsewhere' }), { type: 'reply' })
-  t.strictSame(events, [{ task_id: 'elsewhere', user_id: 'alice', task: null }])
+  t.strictSame(events, [{ taskId: 'elsewhere', userId: 'alice', task: null }])
   t.match(await alice.next('task_cancelled'), { task_id: 'elsewhere', user_id: 'alice', cancelled_by: { client_id: alice.id } })
   await bob.settled()
   t.equal(bob.count('task_cancelled'), 0)
@@ -149,6 +149,6 @@ t.test('where its questions cannot be read a task is cancelled all the same, and
   await t.rejects(tasks.cancel(taskId), { message: 'the store is out of reach' }, 'its questions may still be open')
   unread.restore()
   t.equal(signal.aborted, true)
-  t.match(events, [{ task_id: taskId, task: { status: 'cancelled' } }])
+  t.match(events, [{ taskId, task: { status: 'cancelled' } }])
   t.match(await alice.next('task_cancelled'), { task_id: taskId, cancelled_by: null })
 })

@@ -1,7 +1,7 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import { Jti, Nullable, UserId } from '../../../schemas/fields.js'
-import { ConfirmationRecord, Outcome, AnsweredBy } from '../../../schemas/records.js'
+import { ConfirmationRecord, ConfirmationOutcome, AnsweredBy } from '../../../schemas/records.js'
 import type { User } from '../../user.js'
 import type { Delivery, Position, Publication } from '../engine.js'
 import type { NumberedChange } from './roster.js'
@@ -41,7 +41,7 @@ const Change = Type.Object({
 const ClusterRequest = Type.Object({ layout: Layout, id: Type.String(), from: Type.String(), kind: Type.String(), data: Type.Unknown() })
 const ClusterResponse = Type.Object({ layout: Layout, id: Type.String(), from: Type.String(), ok: Type.Boolean(), data: Type.Unknown() })
 const Settlement = Type.Object({
-  outcome: Outcome,
+  outcome: ConfirmationOutcome,
   proceed: Type.Boolean(),
   feedback: Type.Optional(Type.String()),
   answer: Type.Optional(Type.Unknown()),

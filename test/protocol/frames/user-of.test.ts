@@ -6,7 +6,7 @@ t.test('an anonymous socket has nothing to confirm, to cancel, or to answer for'
   const { ws } = server.app
   const { task } = await ws.tasks.start({ userId: 'alice' })
   const waiting = ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: task.task_id })
-  const { confirmations: [question] } = await ws.confirmations.list({ user_id: 'alice' })
+  const { confirmations: [question] } = await ws.confirmations.list({ userId: 'alice' })
   const client = await server.connect('nobody', { token: null })
   t.match(await client.request({ type: 'confirm', callback_id: question!.callback_id, proceed: true }), { code: 'unauthorized' })
   t.match(await client.request({ type: 'cancel', task_id: task.task_id }), { code: 'unauthorized' })
