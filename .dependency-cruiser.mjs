@@ -46,10 +46,11 @@ export default {
       to: { path: '^lib/engine/(memory|redis)/' }
     },
     {
-      name: 'only socket and http know WebSockets',
+      // A connection stands on a transport, of which the WebSocket is one.
+      name: 'only the WebSocket transport and what builds it know WebSockets',
       severity: 'error',
-      from: { path: ours, pathNot: '^(lib/(socket|http)/|routes/socket\\.ts$)' },
-      to: { path: '(^|/)node_modules/(@types/)?ws/' }
+      from: { path: ours, pathNot: '^(lib/(socket/websocket-transport\\.ts$|http/|node\\.ts$)|routes/socket\\.ts$)' },
+      to: { path: ['(^|/)node_modules/(@types/)?ws/', '^lib/socket/websocket-'] }
     },
     { name: 'every import is found', severity: 'error', from: { path: ours }, to: { couldNotResolve: true } }
   ],

@@ -22,7 +22,7 @@ export default [
     // message about a bad option, details of errors, the size of a call, and the answers of REST routes.
     files: ['lib/**/*.ts', 'routes/**/*.ts'],
     ignores: [
-      'lib/protocol/**', 'lib/socket/encode.ts', 'lib/engine/redis/**', 'lib/validation/json-schema.ts', 'lib/validation/unique-list.ts', 'lib/options.ts',
+      'lib/protocol/**', 'lib/socket/message.ts', 'lib/engine/redis/**', 'lib/validation/json-schema.ts', 'lib/validation/unique-list.ts', 'lib/options.ts',
       'lib/errors.ts', 'routes/call.ts', 'routes/json-answer.ts'
     ],
     rules: { 'no-restricted-globals': ['error', 'JSON'] }

@@ -17,6 +17,7 @@ import type { Connection, ConnectionSettings } from './socket/connection.js'
 import { Lifecycle } from './sessions/lifecycle.js'
 import { Outbox } from './socket/outbox.js'
 import { Registry } from './socket/registry.js'
+import { DeflatedFrames } from './socket/websocket-encoding.js'
 import { TypeLimits } from './protocol/type-limits.js'
 import { UserSlots } from './sessions/user-slots.js'
 import type { Engine } from './engine/engine.js'
@@ -121,7 +122,6 @@ export function createNode ({ engine, authenticator, options, log }: NodeGround)
     maxMessages: limits.maxQueueMessages,
     maxBytes: limits.maxQueueBytes,
     slowConsumer: options.slowConsumer,
-    compressFromBytes: options.compression.thresholdBytes,
     onDropped: () => { counters.messagesDropped++ }
   }
   const connectionSettings: ConnectionSettings = {
@@ -191,6 +191,7 @@ export function createNode ({ engine, authenticator, options, log }: NodeGround)
     heartbeat,
     allowances,
     closing,
+    deflatedFrames: new DeflatedFrames(options.compression.thresholdBytes),
     sendSettings,
     connectionSettings,
     handlers,

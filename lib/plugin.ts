@@ -125,8 +125,8 @@ async function engineOf ({ engine, confirmations: { retainMs }, auth: { ticketTt
   return engine === undefined ? new MemoryEngine(kept) : made(engine, { ...kept, log })
 }
 
-function socketPartsOf ({ admission, slots, lifecycle, router, closing, sendSettings, connectionSettings }: Node) {
-  return { admission, slots, lifecycle, router, closing, sendSettings, connectionSettings }
+function socketPartsOf ({ admission, slots, lifecycle, router, closing, deflatedFrames, sendSettings, connectionSettings }: Node) {
+  return { admission, slots, lifecycle, router, closing, deflatedFrames, sendSettings, connectionSettings }
 }
 
 function callPartsOf ({ handlers, requests, allowances, counters }: Node) {

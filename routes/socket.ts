@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
@@ -11,6 +11,8 @@ import type { ConnectionOrigin } from '../lib/socket/origin.js'
 import type { ClosingSockets } from '../lib/socket/closing.js'
 import { Connection, type ConnectionSettings } from '../lib/socket/connection.js'
 import { SendQueue, type SendSettings } from '../lib/socket/send-queue.js'
+import { plainFrames, type DeflatedFrames } from '../lib/socket/websocket-encoding.js'
+import { WebSocketTransport } from '../lib/socket/websocket-transport.js'
 import type { Shutdown } from '../lib/http/shutdown.js'
 import type { UpgradeGate } from '../lib/http/upgrade-gate.js'
 import type { Upgrades } from '../lib/http/upgrades.js'
@@ -37,6 +39,7 @@ export interface SocketParts {
   lifecycle: Lifecycle
   router: Router
   closing: ClosingSockets
+  deflatedFrames: DeflatedFrames
   sendSettings: SendSettings
   connectionSettings: ConnectionSettings
   gate: UpgradeGate
@@ -116,7 +119,7 @@ export function socketRoute (fastify: FastifyInstance, url: string, parts: Socke
       const decision = request.wsAdmission!
       closing.trim()
       if ('origin' in decision) open(socket, request, decision, parts)
-      else refuse(socket, closeCodeFor(decision.refusal), toWire(decision.refusal).message, parts)
+      else refuse(socket, request.raw, closeCodeFor(decision.refusal), toWire(decision.refusal).message, parts)
       // Being admitted to what is in memory takes no turn of its own: the first frame leaves with the answer to the upgrade.
       const raw = upgrades.socketOf(request.raw)
       setImmediate(() => raw.uncork())
@@ -126,8 +129,8 @@ export function socketRoute (fastify: FastifyInstance, url: string, parts: Socke
 
 /** Nothing here waits: a frame that follows the upgrade in the same packet must find its listener. */
 function open (socket: WebSocket, { raw: upgrade }: FastifyRequest, { origin, response }: Admitted, parts: SocketParts): void {
-  const { lifecycle, router, slots, shutdown, webSocketServer, upgrades, sendSettings, connectionSettings } = parts
-  if (shutdown.isClosing) return refuse(socket, closeCodes.goingAway, 'The server is closing', parts)
+  const { lifecycle, router, slots, shutdown, webSocketServer, upgrades, deflatedFrames, sendSettings, connectionSettings } = parts
+  if (shutdown.isClosing) return refuse(socket, upgrade, closeCodes.goingAway, 'The server is closing', parts)
   // From here on the socket is ours: @fastify/websocket would log every reset with its request, which its listener keeps
   // alive, and close the socket with 1005 when the server closes.
   socket.removeAllListeners('error')
@@ -136,8 +139,9 @@ function open (socket: WebSocket, { raw: upgrade }: FastifyRequest, { origin, re
   const raw = upgrades.socketOf(upgrade)
   // The socket would keep the answer alive, the answer its request, and both everything that Fastify hung on them.
   response.detachSocket(raw as Socket)
-  const queue = new SendQueue(socket, raw, readsCompressed(socket, upgrade.headers['sec-websocket-extensions']), sendSettings)
-  const connection = new Connection(socket, queue, origin, connectionSettings)
+  const encoding = readsCompressed(socket, upgrade.headers['sec-websocket-extensions']) ? deflatedFrames : plainFrames
+  const transport = new WebSocketTransport(socket, raw, encoding)
+  const connection = new Connection(transport, new SendQueue(transport, sendSettings), origin, connectionSettings)
   connection.inbox.onReleased(() => router.release(connection))
   connection.listen(
     (data, isBinary) => router.receive(connection, data, isBinary),
@@ -150,6 +154,6 @@ function open (socket: WebSocket, { raw: upgrade }: FastifyRequest, { origin, re
   lifecycle.open(connection)
 }
 
-function refuse (socket: WebSocket, code: number, reason: string, { closing }: Pick<SocketParts, 'closing'>): void {
-  closing.close(socket, code, reason)
+function refuse (socket: WebSocket, upgrade: IncomingMessage, code: number, reason: string, { closing, upgrades }: Pick<SocketParts, 'closing' | 'upgrades'>): void {
+  closing.close(new WebSocketTransport(socket, upgrades.socketOf(upgrade), plainFrames), code, reason)
 }

@@ -16,7 +16,8 @@ const broken: Record<string, [text: string, rule: string | null]> = {
   'lib/streams/broken.ts': ["import type { Tasks } from '../tasks/tasks.js'\nexport type Broken = Tasks", 'streams imports from below'],
   'lib/sessions/broken.ts': ["import { tags } from '../../routes/answers.js'\nexport const broken = tags", 'sessions imports from below'],
   'lib/tasks/broken.ts': ["import { MemoryEngine } from '../engine/memory/engine.js'\nexport const Broken = MemoryEngine", 'only plugin.ts names a concrete engine'],
-  'routes/broken.ts': ["import type { WebSocket } from 'ws'\nexport type Broken = WebSocket", 'only socket and http know WebSockets'],
+  'routes/broken.ts': ["import type { WebSocket } from 'ws'\nexport type Broken = WebSocket", 'only the WebSocket transport and what builds it know WebSockets'],
+  'lib/socket/broken.ts': ["import { plainFrames } from './websocket-encoding.js'\nexport const broken = plainFrames", 'only the WebSocket transport and what builds it know WebSockets'],
   'lib/cluster/broken.ts': ["import type { Other } from './broken-other.js'\nexport interface Broken { other: Other }", null],
   'lib/cluster/broken-other.ts': ["import type { Broken } from './broken.js'\nexport interface Other { broken: Broken }", 'no circle of files'],
   'lib/auth/broken.ts': ["import { nothing } from './nowhere.js'\nexport const broken = nothing", 'every import is found']

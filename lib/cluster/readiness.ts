@@ -1,7 +1,7 @@
 import type { Registry } from '../socket/registry.js'
 import type { Availability, Cluster } from '../engine/engine.js'
 import type { EventHub } from '../events.js'
-import { encode, type EncodedMessage } from '../socket/encode.js'
+import { encodeFrame, type EncodedMessage } from '../socket/message.js'
 
 /** Tells sockets and the app how much of what the nodes share works. Sockets stay open while it does not. */
 export class Readiness {
@@ -26,5 +26,5 @@ export class Readiness {
 }
 
 function frameOf ({ status, reasons }: Availability): EncodedMessage {
-  return encode({ type: 'availability', available: status !== 'unavailable', degraded: status === 'degraded', reasons: [...reasons] })
+  return encodeFrame({ type: 'availability', available: status !== 'unavailable', degraded: status === 'degraded', reasons: [...reasons] })
 }

@@ -3,7 +3,7 @@ import type { ConfirmationsPage } from '../../schemas/rest.js'
 import type { Connection } from '../socket/connection.js'
 import type { Clock, ConfirmationFilter, ConfirmationStore, QuestionPage, QuestionPlace } from '../engine/engine.js'
 import { cursorOf, readCursor } from '../pages.js'
-import { encode } from '../socket/encode.js'
+import { encodeFrame } from '../socket/message.js'
 import { assertValid } from '../validation/faults.js'
 import type { Endings } from './endings.js'
 import { checkList, type ConfirmationListOptions } from './list.js'
@@ -68,7 +68,7 @@ export class QuestionLists {
         while (connection.isOpen && connection.isCongested) await connection.drained()
         // Meanwhile the socket may have closed, or switched users.
         if (!connection.isOpen || connection.user?.id !== userId) return
-        connection.send(encode(question))
+        connection.send(encodeFrame(question))
       }
       after = page.next
     } while (after !== null)

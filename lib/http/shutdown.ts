@@ -3,7 +3,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { closeCodes } from '../../schemas/codes.js'
 import type { Registry } from '../socket/registry.js'
 import { inTime } from '../in-time.js'
-import { encode } from '../socket/encode.js'
+import { encodeFrame } from '../socket/message.js'
 import { logThrown } from '../thrown.js'
 import type { UnfinishedRequests } from './unfinished-requests.js'
 import type { Upgrades } from './upgrades.js'
@@ -83,7 +83,7 @@ export class Shutdown {
     const { windowMs, isOneOfMany } = this.#settings
     const [code, reason] = isOneOfMany ? [closeCodes.serviceRestart, 'This node is closing'] : [closeCodes.goingAway, 'The server is closing']
     for (const connection of this.#registry.all()) {
-      if (connection.isAdmitted) connection.send(encode({ type: 'reconnect', after_ms: randomInt(windowMs + 1) }))
+      if (connection.isAdmitted) connection.send(encodeFrame({ type: 'reconnect', after_ms: randomInt(windowMs + 1) }))
       connection.close(code, reason)
     }
   }

@@ -4,7 +4,7 @@ import type { WebSocket, WebSocketServer } from 'ws'
 import { SUBPROTOCOL } from '../../schemas/codes.js'
 import { BEARER_PROTOCOL_PREFIX } from '../auth/credentials.js'
 import type { SocketLimits, SocketOptions } from '../socket/options.js'
-import { COMPRESSION_WINDOW_BITS } from '../socket/encode.js'
+import { COMPRESSION_WINDOW_BITS } from '../socket/websocket-encoding.js'
 
 export type { WebSocketServer }
 

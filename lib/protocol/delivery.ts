@@ -1,5 +1,5 @@
 import type { Delivery } from '../engine/engine.js'
-import { EncodedMessage } from '../socket/encode.js'
+import { EncodedMessage } from '../socket/message.js'
 
 /** A delivery as it goes over the wire. */
 export function toMessage (delivery: Delivery): EncodedMessage {

@@ -5,7 +5,7 @@ import { Message, reservedFields } from '../../schemas/messages.js'
 import { InvalidHandlerError } from '../errors.js'
 import { messageOf } from '../thrown.js'
 import type { CompiledSchema } from '../validation/compiled-schema.js'
-import { EncodedMessage } from '../socket/encode.js'
+import { EncodedMessage } from '../socket/message.js'
 import { compileMessage } from './compile.js'
 import { faultsOf, invalidMessage, type Fault } from '../validation/faults.js'
 

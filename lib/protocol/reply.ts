@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { ServerFrameOf } from '../../schemas/frames/server.js'
 import { InternalError } from '../errors.js'
-import { EncodedMessage } from '../socket/encode.js'
+import { EncodedMessage } from '../socket/message.js'
 import type { CompiledSchema } from '../validation/compiled-schema.js'
 import { faultsOf } from '../validation/faults.js'
 

@@ -12,7 +12,7 @@ import { type ErrorCode, countedCodes } from '../../schemas/codes.js'
 import type { Rejected } from '../../schemas/records.js'
 import { compile } from './compile.js'
 import { assertFrame, decode, frameId, peekId, type ClientMessage } from './decode.js'
-import { encode } from '../socket/encode.js'
+import { encodeFrame } from '../socket/message.js'
 import { Exchange, type ReplyTraits } from './exchange.js'
 import { assertValid } from '../validation/faults.js'
 
@@ -173,7 +173,7 @@ export class Router {
     const isServerFault = statusCode >= 500
     if (isServerFault) logThrown(connection.log, 'error', error, handlerOf(message), 'a handler failed')
     else connection.log.debug({ code, type: message?.type }, 'a frame was refused')
-    connection.send(encode({ type: 'error', code, id, message: text, details, ...isAppError && { app: true } }))
+    connection.send(encodeFrame({ type: 'error', code, id, message: text, details, ...isAppError && { app: true } }))
     if (this.#events.has('message_failed')) {
       this.#events.emit('message_failed', { client: connection, user: connection.user, error, message: message && withoutToken(message) })
     }

@@ -3,7 +3,7 @@ import type { Connection } from '../socket/connection.js'
 import type { Registry } from '../socket/registry.js'
 import { Sweep } from '../socket/sweep.js'
 import type { Clock } from '../engine/engine.js'
-import { encode } from '../socket/encode.js'
+import { encodeFrame } from '../socket/message.js'
 
 /** How late a socket may be closed after its token has expired. */
 const SWEEP_MS = 500
@@ -44,7 +44,7 @@ export class TokenExpiry {
         connection.expel(closeCodes.unauthorized, 'The token has expired')
       } else if (expiresAt - this.#noticeMs <= now && this.#noticed.get(connection) !== expiresAt) {
         this.#noticed.set(connection, expiresAt)
-        connection.send(encode({ type: 'token_expiring', expires_at: expiresAt }))
+        connection.send(encodeFrame({ type: 'token_expiring', expires_at: expiresAt }))
       }
     }
   }

@@ -5,7 +5,7 @@ import type { Revocations } from './revocations.js'
 import type { User } from '../user.js'
 import { closeCodes } from '../../schemas/codes.js'
 import type { EventHub } from '../events.js'
-import { encode, type EncodedMessage } from '../socket/encode.js'
+import { encodeFrame, type EncodedMessage } from '../socket/message.js'
 import type { Counters } from '../telemetry/counters.js'
 import { logThrown } from '../thrown.js'
 import type { Memberships } from '../streams/memberships.js'
@@ -222,12 +222,12 @@ export class Lifecycle {
   /** Tells the client and the app of a connection's new token or user. */
   #identified (connection: Connection, previous: User | null, lost: readonly string[], states: readonly StreamState[]): void {
     connection.send(this.#connectionFrame(connection, states))
-    for (const channel of lost) connection.send(encode({ type: 'unsubscribed', channel, reason: 'forbidden' }))
+    for (const channel of lost) connection.send(encodeFrame({ type: 'unsubscribed', channel, reason: 'forbidden' }))
     this.#events.emit('identity_changed', { client: connection, previous })
   }
 
   #connectionFrame (connection: Connection, entered: readonly StreamState[]): EncodedMessage {
-    return encode({ type: 'connection', data: this.describe(connection, entered) })
+    return encodeFrame({ type: 'connection', data: this.describe(connection, entered) })
   }
 
   #stopAuthTimer (connection: Connection): void {

@@ -1,6 +1,5 @@
-import type { WebSocket } from 'ws'
 import type { Rejected } from '../../schemas/records.js'
-import { fitReason } from './close-reason.js'
+import type { Transport } from './transport.js'
 
 export interface ClosingSettings {
   /** Maximum number of sockets that are closing at the same time. */
@@ -17,38 +16,38 @@ export interface ClosingSettings {
  */
 export class ClosingSockets {
   readonly #settings: ClosingSettings
-  readonly #sockets = new Set<WebSocket>()
+  readonly #transports = new Set<Transport>()
 
   constructor (settings: ClosingSettings) {
     this.#settings = settings
   }
 
   /** Sends the close frame; nothing may be sent after it. */
-  close (socket: WebSocket, code: number, reason: string): void {
-    socket.close(code, fitReason(reason))
-    this.add(socket)
+  close (transport: Transport, code: number, reason: string): void {
+    transport.close(code, reason)
+    this.add(transport)
   }
 
   /**
    * Adds a socket that has sent or received a close frame. ws cuts such sockets too, but only after 30 s if the app registered
    * @fastify/websocket itself without a `closeTimeout`.
    */
-  add (socket: WebSocket): void {
-    this.#sockets.add(socket)
-    const timer = setTimeout(() => socket.terminate(), this.#settings.closeTimeoutMs)
-    socket.once('close', () => {
+  add (transport: Transport): void {
+    this.#transports.add(transport)
+    const timer = setTimeout(() => transport.terminate(), this.#settings.closeTimeoutMs)
+    transport.onClose(() => {
       clearTimeout(timer)
-      this.#sockets.delete(socket)
+      this.#transports.delete(transport)
     })
   }
 
   /** Makes room before another socket opens. Not called when one closes, so a shutdown cuts none for that reason. */
   trim (): void {
-    for (const socket of this.#sockets) {
-      if (this.#sockets.size <= this.#settings.maxClosing) return
-      this.#sockets.delete(socket)
+    for (const transport of this.#transports) {
+      if (this.#transports.size <= this.#settings.maxClosing) return
+      this.#transports.delete(transport)
       this.#settings.refusals.closing++
-      socket.terminate()
+      transport.terminate()
     }
   }
 }

@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
-import type { WebSocket } from 'ws'
 import type { ClientRecord, Rejected } from '../../schemas/records.js'
 import type { User } from '../user.js'
 import type { AnyClient, ConnectionEnd } from '../client.js'
 import { closeCodes } from '../../schemas/codes.js'
 import type { Clock } from '../engine/engine.js'
-import type { EncodedMessage } from './encode.js'
+import type { EncodedMessage } from './message.js'
 import { Account } from './account.js'
 import type { Allowances } from './allowances.js'
 import type { ClosingSockets } from './closing.js'
@@ -17,6 +16,7 @@ import { Inbox, type InboxSettings } from './inbox.js'
 import { Liveness } from './liveness.js'
 import type { ConnectionOrigin } from './origin.js'
 import type { SendQueue } from './send-queue.js'
+import type { Transport } from './transport.js'
 
 /** How long a client may take to answer a close frame while somebody waits for its end. */
 const FAREWELL_MS = 1_000
@@ -55,7 +55,7 @@ export class Connection implements AnyClient {
   readonly liveness = new Liveness()
   /** When anything last arrived, on the clock of `performance.now()`. */
   heardAt = performance.now()
-  readonly #socket: WebSocket
+  readonly #transport: Transport
   readonly #queue: SendQueue
   readonly #settings: ConnectionSettings
   #grants: Map<string, Grant> | null = null
@@ -67,15 +67,15 @@ export class Connection implements AnyClient {
   /** One wait for the end, however many ask for it: they share one listener and one timer. */
   #gone: Promise<void> | null = null
 
-  constructor (socket: WebSocket, queue: SendQueue, origin: ConnectionOrigin, settings: ConnectionSettings) {
-    this.#socket = socket
+  constructor (transport: Transport, queue: SendQueue, origin: ConnectionOrigin, settings: ConnectionSettings) {
+    this.#transport = transport
     this.#queue = queue
     this.#settings = settings
     this.connectedAt = settings.clock.now()
     this.origin = origin
     this.identity = new Identity(origin.user, this, settings.log)
     this.errorCap = new ErrorCap(settings.maxErrorsPerMinute)
-    this.inbox = new Inbox(socket, this.liveness, settings)
+    this.inbox = new Inbox(transport, this.liveness, settings)
   }
 
   /** Whether messages can still be handed to the socket: no close frame was sent or received. */
@@ -101,7 +101,7 @@ export class Connection implements AnyClient {
   }
 
   get protocol (): string | null {
-    return this.#socket.protocol === '' ? null : this.#socket.protocol
+    return this.#transport.protocol
   }
 
   get user (): User | null {
@@ -121,23 +121,27 @@ export class Connection implements AnyClient {
 
   /** Attaches the listeners; called once, before anything is awaited, so that no frame is missed. */
   listen (onMessage: (data: Buffer, isBinary: boolean) => void, onEnd: (end: ConnectionEnd) => void): void {
-    this.#socket.on('message', (data, isBinary) => {
-      this.heardAt = performance.now()
-      onMessage(data as Buffer, isBinary)
-    })
-    this.#socket.on('pong', (data) => {
-      this.heardAt = performance.now()
-      if (!this.liveness.ponged(data.toString(), this.heardAt)) this.#controlled(data)
-    })
-    this.#socket.on('ping', (data) => {
-      this.heardAt = performance.now()
-      this.#controlled(data)
-    })
-    // ws has answered the fault with the close frame that fits it (1002, 1007, 1009) before it reports it here.
-    this.#socket.on('error', (error) => this.#failed(error))
-    this.#socket.on('close', (code, reason) => {
-      this.identity.abort()
-      onEnd(this.#cutAs ?? { code, reason: reason.toString() })
+    this.#transport.listen({
+      message: (data, isBinary) => {
+        this.heardAt = performance.now()
+        onMessage(data, isBinary)
+      },
+      pong: (data) => {
+        this.heardAt = performance.now()
+        if (!this.liveness.ponged(data.toString(), this.heardAt)) this.#controlled(data)
+      },
+      ping: (data) => {
+        this.heardAt = performance.now()
+        this.#controlled(data)
+      },
+      error: (error, limit) => {
+        if (limit !== null) this.#settings.refusals[limit]++
+        this.log.debug({ err: error }, 'the socket failed')
+      },
+      close: (code, reason) => {
+        this.identity.abort()
+        onEnd(this.#cutAs ?? { code, reason })
+      }
     })
   }
 
@@ -176,7 +180,7 @@ export class Connection implements AnyClient {
 
   /** Sends a WebSocket ping. */
   ping (): void {
-    this.#socket.ping(this.liveness.pinging(this.#queue.flushedBytes))
+    this.#transport.ping(this.liveness.pinging(this.#queue.flushedBytes))
   }
 
   /** A frame was refused because there were too many. One now and then does no harm; a socket that goes on for long is closed. */
@@ -191,13 +195,13 @@ export class Connection implements AnyClient {
   close (code: number, reason: string): void {
     if (!this.isOpen) return
     this.#queue.flush()
-    this.#settings.closing.close(this.#socket, code, reason)
+    this.#settings.closing.close(this.#transport, code, reason)
     this.#over()
   }
 
   /** The client is ending the socket: it has as long for that as if the server had. */
   closedByClient (): void {
-    this.#settings.closing.add(this.#socket)
+    this.#settings.closing.add(this.#transport)
   }
 
   /**
@@ -221,15 +225,15 @@ export class Connection implements AnyClient {
 
   async #end (): Promise<void> {
     // Already closed: no further close event will fire.
-    if (this.#socket.readyState === this.#socket.CLOSED) return
+    if (this.#transport.isClosed) return
     const timer = setTimeout(() => this.#queue.destroy(), Math.min(FAREWELL_MS, this.#settings.closeTimeoutMs))
-    await new Promise<void>((resolve) => this.#socket.once('close', () => resolve()))
+    await new Promise<void>((resolve) => this.#transport.onClose(resolve))
     clearTimeout(timer)
   }
 
   /** Cuts the socket without a word. */
   terminate (): void {
-    this.#socket.terminate()
+    this.#transport.terminate()
   }
 
   grant (channel: string, grant: Grant): void {
@@ -276,11 +280,5 @@ export class Connection implements AnyClient {
   /** Charges a ping or an unsolicited pong like a frame: a ping is answered with as many bytes, which the client need not read. */
   #controlled (data: Buffer): void {
     if (this.isOpen && this.account.pace(data.length, this.heardAt) > 0) this.refused()
-  }
-
-  #failed (error: Error & { code?: string }): void {
-    if (error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') this.#settings.refusals.payload++
-    else if (error.code === 'WS_ERR_TOO_MANY_BUFFERED_PARTS') this.#settings.refusals.fragments++
-    this.log.debug({ err: error }, 'the socket failed')
   }
 }

@@ -1,6 +1,6 @@
-import type { WebSocket } from 'ws'
 import type { Rejected } from '../../schemas/records.js'
 import type { Liveness } from './liveness.js'
+import type { Transport } from './transport.js'
 
 /**
  * Maximum number of bytes that can still arrive after a pause: Node reads from the network in chunks of this size, and ws handles
@@ -24,7 +24,7 @@ export class Inbox {
   pending = 0
   /** True while a frame is in progress that later ones wait for. */
   isHeld = false
-  readonly #socket: WebSocket
+  readonly #transport: Transport
   readonly #liveness: Liveness
   readonly #settings: InboxSettings
   // Made with the first frame that waits: most sockets never have any.
@@ -34,8 +34,8 @@ export class Inbox {
   #lateBytes = 0
   #onReleased!: () => void
 
-  constructor (socket: WebSocket, liveness: Liveness, settings: InboxSettings) {
-    this.#socket = socket
+  constructor (transport: Transport, liveness: Liveness, settings: InboxSettings) {
+    this.#transport = transport
     this.#liveness = liveness
     this.#settings = settings
   }
@@ -47,7 +47,7 @@ export class Inbox {
 
   /** True while the socket is paused. */
   get isPaused (): boolean {
-    return this.#socket.isPaused
+    return this.#transport.isPaused
   }
 
   /** Sets the listener that is called when the frame that others wait for is done. */
@@ -75,7 +75,7 @@ export class Inbox {
     this.#bytes += copy.length
     if (this.#bytes >= this.#settings.maxPendingBytes && !this.isPaused) {
       this.#settings.refusals.pending_bytes++
-      this.#socket.pause()
+      this.#transport.pause()
     }
     return true
   }
@@ -97,7 +97,7 @@ export class Inbox {
 
   #resume (): void {
     this.#lateBytes = 0
-    this.#socket.resume()
+    this.#transport.resume()
     // Pongs to earlier pings waited in the network meanwhile: only the next ping counts.
     this.#liveness.restart()
   }

@@ -1,4 +1,5 @@
-import type { EncodedMessage } from './encode.js'
+import type { EncodedMessage, Encoding } from './message.js'
+import type { Batch } from './transport.js'
 
 /** The part of a connection that an outbox works on. */
 export interface Outgoing {
@@ -12,7 +13,7 @@ export interface Outgoing {
  * The messages that a socket gets in one turn of the event loop, in order. Sockets that get the same messages share one
  * path, and with it the buffer that the messages are joined into.
  */
-export class Path {
+export class Path implements Batch {
   readonly parent: Path | null
   readonly message: EncodedMessage
   /** How many messages. */
@@ -20,8 +21,10 @@ export class Path {
   /** How long their plain frames are. */
   readonly bytes: number
   #last: Path | null = null
-  #plain: Buffer | null = null
-  #compressed: Buffer | null = null
+  #encoding: Encoding | null = null
+  #joined!: Buffer
+  /** The same for further encodings. Most paths have none. */
+  #others: Map<Encoding, Buffer> | null = null
 
   constructor (parent: Path | null, message: EncodedMessage) {
     this.parent = parent
@@ -39,22 +42,27 @@ export class Path {
     return this.#last
   }
 
-  /** Every frame, joined. Made once for all who share the path. */
-  plain (): Buffer {
-    this.#plain ??= this.parent === null ? this.message.frame : this.#join((message) => message.frame)
-    return this.#plain
+  /** Hot: runs once for every socket and flush, nearly always with the encoding of the socket before. */
+  in (encoding: Encoding): Buffer {
+    if (encoding === this.#encoding) return this.#joined
+    if (this.#encoding !== null) return this.#other(encoding)
+    this.#encoding = encoding
+    this.#joined = this.#join(encoding)
+    return this.#joined
   }
 
-  /** The same for sockets that negotiated compression. */
-  compressed (thresholdBytes: number): Buffer {
-    this.#compressed ??= this.#join((message) => message.compressedFrame(thresholdBytes))
-    return this.#compressed
+  #other (encoding: Encoding): Buffer {
+    this.#others ??= new Map()
+    let joined = this.#others.get(encoding)
+    if (joined === undefined) this.#others.set(encoding, joined = this.#join(encoding))
+    return joined
   }
 
-  #join (frameOf: (message: EncodedMessage) => Buffer): Buffer {
-    const frames = new Array<Buffer>(this.count)
-    for (let path: Path | null = this; path !== null; path = path.parent) frames[path.count - 1] = frameOf(path.message)
-    return frames.length === 1 ? frames[0]! : Buffer.concat(frames)
+  #join (encoding: Encoding): Buffer {
+    if (this.parent === null) return encoding.encode(this.message)
+    const parts = new Array<Buffer>(this.count)
+    for (let path: Path | null = this; path !== null; path = path.parent) parts[path.count - 1] = encoding.encode(path.message)
+    return Buffer.concat(parts)
   }
 }
 

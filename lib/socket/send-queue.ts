@@ -1,13 +1,6 @@
-import type { Duplex } from 'node:stream'
-import type { WebSocket } from 'ws'
-import { encode, type EncodedMessage } from './encode.js'
+import { encodeFrame, type EncodedMessage } from './message.js'
 import type { Outbox, Outgoing, Path } from './outbox.js'
-import { reset } from './reset.js'
-
-/** `WebSocket.OPEN`; the class itself is @fastify/websocket's, and only its type is imported. */
-const OPEN = 1
-/** A pong that nobody asked for, which every client ignores (RFC 6455 section 5.5.3). */
-const PONG = Buffer.from([0x8a, 0x00])
+import type { Transport } from './transport.js'
 
 /** A queue counts as congested when it is this part of a limit full. */
 const CONGESTED_FROM = 4
@@ -23,23 +16,16 @@ export interface SendSettings {
   slowConsumer: 'disconnect' | 'drop'
   /** Called for every message that is left out. */
   onDropped: () => void
-  /** From how many bytes on a message is compressed, for sockets that read it. */
-  compressFromBytes: number
 }
 
 /** What became of a message: queued, left out, or the end of the socket. */
 export type SendResult = 'queued' | 'dropped' | 'overflow'
 
-/**
- * What waits for one socket. It writes whole frames to the raw socket, which `ws` writes its pongs and its close frame
- * to as well, each in one piece: so nothing comes to lie inside anything else.
- */
+/** The messages that wait for one client. All of a turn leave in one write, at its end. */
 export class SendQueue implements Outgoing {
   path: Path | null = null
-  readonly #socket: WebSocket
-  readonly #raw: Duplex
+  readonly #transport: Transport
   readonly #settings: SendSettings
-  readonly #compresses: boolean
   /** How many messages the raw socket has not passed on; stands only while its writableLength is not 0. */
   #stuck = 0
   /** How much more can be taken before the socket is looked at again. */
@@ -49,20 +35,14 @@ export class SendQueue implements Outgoing {
   /** How many of those the client was told of. */
   #told = 0
 
-  /**
-   * @param raw the socket under the WebSocket, as the upgrade brought it
-   * @param compresses whether the client reads compressed messages
-   */
-  constructor (socket: WebSocket, raw: Duplex, compresses: boolean, settings: SendSettings) {
-    this.#socket = socket
-    this.#raw = raw
+  constructor (transport: Transport, settings: SendSettings) {
+    this.#transport = transport
     this.#settings = settings
-    this.#compresses = compresses
   }
 
   /** Whether no close frame was sent or received. */
   get isOpen (): boolean {
-    return this.#socket.readyState === OPEN
+    return this.#transport.isOpen
   }
 
   /** How many messages were left out since the client stopped reading. */
@@ -73,7 +53,7 @@ export class SendQueue implements Outgoing {
   /** Whether so much waits that what can wait elsewhere should. */
   get isCongested (): boolean {
     const { maxBytes, maxMessages } = this.#settings
-    const stuckBytes = this.#raw.writableLength
+    const stuckBytes = this.#transport.bufferedBytes
     const { count, bytes } = this.path ?? NO_PATH
     return this.#dropped > 0 || (stuckBytes + bytes) * CONGESTED_FROM >= maxBytes ||
       ((stuckBytes === 0 ? 0 : this.#stuck) + count) * CONGESTED_FROM >= maxMessages
@@ -81,15 +61,14 @@ export class SendQueue implements Outgoing {
 
   /** Number of bytes handed to the kernel; NaN for a socket that does not count them. */
   get flushedBytes (): number {
-    const { bytesWritten = NaN, writableLength } = this.#raw as Duplex & { bytesWritten?: number }
-    return bytesWritten - writableLength
+    return this.#transport.flushedBytes
   }
 
   /** Resolves when everything that waits now has left, or the socket is gone. */
   async drained (): Promise<void> {
     this.flush()
     // Also when there is nothing: whoever asks goes on in a later turn.
-    if (this.isOpen) await new Promise<void>((resolve) => { this.#raw.write(PONG, () => resolve()) })
+    if (this.isOpen) await new Promise<void>((resolve) => this.#transport.onDrained(resolve))
   }
 
   /** Hot: runs once for every message and socket. On a socket that is closing the message goes nowhere. */
@@ -123,25 +102,25 @@ export class SendQueue implements Outgoing {
     const { path } = this
     this.path = null
     if (path === null || !this.isOpen) return
-    this.#raw.write(this.#compresses ? path.compressed(this.#settings.compressFromBytes) : path.plain())
-    this.#stuck = this.#raw.writableLength === 0 ? 0 : this.#stuck + path.count
+    this.#transport.send(path)
+    this.#stuck = this.#transport.bufferedBytes === 0 ? 0 : this.#stuck + path.count
   }
 
   /** Throws away what waits here. False: some of it is in the socket already. */
   discard (): boolean {
     this.path = null
-    return this.#raw.writableLength === 0
+    return this.#transport.bufferedBytes === 0
   }
 
   /** Cuts the socket and lets go of all that waits, here and in the kernel. */
   destroy (): void {
     this.path = null
-    reset(this.#raw)
+    this.#transport.reset()
   }
 
   #hasRoom ({ frame }: EncodedMessage): boolean {
     const { maxBytes, maxMessages } = this.#settings
-    const stuckBytes = this.#raw.writableLength
+    const stuckBytes = this.#transport.bufferedBytes
     const { count, bytes } = this.path ?? NO_PATH
     this.#roomBytes = maxBytes - stuckBytes
     this.#roomMessages = maxMessages - (stuckBytes === 0 ? 0 : this.#stuck)
@@ -153,7 +132,7 @@ export class SendQueue implements Outgoing {
   #drop (): SendResult {
     this.#dropped++
     this.#settings.onDropped()
-    if (this.#dropped === 1) this.#raw.write(PONG, () => this.#resume())
+    if (this.#dropped === 1) this.#transport.onDrained(() => this.#resume())
     return 'dropped'
   }
 
@@ -166,6 +145,6 @@ export class SendQueue implements Outgoing {
   #tell (): void {
     const count = this.#dropped - this.#told
     this.#told = this.#dropped
-    if (count > 0 && this.isOpen) this.#settings.outbox.append(this, encode({ type: 'dropped', count }))
+    if (count > 0 && this.isOpen) this.#settings.outbox.append(this, encodeFrame({ type: 'dropped', count }))
   }
 }

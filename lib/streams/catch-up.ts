@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { Connection } from '../socket/connection.js'
 import type { Engine, HistoryPage, Position } from '../engine/engine.js'
 import { toMessage } from '../protocol/delivery.js'
-import { encode } from '../socket/encode.js'
+import { encodeFrame } from '../socket/message.js'
 
 /** How many messages are read at once; between two such pages other sockets have their turn. */
 export const PAGE_SIZE = 100
@@ -97,5 +97,5 @@ export class CatchUp {
 
 /** Says that messages of a stream may be missing here, and where it goes on. */
 export function gapFrame (topic: string, { epoch, offset }: Position) {
-  return encode({ type: 'gap', topic, epoch, offset })
+  return encodeFrame({ type: 'gap', topic, epoch, offset })
 }

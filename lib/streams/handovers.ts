@@ -4,7 +4,7 @@ import { clusterCall } from '../cluster/call.js'
 import type { Connection } from '../socket/connection.js'
 import type { Clock, Cluster, Engine } from '../engine/engine.js'
 import { toMessage } from '../protocol/delivery.js'
-import type { EncodedMessage } from '../socket/encode.js'
+import type { EncodedMessage } from '../socket/message.js'
 
 const Duration = Type.Integer({ minimum: 0, maximum: 2_147_483_647 })
 

@@ -5,7 +5,7 @@ import type { Connection } from '../socket/connection.js'
 import type { PresenceChange, PresenceStore, PresentClient } from '../engine/engine.js'
 import { NoPresenceError } from '../errors.js'
 import type { EventHub } from '../events.js'
-import { encode } from '../socket/encode.js'
+import { encodeFrame } from '../socket/message.js'
 import { logThrown } from '../thrown.js'
 import { PresenceChanges, type UserChange } from './presence-changes.js'
 import { byUser, pageOfPresent } from './presence-pages.js'
@@ -67,7 +67,7 @@ export class Presence {
       const { clients, asOf } = await this.#read(channel)
       // Meanwhile it may have become another user's, or have left: who is there is not for it to know.
       if (identity.isOver || !connection.grants.has(channel)) return
-      connection.send(encode({ type: 'presence', channel, ...byUser(clients) }))
+      connection.send(encodeFrame({ type: 'presence', channel, ...byUser(clients) }))
       this.#lists.add(channel, connection, asOf)
     } catch (error) {
       logThrown(this.#log, 'warn', error, { channel }, 'a socket could not be told who is in the channel')
@@ -131,7 +131,7 @@ export class Presence {
     const lists = this.#lists.of(channel)
     for (const { userId, kind, isCancelled, number } of changes) {
       if (isCancelled && lists.size === 0) continue
-      const frame = encode({ type: kind, channel, user_id: userId })
+      const frame = encodeFrame({ type: kind, channel, user_id: userId })
       for (const connection of members) {
         const asOf = lists.get(connection)
         // A member with a list of this change or later knows it already. One whose list is slightly older may have read it between

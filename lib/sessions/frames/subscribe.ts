@@ -5,7 +5,7 @@ import type { Positions } from '../../recovery.js'
 import type { Memberships } from '../../streams/memberships.js'
 import type { StreamState } from '../../streams/topic.js'
 import { channelOf, topicOf } from '../../topic-names.js'
-import { encode } from '../../socket/encode.js'
+import { encodeFrame } from '../../socket/message.js'
 import { invalidMessage, unknownKeys } from '../../validation/faults.js'
 import { builtIn } from '../../protocol/router.js'
 
@@ -38,7 +38,7 @@ export const subscribeFrame = (memberships: Memberships, permissions: Permission
     for (const state of joining.commit()) connection.send(subscribedFrame(state))
     await joining.catchUp()
     const confirmed = { channel_ids: given, user_id: connection.user?.id ?? null }
-    connection.send(encode({ type: 'subscription_confirmed', ...confirmed }))
+    connection.send(encodeFrame({ type: 'subscription_confirmed', ...confirmed }))
     return confirmed
   }, { isBarrier: true })
 
@@ -46,7 +46,7 @@ export const subscribeFrame = (memberships: Memberships, permissions: Permission
 export const unsubscribeFrame = (memberships: Memberships) => builtIn('unsubscribe', ({ message, connection }) => {
   for (const channel of message.channel_ids) {
     memberships.leave(connection, channel)
-    connection.send(encode({ type: 'unsubscribed', channel, reason: 'unsubscribed' }))
+    connection.send(encodeFrame({ type: 'unsubscribed', channel, reason: 'unsubscribed' }))
   }
   return { channel_ids: message.channel_ids }
 }, { isBarrier: true })
@@ -71,5 +71,5 @@ function wanted (recover: Positions, channels: readonly string[], user: User | n
 
 /** Without a position where the channel is not kept; `channel` is null for a stream that is none. */
 function subscribedFrame ({ topic, position, recovered, missed }: StreamState) {
-  return encode({ type: 'subscribed', channel: channelOf(topic), topic, epoch: position?.epoch ?? null, offset: position?.offset ?? null, recovered, missed })
+  return encodeFrame({ type: 'subscribed', channel: channelOf(topic), topic, epoch: position?.epoch ?? null, offset: position?.offset ?? null, recovered, missed })
 }
