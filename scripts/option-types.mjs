@@ -54,7 +54,7 @@ function typeOf (schema, place) {
     case 'Array': return `Array<${typeOf(schema.items, { ...place, path: `${path}[number]` })}>`
     case 'Union': return schema.anyOf.every(isPlain) ? `(${schema.anyOf.map((member) => typeOf(member, place)).join(' | ')})` : path
     case 'Record': return `{ [name: string]: ${typeOf(Object.values(schema.patternProperties)[0], { ...place, path: `${path}[string]`, isPartial: false })} }`
-    case 'Object': return isPlain(schema) ? fieldsOf(schema, place) : path
+    case 'Object': return isPlain(schema) && !(place.isOfOptions && hasNamesAlone(schema)) ? fieldsOf(schema, place) : path
     default: return path
   }
 }
@@ -63,6 +63,11 @@ function typeOf (schema, place) {
 function isPlain (schema) {
   if (schema[Kind] === 'Object') return schema.additionalProperties !== true
   return ['String', 'Integer', 'Number', 'Boolean', 'Null', 'Literal', 'Array', 'Union'].includes(schema[Kind])
+}
+
+/** Whether it knows the fields of another package's options by their names alone: their types are in the type that it was given. */
+function hasNamesAlone ({ properties }) {
+  return Object.values(properties).some(({ description, [Kind]: kind }) => kind === 'Unknown' && description === undefined)
 }
 
 function docBlock ({ description, default: value, [Kind]: kind }, indent) {

@@ -68,6 +68,41 @@ export async function start (): Promise<void> {
 }
 `
 
+/**
+ * Names what the types say of users and of a question's end.
+ *
+ * @param isAnonymous whether the app says that users can be anonymous
+ */
+export function registered (isAnonymous) {
+  const user = isAnonymous ? 'User | null' : 'User'
+  return `
+import type {
+  AuthorizeSend, AuthorizeSubscribe, Client, ConfirmedQuestion, EndpointRule, HandlerContext, User, UserConfirmation, WsEvents
+} from 'fastify-ws-manager'
+type Is<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
+type Channels = Extract<EndpointRule['channels'], (...parameters: never) => unknown>
+export const handler: Is<HandlerContext['user'], ${user}> = true
+export const client: Is<Client['user'], ${user}> = true
+export const hooks: Is<Parameters<AuthorizeSubscribe>[0] | Parameters<AuthorizeSend>[0] | Parameters<EndpointRule['authorize']>[1] | Parameters<Channels>[1], ${user}> = true
+export const events: Is<WsEvents['client_connected']['client']['user'] | WsEvents['identity_changed']['previous'], ${user}> = true
+export const early: Is<WsEvents['message_received']['client']['user'] | WsEvents['message_failed']['user'], User | null> = true
+export function by (end: UserConfirmation<{ gpu: string }>): string {
+  if (end.outcome === 'confirmed') return end.answer.gpu + end.answered_by.user_id
+  if (end.outcome === 'declined') return end.answered_by.user_id
+  const nobody: undefined = end.answered_by
+  // @ts-expect-error: nobody has answered
+  return String(nobody) + end.answered_by.user_id
+}
+export const unknown: Is<ConfirmedQuestion['answer'], unknown> = true
+`
+}
+
+/** The declaration of an app that knows anonymous users, in an ES module also where the app is CommonJS. */
+export const REGISTER = `
+import 'fastify-ws-manager'
+declare module 'fastify-ws-manager' { interface Register { anonymous: true } }
+`
+
 /** CommonJS in TypeScript's own way. */
 export const REQUIRED = `
 import wsPlugin = require('fastify-ws-manager')

@@ -13,7 +13,7 @@ interface Shown { name: string, isOptional: boolean, isGroup: boolean, descripti
 /** They also serve the combinations of `npm run test:package`, which no build is needed for. */
 const load = (name: string) => import(pathToFileURL(join(root, 'test/package', name)).href)
 const { NAME, packBuilt, unpackInto, run } = await load('packed.mjs')
-const { ONE_COPY, ONE_COPY_ENDS, REQUIRED, STORY_ENDS, TYPED, story } = await load('consumers.mjs')
+const { ONE_COPY, ONE_COPY_ENDS, REGISTER, REQUIRED, STORY_ENDS, TYPED, registered, story } = await load('consumers.mjs')
 const { Editor } = await load('quick-info.mjs')
 const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
 
@@ -170,7 +170,7 @@ t.test('an app on the package serves, and its process ends by itself when the ap
 t.test('an editor', async (t) => {
   const derived = await derivedTypes()
   t.ok(derived.split('\n').length > 30)
-  const editor = new Editor(consumer, { 'typed.mts': TYPED, 'typed.cts': TYPED, 'required.cts': REQUIRED, 'derived.mts': derived }, {
+  const options: ts.CompilerOptions = {
     module: ts.ModuleKind.NodeNext,
     target: ts.ScriptTarget.ES2023,
     lib: ['lib.es2023.d.ts'],
@@ -180,10 +180,18 @@ t.test('an editor', async (t) => {
     isolatedModules: true,
     skipLibCheck: true,
     noEmit: true
-  })
+  }
+  const plain = registered(false)
+  const editor = new Editor(consumer, { 'typed.mts': TYPED, 'typed.cts': TYPED, 'required.cts': REQUIRED, 'derived.mts': derived, 'plain.mts': plain, 'plain.cts': plain }, options)
 
   t.test('underlines what is wrong and nothing else, in ES modules and in CommonJS', (t) => {
     t.same(editor.faults(), [])
+    t.end()
+  })
+
+  t.test('shows a user as nullable in an app whose Register says anonymous, in ES modules and in CommonJS', (t) => {
+    const files = { 'register.mts': REGISTER, 'anonymous.mts': registered(true), 'anonymous.cts': registered(true) }
+    t.same(new Editor(consumer, files, options).faults(), [])
     t.end()
   })
 
