@@ -16,7 +16,7 @@ import { limitDepth } from './body-depth.js'
 import type { Scope } from './scope.js'
 import { validatorCompiler } from './validator.js'
 
-/** The handler's own schema is checked where its socket's is, in the call. */
+/** Accepts any object: `Handlers.call` checks the handler's own schema, as it does for frames. */
 const anyObject = validatorCompiler({ schema: Type.Object({}), httpPart: 'body' })
 
 /** The handlers, and the limits of those who call them. */
@@ -29,14 +29,14 @@ export interface CallParts {
   limits: { maxPayloadBytes: number, maxDepth: number }
 }
 
-/** Answers calls of types that have no handler by REST. */
+/** Answers calls of types that REST does not serve. */
 export function noCallRoute (scope: Scope, { access }: Pick<CallParts, 'access'>): void {
   scope.post('/call/:type', { schema: { params: Type.Object({ type: Type.String() }), hide: true } as object, onRequest: access.callers }, ({ params }) => {
     throw new UnknownTypeError((params as { type: string }).type)
   })
 }
 
-/** `POST call/<type>`: a handler by REST (row J1). The body is the message, without one a message without fields; its type is in the path. */
+/** `POST call/<type>`: a handler by REST (row J1). The body is the message, and none is a message without fields; its type is in the path. */
 export function callRoute (scope: FastifyInstance, { access, handlers, requests, allowances, counters, limits }: CallParts, entry: HandlerEntry): void {
   const bodyLimit = Math.min(scope.initialConfig.bodyLimit!, limits.maxPayloadBytes)
   /** Charges a call to the caller's allowance, as a frame is. */
@@ -89,15 +89,15 @@ export function callRoute (scope: FastifyInstance, { access, handlers, requests,
       const handle = () => handlers.call(entry.type, request.body as object, () => context)
       // The handler may revoke the token that it was called with.
       access.carryOut(request, () => requests.named(pending, handle)).then(reply).catch((error: unknown) => {
-        const told = toClientError(error)
-        if (told.statusCode! >= 500 || isReplied) logThrown(log, 'error', error, { type: entry.type }, 'a handler failed')
-        reject(told)
+        const clientError = toClientError(error)
+        if (clientError.statusCode! >= 500 || isReplied) logThrown(log, 'error', error, { type: entry.type }, 'a handler failed')
+        reject(clientError)
       })
     })
   })
 }
 
-/** The size of a body as it is read: its length on the wire can be unknown, or that of a compressed form. */
+/** Returns the size of a body when uncompressed: its length on the wire can be unknown, or that of the compressed form. */
 function sizeOf ({ headers, body }: FastifyRequest): number {
   const { 'content-length': length, 'content-encoding': encoding } = headers
   if (length !== undefined && encoding === undefined) return Number(length)

@@ -151,7 +151,7 @@ t.test('a JavaScript caller hears what is wrong', async (t) => {
     ['ws.revoke', [{}], 'target: The message is not valid: name one token'],
     ['ws.revoke', [{ jti: 5 }], 'target.jti: '],
     ['ws.tasks.list', ['alice', { limit: 0 }], 'options.limit: '],
-    ['context.send', [{ type: 'reply' }], 'message.type: This type is one of the protocol'],
+    ['context.send', [{ type: 'reply' }], 'message.type: This type is reserved for the protocol'],
     ['ws.broadcast', [message, { histroy: false }], 'options.histroy: Unexpected property, did you mean "history"?'],
     ['ws.broadcast', [message, { except: ['x', 5] }], 'options.except[1]: Expected string'],
     ['ws.broadcast', [{ type: 'app.note', n: 1n }], 'message: It cannot be sent as JSON: '],

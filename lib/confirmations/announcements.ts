@@ -6,8 +6,8 @@ import type { Publisher } from '../streams/publisher.js'
 import { topicOf } from '../topic-names.js'
 
 /**
- * Delay before announcements are noted in the store: those of a node are noted together, and a question that is answered at once
- * needs no note. Well below the time after which other nodes announce a question again.
+ * Delay before announcements are recorded in the store, so that they are recorded in batches, and not at all for a question that is
+ * answered at once. Well below the time after which other nodes repeat an announcement.
  */
 const NOTE_MS = 200
 
@@ -17,9 +17,9 @@ export class Announcements {
   readonly #publisher: Publisher
   readonly #cluster: Pick<Cluster, 'availability'>
   readonly #log: FastifyBaseLogger
-  /** Being published, not ended meanwhile. */
+  /** Questions being published that have not ended meanwhile. */
   readonly #begun = new Set<string>()
-  /** Announced, not noted in the store yet. */
+  /** Questions announced, but not recorded in the store yet. */
   readonly #made = new Set<string>()
   #timer: NodeJS.Timeout | null = null
 
@@ -31,11 +31,11 @@ export class Announcements {
   }
 
   /**
-   * Resolves to whether it reaches every open socket of the user, or needs to no more. Announcing twice is harmless: clients key
-   * questions by callback_id. Never rejects.
+   * Announces a question. Resolves to true where it reaches every open socket of the user, or has ended. Announcing twice is harmless:
+   * clients key questions by callback_id. Never rejects.
    */
   async announce ({ callback_id: id, user_id: userId, question }: ConfirmationRecord, level: 'error' | 'debug'): Promise<boolean> {
-    // Before publishing: with an outage in between only some of the sockets may be reached.
+    // Read before publishing: during an outage only some of the sockets may be reached.
     const { status, reasons } = this.#cluster.availability
     let reachesAll = status !== 'unavailable' && !reasons.includes('subscriptions_behind')
     this.#begun.add(id)
@@ -54,7 +54,7 @@ export class Announcements {
     return true
   }
 
-  /** Nothing is left to note of a question that has ended. */
+  /** Forgets a question that has ended: its announcement need not be recorded. */
   ended (callbackId: string): void {
     this.#begun.delete(callbackId)
     this.#made.delete(callbackId)
@@ -74,7 +74,7 @@ export class Announcements {
     try {
       await this.#store.done(ids, 'announce')
     } catch (error) {
-      this.#log.debug({ err: error }, 'announced questions could not be noted; they are announced again')
+      this.#log.debug({ err: error }, 'announcements of questions could not be recorded and will be repeated')
     }
   }
 }

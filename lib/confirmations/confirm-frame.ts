@@ -3,7 +3,7 @@ import type { Revocations } from '../sessions/revocations.js'
 import { builtIn } from '../protocol/router.js'
 import { userOf } from '../protocol/frames/user-of.js'
 
-/** `confirm`: a person's answer (rows A5, A6). Everybody concerned hears of it by `confirmation_closed`. */
+/** `confirm`: a person's answer (rows A5, A6). All sockets of the user get `confirmation_closed`. */
 export const confirmFrame = (confirmations: Confirmations, revocations: Revocations) => builtIn('confirm', async ({ message, connection }) => {
   const { callback_id: callbackId, proceed, feedback, answer } = message
   const user = userOf(connection)

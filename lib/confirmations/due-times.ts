@@ -5,29 +5,29 @@ import type { Announcements } from './announcements.js'
 import type { Endings } from './endings.js'
 import { meansProceed } from './question.js'
 
-/** Time for the asking node to announce a question; then any node does. */
+/** Time allowed for the asking node to announce a question; then any node does. */
 const ANNOUNCE_MS = 1_000
-/** Lease on a due time that a node has taken; longer than a publication takes to fail. */
+/** Lease of a node on a due time; longer than a publication takes to fail. */
 const LEASE_MS = 2_000
-/** Interval of looking at the list. */
+/** Interval between two polls of the list. */
 const POLL_MS = 1_000
-/** Shortest time between two looks. It lets the asking node, whose own timers are exact, be first. */
+/** Minimum time between two polls. It lets the asking node, whose own timers are exact, be first. */
 const PAUSE_MS = 20
 const PAGE_SIZE = 100
 
-/** The due times that a question is stored with. */
+/** Returns the due times of a new question. */
 export function dueTimesOf ({ created_at: createdAt, expires_at: expiresAt }: ConfirmationRecord): DueTime[] {
   return [{ kind: 'announce', at: createdAt + ANNOUNCE_MS }, { kind: 'expire', at: expiresAt }]
 }
 
 /**
- * Does what is due, on whichever node is first: the node that asked may be gone. An action that fails is taken again when its lease
- * is over, by any node, until the question has ended.
+ * Processes due times, on whichever node is first: the node that asked may be gone. A failed action is retried by any node when its lease
+ * has expired, until the question has ended.
  */
 export class DueTimes {
   readonly #store: ConfirmationStore
   readonly #log: FastifyBaseLogger
-  /** By kind. A kind that is not here is left to nodes that know it. */
+  /** Actions by kind. An unknown kind is left to nodes that know it. */
   readonly #actions: Partial<Record<string, (record: ConfirmationRecord) => Promise<unknown>>>
   #timer: NodeJS.Timeout | null = null
   #isLooking = false
@@ -39,7 +39,7 @@ export class DueTimes {
     this.#actions = {
       announce: async (record) => {
         if (!await announcements.announce(record, 'debug')) return
-        // It may have ended meanwhile; its end was then told before it, and the client would show it for ever.
+        // It may have ended meanwhile: the client got the end before the question, and would show it for ever.
         const now = await store.get(record.callback_id)
         if (now !== null && now.status !== 'pending') await endings.tell(now)
       },
@@ -47,12 +47,12 @@ export class DueTimes {
     }
   }
 
-  /** Looks at the list from now on. A node that is alone is woken instead, when there is something to look for. */
+  /** Starts to poll the list. A single node polls only after `wake`. */
   start (): void {
     if (this.#store.outlivesNode) this.wake()
   }
 
-  /** Looks at the list soon, and as long as something is in it. */
+  /** Polls the list soon, and until it is empty. */
   wake (): void {
     if (this.#timer === null && !this.#isLooking) this.#schedule(POLL_MS)
   }
@@ -65,7 +65,7 @@ export class DueTimes {
 
   #schedule (inMs: number): void {
     if (this.#isClosed) return
-    // Spread, since of nodes that look at the same time all but one look in vain.
+    // Jitter: of nodes that poll at the same time only one finds something.
     const pollMs = POLL_MS * (0.75 + Math.random() / 2)
     this.#timer = setTimeout(() => this.#look(), Math.min(pollMs, inMs + PAUSE_MS * (1 + Math.random())))
   }
@@ -89,7 +89,7 @@ export class DueTimes {
     try {
       await this.#actions[kind]?.(record)
     } catch (error) {
-      this.#log.debug({ err: error, callback_id: record.callback_id, kind }, 'a due action of a question failed; it is retried')
+      this.#log.debug({ err: error, callback_id: record.callback_id, kind }, 'a due action of a question failed and will be retried')
     }
   }
 }

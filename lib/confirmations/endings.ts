@@ -7,12 +7,12 @@ import type { Publisher } from '../streams/publisher.js'
 import { topicOf } from '../topic-names.js'
 
 /**
- * The result of an attempt to end a question: the record, ended by whoever was first, with the milliseconds that it still has
- * where it is too early to expire. `lost`: the store does not have it any more. `failed`: the store could not be asked.
+ * The result of an attempt to end a question: the record with the end that came first, and the milliseconds left where it is too early
+ * to expire. `lost`: the store no longer has the question. `failed`: the store was out of reach.
  */
 export type Ending = { record: ConfirmationRecord, leftMs: number } | 'lost' | 'failed'
 
-/** Ends questions, and tells their users. */
+/** Ends questions, and notifies their users. */
 export class Endings {
   readonly #store: ConfirmationStore
   readonly #publisher: Publisher
@@ -24,23 +24,23 @@ export class Endings {
     this.#log = log
   }
 
-  /** @throws WSM_ERR_NOT_FOUND, WSM_ERR_ALREADY_SETTLED with how the question ended */
+  /** Ends a question. @throws WSM_ERR_NOT_FOUND, WSM_ERR_ALREADY_SETTLED with how the question ended */
   async settle (callbackId: string, settlement: Settlement): Promise<ConfirmationRecord> {
     return this.#ended(callbackId, await this.#store.settle(callbackId, settlement))
   }
 
   /**
-   * Ends a question by the answer of a user, where it need not be looked at first; otherwise resolves to the open record.
+   * Ends a question by a user's answer, unless the answer must be checked first: then it resolves to the open record.
    *
-   * @throws WSM_ERR_FORBIDDEN where it is somebody else's; as `settle`
+   * @throws WSM_ERR_FORBIDDEN for another user's question; as `settle`
    */
   async settleAs (userId: string, callbackId: string, settlement: Settlement): Promise<ConfirmationRecord> {
     const result = await this.#store.settleAs(userId, callbackId, settlement)
-    if (result !== null && result.record.user_id !== userId) throw new ForbiddenError('The question is for somebody else')
+    if (result !== null && result.record.user_id !== userId) throw new ForbiddenError('The question is for another user')
     return result?.record.status === 'pending' ? result.record : this.#ended(callbackId, result)
   }
 
-  /** Ends a question without a person. Another end that came first is no fault here. Never rejects. */
+  /** Ends a question without an answer. An earlier end is no fault here. Never rejects. */
   async end (callbackId: string, outcome: ConfirmationOutcome, proceed: boolean): Promise<Ending> {
     try {
       const result = await this.#store.settle(callbackId, { outcome, proceed, answered_by: null })
@@ -54,7 +54,7 @@ export class Endings {
     }
   }
 
-  /** Tells the user's sockets how a question ended. Never rejects: the record counts, and a socket that connects later is sent open questions only. */
+  /** Publishes the end of a question to its user's sockets. Never rejects: the record counts, and a socket that connects later gets open questions only. */
   async tell (record: ConfirmationRecord): Promise<void> {
     const { callback_id, task_id, status, proceed, answered_by } = record
     try {
@@ -73,7 +73,7 @@ export class Endings {
       this.tell(record)
       return record
     }
-    throw withDetails(new AlreadySettledError('The question has ended already'), {
+    throw withDetails(new AlreadySettledError('The question has already ended'), {
       callback_id: callbackId, outcome: record.status, proceed: record.proceed, answered_by: record.answered_by, settled_at: record.settled_at
     })
   }

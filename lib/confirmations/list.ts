@@ -3,7 +3,7 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { ConfirmationsQuery } from '../../schemas/rest.js'
 import type { ConfirmationRecord } from '../../schemas/records.js'
 
-/** Which questions, and which part of their list. */
+/** Filters and paging of a list of questions. */
 export interface ConfirmationListOptions {
   /** Only questions to this user; by default to all. */
   userId?: string | undefined

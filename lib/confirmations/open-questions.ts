@@ -1,7 +1,7 @@
 import { TooManyConfirmationsError } from '../errors.js'
 import type { Counters } from '../telemetry/counters.js'
 
-/** How many questions this node waits for, by user. */
+/** Counts the questions that this node waits for, by user, and refuses more than the limit. */
 export class OpenQuestions {
   readonly #max: number
   readonly #counters: Counters
@@ -12,7 +12,7 @@ export class OpenQuestions {
     this.#counters = counters
   }
 
-  /** @throws WSM_ERR_TOO_MANY_CONFIRMATIONS; else `end` must be called */
+  /** Counts a question until `end`. @throws WSM_ERR_TOO_MANY_CONFIRMATIONS */
   begin (userId: string): void {
     const open = this.#byUser.get(userId) ?? 0
     if (open >= this.#max) {

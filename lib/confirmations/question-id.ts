@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 
-/** Milliseconds since 1970 and a count within each, as the last id had them. */
+/** Milliseconds since 1970 and a counter within each, of the last id. */
 let last = 0n
 
 /**
- * An id that cannot be guessed, and is behind those that this process made before (UUID version 7, RFC 9562 section 5.7):
- * questions of one millisecond are listed in the order in which they were asked.
+ * Makes an id that cannot be guessed, and sorts after all earlier ids of this process (UUID version 7, RFC 9562 section 5.7), so
+ * that questions of one millisecond are listed in the order in which they were asked.
  *
  * @param now by the clock that the nodes share
  */

@@ -10,18 +10,18 @@ import { compileJsonSchema, toJsonSchema } from '../validation/json-schema.js'
 import type { ConfirmationOptions } from './options.js'
 import { nextQuestionId } from './question-id.js'
 
-/** The part that all ends of a question have. */
+/** Fields common to all ends of a question. */
 interface QuestionEnd {
   callback_id: string
-  /** Redis has lost writes meanwhile: an earlier answer may have been among them. */
+  /** Redis lost writes while the question was open: an earlier answer may have been among them. */
   uncertain?: true
 }
 
-/** A person goes on. `answer` is as the question's `answer` schema describes it; without a schema it can be missing. */
+/** A person chose to proceed. `answer` is as the question's `answer` schema describes it; without a schema it can be missing. */
 export type ConfirmedQuestion<A = unknown> = QuestionEnd & { outcome: 'confirmed', proceed: true, feedback?: string, answered_by: AnsweredBy } &
   (unknown extends A ? { answer?: A } : { answer: A })
 
-/** A person stops. The answer that may come with it is not checked. */
+/** A person declined. An answer that comes with it is not checked. */
 export interface DeclinedQuestion extends QuestionEnd {
   outcome: 'declined'
   proceed: false
@@ -30,7 +30,7 @@ export interface DeclinedQuestion extends QuestionEnd {
   answered_by: AnsweredBy
 }
 
-/** Nobody answered in time; whether to go on is as `onTimeout` says. */
+/** Nobody answered in time. `proceed` is as `onTimeout` says. */
 export interface ExpiredQuestion extends QuestionEnd {
   outcome: 'expired'
   proceed: boolean
@@ -39,7 +39,7 @@ export interface ExpiredQuestion extends QuestionEnd {
   answered_by?: undefined
 }
 
-/** The question was taken back, or the only server closed. `feedback` is what `confirmations.cancel` was given. */
+/** The question was cancelled or aborted, or the only server closed. `feedback` is that of `confirmations.cancel`. */
 export interface WithdrawnQuestion extends QuestionEnd {
   outcome: 'cancelled' | 'aborted' | 'closed'
   proceed: false
@@ -51,9 +51,9 @@ export interface WithdrawnQuestion extends QuestionEnd {
 /** The result of `ws.notifyUser()` (row A5), told apart by `outcome`. Only a person's answer has `answered_by`. */
 export type UserConfirmation<A = unknown> = ConfirmedQuestion<A> | DeclinedQuestion | ExpiredQuestion | WithdrawnQuestion
 
-/** Whom `ws.notifyUser()` asks, and what ends the question (row A5). */
+/** The user whom `ws.notifyUser()` asks, and how the question ends without an answer (row A5). */
 export interface AskOptions<S extends AnySchema = AnySchema> {
-  /** Who is asked; nobody else can answer. */
+  /** The user who is asked; nobody else can answer. */
   userId: string
   /** The task that the question is about. */
   taskId: string
@@ -61,15 +61,15 @@ export interface AskOptions<S extends AnySchema = AnySchema> {
   step?: string | number | undefined
   /** How long to wait, milliseconds; default `confirmations.timeoutMs`. */
   timeoutMs?: number | undefined
-  /** What no answer means; default `confirmations.onTimeout`. */
+  /** Meaning of no answer; default `confirmations.onTimeout`. */
   onTimeout?: 'proceed' | 'cancel' | undefined
-  /** Schema of `answer` where the person goes on. Every node checks it as JSON Schema, so it can hold no `Type.Date`. By default any answer will do. */
+  /** Schema of `answer` where the person goes on. Every node checks it as JSON Schema, so it can hold no `Type.Date`. Default: any answer is valid. */
   answer?: S | undefined
-  /** Takes the question back when it fires; default: none. */
+  /** Ends the question as `aborted` when it fires; default: none. */
   signal?: AbortSignal | undefined
 }
 
-/** The question itself: any result of a step; the name of the step can also come with the options. */
+/** The question itself: the result of a step. The step can also be named in the options. */
 export type StepResult = Omit<TaskStepResult, 'step'> & {
   /** The step's number or name. */
   step?: string | number | undefined
@@ -78,13 +78,15 @@ export type StepResult = Omit<TaskStepResult, 'step'> & {
 const checkQuestion = TypeCompiler.Compile(TaskStepResultFrame)
 
 /**
+ * Makes the record of a new question.
+ *
  * @param now by the clock that the nodes share
  * @throws WSM_ERR_INVALID_MESSAGE; see `Confirmations.ask`
  */
 export function toRecord (result: StepResult, options: AskOptions, defaults: ConfirmationOptions['confirmations'], now: number): ConfirmationRecord {
   const { timeoutMs = defaults.timeoutMs } = options
   const expiresAt = now + timeoutMs
-  // A snapshot, since it is sent again on later connects: by then the app may have gone on with its result.
+  // A snapshot, since it is sent again on later connects, when the app may have changed its result.
   const question: unknown = snapshot({
     type: 'task_step_result',
     callback_id: nextQuestionId(now),
@@ -118,7 +120,7 @@ export function toRecord (result: StepResult, options: AskOptions, defaults: Con
 }
 
 /**
- * The check of a question's answers, the same on every node. null: anything will do.
+ * Compiles the check of a question's answers, the same on every node. null: any answer is valid.
  *
  * @throws SchemaError for what this node cannot check
  */
@@ -131,7 +133,7 @@ export function assertAnswers (check: Checker | null, answer: unknown): void {
   if (check !== null && !check.Check(answer)) throw invalidMessage(faultsOf(check, answer).map(below('/answer')))
 }
 
-/** Compiles the schema at once, so that one that no node could check is refused now. */
+/** Compiles the schema at once, so that `ask` refuses one that no node could check. */
 function answerSchema (schema: TSchema): TSchema {
   try {
     const json = snapshot(toJsonSchema(schema))
@@ -142,7 +144,7 @@ function answerSchema (schema: TSchema): TSchema {
   }
 }
 
-/** What no answer means. */
+/** Whether no answer means to proceed. */
 export function meansProceed ({ question }: ConfirmationRecord): boolean {
   return question.on_timeout === 'proceed'
 }

@@ -17,8 +17,8 @@ const checkOptions = TypeCompiler.Compile(Type.Object({
 }, { additionalProperties: false }))
 
 /**
- * An error of the app's own, thrown in a handler of `ws.handle()` or in an `authorize…` hook: the caller gets it with its code, message and details, marked
- * `app: true`, by socket and by REST. Any other error with a `statusCode` below 500 and a `code` is treated the same.
+ * An error of the app's own. Thrown in a handler of `ws.handle()` or in an `authorize…` hook, it reaches the caller with its code, message and
+ * details, marked `app: true`, by socket and by REST. Any other error with a `statusCode` below 500 and a `code` is treated the same.
  */
 export class AppError extends Error {
   readonly code: string
@@ -27,7 +27,7 @@ export class AppError extends Error {
 
   /**
    * @param code up to 64 letters, digits and `_`, `.`, `:`, `-`; none of the protocol's codes, nor one that begins with `WSM_ERR_`
-   * @param message what the caller reads
+   * @param message text for the caller
    * @throws WSM_ERR_INVALID_ARGUMENT
    */
   constructor (code: string, message: string, options: AppErrorOptions = {}) {

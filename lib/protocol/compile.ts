@@ -5,14 +5,14 @@ import { CompiledSchema } from '../validation/compiled-schema.js'
 import { SchemaError } from '../validation/schema-error.js'
 import { withEnvelope } from './envelope.js'
 
-/** Kinds that no message has: each is an object. */
+/** Kinds of schema that no message can match, since messages are objects. */
 const NO_MESSAGES: ReadonlySet<unknown> = new Set(['String', 'Number', 'Integer', 'BigInt', 'Boolean', 'Null', 'Undefined', 'Literal', 'Array', 'Tuple', 'Date', 'RegExp', 'TemplateLiteral'])
 
 /**
  * Compiles a schema of the app.
  *
- * @param type of the messages that it is for
- * @param part of the handler that it is
+ * @param type of the messages
+ * @param part the schema's name in the handler's options
  * @throws WSM_ERR_INVALID_HANDLER, also for a format that is not in TypeBox's FormatRegistry: every message would be
  *   refused for it; and for a pattern without a `maxLength` of 1000 at the most, or that takes more than linear time
  */
@@ -21,7 +21,7 @@ export function compile<S extends TSchema> (type: string, schema: S, part = 'sch
 }
 
 /**
- * Compiles a schema of messages, which may carry what their envelope says.
+ * Compiles a schema of messages, which may also have the fields of the envelope.
  *
  * @param kept whether fields of the envelope stay in a message, also where the schema is of a kind that cannot name them
  * @throws as `compile`, and for a schema that no message of the type can match
@@ -44,7 +44,7 @@ function named<T> (type: string, part: string, run: () => T): T {
 
 /** @throws SchemaError */
 function assertMessage (type: string, schema: TSchema, path = ''): void {
-  if (NO_MESSAGES.has(schema[Kind])) throw new SchemaError('does not describe an object, as every message is', path)
+  if (NO_MESSAGES.has(schema[Kind])) throw new SchemaError('must describe an object, since every message is one', path)
   for (const key of ['anyOf', 'allOf']) {
     for (const [index, member] of (schema[key] as TSchema[] | undefined ?? []).entries()) assertMessage(type, member, `${path}/${key}/${index}`)
   }

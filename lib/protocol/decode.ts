@@ -5,7 +5,7 @@ import { RecoverQuery } from '../../schemas/frames/client.js'
 import { BACKSLASH, CLOSE_BRACE, CLOSE_BRACKET, OPEN_BRACE, OPEN_BRACKET, QUOTE, isJsonDeeperThan } from './depth.js'
 import { below, faultsOf, invalidMessage } from '../validation/faults.js'
 
-/** A client's frame: any object whose `type` is a string; that of `action` (row A6) where there is no `type`. */
+/** A client's frame: any object whose `type` is a string. `action` (row A6) stands in where there is no `type`. */
 export interface ClientMessage {
   type: string
   id?: string | number
@@ -17,7 +17,7 @@ const COLON = /\s*:\s*/y
 const NUMBER = /[-+.\deE]{1,32}/y
 
 /**
- * Reads one text frame, an object of whatever fields. Depth is checked before anything is built from the text.
+ * Parses one text frame, which must be an object. Depth is checked before anything is built from the text.
  *
  * @throws WSM_ERR_TOO_DEEP, WSM_ERR_BAD_JSON, WSM_ERR_BAD_FRAME
  */
@@ -34,9 +34,9 @@ export function decode (json: string, maxDepth: number): Record<string, unknown>
 }
 
 /**
- * Makes `action` the `type` where there is none, and checks what every frame must be. Beside a `type` it is a field like others.
+ * Makes `action` the `type` where there is none, and checks the rules for every frame. Beside a `type`, `action` is a field like others.
  *
- * @param json what the message was read from
+ * @param json the text of the message
  * @throws WSM_ERR_BAD_FRAME, WSM_ERR_INVALID_MESSAGE
  */
 export function assertFrame (message: Record<string, unknown>, json: string): asserts message is ClientMessage {
@@ -45,22 +45,22 @@ export function assertFrame (message: Record<string, unknown>, json: string): as
     delete message.action
   }
   if (typeof message.type !== 'string') throw new BadFrameError()
-  // Harmless here, and not in an app that merges the message into another object. Fastify refuses the same in bodies.
-  // A key can only be one of these if it is there in plain or has an escape for a character of ASCII.
+  // Harmless here, but not in an app that merges the message into another object. Fastify refuses the same in bodies.
+  // Such a key appears in plain text, or with an escape for an ASCII character: only then are the keys searched.
   if ((json.includes('__proto__') || json.includes('constructor') || json.includes('\\u00')) && reachesPrototypes(message)) {
     throw invalidMessage([{ path: '', message: 'A key must not be "__proto__", nor "prototype" below "constructor"' }])
   }
 }
 
-/** The correlation id of a frame, where it is one that can be sent back. */
+/** Returns the correlation id of a frame, where it can be sent back. */
 export function frameId (message: Readonly<Record<string, unknown>>): string | number | undefined {
   const { id } = message
   return typeof id === 'string' || (typeof id === 'number' && Math.abs(id) <= Number.MAX_SAFE_INTEGER) ? id : undefined
 }
 
 /**
- * The correlation id of a frame that is not read otherwise: found without building anything of the rest, in a half to a fifth
- * of the time and none of the memory.
+ * Finds the correlation id of a frame that is refused unread. Builds nothing of the rest, which takes a half to a fifth of the time of
+ * parsing and no memory.
  */
 export function peekId (json: string): string | number | undefined {
   let depth = 0
@@ -79,12 +79,12 @@ export function peekId (json: string): string | number | undefined {
 }
 
 /**
- * What `?recover=` of a socket's URL says.
+ * Parses `?recover=` of a socket's URL.
  *
  * @throws WSM_ERR_INVALID_MESSAGE
  */
 export function decodePositions (json: unknown): Static<typeof RecoverQuery> {
-  // Several parameters of the name come as a list.
+  // Repeated parameters arrive as a list.
   if (typeof json !== 'string') throw invalidMessage([{ path: '/recover', message: 'Expected one parameter "recover"' }])
   let positions
   try {
@@ -96,7 +96,7 @@ export function decodePositions (json: unknown): Static<typeof RecoverQuery> {
   return positions
 }
 
-/** Where the string ends that begins there, or the text. */
+/** Returns the index of the closing quote, or the length of the text where there is none. */
 function endOfString (json: string, start: number): number {
   for (let i = start + 1; i < json.length; i++) {
     const char = json.charCodeAt(i)

@@ -13,7 +13,7 @@ export const CLOSE_BRACE = 0x7d
 export const OPEN_BRACKET = 0x5b
 export const CLOSE_BRACKET = 0x5d
 
-/** Whether JSON is nested deeper, before anything is built of it. Hot: runs for every frame that is long enough. */
+/** Tells whether JSON is nested deeper, without parsing it. Hot: runs for every frame that is long enough. */
 export function isJsonDeeperThan (json: string, maxDepth: number): boolean {
   // Most frames are too short to be that deep: every level takes two characters.
   if (json.length <= maxDepth * 2) return false
@@ -42,7 +42,7 @@ export class DepthLimit extends Transform {
   #inString = false
   #isEscaped = false
 
-  /** @param tooDeep makes the error that it fails with */
+  /** @param tooDeep makes the error of the stream */
   constructor (maxDepth: number, tooDeep: () => Error) {
     super()
     this.#maxDepth = maxDepth

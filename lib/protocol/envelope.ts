@@ -1,8 +1,8 @@
 import { Type, type TObject, type TProperties, type TSchema, type TUnion, Kind } from '@sinclair/typebox'
 
 /**
- * Adds what every message may carry to an object, or to each member of a union of objects, so that closed ones take it too.
- * What the schema names itself stays. Other kinds of schema are used as they are.
+ * Adds the fields of the envelope to the schema of an object, or to each member of a union of objects, so that closed ones accept them too.
+ * Fields that the schema names itself stay. Other kinds of schema are used as they are.
  */
 export function withEnvelope (schema: TSchema, envelope: TProperties): TSchema {
   if (schema[Kind] === 'Union') {

@@ -14,38 +14,38 @@ import type { Outbound } from './outbound.js'
  * The context of one message, passed to its handler. It keeps nothing of the upgrade request alive, so a handler acquires and
  * releases its own resources (row H6). Its functions can be destructured.
  *
- * It belongs to the user whose message it is. When the socket becomes another user's meanwhile, the frame is answered with
- * `identity_changed`, the signal fires, and nothing that the handler still does with it has an effect on the socket.
+ * It belongs to the sender of the message. When the socket switches users meanwhile, the frame is answered with `identity_changed`, the
+ * signal fires, and the context no longer affects the socket.
  */
 export interface HandlerContext<C extends string | null = string | null> {
-  /** The socket, as it is at this moment: its `user` can be another one by now. null for a call by REST. */
+  /** The socket in its current state: its `user` may have changed since the message was sent. null for a call by REST. */
   readonly client: Client | null
   /** The sender; null where the socket, or the caller by REST, is anonymous, which `Register` says with `anonymous: true`. */
   readonly user: AdmittedUser
-  /** The channel that the message is for, of which the socket is a member; null unless the handler is one of channels (row H5). */
+  /** The channel that the message is for, of which the socket is a member; null unless the handler has a `channel` pattern (row H5). */
   readonly channel: C
   /**
-   * Fires when the socket is over, and when it becomes another user's (its reason is WSM_ERR_IDENTITY_CHANGED then); by REST
-   * when the caller hangs up before its answer.
+   * Fires when the socket ends, and when it switches users (with WSM_ERR_IDENTITY_CHANGED as its reason); by REST when the caller hangs
+   * up before its answer.
    */
   readonly signal: AbortSignal
-  /** Names the socket and the user whose message it is in every line. */
+  /** Adds the ids of the socket and of the sender to every line. */
   readonly log: FastifyBaseLogger
-  /** Answers before the handler is done; its return value is then ignored. A frame without an `id` gets no answer. */
+  /** Replies before the handler is done; its return value is then ignored. A frame without an `id` gets no reply. */
   readonly reply: (data: unknown) => void
-  /** Sends a message to this socket alone (row J7); nowhere once it is another user's. @throws WSM_ERR_NO_SOCKET by REST */
+  /** Sends a message to this socket alone (row J7), unless it has switched users. @throws WSM_ERR_NO_SOCKET by REST */
   readonly send: (message: object) => void
   /**
-   * Puts this socket into a channel, without asking.
+   * Adds this socket to a channel, without asking `authorizeSubscribe`.
    *
-   * @throws WSM_ERR_IDENTITY_CHANGED where it is another user's before that is done; WSM_ERR_NO_SOCKET by REST
+   * @throws WSM_ERR_IDENTITY_CHANGED where it switches users before that is done; WSM_ERR_NO_SOCKET by REST
    */
   readonly join: (channel: string) => Promise<void>
-  /** Takes this socket out of a channel, unless it is another user's by now. @throws WSM_ERR_NO_SOCKET by REST */
+  /** Removes this socket from a channel, unless it has switched users. @throws WSM_ERR_NO_SOCKET by REST */
   readonly leave: (channel: string) => void
 }
 
-/** The channels of a socket, as a context changes them. */
+/** The memberships that a context can change. */
 export interface ChannelMemberships {
   /** @throws WSM_ERR_TOO_MANY_CHANNELS, WSM_ERR_UNAVAILABLE, WSM_ERR_IDENTITY_CHANGED */
   join: (connection: Connection, channels: readonly string[], grant: 'joined') => Promise<void>
@@ -58,7 +58,7 @@ export interface ChannelMemberships {
 export interface CallContext extends Omit<HandlerContext, 'client' | 'user'> {
   readonly client: AnyClient | null
   readonly user: User | null
-  /** Only of a socket. @throws WSM_ERR_FORBIDDEN unless it is a member of the context's channel; WSM_ERR_IDENTITY_CHANGED */
+  /** Checks the membership; absent where there is no socket. @throws WSM_ERR_FORBIDDEN unless it is a member of the context's channel; WSM_ERR_IDENTITY_CHANGED */
   assertMember?: () => void
 }
 

@@ -26,7 +26,7 @@ export type HandlerMessage<S extends AnySchema, C extends string | undefined = u
 /** A handler's context; a handler of channels knows which channel it is. */
 type ContextOf<C extends string | undefined> = HandlerContext<C extends string ? string : null>
 
-/** What a handler answers: as its `reply` schema describes it, or anything. */
+/** The result of a handler: as its `reply` schema describes it, or anything. */
 export type HandlerReply<R extends AnySchema | undefined> = R extends AnySchema ? StaticOf<R> : unknown
 
 /** How `ws.handle()` serves one type of frame (row F3). */
@@ -38,8 +38,8 @@ export interface HandlerOptions<S extends AnySchema, R extends AnySchema | undef
    */
   schema: S
   /**
-   * Schema of the handler's answer, as JSON has it: a `Date` is text, and nothing is null. An answer that does not match is a fault of the
-   * server: `internal`, and a log line. By default any answer that JSON can hold.
+   * Schema of the handler's reply, as JSON: a `Date` is text, and no result is null. A reply that does not match is a fault of the
+   * server: the caller gets `internal`, the log the faults. By default a reply is anything that JSON can hold.
    */
   reply?: R | undefined
   /** Also serve `POST <path>/call/<type>`, with the same schema and code; default false. */
@@ -47,23 +47,23 @@ export interface HandlerOptions<S extends AnySchema, R extends AnySchema | undef
   /**
    * Handles messages in a channel (row H5): a pattern of names in which `*` stands for any text. The frame then has a field
    * `channel` that matches it, and only a socket that is a member of that channel gets through. Not by REST, which has no socket.
-   * By default the handler is for no channel.
+   * Default: the handler is for no channel.
    */
   channel?: C | undefined
   /** Rate of one user's messages, in place of `limits.messagesPerSecond` and `limits.burst`. By default as `limits.types` says. */
   limits?: TypeLimit | undefined
-  /** Whether the caller may call it; by default everybody who may connect. By REST `context.client` is null. */
+  /** Decides whether the caller may call it; by default everybody who may connect. By REST `context.client` is null. */
   authorize?: ((context: ContextOf<C>, message: HandlerMessage<S, C>) => Awaitable<boolean>) | undefined
 }
 
 /**
- * Handles the frames of one type; what it returns, or resolves to, is the `data` of the `reply`. An error of the catalogue
- * (`errors`) and one of the app's own (`AppError`) reach the client, any other one is `internal` and a log line.
+ * Handles the frames of one type. Its result is the `data` of the `reply`. An error of the catalogue (`errors`) and one of the
+ * app's own (`AppError`) reach the client; any other error becomes `internal` and a log line.
  */
 export type Handler<S extends AnySchema, R extends AnySchema | undefined = undefined, C extends string | undefined = undefined> =
   (message: HandlerMessage<S, C>, context: ContextOf<C>) => Awaitable<HandlerReply<R> | void>
 
-/** A handler as it is kept. */
+/** A registered handler. */
 export interface HandlerEntry {
   type: string
   schema: TSchema
@@ -93,9 +93,9 @@ export class Handlers {
   }
 
   /**
-   * Makes an entry; nothing is registered yet.
+   * Makes an entry, which `add` registers.
    *
-   * @throws WSM_ERR_INVALID_HANDLER for a type that is taken or not namespaced (row F7), for a schema that cannot be compiled or that
+   * @throws WSM_ERR_INVALID_HANDLER for a type that has a handler or no namespace (row F7), for a schema that cannot be compiled or that
    *   no message of the type can match, and for a bad pattern of channels or one together with `rest`
    */
   create<S extends AnySchema, R extends AnySchema | undefined, C extends string | undefined> (
@@ -104,10 +104,10 @@ export class Handlers {
     if (!APP_TYPE_PATTERN.test(type)) {
       throw new InvalidHandlerError(type, 'the type must be namespaced, like "chat.send"')
     }
-    if (this.#entries.has(type)) throw new InvalidHandlerError(type, 'it has a handler already')
+    if (this.#entries.has(type)) throw new InvalidHandlerError(type, 'it already has a handler')
     const { channel: pattern, authorize } = options
     if (pattern !== undefined && options.rest === true) {
-      throw new InvalidHandlerError(type, 'a call by REST has no socket that could be a member of a channel')
+      throw new InvalidHandlerError(type, 'a handler of channels cannot be called by REST, which has no socket')
     }
     const channelOf = pattern === undefined ? null : channelReader(type, pattern)
     const envelope = { type: Type.Optional(Type.Literal(type)), id: Type.Optional(FrameId), ...channelOf === null ? {} : { channel: ChannelName } }
@@ -133,7 +133,7 @@ export class Handlers {
         const { client, user } = context
         const question = { hook: 'authorize', about: { type, channel, ...namesOf(user, client) }, denial: `You may not call ${type}` }
         return this.#permissions.decide(question, () => authorize(its, message)).then(() => {
-          // The app may have taken its time: the token may be revoked by now, and the socket may have left the channel.
+          // While the app decided, the token may have been revoked, and the socket may have left the channel.
           if (user !== null) this.#standing.assertStillGood(user, askedAt)
           if (channel !== null) context.assertMember!()
           return handler(message, its)
@@ -159,7 +159,7 @@ export class Handlers {
   /**
    * Calls a handler by name, not by frame: by REST or by a `walker` frame.
    *
-   * @param path where the fields are in what the caller sent
+   * @param path JSON pointer of the fields in the caller's message
    * @throws WSM_ERR_UNKNOWN_TYPE, WSM_ERR_INVALID_MESSAGE, and what the handler throws
    */
   async call (type: string, fields: object, makeContext: ContextMaker, path = ''): Promise<unknown> {
@@ -178,7 +178,7 @@ export class Handlers {
  */
 function channelReader (type: string, pattern: string): (message: { channel?: unknown }) => string {
   const matches = namePattern(pattern)
-  if (matches === null) throw new InvalidHandlerError(type, `"${pattern}" is no pattern of channels: up to 200 characters, in which * stands for any text`)
+  if (matches === null) throw new InvalidHandlerError(type, `"${pattern}" is not a valid channel pattern: use up to 200 characters, with * for any text`)
   return ({ channel }) => {
     if (typeof channel === 'string' && matches(channel)) return channel
     throw invalidMessage([{ path: '/channel', message: `Expected a channel "${pattern}"` }])

@@ -11,36 +11,36 @@ import { faultsOf, invalidMessage, type Fault } from '../validation/faults.js'
 
 const checkMessage = TypeCompiler.Compile(Message)
 
-/** What the app sends: declared schemas are checked here, and nothing can pretend to be the server's own (row H3). */
+/** Checks the app's messages: by their declared schemas, and so that none poses as a frame of the server (row H3). */
 export class Outbound {
   readonly #declared = new Map<string, CompiledSchema>()
 
   /**
-   * From now on messages of this type are refused unless they match. The schema need not name `type`, as for `ws.handle()`.
+   * Declares the messages of a type: others are refused from now on. The schema need not name `type`, as for `ws.handle()`.
    *
-   * @throws WSM_ERR_INVALID_HANDLER where the type is declared already or one of the protocol's, or the schema cannot be compiled
+   * @throws WSM_ERR_INVALID_HANDLER where the type is already declared or one of the protocol's, or the schema cannot be compiled
    */
   declare (type: string, schema: TSchema): void {
-    if (isProtocolType(type)) throw new InvalidHandlerError(type, 'it is a type of the protocol')
-    if (this.#declared.has(type)) throw new InvalidHandlerError(type, 'its messages are declared already')
+    if (isProtocolType(type)) throw new InvalidHandlerError(type, 'the type is reserved for the protocol')
+    if (this.#declared.has(type)) throw new InvalidHandlerError(type, 'the type is already declared')
     this.#declared.set(type, compileMessage(type, schema, { type: Type.Literal(type) }, false).check)
   }
 
   /**
    * Finds the faults of a message: no `type`, a type of the protocol, or not as declared.
    *
-   * @param frame the protocol's type that it may have: that of the client's frame that brought it
+   * @param frame the type of the client's frame with the message, which the message may have although it is one of the protocol's
    */
   faults (message: object, frame?: string): Fault[] {
     if (!checkMessage.Check(message)) return faultsOf(checkMessage, message)
-    if (isProtocolType(message.type) && message.type !== frame) return [{ path: '/type', message: 'This type is one of the protocol' }]
+    if (isProtocolType(message.type) && message.type !== frame) return [{ path: '/type', message: 'This type is reserved for the protocol' }]
     const declared = this.#declared.get(message.type)
     return declared === undefined || declared.Check(message) ? [] : faultsOf(declared, message)
   }
 
   /**
-   * Checks a message of the app, and makes it what is published. Checked is the JSON that is sent: a `Date` is text there, and a
-   * `toJSON` may have made another message of it.
+   * Checks a message of the app, and returns its JSON. The check applies to that JSON: a `Date` is text there, and a `toJSON` can
+   * return another message.
    *
    * @throws WSM_ERR_INVALID_MESSAGE without a `type` or with one of the protocol, with a reserved field, or not as declared; and for what JSON cannot hold
    */
@@ -49,7 +49,7 @@ export class Outbound {
     let hidden: string | undefined
     try {
       json = JSON.stringify(message)
-      // Also one that JSON leaves out: it was meant to be there.
+      // Also a field that JSON leaves out: the app meant to send it.
       hidden = reservedFields.find((field) => field in Object(message))
     } catch (error) {
       throw invalidMessage([{ path: '', message: `It cannot be sent as JSON: ${messageOf(error)}` }])
@@ -64,7 +64,7 @@ export class Outbound {
     return json!
   }
 
-  /** The same, for one socket. @throws as `toJson` */
+  /** Encodes a message for one socket. @throws as `toJson` */
   encode (message: object): EncodedMessage {
     return new EncodedMessage(this.toJson(message), true, true)
   }

@@ -22,7 +22,7 @@ export interface ReplySchema {
  */
 export function replyJson (data: unknown, schema: ReplySchema | null, owner: { readonly log: FastifyBaseLogger }): string {
   const json = data === undefined ? 'null' : JSON.stringify(data) as string | undefined
-  if (json === undefined) throw new TypeError('JSON leaves out the reply of the handler')
+  if (json === undefined) throw new TypeError('The reply has no JSON: it is a function, a symbol, or its toJSON returns nothing')
   if (schema !== null) {
     const parsed = JSON.parse(json)
     if (!schema.check.Check(parsed)) {

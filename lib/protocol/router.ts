@@ -16,13 +16,13 @@ import { encodeFrame } from '../socket/message.js'
 import { Exchange, type ReplyTraits } from './exchange.js'
 import { assertValid } from '../validation/faults.js'
 
-/** What happens to the frames of one type. */
+/** How frames of one type are handled. */
 export interface Route extends ReplyTraits {
   type: string
   check: CompiledSchema
-  /** The frame changes who the socket is or what it may read: later frames of the socket wait until it is done. */
+  /** Whether later frames of the socket wait until this one is done: it changes the socket's user, or what the socket may read. */
   isBarrier?: boolean
-  /** The frame may come before the socket has authenticated. */
+  /** Whether the frame may come before the socket has authenticated. */
   isOpenToAll?: boolean
   /** Rate of one user's frames; null: they count like any other. */
   rate?: Rate | null
@@ -30,7 +30,7 @@ export interface Route extends ReplyTraits {
   run: (exchange: Exchange) => unknown
 }
 
-/** A built-in frame: the same as an app's, with its schema from `schemas/frames.ts`. */
+/** Makes the route of a built-in frame, with its schema from `schemas/frames/client.ts`. */
 export function builtIn<T extends ClientFrameType> (
   type: T, run: (exchange: Exchange<ClientFrame<T>>) => unknown, traits: Pick<Route, 'isBarrier' | 'isOpenToAll'> & ReplyTraits<ClientFrame<T>> = {}
 ): Route {
@@ -39,17 +39,17 @@ export function builtIn<T extends ClientFrameType> (
 
 export interface RouterLimits { maxPayloadBytes: number, maxDepth: number, maxPendingHandlers: number }
 
-/** Where the id of a frame is looked for that is refused unread. All of a large one would take ten times as long as refusing it. */
+/** Length of the part that is searched for the id of a frame that is refused unread. Searching all of a large frame would take ten times as long as refusing it. */
 const PEEKED_BYTES = 4_096
 
-/** The limits that a frame meets here or in its handler, by the error's code. */
+/** The limits that a frame can exceed here or in its handler, by the error's code. */
 const limitOf: { readonly [code in ErrorCode]?: keyof Rejected } = {
   too_deep: 'depth', too_many_channels: 'channels', too_many_pending: 'pending_handlers'
 }
 
 /**
- * The way in: one parse, one look-up, one compiled check, then the handler. Frames of a socket are handled as they
- * come and do not wait for each other, except behind a barrier: those are read when it is done.
+ * The way of a frame: one parse, one look-up, one compiled check, the handler, and then its one reply or error. Frames of a socket are
+ * handled as they come and do not wait for each other, except behind a barrier: those are read when it is done.
  */
 export class Router {
   readonly #routes = new Map<string, Route>()
@@ -67,11 +67,11 @@ export class Router {
     this.#routes.set(route.type, route)
   }
 
-  /** A frame arrived. Never throws. */
+  /** Receives a frame. Never throws. */
   receive (connection: Connection, data: Buffer, isBinary: boolean): void {
     if (!connection.isOpen) return
     if (isBinary) return connection.close(closeCodes.unsupportedData, 'Binary frames are not understood')
-    // ws has this limit too where the plugin registered it; a host that did so first may have set a larger one.
+    // A host that registered @fastify/websocket itself may have set a larger limit there.
     if (data.length > this.#limits.maxPayloadBytes) {
       this.#counters.refusals.payload++
       return connection.close(closeCodes.messageTooBig, 'The frame is too big')
@@ -86,7 +86,7 @@ export class Router {
     this.#read(connection, data)
   }
 
-  /** The frame that others waited for is done: they are handled, up to the next that must be waited for. */
+  /** Handles the frames that waited for a barrier which is done, up to the next barrier. */
   release (connection: Connection): void {
     const { inbox } = connection
     while (!inbox.isHeld) {
@@ -113,20 +113,20 @@ export class Router {
 
   #dispatch (connection: Connection, route: Route, message: ClientMessage): void {
     const { inbox } = connection
-    // A frame that could not wait with the others comes here, too.
+    // Held: the frame could not wait with the others.
     if (inbox.isHeld || inbox.pending >= this.#limits.maxPendingHandlers) throw new TooManyPendingError(this.#limits.maxPendingHandlers, 'frames of this connection')
     const handled = this.#handle(connection, route, message)
     if (route.isBarrier === true && handled !== undefined) inbox.hold(handled)
   }
 
   /**
-   * Handles a frame; never throws. What it returns settles, and never rejects, when an asynchronous handler is done.
-   * Hot: a handler that is not asynchronous is answered at once.
+   * Handles a frame, and replies with the handler's result. Returns a promise, which never rejects, where the handler is asynchronous.
+   * Never throws. Hot: the reply of a synchronous handler is sent at once.
    */
   #handle (connection: Connection, route: Route, message: ClientMessage): Promise<void> | undefined {
     let exchange
     try {
-      // Before the schema check: strangers must not be able to cause its cost.
+      // Before the schema check, so that strangers cannot cause its cost.
       if (!connection.isAdmitted && route.isOpenToAll !== true) {
         throw new UnauthorizedError('Authenticate with an auth frame first')
       }
@@ -145,7 +145,7 @@ export class Router {
   async #settle (exchange: Exchange, result: PromiseLike<unknown>, { isBarrier }: Route): Promise<void> {
     const { connection: { inbox }, identity } = exchange
     inbox.pending++
-    // A frame that changes the identity is not over with it.
+    // A frame that changes the identity outlives it.
     if (isBarrier !== true) identity.begin(exchange)
     try {
       exchange.reply(await result)
@@ -157,10 +157,10 @@ export class Router {
     }
   }
 
-  /** Answers a frame with what was thrown, whatever that is, unless it has its answer. Never throws. */
+  /** Answers a frame with an error for whatever was thrown, unless it is answered already. Never throws. */
   fail ({ connection, identity, message, isAnswered }: Exchange, error: unknown): void {
     if (!isAnswered) return this.#fail(connection, error, message)
-    // Already answered, so this is only logged. A handler that its signal stopped behaved as intended.
+    // Already answered, so only log it. A handler that stopped by its signal behaved as intended.
     const level = toWire(error).code === 'identity_changed' ? 'debug' : 'error'
     logThrown(identity.log, level, error, handlerOf(message), 'a handler failed after it had answered')
     this.#events.emit('message_failed', { client: connection, user: identity.user, error, message: withoutToken(message) })
@@ -185,12 +185,12 @@ export class Router {
   }
 }
 
-/** Names the handler of a frame in the log: that of a `walker` frame is not its type. */
+/** Names the handler of a frame in the log; a `walker` frame names it in a field of its own. */
 function handlerOf ({ type, walker }: Record<string, unknown> = {}): { type: unknown, walker?: unknown } {
   return type === 'walker' ? { type, walker } : { type }
 }
 
-/** Of a frame that brings a token listeners get the type and the id: what else it holds, good or bad, may be the token. */
+/** Removes everything but type and id from a frame that brings a token: any other field, valid or not, may hold it. */
 function withoutToken (message: Record<string, unknown>): Record<string, unknown> {
   const { type, id } = message
   return type === 'auth' || type === 'change_user' ? { type, id } : message

@@ -3,7 +3,7 @@ import { MOST_KEPT_DEPTH, isJsonDeeperThan } from './depth.js'
 import { messageOf } from '../thrown.js'
 
 /**
- * What arrives of a value that is sent, detached from the caller's own: what JSON leaves out is not there.
+ * Copies a value as JSON carries it: without what JSON leaves out, and independent of the caller's object.
  *
  * @throws WSM_ERR_INVALID_MESSAGE for what JSON cannot hold: a cycle, a BigInt, a function; and for more than 1000 levels
  */

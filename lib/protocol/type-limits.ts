@@ -10,7 +10,7 @@ export const TypeLimit = Type.Object({
 }, { additionalProperties: false })
 export type TypeLimit = Static<typeof TypeLimit>
 
-/** The types of messages that have a limit of their own, by `limits.types`; of several patterns that match the last counts. */
+/** Rates of messages by type, from `limits.types`; of several matching patterns the last one counts. */
 export class TypeLimits {
   readonly #patterns: { matches: (type: string) => boolean, limit: TypeLimit }[]
 
@@ -24,9 +24,9 @@ export class TypeLimits {
   }
 
   /**
-   * The rate of a type; null: its messages count like all others.
+   * Returns the rate of a type; null: its messages count like all others.
    *
-   * @param own what its handler says, which goes before
+   * @param own the handler's own limit, which takes precedence
    */
   of (type: string, own?: TypeLimit): Rate | null {
     const limit = own ?? this.#patterns.findLast(({ matches }) => matches(type))?.limit

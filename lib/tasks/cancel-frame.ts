@@ -5,8 +5,8 @@ import { builtIn } from '../protocol/router.js'
 import { userOf } from '../protocol/frames/user-of.js'
 
 /**
- * `cancel`: a user stops a task of their own (row A6); every socket of the user gets `task_cancelled`. One that the app has
- * neither started nor asked about only where the app wants to hear of whatever a client calls a task.
+ * `cancel`: a user stops a task of their own (row A6); every socket of the user gets `task_cancelled`. A task that the app has neither
+ * started nor asked about is refused, unless `tasks.cancelUnknown` is on.
  */
 export const cancelFrame = (tasks: Tasks, { cancelUnknown }: Pick<TaskOptions['tasks'], 'cancelUnknown'>) => builtIn('cancel', async ({ message, connection }) => {
   const user = userOf(connection)

@@ -6,10 +6,10 @@ import { clusterCall, type ClusterReplies } from '../cluster/call.js'
 import type { Cluster } from '../engine/engine.js'
 import { UnavailableError } from '../errors.js'
 
-/** What one node asks the one that has the task. */
+/** A request to cancel a task on the node that has it. */
 const Cancellation = Type.Object({ task_id: Type.String(), by: Type.Union([AnsweredBy, Type.Null()]) })
 
-/** Which part of whose tasks. */
+/** The tasks of one user, in pages. */
 export const UserTasksQuery = Type.Composite([TasksQuery, Type.Required(Type.Pick(TasksQuery, ['user_id']))], { additionalProperties: false })
 export type UserTasksQuery = Static<typeof UserTasksQuery>
 
@@ -17,11 +17,11 @@ const taskCall = clusterCall('task', { request: Type.String(), response: Nullabl
 const tasksCall = clusterCall('tasks', { request: UserTasksQuery, response: TasksHere })
 const cancelCall = clusterCall('cancel task', { request: Cancellation, response: Nullable(TaskRecord) })
 
-/** What this node answers of its own tasks. */
+/** The tasks of this node, for other nodes. */
 export interface LocalTasks {
   get: (taskId: string) => TaskRecord | null
   list: (query: UserTasksQuery) => TasksHere
-  /** Cancels a task that is running here. Resolves to what it is then; null: it was never here. */
+  /** Cancels a task that is running here. Resolves to its record afterwards; null: it was never here. */
   cancelHere: (taskId: string, by: AnsweredBy | null) => Promise<TaskRecord | null>
 }
 
@@ -36,18 +36,18 @@ export class RemoteTasks {
     cancelCall.serve(cluster, ({ task_id: taskId, by }) => local.cancelHere(taskId, by))
   }
 
-  /** @throws WSM_ERR_UNAVAILABLE where a node that may have it did not answer */
+  /** Finds a task on any other node. @throws WSM_ERR_UNAVAILABLE where a node that may have it did not answer */
   async find (taskId: string): Promise<TaskRecord | null> {
     return oneOf(await taskCall.all(this.#cluster, taskId))
   }
 
-  /** A page of each node that has answered. */
+  /** Lists a page of each node that has answered. */
   list (query: UserTasksQuery): Promise<ClusterReplies<TasksHere>> {
     return tasksCall.all(this.#cluster, query)
   }
 
   /**
-   * Cancels it where it runs. Resolves to what it is then.
+   * Cancels a task where it runs. Resolves to its record afterwards.
    *
    * @throws WSM_ERR_UNAVAILABLE where a node that may have it did not answer
    */
@@ -59,6 +59,6 @@ export class RemoteTasks {
 /** @throws WSM_ERR_UNAVAILABLE where no node has it, and one that may have it did not answer */
 function oneOf ({ values, complete }: ClusterReplies<TaskRecord | null>): TaskRecord | null {
   const record = values.find((value) => value !== null)
-  if (record === undefined && !complete) throw new UnavailableError('A node that may have the task does not answer')
+  if (record === undefined && !complete) throw new UnavailableError('A node that may have the task did not respond')
   return record ?? null
 }

@@ -50,13 +50,13 @@ export class TaskStore {
     list.add(record)
   }
 
-  /** The task has ended. */
+  /** Moves a task to the ended ones. */
   end ({ record }: RunningTask): void {
     this.#running.delete(record.task_id)
     this.#ended.set(record.task_id, record)
   }
 
-  /** Takes out a task that is running; one that has ended stays. */
+  /** Removes a running task; an ended one stays. */
   withdraw (task: RunningTask): void {
     const { record } = task
     if (this.#running.get(record.task_id) !== task) return
@@ -64,7 +64,7 @@ export class TaskStore {
     this.#unlist(record)
   }
 
-  /** A page of a user's tasks, oldest first. */
+  /** Lists a page of a user's tasks, oldest first. */
   list (userId: string, { limit, after }: Pick<TasksQuery, 'limit' | 'after'>): TasksHere {
     const records = this.#byUser.get(userId)?.values(after === undefined ? null : placeOf(after)) ?? []
     const { items, next } = firstPage(records, limit, cursorFor)
@@ -84,13 +84,13 @@ export class TaskStore {
   }
 }
 
-/** One page of several nodes' that begin at the same place. */
+/** Merges pages of several nodes that begin at the same place. */
 export function mergeTasks (pages: readonly TasksHere[], limit: number): TasksHere {
   const { items, next } = mergePages(pages.map(({ tasks, next }) => ({ items: tasks, next })), limit, byPlace, cursorFor)
   return { tasks: items, next }
 }
 
-/** A snapshot: the record of a running task changes. */
+/** Copies a record, since that of a running task changes. */
 export function copy (record: TaskRecord): TaskRecord {
   return { ...record, logs: [...record.logs] }
 }

@@ -38,7 +38,7 @@ export interface TaskCancelOptions {
   mustBeKnown?: boolean
 }
 
-/** Which part of a user's tasks. */
+/** Paging of a list of tasks. */
 export interface TaskListOptions {
   /** Maximum number of tasks: 1 to 1000, default 100. */
   limit?: number | undefined
@@ -57,7 +57,7 @@ export interface TaskParts {
   log: FastifyBaseLogger
 }
 
-/** How many log lines a task keeps for those who come later. */
+/** Maximum number of log lines kept for later readers. */
 const MOST_LOG_LINES = 200
 /** Default number of tasks on a page. */
 const PAGE_SIZE = 100
@@ -68,8 +68,8 @@ const checkLogLine = TypeCompiler.Compile(TaskLogLine)
 const checkQuery = TypeCompiler.Compile(UserTasksQuery)
 
 /**
- * Tasks that users watch (row F8). What happens to a task goes to its user's sockets; what it came to can be read for
- * `tasks.retainMs` afterwards. A task is at home on the node that has started it, and is read and cancelled from all.
+ * Tasks that users watch (row F8). Every change of a task goes to its user's sockets; an ended task can be read for `tasks.retainMs`.
+ * A task lives on the node that has started it, and can be read and cancelled from all nodes.
  */
 export class Tasks {
   readonly #remote: RemoteTasks
@@ -98,14 +98,14 @@ export class Tasks {
   }
 
   /**
-   * Announces a task to its user. The signal fires when the task is cancelled or the server closes; while it
-   * closes, it has fired.
+   * Starts a task and announces it to its user. The signal fires when the task is cancelled or the server closes; on a server that
+   * is closing it has already fired.
    *
    * @throws WSM_ERR_INVALID_MESSAGE where a task of that id is running, or an id is no string of 1 to 256 characters;
-   *   WSM_ERR_UNAVAILABLE where it cannot be announced: it has not started then
+   *   WSM_ERR_UNAVAILABLE where it cannot be announced, and has not started
    */
   async start ({ userId, taskId = randomUUID(), title }: TaskStartOptions): Promise<{ task: TaskRecord, signal: AbortSignal }> {
-    if (this.#store.getRunning(taskId) !== undefined) throw new InvalidMessageError(`task "${taskId}" is running already`)
+    if (this.#store.getRunning(taskId) !== undefined) throw new InvalidMessageError(`task "${taskId}" is already running`)
     const record: TaskRecord = {
       task_id: taskId,
       user_id: userId,
@@ -137,6 +137,8 @@ export class Tasks {
   }
 
   /**
+   * Reports progress.
+   *
    * @param progress percent, 0 to 100
    * @returns false where the task has ended, or the server closes
    * @throws WSM_ERR_NOT_FOUND
@@ -152,9 +154,9 @@ export class Tasks {
   }
 
   /**
-   * Adds a log line. Answers as `progress` does.
+   * Adds a log line. Returns as `progress` does.
    *
-   * @throws WSM_ERR_NOT_FOUND; WSM_ERR_INVALID_MESSAGE for a line that is no text, and a level that there is not
+   * @throws WSM_ERR_NOT_FOUND; WSM_ERR_INVALID_MESSAGE for a line that is not text, and an unknown level
    */
   async log (taskId: string, line: string, level: TaskLogLine['level'] = 'info'): Promise<boolean> {
     const record = this.#open(taskId)
@@ -168,7 +170,7 @@ export class Tasks {
   }
 
   /**
-   * The task came to its end. Answers as `progress` does.
+   * Ends a task with its result. Returns as `progress` does.
    *
    * @throws WSM_ERR_INVALID_MESSAGE for a result that JSON cannot hold; the task is still running then
    */
@@ -176,20 +178,19 @@ export class Tasks {
     return this.#finish(taskId, 'done', { result: snapshot(result), progress: 100 })
   }
 
-  /** The task failed; the user reads the error's message. Answers as `progress` does. */
+  /** Ends a task as failed; the user reads the error's message. Returns as `progress` does. */
   async fail (taskId: string, error: Error | string): Promise<boolean> {
     return this.#finish(taskId, 'failed', { error: messageOf(error) })
   }
 
   /**
-   * Cancels a task, on whichever node it is: its signal fires, what it still asks is taken back, its user's sockets are
-   * told. A task that no node has started is cancelled by telling `userId`: the app stops it on `task_cancelled`. So the app can
-   * cancel tasks of its own; a client can only name those that were started, or ask its user something, unless
-   * `tasks.cancelUnknown` is on.
+   * Cancels a task, on whichever node it is: its signal fires, its open questions are cancelled, its user's sockets get
+   * `task_cancelled`. For a task that no node has started only the frame and the event are sent, and the app stops the task itself. A client
+   * can cancel such a task only where it has an open question to its user, or where `tasks.cancelUnknown` is on.
    *
    * @throws WSM_ERR_NOT_FOUND, WSM_ERR_FORBIDDEN for a task of another user than `userId`, WSM_ERR_ALREADY_SETTLED for one that has ended,
-   *   WSM_ERR_UNAVAILABLE where a node that may have it did not answer, or, once it is cancelled and its user is told, where what
-   *   it asks could not be taken back
+   *   WSM_ERR_UNAVAILABLE where a node that may have it did not answer, or, once the task is cancelled, where its open questions could
+   *   not be cancelled
    */
   async cancel (taskId: string, { userId, by, mustBeKnown = false }: TaskCancelOptions = {}): Promise<void> {
     const running = this.#store.getRunning(taskId)
@@ -214,8 +215,8 @@ export class Tasks {
   }
 
   /**
-   * null: never started here, or ended longer than the retention ago. With `cluster` a task of any node; it rejects with
-   * WSM_ERR_UNAVAILABLE where a node that may have it did not answer.
+   * Reads a task. null: it was never started here, or ended longer than the retention ago. With `cluster` it reads a task of any node, and
+   * rejects with WSM_ERR_UNAVAILABLE where a node that may have it did not answer.
    */
   get (taskId: string): TaskRecord | null
   get (taskId: string, options: { cluster: true }): Promise<TaskRecord | null>
@@ -231,9 +232,9 @@ export class Tasks {
   }
 
   /**
-   * A page of a user's tasks, the running ones and those that can still be read, oldest first. With `cluster` of all nodes.
+   * Lists a page of a user's tasks, running and ended, oldest first. With `cluster` those of all nodes.
    *
-   * @throws WSM_ERR_INVALID_MESSAGE for a `userId` that is no string, a limit out of range, and an `after` that is no `next`
+   * @throws WSM_ERR_INVALID_MESSAGE for a `userId` that is not a string, a limit out of range, and an `after` that is no `next`
    */
   list (userId: string, options?: TaskListOptions): TasksHere
   list (userId: string, options: TaskListOptions & { cluster: true }): Promise<TasksPage>
@@ -260,7 +261,7 @@ export class Tasks {
     return { ...mergeTasks([here, ...values], query.limit), complete, missing }
   }
 
-  /** Whether another node had it. */
+  /** Cancels a task of another node. Resolves to whether a node had it. */
   async #cancelElsewhere (taskId: string, userId: string | undefined, by: AnsweredBy | undefined): Promise<boolean> {
     const record = await this.#remote.find(taskId)
     if (record === null) return false
@@ -279,7 +280,7 @@ export class Tasks {
   #open (taskId: string): TaskRecord | null {
     const running = this.#store.getRunning(taskId)
     if (running !== undefined) return running.record
-    // An app that winds up its tasks when their signals fire is not in the wrong.
+    // While the server closes an app may still report on tasks that are forgotten already.
     if (!this.#isClosed && !this.#store.hasEnded(taskId)) throw new NotFoundError('There is no such task')
     return null
   }
@@ -318,10 +319,10 @@ function namesOf ({ task_id, user_id }: TaskRecord) {
 
 /** @throws WSM_ERR_FORBIDDEN, WSM_ERR_ALREADY_SETTLED */
 function assertCancellable (record: TaskRecord, userId: string | undefined): void {
-  if (userId !== undefined && userId !== record.user_id) throw new ForbiddenError('The task is somebody else\'s')
+  if (userId !== undefined && userId !== record.user_id) throw new ForbiddenError('The task belongs to another user')
   if (record.status !== 'running') throw settled(record)
 }
 
 function settled ({ task_id, status, finished_at }: TaskRecord): Error {
-  return withDetails(new AlreadySettledError('The task has ended already'), { task_id, status, finished_at })
+  return withDetails(new AlreadySettledError('The task has already ended'), { task_id, status, finished_at })
 }

@@ -17,7 +17,7 @@ t.test('an answer that fits its schema reaches the asking code, typed', async (t
   t.match(await server.app.ws.confirmations.get(id), { answer: { gpu: 'a100', hours: 2 } })
 })
 
-t.test('one that does not fit is refused with where it is wrong, by socket and by REST, and can be mended', async (t) => {
+t.test('an answer that does not match its schema is refused with the place of the fault, by socket and by REST, and can be corrected', async (t) => {
   const server = await startApp(t)
   const alice = await server.connect('alice')
   const { end, id } = await askStored(server, 'alice', { answer: Gpu })
@@ -41,7 +41,7 @@ t.test('one that does not fit is refused with where it is wrong, by socket and b
   t.match(await end, { outcome: 'confirmed', answer: { gpu: 'h100' } })
 })
 
-t.test('who declines needs no answer', async (t) => {
+t.test('a user who declines need not give an answer that matches the schema', async (t) => {
   const server = await startApp(t)
   const alice = await server.connect('alice')
   const { end, id } = await askStored(server, 'alice', { answer: Gpu })
@@ -59,7 +59,7 @@ t.test('a question without a schema takes any answer', async (t) => {
   t.strictSame((await end).answer, ['anything', { at: 'all' }])
 })
 
-t.test('an answer that is too late hears that first, whatever its shape', async (t) => {
+t.test('a late answer is refused with already_settled, also where it does not match the schema', async (t) => {
   const server = await startApp(t)
   const alice = await server.connect('alice')
   const { id } = await askStored(server, 'alice', { answer: Gpu })
@@ -67,7 +67,7 @@ t.test('an answer that is too late hears that first, whatever its shape', async 
   t.match(await alice.request({ type: 'confirm', callback_id: id, proceed: true, answer: 5 }), { code: 'already_settled' })
 })
 
-t.test('somebody else is not told what the answer should look like', async (t) => {
+t.test('another user\'s answer is refused with forbidden, without the faults of its schema', async (t) => {
   const server = await startApp(t)
   const bob = await server.connect('bob')
   const { id } = await askStored(server, 'alice', { answer: Gpu })

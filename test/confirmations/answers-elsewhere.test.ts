@@ -25,7 +25,7 @@ async function asked (server: TestApp, answer: TSchema) {
 FormatRegistry.Set('day', (text) => /^\d{4}-\d\d-\d\d$/.test(text))
 const Tree = Type.Recursive((This) => Type.Object({ name: Type.String({ maxLength: 5 }), trees: Type.Array(This) }))
 
-t.test('an answer is judged alike on the node that asked and on another', async (t) => {
+t.test('an answer gets the same verdict on the node that asked and on another', async (t) => {
   const [here, there] = await startNodes(t)
   const [alice, alicia] = [await here.connect('alice'), await there.connect('alice')]
   const cases: Array<[name: string, schema: TSchema, bad: unknown[], good: unknown]> = [
@@ -51,7 +51,7 @@ t.test('an answer is judged alike on the node that asked and on another', async 
   }
 })
 
-t.test('ten faults are told of an answer on the node that did not ask, and it stays small', async (t) => {
+t.test('a node that did not ask reports at most ten faults of an answer, in a small frame', async (t) => {
   const [here, there] = await startNodes(t)
   const { end, id } = await asked(here, Type.Array(Type.Number()))
   const answer = Array.from({ length: 42_000 }, () => 'x')
@@ -61,7 +61,7 @@ t.test('ten faults are told of an answer on the node that did not ask, and it st
   t.match(await end, { answer: [1] })
 })
 
-t.test('a node that cannot check an answer says so, and the question stays open for one that can', async (t) => {
+t.test('a node that cannot check an answer refuses it with unavailable, and the question stays open for another node', async (t) => {
   const [here, there] = await startNodes(t)
   FormatRegistry.Set('ours', (text) => text === 'ours')
   t.teardown(() => FormatRegistry.Delete('ours'))

@@ -18,7 +18,7 @@ t.test('any socket of the user can answer, and the asking code learns which one 
   }
 })
 
-t.test('a user can decline', async (t) => {
+t.test('a user can decline a question', async (t) => {
   const server = await startApp(t)
   const alice = await server.connect('alice')
   const { end, id } = await askStored(server, 'alice', { onTimeout: 'proceed' })
@@ -27,7 +27,7 @@ t.test('a user can decline', async (t) => {
   t.match(await alice.next('confirmation_closed'), { outcome: 'declined', proceed: false })
 })
 
-t.test('the user can answer by REST, and the sockets hear of it', async (t) => {
+t.test('a user can answer a question by REST, and their sockets get confirmation_closed', async (t) => {
   const server = await startApp(t)
   const alice = await server.connect('alice')
   const { end, id } = await askStored(server, 'alice')
@@ -40,7 +40,7 @@ t.test('the user can answer by REST, and the sockets hear of it', async (t) => {
   t.match(await alice.next('confirmation_closed'), { callback_id: id, answered_by: { user_id: 'alice', client_id: null } })
 })
 
-t.test('nobody else can answer, not even an administrator, and the question stays open', async (t) => {
+t.test('another user cannot answer a question, not even an administrator, and it stays open', async (t) => {
   const server = await startApp(t, { auth: { anonymous: true } })
   const { end, id } = await askStored(server, 'alice')
   const bob = await server.connect('bob')
@@ -63,7 +63,7 @@ t.test('nobody else can answer, not even an administrator, and the question stay
   t.match(await bob.request({ type: 'confirm', callback_id: id, proceed: false }), { code: 'forbidden' }, 'nor learn how it ended')
 })
 
-t.test('the first answer wins, and every later one hears who won', async (t) => {
+t.test('the first answer wins, and every later one is refused with who won', async (t) => {
   const server = await startApp(t)
   const [winner, late] = await Promise.all([server.connect('alice'), server.connect('alice')])
   const { id } = await askStored(server, 'alice')
@@ -87,7 +87,7 @@ t.test('the first answer wins, and every later one hears who won', async (t) => 
   t.match(await server.app.ws.confirmations.get(id), { status: 'confirmed', proceed: true })
 })
 
-t.test('of two hundred answers at once, by sockets and REST, exactly one wins', async (t) => {
+t.test('exactly one of two hundred simultaneous answers wins, by sockets and REST', async (t) => {
   const server = await startApp(t)
   const clients = await Promise.all(Array.from({ length: 100 }, () => server.connect('alice')))
   const settled: unknown[] = []
@@ -153,7 +153,7 @@ t.test('an answer ends its own question only', async (t) => {
   t.match(await second, { outcome: 'cancelled' })
 })
 
-t.test('the app can answer for a user with what JSON makes of it: that is what the schema is held against', async (t) => {
+t.test('the app can answer for a user, and the schema checks the JSON of its answer', async (t) => {
   const server = await startApp(t)
   const { confirmations } = server.app.ws
   const { end, id } = await askStored(server, 'alice', { answer: Type.Object({ at: Type.String() }) })

@@ -7,7 +7,7 @@ import { until } from '../fixtures/until.js'
 import { startApp } from '../fixtures/app.js'
 import { ask, askStored, pendingOf } from '../fixtures/questions.js'
 
-t.test('a question reaches every socket of its user and nobody else\'s', async (t) => {
+t.test('a question reaches every socket of its user and no other socket', async (t) => {
   const server = await startApp(t)
   const [first, second, bob, admin] = await Promise.all([
     server.connect('alice'), server.connect('alice'), server.connect('bob'), server.connect('admin', { claims: { roles: ['ws:admin'] } })
@@ -20,7 +20,7 @@ t.test('a question reaches every socket of its user and nobody else\'s', async (
   }
 })
 
-t.test('nobody else hears how it ended', async (t) => {
+t.test('the end of a question reaches no other user', async (t) => {
   const server = await startApp(t)
   const [alice, bob] = await Promise.all([server.connect('alice'), server.connect('bob')])
   const { id } = await askStored(server, 'alice')
@@ -30,7 +30,7 @@ t.test('nobody else hears how it ended', async (t) => {
   t.equal(bob.count('confirmation_closed'), 0)
 })
 
-t.test('a user who is away gets the question on connecting, right behind the connection frame', async (t) => {
+t.test('a user who was away gets the open question on connecting, right behind the connection frame', async (t) => {
   const server = await startApp(t)
   const { end, id } = await askStored(server, 'alice')
   const alice = await server.dial('alice').opened()
@@ -40,7 +40,7 @@ t.test('a user who is away gets the question on connecting, right behind the con
   t.match(await end, { outcome: 'confirmed' })
 })
 
-t.test('questions that are more together than may wait for a socket come as it reads them', async (t) => {
+t.test('open questions that exceed a socket\'s queue are sent as the socket reads them', async (t) => {
   const server = await startApp(t, { limits: { maxQueueBytes: 100_000 } })
   const ids = new Set<string>()
   for (let n = 0; n < 40; n++) {
@@ -53,7 +53,7 @@ t.test('questions that are more together than may wait for a socket come as it r
   t.equal(server.app.ws.getStatus().slow_disconnects, 0)
 })
 
-t.test('each new connection gets it again, once, until it has ended', async (t) => {
+t.test('each new connection gets an open question once, until the question has ended', async (t) => {
   const server = await startApp(t)
   const first = await server.connect('alice')
   const { end, id } = await askStored(server, 'alice')
@@ -73,7 +73,7 @@ t.test('each new connection gets it again, once, until it has ended', async (t) 
   t.equal(fourth.count('confirmation_closed'), 0)
 })
 
-t.test('a socket that becomes the user\'s by change_user gets it, and one that leaves the user does not', async (t) => {
+t.test('a socket that switches to a user gets their open questions, and one that switches away does not', async (t) => {
   const server = await startApp(t)
   const socket = await server.connect('bob')
   const { id } = await askStored(server, 'alice')
@@ -97,7 +97,7 @@ t.test('a socket that becomes the user\'s by change_user gets it, and one that l
   t.equal(socket.count('task_step_result'), 1, 'no ended question is sent again')
 })
 
-t.test('a socket that authenticates by its first frame gets it then, and nothing before', async (t) => {
+t.test('a socket that authenticates by its first frame gets open questions then, and none before', async (t) => {
   const server = await startApp(t, { auth: { firstFrame: true } })
   const { id } = await askStored(server, 'alice')
   const socket = await server.dial('alice', { token: null }).opened()
@@ -107,7 +107,7 @@ t.test('a socket that authenticates by its first frame gets it then, and nothing
   t.equal((await socket.next('task_step_result')).callback_id, id)
 })
 
-t.test('a socket of nobody gets no question', async (t) => {
+t.test('an anonymous socket gets no question', async (t) => {
   const server = await startApp(t, { auth: { anonymous: true } })
   await askStored(server, 'alice')
   const nobody = await server.connect('nobody', { token: null })
@@ -115,7 +115,7 @@ t.test('a socket of nobody gets no question', async (t) => {
   t.equal(nobody.count('task_step_result'), 0)
 })
 
-t.test('a thousand questions wait for a user who is away, come in the order they were asked, and are all answered', async (t) => {
+t.test('a thousand questions for a user who is away arrive in the order they were asked, and all can be answered', async (t) => {
   const server = await startApp(t)
   const steps = Array.from({ length: 1_000 }, (_, step) => step)
   const ends = steps.map((step) => ask(server, 'alice', { step, taskId: `task-${step}` }))
@@ -135,7 +135,7 @@ t.test('a thousand questions wait for a user who is away, come in the order they
   t.equal(alice.count('error'), 0)
 })
 
-t.test('all that is open is sent again, however much it is, and taken back with its task', async (t) => {
+t.test('all open questions are sent again, however many, and cancelled with their task', async (t) => {
   const server = await startApp(t)
   const ends = Array.from({ length: 230 }, (_, n) => ask(server, 'alice', { step: n }))
   const alice = await server.connect('alice')
@@ -145,7 +145,7 @@ t.test('all that is open is sent again, however much it is, and taken back with 
   for (const { outcome } of await Promise.all(ends)) t.equal(outcome, 'cancelled')
 })
 
-t.test('a socket that ends, or becomes another user\'s, while questions are sent again gets no more of them', async (t) => {
+t.test('a socket that ends or switches users during redelivery gets no more questions', async (t) => {
   const engine = new MemoryEngine(memoryOptions())
   const { node: { confirmations } } = nodeOn(engine, { limits: { maxPendingConfirmationsPerUser: 1_000 } })
   const ends = Array.from({ length: 150 }, () => confirmations.ask({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task-1' }))

@@ -83,7 +83,7 @@ function start (engine: SharedEngine, options: WsPluginOptions = {}) {
   }
 }
 
-t.test('a question that its node did not announce is announced by another node until that succeeds', { buffered: true }, async (t) => {
+t.test('a question that its node did not announce is announced by another node until an announcement succeeds', { buffered: true }, async (t) => {
   const engine = new SharedEngine()
   const { end, logs } = start(engine)
   engine.failures.publish = 3
@@ -97,7 +97,7 @@ t.test('a question that its node did not announce is announced by another node u
   await end()
 })
 
-t.test('the asking node announces at once, and again where that failed or did not reach all nodes', { buffered: true }, async (t) => {
+t.test('the asking node announces a question at once, and again where the announcement failed or did not reach all nodes', { buffered: true }, async (t) => {
   const cases: Record<string, [prepare: (engine: SharedEngine) => void, atOnce: number, inAll: number, isKept?: boolean]> = {
     'announced at once': [() => {}, 1, 1],
     'failed at first': [(engine) => { engine.failures.publish = 1 }, 0, 1],
@@ -121,7 +121,7 @@ t.test('the asking node announces at once, and again where that failed or did no
   }
 })
 
-t.test('a question that is answered at once needs no note', { buffered: true }, async (t) => {
+t.test('the announcement of a question that is answered at once is not recorded', { buffered: true }, async (t) => {
   const engine = new SharedEngine()
   const { confirmations, end } = start(engine)
   const asked = confirmations.ask(step, to)
@@ -133,7 +133,7 @@ t.test('a question that is answered at once needs no note', { buffered: true }, 
   await end()
 })
 
-t.test('a question is announced again when its announcement could not be noted', { buffered: true }, async (t) => {
+t.test('a question is announced again when its announcement could not be recorded', { buffered: true }, async (t) => {
   const engine = new SharedEngine()
   const { end } = start(engine)
   engine.failures.done = 1
@@ -172,7 +172,7 @@ t.test('a question whose node has died expires without being read', { buffered: 
   await end()
 })
 
-t.test('due times that could not be read are read again, and unknown kinds are left to other nodes', { buffered: true }, async (t) => {
+t.test('due times that could not be read are polled again, and unknown kinds are left to other nodes', { buffered: true }, async (t) => {
   const engine = new SharedEngine()
   const { end, logs } = start(engine)
   engine.failures.takeDue = 1
@@ -186,7 +186,7 @@ t.test('due times that could not be read are read again, and unknown kinds are l
   await until(() => engine.done.includes(failing!.callback_id))
   t.strictSame(engine.typesOf(strange!), [])
   t.ok(logs.some(({ msg }) => msg === 'due times of questions could not be read'))
-  t.match(logs.find(({ msg }) => msg === 'a due action of a question failed; it is retried'), { kind: 'announce', callback_id: failing!.callback_id })
+  t.match(logs.find(({ msg }) => msg === 'a due action of a question failed and will be retried'), { kind: 'announce', callback_id: failing!.callback_id })
   await end()
 })
 

@@ -86,7 +86,7 @@ for (const [name, { options, question, end, result }] of Object.entries(endings)
   })
 }
 
-t.test('the server closes: the asking code and the sockets hear it before the sockets go', async (t) => {
+t.test('a closing server ends a question as closed for the asking code and the sockets, before the sockets close', async (t) => {
   const server: TestApp = await startApp(t, {}, {
     after: (app) => {
       app.addHook('onClose', async () => { t.match(await ask(server, 'alice'), { outcome: 'closed', proceed: false }, 'a question to a closing server ends at once') })
@@ -104,7 +104,7 @@ t.test('the server closes: the asking code and the sockets hear it before the so
   t.equal(server.app.ws.getStatus().pending_callbacks, 0)
 })
 
-t.test('the server closes: a question that was given its task\'s signal is closed, not aborted', async (t) => {
+t.test('a closing server ends a question with its task\'s signal as closed, not aborted', async (t) => {
   const server = await startApp(t)
   const { task, signal } = await server.app.ws.tasks.start({ userId: 'alice' })
   const { end } = await askStored(server, 'alice', { taskId: task.task_id, signal })
@@ -113,7 +113,7 @@ t.test('the server closes: a question that was given its task\'s signal is close
   t.match(await end, { outcome: 'closed' })
 })
 
-t.test('the task is cancelled: a question that was given its signal is cancelled, not aborted', async (t) => {
+t.test('a cancelled task ends a question with its signal as cancelled, not aborted', async (t) => {
   const server = await startApp(t)
   const { task, signal } = await server.app.ws.tasks.start({ userId: 'alice' })
   const { end } = await askStored(server, 'alice', { taskId: task.task_id, signal })
@@ -122,7 +122,7 @@ t.test('the task is cancelled: a question that was given its signal is cancelled
   t.match(await end, { outcome: 'cancelled' })
 })
 
-t.test('a signal that has fired already: nobody is asked', async (t) => {
+t.test('a question whose signal has already fired reaches nobody', async (t) => {
   const server = await startApp(t)
   const alice = await server.connect('alice')
   t.match(await ask(server, 'alice', { signal: AbortSignal.abort() }), { outcome: 'aborted', proceed: false, callback_id: String })
@@ -132,7 +132,7 @@ t.test('a signal that has fired already: nobody is asked', async (t) => {
   t.same((await server.app.ws.confirmations.list()).confirmations, [])
 })
 
-t.test('a signal that fires in the turn of the question: no client is left with a question that is dead', async (t) => {
+t.test('a signal that fires in the turn of the question leaves no client with an ended question', async (t) => {
   const server = await startApp(t)
   const alice = await server.connect('alice')
   const controller = new AbortController()
@@ -148,7 +148,7 @@ t.test('a signal that fires in the turn of the question: no client is left with 
   t.equal(open.size, 0)
 })
 
-t.test('a signal is let go of with the question, however it ended', async (t) => {
+t.test('a question removes its listener from the signal, however it ends', async (t) => {
   const server = await startApp(t)
   const controller = new AbortController()
   const { end, id } = await askStored(server, 'alice', { signal: controller.signal })
@@ -160,7 +160,7 @@ t.test('a signal is let go of with the question, however it ended', async (t) =>
   t.match(await server.app.ws.confirmations.get(id), { status: 'confirmed' })
 })
 
-t.test('a signal that cannot be listened to costs its user no place among the open questions', async (t) => {
+t.test('a signal that cannot be listened to does not count against the user\'s limit of open questions', async (t) => {
   const { app: { ws } } = await startApp(t, { limits: { maxPendingConfirmationsPerUser: 1 } })
   const fails = () => { throw new Error('a signal of its own kind') }
   const signal = { aborted: false, addEventListener: fails, removeEventListener: fails } as unknown as AbortSignal
@@ -178,7 +178,7 @@ t.test('a signal that cannot be listened to costs its user no place among the op
   t.match(await asked, { outcome: 'aborted' })
 })
 
-t.test('cancelling a task takes back its own questions to its own user, and nobody else\'s', async (t) => {
+t.test('cancelling a task cancels its questions to its user, and no others', async (t) => {
   const server = await startApp(t)
   const alice = await server.connect('alice')
   const own = [await askStored(server, 'alice'), await askStored(server, 'alice')]
@@ -189,14 +189,14 @@ t.test('cancelling a task takes back its own questions to its own user, and nobo
   for (const { id } of [otherTask, otherUser]) t.match(await server.app.ws.confirmations.get(id), { status: 'pending' })
 })
 
-t.test('nobody but its user and those with permission can take it back', async (t) => {
+t.test('only its user and callers with permission can cancel a question', async (t) => {
   const server = await startApp(t)
   const { id } = await askStored(server, 'alice')
   t.match(await server.rest('DELETE', `/ws/confirmations/${id}`, { as: 'bob' }), { status: 403, body: { code: 'WSM_ERR_FORBIDDEN' } })
   t.match(await server.app.ws.confirmations.get(id), { status: 'pending' })
 })
 
-t.test('a listener that fails does not keep the question from ending', async (t) => {
+t.test('a question ends although a listener of confirmation_settled throws', async (t) => {
   const server = await startApp(t)
   server.app.ws.on('confirmation_settled', () => { throw new Error('a mistake of the app') })
   const { end, id } = await askStored(server, 'alice')

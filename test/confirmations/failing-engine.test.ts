@@ -45,7 +45,7 @@ class FarEngine extends MemoryEngine {
   }
 }
 
-t.test('a question that cannot be sent now is logged, and still waits for its answer', async (t) => {
+t.test('a question that cannot be announced is logged, and still waits for its answer', async (t) => {
   const engine = new FarEngine()
   const { node: { confirmations }, logs } = nodeOn(engine)
   engine.failsToPublish = true
@@ -81,7 +81,7 @@ t.test('a question that cannot be aborted is logged and stays open, and the wait
   await engine.close()
 })
 
-t.test('a question that cannot be stored is the asking code\'s to hear of, and leaves nothing', async (t) => {
+t.test('a question that cannot be stored rejects for the asking code, and leaves nothing behind', async (t) => {
   const engine = new FarEngine()
   const { node: { confirmations } } = nodeOn(engine)
   engine.stored = Promise.reject(new Error('out of reach'))
@@ -89,7 +89,7 @@ t.test('a question that cannot be stored is the asking code\'s to hear of, and l
   t.equal(confirmations.pendingCount, 0)
 })
 
-t.test('what happens while a question is being stored ends it as soon as it is', async (t) => {
+t.test('a fired signal or a closing server ends a question that is being stored once it is stored', async (t) => {
   for (const [outcome, happen] of [['aborted', (stop: AbortController) => stop.abort()], ['closed', null]] as const) {
     const engine = new FarEngine()
     const { node: { confirmations } } = nodeOn(engine)
@@ -108,7 +108,7 @@ t.test('what happens while a question is being stored ends it as soon as it is',
   }
 })
 
-t.test('a question that somebody else has ended while it was being stored is not shown', async (t) => {
+t.test('a question that has ended while it was being stored is not shown', async (t) => {
   const engine = new FarEngine()
   const { node: { confirmations } } = nodeOn(engine)
   const answer = new Gate()
@@ -137,7 +137,7 @@ t.test('a question that expires during an outage of the store interrupts the wai
   await engine.close()
 })
 
-t.test('a question that the store has lost ends for the code that asked, and is no consent: an answer may be lost with it', async (t) => {
+t.test('a question that the store has lost ends without consent for the asking code', async (t) => {
   const engine = new FarEngine()
   const { node: { confirmations } } = nodeOn(engine)
   const end = confirmations.ask(step, { ...to, timeoutMs: 5, onTimeout: 'proceed' })
@@ -146,7 +146,7 @@ t.test('a question that the store has lost ends for the code that asked, and is 
   await engine.close()
 })
 
-t.test('a question of nobody here that has run out ends when it is looked at, if it can', async (t) => {
+t.test('an overdue question of another node expires when it is read, if the store permits', async (t) => {
   const engine = new FarEngine()
   const { node: { confirmations } } = nodeOn(engine)
   const past = Date.now() - 60_000
@@ -166,7 +166,7 @@ t.test('a question of nobody here that has run out ends when it is looked at, if
   await engine.close()
 })
 
-t.test('a node whose own clock is fast asks, reads and waits by the clock that all nodes share', async (t) => {
+t.test('a node whose own clock is fast asks, reads and waits for questions by the shared clock', async (t) => {
   const engine = new FarEngine()
   Object.assign(engine, { clock: { now: () => Date.now() - 300_000, offsetMs: 300_000 } })
   const time = new FakeClock(t)
@@ -191,7 +191,7 @@ t.test('a node whose own clock is fast asks, reads and waits by the clock that a
   await engine.close()
 })
 
-t.test('whoever waits for a question is told where an earlier answer may be lost', async (t) => {
+t.test('a wait for a question resolves with uncertain where an earlier answer may be lost', async (t) => {
   const engine = new FarEngine()
   const { node: { confirmations } } = nodeOn(engine)
   const record = question({ uncertain: true })
@@ -202,7 +202,7 @@ t.test('whoever waits for a question is told where an earlier answer may be lost
   await engine.close()
 })
 
-t.test('a question that was stored, and of which the asking node did not hear that, is taken back', async (t) => {
+t.test('a question that was stored although the asking node saw a failure is ended', async (t) => {
   const engine = new FarEngine()
   const { node: { confirmations } } = nodeOn(engine)
   engine.heard = Promise.reject(new Error('out of reach'))
@@ -212,7 +212,7 @@ t.test('a question that was stored, and of which the asking node did not hear th
   await engine.close()
 })
 
-t.test('a question that the store cannot settle unseen, as one of an earlier version, is looked at and then answered', async (t) => {
+t.test('a question that the store cannot settle in one step, as one of an earlier version, is read first and then answered', async (t) => {
   const engine = new FarEngine()
   const { node: { confirmations } } = nodeOn(engine)
   const end = confirmations.ask(step, to)

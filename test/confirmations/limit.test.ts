@@ -4,7 +4,7 @@ import { startApp } from '../fixtures/app.js'
 
 const question = { step: 'check', message: 'Go on?' }
 
-t.test('only so many questions wait for one user, and an ended one makes room', async (t) => {
+t.test('the limit of open questions of a user refuses another, and an ended question makes room', async (t) => {
   const server = await startApp(t, { limits: { maxPendingConfirmationsPerUser: 2 } }, {
     after: ({ ws }) => ws.handle('ask.me', { schema: Type.Object({}) }, (_message, { user }) => ws.notifyUser(question, { userId: user!.id, taskId: 'task' }))
   })
@@ -26,7 +26,7 @@ t.test('only so many questions wait for one user, and an ended one makes room', 
   await Promise.all(asked)
 })
 
-t.test('a question that could not be stored leaves its place', async (t) => {
+t.test('a question that could not be stored does not count against the limit of open questions', async (t) => {
   const { app: { ws } } = await startApp(t, { limits: { maxPendingConfirmationsPerUser: 1 } })
   await t.rejects(ws.notifyUser({ ...question, message: 5 as never }, { userId: 'alice', taskId: 'task' }), { code: 'WSM_ERR_INVALID_ARGUMENT' })
   const stop = AbortSignal.abort()

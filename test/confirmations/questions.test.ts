@@ -26,7 +26,7 @@ t.test('a question has the fields of a task_step_result', async (t) => {
   t.ok(question.timestamp >= before && question.timestamp <= Date.now())
 })
 
-t.test('what is not given is null, or the default of the options', async (t) => {
+t.test('fields that a question leaves out are null, or the default of the options', async (t) => {
   const server = await startApp(t, { confirmations: { timeoutMs: 7_000, onTimeout: 'cancel' } })
   const alice = await server.connect('alice')
   server.app.ws.notifyUser({ message: 'Go on?' }, { userId: 'alice', taskId: 'task-1', step: 'by option' })
@@ -38,14 +38,14 @@ t.test('what is not given is null, or the default of the options', async (t) => 
   t.notOk('answer_schema' in question)
 })
 
-t.test('the step of the options goes before the step of the result', async (t) => {
+t.test('the step of a question\'s options overrides the step of its result', async (t) => {
   const server = await startApp(t)
   const alice = await server.connect('alice')
   server.app.ws.notifyUser({ message: 'Go on?', step: 'result' }, { userId: 'alice', taskId: 'task-1', step: 0 })
   t.equal((await alice.next('task_step_result')).step, 0)
 })
 
-t.test('a question that the app goes on changing is sent again as it was asked', async (t) => {
+t.test('a question whose result the app changes later is sent again as it was asked', async (t) => {
   const server = await startApp(t)
   const result = { step: 1, message: 'Go on?', result: { rows: 1 as unknown } }
   server.app.ws.notifyUser(result, { userId: 'alice', taskId: 'task-1' })
@@ -82,7 +82,7 @@ const bad: Record<string, { result?: object, options?: object, says: RegExp }> =
   'a JSON Schema where a TypeBox schema is needed': { options: { answer: { type: 'object' } }, says: /answer schema cannot be compiled/ }
 }
 
-t.test('a question that cannot be asked is refused by name, reaches nobody, and leaves nothing', async (t) => {
+t.test('an invalid question is refused with the name of its fault, reaches nobody, and leaves nothing behind', async (t) => {
   const server = await startApp(t)
   const { ws } = server.app
   const alice = await server.connect('alice')

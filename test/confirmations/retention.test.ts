@@ -28,7 +28,7 @@ t.test('an ended question can be read for confirmations.retainMs, and is gone af
   }
 })
 
-t.test('an open question does not go with the ended ones', async (t) => {
+t.test('an open question outlasts confirmations.retainMs', async (t) => {
   const server = await startApp(t, { confirmations: { retainMs: 20 } })
   const { confirmations } = server.app.ws
   const [ended, open] = [await askStored(server, 'alice'), await askStored(server, 'alice')]
@@ -37,7 +37,7 @@ t.test('an open question does not go with the ended ones', async (t) => {
   t.match(await confirmations.get(open.id), { status: 'pending' })
 })
 
-t.test('an ended question leaves no timer of its own, and a forgotten one none at all', async (t) => {
+t.test('ended questions share a timer, and forgotten ones leave none', async (t) => {
   const engine = new MemoryEngine(memoryOptions({ retainMs: 30 }))
   const { node: { confirmations } } = nodeOn(engine)
   const timerCount = timersOf(t)
@@ -51,7 +51,7 @@ t.test('an ended question leaves no timer of its own, and a forgotten one none a
   t.equal(timerCount(), 1)
 })
 
-t.test('closing leaves no timer, whatever was open or remembered', async (t) => {
+t.test('closing leaves no timer of open or ended questions', async (t) => {
   const engine = new MemoryEngine(memoryOptions({ retainMs: 3_600_000 }))
   const { node } = nodeOn(engine)
   const { confirmations, tasks, taskHeartbeats } = node

@@ -12,7 +12,7 @@ import { memoryOptions } from '../fixtures/memory.js'
 import { askStored } from '../fixtures/questions.js'
 import { nodeOn } from '../fixtures/node.js'
 
-t.test('code that did not ask can wait for the end, any number of times', async (t) => {
+t.test('code that did not ask can wait for the end of a question, any number of times', async (t) => {
   const server = await startApp(t)
   const { confirmations } = server.app.ws
   const { end, id } = await askStored(server, 'alice')
@@ -41,12 +41,12 @@ t.test('a wait that is given up rejects with the signal\'s reason and touches ne
   t.equal(getEventListeners(stop.signal, 'abort').length, 0)
 })
 
-t.test('to wait for a question that never was is not found', async (t) => {
+t.test('waiting for a question that does not exist rejects with not_found', async (t) => {
   const server = await startApp(t)
   await t.rejects(server.app.ws.confirmations.wait('nothing'), { code: 'WSM_ERR_NOT_FOUND' })
 })
 
-t.test('a wait for a question that never was leaves no timer behind when the server closes', async (t) => {
+t.test('waiting for a question that does not exist leaves no timer behind when the server closes', async (t) => {
   const engine = new MemoryEngine(memoryOptions())
   const clock = new FakeClock(t)
   const { node: { confirmations } } = nodeOn(engine)
@@ -57,7 +57,7 @@ t.test('a wait for a question that never was leaves no timer behind when the ser
   await engine.close()
 })
 
-t.test('a wait ends when the server closes', async (t) => {
+t.test('a wait for a question resolves as closed when the server closes', async (t) => {
   const server = await startApp(t)
   const { id } = await askStored(server, 'alice')
   const wait = server.app.ws.confirmations.wait(id)
@@ -84,7 +84,7 @@ t.test('waits settle with their own question only, and a wait that is over is fo
   t.equal(waits.size, 0)
 })
 
-t.test('a wait that nobody awaits rejects without an unhandled rejection', async (t) => {
+t.test('a failed wait that nobody awaits causes no unhandled rejection', async (t) => {
   const unhandled: unknown[] = []
   const listener = (reason: unknown) => { unhandled.push(reason) }
   process.on('unhandledRejection', listener)
@@ -128,7 +128,7 @@ t.test('a question that is too early to expire is ended when its time is over', 
   }
 })
 
-t.test('where the store says that time is left, the asking code is interrupted in time and another wait goes on', async (t) => {
+t.test('where the store says that time is left, the asking code\'s wait is interrupted in time and another wait goes on', async (t) => {
   for (const isStrict of [false, true]) {
     const record = question()
     const wait = new Attempts({ record, leftMs: 60_000 }).begin(record)
@@ -144,7 +144,7 @@ t.test('where the store says that time is left, the asking code is interrupted i
   }
 })
 
-t.test('a wait ends in time where the store does not answer, and at once where it fails', async (t) => {
+t.test('a wait is interrupted in time where the store does not answer, and at once where the store fails', async (t) => {
   const record = question()
   const silent = new Promise<Ending>(() => {})
   for (const ending of [silent, 'failed'] as const) {

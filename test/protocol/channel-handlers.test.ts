@@ -70,7 +70,7 @@ function start (t: Test, engine: EngineFactory | undefined) {
   return startApp(t, { engine, authorizeSubscribe: () => true }, { after: ({ ws }) => addChat(ws) })
 }
 
-t.test('a socket that is on its way into the channel is no member yet', async (t) => {
+t.test('a channel handler refuses a socket whose subscribe is still under way', async (t) => {
   const gate = new Gate()
   const gated: EngineFactory = async (context) => {
     const engine = new MemoryEngine({ ...context, positionTtlMs: 60_000 })
@@ -91,7 +91,7 @@ t.test('a socket that is on its way into the channel is no member yet', async (t
   t.match(await client.request({ type: 'chat.say', channel: 'room-1', text: 'hi' }), { type: 'reply' })
 })
 
-t.test('a socket that is another user\'s by the time its message was authorised: it is not handled', async (t) => {
+t.test('a channel message is not handled where its socket switched users while it was authorised', async (t) => {
   const gate = new Gate()
   let handled = 0
   const server = await startApp(t, { authorizeSubscribe: () => true }, {
@@ -109,7 +109,7 @@ t.test('a socket that is another user\'s by the time its message was authorised:
   t.equal(handled, 0)
 })
 
-t.test('a walker frame reaches it the same way', async (t) => {
+t.test('a walker frame reaches a channel handler with the same membership check', async (t) => {
   const server = await start(t, undefined)
   const client = await server.connect('alice', { path: '/ws?channel_id=room-1' })
   const walk = (channel: string) => client.request({ type: 'walker', walker: 'chat.say', context: { channel, text: 'hi' } })
@@ -117,7 +117,7 @@ t.test('a walker frame reaches it the same way', async (t) => {
   t.match(await walk('room-2'), { type: 'error', code: 'forbidden' })
 })
 
-t.test('the channel need not be in the schema, whatever kind that is, and is a string for the handler', async (t) => {
+t.test('a channel handler\'s schema of any kind need not name the channel, which is a string for the handler', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: () => true })
   const { ws } = server.app
   const closed = { additionalProperties: false }
@@ -144,7 +144,7 @@ t.test('the channel need not be in the schema, whatever kind that is, and is a s
   t.equal((await client.request({ type: 'kind.none', text: 'x', channel: 'room' })).data, null)
 })
 
-t.test('a bad pattern, or one beside rest, is refused at registration', async (t) => {
+t.test('a channel handler with a bad pattern, or with rest, is refused at registration', async (t) => {
   const server = await startApp(t)
   const { ws } = server.app
   for (const channel of ['', 'a**b', 'x'.repeat(201)]) {

@@ -29,7 +29,7 @@ async function fault (client: TestClient, text: string) {
 
 const nested = (levels: number) => '['.repeat(levels) + ']'.repeat(levels)
 
-t.test('a frame that cannot be read gets its code, the socket stays, and nobody else notices', async (t) => {
+t.test('a malformed frame is answered with its error code, its socket stays open, and other sockets are unaffected', async (t) => {
   const { server, seen } = await startEcho(t)
   const client = await server.connect('alice')
   const bystander = await server.connect('bob')
@@ -87,7 +87,7 @@ t.test('every fault of a frame is listed with its place, ten at the most', async
   t.equal(many.details.length, 10)
 })
 
-t.test('levels are counted outside of strings only', async (t) => {
+t.test('brackets within strings do not count as nesting of a frame', async (t) => {
   const { server } = await startEcho(t)
   const client = await server.connect('alice')
   const texts = [nested(100), '"'.repeat(3) + nested(100), '\\'.repeat(3) + nested(100), '\\"' + nested(100) + '\\', '\u2028[{'.repeat(40)]
@@ -111,7 +111,7 @@ t.test('the deepest level that is allowed is limits.maxDepth, the frame itself c
   t.match(await fault(client, '{"type":"echo.any","id":1,"x":[[[]]]}'), { code: 'too_deep', message: /3 levels/ })
 })
 
-t.test('what JSON allows and looks odd comes through as it was sent', async (t) => {
+t.test('unusual but valid JSON in a frame arrives as it was sent', async (t) => {
   const { server, seen } = await startEcho(t)
   const client = await server.connect('alice')
   client.socket.send('{"type":"echo.any","id":"surrogate","text":"\\ud800","\\udfff":"\\ud83d"}')
@@ -149,7 +149,7 @@ t.test('a key "__proto__", and "prototype" below "constructor", is refused at ev
   t.match(data, { text: 'the word __proto__ and a \\u005f', constructor: 'prototype', prototype: { constructor: {} }, ünïcode: '\u0001' }, 'anything but a key')
 })
 
-t.test('action is read in the place of type, by every kind of frame', async (t) => {
+t.test('action stands in for a missing type in every kind of frame', async (t) => {
   const { server, seen } = await startEcho(t)
   const client = await server.connect('alice')
   t.match(await client.request({ action: 'ping', timestamp: 7 }), { type: 'reply', data: { timestamp: 7 } })
@@ -176,7 +176,7 @@ t.test('beside a type, action is a field like others', async (t) => {
   t.match(await client.request({ type: 'ping', action: 'ping' }), { code: 'invalid_message', details: [{ path: '/action' }] })
 })
 
-t.test('the id of a frame is found without building the rest', (t) => {
+t.test('peekId finds the id of a frame without parsing the rest', (t) => {
   const cases: Array<[string, unknown]> = [
     ['{"type":"ping","id":7}', 7],
     ['{"id" : "a\\"b","type":"ping"}', 'a"b'],

@@ -164,14 +164,14 @@ t.test('a reply that does not match its schema fails a frame without an id, earl
   t.match(await answerTo(t, client, { type: 'walker', walker: 'good.early', response: true }), { type: 'reply', data: 1 })
 })
 
-t.test('a frame that is refused before its type is known is answered with its id, too', async (t) => {
+t.test('an error for a frame without a valid type carries the frame\'s id', async (t) => {
   const server = await serve(t, () => {})
   const client = await server.connect('alice')
   t.match(await answerTo(t, client, { id: 'a' }), { code: 'bad_frame', id: 'a' })
   t.match(await answerTo(t, client, { id: 9, type: ['ping'] }), { code: 'bad_frame', id: 9 })
 })
 
-t.test('an id that cannot be one is a fault, and is not sent back unless it is text or a number', async (t) => {
+t.test('an invalid id is refused, and is sent back only if it is text or a number', async (t) => {
   const server = await serve(t, () => {})
   const client = await server.connect('alice')
   for (const id of [null, true, {}, ['x']]) {
@@ -184,7 +184,7 @@ t.test('an id that cannot be one is a fault, and is not sent back unless it is t
   t.equal(client.count('pong'), client.received.filter(({ id }) => String(id).startsWith('request-')).length, 'only the test\'s own pings were answered')
 })
 
-t.test('an answer that JSON cannot hold is the server\'s fault, and the handler can still give another', async (t) => {
+t.test('a reply that JSON cannot hold is answered with internal, and the handler can still give another', async (t) => {
   const server = await serve(t, (ws) => {
     ws.handle('do.bigint', { schema }, () => 1n)
     ws.handle('do.cycle', { schema }, async () => {
@@ -208,7 +208,7 @@ t.test('an answer that JSON cannot hold is the server\'s fault, and the handler 
   t.match(await answerTo(t, client, { type: 'do.again', id: 1 }), { type: 'reply', data: 'better' })
 })
 
-t.test('a number that would come back as another one is no id', async (t) => {
+t.test('a number beyond the safe integers is refused as an id', async (t) => {
   const server = await serve(t, () => {})
   const client = await server.connect('alice')
   for (const id of ['9007199254740993', '-9007199254740992', '1e300', '1e999']) {

@@ -7,7 +7,7 @@ const Numbers = Type.Record(Type.String(), Type.Number())
 /** Ten faults with paths of 256 characters, and what is around them. */
 const MOST_BYTES = 5_000
 
-t.test('an answer to what is wrong stays small, however much is wrong and however long its keys are', async (t) => {
+t.test('an error frame stays small, however many faults the frame has and however long its keys are', async (t) => {
   const server = await startApp(t, { limits: { maxErrorsPerMinute: 1_000, maxPayloadBytes: 1_048_576 } }, {
     after: ({ ws }) => {
       ws.handle('many.numbers', { schema: Type.Object({ numbers: Numbers }), rest: true }, () => 'good')
@@ -40,7 +40,7 @@ t.test('an answer to what is wrong stays small, however much is wrong and howeve
   t.equal(details[0].path, `/numbers/short${'k'.repeat(242)}…`)
 })
 
-t.test('a value that fails a check without a fault is refused all the same', async (t) => {
+t.test('a message that fails its check without a listed fault is refused', async (t) => {
   let asked = 0
   FormatRegistry.Set('every-second', () => asked++ % 2 === 1)
   const server = await startApp(t, {}, { after: ({ ws }) => ws.handle('a.format', { schema: Type.Object({ text: Type.String({ format: 'every-second' }) }) }, () => 'good') })

@@ -32,7 +32,7 @@ t.test('a frame of limits.maxPayloadBytes is read, a longer one closes its socke
   await assertUntouched(t, server, bystander)
 })
 
-t.test('the limit is kept where the host registered @fastify/websocket with a larger one', async (t) => {
+t.test('limits.maxPayloadBytes holds where the host registered @fastify/websocket with a larger limit', async (t) => {
   const server = await startApp(t, {}, { before: async (app) => { await app.register(fastifyWebsocket, { options: { maxPayload: 10 * MEGABYTE } }) } })
   const bystander = await server.connect('bob')
   const client = await server.connect('alice')
@@ -43,7 +43,7 @@ t.test('the limit is kept where the host registered @fastify/websocket with a la
   await assertUntouched(t, server, bystander)
 })
 
-t.test('a binary frame closes its socket with 1003, and what is behind it is not read', async (t) => {
+t.test('a binary frame closes its socket with 1003, and later frames are not read', async (t) => {
   const server = await startApp(t)
   const bystander = await server.connect('bob')
   const client = await server.connect('alice')
@@ -54,7 +54,7 @@ t.test('a binary frame closes its socket with 1003, and what is behind it is not
   await assertUntouched(t, server, bystander)
 })
 
-t.test('a frame that comes in pieces is one frame', async (t) => {
+t.test('a fragmented WebSocket message is one frame', async (t) => {
   const server = await startApp(t)
   const client = await server.connect('alice')
   client.socket.send('{"type":"pi', { fin: false })
@@ -63,7 +63,7 @@ t.test('a frame that comes in pieces is one frame', async (t) => {
   t.match(await client.next('pong'), { timestamp: 5 })
 })
 
-t.test('what breaks WebSocket itself closes its socket with the code of RFC 6455', async (t) => {
+t.test('a violation of the WebSocket protocol closes the socket with the code of RFC 6455', async (t) => {
   const server = await startApp(t)
   const bystander = await server.connect('bob')
   const cases: Array<[string, Buffer, number]> = [

@@ -7,7 +7,7 @@ import { Gate } from '../fixtures/gate.js'
 
 const schema = Type.Object({})
 
-t.test('send reaches the socket of the message and no other', async (t) => {
+t.test('context.send reaches the socket of the message and no other', async (t) => {
   const server = await startApp(t, {}, {
     after: ({ ws }) => ws.handle('tell.me', { schema }, (_message, { send }) => send({ type: 'told.you', n: 1 }))
   })
@@ -19,7 +19,7 @@ t.test('send reaches the socket of the message and no other', async (t) => {
   t.equal(other.count('told.you'), 0)
 })
 
-t.test('a message that the handler may not send is the server\'s fault, and the client does not read why', async (t) => {
+t.test('an invalid context.send is answered with internal, without the reason', async (t) => {
   const server = await startApp(t, { limits: { maxErrorsPerMinute: 2 } }, {
     after: ({ ws }) => {
       ws.declare('strict.news', Type.Object({ type: Type.Literal('strict.news'), text: Type.String() }, { additionalProperties: false }))
@@ -42,7 +42,7 @@ t.test('a message that the handler may not send is the server\'s fault, and the 
   }
 })
 
-t.test('join and leave move the socket without asking authorizeSubscribe', async (t) => {
+t.test('context.join and context.leave move the socket without asking authorizeSubscribe', async (t) => {
   const server = await startApp(t, { limits: { maxChannelsPerConnection: 1 }, authorizeSubscribe: () => { throw new Error('is asked') } }, {
     after: ({ ws }) => ws.handle('room.move', { schema: Type.Object({ to: Type.Optional(Type.String()), from: Type.Optional(Type.String()) }) },
       async ({ to, from }, { client, join, leave }) => {
@@ -64,7 +64,7 @@ t.test('join and leave move the socket without asking authorizeSubscribe', async
   t.equal(client.count('subscribed') + client.count('unsubscribed'), 0, 'what the app does is not announced')
 })
 
-t.test('the signal fires when the socket is over, however it ends', async (t) => {
+t.test('the context\'s signal fires when the socket ends, however it ends', async (t) => {
   const ends: Array<[string, (client: TestClient & { id: string }, ws: WsManager) => unknown]> = [
     ['closed by the client', (client) => client.socket.close()],
     ['cut', (client) => client.socket.terminate()],
@@ -93,7 +93,7 @@ t.test('the signal fires when the socket is over, however it ends', async (t) =>
   }
 })
 
-t.test('a handler that begins behind the end of its socket finds the signal fired', async (t) => {
+t.test('a handler that starts after its socket has ended finds the signal fired', async (t) => {
   const gate = new Gate()
   const handled = new Gate()
   const aborted: boolean[] = []
@@ -115,7 +115,7 @@ t.test('a handler that begins behind the end of its socket finds the signal fire
   t.same(aborted, [true])
 })
 
-t.test('the log names the socket and the user', async (t) => {
+t.test('the context\'s log names the socket and the user', async (t) => {
   const server = await startApp(t, {}, {
     after: ({ ws }) => ws.handle('write.log', { schema }, (_message, { log }) => log.info('written by a handler'))
   })
@@ -127,7 +127,7 @@ t.test('the log names the socket and the user', async (t) => {
   t.match(lines, [{ client_id: client.id, user_id: 'alice' }, { client_id: client.id, user_id: 'bob' }])
 })
 
-t.test('the client says what the socket is at this moment', async (t) => {
+t.test('context.client shows the current state of the socket', async (t) => {
   const server = await startApp(t, { auth: { anonymous: true }, authorizeSubscribe: () => true }, {
     after: ({ ws }) => ws.handle('who.am', { schema }, (_message, { client, user }) => {
       const { id, channels, ip, connectedAt, rttMs } = client!

@@ -7,7 +7,7 @@ const schema = Type.Object({})
 const limits = { maxErrorsPerMinute: 1_000 }
 const SECRET = 'postgres://root:hunter2@10.0.0.7'
 
-t.test('what a handler throws stays on the server unless it comes from the catalogue', async (t) => {
+t.test('an error that a handler throws reaches the client only if it comes from the catalogue', async (t) => {
   const thrown: Array<[string, () => unknown, object]> = [
     ['an error', () => new Error(SECRET), { code: 'internal' }],
     ['an error with a status of the server', () => Object.assign(new Error(SECRET), { statusCode: 500, code: 'E_SECRET' }), { code: 'internal' }],
@@ -67,7 +67,7 @@ t.test('an error of the app\'s own reaches the client, however often', async (t)
   t.same(server.logs.filter(({ level }) => level >= 50), [], 'it is no fault of the server')
 })
 
-t.test('a reply that does not match its schema is the server\'s fault, and the client reads nothing of it', async (t) => {
+t.test('a reply that does not match its schema is answered with internal, and nothing of it reaches the client', async (t) => {
   const reply = Type.Object({ n: Type.Number() }, { additionalProperties: false })
   const bad = { n: SECRET, password: 'hunter2' } as unknown as { n: number }
   const server = await startApp(t, { limits }, {
@@ -106,7 +106,7 @@ t.test('a reply that does not match its schema is the server\'s fault, and the c
   t.same(since.map(({ type }) => type), ['good.second'], 'what is returned behind a reply is not looked at')
 })
 
-t.test('authorize decides who may call a handler: only true allows', async (t) => {
+t.test('a handler is called only where its authorize returns true', async (t) => {
   const called: string[] = []
   const asked: unknown[] = []
   const answers: Record<string, () => unknown> = {
@@ -142,7 +142,7 @@ t.test('authorize decides who may call a handler: only true allows', async (t) =
   t.equal(asked.length, Object.keys(answers).length, 'it is not asked about a message that is not valid')
 })
 
-t.test('an authorize that fails does not decide, and the client does not read why', async (t) => {
+t.test('a failing authorize is answered with an error without its reason, and the handler is not called', async (t) => {
   const called: string[] = []
   const server = await startApp(t, { limits }, {
     after: ({ ws }) => {

@@ -46,7 +46,7 @@ t.test('a handler\'s message and reply have the types of its schemas', async (t)
   t.match(await client.request({ type: 'without.schema' }), { code: 'unknown_type' })
 })
 
-t.test('the JSON of an answer is checked and sent, by frame, by walker and by REST', async (t) => {
+t.test('the JSON of a reply is checked and sent, by frame, by walker and by REST', async (t) => {
   const dated = Type.Object({ at: Type.String(), note: Type.Optional(Type.String()) })
   let reads = 0
   const changing = { toJSON: () => ({ at: reads++ === 0 ? 'good' : 1 }) }
@@ -79,7 +79,7 @@ t.test('the JSON of an answer is checked and sent, by frame, by walker and by RE
   }
 })
 
-t.test('a type must be namespaced, and cannot be one of the protocol', async (t) => {
+t.test('a handler\'s type must be namespaced, and cannot be one of the protocol', async (t) => {
   const { server, ws } = await start(t)
   const client = await server.connect('alice')
   const refused = [
@@ -97,7 +97,7 @@ t.test('a type must be namespaced, and cannot be one of the protocol', async (t)
   }
 })
 
-t.test('a second handler of a type is refused, and the first goes on', async (t) => {
+t.test('a second handler of a type is refused, and the first one stays', async (t) => {
   const { server, ws } = await start(t)
   ws.handle('chat.send', { schema }, () => 'first')
   t.throws(() => ws.handle('chat.send', { schema }, () => 'second'), { code: 'WSM_ERR_INVALID_HANDLER', message: /"chat.send".*already/ })
@@ -105,7 +105,7 @@ t.test('a second handler of a type is refused, and the first goes on', async (t)
   t.match(await client.request({ type: 'chat.send' }), { data: 'first' })
 })
 
-t.test('a schema that cannot be compiled is refused, and nothing is registered', async (t) => {
+t.test('a handler whose schema cannot be compiled is refused and not registered', async (t) => {
   const jsonSchema = { type: 'object', properties: {} } as unknown as TSchema
   const dangling = Type.Object({ x: Type.Ref('nowhere') })
   const refusal = { code: 'WSM_ERR_INVALID_HANDLER', message: /"bad.schema".*cannot be compiled/ }
@@ -126,7 +126,7 @@ t.test('a schema that cannot be compiled is refused, and nothing is registered',
   t.match(await client.request({ type: 'bad.schema' }), { data: 'good' })
 })
 
-t.test('a format that TypeBox does not know is refused at once, since no message could ever fit it', async (t) => {
+t.test('a handler whose schema has an unknown format is refused at registration', async (t) => {
   const { server, ws } = await start(t)
   const dated = Type.Object({ list: Type.Array(Type.Union([Type.String({ format: 'day' }), Type.Null()])) })
   t.throws(() => ws.handle('day.plan', { schema: dated }, () => {}), { code: 'WSM_ERR_INVALID_HANDLER', message: /"day.plan".*"day".*FormatRegistry/ })
@@ -140,7 +140,7 @@ t.test('a format that TypeBox does not know is refused at once, since no message
   t.match(await client.request({ type: 'day.plan', list: ['tomorrow'] }), { code: 'invalid_message' })
 })
 
-t.test('a closed schema takes id and type, and nothing else that it does not name', async (t) => {
+t.test('a closed schema accepts id and type, and no other unnamed field', async (t) => {
   const { server, ws } = await start(t)
   const closed = { additionalProperties: false }
   ws.handle('closed.object', { schema: Type.Object({ n: Type.Number() }, closed) }, ({ n }) => n)
@@ -162,7 +162,7 @@ t.test('a closed schema takes id and type, and nothing else that it does not nam
   t.match(await client.request({ type: 'closed.union', n: 1, text: 'x' }), { code: 'invalid_message' })
 })
 
-t.test('a schema may say for itself what type, action and id are', async (t) => {
+t.test('a handler\'s schema may define type, action and id itself', async (t) => {
   const { server, ws } = await start(t)
   const own = Type.Object({ type: Type.Literal('own.envelope'), action: Type.Literal('delete'), id: Type.Integer({ minimum: 10 }) }, { additionalProperties: false })
   ws.handle('own.envelope', { schema: own }, ({ action, id }) => [action, id])
@@ -175,7 +175,7 @@ t.test('a schema may say for itself what type, action and id are', async (t) => 
   t.match(await client.next('error'), { id: 11, code: 'invalid_message', details: [{ path: '/action' }] })
 })
 
-t.test('other kinds of schema are used as they are', async (t) => {
+t.test('a handler\'s schema of another kind than object or union is used as it is', async (t) => {
   const { server, ws } = await start(t)
   ws.handle('kind.unknown', { schema: Type.Unknown() }, () => 'unknown')
   ws.handle('kind.record', { schema: Type.Record(Type.String(), Type.String()) }, ({ text }) => text)
@@ -198,7 +198,7 @@ t.test('a handler that is registered while sockets are open serves them', async 
   t.match(await client.request({ type: 'late.handler' }), { data: 'here' })
 })
 
-t.test('rest: true is refused when the app is ready, and nothing is registered', async (t) => {
+t.test('a handler with rest is refused and not registered once the app is ready', async (t) => {
   const { server, ws } = await start(t)
   t.throws(() => ws.handle('late.rest', { schema, rest: true }, () => {}), { code: 'WSM_ERR_INVALID_HANDLER', message: /"late.rest"/ })
   const client = await server.connect('alice')
@@ -208,7 +208,7 @@ t.test('rest: true is refused when the app is ready, and nothing is registered',
   t.match(await client.request({ type: 'late.rest' }), { data: 'without REST' })
 })
 
-t.test('rest: true is refused where the app has a route there, and nothing is registered', async (t) => {
+t.test('a handler with rest is refused and not registered where the app already has its route', async (t) => {
   const server = await startApp(t, {}, {
     after: (app) => {
       app.post('/ws/call/taken.route', async () => 'the app\'s own')

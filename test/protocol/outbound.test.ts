@@ -27,7 +27,7 @@ async function start (t: Test) {
   return { ws, client, ways: ways(ws, client.id) }
 }
 
-t.test('what is no message is refused, by every way of sending', async (t) => {
+t.test('a value that is not a message is refused by every way of sending', async (t) => {
   const { client, ways } = await start(t)
   const bad: Array<[unknown, RegExp]> = [
     [{}, /\(\): message\.type: /], [{ type: 1 }, /\(\): message\.type: /], [{ type: '' }, /\(\): message\.type: /], [{ type: 'x'.repeat(129) }, /\(\): message\.type: /], [{ Type: 'x.y' }, /\(\): message\.type: /],
@@ -42,7 +42,7 @@ t.test('what is no message is refused, by every way of sending', async (t) => {
   t.same(client.received.map(({ type }) => type), ['connection', 'pong', 'reply'])
 })
 
-t.test('nobody can set what only the server sets', async (t) => {
+t.test('a message with a field that only the server sets is refused', async (t) => {
   const { client, ways } = await start(t)
   for (const [name, send] of ways) {
     for (const field of reservedFields) {
@@ -58,9 +58,9 @@ t.test('nobody can set what only the server sets', async (t) => {
   t.equal(client.count('x.y'), ways.length)
 })
 
-t.test('types of the protocol are refused, by every way of sending; others need no namespace', async (t) => {
+t.test('a message with a type of the protocol is refused by every way of sending, and other types need no namespace', async (t) => {
   const { ws, client, ways } = await start(t)
-  const fault = [{ path: '/type', message: 'This type is one of the protocol' }]
+  const fault = [{ path: '/type', message: 'This type is reserved for the protocol' }]
   for (const type of [...serverFrameTypes, ...Object.keys(clientFrames)]) {
     for (const [name, send] of ways) await t.rejects(send({ type }), { code: 'WSM_ERR_INVALID_ARGUMENT', details: fault }, `${name} ${type}`)
     t.throws(() => ws.declare(type, Type.Object({})), { code: 'WSM_ERR_INVALID_HANDLER', message: /protocol/ }, type)
@@ -72,7 +72,7 @@ t.test('types of the protocol are refused, by every way of sending; others need 
   }
 })
 
-t.test('what JSON cannot hold is refused, and nothing of it is sent', async (t) => {
+t.test('a message that JSON cannot hold is refused, and nothing of it is sent', async (t) => {
   const { client, ways } = await start(t)
   const cycle: Record<string, unknown> = { type: 'x.y' }
   cycle.self = { cycle }
@@ -86,7 +86,7 @@ t.test('what JSON cannot hold is refused, and nothing of it is sent', async (t) 
   t.equal(client.count('x.y'), 0)
 })
 
-t.test('anything else goes out as JSON has it', async (t) => {
+t.test('a message is sent as its JSON', async (t) => {
   const { ws, client } = await start(t)
   const date = new Date(0)
   await ws.sendToUser('alice', { type: 'x.y', date, nothing: undefined, nan: NaN, text: '\ud800 "quoted" \u2028 🎉', deep: { map: new Map([[1, 2]]) } })
@@ -99,7 +99,7 @@ t.test('anything else goes out as JSON has it', async (t) => {
   t.equal((await client.next('x.big')).big, big, 'the limit is for what comes in')
 })
 
-t.test('a type that is declared is refused unless it matches, others go as they are', async (t) => {
+t.test('a message of a declared type is refused unless it matches, and other types are not checked', async (t) => {
   const { ws, client, ways } = await start(t)
   ws.declare('chat.message', Type.Object({ type: Type.Literal('chat.message'), text: Type.String({ maxLength: 5 }) }, { additionalProperties: false }))
   for (const [name, send] of ways) {
@@ -115,7 +115,7 @@ t.test('a type that is declared is refused unless it matches, others go as they 
   t.equal(client.count('chat.message'), ways.length)
 })
 
-t.test('a closed declaration, or a union of them, need not name the type', async (t) => {
+t.test('the closed schema of a declared type, or a union of them, need not name the type', async (t) => {
   const { ws, client, ways } = await start(t)
   const closed = { additionalProperties: false }
   ws.declare('d.object', Type.Object({ x: Type.Number() }, closed))
@@ -139,7 +139,7 @@ t.test('a type is declared once, with a schema that can be compiled', async (t) 
   t.match(await ws.broadcast({ type: 'chat.bad' }), { localRecipients: 1 }, 'what was refused declares nothing')
 })
 
-t.test('a message that makes something else of itself than an object is refused', async (t) => {
+t.test('a message whose toJSON returns no object is refused', async (t) => {
   const { ways } = await start(t)
   for (const [name, send] of ways) {
     for (const json of [undefined, 'text', null, []]) {

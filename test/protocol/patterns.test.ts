@@ -27,7 +27,7 @@ t.test('a handler or a message with a pattern that is not bounded cannot be regi
   }
 })
 
-t.test('bounded ones can, and are checked', async (t) => {
+t.test('handlers and messages with bounded patterns can be registered, and the patterns are checked', async (t) => {
   const schema = Type.Object({
     name: Type.String({ pattern: '^[a-z]+$', maxLength: 20 }),
     code: Type.Optional(Type.RegExp(/^\d+$/, { maxLength: 5 })),
@@ -60,7 +60,7 @@ const Name = Type.String({ pattern: '^([a-z]+ ?)+$', maxLength: 20 })
 const tooLong = 'a'.repeat(60) + '!'
 const worst = 'a'.repeat(19) + '!'
 
-t.test('no pattern is run on a text that is too long, in whichever place', async (t) => {
+t.test('a pattern is not run on a text beyond its maxLength, wherever it is in a schema', async (t) => {
   const seen = watchEngine(t)
   const sent: unknown[] = []
   const server = await startApp(t, { limits: { maxErrorsPerMinute: 1_000 } }, {
@@ -99,7 +99,7 @@ t.test('no pattern is run on a text that is too long, in whichever place', async
   t.equal(seen.longest, 20)
 })
 
-t.test('who has not authenticated is refused before a frame is checked', async (t) => {
+t.test('a frame of an unauthenticated socket is refused before its schema is checked', async (t) => {
   const seen = watchEngine(t)
   const server = await startApp(t, { auth: { firstFrame: true } }, { after: ({ ws }) => ws.handle('user.rename', { schema: Type.Object({ name: Name }) }, () => 'renamed') })
   const client = await server.dial('alice', { token: null }).opened()

@@ -15,8 +15,8 @@ t.test('a schema that no message of the type can match, or that cannot be used, 
     [typed(Type.Union([Type.Literal('app.other'), Type.Null()])), `${other} (at /properties/type)`],
     [Type.Union([Type.Object({}), typed(Type.Literal('app.other'))]), `${other} (at /anyOf/1/properties/type)`],
     [Type.Intersect([typed(Type.Literal('app.other')), Type.Object({})]), `${other} (at /allOf/0/properties/type)`],
-    [Type.String(), 'does not describe an object, as every message is'],
-    [Type.Union([Type.Object({}), Type.Array(Type.String())]), 'does not describe an object, as every message is (at /anyOf/1)'],
+    [Type.String(), 'must describe an object, since every message is one'],
+    [Type.Union([Type.Object({}), Type.Array(Type.String())]), 'must describe an object, since every message is one (at /anyOf/1)'],
     [new Date(), 'cannot be compiled: it is not a TypeBox schema, or has a wrong keyword'],
     [Type.Object({ text: Type.String({ pattern: '(' }) }), 'cannot be compiled: the pattern ( is no regular expression (at /properties/text)'],
     [Type.Object({ list: Type.Array(Type.Object({ a: Type.Null(), b: { type: 'string' } as never, c: String as never })) }), 'cannot be compiled: it is not a TypeBox schema, or has a wrong keyword (at /properties/list/items/properties/b)'],
@@ -40,7 +40,7 @@ t.test('a schema that no message of the type can match, or that cannot be used, 
   ws.handle('app.any', { schema: typed(Type.Unknown()) }, nothing)
 })
 
-t.test('a route that Fastify does not take is refused in words of ours, by name', async (t) => {
+t.test('a route that Fastify rejects is refused with our own error, by name', async (t) => {
   const rule = { channels: [], authorize: () => true }
   const { app: { ws } } = await startApp(t, {}, {
     after: ({ ws }) => {

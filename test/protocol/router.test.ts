@@ -26,7 +26,7 @@ async function startGated (t: Test, options: WsPluginOptions = {}) {
   return { server, gate }
 }
 
-t.test('a frame behind subscribe waits until it is done', async (t) => {
+t.test('a frame behind a subscribe waits until the subscribe is done', async (t) => {
   const { server, gate } = await startGated(t)
   const client = await server.connect('alice')
   client.send({ type: 'subscribe', id: 1, channel_ids: ['slow'] })
@@ -53,7 +53,7 @@ t.test('a frame behind subscribe waits until it is done', async (t) => {
   ])
 })
 
-t.test('a frame behind a subscribe that is refused is handled all the same', async (t) => {
+t.test('a frame behind a refused subscribe is handled', async (t) => {
   const { server } = await startGated(t)
   const client = await server.connect('alice')
   client.send({ type: 'subscribe', id: 1, channel_ids: ['never'] })
@@ -68,7 +68,7 @@ t.test('a frame behind a subscribe that is refused is handled all the same', asy
   ])
 })
 
-t.test('subscribe and unsubscribe end in the state that the last of them asked for', async (t) => {
+t.test('a series of subscribe and unsubscribe ends in the state of the last one', async (t) => {
   const orders: Array<[string[], number]> = [
     [['subscribe', 'unsubscribe'], 0],
     [['unsubscribe', 'subscribe'], 1],
@@ -91,7 +91,7 @@ t.test('subscribe and unsubscribe end in the state that the last of them asked f
   }
 })
 
-t.test('a socket that goes while its subscribe is decided leaves nothing behind', async (t) => {
+t.test('a socket that closes while its subscribe is decided leaves nothing behind', async (t) => {
   const { server, gate } = await startGated(t)
   const gone = new Promise((resolve) => { server.app.ws.on('client_disconnected', resolve) })
   const answered = new Promise<void>((resolve) => { server.app.ws.on('message_received', ({ message }) => { if (message.type === 'where.am') resolve() }) })
@@ -107,7 +107,7 @@ t.test('a socket that goes while its subscribe is decided leaves nothing behind'
   t.match(server.app.ws.getStatus(), { active_connections: 0, channels: 0, users: 0 })
 })
 
-t.test('a slow handler holds up nobody: not its own socket\'s frames, not other sockets', async (t) => {
+t.test('a slow handler delays neither other frames of its socket nor other sockets', async (t) => {
   const { server, gate } = await startGated(t)
   const client = await server.connect('alice')
   const other = await server.connect('bob')
@@ -122,7 +122,7 @@ t.test('a slow handler holds up nobody: not its own socket\'s frames, not other 
   t.match(await client.next(({ id }) => id === 'slow'), { type: 'reply', data: 'alice' })
 })
 
-t.test('a frame behind auth waits for it, and a frame before it does not', async (t) => {
+t.test('a frame behind an auth frame waits for it, and a frame before it does not', async (t) => {
   const { server } = await startGated(t, { auth: { firstFrame: true } })
   const client = await server.dial('alice', { token: null }).opened()
   client.send({ type: 'where.am', id: 1 })
@@ -142,7 +142,7 @@ t.test('a frame behind auth waits for it, and a frame before it does not', async
   ])
 })
 
-t.test('a message belongs to the user whose it was when it was read, whoever the socket becomes', async (t) => {
+t.test('a message belongs to its socket\'s user at the time it was read, whoever the socket switches to', async (t) => {
   const { server, gate } = await startGated(t)
   const client = await server.connect('alice')
   client.send({ type: 'wait.here', id: 1 })
@@ -157,7 +157,7 @@ t.test('a message belongs to the user whose it was when it was read, whoever the
   t.equal(client.received.filter(({ id }) => id === 1).length, 1, 'what it comes to is not the next user\'s')
 })
 
-t.test('frames that come in the packet of the upgrade are read, and later ones wait for them', async (t) => {
+t.test('frames that arrive in the packet of the upgrade are read first', async (t) => {
   const { server, gate } = await startGated(t)
   const client = await RawClient.to(t, server)
   const subscribe = maskedFrame(opcodes.text, '{"type":"subscribe","channel_ids":["slow"]}')
@@ -175,7 +175,7 @@ t.test('frames that come in the packet of the upgrade are read, and later ones w
   t.match(types, [{ type: 'subscribed' }, { type: 'subscription_confirmed' }, { type: 'reply', id: 1, data: { channels: ['slow'] } }])
 })
 
-t.test('asking faster than the answers come does not close the socket', async (t) => {
+t.test('a client that sends faster than it gets answers keeps its socket', async (t) => {
   const { server, gate } = await startGated(t, { limits: { maxPendingHandlers: 2, maxErrorsPerMinute: 3 } })
   const client = await server.connect('alice')
   const asked = [1, 2, 3, 4, 5, 6, 7, 8]
@@ -185,7 +185,7 @@ t.test('asking faster than the answers come does not close the socket', async (t
   for (const id of asked.slice(0, 2)) t.match(await client.next((frame) => frame.id === id), { type: 'reply' })
 })
 
-t.test('a socket that has limits.maxPendingHandlers frames under way must wait for their answers', async (t) => {
+t.test('a frame beyond limits.maxPendingHandlers frames in progress is refused', async (t) => {
   const { server, gate } = await startGated(t, { limits: { maxPendingHandlers: 2 } })
   const client = await server.connect('alice')
   const other = await server.connect('bob')
@@ -200,7 +200,7 @@ t.test('a socket that has limits.maxPendingHandlers frames under way must wait f
   t.match(await client.request({ type: 'wait.here' }), { type: 'reply', data: 'alice' })
 })
 
-t.test('frames that wait behind a subscribe are under way, too', async (t) => {
+t.test('frames that wait behind a subscribe count as in progress', async (t) => {
   const { server, gate } = await startGated(t, { limits: { maxPendingHandlers: 2 } })
   const client = await server.connect('alice')
   client.send({ type: 'subscribe', id: 1, channel_ids: ['slow'] })

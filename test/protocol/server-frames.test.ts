@@ -23,7 +23,7 @@ t.test('a frame that its schema does not describe is found', async (t) => {
   t.strictSame(faultsOfServerFrame({ type: 'chat.message', extra: 1 } as never), [], 'an app\'s own message has no schema here')
 })
 
-t.test('one user sees the answers, a channel, a question and tasks', async (t) => {
+t.test('the frames of replies, a channel, a question and tasks match their schemas', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: () => true, channels: CHANNELS, auth: { expiryNoticeMs: 3_600_000 } })
   const { ws } = server.app
   const alice = await server.connect('alice', { claims: { exp: inAnHour() - 60 } })
@@ -52,7 +52,7 @@ t.test('one user sees the answers, a channel, a question and tasks', async (t) =
   note(alice.received)
 })
 
-t.test('nodes with a Redis that is away, and comes back without its data', async (t) => {
+t.test('the frames of a Redis outage and a loss of its data match their schemas', async (t) => {
   const own = await RedisServer.start(t)
   const server = await startApp(t, { engine: redis({ host: '127.0.0.1', port: own.port }) })
   const alice: TestClient = await server.connect('alice')
@@ -65,7 +65,7 @@ t.test('nodes with a Redis that is away, and comes back without its data', async
   note(alice.received)
 })
 
-t.test('a client that does not read', async (t) => {
+t.test('the frames to a slow consumer match their schemas', async (t) => {
   const server = await startApp(t, { slowConsumer: 'drop', limits: { maxQueueBytes: 100_000 } })
   const client = await StallingClient.open(server.origin, server.token('alice'))
   t.teardown(() => client.socket.destroy())
@@ -81,6 +81,6 @@ t.test('a client that does not read', async (t) => {
   note(frames())
 })
 
-t.test('every frame of the protocol was read off a socket', async (t) => {
+t.test('every type of server frame was read off a socket', async (t) => {
   t.strictSame(serverFrameTypes.filter((type) => !seen.has(type)), [])
 })

@@ -49,7 +49,7 @@ t.test('tiny messages that are refused end in a debt of bytes', (t) => {
   t.end()
 })
 
-t.test('a user in debt for a type is not forgotten', (t) => {
+t.test('a user who exceeded the limit of a type is not forgotten', (t) => {
   const clock = new FakeClock(t)
   const allowances = new Allowances(limits)
   const alice = allowances.of('alice')
@@ -64,7 +64,7 @@ t.test('a user in debt for a type is not forgotten', (t) => {
   t.end()
 })
 
-t.test('of several patterns the last counts, and a handler\'s own before it', (t) => {
+t.test('the last matching pattern of limits.types counts, and a handler\'s own limit overrides it', (t) => {
   const limit = (burst: number) => ({ messagesPerSecond: 0.001, burst })
   const types = new TypeLimits({ '*': limit(1), 'cursor.*': limit(2), 'cursor.moved': limit(3) })
   const burstOf = (type: string, own?: { messagesPerSecond: number, burst: number }) => {
@@ -105,7 +105,7 @@ t.test('a flood of one type is refused, and neither closes the socket nor costs 
   t.match(await (await server.connect('bob')).request({ type: 'cursor.moved' }), { data: 'moved' })
 })
 
-t.test('so it is by walker and by REST, which share the limit', async (t) => {
+t.test('walker frames and REST calls share the limit of a type', async (t) => {
   const server = await start(t)
   const client = await server.connect('alice')
   const walk = () => client.request({ type: 'walker', walker: 'cursor.moved' })
@@ -121,7 +121,7 @@ t.test('so it is by walker and by REST, which share the limit', async (t) => {
   t.equal((await client.closed).code, 1008, 'which is an error')
 })
 
-t.test('frames of the protocol can have a limit, too', async (t) => {
+t.test('limits.types also limits frames of the protocol', async (t) => {
   const server = await start(t, { user: { messagesPerSecond: 0.01, burst: 1 } })
   const client = await server.connect('alice')
   const send = () => client.request({ type: 'user', user_ids: ['bob'], data: {} })
@@ -130,7 +130,7 @@ t.test('frames of the protocol can have a limit, too', async (t) => {
   t.match(await client.request({ type: 'ping' }), { type: 'reply' })
 })
 
-t.test('limits of a handler that cannot be meant are refused by name', async (t) => {
+t.test('invalid limits of a handler are refused by name', async (t) => {
   const server = await startApp(t)
   for (const [bad, name] of [[{ messagesPerSecond: 0, burst: 1 }, 'limits.messagesPerSecond'], [{ messagesPerSecond: 1 }, 'limits.burst'], [7, 'limits']] as const) {
     t.throws(() => server.app.ws.handle('chat.send', { schema, limits: bad as never }, () => {}), { code: 'WSM_ERR_INVALID_ARGUMENT', message: `ws.handle(): options.${name}: Expected ` })

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { startApp } from '../fixtures/app.js'
 
-t.test('cancel stops one\'s own task, and every socket of the user hears who did it', async (t) => {
+t.test('a cancel frame stops the sender\'s own task, and every socket of the user learns who cancelled it', async (t) => {
   const server = await startApp(t)
   const { task, signal } = await server.app.ws.tasks.start({ userId: 'alice' })
   const clients = [await server.connect('alice'), await server.connect('alice')]
@@ -19,7 +19,7 @@ t.test('cancel stops one\'s own task, and every socket of the user hears who did
   t.match(await clients[1]!.request({ type: 'cancel', task_id: task.task_id }), { code: 'already_settled' })
 })
 
-t.test('nobody cancels another user\'s task', async (t) => {
+t.test('a cancel frame for another user\'s task is refused', async (t) => {
   const server = await startApp(t)
   const { task, signal } = await server.app.ws.tasks.start({ userId: 'alice' })
   const cancelled: unknown[] = []

@@ -11,7 +11,7 @@ function cancellations ({ app }: TestApp): WsEvents['task_cancelled'][] {
   return events
 }
 
-t.test('a user cancels a task of their own: its signal fires, the app and every socket of the user are told', async (t) => {
+t.test('cancelling one\'s own task fires its signal and notifies the app and every socket of the user', async (t) => {
   const server = await startApp(t)
   const { tasks } = server.app.ws
   const events = cancellations(server)
@@ -37,7 +37,7 @@ t.test('a user cancels a task of their own: its signal fires, the app and every 
   t.match(tasks.get(taskId), { status: 'cancelled' })
 })
 
-t.test('the user_id of the frame may be one\'s own, and no other', async (t) => {
+t.test('the user_id of a cancel frame must be the sender\'s own', async (t) => {
   const server = await startApp(t)
   const { tasks } = server.app.ws
   const [alice, bob] = await Promise.all([server.connect('alice'), server.connect('bob')])
@@ -48,7 +48,7 @@ t.test('the user_id of the frame may be one\'s own, and no other', async (t) => 
   t.match(await alice.request({ type: 'cancel', task_id: taskId, user_id: 'alice' }), { type: 'reply' })
 })
 
-t.test('nobody cancels somebody else\'s task by its id, running or ended', async (t) => {
+t.test('a user cannot cancel another user\'s task by its id, running or ended', async (t) => {
   const server = await startApp(t)
   const { tasks } = server.app.ws
   const events = cancellations(server)
@@ -61,7 +61,7 @@ t.test('nobody cancels somebody else\'s task by its id, running or ended', async
   t.strictSame(events, [])
 })
 
-t.test('a task that has ended cannot be cancelled, and the error says how it ended', async (t) => {
+t.test('cancelling an ended task is refused with how the task ended', async (t) => {
   const server = await startApp(t)
   const { tasks } = server.app.ws
   const alice = await server.connect('alice')
@@ -74,7 +74,7 @@ t.test('a task that has ended cannot be cancelled, and the error says how it end
   }
 })
 
-t.test('of two cancels at once one wins', async (t) => {
+t.test('exactly one of two simultaneous cancels of a task wins', async (t) => {
   const server = await startApp(t)
   const { tasks } = server.app.ws
   const events = cancellations(server)
@@ -84,7 +84,7 @@ t.test('of two cancels at once one wins', async (t) => {
   t.equal(events.length, 1)
 })
 
-t.test('a cancel frame for a task that nobody has started is refused, and tells nobody', async (t) => {
+t.test('a cancel frame for a task that was not started is refused, and no socket is notified', async (t) => {
   const server = await startApp(t)
   const events = cancellations(server)
   const [alice, again] = await Promise.all([server.connect('alice'), server.connect('alice')])
@@ -96,7 +96,7 @@ t.test('a cancel frame for a task that nobody has started is refused, and tells 
   t.equal(alice.count('task_cancelled') + again.count('task_cancelled'), 0)
 })
 
-t.test('with tasks.cancelUnknown such a task is cancelled by telling the app and the user', async (t) => {
+t.test('with tasks.cancelUnknown a cancel frame for a task that was not started notifies the app and the user', async (t) => {
   const server = await startApp(t, { tasks: { cancelUnknown: true } })
   const events = cancellations(server)
   const [alice, bob] = await Promise.all([server.connect('alice'), server.connect('bob')])
@@ -108,7 +108,7 @@ t.test('with tasks.cancelUnknown such a task is cancelled by telling the app and
   t.equal(server.app.ws.tasks.get('elsewhere'), null)
 })
 
-t.test('the app cancels by id alone what it started, and nothing else', async (t) => {
+t.test('the app can cancel a task by its id alone only if it was started', async (t) => {
   const server = await startApp(t)
   const { tasks } = server.app.ws
   const alice = await server.connect('alice')
@@ -121,7 +121,7 @@ t.test('the app cancels by id alone what it started, and nothing else', async (t
   t.match(await alice.next('task_cancelled'), { task_id: 'elsewhere', cancelled_by: null })
 })
 
-t.test('an anonymous socket cannot cancel', async (t) => {
+t.test('an anonymous socket cannot cancel a task', async (t) => {
   const server = await startApp(t, { auth: { anonymous: true } })
   const nobody = await server.connect('nobody', { token: null })
   t.match(await nobody.request({ type: 'cancel', task_id: 'import' }), { type: 'error', code: 'unauthorized' })
@@ -139,7 +139,7 @@ t.test('a cancelled task\'s questions are closed before the user hears of the ta
   t.strictSame(told, ['confirmation_closed', 'task_cancelled'])
 })
 
-t.test('where its questions cannot be read a task is cancelled all the same, and everybody is told', async (t) => {
+t.test('a task whose questions cannot be read is cancelled nevertheless, and the app and the user are notified', async (t) => {
   const server = await startApp(t)
   const { tasks } = server.app.ws
   const events = cancellations(server)

@@ -22,7 +22,7 @@ function intercept (t: Test, before: (kind: string) => Promise<unknown> | unknow
   })
 }
 
-t.test('a task of another node is read, alone and with the user\'s others', async (t) => {
+t.test('a task of another node can be read by its id and in the user\'s list', async (t) => {
   const [here, there] = await startNodes(t)
   const { task: { task_id: first } } = await there.app.ws.tasks.start({ userId: 'alice', title: 'there' })
   const { task: second } = await here.app.ws.tasks.start({ userId: 'alice', title: 'here' })
@@ -42,7 +42,7 @@ t.test('a task of another node is read, alone and with the user\'s others', asyn
   t.match(await here.rest('GET', `/ws/tasks/${first}`, { as: 'bob' }), { status: 403 })
 })
 
-t.test('a task of another node is cancelled there, by frame and by REST', async (t) => {
+t.test('a task of another node is cancelled on that node, by frame and by REST', async (t) => {
   const [here, there] = await startNodes(t)
   const { tasks } = there.app.ws
   const [one, two, three] = await Promise.all(['one', 'two', 'three'].map((taskId) => tasks.start({ userId: 'alice', taskId })))
@@ -64,7 +64,7 @@ t.test('a task of another node is cancelled there, by frame and by REST', async 
   t.equal(tasks.get('his')!.status, 'running')
 })
 
-t.test('where a node does not answer nothing is said to be cancelled', async (t) => {
+t.test('cancelling a task rejects with unavailable where a node does not answer', async (t) => {
   const [here] = await startNodes(t)
   const alice = await here.connect('alice')
   intercept(t, () => ({ answers: [{ node_id: 'strange', data: 'what?' }], missing: ['other'] }))
@@ -73,7 +73,7 @@ t.test('where a node does not answer nothing is said to be cancelled', async (t)
   t.same(await here.app.ws.tasks.list('alice', { cluster: true }), { tasks: [], next: null, complete: false, missing: ['other', 'strange'] })
 })
 
-t.test('a task that ends while it is cancelled from another node has ended', async (t) => {
+t.test('a task that ends while another node cancels it is reported as already ended', async (t) => {
   const [here, there] = await startNodes(t)
   const { task } = await there.app.ws.tasks.start({ userId: 'alice' })
   intercept(t, async (kind) => { if (kind === 'cancel task') await there.app.ws.tasks.done(task.task_id) })
@@ -81,7 +81,7 @@ t.test('a task that ends while it is cancelled from another node has ended', asy
   t.match(there.app.ws.tasks.get(task.task_id), { status: 'done' })
 })
 
-t.test('a task whose node does not answer any more, or is gone, while it is cancelled', async (t) => {
+t.test('cancelling a task whose node stops answering or leaves is refused', async (t) => {
   const [here, there] = await startNodes(t)
   const alice = await here.connect('alice')
   const { task: { task_id: taskId } } = await there.app.ws.tasks.start({ userId: 'alice' })

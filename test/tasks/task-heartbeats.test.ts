@@ -23,7 +23,7 @@ t.test('the task\'s user gets heartbeats at once and at intervals, and nobody el
   t.equal(bob.count('heartbeat'), 0)
 })
 
-t.test('they end with their stop, which can be called twice', async (t) => {
+t.test('task heartbeats end with their stop function, which can be called twice', async (t) => {
   const server = await startApp(t)
   const alice = await server.connect('alice')
   const before = timerCount()
@@ -36,7 +36,7 @@ t.test('they end with their stop, which can be called twice', async (t) => {
   t.equal(timerCount(), before)
 })
 
-t.test('they end with their task, however it ends', async (t) => {
+t.test('task heartbeats end with their task, however the task ends', async (t) => {
   const server = await startApp(t)
   const { ws } = server.app
   const ends: [string, (taskId: string) => Promise<unknown>][] = [
@@ -57,7 +57,7 @@ t.test('they end with their task, however it ends', async (t) => {
   }
 })
 
-t.test('one of a task that was not started here ends with its cancel', async (t) => {
+t.test('the heartbeat of a task that was not started here ends when the task is cancelled', async (t) => {
   const server = await startApp(t, { tasks: { cancelUnknown: true } })
   const alice = await server.connect('alice')
   // The first frame of a user may start timers of its own.
@@ -69,7 +69,7 @@ t.test('one of a task that was not started here ends with its cancel', async (t)
   t.equal(timerCount(), before + 1)
 })
 
-t.test('started twice they run twice, and each has its own stop', async (t) => {
+t.test('two heartbeats of one task run independently, each with its own stop function', async (t) => {
   const server = await startApp(t)
   const { ws } = server.app
   const before = timerCount()
@@ -86,7 +86,7 @@ t.test('started twice they run twice, and each has its own stop', async (t) => {
   t.equal(timerCount(), before)
 })
 
-t.test('ids that run together the same way are different tasks', async (t) => {
+t.test('stopping heartbeats tells apart task and user ids that concatenate to the same text', async (t) => {
   const engine = new MemoryEngine(memoryOptions({ retainMs: 60_000 }))
   const { node: { taskHeartbeats } } = nodeOn(engine)
   const before = timerCount()
@@ -98,7 +98,7 @@ t.test('ids that run together the same way are different tasks', async (t) => {
   }
 })
 
-t.test('an interval that no timer can keep is refused', async (t) => {
+t.test('a heartbeat interval that no timer can keep is refused', async (t) => {
   const server = await startApp(t)
   const before = timerCount()
   for (const intervalMs of [0, -1, 1.5, NaN, Infinity, 2 ** 31, '20' as unknown as number]) {
@@ -107,7 +107,7 @@ t.test('an interval that no timer can keep is refused', async (t) => {
   t.equal(timerCount(), before)
 })
 
-t.test('a closed server sends none and starts none', async (t) => {
+t.test('a closed server sends no task heartbeats and starts none', async (t) => {
   const server = await startApp(t, { heartbeat: { enabled: false } })
   const { ws } = server.app
   ws.startHeartbeat({ userId: 'alice', taskId: 'import' })
@@ -118,7 +118,7 @@ t.test('a closed server sends none and starts none', async (t) => {
   stop()
 })
 
-t.test('one that cannot be sent is logged, and the next is tried', async (t) => {
+t.test('a task heartbeat that cannot be sent is logged, and the next one is tried', async (t) => {
   class FailingEngine extends MemoryEngine {
     readonly tried: Publication[] = []
     tries = (_count: number) => {}

@@ -6,7 +6,7 @@ import { startApp } from '../fixtures/app.js'
 import { Gate } from '../fixtures/gate.js'
 import { timerCount } from '../fixtures/questions.js'
 
-t.test('a task goes from its start to its end before the eyes of its user, and of nobody else', async (t) => {
+t.test('every step of a task from start to end reaches its user and nobody else', async (t) => {
   const server = await startApp(t)
   const { tasks } = server.app.ws
   const [alice, again, bob] = await Promise.all([server.connect('alice'), server.connect('alice'), server.connect('bob')])
@@ -59,7 +59,7 @@ t.test('a task goes from its start to its end before the eyes of its user, and o
   t.notOk(signal.aborted, 'an end is no cancel')
 })
 
-t.test('a task that fails tells its user the message and nothing of the inside', async (t) => {
+t.test('a failed task shows its user the error\'s message and no internals', async (t) => {
   const server = await startApp(t)
   const { tasks } = server.app.ws
   const alice = await server.connect('alice')
@@ -75,7 +75,7 @@ t.test('a task that fails tells its user the message and nothing of the inside',
   }
 })
 
-t.test('progress is what the app says it is', async (t) => {
+t.test('a task\'s progress is what the app reports, also where it goes backwards', async (t) => {
   const server = await startApp(t)
   const { tasks } = server.app.ws
   const alice = await server.connect('alice')
@@ -89,7 +89,7 @@ t.test('progress is what the app says it is', async (t) => {
   t.equal((await server.rest('GET', `/ws/tasks/${task.task_id}`, { as: 'alice' })).status, 200)
 })
 
-t.test('the last 200 log lines are kept, and all are sent', async (t) => {
+t.test('all log lines of a task are sent, and the last 200 are kept', async (t) => {
   const server = await startApp(t)
   const { tasks } = server.app.ws
   const alice = await server.connect('alice')
@@ -103,7 +103,7 @@ t.test('the last 200 log lines are kept, and all are sent', async (t) => {
   t.equal(alice.count('task_log'), 205)
 })
 
-t.test('what comes after the end changes nothing and says so', async (t) => {
+t.test('reports on an ended task change nothing and return false', async (t) => {
   const server = await startApp(t)
   const { tasks } = server.app.ws
   const alice = await server.connect('alice')
@@ -120,7 +120,7 @@ t.test('what comes after the end changes nothing and says so', async (t) => {
   t.equal(alice.count('task_log'), 0)
 })
 
-t.test('a task that never was is not found', async (t) => {
+t.test('a task that was never started is null when read, and reports on it reject with not_found', async (t) => {
   const server = await startApp(t)
   const { tasks } = server.app.ws
   t.equal(tasks.get('nothing'), null)
@@ -143,11 +143,11 @@ t.test('a user\'s tasks are listed oldest first, running and ended', async (t) =
   t.strictSame(listed(), ['first running', 'second done'])
 })
 
-t.test('an id can be used again when its task has ended, and not before', async (t) => {
+t.test('a task\'s id can be used again once the task has ended, and not before', async (t) => {
   const server = await startApp(t)
   const { tasks } = server.app.ws
   await tasks.start({ userId: 'alice', taskId: 'import', title: 'one' })
-  await t.rejects(tasks.start({ userId: 'bob', taskId: 'import', title: 'two' }), { code: 'WSM_ERR_INVALID_ARGUMENT', message: /running already/ })
+  await t.rejects(tasks.start({ userId: 'bob', taskId: 'import', title: 'two' }), { code: 'WSM_ERR_INVALID_ARGUMENT', message: /already running/ })
   t.match(tasks.get('import'), { user_id: 'alice', title: 'one' })
   await tasks.log('import', 'first run')
   await tasks.done('import')
@@ -156,7 +156,7 @@ t.test('an id can be used again when its task has ended, and not before', async 
   t.equal(tasks.list('alice').tasks.length, 1)
 })
 
-t.test('a record that was handed out does not change', async (t) => {
+t.test('a task record that was returned does not change afterwards', async (t) => {
   const server = await startApp(t)
   const { tasks } = server.app.ws
   const { task } = await tasks.start({ userId: 'alice' })
@@ -168,7 +168,7 @@ t.test('a record that was handed out does not change', async (t) => {
   t.equal(tasks.get(task.task_id)!.logs.length, 1)
 })
 
-t.test('a task that nobody can name or nobody owns is refused', async (t) => {
+t.test('a task with an invalid id or user is refused', async (t) => {
   const server = await startApp(t)
   const { tasks } = server.app.ws
   const bad = [{}, { userId: '' }, { userId: 7 }, { userId: 'alice', taskId: '' }, { userId: 'alice', taskId: 'x'.repeat(257) }, { userId: 'alice', title: 5 }]
@@ -178,7 +178,7 @@ t.test('a task that nobody can name or nobody owns is refused', async (t) => {
   t.strictSame(tasks.list('alice'), { tasks: [], next: null })
 })
 
-t.test('a result that JSON cannot hold is refused, and the task still runs', async (t) => {
+t.test('a task result that JSON cannot hold is refused, and the task still runs', async (t) => {
   const server = await startApp(t)
   const { tasks } = server.app.ws
   const alice = await server.connect('alice')
@@ -205,7 +205,7 @@ t.test('an ended task can be read for tasks.retainMs; a running one as long as i
   t.strictSame(tasks.list('alice').tasks.map(({ task_id: id }) => id), ['running'])
 })
 
-t.test('when the server closes the signals of running tasks fire: what is reported at once is still sent', async (t) => {
+t.test('a closing server fires the signals of running tasks, and still sends reports made at once', async (t) => {
   const server = await startApp(t)
   const { tasks } = server.app.ws
   const alice = await server.connect('alice')
@@ -220,7 +220,7 @@ t.test('when the server closes the signals of running tasks fire: what is report
   t.ok(timerCount() <= timers, 'nothing is remembered')
 })
 
-t.test('what the app reports while the server closes is harmless', async (t) => {
+t.test('reports on tasks while the server closes are harmless', async (t) => {
   const server = await startApp(t, {}, {
     after: (app) => {
       app.addHook('onClose', async () => {
@@ -239,7 +239,7 @@ t.test('what the app reports while the server closes is harmless', async (t) => 
   t.ok(signal.aborted)
 })
 
-t.test('a log line or a message that could not be read again is refused', async (t) => {
+t.test('a log line or progress message of the wrong type is refused', async (t) => {
   const { app: { ws } } = await startApp(t)
   const { task } = await ws.tasks.start({ userId: 'alice', taskId: 'kept' })
   await t.rejects(ws.tasks.log('kept', 'warn', 'a line' as 'warn'), { code: 'WSM_ERR_INVALID_ARGUMENT' })

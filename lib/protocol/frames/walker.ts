@@ -3,7 +3,7 @@ import type { CallContext } from '../handler-context.js'
 import type { Handlers } from '../handlers.js'
 import { builtIn } from '../router.js'
 
-/** Where a walker's handler is registered when its name has no namespace of its own: `walker.<name>`. */
+/** Namespace of walkers that are named without one: `walker.<name>`. */
 const NAMESPACE = 'walker.'
 
 /** `walker`: calls a handler by its name, with a reply where the frame asks for one (rows J1, J8). */

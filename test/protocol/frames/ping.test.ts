@@ -19,7 +19,7 @@ t.test('ping is answered with its own timestamp and the server\'s time', async (
   }
 })
 
-t.test('connection says who and where the socket is, then and now', async (t) => {
+t.test('a connection frame reports the socket\'s id and user, at the start and on request', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: () => true })
   const expiresAt = Math.floor(Date.now() / 1000) + 600
   const client = await server.connect('alice', { claims: { exp: expiresAt }, path: '/ws?channel_id=lobby' })

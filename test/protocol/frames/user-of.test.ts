@@ -1,7 +1,7 @@
 import t from 'tap'
 import { startApp } from '../../fixtures/app.js'
 
-t.test('an anonymous socket has nothing to confirm, to cancel, or to answer for', async (t) => {
+t.test('an anonymous socket cannot confirm, cancel or subscribe as a user', async (t) => {
   const server = await startApp(t, { auth: { anonymous: true } })
   const { ws } = server.app
   const { task } = await ws.tasks.start({ userId: 'alice' })

@@ -26,7 +26,7 @@ async function startWalkers (t: Test) {
   return { server, client: await server.connect('alice') }
 }
 
-t.test('a walker is found by its name, and below "walker." where that has no namespace', async (t) => {
+t.test('a walker frame finds a handler by its name, and below "walker." where the name has no namespace', async (t) => {
   const { client } = await startWalkers(t)
   t.match(await client.request({ type: 'walker', walker: 'double', context: { n: 2 } }), { type: 'reply', data: { n: 4, type: 'walker.double' } })
   t.match(await client.request({ type: 'walker', walker: 'math.double', context: { n: 3 } }), { type: 'reply', data: { n: 6, type: 'math.double' } })
@@ -37,7 +37,7 @@ t.test('a walker is found by its name, and below "walker." where that has no nam
   }
 })
 
-t.test('with response: true there is a reply also without an id, and otherwise none', async (t) => {
+t.test('a walker frame without an id gets a reply only with response: true', async (t) => {
   const { server, client } = await startWalkers(t)
   client.send({ type: 'walker', walker: 'double', context: { n: 1 }, response: true })
   t.same(await client.next('reply'), { type: 'reply', data: { n: 2, type: 'walker.double' } })
@@ -72,7 +72,7 @@ t.test('a walker\'s context is checked by the handler\'s schema, and its authori
   t.match(await client.request({ type: 'walker', walker: 'math.admin' }), { code: 'forbidden' })
 })
 
-t.test('a handler\'s type is what it was registered for, whatever the context says', async (t) => {
+t.test('a walker\'s message has the handler\'s type, whatever type its context names', async (t) => {
   const { client } = await startWalkers(t)
   t.match((await client.request({ type: 'walker', walker: 'math.own', context: { type: 'x', action: 'y' } })).data, ['math.own', 'y'])
   t.equal((await client.request({ type: 'walker', walker: 'math.any', context: { type: 5 } })).data, 'math.any')
