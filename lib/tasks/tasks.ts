@@ -30,12 +30,12 @@ export interface TaskStartOptions {
 
 /** How a task is cancelled. */
 export interface TaskCancelOptions {
-  /** Whose the task must be. */
-  userId?: string
+  /** Whose the task must be; by default anybody's. */
+  userId?: string | undefined
   /** Who cancels it; by default the app itself. */
-  by?: AnsweredBy
+  by?: AnsweredBy | undefined
   /** Whether it must be a task that a node has started, or that asks its user something; default false. */
-  mustBeKnown?: boolean
+  mustBeKnown?: boolean | undefined
 }
 
 /** Paging of a list of tasks. */
