@@ -1,5 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { Admission } from './sessions/admission.js'
+import { Endpoints } from './sessions/endpoints.js'
+import { Identification } from './sessions/identification.js'
 import type { Authenticator } from './auth/authenticator.js'
 import { TokenExpiry } from './sessions/expiry.js'
 import { Permissions } from './auth/permissions.js'
@@ -13,7 +15,7 @@ import { Allowances } from './socket/allowances.js'
 import { ClosingSockets } from './socket/closing.js'
 import { ConnectRate } from './sessions/connect-rate.js'
 import { Heartbeat } from './socket/heartbeat.js'
-import type { Connection, ConnectionSettings } from './socket/connection.js'
+import type { ConnectionSettings } from './socket/connection.js'
 import { Lifecycle } from './sessions/lifecycle.js'
 import { Outbox } from './socket/outbox.js'
 import { Registry } from './socket/registry.js'
@@ -93,24 +95,22 @@ export function createNode ({ engine, authenticator, options, log }: NodeGround)
   const tickets = new Tickets(engine.tickets, options.auth.ticketTtlMs, clock, counters)
   const requests = new PendingRequests(limits.maxPendingRequests, clock, counters)
   const revocations = new Revocations(engine, registry, requests, counters, { ttlMs: options.auth.revocationTtlMs, toleranceMs: authenticator.toleranceMs }, log)
-  const admission = new Admission(authenticator, tickets, revocations, permissions, hookWaits, options, counters, log)
+  const identification = new Identification({ authenticator, tickets, revocations, waits: hookWaits, counters, log }, options)
+  const endpoints = new Endpoints(permissions, hookWaits, options.auth.timeoutMs, log)
+  const connectRate = new ConnectRate(limits.connectionsPerIpPerMinute)
+  const slots = new UserSlots(registry, options, counters)
+  const admission = new Admission({ connectRate, slots, identification, permissions, endpoints, revocations, counters }, options)
   const lifecycle = new Lifecycle({
     registry,
     memberships,
-    permissions,
-    revocations,
+    admission,
+    slots,
     events,
     counters,
     authTimeoutMs: options.auth.timeoutMs,
     onAdmitted: (connection) => confirmations.redeliver(connection)
   })
   const tokenExpiry = new TokenExpiry(registry, options.auth.expiryNoticeMs, clock)
-  const connectRate = new ConnectRate(limits.connectionsPerIpPerMinute)
-  const slots = new UserSlots(registry, options, counters)
-  // Registered first, so slots are updated before the app's listeners run.
-  for (const event of ['client_connected', 'identity_changed'] as const) {
-    events.on(event, ({ client }) => slots.taken(client as Connection))
-  }
   const readiness = new Readiness(cluster, registry, events)
 
   // Sockets.
@@ -151,7 +151,7 @@ export function createNode ({ engine, authenticator, options, log }: NodeGround)
   const builtIns = [
     pingFrame(clock),
     connectionFrame(lifecycle),
-    ...authFrames(lifecycle, slots, options.auth),
+    ...authFrames(admission, lifecycle),
     subscribeFrame(memberships, permissions),
     unsubscribeFrame(memberships),
     ackFrame(acknowledgements),
@@ -184,10 +184,9 @@ export function createNode ({ engine, authenticator, options, log }: NodeGround)
     tickets,
     requests,
     revocations,
+    identification,
     admission,
     lifecycle,
-    connectRate,
-    slots,
     heartbeat,
     allowances,
     closing,

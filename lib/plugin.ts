@@ -57,7 +57,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
   // The way in: upgrades and requests of the server, until it closes.
   const path = fastify.prefix + options.path
   const prepare = hideSecretsBelow(fastify, path)
-  const gate = new UpgradeGate(fastify, { path, mayHaveOlder }, node)
+  const gate = new UpgradeGate(fastify, { path, mayHaveOlder }, node.admission)
   const requests = new UnfinishedRequests(fastify.server, options.closeTimeoutMs, () => node.requests.giveUp())
   const upgrades = new Upgrades(fastify.server, webSocketServer, {
     isRouted: (request) => gate.isRouted(request),
@@ -80,7 +80,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
 
   // The routes, and the face of it all.
   const access = new Access(node)
-  const sockets: SocketParts = { ...socketPartsOf(node), gate, upgrades, shutdown, webSocketServer, rejectMode: options.rejectMode }
+  const sockets: SocketParts = { ...socketPartsOf(node), upgrades, webSocketServer }
   const calls: CallParts = { access, ...callPartsOf(node), limits: options.limits }
   let own!: FastifyInstance
   const manager = new WsManager(node, {
@@ -111,7 +111,10 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
     }
   })
   fastify.server.prependListener('request', prepare)
-  fastify.addHook('preClose', () => shutdown.close(node.close))
+  fastify.addHook('preClose', () => {
+    node.admission.close()
+    return shutdown.close(node.close)
+  })
   fastify.addHook('onClose', async () => {
     upgrades.stop()
     fastify.server.removeListener('request', prepare)
@@ -125,8 +128,8 @@ async function engineOf ({ engine, confirmations: { retainMs }, auth: { ticketTt
   return engine === undefined ? new MemoryEngine(kept) : made(engine, { ...kept, log })
 }
 
-function socketPartsOf ({ admission, slots, lifecycle, router, closing, deflatedFrames, sendSettings, connectionSettings }: Node) {
-  return { admission, slots, lifecycle, router, closing, deflatedFrames, sendSettings, connectionSettings }
+function socketPartsOf ({ admission, lifecycle, router, closing, deflatedFrames, sendSettings, connectionSettings }: Node) {
+  return { admission, lifecycle, router, closing, deflatedFrames, sendSettings, connectionSettings }
 }
 
 function callPartsOf ({ handlers, requests, allowances, counters }: Node) {

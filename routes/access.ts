@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
-import type { Admission } from '../lib/sessions/admission.js'
+import type { Identification } from '../lib/sessions/identification.js'
 import type { RestAction } from '../lib/auth/decisions.js'
 import type { Permissions } from '../lib/auth/permissions.js'
 import type { Revocations } from '../lib/sessions/revocations.js'
@@ -19,7 +19,7 @@ declare module 'fastify' {
 type Hook = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
 
 /** The parts that decide whether a request is served. */
-export interface AccessParts { admission: Admission, permissions: Permissions, revocations: Revocations, requests: PendingRequests }
+export interface AccessParts { identification: Identification, permissions: Permissions, revocations: Revocations, requests: PendingRequests }
 
 /** Who may use a REST route: hooks for `onRequest`, and checks for handlers that first look at whose something is. */
 export class Access {
@@ -30,10 +30,10 @@ export class Access {
   }
 
   /** Everybody with a good token and fewer than `limits.maxPendingRequests` requests in progress. */
-  readonly authenticated: Hook = (request, reply) => this.#begin(request, reply, (admission) => admission.identify(request))
+  readonly authenticated: Hook = (request, reply) => this.#begin(request, reply, (identification) => identification.identify(request))
 
   /** Everybody whom the socket takes: nobody, too, where sockets may be anonymous. */
-  readonly callers: Hook = (request, reply) => this.#begin(request, reply, (admission) => admission.identifyCaller(request))
+  readonly callers: Hook = (request, reply) => this.#begin(request, reply, (identification) => identification.identifyCaller(request))
 
   /** Those whom `authorize` allows the action. */
   permitted (action: RestAction): Hook {
@@ -76,10 +76,10 @@ export class Access {
     }
   }
 
-  async #begin (request: FastifyRequest, reply: FastifyReply, identify: (admission: Admission) => Promise<User | null>): Promise<void> {
-    const { admission, requests } = this.#parts
+  async #begin (request: FastifyRequest, reply: FastifyReply, identify: (identification: Identification) => Promise<User | null>): Promise<void> {
+    const { identification, requests } = this.#parts
     const pending = request.wsPending = requests.begin(request, reply)
-    const user = await identify(admission)
+    const user = await identify(identification)
     requests.identified(pending, user, networkOf(request.ip))
     request.wsUser = user
   }

@@ -1,26 +1,23 @@
 import { Type } from '@sinclair/typebox'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { WebSocket } from 'ws'
-import { closeCodeFor, type Admission, type EndpointRule } from '../lib/sessions/admission.js'
+import type { Admission, Outcome } from '../lib/sessions/admission.js'
+import type { EndpointRule } from '../lib/sessions/endpoints.js'
 import type { Lifecycle } from '../lib/sessions/lifecycle.js'
-import type { UserSlots } from '../lib/sessions/user-slots.js'
-import { closeCodes } from '../schemas/codes.js'
 import type { ConnectionOrigin } from '../lib/socket/origin.js'
 import type { ClosingSockets } from '../lib/socket/closing.js'
 import { Connection, type ConnectionSettings } from '../lib/socket/connection.js'
 import { SendQueue, type SendSettings } from '../lib/socket/send-queue.js'
 import { plainFrames, type DeflatedFrames } from '../lib/socket/websocket-encoding.js'
 import { WebSocketTransport } from '../lib/socket/websocket-transport.js'
-import type { Shutdown } from '../lib/http/shutdown.js'
-import type { UpgradeGate } from '../lib/http/upgrade-gate.js'
 import type { Upgrades } from '../lib/http/upgrades.js'
 import { readsCompressed, type WebSocketServer } from '../lib/http/websocket-server.js'
 import type { Router } from '../lib/protocol/router.js'
-import { offerOnlyOurs, readHandshake } from '../lib/http/handshake.js'
+import { offerOnlyOurs } from '../lib/sessions/handshake.js'
 import { hidingSecrets } from '../lib/http/url-secrets.js'
-import { InvalidHandshakeError, UnavailableError, UpgradeRequiredError, toWire } from '../lib/errors.js'
+import { UpgradeRequiredError } from '../lib/errors.js'
 import { ChannelName } from '../schemas/fields.js'
 import { faults, tags } from './answers.js'
 import { ownRoute } from './own-route.js'
@@ -28,28 +25,24 @@ import { ownRoute } from './own-route.js'
 declare module 'fastify' {
   interface FastifyRequest {
     /** What was decided about an upgrade, between the decision and the socket. */
-    wsAdmission: Admitted | { refusal: unknown } | null
+    wsAdmission: Admitted | null
   }
 }
 
 /** The parts that a socket meets from its upgrade to its first frame. */
 export interface SocketParts {
   admission: Admission
-  slots: UserSlots
   lifecycle: Lifecycle
   router: Router
   closing: ClosingSockets
   deflatedFrames: DeflatedFrames
   sendSettings: SendSettings
   connectionSettings: ConnectionSettings
-  gate: UpgradeGate
   upgrades: Upgrades
-  shutdown: Shutdown
   webSocketServer: WebSocketServer
-  rejectMode: 'http' | 'close'
 }
 
-interface Admitted { origin: ConnectionOrigin, response: ServerResponse }
+interface Admitted { outcome: Outcome, response: ServerResponse }
 
 const SocketQuery = Type.Object({
   channel_id: Type.Optional(ChannelName),
@@ -59,37 +52,7 @@ const SocketQuery = Type.Object({
 
 /** A route for sockets: the plugin's own, or with a rule the app's. */
 export function socketRoute (fastify: FastifyInstance, url: string, parts: SocketParts, rule: EndpointRule | null): void {
-  const { admission, shutdown, upgrades, gate, rejectMode, slots, closing } = parts
-
-  const refused = (request: FastifyRequest, error: unknown): void => {
-    // Without a handshake there is no socket to send a close frame on.
-    if (rejectMode === 'http' || error instanceof UpgradeRequiredError || error instanceof InvalidHandshakeError) throw error
-    request.wsAdmission = { refusal: error }
-  }
-
-  async function decide (request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    if (!request.ws) return
-    try {
-      if (shutdown.isClosing) throw new UnavailableError('The server is closing')
-      gate.countConnect(request)
-      readHandshake(request.raw)
-      slots.assertCapacity()
-      request.wsAdmission = { origin: await admission.admit(request, rule), response: reply.raw }
-    } catch (error) {
-      refused(request, error)
-    }
-  }
-
-  /** The last look, in the turn in which the socket opens: others may have taken the place since the first. */
-  function assertRoom (request: FastifyRequest): void {
-    const decision = request.wsAdmission!
-    if (!('origin' in decision)) return
-    try {
-      slots.assertMayOpen(decision.origin)
-    } catch (error) {
-      refused(request, error)
-    }
-  }
+  const { admission, upgrades, closing } = parts
 
   fastify.route(ownRoute({
     method: 'GET',
@@ -103,10 +66,13 @@ export function socketRoute (fastify: FastifyInstance, url: string, parts: Socke
     },
     // The channel is checked with the rest of the admission, whose refusals can also be close frames.
     attachValidation: true,
-    onRequest: decide,
+    onRequest: async (request, reply) => {
+      if (request.ws) request.wsAdmission = { outcome: await admission.decide(request, rule), response: reply.raw }
+    },
     preHandler: (request, _reply, done) => {
       if (request.ws) {
-        assertRoom(request)
+        const admitted = request.wsAdmission!
+        admitted.outcome = admission.confirm(admitted.outcome)
         offerOnlyOurs(request.raw)
         // What answers the upgrade and the first frame leave in one write.
         upgrades.socketOf(request.raw).cork()
@@ -116,21 +82,22 @@ export function socketRoute (fastify: FastifyInstance, url: string, parts: Socke
     childLoggerFactory: hidingSecrets(fastify),
     handler: () => { throw new UpgradeRequiredError() },
     wsHandler: (socket, request) => {
-      const decision = request.wsAdmission!
-      closing.trim()
-      if ('origin' in decision) open(socket, request, decision, parts)
-      else refuse(socket, request.raw, closeCodeFor(decision.refusal), toWire(decision.refusal).message, parts)
-      // Being admitted to what is in memory takes no turn of its own: the first frame leaves with the answer to the upgrade.
+      const { outcome: confirmed, response } = request.wsAdmission!
       const raw = upgrades.socketOf(request.raw)
+      closing.trim()
+      // Once more: a `verifyClient` of the host may have taken its time since.
+      const outcome = admission.confirm(confirmed, 'close')
+      if ('origin' in outcome) open(socket, request.raw, outcome.origin, response, parts)
+      else closing.close(new WebSocketTransport(socket, raw, plainFrames), outcome.close.code, outcome.close.reason)
+      // Being admitted to what is in memory takes no turn of its own: the first frame leaves with the answer to the upgrade.
       setImmediate(() => raw.uncork())
     }
   }))
 }
 
 /** Nothing here waits: a frame that follows the upgrade in the same packet must find its listener. */
-function open (socket: WebSocket, { raw: upgrade }: FastifyRequest, { origin, response }: Admitted, parts: SocketParts): void {
-  const { lifecycle, router, slots, shutdown, webSocketServer, upgrades, deflatedFrames, sendSettings, connectionSettings } = parts
-  if (shutdown.isClosing) return refuse(socket, upgrade, closeCodes.goingAway, 'The server is closing', parts)
+function open (socket: WebSocket, upgrade: IncomingMessage, origin: ConnectionOrigin, response: ServerResponse, parts: SocketParts): void {
+  const { lifecycle, router, webSocketServer, upgrades, deflatedFrames, sendSettings, connectionSettings } = parts
   // From here on the socket is ours: @fastify/websocket would log every reset with its request, which its listener keeps
   // alive, and close the socket with 1005 when the server closes.
   socket.removeAllListeners('error')
@@ -145,15 +112,7 @@ function open (socket: WebSocket, { raw: upgrade }: FastifyRequest, { origin, re
   connection.inbox.onReleased(() => router.release(connection))
   connection.listen(
     (data, isBinary) => router.receive(connection, data, isBinary),
-    (end) => {
-      slots.ended(connection)
-      lifecycle.end(connection, end)
-    }
+    (end) => lifecycle.end(connection, end)
   )
-  slots.opened(connection)
   lifecycle.open(connection)
-}
-
-function refuse (socket: WebSocket, upgrade: IncomingMessage, code: number, reason: string, { closing, upgrades }: Pick<SocketParts, 'closing' | 'upgrades'>): void {
-  closing.close(new WebSocketTransport(socket, upgrades.socketOf(upgrade), plainFrames), code, reason)
 }

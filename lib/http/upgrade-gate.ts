@@ -1,9 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler, RouteOptions } from 'fastify'
 import type { Admission } from '../sessions/admission.js'
-import type { ConnectRate } from '../sessions/connect-rate.js'
 import { NotFoundError } from '../errors.js'
-import type { Counters } from '../telemetry/counters.js'
 import type { Upgrades } from './upgrades.js'
 import { routerLike, unreadableBy } from './router.js'
 import { scopesAround } from './scopes.js'
@@ -16,15 +14,13 @@ export interface GateSettings {
   mayHaveOlder: boolean
 }
 
-type Parts = { admission: Admission, connectRate: ConnectRate, counters: Counters }
-
 /**
  * Refuses upgrades for routes that are not socket routes with 404 (RFC 6455 section 4.2.2); @fastify/websocket would open and
  * then close them. On the plugin's path such upgrades count towards the limits, and their origin is checked.
  */
 export class UpgradeGate {
   readonly #settings: GateSettings
-  readonly #parts: Parts
+  readonly #admission: Admission
   /** Socket routes. */
   readonly #sockets = new Set<string>()
   /** Other routes that were registered after the plugin. */
@@ -36,9 +32,9 @@ export class UpgradeGate {
   /** Upgrades whose URL could not be decoded. */
   readonly #escaped = new WeakSet<IncomingMessage>()
 
-  constructor (fastify: FastifyInstance, settings: GateSettings, parts: Parts) {
+  constructor (fastify: FastifyInstance, settings: GateSettings, admission: Admission) {
     this.#settings = settings
-    this.#parts = parts
+    this.#admission = admission
     this.#router = routerLike(fastify)
     this.#isUnreadable = unreadableBy(fastify)
     // Other scopes inherit only what their own parent has when they are made.
@@ -82,21 +78,6 @@ export class UpgradeGate {
     }
   }
 
-  /**
-   * Counts an upgrade by its address.
-   *
-   * @throws WSM_ERR_RATE_LIMITED
-   */
-  countConnect ({ ip }: FastifyRequest): void {
-    const { connectRate, counters } = this.#parts
-    try {
-      connectRate.hit(ip)
-    } catch (error) {
-      counters.refusals.connections_per_ip++
-      throw error
-    }
-  }
-
   /** @throws WSM_ERR_NOT_FOUND, WSM_ERR_RATE_LIMITED, WSM_ERR_FORBIDDEN for an upgrade that is for no socket route */
   #assertSocket (request: FastifyRequest): void {
     const { url } = request.routeOptions
@@ -108,10 +89,7 @@ export class UpgradeGate {
       // Registered before the plugin, so it may be a socket route: left to the app's @fastify/websocket.
       if (this.#settings.mayHaveOlder && !this.#plain.has(url)) return
     }
-    if (isEscaped || isBelow(url ?? request.url, this.#settings.path)) {
-      this.countConnect(request)
-      this.#parts.admission.assertOrigin(request)
-    }
+    if (isEscaped || isBelow(url ?? request.url, this.#settings.path)) this.#admission.screen(request)
     if (!request.is404) throw new NotFoundError('There is no WebSocket at this path')
   }
 

@@ -1,136 +1,185 @@
-import { Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
-import { ChannelName } from '../../schemas/fields.js'
+import type { FastifyRequest } from 'fastify'
 import { closeCodes, type CloseCode } from '../../schemas/codes.js'
-import type { ConnectionOrigin } from '../socket/origin.js'
-import { InternalError, TooManyChannelsError, UnauthorizedError, UnavailableError, toClientError, toWire } from '../errors.js'
-import type { BoundedWaits } from '../bounded-waits.js'
-import { decodePositions } from '../protocol/decode.js'
-import { assertValid } from '../validation/faults.js'
-import { logThrown } from '../thrown.js'
-import type { Positions } from '../recovery.js'
-import type { Counters } from '../telemetry/counters.js'
+import { ChannelName } from '../../schemas/fields.js'
+import { tokenFromFrame } from '../auth/credentials.js'
 import type { AuthOptions } from '../auth/options.js'
-import type { Authenticator } from '../auth/authenticator.js'
-import { carriesToken, assertOneAuthorization } from '../auth/credentials.js'
-import { OriginPolicy } from '../auth/origin.js'
-import type { JoinDecision } from '../auth/decisions.js'
-import { namesOf, type Permissions } from '../auth/permissions.js'
+import { isDenial, type Permissions } from '../auth/permissions.js'
+import {
+  ForbiddenError, InvalidHandshakeError, TooManyChannelsError, UnauthorizedError, UnavailableError, UpgradeRequiredError, toWire
+} from '../errors.js'
+import { decodePositions } from '../protocol/decode.js'
+import type { Positions } from '../recovery.js'
+import type { Connection } from '../socket/connection.js'
+import type { ConnectionOrigin } from '../socket/origin.js'
 import type { StreamLimits } from '../streams/options.js'
+import type { Counters } from '../telemetry/counters.js'
+import type { User } from '../user.js'
+import { assertValid } from '../validation/faults.js'
+import type { ConnectRate } from './connect-rate.js'
+import type { EndpointRule, Endpoints } from './endpoints.js'
+import { readHandshake } from './handshake.js'
+import type { Identification } from './identification.js'
+import type { SessionOptions } from './options.js'
 import type { Revocations } from './revocations.js'
-import type { Tickets } from '../auth/tickets.js'
-import type { AdmittedUser, User } from '../user.js'
+import type { UserSlots } from './user-slots.js'
 
-/** The channels and the authorisation of an endpoint of the app (row H4). */
-export interface EndpointRule {
-  /** The channels that every socket of the endpoint is a member of. */
-  channels: readonly string[] | ((request: FastifyRequest, user: AdmittedUser) => readonly string[] | Promise<readonly string[]>)
-  /** Decides on the user's connect: a boolean, or `{ since }` as for `authorizeSubscribe`. */
-  authorize: (request: FastifyRequest, user: AdmittedUser) => JoinDecision | Promise<JoinDecision>
+/** The parts that an {@link Admission} needs. */
+export interface AdmissionParts {
+  connectRate: ConnectRate
+  slots: UserSlots
+  identification: Identification
+  permissions: Permissions
+  endpoints: Endpoints
+  revocations: Revocations
+  counters: Counters
+}
+
+/** The outcome for an upgrade: what its socket starts with, or the close frame that a socket is opened for and refused by. */
+export type Outcome = { origin: ConnectionOrigin } | { close: { code: CloseCode, reason: string } }
+
+/** A token that came by frame: whose the socket becomes, and what that user may read. */
+export interface NewIdentity {
+  /** null: the socket becomes anonymous. */
+  user: User | null
+  /** When that was known, milliseconds since 1970. */
+  identifiedAt: number
+  /** For the first token: since when the channel of the URL may be read. */
+  since: number
+  /** For a later token: the channels that the socket subscribed to, and that the user may not read. */
+  forbidden: ReadonlySet<string>
 }
 
 const NO_POSITIONS: Positions = {}
 const NO_BOUNDS = new Map<string, number>()
 const checkChannel = TypeCompiler.Compile(ChannelName)
-const checkChannels = TypeCompiler.Compile(Type.Array(ChannelName))
 
-/** Decides before the upgrade whether a socket may open, and as whom. */
+/**
+ * Decides who gets in, in two steps. `decide` takes its time: it asks the app, and others may take the last slot meanwhile. So `confirm`
+ * looks again at all that can have changed, in the turn in which the socket opens. `auth` frames go through `decideIdentity` and
+ * `confirmIdentity` likewise.
+ */
 export class Admission {
-  readonly #authenticator: Authenticator
-  readonly #tickets: Tickets
-  readonly #revocations: Revocations
-  readonly #origins: OriginPolicy
-  readonly #permissions: Permissions
+  readonly #parts: AdmissionParts
   readonly #options: AuthOptions['auth']
+  readonly #rejectMode: SessionOptions['rejectMode']
   readonly #maxChannels: number
-  readonly #counters: Counters
-  readonly #log: FastifyBaseLogger
-  /** Gives up the decisions that are under way. */
-  readonly #waits: BoundedWaits
-  #verifyLater: ConnectionOrigin['verify'] | null = null
+  #isClosing = false
 
-  /** @throws WSM_ERR_INVALID_OPTION for `origins` that cannot be meant */
-  constructor (authenticator: Authenticator, tickets: Tickets, revocations: Revocations, permissions: Permissions, waits: BoundedWaits,
-    options: Pick<AuthOptions, 'auth' | 'authenticate' | 'origins'> & { limits: StreamLimits },
-    counters: Counters, log: FastifyBaseLogger) {
-    const { auth, limits, origins } = options
-    this.#authenticator = authenticator
-    this.#tickets = tickets
-    this.#revocations = revocations
-    this.#origins = new OriginPolicy(origins, auth.cookie !== undefined || options.authenticate !== undefined)
-    this.#permissions = permissions
-    this.#waits = waits
+  constructor (parts: AdmissionParts, { auth, rejectMode, limits }: Pick<AuthOptions, 'auth'> & Pick<SessionOptions, 'rejectMode'> & { limits: StreamLimits }) {
+    this.#parts = parts
     this.#options = auth
+    this.#rejectMode = rejectMode
     this.#maxChannels = limits.maxChannelsPerConnection
-    this.#counters = counters
-    this.#log = log
+  }
+
+  /** Admits nobody from now on. */
+  close (): void {
+    this.#isClosing = true
   }
 
   /**
-   * The user of a REST request.
+   * Decides about an upgrade. `auth.firstFrame` does not apply to endpoints, which must know the user before the socket opens.
    *
-   * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_UNAVAILABLE, WSM_ERR_FORBIDDEN for one that another site may have forged
+   * @throws the refusal, where it must be the HTTP answer: by `rejectMode`, or because there is no handshake, and so no socket to close
    */
-  async identify (request: FastifyRequest): Promise<User> {
-    const user = await this.#identify(request)
-    if (user === null) throw new UnauthorizedError('A token is needed')
-    return user
+  async decide (request: FastifyRequest, endpoint: EndpointRule | null): Promise<Outcome> {
+    try {
+      if (this.#isClosing) throw new UnavailableError('The server is closing')
+      this.#countUpgrade(request)
+      readHandshake(request.raw)
+      this.#parts.slots.assertCapacity()
+      this.#parts.identification.assertOrigin(request)
+      return { origin: await this.#originOf(request, endpoint) }
+    } catch (error) {
+      return refusal(error, this.#rejectMode)
+    }
   }
 
   /**
-   * The user of a request that does what a socket can do, too. null: nobody, where sockets may be anonymous.
+   * Confirms a decision in the turn in which the socket opens.
    *
-   * @throws as `identify`
+   * @param mode `close` where the upgrade has been answered already
+   * @throws as `decide`
    */
-  identifyCaller (request: FastifyRequest): Promise<User | null> {
-    return this.#options.anonymous ? this.#identify(request) : this.identify(request)
+  confirm (outcome: Outcome, mode = this.#rejectMode): Outcome {
+    if (!('origin' in outcome)) return outcome
+    const { user, identifiedAt } = outcome.origin
+    try {
+      this.#parts.slots.assertMayOpen(outcome.origin)
+    } catch (error) {
+      return refusal(error, mode)
+    }
+    if (this.#isClosing) return { close: { code: closeCodes.goingAway, reason: 'The server is closing' } }
+    try {
+      this.confirmIdentity(user, identifiedAt)
+      return outcome
+    } catch (error) {
+      return { close: closeFrameFor(error) }
+    }
   }
 
   /**
-   * Whether pages of the request's origin may open a socket.
+   * Counts an upgrade that is for no socket route, and checks its origin, as for one that is.
    *
-   * @throws WSM_ERR_FORBIDDEN
+   * @throws WSM_ERR_RATE_LIMITED, WSM_ERR_FORBIDDEN
    */
-  assertOrigin (request: FastifyRequest): void {
-    const isAmbient = ticketOf(request) === undefined && this.#authenticator.isAmbient(request)
-    this.#assertOrigin(() => this.#origins.assertAllowed(request, isAmbient))
+  screen (request: FastifyRequest): void {
+    this.#countUpgrade(request)
+    this.#parts.identification.assertOrigin(request)
   }
 
   /**
-   * Decides on an upgrade, and returns what the socket starts with. `auth.firstFrame` does not apply to endpoints, which must know
-   * the user before the socket opens.
+   * Decides about the token of an `auth` frame; without one the socket becomes anonymous.
    *
-   * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_FORBIDDEN (the origin's, too), WSM_ERR_INVALID_MESSAGE, WSM_ERR_TOO_MANY_CHANNELS,
-   *   WSM_ERR_UNAVAILABLE, and what the endpoint's rule throws
+   * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_UNAVAILABLE; WSM_ERR_FORBIDDEN where a switch to another user is refused, or the user may not
+   *   join the channel of the URL; what a full slot throws, and an error of the app's own
    */
-  async admit (request: FastifyRequest, endpoint: EndpointRule | null): Promise<ConnectionOrigin> {
-    this.assertOrigin(request)
-    return this.#admit(request, endpoint)
+  async decideIdentity (connection: Connection, token: string | undefined): Promise<NewIdentity> {
+    const { anonymous, identitySwitch } = this.#options
+    const { slots, permissions, revocations } = this.#parts
+    if (token === undefined && !anonymous) throw new UnauthorizedError('A token is needed')
+    const user = token === undefined ? null : await connection.origin.verify(tokenFromFrame(token))
+    if (user?.id !== connection.user?.id) {
+      if (identitySwitch === 'refuse' && connection.user !== null) throw new ForbiddenError('This socket may not switch to another user')
+      slots.assertFree(user, connection)
+    }
+    const identifiedAt = revocations.now()
+    const { channelId } = connection.origin
+    // With a token at the upgrade this was asked before the socket opened.
+    const since = connection.isAdmitted || channelId === null ? 0 : await permissions.subscribe(user, channelId, connection)
+    const forbidden = await this.#forbiddenTo(user, connection)
+    return { user, identifiedAt, since, forbidden }
   }
 
-  async #identify (request: FastifyRequest): Promise<User | null> {
-    this.#assertOrigin(() => this.#origins.assertNotForged(request, this.#authenticator.isAmbient(request)))
-    return this.#inTime(this.#good(this.#userOf(request)))
+  /**
+   * Confirms that a user's token is still good, in the turn in which the socket becomes the user's: from then on a revocation finds it.
+   *
+   * @throws WSM_ERR_UNAUTHORIZED where it was revoked, or has expired, since it was verified; WSM_ERR_UNAVAILABLE
+   */
+  confirmIdentity (user: User | null, identifiedAt: number): void {
+    if (user !== null) this.#parts.revocations.assertStillGood(user, identifiedAt)
   }
 
-  async #admit (request: FastifyRequest, endpoint: EndpointRule | null): Promise<ConnectionOrigin> {
+  /** Identity, channels, permission. */
+  async #originOf (request: FastifyRequest, endpoint: EndpointRule | null): Promise<ConnectionOrigin> {
+    const { identification, permissions, endpoints, revocations } = this.#parts
+    const { firstFrame, anonymous } = this.#options
     const { channel_id: channelId = null } = request.query as { channel_id?: unknown }
-    const ticket = ticketOf(request)
-    const user = await this.#inTime(this.#good(ticket === undefined ? this.#userOf(request) : this.#redeem(request, ticket)))
-    const identifiedAt = this.#revocations.now()
-    const mayWait = this.#options.firstFrame && endpoint === null
-    if (user === null && !this.#options.anonymous && !mayWait) throw new UnauthorizedError('A token is needed')
-    const awaitsAuth = user === null && !this.#options.anonymous
+    const user = await identification.identifyUpgrade(request)
+    const identifiedAt = revocations.now()
+    const mayWait = firstFrame && endpoint === null
+    if (user === null && !anonymous && !mayWait) throw new UnauthorizedError('A token is needed')
+    const awaitsAuth = user === null && !anonymous
     if (channelId !== null) assertValid(checkChannel, channelId)
-    const channelSince = channelId === null || awaitsAuth ? null : await this.#permissions.subscribe(user, channelId as string, null)
-    const endpointSince = endpoint === null ? 0 : await this.#mayConnect(endpoint, request, user)
-    const endpointChannels = endpoint === null ? [] : await this.#channelsOf(endpoint, request, user)
+    const channelSince = channelId === null || awaitsAuth ? null : await permissions.subscribe(user, channelId as string, null)
+    const endpointSince = endpoint === null ? 0 : await endpoints.connect(endpoint, request, user)
+    const endpointChannels = endpoint === null ? [] : await endpoints.channels(endpoint, request, user)
     if (new Set(channelId === null ? endpointChannels : [...endpointChannels, channelId]).size > this.#maxChannels) {
       throw new TooManyChannelsError(this.#maxChannels)
     }
     // The app may have taken its time.
-    if (user !== null) this.#revocations.assertStillGood(user, identifiedAt)
+    this.confirmIdentity(user, identifiedAt)
     const notBefore = channelSince === null && endpointChannels.length === 0 ? NO_BOUNDS : new Map(endpointChannels.map((channel) => [channel, endpointSince]))
     if (channelSince !== null) notBefore.set(channelId as string, Math.max(channelSince, notBefore.get(channelId as string) ?? 0))
     return {
@@ -142,101 +191,58 @@ export class Admission {
       channelId: channelId as string | null,
       recovery: { positions: positionsFrom(request.query), notBefore },
       endpointChannels,
-      verify: this.#detached(request)
+      verify: identification.verifierFor(request)
     }
   }
 
-  #mayConnect (rule: EndpointRule, request: FastifyRequest, user: User | null): Promise<number> {
-    return this.#permissions.join({ hook: 'authorize', about: placeOf(request, user), denial: 'You may not connect here' }, () => rule.authorize(request, user as AdmittedUser))
-  }
-
-  async #channelsOf (rule: EndpointRule, request: FastifyRequest, user: User | null): Promise<readonly string[]> {
-    const { timeoutMs } = this.#options
-    try {
-      return await this.#waits.wait(channelsOf(rule, request, user), timeoutMs, (isClosing) => {
-        if (isClosing) throw closing()
-        this.#log.error({ ...placeOf(request, user), timeout_ms: timeoutMs }, 'an endpoint took too long to name its channels')
-        throw new UnavailableError('The channels of this endpoint cannot be known at the moment')
-      })
-    } catch (error) {
-      const { code, isAppError } = toWire(error)
-      if (code !== 'internal' && !isAppError) throw toClientError(error)
-      logThrown(this.#log, 'error', error, placeOf(request, user), 'an endpoint failed to name its channels')
-      throw new InternalError()
+  /** The channels that a connection subscribed to, and that a user may not read. */
+  async #forbiddenTo (user: User | null, connection: Connection): Promise<Set<string>> {
+    const forbidden = new Set<string>()
+    for (const [channel, grant] of connection.isAdmitted ? connection.grants : []) {
+      if (grant === 'subscribed' && !await this.#mayRead(user, channel, connection)) forbidden.add(channel)
     }
+    return forbidden
   }
 
-  async #userOf (request: FastifyRequest): Promise<User | null> {
-    // A request of injectWS has none.
-    assertOneAuthorization(request.raw.rawHeaders ?? [])
-    return this.#authenticator.identify(request)
-  }
-
-  async #redeem (request: FastifyRequest, ticket: unknown): Promise<User> {
-    if (carriesToken(request.headers)) throw new UnauthorizedError('The request carries a token and a ticket')
-    return this.#tickets.redeem(ticket)
-  }
-
-  /** Checks that the token of an identified user has not been revoked. */
-  async #good<U extends User | null> (identified: Promise<U>): Promise<U> {
-    const user = await identified
-    if (user !== null) await this.#revocations.assertGood(user)
-    return user
-  }
-
-  #assertOrigin (check: () => void): void {
+  async #mayRead (user: User | null, channel: string, connection: Connection): Promise<boolean> {
     try {
-      check()
+      await this.#parts.permissions.subscribe(user, channel, connection)
+      return true
     } catch (error) {
-      this.#counters.refusals.origin++
+      if (isDenial(error)) return false
       throw error
     }
   }
 
-  /** One function serves all connections. */
-  #detached (request: FastifyRequest): ConnectionOrigin['verify'] {
-    if (this.#verifyLater === null) {
-      const verify = this.#authenticator.detached(request)
-      this.#verifyLater = (token) => this.#inTime(this.#good(verify(token)))
+  #countUpgrade ({ ip }: FastifyRequest): void {
+    try {
+      this.#parts.connectRate.hit(ip)
+    } catch (error) {
+      this.#parts.counters.refusals.connections_per_ip++
+      throw error
     }
-    return this.#verifyLater
-  }
-
-  /** Bounds authentication in time: a key source or a hook of the app may hang. */
-  #inTime<T> (identified: Promise<T>): Promise<T> {
-    return this.#waits.wait(identified, this.#options.timeoutMs, (isClosing) => {
-      if (isClosing) throw closing()
-      this.#log.error(`authentication took longer than ${this.#options.timeoutMs} ms`)
-      throw new UnavailableError('Authentication took too long')
-    })
   }
 }
 
-function closing (): Error {
-  return new UnavailableError('The server is closing')
-}
-
-/** Returns the endpoint and its caller, for the log. */
-function placeOf ({ routeOptions: { url } }: FastifyRequest, user: User | null): Record<string, unknown> {
-  return { endpoint: url, ...namesOf(user, null) }
-}
-
-/** The ticket of an upgrade; REST requests do not accept one. */
-function ticketOf (request: FastifyRequest): unknown {
-  return (request.query as { ticket?: unknown }).ticket
+/** @throws the error, where it must be the HTTP answer */
+function refusal (error: unknown, mode: SessionOptions['rejectMode']): Outcome {
+  // Without a handshake there is no socket to send a close frame on.
+  if (mode === 'http' || error instanceof UpgradeRequiredError || error instanceof InvalidHandshakeError) throw error
+  return { close: closeFrameFor(error) }
 }
 
 /** The close frame that says the same as a refusal's HTTP status. */
-export function closeCodeFor (refusal: unknown): CloseCode {
-  switch (toWire(refusal).code) {
-    case 'unauthorized': return closeCodes.unauthorized
-    case 'forbidden': return closeCodes.forbidden
-    case 'already_connected': return closeCodes.replaced
+export function closeFrameFor (refusal: unknown): { code: CloseCode, reason: string } {
+  const { code, message: reason } = toWire(refusal)
+  switch (code) {
+    case 'unauthorized': return { code: closeCodes.unauthorized, reason }
+    case 'forbidden': return { code: closeCodes.forbidden, reason }
+    case 'already_connected': return { code: closeCodes.replaced, reason }
     case 'too_many_connections':
     case 'rate_limited':
-    case 'unavailable': return closeCodes.tryAgainLater
-    case 'internal': return closeCodes.internalError
-    default: return closeCodes.policyViolation
+    case 'unavailable': return { code: closeCodes.tryAgainLater, reason }
+    case 'internal': return { code: closeCodes.internalError, reason }
+    default: return { code: closeCodes.policyViolation, reason }
   }
 }
 
@@ -244,10 +250,4 @@ export function closeCodeFor (refusal: unknown): CloseCode {
 function positionsFrom (query: unknown): Positions {
   const { recover } = query as { recover?: unknown }
   return recover === undefined ? NO_POSITIONS : decodePositions(recover)
-}
-
-async function channelsOf (rule: EndpointRule, request: FastifyRequest, user: User | null): Promise<readonly string[]> {
-  const channels = typeof rule.channels === 'function' ? await rule.channels(request, user as AdmittedUser) : rule.channels
-  if (!checkChannels.Check(channels)) throw new TypeError('the channels of an endpoint must be an array of names of channels')
-  return channels
 }

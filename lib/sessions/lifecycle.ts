@@ -1,7 +1,6 @@
 import type { ConnectionData } from '../../schemas/frames/server.js'
-import { closeCodeFor } from './admission.js'
-import { type Permissions, isDenial } from '../auth/permissions.js'
-import type { Revocations } from './revocations.js'
+import { closeFrameFor, type Admission, type NewIdentity } from './admission.js'
+import type { UserSlots } from './user-slots.js'
 import type { User } from '../user.js'
 import { closeCodes } from '../../schemas/codes.js'
 import type { EventHub } from '../events.js'
@@ -19,8 +18,8 @@ import type { Registry } from '../socket/registry.js'
 export interface LifecycleParts {
   registry: Registry
   memberships: Memberships
-  permissions: Permissions
-  revocations: Revocations
+  admission: Admission
+  slots: UserSlots
   events: EventHub
   counters: Counters
   /** Time allowed for the first `auth` frame. */
@@ -33,27 +32,28 @@ export interface LifecycleParts {
 export class Lifecycle {
   readonly #registry: Registry
   readonly #memberships: Memberships
-  readonly #permissions: Permissions
-  readonly #revocations: Revocations
+  readonly #admission: Admission
+  readonly #slots: UserSlots
   readonly #onAdmitted: (connection: Connection) => Promise<void>
   readonly #events: EventHub
   readonly #counters: Counters
   readonly #authTimeoutMs: number
   readonly #authTimers = new Map<Connection, NodeJS.Timeout>()
 
-  constructor ({ registry, memberships, permissions, revocations, events, counters, authTimeoutMs, onAdmitted }: LifecycleParts) {
+  constructor ({ registry, memberships, admission, slots, events, counters, authTimeoutMs, onAdmitted }: LifecycleParts) {
     this.#registry = registry
     this.#memberships = memberships
-    this.#permissions = permissions
-    this.#revocations = revocations
+    this.#admission = admission
+    this.#slots = slots
     this.#events = events
     this.#counters = counters
     this.#authTimeoutMs = authTimeoutMs
     this.#onAdmitted = onAdmitted
   }
 
-  /** A socket is open. Without a token it now has `auth.timeoutMs` for its first `auth` frame. */
+  /** An admission has been confirmed in this turn, and the socket is open. Without a token it now has `auth.timeoutMs` for its first `auth` frame. */
   open (connection: Connection): void {
+    this.#slots.opened(connection)
     this.#registry.add(connection)
     if (connection.origin.awaitsAuth) {
       this.#authTimers.set(connection, setTimeout(() => {
@@ -63,12 +63,12 @@ export class Lifecycle {
       }, this.#authTimeoutMs))
       return
     }
-    if (!this.#isGood(connection, connection.user, connection.origin.identifiedAt)) return
     connection.inbox.hold(this.#orClose(connection, this.#admit(connection)))
   }
 
   /** A socket is gone: nothing of it stays. */
   end (connection: Connection, end: ConnectionEnd): void {
+    this.#slots.ended(connection)
     this.#stopAuthTimer(connection)
     this.#memberships.leaveAll(connection)
     this.#registry.remove(connection)
@@ -77,22 +77,23 @@ export class Lifecycle {
   }
 
   /**
-   * A verified token came by frame: the first one admits the connection; a later one refreshes its user, or gives it
-   * to another user or, with null, to nobody. Subscriptions are asked for again, and left where they are no longer
-   * allowed; another user does not keep the channels that the app put the socket in.
+   * A token came by frame: the first one admits the connection; a later one refreshes its user, or gives it to another user or, with null,
+   * makes it anonymous. Subscriptions that are no longer allowed are left; another user does not keep the channels that the app put the
+   * socket in.
    *
-   * @throws WSM_ERR_UNAUTHORIZED where the token has been revoked meanwhile; WSM_ERR_UNAVAILABLE, or an error of the app's own, where
-   *   `authorizeSubscribe` did not decide: the socket keeps the user, the token and the subscriptions that it had
+   * @throws WSM_ERR_UNAUTHORIZED where the token has been revoked meanwhile, WSM_ERR_UNAVAILABLE where that cannot be known: the socket
+   *   keeps the user, the token and the subscriptions that it had
    */
-  async identify (connection: Connection, user: User | null): Promise<void> {
-    const verifiedAt = this.#revocations.now()
-    if (!connection.isAdmitted) return this.#admitAs(connection, user)
-    const forbidden = await this.#forbiddenTo(user, connection)
+  async identify (connection: Connection, identity: NewIdentity): Promise<void> {
+    const { user, identifiedAt, since } = identity
     // It may have ended meanwhile, and nothing of it must come back.
     if (!connection.isOpen) return
-    if (user !== null) this.#revocations.assertStillGood(user, verifiedAt)
-    if (connection.user?.id === user?.id) return this.#refresh(connection, user, forbidden)
-    await this.#orClose(connection, this.#switch(connection, user, forbidden, verifiedAt))
+    this.#admission.confirmIdentity(user, identifiedAt)
+    if (connection.isAdmitted && connection.user?.id === user?.id) return this.#refresh(connection, identity)
+    if (connection.isAdmitted) return this.#orClose(connection, this.#switch(connection, identity))
+    this.#stopAuthTimer(connection)
+    this.#registry.reindex(connection, () => connection.become(user))
+    await this.#orClose(connection, this.#admit(connection, since))
   }
 
   /**
@@ -113,32 +114,6 @@ export class Lifecycle {
         const { recovered = false, missed = 0 } = entered.find((state) => state.topic === topic) ?? {}
         return [{ topic, epoch: position.epoch, offset: position.offset, recovered, missed }]
       })
-    }
-  }
-
-  async #admitAs (connection: Connection, user: User | null): Promise<void> {
-    const { channelId } = connection.origin
-    const verifiedAt = this.#revocations.now()
-    // With a token at the upgrade this was asked before the socket opened.
-    const since = channelId === null ? 0 : await this.#permissions.subscribe(user, channelId, connection)
-    if (!connection.isOpen) return
-    if (user !== null) this.#revocations.assertStillGood(user, verifiedAt)
-    this.#stopAuthTimer(connection)
-    this.#registry.reindex(connection, () => connection.become(user))
-    await this.#orClose(connection, this.#admit(connection, since))
-  }
-
-  /**
-   * The last check, in the turn in which the socket becomes the user's: from then on a revocation finds it. Closes the socket if
-   * the token was revoked, or has expired, since it was verified.
-   */
-  #isGood (connection: Connection, user: User | null, verifiedAt: number): boolean {
-    try {
-      if (user !== null) this.#revocations.assertStillGood(user, verifiedAt)
-      return true
-    } catch (error) {
-      connection.close(closeCodeFor(error), (error as Error).message)
-      return false
     }
   }
 
@@ -166,32 +141,14 @@ export class Lifecycle {
     connection.send(this.#connectionFrame(connection, states))
     connection.flush()
     connection.log.info('client connected')
+    this.#slots.taken(connection)
     this.#events.emit('client_connected', { client: connection })
     await entry.catchUp()
     await this.#onAdmitted(connection)
   }
 
-  /** The channels that a connection subscribed to, and that a user may not read. */
-  async #forbiddenTo (user: User | null, connection: Connection): Promise<Set<string>> {
-    const forbidden = new Set<string>()
-    for (const [channel, grant] of connection.grants) {
-      if (grant === 'subscribed' && !await this.#maySubscribe(user, channel, connection)) forbidden.add(channel)
-    }
-    return forbidden
-  }
-
-  async #maySubscribe (user: User | null, channel: string, connection: Connection): Promise<boolean> {
-    try {
-      await this.#permissions.subscribe(user, channel, connection)
-      return true
-    } catch (error) {
-      if (isDenial(error)) return false
-      throw error
-    }
-  }
-
   /** A fresh token of the same user: the connection stays in its topics, since a message that is sent meanwhile would be missed. */
-  #refresh (connection: Connection, user: User | null, forbidden: ReadonlySet<string>): void {
+  #refresh (connection: Connection, { user, forbidden }: NewIdentity): void {
     const previous = connection.user
     const lost = this.#leaveIf(connection, (channel, grant) => grant === 'subscribed' && forbidden.has(channel))
     this.#registry.reindex(connection, () => connection.become(user))
@@ -199,9 +156,9 @@ export class Lifecycle {
   }
 
   /** Makes the connection another user's in one turn, so that it is never half of each. */
-  async #switch (connection: Connection, user: User | null, forbidden: ReadonlySet<string>, verifiedAt: number): Promise<void> {
+  async #switch (connection: Connection, { user, identifiedAt, forbidden }: NewIdentity): Promise<void> {
     const entry = await this.#memberships.prepareSwitch(connection, user)
-    if (!connection.isOpen || !this.#isGood(connection, user, verifiedAt)) return entry.abandon()
+    if (!connection.isOpen || !this.#isConfirmed(connection, user, identifiedAt)) return entry.abandon()
     const previous = connection.user
     connection.identity.end()
     const lost = this.#leaveIf(connection, (channel, grant) => grant === 'joined' || forbidden.has(channel))
@@ -223,7 +180,20 @@ export class Lifecycle {
   #identified (connection: Connection, previous: User | null, lost: readonly string[], states: readonly StreamState[]): void {
     connection.send(this.#connectionFrame(connection, states))
     for (const channel of lost) connection.send(encodeFrame({ type: 'unsubscribed', channel, reason: 'forbidden' }))
+    this.#slots.taken(connection)
     this.#events.emit('identity_changed', { client: connection, previous })
+  }
+
+  /** The last check of a token. Closes the socket if the token is no longer good. */
+  #isConfirmed (connection: Connection, user: User | null, identifiedAt: number): boolean {
+    try {
+      this.#admission.confirmIdentity(user, identifiedAt)
+      return true
+    } catch (error) {
+      const { code, reason } = closeFrameFor(error)
+      connection.close(code, reason)
+      return false
+    }
   }
 
   #connectionFrame (connection: Connection, entered: readonly StreamState[]): EncodedMessage {

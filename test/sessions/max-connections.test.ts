@@ -1,4 +1,6 @@
+import fastifyWebsocket from '@fastify/websocket'
 import t from 'tap'
+import type { VerifyClientCallbackAsync } from 'ws'
 import { startApp } from '../fixtures/app.js'
 import { Gate } from '../fixtures/gate.js'
 import { RawClient } from '../fixtures/raw-client.js'
@@ -35,6 +37,25 @@ t.test('of many that were let past the first check only as many open as there is
   gate.open()
   t.same((await Promise.all(dialled)).sort(), [101, 101, 101, ...Array(7).fill(503)])
   t.match(server.app.ws.getStatus(), { active_connections: 3, rejected: { connections: 7 } })
+})
+
+t.test('of many upgrades that wait for the host\'s verifyClient only as many sockets stay open as there is room for', async (t) => {
+  const gate = new Gate()
+  let arrived = 0
+  const verifyClient: VerifyClientCallbackAsync = (_info, accept) => {
+    arrived++
+    gate.wait().then(() => accept(true))
+  }
+  const server = await startApp(t, { limits: { maxConnections: 3 } }, {
+    before: async (app) => { await app.register(fastifyWebsocket, { options: { verifyClient } }) }
+  })
+  const clients = Array.from({ length: 5 }, (_, index) => server.dial(`user-${index}`))
+  await until(() => arrived === 5)
+  gate.open()
+  const outcomes = await Promise.all(clients.map((client) => Promise.race([client.closed, client.next('connection').then(() => null)])))
+  const refused = { code: 1013, reason: 'The server has too many connections' }
+  t.same(outcomes.filter((closed) => closed !== null), [refused, refused])
+  t.match(server.app.ws.getStatus(), { active_connections: 3, rejected: { connections: 2 } })
 })
 
 t.test('with rejectMode close it is closed with 1013', async (t) => {

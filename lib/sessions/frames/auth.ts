@@ -1,25 +1,16 @@
 import type { Connection } from '../../socket/connection.js'
+import type { Admission } from '../admission.js'
 import type { Lifecycle } from '../lifecycle.js'
-import type { UserSlots } from '../user-slots.js'
-import { tokenFromFrame } from '../../auth/credentials.js'
-import { ForbiddenError, UnauthorizedError } from '../../errors.js'
-import type { AuthOptions } from '../../auth/options.js'
 import { builtIn } from '../../protocol/router.js'
 
 /**
  * `auth` and `change_user`: a token for this socket, its first or a fresh one, of the same user or another (row J6).
  * Without a token the socket becomes anonymous where that is allowed. A bad token changes nothing, nor does another user's
- * where `auth.identitySwitch` refuses it; a socket that is nobody's can still become somebody's.
+ * where `auth.identitySwitch` refuses it; an anonymous socket can still become a user's.
  */
-export const authFrames = (lifecycle: Lifecycle, slots: UserSlots, { anonymous, identitySwitch }: Pick<AuthOptions['auth'], 'anonymous' | 'identitySwitch'>) => {
+export const authFrames = (admission: Admission, lifecycle: Lifecycle) => {
   const run = async ({ token }: { token?: string }, connection: Connection) => {
-    if (token === undefined && !anonymous) throw new UnauthorizedError('A token is needed')
-    const user = token === undefined ? null : await connection.origin.verify(tokenFromFrame(token))
-    if (user?.id !== connection.user?.id) {
-      if (identitySwitch === 'refuse' && connection.user !== null) throw new ForbiddenError('This socket may not switch to another user')
-      slots.assertFree(user, connection)
-    }
-    await lifecycle.identify(connection, user)
+    await lifecycle.identify(connection, await admission.decideIdentity(connection, token))
     return lifecycle.describe(connection)
   }
   const traits = { isBarrier: true, isOpenToAll: true }
