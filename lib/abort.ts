@@ -4,12 +4,12 @@ import { isThenable } from './thenable.js'
 type Listener = Parameters<AbortSignal['addEventListener']>[1]
 
 /**
- * An AbortController whose signal goes to the app. Node reports what a listener of a signal throws as an uncaught exception,
- * which ends the process; here it goes to `onThrown`. A signal that the app derives from it, by `AbortSignal.any()` for
- * instance, is one of Node's own again. It takes any number of listeners: each step of a handler may well wait on it, and by default
- * Node warns of a leak at the eleventh.
+ * Creates an AbortController whose signal goes to the app. Node turns an error thrown by a signal's listener into an uncaught
+ * exception, which ends the process; here it goes to `onThrown`. Signals that the app derives from it, for example with
+ * `AbortSignal.any()`, are plain Node signals again. The signal accepts any number of listeners without Node's leak warning: each
+ * step of a handler may wait on it.
  *
- * @param onThrown called with what a listener throws, or its promise rejects with
+ * @param onThrown called with the error of a listener, or the reason of its rejected promise
  */
 export function guardedAbort (onThrown: (thrown: unknown) => void): AbortController {
   const controller = new AbortController()
@@ -19,8 +19,8 @@ export function guardedAbort (onThrown: (thrown: unknown) => void): AbortControl
 }
 
 /**
- * Calls back once when a signal of the app fires, in the order of the calls. All callbacks on one signal share one listener: many
- * questions may wait on the same signal, whose limit of listeners is the app's.
+ * Calls back once when a signal of the app fires, in the order of registration. All callbacks on one signal share one listener:
+ * many questions may wait on the same signal, and its listener limit belongs to the app.
  *
  * @param callback must not throw
  * @returns the undo; calling it twice is harmless
@@ -36,7 +36,7 @@ export function onAbort (signal: AbortSignal, callback: () => void): () => void 
   }
 }
 
-/** The listener on a signal while there are callbacks. */
+/** The shared listener of each signal that has callbacks. */
 const shared = new WeakMap<AbortSignal, SharedListener>()
 
 class SharedListener {
@@ -55,11 +55,11 @@ function share (signal: AbortSignal): SharedListener {
 }
 
 const reports = new WeakMap<AbortSignal, (thrown: unknown) => void>()
-/** The wrapper of each listener: the same every time, so that it is added once and can be removed. */
+/** Wrapper of each listener: always the same one, so that it is added once and can be removed. */
 const wrappers = new WeakMap<object, (event: Event) => void>()
 const handlers = new WeakMap<AbortSignal, AbortSignal['onabort']>()
 
-/** Only its methods are used: they are put between a signal and AbortSignal's own. */
+/** Never instantiated: its prototype is inserted between a signal and AbortSignal's own. */
 class GuardedSignal extends AbortSignal {
   override addEventListener (type: 'abort', listener: Listener, options?: Parameters<AbortSignal['addEventListener']>[2]): void {
     super.addEventListener(type, wrap(listener), options)
@@ -79,7 +79,7 @@ class GuardedSignal extends AbortSignal {
   }
 }
 
-/** Returns anything that is not a listener unchanged: AbortSignal itself ignores or refuses it. */
+/** Returns non-listeners unchanged: AbortSignal itself ignores or refuses them. */
 function wrap<L extends Listener | AbortSignal['onabort']> (listener: L): L {
   if ((typeof listener !== 'object' && typeof listener !== 'function') || listener === null) return listener
   let wrapper = wrappers.get(listener)
@@ -88,7 +88,7 @@ function wrap<L extends Listener | AbortSignal['onabort']> (listener: L): L {
 }
 
 function call (listener: object, event: Event): void {
-  // Node 20 forgets the currentTarget after the first listener.
+  // Node 20 clears currentTarget after the first listener.
   const signal = event.target as AbortSignal
   const report = reports.get(signal)!
   try {

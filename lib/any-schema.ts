@@ -1,18 +1,18 @@
 import type { TSchema } from '@sinclair/typebox'
 
 /**
- * A TypeBox schema of either build of TypeBox. Those for CommonJS and for ES modules declare the same schemas with symbols of their
- * own, so `TSchema` of one does not accept the other's.
+ * A TypeBox schema from either build of TypeBox. The CommonJS and ESM builds declare the same schemas with distinct symbols, so
+ * `TSchema` of one does not accept schemas of the other.
  */
 export interface AnySchema {
   params: unknown[]
   static: unknown
 }
 
-/** The type of the values that a schema describes. */
+/** The type of values that a schema describes. */
 export type StaticOf<S extends AnySchema> = (S & { params: [] })['static']
 
-/** The same schema as this package's own build of TypeBox declares it. */
+/** Casts a schema to this package's own build of TypeBox. */
 export function toTypeBox (schema: AnySchema): TSchema {
   return schema as TSchema
 }

@@ -1,14 +1,14 @@
 /**
- * Waits for work that may never settle, such as hooks of the app: each ends after its time, and all end when the server closes, so that
- * no timer outlives it. A result, or a failure, that comes later is dropped.
+ * Waits for work that may never settle, such as the app's hooks. Each wait has a time-out, and closing the server ends all of
+ * them, so no timer outlives it. Late results and failures are dropped.
  */
 export class BoundedWaits {
   readonly #ends = new Set<() => void>()
 
   /**
-   * Resolves, or rejects, as the work does.
+   * Settles as the work does.
    *
-   * @param late called when the time is over, or the server closes; what it returns or throws is the outcome then
+   * @param late called on time-out or when the server closes; its return value or error becomes the outcome
    */
   async wait<T, L> (work: Promise<T>, timeoutMs: number, late: (isClosing: boolean) => L): Promise<T | L> {
     let timer: NodeJS.Timeout | undefined
@@ -26,7 +26,7 @@ export class BoundedWaits {
     }
   }
 
-  /** Ends the waits that are under way. */
+  /** Ends all pending waits. */
   close (): void {
     for (const end of this.#ends) end()
   }

@@ -6,7 +6,7 @@ export interface AnyClient {
   readonly id: string
   /** null: anonymous, or not authenticated yet. */
   readonly user: User | null
-  /** The channels that the socket is a member of, at this moment. */
+  /** Channels that the socket is a member of right now. */
   readonly channels: readonly string[]
   readonly ip: string
   /** Milliseconds since 1970. */

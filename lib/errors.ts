@@ -4,35 +4,34 @@ import createError, { type FastifyError } from '@fastify/error'
 import { errorCodes } from '../schemas/codes.js'
 
 /*
- * The one catalogue of errors. The first group can reach a client: as an `error` frame whose code is the part behind
- * `WSM_ERR_` in lower case, or as a REST answer with the status given here. The second group is for the app's
- * developer alone.
+ * The catalogue of errors. The first group can reach a client: as an `error` frame whose code is the part behind `WSM_ERR_` in
+ * lower case, or as a REST answer with the given status. The second group is for the app's developer only.
  */
 
-/** Thrown as often as a client sends bad frames: a stack costs 6 µs, thirty times the rest, and would only show the router. */
+/** Thrown on every bad frame. Capturing a stack costs 6 µs, thirty times the rest, and would show only the router. */
 const WITHOUT_STACK: ReadonlySet<string> = new Set(
   ['BAD_JSON', 'BAD_FRAME', 'TOO_DEEP', 'UNKNOWN_TYPE', 'RATE_LIMITED', 'TOO_MANY_PENDING'].map((name) => `WSM_ERR_${name}`))
 
 export const BadJsonError = define<[string]>('WSM_ERR_BAD_JSON', 400, 'The frame is not valid JSON', '%s')
 export const BadFrameError = define('WSM_ERR_BAD_FRAME', 400, 'The frame must be an object with a string "type"')
-export const TooDeepError = define<[number]>('WSM_ERR_TOO_DEEP', 400, 'The message is nested too deep', 'The message is nested deeper than %s levels')
+export const TooDeepError = define<[number]>('WSM_ERR_TOO_DEEP', 400, 'The message is nested too deeply', 'The message is nested deeper than %s levels')
 export const UnknownTypeError = define<[string]>('WSM_ERR_UNKNOWN_TYPE', 404, 'There is no handler for this type', 'There is no handler for type "%s"')
 export const InvalidMessageError = define<[string]>('WSM_ERR_INVALID_MESSAGE', 400, 'The message is not valid', 'The message is not valid: %s')
 export const UnauthorizedError = define<[string]>('WSM_ERR_UNAUTHORIZED', 401, 'Valid credentials are needed', '%s')
 export const ForbiddenError = define<[string]>('WSM_ERR_FORBIDDEN', 403, 'This is not allowed', '%s')
 export const NotFoundError = define<[string]>('WSM_ERR_NOT_FOUND', 404, 'This does not exist', '%s')
-export const AlreadySettledError = define<[string]>('WSM_ERR_ALREADY_SETTLED', 409, 'This has ended already', '%s')
+export const AlreadySettledError = define<[string]>('WSM_ERR_ALREADY_SETTLED', 409, 'This has already ended', '%s')
 export const TooManyChannelsError = define<[number]>(
   'WSM_ERR_TOO_MANY_CHANNELS', 429, 'The connection is a member of too many channels', 'A connection can be a member of at most %s channels')
 export const TooManyPendingError = define<[number, string]>(
-  'WSM_ERR_TOO_MANY_PENDING', 429, 'Too many requests are being handled; wait for their answers', '%s %s are being handled; wait for their answers')
+  'WSM_ERR_TOO_MANY_PENDING', 429, 'Too many requests are in progress; wait for their replies', '%s %s are in progress; wait for their replies')
 export const RateLimitedError = define<[string]>('WSM_ERR_RATE_LIMITED', 429, 'Too many requests in too short a time', '%s')
 export const TooManyConnectionsError = define<[number]>(
   'WSM_ERR_TOO_MANY_CONNECTIONS', 429, 'The user has too many connections', 'A user can have at most %s connections')
-export const AlreadyConnectedError = define('WSM_ERR_ALREADY_CONNECTED', 409, 'The user has a connection already')
+export const AlreadyConnectedError = define('WSM_ERR_ALREADY_CONNECTED', 409, 'The user already has a connection')
 export const TooManyConfirmationsError = define<[number]>(
-  'WSM_ERR_TOO_MANY_CONFIRMATIONS', 429, 'The user has too many questions to answer', 'The user has %s questions to answer already')
-export const IdentityChangedError = define('WSM_ERR_IDENTITY_CHANGED', 409, 'The socket was handed to another user before this was done')
+  'WSM_ERR_TOO_MANY_CONFIRMATIONS', 429, 'The user has too many open questions', 'The user already has %s open questions')
+export const IdentityChangedError = define('WSM_ERR_IDENTITY_CHANGED', 409, 'The socket switched users before this was done')
 export const UnavailableError = define<[string]>('WSM_ERR_UNAVAILABLE', 503, 'This is temporarily unavailable', '%s')
 export const InternalError = define('WSM_ERR_INTERNAL', 500, 'The server could not process this')
 
@@ -41,7 +40,7 @@ export const InvalidHandshakeError = define<[string]>('WSM_ERR_INVALID_HANDSHAKE
 export const TooLargeError = define('WSM_ERR_TOO_LARGE', 413, 'The body is too large')
 export const UnsupportedMediaTypeError = define('WSM_ERR_UNSUPPORTED_MEDIA_TYPE', 415, 'The body must be application/json')
 export const AlreadyRegisteredError = define(
-  'WSM_ERR_ALREADY_REGISTERED', 500, 'fastify-ws-manager is registered on this Fastify instance already')
+  'WSM_ERR_ALREADY_REGISTERED', 500, 'fastify-ws-manager is already registered on this Fastify instance')
 export const NoUpgradeListenerError = define(
   'WSM_ERR_NO_UPGRADE_LISTENER', 500, 'fastify-ws-manager: @fastify/websocket does not listen for upgrades on this server; version ~11.3.6 is needed')
 export const InvalidOptionError = define<[string, string]>(
@@ -53,8 +52,8 @@ export const InvalidArgumentError = define<[string, string]>(
 export const NoSocketError = define<[string]>(
   'WSM_ERR_NO_SOCKET', 500, 'This needs a socket; this call came by REST', 'context.%s() needs a socket; this call came by REST')
 export const NoPresenceError = define<[string, string]>(
-  'WSM_ERR_NO_PRESENCE', 500, 'No rule in the option "channels" gives the channel presence',
-  'Nothing is known of who is in channel "%s": no rule in the option "channels" gives it presence, as { "%s": { presence: true } } would')
+  'WSM_ERR_NO_PRESENCE', 500, 'The channel has no presence: no rule in the option "channels" enables it',
+  'Channel "%s" has no presence: enable it by a rule in the option "channels", for example { "%s": { presence: true } }')
 export const WaitInterruptedError = define<[string]>(
   'WSM_ERR_WAIT_INTERRUPTED', 503, 'The wait for an answer was interrupted; the question may still be answered',
   'The wait for an answer was interrupted; question %s may still be answered, and can be waited for again')
@@ -63,37 +62,37 @@ const prefix = 'WSM_ERR_'
 const wireCodes: ReadonlySet<string> = new Set(errorCodes)
 const APP_CODE = /^[\w.:-]{1,64}$/
 
-/** An error of ours, perhaps with `details` that may go to the client. */
+/** An error from this catalogue, optionally with `details` that may go to the client. */
 export interface DetailedError extends FastifyError {
   details?: unknown
-  /** The text for clients; the message itself is for the operator. */
+  /** Text for clients; `message` is for the operator. */
   clientMessage?: string
-  /** After how many seconds a REST request may be tried again. */
+  /** Seconds after which a REST request may be retried. */
   retryAfterS?: number
-  /** An error of the app's own, as a REST answer says. */
+  /** Marks the REST answer as an error of the app. */
   isAppError?: true
 }
 
-/** Adds what the client may know beyond the message. */
+/** Attaches details that the client may see. */
 export function withDetails (error: FastifyError, details: unknown): DetailedError {
   return Object.assign(error, { details })
 }
 
-/** Refuses a message over the limit of its type. */
+/** Creates the refusal of a message over the limit of its type. */
 export function typeRateLimited (type: string, waitMs: number): DetailedError {
   const error = withDetails(new RateLimitedError(`Too many messages of type "${type}" in too short a time`), { retry_after_ms: waitMs, type })
   overTypeLimits.add(error)
   return Object.assign(error, { retryAfterS: Math.ceil(waitMs / 1000) })
 }
 
-/** Tells whether a message was over the limit of its type, which never closes a socket. Reads nothing of what was thrown. */
+/** Returns true for a message over the limit of its type, which never closes a socket. Reads no property of the error. */
 export function isOverTypeLimit (error: unknown): boolean {
   return overTypeLimits.has(error as object)
 }
 
 const overTypeLimits = new WeakSet<object>()
 
-/** Whether an error comes from this catalogue; everything else stays on the server. */
+/** Returns true for errors of this catalogue; all others stay on the server. */
 export function isOurs (error: unknown): error is DetailedError {
   try {
     return error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith(prefix)
@@ -102,15 +101,15 @@ export function isOurs (error: unknown): error is DetailedError {
   }
 }
 
-/** The client-safe form of an error: plain data, so reading it cannot throw. */
+/** Client-safe form of an error: plain data, so reading it cannot throw. */
 export interface WireError {
-  /** One of the protocol's, or with `isAppError` the app's own. */
+  /** A protocol code, or with `isAppError` the app's own. */
   code: string
   message: string
   statusCode: number
   details: unknown
   retryAfterS: number | undefined
-  /** True for an error of the app's own, which the client gets unchanged. */
+  /** True for an error of the app, which reaches the client unchanged. */
   isAppError: boolean
 }
 
@@ -118,9 +117,8 @@ const internal = new InternalError()
 const INTERNAL: WireError = { code: 'internal', message: internal.message, statusCode: internal.statusCode!, details: undefined, retryAfterS: undefined, isAppError: false }
 
 /**
- * Converts any thrown value to what a client may see: errors of the first group as they are, errors of the app's own that say so
- * by a `statusCode` below 500, everything else as `internal`. Details that JSON cannot hold are dropped. Never throws, not even for
- * values whose getters do.
+ * Converts any thrown value to its client-safe form: errors of the first group unchanged, the app's errors if their `statusCode`
+ * is 400 to 499, everything else as `internal`. Drops details that JSON cannot hold. Never throws, even if a getter does.
  */
 export function toWire (error: unknown): WireError {
   try {
@@ -143,25 +141,25 @@ export function toWire (error: unknown): WireError {
   }
 }
 
-/** The same, as an error for a REST answer. */
+/** Does the same as `toWire`, but returns an error for a REST answer. */
 export function toClientError (error: unknown): DetailedError {
   const { code, isAppError, ...told } = toWire(error)
   return Object.assign(new InternalError(), told, isAppError ? { code, isAppError } : { code: prefix + code.toUpperCase() })
 }
 
-/** Tells whether an app may give its own error this code: no client may take it for one of the protocol's. */
+/** Returns true for a code that the app may use: clients must not mistake it for a protocol code. */
 export function isAppCode (code: unknown): code is string {
   return typeof code === 'string' && APP_CODE.test(code) && !code.startsWith(prefix) && !wireCodes.has(code)
 }
 
-/** Tells whether an app's error may reach the caller with this status. */
+/** Returns true for a status with which an app's error may reach the caller. */
 export function isAppStatus (status: unknown): status is number {
   return isStatus(status) && status < 500
 }
 
 /**
- * An error of the app's own, whatever made it: it says by a `statusCode` from 400 to 499 that it is the caller's to know, as errors in
- * Fastify do. Those of `http-errors` have no code. null: it is none.
+ * Reads an error of the app. As in Fastify, a `statusCode` from 400 to 499 marks an error that the caller may see; those of
+ * `http-errors` have no code. null: not such an error.
  */
 function appErrorOf (error: unknown): WireError | null {
   if (typeof error !== 'object' || error === null) return null
@@ -178,8 +176,8 @@ function isStatus (status: unknown): status is number {
 }
 
 /**
- * Reads the `details` of an error; undefined if JSON cannot hold them. Returns a copy, since the app's own `toJSON` may answer
- * differently the next time. Never throws.
+ * Copies the `details` of an error; undefined if JSON cannot hold them. A copy, since the app's `toJSON` may answer differently
+ * the next time. Never throws.
  */
 export function detailsOf (error: unknown): unknown {
   try {
@@ -193,10 +191,10 @@ export function detailsOf (error: unknown): unknown {
 type ErrorKind<Args extends unknown[]> = new (...args: [...args: Partial<Args>, options?: ErrorOptions]) => FastifyError
 
 /**
- * Makes a kind of error. `instanceof` compares codes, so that it holds between two copies of this package.
+ * Defines an error class. `instanceof` compares codes, so it works across two copies of this package.
  *
- * @param bare its message where it is made without arguments
- * @param message its message, with a `%s` for each argument
+ * @param bare message without arguments
+ * @param message message with a `%s` for each argument
  */
 function define<Args extends unknown[] = []> (code: string, statusCode: number, bare: string, message = bare): ErrorKind<Args> {
   const Base = createError<[text: string, options?: ErrorOptions]>(code, '%s', statusCode, Error, !WITHOUT_STACK.has(code))

@@ -9,7 +9,7 @@ import { logThrown } from './thrown.js'
 export interface WsEvents {
   /** A socket is open and authenticated; its `connection` frame has been sent. */
   client_connected: { client: Client }
-  /** A socket that was announced as connected is gone. */
+  /** A socket that was reported as connected has closed. */
   client_disconnected: { client: Client } & ConnectionEnd
   /** A socket belongs to another user now, or to nobody, or has a fresh token. */
   identity_changed: { client: Client, previous: AdmittedUser }
@@ -19,20 +19,17 @@ export interface WsEvents {
    */
   message_received: { client: AnyClient, message: Readonly<Record<string, unknown>> }
   /**
-   * A user is in a channel with `presence`, with a first socket, and with none any more: on every node with members, and on the one
-   * that the user came to or left.
+   * A user's first socket entered, or last socket left, a channel with `presence`. Fires on every node with members in the
+   * channel, and on the node of the user's socket.
    */
   user_joined: { channel: string, userId: string }
   user_left: { channel: string, userId: string }
   /**
-   * The availability of what the nodes share has changed, or the reasons. `ready` is false only while nothing of it works, as
-   * `GET /ws/ready` is 503 then.
+   * The availability of the shared store, or its reasons, changed. `ready` is false only while none of it works; `GET /ws/ready`
+   * then returns 503.
    */
   readiness_changed: { ready: boolean, status: 'ready' | 'degraded' | 'unavailable', reasons: readonly AvailabilityReason[] }
-  /**
-   * A client does not read what is sent to it: messages to it are being left out from now on, or it was cut
-   * (`slowConsumer`).
-   */
+  /** A client does not read its messages: further messages are dropped, or the socket was cut (`slowConsumer`). */
   slow_consumer: { client: Client, action: 'drop' | 'disconnect' }
   /**
    * A frame that was answered with an error, or failed after its answer. `user` is whose frame it was; the client can be
@@ -43,8 +40,8 @@ export interface WsEvents {
   /** A question has ended. */
   confirmation_settled: { confirmation: ConfirmationRecord }
   /**
-   * A task was cancelled by its user, an administrator or the app. `task` is null for a task that was not started with
-   * `ws.tasks.start()`: the app then stops it itself.
+   * A task was cancelled by its user, an administrator or the app. `task` is null if the task was not started with
+   * `ws.tasks.start()`: the app must then stop it itself.
    */
   task_cancelled: { taskId: string, userId: string, task: TaskRecord | null }
 }
@@ -75,7 +72,7 @@ type Emitted<E extends WsEventName> = {
   [K in keyof WsEvents[E]]: WsEvents[E][K] extends AnyClient ? AnyClient : WsEvents[E][K] extends User | null ? User | null : WsEvents[E][K]
 }
 
-/** Hands events to the app's listeners. An error in one listener is logged and does not affect the others. */
+/** Passes events to the app's listeners. An error in one listener is logged and does not affect the others. */
 export class EventHub {
   readonly #listeners = new Map<WsEventName, Set<{ call: WsListener<WsEventName> }>>()
   readonly #log: FastifyBaseLogger

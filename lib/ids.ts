@@ -6,11 +6,11 @@ const MAX_CHANNEL = ChannelName.maxLength!
 const NAMED_TOPICS = new Map([['user', MAX_USER_ID], ['channel', MAX_CHANNEL]])
 
 /*
- * An id must be unambiguous. Numbers above 2^53 are not: JSON rounds them, so two of them can become one user. Nor is text with
- * a lone surrogate: UTF-8, in Redis and on every socket, turns each of them into U+FFFD.
+ * Ids must be unambiguous. JSON rounds numbers above 2^53, so two of them could become one user. UTF-8, in Redis and on every
+ * socket, turns each lone surrogate into U+FFFD, so text with one is refused, too.
  */
 
-/** Tells whether text is the name of a topic, as `stream` has it. */
+/** Returns true for a topic name as used in `stream`. */
 export function isTopic (topic: string): boolean {
   if (topic === 'all') return true
   const at = topic.indexOf(':')
@@ -18,17 +18,17 @@ export function isTopic (topic: string): boolean {
   return max !== undefined && isName(topic.slice(at + 1), max)
 }
 
-/** Reads a user id from a token's claim; null if the value cannot be one. */
+/** Reads a user id from a token's claim; null if the value is not a valid id. */
 export function userIdFrom (claim: unknown): string | null {
   return nameFrom(claim, MAX_USER_ID)
 }
 
-/** Reads a token's `jti`; null if the value cannot be one. */
+/** Reads a token's `jti`; null if the value is not a valid one. */
 export function jtiFrom (claim: unknown): string | null {
   return nameFrom(claim, MAX_JTI)
 }
 
-/** A safe integer counts as its decimal text; other numbers are refused, since JSON may have rounded them. */
+/** Converts a safe integer to decimal text; refuses other numbers, since JSON may have rounded them. */
 function nameFrom (claim: unknown, max: number): string | null {
   if (typeof claim === 'number') return Number.isSafeInteger(claim) && !Object.is(claim, -0) ? String(claim) : null
   return isName(claim, max) ? claim : null
@@ -38,5 +38,5 @@ function isName (name: unknown, max: number): name is string {
   return typeof name === 'string' && name.length > 0 && name.length <= max && !LONE_SURROGATE.test(name)
 }
 
-/** Text that is not well-formed UTF-16; String.prototype.isWellFormed() is not in the types of ES2023. */
+/** Matches text that is not well-formed UTF-16. ES2023 typings lack String.prototype.isWellFormed(). */
 const LONE_SURROGATE = /\p{Surrogate}/u

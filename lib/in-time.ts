@@ -1,9 +1,9 @@
 const LATE = Symbol('late')
 
 /**
- * Gives work a time-out. A result, or a failure, that comes later is dropped.
+ * Applies a time-out to work. Late results and failures are dropped.
  *
- * @param late called when the time is over; what it returns or throws is the outcome then
+ * @param late called on time-out; its return value or error becomes the outcome
  */
 export async function inTime<T, L> (work: Promise<T>, timeoutMs: number, late: () => L): Promise<T | L> {
   let timer: NodeJS.Timeout

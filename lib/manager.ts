@@ -24,12 +24,12 @@ import { version } from './version.js'
 import { methods } from './signatures.js'
 import { call, callable, type Owner } from './validation/call.js'
 
-/** What the manager needs of the server that it runs in. */
+/** Parts of the surrounding server that the manager needs. */
 export interface Host {
-  /** Where the server listens; null while it does not. */
+  /** Address that the server listens on; null while it does not listen. */
   address: () => { host: string, port: number } | null
   isClosing: () => boolean
-  /** Whether it has closed, and with it the engine. */
+  /** Returns true once the server, and with it the engine, has closed. */
   hasClosed: () => boolean
   addEndpoint: (url: string, rule: EndpointRule, scope: FastifyInstance | null) => void
   addCallRoute: (entry: HandlerEntry) => void
@@ -42,33 +42,33 @@ export type ManagerParts = Pick<Node,
 
 /** The place of an endpoint in the app. */
 export interface EndpointOptions {
-  /** A scope of the app, whose prefix and hooks are the endpoint's; by default the one that the plugin is in. */
+  /** Scope of the app whose prefix and hooks apply to the endpoint; by default the plugin's own. */
   scope?: Pick<FastifyInstance, 'ws'> | undefined
 }
 
-/** The user that a socket must belong to. */
+/** Condition on the user of a socket. */
 export interface ClientGuard {
-  /** The user's id; null: the socket must be anonymous. By default any user will do. */
+  /** Required user id; null: the socket must be anonymous. By default any user matches. */
   userId?: string | null | undefined
 }
 
 /**
- * `fastify.ws`. Messages are JSON objects with a `type`; every send resolves when the message is handed over, to how many
- * sockets of this node it was handed to (`localRecipients`) and where it is in its stream (`position`; null where it is not
- * kept), and throws WSM_ERR_INVALID_ARGUMENT for a message that has no type, sets a reserved field, or does not match the
- * schema that its type was declared with.
+ * `fastify.ws`. Messages are JSON objects with a `type`. Every send resolves when the message is handed over, to the number of
+ * this node's sockets that it was handed to (`localRecipients`) and its position in the stream (`position`; null without
+ * history). It throws WSM_ERR_INVALID_ARGUMENT for a message without a type, with a reserved field, or that does not match the
+ * declared schema of its type.
  *
- * A failure that nobody listens to is logged, and does not end the process: a send need not be awaited.
+ * An unawaited failure is logged and does not end the process, so a send need not be awaited.
  *
- * Every method checks its arguments and throws WSM_ERR_INVALID_ARGUMENT, which names method and argument, where a part behind it
- * throws WSM_ERR_INVALID_MESSAGE: what the app gets wrong is not its caller's fault. An answer that the app hands on to
- * `confirmations.answer` is the person's. When the server has closed, every method that returns a promise rejects with
- * WSM_ERR_UNAVAILABLE.
+ * Every method checks its arguments and throws WSM_ERR_INVALID_ARGUMENT with the method and argument, even where an inner part
+ * throws WSM_ERR_INVALID_MESSAGE: an app's mistake must not be blamed on its caller. The exception is an answer passed to
+ * `confirmations.answer`, which belongs to a person. After the server has closed, every method that returns a promise rejects
+ * with WSM_ERR_UNAVAILABLE.
  */
 export class WsManager {
-  /** Questions to people that are open or ended not long ago. */
+  /** Open and recently ended questions. */
   readonly confirmations: Pick<Confirmations, 'get' | 'list' | 'wait' | 'answer' | 'cancel'>
-  /** Tasks that users watch. */
+  /** Tasks that users follow. */
   readonly tasks: Pick<Tasks, 'start' | 'progress' | 'log' | 'done' | 'fail' | 'cancel' | 'get' | 'list'>
   /** @internal */
   readonly nodes: Nodes
@@ -107,14 +107,14 @@ export class WsManager {
   /**
    * Sends to every authenticated socket (row A3).
    *
-   * @param options whether it is acknowledged, kept in the history and compressed, and which sockets do not get it
-   * @throws WSM_ERR_INVALID_ARGUMENT, and WSM_ERR_UNAVAILABLE if Redis is out of reach
+   * @param options acknowledgement, history, compression and excluded sockets
+   * @throws WSM_ERR_INVALID_ARGUMENT, and WSM_ERR_UNAVAILABLE if Redis is unreachable
    */
   broadcast (message: object, options?: SendOptions): Promise<DeliveryReport> {
     return call(this.#owner, methods['ws.broadcast'], [message, options], () => this.#node.publisher.publish(topicOf.all, message, options))
   }
 
-  /** Sends to every socket of one user, and to nobody else (row A4). Options and errors as for `broadcast`. */
+  /** Sends to all sockets of one user only (row A4). Options and errors as for `broadcast`. */
   sendToUser (userId: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
     return call(this.#owner, methods['ws.sendToUser'], [userId, message, options], () => this.#node.publisher.publish(topicOf.user(userId), message, options))
   }
@@ -125,9 +125,9 @@ export class WsManager {
   }
 
   /**
-   * Sends to one socket, on whichever node it is (row F5), outside of all streams. `recipients: 0`: the socket is gone, or with
-   * `userId` belongs to another user: a socket can switch users while a message is prepared. With `complete: false` a node has not
-   * said whether it is there; it may have arrived.
+   * Sends to one socket on any node (row F5), outside of all streams. `recipients: 0`: the socket is gone, or does not belong to
+   * `userId`; a socket can switch users while a message is being prepared. `complete: false`: a node did not say whether it has
+   * the socket, so the message may have arrived.
    *
    * @throws WSM_ERR_INVALID_ARGUMENT
    */
@@ -136,10 +136,10 @@ export class WsManager {
   }
 
   /**
-   * Handles the frames of a type (row F3), with `channel` those that members send in a channel (row H5).
+   * Registers a handler for frames of a type (row F3), with `channel` for those that members send in a channel (row H5).
    *
-   * @throws WSM_ERR_INVALID_HANDLER for a type that is taken or not namespaced, a schema that cannot be compiled, a bad pattern of
-   *   channels, and with `rest: true` when the app is ready already; nothing is registered then
+   * @throws WSM_ERR_INVALID_HANDLER for a type that is taken or not namespaced, a schema that cannot be compiled, a bad channel
+   *   pattern, and for `rest: true` once the app is ready; nothing is registered then
    */
   handle<S extends AnySchema, R extends AnySchema | undefined = undefined, C extends string | undefined = undefined> (
     type: string, options: HandlerOptions<S, R, C>, handler: Handler<S, R, C>
@@ -160,19 +160,20 @@ export class WsManager {
   }
 
   /**
-   * Declares what the app's outbound messages of a type look like; from now on others are refused (row H3).
+   * Declares the schema of the app's outbound messages of a type; messages that do not match are refused from now on (row H3).
    *
-   * @throws WSM_ERR_INVALID_HANDLER where the type is declared already, or the schema cannot be compiled
+   * @throws WSM_ERR_INVALID_HANDLER if the type is already declared, or the schema cannot be compiled
    */
   declare<S extends AnySchema> (type: string, schema: S): void {
     call(this.#owner, methods['ws.declare'], [type, schema], () => this.#node.outbound.declare(type, toTypeBox(schema)))
   }
 
   /**
-   * Another socket route with channels and an authorisation of its own (row H4). Call it before the app is ready.
+   * Adds a socket route with its own channels and authorization (row H4). Call it before the app is ready.
    *
-   * @param url without the plugin's path; below the prefix of the scope
-   * @throws WSM_ERR_INVALID_HANDLER for a scope that does not have this plugin, a URL that is no path or taken, and when the app is ready already
+   * @param url path below the prefix of the scope, without the plugin's path
+   * @throws WSM_ERR_INVALID_HANDLER for a scope without this plugin, a URL that is not a path or is taken, and once the app is
+   *   ready
    */
   endpoint (url: string, rule: EndpointRule, options?: EndpointOptions): void {
     call(this.#owner, methods['ws.endpoint'], [url, rule, options], () => {
@@ -188,36 +189,37 @@ export class WsManager {
   }
 
   /**
-   * Asks a user whether a task shall go on, and waits for the answer (row A5). Resolves however the question ends; what
-   * happened is in `outcome`.
+   * Asks a user whether a task shall go on, and waits for the answer (row A5). Resolves however the question ends; `outcome` says
+   * how.
    *
-   * @throws WSM_ERR_INVALID_ARGUMENT, WSM_ERR_TOO_MANY_CONFIRMATIONS, WSM_ERR_UNAVAILABLE, WSM_ERR_WAIT_INTERRUPTED where the outcome
-   *   cannot be known in time; the question may still be answered then, and `confirmations.wait(details.callback_id)` waits for it again
+   * @throws WSM_ERR_INVALID_ARGUMENT, WSM_ERR_TOO_MANY_CONFIRMATIONS, WSM_ERR_UNAVAILABLE; WSM_ERR_WAIT_INTERRUPTED if the
+   *   outcome cannot be determined in time: the question may still be answered, and `confirmations.wait(details.callback_id)`
+   *   waits for it again
    */
   notifyUser<S extends AnySchema = AnySchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<StaticOf<S>>> {
     return call(this.#owner, methods['ws.notifyUser'], [result, options], () => this.#node.confirmations.ask(result, options))
   }
 
-  /** Tells a user at intervals that a task is alive, until it ends or the returned function is called (row A7). */
+  /** Sends a user task heartbeats at intervals, until the task ends or the returned function is called (row A7). */
   startHeartbeat (options: TaskHeartbeatOptions): () => void {
     return call(this.#owner, methods['ws.startHeartbeat'], [options], () => this.#node.taskHeartbeats.start(options))
   }
 
   /**
-   * Adds a socket to a channel, on whichever node it is, without asking `authorizeSubscribe`. False: there is no such socket, or it
-   * belongs to another user than `userId`, or it ended or switched users meanwhile; then it is not in the channel. Pass `userId` if
-   * anything was awaited since the socket's user was known.
+   * Adds a socket on any node to a channel, without asking `authorizeSubscribe`. False: the socket does not exist, does not
+   * belong to `userId`, or closed or switched users meanwhile; it is then not in the channel. Pass `userId` if anything was
+   * awaited since the socket's user was read.
    *
-   * @throws WSM_ERR_INVALID_ARGUMENT for a bad channel name, WSM_ERR_TOO_MANY_CHANNELS; WSM_ERR_UNAVAILABLE, at the latest after two
-   *   seconds, where a node that may have the socket did not answer: it may be in the channel then
+   * @throws WSM_ERR_INVALID_ARGUMENT for a bad channel name, WSM_ERR_TOO_MANY_CHANNELS; WSM_ERR_UNAVAILABLE, after at most two
+   *   seconds, if a node that may have the socket did not answer: the socket may then be in the channel
    */
   join (clientId: string, channel: string, guard?: ClientGuard): Promise<boolean> {
     return call(this.#owner, methods['ws.join'], [clientId, channel, guard], () => this.#placements.join(placeOf(clientId, channel, guard)))
   }
 
   /**
-   * Removes a socket from a channel, on whichever node it is. False: there is no such socket, or it belongs to another user than
-   * `userId`. Leaving a channel that it is not in is harmless.
+   * Removes a socket on any node from a channel. False: the socket does not exist, or does not belong to `userId`. Leaving a
+   * channel that the socket is not in is harmless.
    *
    * @throws WSM_ERR_INVALID_ARGUMENT for a bad channel name, WSM_ERR_UNAVAILABLE as for `join`
    */
@@ -226,9 +228,9 @@ export class WsManager {
   }
 
   /**
-   * Lists who is in a channel that has `presence` by rule, by user and by socket, on all nodes.
+   * Lists the users and sockets in a channel with `presence`, on all nodes.
    *
-   * @throws WSM_ERR_NO_PRESENCE for a channel without the rule: nothing is known of who is there
+   * @throws WSM_ERR_NO_PRESENCE for a channel whose rules do not enable presence
    * @throws WSM_ERR_INVALID_ARGUMENT for a bad channel name, WSM_ERR_UNAVAILABLE
    */
   presence (channel: string): Promise<PresenceList> {
@@ -238,9 +240,9 @@ export class WsManager {
   /**
    * Reads the messages that a stream still keeps, oldest first.
    *
-   * @param topic the stream's: `all`, `user:<user_id>` or `channel:<channel>`
-   * @param since the position after which to read; by default everything
-   * @returns `complete: false`, and no messages, if the history does not reach back to that position, or the stream is not kept
+   * @param topic `all`, `user:<user_id>` or `channel:<channel>`
+   * @param since position to read from, exclusive; by default everything
+   * @returns `complete: false` and no messages if the history does not reach back to that position, or the stream has no history
    * @throws WSM_ERR_INVALID_ARGUMENT for a bad topic, WSM_ERR_UNAVAILABLE
    */
   history (topic: string, since?: StreamPosition): Promise<StreamHistory> {
@@ -251,37 +253,34 @@ export class WsManager {
   }
 
   /**
-   * Revokes one token, or all tokens of a user that were issued before a moment. On every node their sockets are closed with
-   * 4401; a revoked token opens no socket, refreshes none, and is 401 by REST.
+   * Revokes one token, or all tokens of a user issued before a given time. Every node closes their sockets with 4401; a revoked
+   * token opens and refreshes no socket, and gets 401 by REST.
    *
-   * When this resolves with `complete: true`, nothing reaches those sockets any more and no REST request of those tokens is in
-   * progress: handlers called by one are told by their `signal` and awaited, except the handler that calls this. `missing` names
+   * Once this resolves with `complete: true`, nothing reaches those sockets any more, and no REST request with those tokens is in
+   * progress: their handlers are aborted through `signal` and awaited, except the handler that makes this call. `missing` names
    * nodes that could not be asked, which catch up when they are back, and nodes where a request took longer than three seconds.
    *
-   * A token's `iat` is in whole seconds, so one issued in the second of `issuedBefore` counts as issued before it; so does one
-   * without `iat`.
+   * A token's `iat` is in whole seconds, so a token issued in the same second as `issuedBefore` counts as issued before it; so
+   * does one without `iat`.
    *
-   * @throws WSM_ERR_INVALID_ARGUMENT, WSM_ERR_UNAVAILABLE where it could not be stored; it may hold all the same
+   * @throws WSM_ERR_INVALID_ARGUMENT; WSM_ERR_UNAVAILABLE if it could not be stored, though it may still take effect
    */
   revoke (target: RevocationTarget): Promise<RevocationReport> {
     return call(this.#owner, methods['ws.revoke'], [target], () => this.#node.revocations.revoke(target))
   }
 
   /**
-   * Closes one socket, or all of a user's, with 4403, on whichever node. Resolves when they are gone, to how many there were.
-   * Messages sent before are still delivered to clients that read them.
+   * Closes one socket, or all sockets of a user, with 4403 on any node. Resolves when they have closed, to their number. Messages
+   * sent earlier are still delivered to clients that read them.
    *
-   * @param reason the close reason that the client sees; cut after 123 bytes
+   * @param reason close reason that the client sees, cut after 123 bytes
    */
   disconnect (target: string | { userId: string }, reason = 'Disconnected by the server'): Promise<number> {
     return call(this.#owner, methods['ws.disconnect'], [target, reason],
       () => this.nodes.disconnect(typeof target === 'string' ? { client_id: target, reason } : { user_id: target.userId, reason }))
   }
 
-  /**
-   * What this node is doing (row A1); with `cluster` what all of them are. A node that does not answer within two seconds
-   * is named in `missing`.
-   */
+  /** Returns the status of this node (row A1), or with `cluster` of all nodes. `missing` names nodes that do not answer within two seconds. */
   getStatus (options: { cluster: true }): Promise<ClusterStatus>
   getStatus (options?: { cluster?: false }): NodeStatus
   getStatus (options?: { cluster?: boolean }): NodeStatus | Promise<ClusterStatus> {
@@ -309,7 +308,7 @@ export class WsManager {
     }
   }
 
-  /** Open sockets of this node; those that are closing do not count (row A2). */
+  /** Counts the open sockets of this node, without closing ones (row A2). */
   getConnectionCount (): number {
     return this.#node.registry.openCount
   }
@@ -331,7 +330,7 @@ export class WsManager {
   }
 }
 
-/** @throws WSM_ERR_INVALID_HANDLER where Fastify does not take a route */
+/** @throws WSM_ERR_INVALID_HANDLER if Fastify refuses the route */
 function addRoute (name: string, add: () => void): void {
   try {
     add()

@@ -1,5 +1,5 @@
 /**
- * Compiles a pattern of names in which `*` stands for any text; null: it is not valid. Matching takes time linear to the name:
+ * Compiles a name pattern in which `*` stands for any text; null: not a valid pattern. Matching takes time linear in the name:
  * names come from clients, and a regular expression might not be linear.
  */
 export function namePattern (pattern: unknown): ((name: string) => boolean) | null {

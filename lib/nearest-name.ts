@@ -1,7 +1,7 @@
-/** A longer name is no misspelling of one of ours. */
+/** Longer names are never treated as misspellings. */
 const MOST_CHARACTERS = 64
 
-/** Finds the one of some names that somebody may have meant: a letter or two off. null: none is near. */
+/** Finds the name that was probably meant: at most two edits away. null: none is close enough. */
 export function nearestName (given: string, names: readonly string[]): string | null {
   if (given.length > MOST_CHARACTERS) return null
   const most = Math.min(2, Math.floor(given.length / 3))
@@ -11,7 +11,7 @@ export function nearestName (given: string, names: readonly string[]): string | 
   return near[0]?.name ?? null
 }
 
-/** How many letters must be added, left out, replaced or swapped with the next (optimal string alignment). */
+/** Edit distance: characters inserted, deleted, replaced or swapped with their neighbour (optimal string alignment). */
 function distanceOf (a: string, b: string): number {
   let before: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, index) => index)

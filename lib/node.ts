@@ -136,8 +136,8 @@ export function createNode ({ engine, authenticator, options, log }: NodeGround)
     log,
     onSlow: (client, action) => {
       if (action === 'disconnect') counters.slowDisconnects++
-      client.log.warn({ action }, 'a slow consumer: the client does not read its messages')
-      // Not in this call: what a listener publishes must not overtake the message that is being handed out.
+      client.log.warn({ action }, 'slow consumer: the client does not read its messages')
+      // Deferred: messages published by a listener must not overtake the message that is being delivered.
       queueMicrotask(() => events.emit('slow_consumer', { client, action }))
     },
     onClosing: (connection) => slots.ended(connection)
@@ -211,7 +211,8 @@ export function createNode ({ engine, authenticator, options, log }: NodeGround)
       presence.close()
       taskHeartbeats.close()
       acknowledgements.close()
-      // Before the tasks' signals, which the asking code may have passed on: its questions end as closed, not aborted.
+      // Closed before the tasks' signals fire: the app may pass a task's signal to a question, which must end as closed, not
+      // aborted.
       await confirmations.close().finally(() => tasks.close())
     }
   }

@@ -3,20 +3,20 @@ import { InvalidOptionError } from './errors.js'
 import type { StreamOptions } from './streams/options.js'
 
 /**
- * Refuses options that contradict each other: one of them could have no effect.
+ * Refuses options that contradict each other, so that one of them has no effect.
  *
- * @throws WSM_ERR_INVALID_OPTION that names the one without an effect
+ * @throws WSM_ERR_INVALID_OPTION that names the option without an effect
  */
 export function assertNoConflicts ({ authenticate, verifyToken, auth, history, channels }: AuthOptions & StreamOptions): void {
   if (authenticate !== undefined && auth.firstFrame && verifyToken === undefined) {
-    throw new InvalidOptionError('auth.firstFrame', 'needs verifyToken beside authenticate: without it no auth frame is taken')
+    throw new InvalidOptionError('auth.firstFrame', 'needs verifyToken beside authenticate: without it every auth frame is refused')
   }
   const isSomeKept = history.enabled || Object.values(channels).some((rule) => typeof rule.history === 'object')
-  if (!isSomeKept && history.recoverFrom === 'start') throw new InvalidOptionError('history.recoverFrom', 'is given while history.enabled is false: nothing is kept')
+  if (!isSomeKept && history.recoverFrom === 'start') throw new InvalidOptionError('history.recoverFrom', 'has no effect while history.enabled is false')
   for (const [pattern, { history: kept, recover, recoverFrom }] of Object.entries(channels)) {
     const field = recover !== undefined ? 'recover' : recoverFrom !== undefined ? 'recoverFrom' : null
     if (field === null) continue
-    if (kept === false) throw new InvalidOptionError(`channels.${pattern}.${field}`, 'is given beside history: false: nothing is kept')
-    if (!isSomeKept) throw new InvalidOptionError(`channels.${pattern}.${field}`, 'is given while history.enabled is false, and no rule has a history: nothing is kept')
+    if (kept === false) throw new InvalidOptionError(`channels.${pattern}.${field}`, 'has no effect beside history: false')
+    if (!isSomeKept) throw new InvalidOptionError(`channels.${pattern}.${field}`, 'has no effect while history.enabled is false and no rule has a history')
   }
 }

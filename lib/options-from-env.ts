@@ -2,11 +2,11 @@ import { Type, type Static } from '@sinclair/typebox'
 import { envSchema } from 'env-schema'
 import type { WsPluginOptions } from './options.js'
 
-/** As long as the option that it becomes: from one millisecond to the longest that a timer can be. */
+/** Same bounds as the option it sets: one millisecond up to the longest timer. */
 const seconds = (description: string) =>
   Type.Optional(Type.Number({ minimum: 0.001, maximum: 2_147_483, description: `${description}, seconds` }))
 
-/** The variables of row A14. */
+/** Environment variables (row A14). */
 const Environment = Type.Object({
   WEBSOCKET_HOST: Type.Optional(Type.String({ minLength: 1, description: 'Where to listen' })),
   WEBSOCKET_PORT: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535 })),
@@ -16,14 +16,15 @@ const Environment = Type.Object({
   WEBSOCKET_CALLBACK_TIMEOUT: seconds('How long a question waits for its answer')
 })
 
-/** The part of the options of `fastify.listen()` that says where a server listens. */
+/** The options of `fastify.listen()` that say where to listen. */
 interface Listen { host?: string, port?: number }
 
 /**
- * Options of the plugin with those of the environment, which win: WEBSOCKET_MAX_CONNECTIONS, and in seconds WEBSOCKET_PING_INTERVAL,
- * WEBSOCKET_PING_TIMEOUT and WEBSOCKET_CALLBACK_TIMEOUT (row A14). Groups (`limits`, `heartbeat`, …) are merged option by option.
+ * Merges the plugin's options with the environment, which takes precedence: WEBSOCKET_MAX_CONNECTIONS, and in seconds
+ * WEBSOCKET_PING_INTERVAL, WEBSOCKET_PING_TIMEOUT and WEBSOCKET_CALLBACK_TIMEOUT (row A14). Groups (`limits`, `heartbeat`, …) are
+ * merged option by option.
  *
- * @param options what the app sets itself; left as it is
+ * @param options the app's own; not modified
  * @throws Error that names a variable with a bad value
  */
 export function optionsFromEnv (options: WsPluginOptions = {}, env: NodeJS.ProcessEnv = process.env): WsPluginOptions {
@@ -40,7 +41,7 @@ export function optionsFromEnv (options: WsPluginOptions = {}, env: NodeJS.Proce
 }
 
 /**
- * Options of `fastify.listen()` with WEBSOCKET_HOST and WEBSOCKET_PORT of the environment, which win.
+ * Merges options of `fastify.listen()` with WEBSOCKET_HOST and WEBSOCKET_PORT, which take precedence.
  *
  * @throws Error that names a variable with a bad value
  */
@@ -51,7 +52,7 @@ export function listenOptionsFromEnv<O extends object> (options: O = {} as O, en
 
 function readEnvironment (env: NodeJS.ProcessEnv): Static<typeof Environment> {
   const read = envSchema<Static<typeof Environment>>({ schema: Environment, data: env, env: false, dotenv: false })
-  // Ajv holds no bound against these.
+  // Ajv accepts infinite numbers within any bound.
   const endless = Object.keys(read).find((name) => Math.abs(Number(read[name as keyof typeof read])) === Infinity)
   if (endless !== undefined) throw new Error(`env/${endless} must be a finite number`)
   return read
@@ -61,7 +62,7 @@ function toMs (value: number | undefined): number | undefined {
   return value === undefined ? undefined : Math.round(value * 1000)
 }
 
-/** The group with what the environment says of it. A group that is no object is kept as it is: the registration refuses it by name. */
+/** Merges a group with values of the environment. A group that is not an object is kept: registration refuses it by name. */
 function group<N extends string, T extends object> (name: N, options: T | undefined, values: T): { [K in N]?: T } {
   const given = withoutUndefined(values)
   if (Object.keys(given).length === 0 || typeof (options ?? {}) !== 'object' || options === null) return {}

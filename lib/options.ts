@@ -14,7 +14,7 @@ import { streamLimits, streamOptions } from './streams/options.js'
 import { taskOptions } from './tasks/options.js'
 import { placeOf, reasonAgainst, type Reason } from './validation/reason.js'
 
-/** The options of the plugin, with their units and defaults: each folder declares its own. */
+/** The plugin's options with units and defaults; each folder declares its own. */
 export const OptionsSchema = Type.Object({
   ...httpOptions,
   ...authOptions,
@@ -34,14 +34,14 @@ export const OptionsSchema = Type.Object({
   }, 'Limits on what clients can use')
 }, { additionalProperties: false })
 
-/** What the app passes to `register`. Everything has a default, except `jwt` where the app has no @fastify/jwt. */
+/** Options that the app passes to `register`. All have defaults, except `jwt` if the app has no @fastify/jwt. */
 export type WsPluginOptions = DeepPartial<Static<typeof OptionsSchema>>
 
-/** The options with every default filled in. */
+/** The options with defaults applied. */
 export type Options = Static<typeof OptionsSchema>
 
 /**
- * Fills in the defaults and checks everything.
+ * Applies the defaults and checks everything.
  *
  * @throws WSM_ERR_INVALID_OPTION that names the first bad option
  */
@@ -58,14 +58,14 @@ export function normalizeOptions (given: WsPluginOptions): Options {
   throw new InvalidOptionError(name === '' ? 'options' : name, `is not valid: ${message}${shown}${meaning}`)
 }
 
-/** What a schema of options says of a value, checked once at the start of the app. */
+/** Compiled once, at the start of the app. */
 const check = {
   Schema: () => OptionsSchema as TSchema,
   Check: (value: unknown): value is Options => Value.Check(OptionsSchema, value),
   Errors: (value: unknown) => Value.Errors(OptionsSchema, value)
 }
 
-/** Reads each option once; an app may give a proxy, or a getter that throws. */
+/** Reads each option once, since an app may pass a proxy or a getter that throws. */
 function read (given: WsPluginOptions): { options: Options, reason: null } | { options: null, reason: Reason } {
   const unread = reasonAgainst({ ...check, Check: (value): value is unknown => isObject(value) }, given)
   if (unread !== null) return { options: null, reason: unread }
@@ -78,8 +78,8 @@ type DeepPartial<T> = { [K in keyof T]?: (T[K] extends object | undefined ? K ex
 type Kept = 'jwt' | 'channels' | 'types' | 'engine' | 'authenticate' | 'verifyToken' | 'origins' | 'authorize' | 'authorizeSubscribe' | 'authorizeSend' | 'userIdClaim'
 
 /**
- * A copy in which what is missing or undefined has its default. TypeBox's own way would write into what it is given, and
- * mix an array with the default one. `jwt` is no group of ours, and passed on untouched.
+ * Copies the options and fills in defaults for missing and undefined ones. TypeBox's own defaults would modify the input and mix
+ * arrays with the default array. `jwt` belongs to @fastify/jwt and is passed on untouched.
  */
 function withDefaults (schema: TSchema, given: object): Record<string, unknown> {
   const copy: Record<string, unknown> = { ...given }
@@ -98,10 +98,7 @@ function isObject (value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/**
- * Shows a bad value in the error message. Text given where an object belongs, or under an unknown name, is not shown: it can be a
- * secret.
- */
+/** Formats a bad value for the error message. Text in place of an object, or under an unknown name, is not shown: it may be a secret. */
 function show (value: unknown, schema: TSchema): string {
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
   if (typeof value === 'string' && schema.type !== 'object') return JSON.stringify(value)

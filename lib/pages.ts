@@ -1,7 +1,7 @@
-/** A part of a list, and the cursor behind which the next one begins; null: this is the last. */
+/** A page of a list, and the cursor of the next page; null: this is the last one. */
 export interface Page<T> { items: T[], next: string | null }
 
-/** Takes the first page of what there is. */
+/** Takes the first page of a list. */
 export function firstPage<T> (elements: Iterable<T>, limit: number, cursorOf: (element: T) => string): Page<T> {
   const items: T[] = []
   for (const element of elements) {
@@ -11,7 +11,7 @@ export function firstPage<T> (elements: Iterable<T>, limit: number, cursorOf: (e
   return { items, next: null }
 }
 
-/** Makes one page of several that begin at the same place. */
+/** Merges several pages that start at the same cursor into one. */
 export function mergePages<T> (pages: ReadonlyArray<Page<T>>, limit: number, compare: (a: T, b: T) => number, cursorOf: (element: T) => string): Page<T> {
   const { items, next } = firstPage(pages.flatMap(({ items }) => items).sort(compare), limit, cursorOf)
   const goesOn = pages.some(({ next }) => next !== null)
@@ -19,21 +19,20 @@ export function mergePages<T> (pages: ReadonlyArray<Page<T>>, limit: number, com
 }
 
 /*
- * Most lists are in the order in which their elements came to be, and of one millisecond by id. Such a cursor is good also when
- * its element is gone.
+ * Builds a cursor. Most lists are ordered by creation time, then by id. The cursor stays valid after its element is gone.
  */
 
 export function cursorOf (at: number, id: string): string {
   return `${at}:${id}`
 }
 
-/** Reads a cursor that its schema has accepted. */
+/** Parses a cursor that its schema has accepted. */
 export function readCursor (cursor: string): [at: number, id: string] {
   const end = cursor.indexOf(':')
   return [Number(cursor.slice(0, end)), cursor.slice(end + 1)]
 }
 
-/** Compares texts by their UTF-16 code units, whatever the locale. */
+/** Compares texts by UTF-16 code units, independent of the locale. */
 export function compareTexts (a: string, b: string): number {
   return Number(a > b) - Number(a < b)
 }

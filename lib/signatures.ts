@@ -20,7 +20,7 @@ const Signal = Type.Optional(Type.Object({ aborted: Type.Boolean(), addEventList
 const Duration = Type.Optional(OptionsSchema.properties.confirmations.properties.timeoutMs)
 const Step = Type.Optional(Type.Union([Type.String(), Type.Number()]))
 const Percent = Type.Number({ minimum: 0, maximum: 100, description: 'percent, 0 to 100' })
-/** Whatever a `catch` holds. */
+/** Anything that `catch` can receive. */
 const Failure = Type.Not(Type.Undefined(), { description: 'an Error, or text' })
 const After = Type.Optional(Nullable(Type.String()))
 const { user_id, task_id, status, limit } = ConfirmationsQuery.properties
@@ -64,7 +64,7 @@ const TaskCancelOptions = Type.Object({
   userId: Type.Optional(UserId), by: Type.Optional(AnsweredBy), mustBeKnown: Type.Optional(Type.Boolean())
 }, closed)
 
-/** The methods of `fastify.ws` that take arguments. */
+/** Methods of `fastify.ws` that take arguments. */
 export const signatures = {
   'ws.broadcast': { parameters: { message: Any, 'options?': SendOptions } },
   'ws.sendToUser': { parameters: { userId: UserId, message: Any, 'options?': SendOptions } },
@@ -98,5 +98,5 @@ export const signatures = {
   'ws.tasks.list': { parameters: { userId: UserId, 'options?': TaskListOptions }, isSync: true }
 } satisfies Record<string, Signature>
 
-/** The same, compiled. */
+/** The compiled signatures. */
 export const methods = defineMethods(signatures)

@@ -1,11 +1,11 @@
 import type { FastifyBaseLogger } from 'fastify'
 
 /*
- * An app can throw anything: null, a symbol, a proxy, an error whose getters throw. Log serializers read every property, so
- * values thrown by the app are only logged and read through these functions.
+ * An app can throw anything: null, a symbol, a proxy, an error whose getters throw. Log serializers read every property, so these
+ * functions are the only way to log and read values thrown by the app.
  */
 
-/** Logs what was thrown. Never throws. */
+/** Logs a thrown value. Never throws. */
 export function logThrown (log: FastifyBaseLogger, level: 'error' | 'warn' | 'debug', thrown: unknown, fields: object, message: string): void {
   try {
     log[level]({ ...fields, err: thrown }, message)
@@ -13,12 +13,12 @@ export function logThrown (log: FastifyBaseLogger, level: 'error' | 'warn' | 'de
     try {
       log[level]({ ...fields, err: { message: messageOf(thrown) } }, message)
     } catch {
-      // The logger itself fails: there is nowhere to say so.
+      // The logger itself failed, so the failure cannot be reported.
     }
   }
 }
 
-/** The message of an error, or the value itself as text. Never throws. */
+/** Returns the message of an error, or the value as text. Never throws. */
 export function messageOf (thrown: unknown): string {
   try {
     return String(thrown instanceof Error ? thrown.message : thrown)
@@ -27,7 +27,7 @@ export function messageOf (thrown: unknown): string {
   }
 }
 
-/** Whether a thrown value is an Error of the given class. Never throws. */
+/** Returns true for an Error of the given class. Never throws. */
 export function isError (thrown: unknown, kind: ErrorConstructor | RangeErrorConstructor = Error): thrown is Error {
   try {
     return thrown instanceof kind

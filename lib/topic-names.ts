@@ -1,13 +1,13 @@
 const CHANNEL_PREFIX = 'channel:'
 
-/** The names of topics. */
+/** Builds topic names. */
 export const topicOf = {
   all: 'all',
   user: (userId: string) => `user:${userId}`,
   channel: (channel: string) => CHANNEL_PREFIX + channel
 }
 
-/** null: it is no channel's. */
+/** Returns the channel of a topic; null: not a channel's topic. */
 export function channelOf (topic: string): string | null {
   return topic.startsWith(CHANNEL_PREFIX) ? topic.slice(CHANNEL_PREFIX.length) : null
 }

@@ -3,16 +3,16 @@ import type { Register } from './register.js'
 /** Who a socket or a request belongs to, read from a verified token. */
 export interface User {
   readonly id: string
-  /** The token's claims, as verified. */
+  /** Claims of the token, as verified. */
   readonly claims: Readonly<Record<string, unknown>>
   /**
-   * Until when the token is good, milliseconds since 1970; null: for ever. Its `exp`, with what `clockTolerance`, `maxAge` and
-   * `ignoreExpiration` of @fastify/jwt make of it.
+   * Expiry of the token, milliseconds since 1970; null: never. Takes `exp` and @fastify/jwt's `clockTolerance`, `maxAge` and
+   * `ignoreExpiration` into account.
    */
   readonly expiresAt: number | null
-  /** When the token was issued (`iat`), milliseconds since 1970; null where it does not say. */
+  /** When the token was issued (`iat`), milliseconds since 1970; null if unknown. */
   readonly issuedAt: number | null
-  /** The token's own name (`jti`), by which it can be revoked; null where it has none. */
+  /** The token's name (`jti`), by which it can be revoked; null if it has none. */
   readonly jti: string | null
 }
 

@@ -1,2 +1,2 @@
-/** The version of this package, a constant so that a bundle needs no file beside it. `npm version` writes it. */
+/** Version of this package: a constant, so bundles need no package.json. Written by `npm version`. */
 export const version = '0.2.0'

@@ -1,12 +1,12 @@
 import { Type, type SchemaOptions, type Static, type TSchema } from '@sinclair/typebox'
 
 /**
- * Text that is well-formed UTF-16. Redis and sockets have no other: two names that differ in a lone surrogate would be one.
- * Written without the flag u, which a pattern in JSON Schema cannot have.
+ * Pattern of well-formed UTF-16. Redis and sockets turn lone surrogates into one character, so two names that differ in one would
+ * become equal. Written without the flag u, which JSON Schema patterns cannot have.
  */
 export const WELL_FORMED = '^(?:[^\\ud800-\\udfff]|[\\ud800-\\udbff][\\udc00-\\udfff])*$'
 
-/** What a user is called in the app: the token's subject. */
+/** Id of a user in the app: the token's subject. */
 export const UserId = Type.String({ minLength: 1, maxLength: 256, pattern: WELL_FORMED, description: 'The user, as named by the token' })
 
 /** One socket; new on every connect. */
@@ -22,7 +22,7 @@ export const CallbackId = Type.String({ minLength: 1, maxLength: 64, description
 /** The name of a message: `chat.message`, `task_progress`. */
 export const MessageType = Type.String({ minLength: 1, maxLength: 128, description: 'The name of the message' })
 
-/** A client's own correlation id; a `reply` or `error` comes back with it. Larger numbers would not come back as they were. */
+/** A client's own correlation id, which its `reply` or `error` carries. Larger numbers would be rounded. */
 export const FrameId = Type.Union([
   Type.String({ maxLength: 128 }), Type.Number({ minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER })
 ])
@@ -31,24 +31,24 @@ export type FrameId = Static<typeof FrameId>
 /** Milliseconds since 1970-01-01T00:00:00Z. */
 export const Timestamp = Type.Number({ description: 'Milliseconds since 1970-01-01T00:00:00Z' })
 
-/** A moment that somebody names: before 2001 it would be in seconds, after 5138 in microseconds. */
+/** A point in time that a caller gives. A time before 2001 would be in seconds, one after 5138 in microseconds. */
 export const Moment = Type.Integer({ minimum: 1e12, maximum: 1e14, description: 'Milliseconds since 1970-01-01T00:00:00Z' })
 
-/** The claim that names a token (RFC 7519 section 4.1.7). */
+/** Claim that names a token (RFC 7519 section 4.1.7). */
 export const Jti = Type.String({ minLength: 1, maxLength: 512, pattern: WELL_FORMED, description: 'The token\'s own name, its claim jti' })
 
 export const Feedback = Type.String({ maxLength: 10_000, description: 'What the person wrote, free text' })
 
 export const Nullable = <T extends TSchema>(schema: T, options?: SchemaOptions) => Type.Union([schema, Type.Null()], options)
 
-/** A place in a stream: messages of an epoch have the offsets 1, 2, 3…; another epoch says that continuity was lost. */
+/** A position in a stream: messages of an epoch have the offsets 1, 2, 3…; another epoch means that continuity was lost. */
 export const StreamPosition = Type.Object({
   epoch: Type.String({ minLength: 1, maxLength: 64 }),
   offset: Type.Integer({ minimum: 0 })
 }, { additionalProperties: false, description: 'A place in a stream' })
 export type StreamPosition = Static<typeof StreamPosition>
 
-/** The place at which a client goes on in a stream. */
+/** Position from which a client continues a stream. */
 export const RecoverFrom = Type.Union([StreamPosition, Type.Literal('start')], {
   description: 'What the client has of the stream; start: nothing, so that it gets whatever is kept'
 })

@@ -1,7 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { ClientId, MessageType, Nullable, StreamPosition } from './fields.js'
 
-/** Fields that only the server adds; a sender can never set them. */
+/** Fields that only the server adds; senders cannot set them. */
 export const reservedFields = ['stream', 'from', 'message_id', 'requires_ack'] as const
 
 /** Any message of the app: an object with a `type` (row F2). */
@@ -11,14 +11,14 @@ export const Message = Type.Object({ type: MessageType }, {
 })
 export type Message = Static<typeof Message> & { [field: string]: unknown }
 
-/** How a send is acknowledged (row A10). What is left out is as the option `ack` says. */
+/** Acknowledgement of a send (row A10). Missing values default to the option `ack`. */
 export const AckOptions = Type.Object({
   timeoutMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 600_000, description: 'How long it is waited for in all, the tries together, milliseconds; by default as the option ack says' })),
   tries: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, description: 'How often it is sent, at equal intervals, to those that have not answered; by default as the option ack says' }))
 }, { additionalProperties: false, description: 'Wait until the clients have acknowledged the message; by default not' })
 export type AckOptions = Static<typeof AckOptions>
 
-/** Choices of a single send. */
+/** Options of a single send. */
 export const SendOptions = Type.Object({
   ack: Type.Optional(AckOptions),
   history: Type.Optional(Type.Boolean({ description: 'false: only connected clients get it, and it cannot be recovered; by default as the options history and channels say' })),
@@ -32,7 +32,7 @@ const acknowledged = {
   missing: Type.Optional(Type.Array(ClientId, { description: 'With ack: the sockets that did not; of those that were there' }))
 }
 
-/** The result of a send to a topic. How many sockets of other nodes get the message is not known without acknowledgements. */
+/** Result of a send to a topic. The number of recipients on other nodes is unknown without acknowledgements. */
 export const DeliveryReport = Type.Object({
   localRecipients: Type.Integer({ description: 'Sockets of this node that the message was handed to; those of other nodes are not counted' }),
   position: Nullable(StreamPosition, { description: 'Where the message is in its stream; null: it is not kept' }),
@@ -41,7 +41,7 @@ export const DeliveryReport = Type.Object({
 })
 export type DeliveryReport = Static<typeof DeliveryReport>
 
-/** The result of a send to one socket. */
+/** Result of a send to one socket. */
 export const ClientDeliveryReport = Type.Object({
   recipients: Type.Integer({ description: '1 where the socket was found, on whichever node; else 0' }),
   ...acknowledged,

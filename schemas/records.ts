@@ -2,9 +2,9 @@ import { Type, type Static } from '@sinclair/typebox'
 import { CallbackId, ClientId, Feedback, Nullable, StreamPosition, TaskId, Timestamp, UserId } from './fields.js'
 
 /**
- * How a question ended. `confirmed` and `declined` are a person's answer; `expired`: nobody answered in time;
- * `cancelled`: the app, the user's `cancel` frame or a `DELETE` took it back; `aborted`: the asking code's signal
- * fired; `closed`: the only server closed; where others go on, the question stays open.
+ * How a question ended. `confirmed` and `declined`: a person answered; `expired`: no answer in time; `cancelled`: by the app, the
+ * user's `cancel` frame or a `DELETE`; `aborted`: the asking code's signal fired; `closed`: the only server closed; if other
+ * nodes keep running, the question stays open.
  */
 export const ConfirmationOutcome = Type.Union([
   Type.Literal('confirmed'), Type.Literal('declined'), Type.Literal('expired'),
@@ -24,7 +24,7 @@ export const ConfirmationAnswer = Type.Object({
 }, { additionalProperties: false })
 export type ConfirmationAnswer = Static<typeof ConfirmationAnswer>
 
-/** What the app reports of one step of a task, and asks about. */
+/** The app's report on one step of a task, as shown in a question. */
 export const TaskStepResult = Type.Object({
   step: Type.Union([Type.String(), Type.Number()], { description: 'The name or number of the step' }),
   message: Type.String({ description: 'What the person reads' }),
@@ -40,7 +40,7 @@ const Uncertain = Type.Literal(true, {
   description: 'Redis has lost some of its writes since the question was asked, and no node knows for certain that it had not been answered before'
 })
 
-/** The question as it goes over the wire (row A5). */
+/** The question as sent over the wire (row A5). */
 export const TaskStepResultFrame = Type.Object({
   type: Type.Literal('task_step_result'),
   callback_id: CallbackId,
@@ -107,7 +107,7 @@ export const TaskRecord = Type.Object({
 })
 export type TaskRecord = Static<typeof TaskRecord>
 
-/** One open socket, as REST shows it. */
+/** One open socket, as shown by REST. */
 export const ClientRecord = Type.Object({
   client_id: ClientId,
   user_id: Nullable(UserId),
@@ -119,14 +119,14 @@ export const ClientRecord = Type.Object({
 })
 export type ClientRecord = Static<typeof ClientRecord>
 
-/** Who is in a channel, by user and by socket; `user_id: null` for those who are anonymous. */
+/** Users and sockets in a channel; `user_id: null` for anonymous ones. */
 export const PresenceList = Type.Object({
   clients: Type.Integer({ description: 'Sockets' }),
   users: Type.Array(Type.Object({ user_id: Nullable(UserId), client_ids: Type.Array(ClientId) }))
 })
 export type PresenceList = Static<typeof PresenceList>
 
-/** The messages that a stream still has. */
+/** The messages that a stream still keeps. */
 export const StreamHistory = Type.Object({
   messages: Type.Array(Type.Object({ type: Type.String() }, { additionalProperties: true, description: 'As it was sent, with its stream' })),
   position: StreamPosition,
@@ -142,7 +142,7 @@ export const ChannelSummary = Type.Object({
 
 const refused = (description: string) => Type.Integer({ description })
 
-/** What was refused, and how often, since the node started. */
+/** Number of refusals per limit since the node started. */
 export const Rejected = Type.Object({
   connections: refused('Sockets over limits.maxConnections'),
   connections_per_user: refused('Sockets over limits.maxConnectionsPerUser'),
@@ -194,13 +194,13 @@ export const NodeStatus = Type.Object({
 })
 export type NodeStatus = Static<typeof NodeStatus>
 
-/** Whether all nodes have answered what was asked of all of them. */
+/** Whether all nodes have answered a request to all of them. */
 export const Completeness = Type.Object({
   complete: Type.Boolean({ description: 'Whether every node has answered' }),
   missing: Nullable(Type.Array(Type.String()), { description: 'The nodes that have not; null where it is not known which there are' })
 })
 
-/** What all nodes are doing, together and each. */
+/** Status of all nodes: totals and each node. */
 export const ClusterStatus = Type.Object({
   ...Completeness.properties,
   active_connections: Type.Integer(),
@@ -210,8 +210,8 @@ export const ClusterStatus = Type.Object({
 export type ClusterStatus = Static<typeof ClusterStatus>
 
 /**
- * Reasons for not being ready: the shared store cannot be reached; it denies this node a permission; it refuses writes; a part of a
- * Redis Cluster cannot be reached; messages come late since subscriptions have not followed their slots yet.
+ * Reasons for not being ready: the shared store is unreachable; it denies this node a permission; it refuses writes; a part of a
+ * Redis Cluster is unreachable; messages arrive late because subscriptions have not followed their slots yet.
  */
 export const AvailabilityReason = Type.Union([
   Type.Literal('unreachable'), Type.Literal('access_denied'), Type.Literal('writes_refused'),

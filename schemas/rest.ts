@@ -4,8 +4,8 @@ import { Message, SendOptions } from './messages.js'
 import { ChannelSummary, ClientRecord, Completeness, ConfirmationRecord, ConfirmationOutcome, PresenceList, StreamHistory, TaskRecord } from './records.js'
 
 /**
- * Every REST fault of ours has this shape, and all of its fields but `details`. None is required here, since the app's
- * own hooks may answer with the same status in a shape of their own.
+ * Every REST error of the plugin has this shape, with all fields except perhaps `details`. None is required here, since the app's
+ * own hooks may answer the same status in a shape of their own.
  */
 export const ErrorBody = Type.Object({
   statusCode: Type.Optional(Type.Integer()),
@@ -28,7 +28,7 @@ export const ConfirmationParams = Type.Object({ callback_id: CallbackId })
 export const TaskParams = Type.Object({ task_id: TaskId })
 
 const Limit = Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'How many at the most' })
-/** A moment and an id. */
+/** A timestamp and an id. */
 const Cursor = Type.String({ maxLength: 81, pattern: '^\\d{1,16}:[\\w-]{1,64}$', description: 'What the page before gave as next' })
 const Next = Nullable(Type.String(), { description: 'Pass it as after for the next page; null: this is the last' })
 
@@ -58,7 +58,7 @@ export const ChannelQuery = Type.Object({
 }, { additionalProperties: false })
 export type ChannelQuery = Static<typeof ChannelQuery>
 
-/** One channel, with members or without, and a page of who is there. */
+/** One channel, with or without members, and a page of its members. */
 export const ChannelPage = Type.Object({
   ...ChannelSummary.properties,
   presence: Nullable(PresenceList, { description: 'Who is there, on all nodes, by user; null where no rule of the option channels gives the channel presence. clients counts all of them' }),
@@ -106,7 +106,7 @@ export const TasksQuery = Type.Object({
 }, { additionalProperties: false })
 export type TasksQuery = Static<typeof TasksQuery>
 
-/** A part of the tasks of one user on one node. */
+/** A page of one user's tasks on one node. */
 export const TasksHere = Type.Object({ tasks: Type.Array(TaskRecord), next: Next })
 export type TasksHere = Static<typeof TasksHere>
 
@@ -121,14 +121,14 @@ export const CancelQuery = Type.Object({
   reason: Type.Optional(Type.String({ maxLength: 500, description: 'What the asking code gets as feedback' }))
 }, { additionalProperties: false })
 
-/** What opens one socket, once. */
+/** Opens one socket, once. */
 export const Ticket = Type.Object({
   ticket: Type.String({ description: '128 random bits' }),
   expires_at: Timestamp
 })
 export type Ticket = Static<typeof Ticket>
 
-/** One token by its `jti`, or a user's by when they were issued. */
+/** Selects one token by its `jti`, or a user's tokens by their issue time. */
 export const RevocationBody = Type.Object({
   jti: Type.Optional(Jti),
   expires_at: Type.Optional(Type.Integer({ ...Moment, description: 'With jti: when the token expires by itself; by default it is remembered for auth.revocationTtlMs' })),
@@ -142,7 +142,7 @@ export const RevocationReport = Type.Object({
 })
 export type RevocationReport = Static<typeof RevocationReport>
 
-/** What a handler answered. */
+/** Reply of a handler. */
 export const callReply = <T extends TSchema>(reply: T) => Type.Object({ data: reply })
 
 export const StatusQuery = Type.Object({

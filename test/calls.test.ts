@@ -270,7 +270,7 @@ t.test('a call that nobody awaits may fail: a log line says so, and an awaited o
     after: ({ ws }) => ws.handle('call.join', { schema }, (_message, { join }) => { join('') })
   })
   const { ws } = server.app
-  const lines = () => server.logs.filter(({ msg }) => msg === 'a call has failed, and nobody awaits its result')
+  const lines = () => server.logs.filter(({ msg }) => msg === 'a call failed, and its result is not awaited')
   await Promise.all([
     t.rejects(ws.broadcast({}), { code: 'WSM_ERR_INVALID_ARGUMENT' }),
     ws.tasks.progress('none', 1).then(() => t.fail('there is no such task'), () => {}),

@@ -224,10 +224,10 @@ t.test('options that contradict each other are refused', (t) => {
   const off = { enabled: false }
   const bad: [WsPluginOptions, string][] = [
     [{ authenticate, auth: { firstFrame: true } }, '"auth.firstFrame" needs verifyToken'],
-    [{ channels: { 'a.*': { history: false, recover: 'latest' } } }, '"channels.a.*.recover" is given beside history: false'],
-    [{ channels: { 'a.*': { history: false, recoverFrom: 'start' } } }, '"channels.a.*.recoverFrom" is given beside history: false'],
-    [{ history: { ...off, recoverFrom: 'start' } }, '"history.recoverFrom" is given while history.enabled is false'],
-    [{ history: off, channels: { '*': { recover: 'missed' } } }, '"channels.*.recover" is given while history.enabled is false']
+    [{ channels: { 'a.*': { history: false, recover: 'latest' } } }, '"channels.a.*.recover" has no effect beside history: false'],
+    [{ channels: { 'a.*': { history: false, recoverFrom: 'start' } } }, '"channels.a.*.recoverFrom" has no effect beside history: false'],
+    [{ history: { ...off, recoverFrom: 'start' } }, '"history.recoverFrom" has no effect while history.enabled is false'],
+    [{ history: off, channels: { '*': { recover: 'missed' } } }, '"channels.*.recover" has no effect while history.enabled is false']
   ]
   for (const [given, says] of bad) t.throws(() => normalizeOptions(given), { code: 'WSM_ERR_INVALID_OPTION', message: `option ${says}` }, says)
   const good: WsPluginOptions[] = [

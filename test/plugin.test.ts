@@ -24,7 +24,7 @@ t.test('the package answers the plugin by default and by name', (t) => {
 t.test('a second registration fails with a clear error', async (t) => {
   const app = create(t)
   await app.register(wsPlugin, options)
-  await t.rejects(Promise.resolve(app.register(wsPlugin, options)), { code: 'WSM_ERR_ALREADY_REGISTERED', message: /registered .* already/ })
+  await t.rejects(Promise.resolve(app.register(wsPlugin, options)), { code: 'WSM_ERR_ALREADY_REGISTERED', message: /already registered/ })
 })
 
 t.test('a second registration in a child fails as clearly', async (t) => {

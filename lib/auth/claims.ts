@@ -4,12 +4,12 @@ import type { User } from '../user.js'
 import type { TokenLifetime } from './token-lifetime.js'
 
 /**
- * Names the user of a verified token.
+ * Creates the user of a verified token.
  *
- * @param claimNames the claims that may hold the name, first match wins
- * @param lifetime says until when it is good
- * @throws WSM_ERR_UNAUTHORIZED where none of them holds a name: text, or a number that JSON cannot confuse with another; and
- *   for `exp`, `iat`, `nbf` and `jti` that are there and cannot be what they should be
+ * @param claimNames claims that may name the user, first match wins
+ * @param lifetime computes the expiry
+ * @throws WSM_ERR_UNAUTHORIZED if no claim holds a valid name (text, or a number that JSON cannot confuse with another), or if
+ *   `exp`, `iat`, `nbf` or `jti` is present but invalid
  */
 export function userFromClaims (claims: Readonly<Record<string, unknown>>, claimNames: readonly string[], lifetime: TokenLifetime): User {
   for (const name of claimNames) {
@@ -24,7 +24,7 @@ export function userFromClaims (claims: Readonly<Record<string, unknown>>, claim
   throw new UnauthorizedError(`The token does not name a user: it has no claim ${claimNames.join(', ')}`)
 }
 
-/** @throws WSM_ERR_UNAUTHORIZED for times that are none */
+/** @throws WSM_ERR_UNAUTHORIZED for invalid times */
 export function assertTimes (claims: Readonly<Record<string, unknown>>): void {
   for (const name of ['exp', 'nbf', 'iat'] as const) momentOf(claims, name)
 }
@@ -36,7 +36,7 @@ function jtiOf ({ jti }: Readonly<Record<string, unknown>>): string | null {
   return name
 }
 
-/** A moment as tokens have it, in seconds (RFC 7519 section 2), in milliseconds. */
+/** Converts a time claim from seconds (RFC 7519 section 2) to milliseconds. */
 function momentOf (claims: Readonly<Record<string, unknown>>, name: 'exp' | 'iat' | 'nbf'): number | null {
   const seconds = claims[name]
   if (seconds === undefined) return null

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { UnauthorizedError } from '../errors.js'
 
-/** A browser cannot set headers on a socket: its token comes as an offered subprotocol behind this prefix. */
+/** Prefix of an offered subprotocol that carries a token: browsers cannot set headers on a socket. */
 export const BEARER_PROTOCOL_PREFIX = 'bearer.'
 const AUTHORIZATION = 'authorization'
 const BEARER_SCHEME = /^bearer\b/i
@@ -11,11 +11,11 @@ const LEADING_SPACES = /^ +/
 const NONE: readonly string[] = []
 
 /**
- * The token of a request: from the Authorization header (RFC 6750 section 2.1) or from the offered subprotocols. With a
- * token among the subprotocols, a header of another scheme (a proxy's Basic, for instance) is ignored.
+ * Reads the token of a request from the Authorization header (RFC 6750 section 2.1) or the offered subprotocols. If a subprotocol
+ * carries a token, a header of another scheme (a proxy's Basic, for instance) is ignored.
  *
- * @returns null where there is none
- * @throws WSM_ERR_UNAUTHORIZED for a header that is no bearer token, and for two different tokens
+ * @returns null if there is none
+ * @throws WSM_ERR_UNAUTHORIZED for a header that is not a bearer token, and for two different tokens
  */
 export function tokenFrom (headers: IncomingHttpHeaders): string | null {
   const { authorization } = headers
@@ -29,8 +29,8 @@ export function tokenFrom (headers: IncomingHttpHeaders): string | null {
 }
 
 /**
- * Refuses a request whose credential is ambiguous. Node keeps the first of several Authorization headers, and what stands before this
- * server may have looked at another.
+ * Refuses requests with ambiguous credentials. Node keeps the first of several Authorization headers, and a proxy in front may
+ * have checked another.
  *
  * @throws WSM_ERR_UNAUTHORIZED for two different Authorization headers
  */
@@ -40,7 +40,8 @@ export function assertOneAuthorization (rawHeaders: readonly string[]): void {
 }
 
 /**
- * Refuses cookies of one name with different values: another host of the same site can add one, and browsers do not say which is whose.
+ * Refuses cookies with one name and different values: another host of the same site can add one, and browsers do not say which
+ * host set which.
  *
  * @throws WSM_ERR_UNAUTHORIZED
  */
@@ -50,7 +51,7 @@ export function assertOneCookie ({ cookie = '' }: IncomingHttpHeaders, name: str
   if (values.some((value) => value !== values[0])) throw new UnauthorizedError(`The request carries two different cookies "${name}"`)
 }
 
-/** True if `tokenFrom` finds a token or refuses a bad one; no other credential is looked for then. */
+/** Returns true if `tokenFrom` finds a token or refuses a bad one; other credentials are then ignored. */
 export function carriesToken ({ authorization, 'sec-websocket-protocol': offered }: IncomingHttpHeaders): boolean {
   return authorization !== undefined || offeredTokens(offered).length > 0
 }
@@ -59,9 +60,9 @@ export function isBearer (authorization: string): boolean {
   return BEARER_SCHEME.test(authorization)
 }
 
-/** A token as a frame may carry it: `<jwt>` or `Bearer <jwt>`, the scheme in any case (row J6). */
+/** Strips the scheme from a token in a frame: `<jwt>` or `Bearer <jwt>`, the scheme in any case (row J6). */
 export function tokenFromFrame (token: string): string {
-  // Not one pattern for all of it, which would take a time that grows with the square of a token of many spaces.
+  // Not a single pattern, which would take quadratic time on a token of many spaces.
   return BEARER_PREFIX.test(token) ? token.slice(BEARER_LENGTH).replace(LEADING_SPACES, '') : token
 }
 
@@ -82,7 +83,7 @@ function bearerProtocol (offered: string | undefined): string | null {
 }
 
 function offeredTokens (offered = ''): readonly string[] {
-  // Most clients send a header.
+  // Fast path: most clients send a header.
   if (!offered.includes(BEARER_PROTOCOL_PREFIX)) return NONE
   return offered.split(',').map((name) => name.trim())
     .filter((name) => name.startsWith(BEARER_PROTOCOL_PREFIX))

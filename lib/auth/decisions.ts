@@ -1,4 +1,4 @@
-/** What a REST route does, as `authorize` is asked about it. */
+/** Action of a REST route, as passed to `authorize`. */
 export type RestAction =
   | 'status' | 'broadcast' | 'send:user' | 'send:channel' | 'send:client'
   | 'clients:list' | 'clients:read' | 'clients:disconnect'
@@ -7,14 +7,14 @@ export type RestAction =
   | 'tasks:list' | 'tasks:read' | 'tasks:cancel'
   | 'revocations:create'
 
-/** What a client's own `user`, `channel` or `client` frame is addressed to. */
+/** Target of a client's own `user`, `channel` or `client` frame. */
 export interface SendTarget {
   kind: 'user' | 'channel' | 'client'
-  /** The user's, channel's or client's id. */
+  /** Id of the user, channel or client. */
   id: string
   /** The message that would be delivered. */
   data: Readonly<Record<string, unknown>>
 }
 
-/** Decision on a join: allowed or not; with `since` (milliseconds since 1970) no recovery returns older messages. */
+/** Decision on a join: allowed or not; `since` (milliseconds since 1970) limits recovery to messages from then on. */
 export type JoinDecision = boolean | { since: number }

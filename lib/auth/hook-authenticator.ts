@@ -12,7 +12,7 @@ import type { User } from '../user.js'
 
 const check = TypeCompiler.Compile(Type.Union([AuthenticatedUser, Type.Null()]))
 
-/** Identifies users by the app's own hooks. */
+/** Identifies users through the app's own hooks. */
 export class HookAuthenticator implements Authenticator {
   readonly toleranceMs = 0
   readonly #authenticate: NonNullable<AuthOptions['authenticate']>
@@ -31,7 +31,7 @@ export class HookAuthenticator implements Authenticator {
     return this.#ask('authenticate', () => this.#authenticate(request))
   }
 
-  /** Only the app knows what it looked at: a bearer token beside a cookie may have had no part in it. */
+  /** Only the app knows which credentials its hook used: it may have ignored a bearer token beside a cookie. */
   isAmbient ({ headers: { cookie, authorization } }: FastifyRequest): boolean {
     return cookie !== undefined || (authorization !== undefined && !isBearer(authorization))
   }
@@ -62,7 +62,7 @@ export class HookAuthenticator implements Authenticator {
     return { id, claims, expiresAt, issuedAt, jti }
   }
 
-  /** A hook, like a key function, marks bad credentials by an error with `statusCode` 401 or 403. */
+  /** Hooks, like key functions, signal bad credentials by an error with `statusCode` 401 or 403. */
   #toAuthError (name: string, error: unknown): Error {
     if (isOurs(error)) return error
     const statusCode = statusOf(error)
@@ -73,7 +73,7 @@ export class HookAuthenticator implements Authenticator {
   }
 }
 
-/** Reads the app's object once, so that a getter cannot answer differently after the check. */
+/** Reads the app's object once, so a getter cannot answer differently after the check. */
 function snapshot (answer: unknown): unknown {
   if (typeof answer !== 'object' || answer === null) return answer
   const { id, claims, expiresAt, issuedAt, jti } = answer as Record<string, unknown>

@@ -5,28 +5,28 @@ import { assertOneCookie, carriesToken, tokenFrom } from './credentials.js'
 import type { TokenVerifier } from './tokens.js'
 import type { User } from '../user.js'
 
-/** The cookie that may hold a token, and what @fastify/cookie has made of a request. */
+/** The cookie that may hold a token, and the request properties that @fastify/cookie adds. */
 interface TokenCookie { name: string, isSigned: boolean }
 interface CookieRequest { cookies?: Readonly<Record<string, string | undefined>>, unsignCookie: (value: string) => { valid: boolean, value: string | null } }
 
-/** Reads tokens from the Authorization header, the subprotocols and, where it is told to, a cookie, and verifies them. */
+/** Reads tokens from the Authorization header, the subprotocols and, if configured, a cookie, and verifies them. */
 export class JwtAuthenticator implements Authenticator {
   readonly #tokens: TokenVerifier
   readonly #cookie: TokenCookie | null
 
-  /** @param cookie null: no cookie holds a token */
+  /** @param cookie null: cookies are not read */
   constructor (tokens: TokenVerifier, cookie: TokenCookie | null) {
     this.#tokens = tokens
     this.#cookie = cookie
   }
 
   async identify (request: FastifyRequest): Promise<User | null> {
-    // A cookie comes along unasked: what was sent on purpose goes before it.
+    // Browsers add cookies by themselves, so an explicitly sent token takes precedence.
     const token = tokenFrom(request.headers) ?? this.#unsigned(request)
     return token === null ? null : this.#tokens.verify(request, token)
   }
 
-  /** Another site's page may add a bearer token of its own, but not one of the user's. */
+  /** Another site's page may add its own bearer token, but never one of the user's. */
   isAmbient (request: FastifyRequest): boolean {
     return !carriesToken(request.headers) && this.#fromCookie(request) !== null
   }
@@ -39,13 +39,13 @@ export class JwtAuthenticator implements Authenticator {
     return this.#tokens.detached(request)
   }
 
-  /** The token in the cookie. @throws WSM_ERR_UNAUTHORIZED for two, and for one whose signature is not good */
+  /** Reads the token in the cookie. @throws WSM_ERR_UNAUTHORIZED for two different ones, and for a bad signature */
   #unsigned (request: FastifyRequest): string | null {
     const given = this.#fromCookie(request)
     if (given !== null) assertOneCookie(request.headers, this.#cookie!.name)
     if (given === null || !this.#cookie!.isSigned) return given
     const { valid, value } = (request as unknown as CookieRequest).unsignCookie(given)
-    if (!valid) throw new UnauthorizedError('The cookie is not signed as it must be')
+    if (!valid) throw new UnauthorizedError('The cookie\'s signature is not valid')
     return value
   }
 

@@ -14,8 +14,8 @@ const MESSAGES = [
 ]
 
 /**
- * Options of @fastify/jwt 10, and of fast-jwt within them, by their names alone: both ignore a name that they do not know, so that a
- * misspelled `verify` would leave tokens unchecked. What the values may be is theirs to say.
+ * Options of @fastify/jwt 10 and its fast-jwt, checked by name only: both ignore unknown names, so a misspelled `verify` would
+ * leave tokens unchecked. They check the values themselves.
  */
 export const JwtOptions = Type.Object({
   ...anything(['secret', 'trusted', 'formatUser', 'namespace', 'decoratorName', 'jwtDecode', 'jwtSign', 'jwtVerify']),

@@ -7,7 +7,7 @@ import { assertStrong, withExplicitKeys } from './keys.js'
 import { TokenLifetime } from './token-lifetime.js'
 import type { TokenRules } from './tokens.js'
 
-/** What @fastify/jwt decorates the app with, by namespace or plainly. */
+/** Decorator that @fastify/jwt adds to the app, directly or by namespace. */
 interface JwtDecorator {
   verify?: unknown
   cookie?: FastifyJWTOptions['cookie']
@@ -19,26 +19,24 @@ interface JwtDecorator {
 }
 
 /**
- * Rules by which the app's @fastify/jwt verifies tokens: the one that it registered, or one that is registered here from
- * `options.jwt`. Ours names its algorithms. One of the app's that names none is only warned of: it may verify what the app's other routes take, and
- * by itself it never mixes secrets with public keys. Its secret cannot be read, except where it is an option of
- * `sign` or `verify`.
+ * Chooses the @fastify/jwt that verifies tokens: the app's own, or one registered here from `options.jwt`, which names its
+ * algorithms. An app's own that names none only causes a warning: it may verify what the app's other routes accept, and never
+ * mixes secrets with public keys. Its secret can only be read if it is an option of `sign` or `verify`.
  *
- * @throws WSM_ERR_INVALID_OPTION where there is none and no option for one, or both, and for keys as in
- *   {@link withExplicitKeys}
+ * @throws WSM_ERR_INVALID_OPTION if there is neither of them, or both, and for keys as in {@link withExplicitKeys}
  */
 export async function useJwt (fastify: FastifyInstance, { jwt, auth }: AuthOptions): Promise<TokenRules> {
   const namespace = jwt?.namespace
   const isRegistered = decoratorOf(fastify, namespace) !== undefined
   if (isRegistered && jwt?.secret !== undefined) {
-    throw new InvalidOptionError('jwt', 'is given, but the app has registered @fastify/jwt: leave it out, or give it a namespace of its own')
+    throw new InvalidOptionError('jwt', 'conflicts with @fastify/jwt, which the app has registered: remove this option, or give it a namespace')
   }
   if (!isRegistered) await register(fastify, jwt)
   const method = verifyMethod(jwt)
   if (!fastify.hasRequestDecorator(method)) {
-    throw new InvalidOptionError('jwt', `is not as the app registered @fastify/jwt: requests have no ${method}()`)
+    throw new InvalidOptionError('jwt', `does not match the @fastify/jwt that the app registered: requests have no ${method}()`)
   }
-  // The claims alone, also where the app decodes tokens with their headers.
+  // Only the claims, even if the app decodes tokens with their headers.
   const decorator = decoratorOf(fastify, namespace)!
   const decode = (token: string) => decorator.decode(token, { complete: false })
   const { sign, verify } = decorator.options
@@ -46,7 +44,7 @@ export async function useJwt (fastify: FastifyInstance, { jwt, auth }: AuthOptio
     assertStrong('jwt', sign.key)
     assertStrong('jwt', verify.key)
     if (verify.algorithms === undefined) {
-      fastify.log.warn('@fastify/jwt was registered without verify.algorithms: whatever fits the kind of its key is accepted; name them, for instance [\'HS256\']')
+      fastify.log.warn('@fastify/jwt was registered without verify.algorithms: any algorithm that fits its key is accepted; name those to accept, for instance [\'HS256\']')
     }
   }
   const claimNames = typeof auth.userIdClaim === 'string' ? [auth.userIdClaim] : auth.userIdClaim
@@ -62,13 +60,13 @@ export async function useJwt (fastify: FastifyInstance, { jwt, auth }: AuthOptio
 }
 
 /**
- * Tells whether the cookie of that name is signed: the option `cookie` of @fastify/jwt says so of the one that it reads.
+ * Returns true if the cookie is signed: the option `cookie` of @fastify/jwt says so for the cookie that it reads.
  *
- * @throws WSM_ERR_INVALID_OPTION where @fastify/cookie has no secret to check it with
+ * @throws WSM_ERR_INVALID_OPTION if @fastify/cookie has no secret to verify it
  */
 function isCookieSigned (fastify: FastifyInstance, { cookie }: JwtDecorator, name: string | undefined): boolean {
   if (name === undefined || cookie?.cookieName !== name || !cookie.signed) return false
-  if (!fastify.hasRequestDecorator('unsignCookie')) throw new InvalidOptionError('auth.cookie', 'names a cookie that @fastify/jwt takes for signed: @fastify/cookie needs a secret')
+  if (!fastify.hasRequestDecorator('unsignCookie')) throw new InvalidOptionError('auth.cookie', 'names a cookie that @fastify/jwt expects to be signed: @fastify/cookie needs a secret')
   return true
 }
 
@@ -84,7 +82,7 @@ async function register (fastify: FastifyInstance, jwt: FastifyJWTOptions | unde
   }
 }
 
-/** @fastify/jwt throws where a decorator of its is taken, and what a plugin with a callback throws nobody can catch. */
+/** Wrapped in a promise: @fastify/jwt throws if one of its decorators is taken, and errors thrown by a callback plugin cannot be caught. */
 const ownJwt = fp<FastifyJWTOptions>((instance, options) => new Promise<void>((resolve, reject) => {
   fastifyJwt(instance, options, (error) => error === undefined ? resolve() : reject(error))
 }), { fastify: '5.x', name: '@fastify/jwt' })
@@ -92,11 +90,11 @@ const ownJwt = fp<FastifyJWTOptions>((instance, options) => new Promise<void>((r
 function decoratorOf (fastify: FastifyInstance, namespace: string | undefined): JwtDecorator | undefined {
   if (!fastify.hasDecorator('jwt')) return undefined
   const jwt = fastify.jwt as unknown as JwtDecorator & Record<string, JwtDecorator>
-  // With namespaces only, there is a decorator, but it verifies nothing itself.
+  // With namespaces only, the decorator exists but verifies nothing itself.
   return namespace === undefined ? (jwt.verify === undefined ? undefined : jwt) : jwt[namespace]
 }
 
-/** How @fastify/jwt names the request's decorator; it reads its option `jwtVerify` beside a namespace alone. */
+/** Returns the name of the request decorator; @fastify/jwt reads its option `jwtVerify` only together with a namespace. */
 function verifyMethod ({ namespace, jwtVerify }: Partial<FastifyJWTOptions> = {}): string {
   return namespace === undefined ? 'jwtVerify' : jwtVerify ?? `${namespace}JwtVerify`
 }

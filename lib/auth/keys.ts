@@ -7,17 +7,16 @@ type Algorithm = NonNullable<NonNullable<FastifyJWTOptions['verify']>['algorithm
 type KeyDone = (error: unknown, key?: unknown) => void
 type KeyFunction = (request: unknown, token: unknown, done: KeyDone) => unknown
 
-/** RFC 7518 section 3.2: a key of HMAC has at least as many bits as its hash. */
+/** RFC 7518 section 3.2: an HMAC key has at least as many bits as its hash. */
 const MIN_SECRET_BYTES = 32
 const PEM = '-----BEGIN '
 const BY_CURVE: Readonly<Record<string, Algorithm>> = { prime256v1: 'ES256', secp384r1: 'ES384', secp521r1: 'ES512' }
 
 /**
- * The options for an @fastify/jwt of ours: its algorithms are named (RFC 8725 section 3.1), those of the given key where
- * the app names none, and a key function that answers nothing says that the token names no key of its.
+ * Completes the options for an @fastify/jwt that this plugin registers. They name its algorithms (RFC 8725 section 3.1); without
+ * any from the app, those of the given key. A key function that returns nothing reports an unknown key.
  *
- * @throws WSM_ERR_INVALID_OPTION for a secret under 32 bytes, a key that cannot be read, and a key function without
- *   `verify.algorithms`
+ * @throws WSM_ERR_INVALID_OPTION for a secret under 32 bytes, an unreadable key, and a key function without `verify.algorithms`
  */
 export function withExplicitKeys (jwt: FastifyJWTOptions): FastifyJWTOptions {
   const { secret } = jwt
@@ -26,7 +25,7 @@ export function withExplicitKeys (jwt: FastifyJWTOptions): FastifyJWTOptions {
   assertStrong('jwt', parts.private)
   const algorithms = jwt.verify?.algorithms ?? algorithmsOf(parts.public, jwt.sign?.algorithm)
   if (algorithms === undefined && typeof parts.public === 'function') {
-    throw new InvalidOptionError('jwt', 'has a key from a function: verify.algorithms must say which to accept, for instance [\'RS256\']')
+    throw new InvalidOptionError('jwt', 'has a key function: verify.algorithms must name the algorithms to accept, for instance [\'RS256\']')
   }
   const verifying = typeof parts.public === 'function' ? refusingUnknown(parts.public as KeyFunction) : parts.public
   return {
@@ -36,10 +35,10 @@ export function withExplicitKeys (jwt: FastifyJWTOptions): FastifyJWTOptions {
   }
 }
 
-/** @throws WSM_ERR_INVALID_OPTION that names the option, for a secret that can be guessed; nothing for other kinds of key */
+/** @throws WSM_ERR_INVALID_OPTION that names the option, for a secret that can be guessed; other kinds of key pass */
 export function assertStrong (option: string, key: unknown): void {
   if (!isText(key) || isPem(key) || Buffer.byteLength(key) >= MIN_SECRET_BYTES) return
-  // Without one at all @fastify/jwt says so itself.
+  // @fastify/jwt itself reports an empty one.
   if (key.length > 0) throw new InvalidOptionError(option, `has a secret of ${Buffer.byteLength(key)} bytes: ${MIN_SECRET_BYTES} are needed, for instance randomBytes(32)`)
 }
 
@@ -59,11 +58,11 @@ function readKey (pem: string | Buffer): KeyObject {
 
 function algorithmOf ({ asymmetricKeyType: type, asymmetricKeyDetails }: KeyObject): Algorithm {
   const algorithm = type === 'rsa' ? 'RS256' : type === 'ed25519' ? 'EdDSA' : BY_CURVE[asymmetricKeyDetails?.namedCurve ?? '']
-  if (algorithm === undefined) throw new InvalidOptionError('jwt', `has a key of type ${type}: verify.algorithms must say which to accept`)
+  if (algorithm === undefined) throw new InvalidOptionError('jwt', `has a key of type ${type}: verify.algorithms must name the algorithms to accept`)
   return algorithm
 }
 
-/** @fastify/jwt takes a key function that answers nothing for an outage; a `kid` that nobody knows is the token's fault. */
+/** @fastify/jwt treats a key function that returns nothing as an outage, but an unknown `kid` is the token's fault. */
 function refusingUnknown (find: KeyFunction): KeyFunction {
   return (request, token, done) => {
     const answered: KeyDone = (error, key) => isNothing(error) && isNothing(key) ? done(unknownKey()) : done(error, key)
@@ -77,7 +76,7 @@ function refusingUnknown (find: KeyFunction): KeyFunction {
 }
 
 function unknownKey (): Error {
-  return new UnauthorizedError('There is no key for the token')
+  return new UnauthorizedError('No key matches the token')
 }
 
 function isPair (secret: unknown): secret is { public: unknown, private?: unknown } {

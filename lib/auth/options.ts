@@ -42,7 +42,7 @@ export const authOptions = {
       default: 'allow',
       description: 'Whether an auth frame may switch a user\'s socket to another user, or make it anonymous'
     }),
-    // Half a year can be meant: more than a timer can wait.
+    // May be half a year, which is longer than the longest timer.
     revocationTtlMs: Type.Integer({
       minimum: 1,
       maximum: 31_622_400_000,

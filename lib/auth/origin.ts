@@ -1,12 +1,12 @@
 import type { FastifyRequest } from 'fastify'
 import { ForbiddenError, InvalidOptionError } from '../errors.js'
 
-/** What may stand in a Host header (RFC 3986 section 3.2), so that it means to a URL parser what it means to a server. */
+/** Valid Host header (RFC 3986 section 3.2), so that a URL parser and a server read it alike. */
 const HOST = /^(?:\[[0-9a-f:.]+\]|[^\s/?#@\\:[\]]+)(?::\d+)?$/i
 
-/** An entry of the list whose `*` stands for exactly one label, below a domain that is not everybody's. */
+/** List entry whose `*` stands for exactly one label, below a domain that is not a public one. */
 const WILDCARD = /^https?:\/\/\*\.(?:[^*.]+(?:\.[^*.]+)+|localhost(?::\d+)?)$/
-/** An origin in two parts, its first label left out. */
+/** Splits an origin around its first label. */
 const FIRST_LABEL = /^(https?:\/\/)[a-z0-9_-]+(\..+)$/
 /** Sent for pages from files by Electron, and by Chromium with --allow-file-access-from-files; browsers send `null`. */
 const FILE = 'file://'
@@ -15,17 +15,17 @@ const FILE = 'file://'
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /**
- * Which pages may open a socket (RFC 6455 section 10.2): a browser sends a user's cookies along wherever a page connects
- * to, and says in `Origin` whose page it is.
+ * Decides which pages may open a socket (RFC 6455 section 10.2): browsers send a user's cookies along wherever a page connects
+ * to, and name the page's origin in `Origin`.
  */
 export class OriginPolicy {
   readonly #allowed: '*' | ReadonlySet<string> | null
 
   /**
-   * @param origins which pages: a list of origins, compared to the letter, in which `*` can stand for the first label of a host;
-   *   `'*'`: all; undefined: those of the host that the request is addressed to
-   * @param readsCookies whether cookies may say who the user is
-   * @throws WSM_ERR_INVALID_OPTION for an origin that no browser would send, for any other `*`, and for `'*'` with cookies
+   * @param origins allowed pages: a list of origins, compared exactly, in which `*` can stand for the first label of a host;
+   *   `'*'`: all; undefined: those of the requested host
+   * @param readsCookies whether cookies may identify the user
+   * @throws WSM_ERR_INVALID_OPTION for an origin that no browser sends, any other use of `*`, and `'*'` with cookies
    */
   constructor (origins: '*' | readonly string[] | undefined, readsCookies: boolean) {
     if (origins === '*' && readsCookies) throw new InvalidOptionError('origins', 'must not be "*" while cookies identify the user: any page could open a socket as its visitor')
@@ -34,9 +34,9 @@ export class OriginPolicy {
   }
 
   /**
-   * Checks a request that opens a socket, or changes something. A page may be able to send any credential: the visitor's
-   * cookies, or a token of its own. So where there is an `Origin` it counts, whatever else there is. Without one the request
-   * comes from no browser that is up to date, and is let in unless its credential is one that browsers add by themselves.
+   * Checks a request that opens a socket or changes something. Pages can send any credential: the visitor's cookies, or a token
+   * of their own. So an `Origin`, if present, always decides. Without one the request comes from no current browser, and is
+   * accepted unless its credential is one that browsers add by themselves.
    *
    * @param isAmbient whether the credential is, or may be, one that browsers add by themselves
    * @throws WSM_ERR_FORBIDDEN
@@ -49,8 +49,8 @@ export class OriginPolicy {
   }
 
   /**
-   * Checks a REST request that changes something: a form on another site sends cookies, too. What only reads needs no
-   * check, since that site does not see the answer.
+   * Checks a REST request that changes something, since a form on another site also sends cookies. Reads need no check: the other
+   * site does not see the response.
    *
    * @throws WSM_ERR_FORBIDDEN
    */
@@ -60,36 +60,36 @@ export class OriginPolicy {
 }
 
 /**
- * RFC 6454 section 5, as far as it can be known: behind a proxy that Fastify was not told to trust a page of https comes to
- * a server that only sees http; a page of http never belongs to a server of https.
+ * Compares origins (RFC 6454 section 5) as far as possible: behind a proxy that Fastify was not told to trust, an https page
+ * reaches a server that sees only http; an http page never belongs to an https server.
  */
 function isSameOrigin (origin: string, { host, protocol }: FastifyRequest): boolean {
   const [scheme] = origin.split('://', 1)
   if (scheme !== 'https' && (scheme !== 'http' || protocol !== 'http')) return false
-  // Parsed, so that a default port counts for none.
+  // Parsed, to normalize default ports.
   return HOST.test(host) && originOf(`${scheme}://${host}`) === origin
 }
 
-/** Tells whether an origin is in the list, as it is or by a `*` in place of its first label. */
+/** Returns true if the list contains the origin, literally or with `*` in place of its first label. */
 function isListed (origin: string, allowed: ReadonlySet<string>): boolean {
   if (allowed.has(origin)) return true
   const [, scheme, rest] = FIRST_LABEL.exec(origin) ?? []
   return scheme !== undefined && allowed.has(`${scheme}*${rest}`)
 }
 
-/** @throws WSM_ERR_INVALID_OPTION for what no page can have as its origin, or too many can */
+/** @throws WSM_ERR_INVALID_OPTION for an origin that no page can have, or that too many can */
 function assertOrigin (origin: string, index: number): void {
   const fault = (text: string) => new InvalidOptionError(`origins[${index}]`, `is "${origin}", ${text}`)
-  if (origin === 'null') throw fault('the origin of every page that has none, also of other sites: serve the page by https, or by a scheme of the app\'s own')
+  if (origin === 'null') throw fault('which every page without an origin sends, pages of other sites included: serve the page over https, or by a scheme of the app\'s own')
   if (origin.includes('*') && !WILDCARD.test(origin)) {
-    throw fault('whose * stands for something else than the first label of a host of http or https, with a domain of two labels or localhost behind it')
+    throw fault('whose * must be the whole first label of an http or https host, followed by localhost or a domain of at least two labels')
   }
   if (/^https?:/i.test(origin) ? originOf(origin) !== origin : origin.endsWith('/') && origin !== FILE) {
-    throw fault('which no browser sends: write it in lower case, without default port and trailing slash')
+    throw fault('which no browser sends: write it in lower case, without a default port or trailing slash')
   }
 }
 
-/** null: it is no URL. */
+/** null: not a URL. */
 function originOf (url: string): string | null {
   return URL.canParse(url) ? new URL(url).origin : null
 }

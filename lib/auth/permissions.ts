@@ -8,16 +8,16 @@ import { isGranted, type AdmittedUser, type User } from '../user.js'
 import type { JoinDecision, RestAction, SendTarget } from './decisions.js'
 import type { AuthOptions } from './options.js'
 
-/** The permission that the default `authorize` asks for. */
+/** Permission required by the default `authorize`. */
 const ADMIN_PERMISSION = 'ws:admin'
 
-/** A question to an `authorize…` hook. */
+/** A call of an `authorize…` hook. */
 export interface Question {
-  /** The name of the hook, for the log. */
+  /** Name of the hook, for the log. */
   hook: string
-  /** What it is about and whose it is, for the log. */
+  /** Subject and caller, for the log. */
   about: Readonly<Record<string, unknown>>
-  /** The message to the client where the answer is no. */
+  /** Message to the client if the hook denies. */
   denial: string
 }
 
@@ -25,16 +25,16 @@ const LATE = Symbol('late')
 const CLOSING = Symbol('closing')
 
 /**
- * Asks the app's `authorize…` hooks. Each method resolves when the action is allowed and throws WSM_ERR_FORBIDDEN when
- * it is not. An error that a handler may tell its caller passes, as that of a handler does. A hook that throws anything else, or takes
- * longer than `auth.timeoutMs`, has not decided (its database may be away): that is logged, and nothing is done, with
- * WSM_ERR_UNAVAILABLE. A decision that is none is the app's fault, WSM_ERR_INTERNAL.
+ * Calls the app's `authorize…` hooks. Each method resolves if the action is allowed and throws WSM_ERR_FORBIDDEN if not. An error
+ * that a handler may show its caller is passed on, as from a handler. If a hook throws anything else, or exceeds
+ * `auth.timeoutMs`, it has not decided (its database may be down): that is logged, and the action fails with WSM_ERR_UNAVAILABLE.
+ * An invalid decision is the app's fault and fails with WSM_ERR_INTERNAL.
  */
 export class Permissions {
   readonly #options: Pick<AuthOptions, 'auth' | 'authorize' | 'authorizeSubscribe' | 'authorizeSend'>
   readonly #log: FastifyBaseLogger
   readonly #waits: BoundedWaits
-  /** Options that are missing and have been named. */
+  /** Missing options that have been logged. */
   readonly #missing = new Set<string>()
 
   constructor (options: Pick<AuthOptions, 'auth' | 'authorize' | 'authorizeSubscribe' | 'authorizeSend'>, waits: BoundedWaits, log: FastifyBaseLogger) {
@@ -43,7 +43,7 @@ export class Permissions {
     this.#log = log
   }
 
-  /** @param denial the message to the caller where the answer is no */
+  /** @param denial message to the caller if the hook denies */
   async rest (request: FastifyRequest, action: RestAction, user: User, denial = `You may not do this: ${action}`): Promise<void> {
     const { authorize } = this.#options
     await this.decide({ hook: 'authorize', about: { action, user_id: user.id }, denial },
@@ -51,10 +51,10 @@ export class Permissions {
   }
 
   /**
-   * Resolves to when the oldest message that may be read was published, milliseconds since 1970; 0: any.
+   * Resolves to the publication time of the oldest message that may be read, milliseconds since 1970; 0: any.
    *
-   * @param user whose subscription it would be: `client.user` can be another one by now, or the one before
-   * @param client null: its socket is not open yet, or it reads by REST
+   * @param user owner of the subscription: `client.user` may have changed since, or be the previous one
+   * @param client null: its socket is not open yet, or the caller reads by REST
    */
   subscribe (user: User | null, channel: string, client: AnyClient | null): Promise<number> {
     const { authorizeSubscribe } = this.#options
@@ -62,7 +62,7 @@ export class Permissions {
       () => authorizeSubscribe === undefined ? this.#nobody('authorizeSubscribe', 'may join a channel') : authorizeSubscribe(user as AdmittedUser, channel, client as Client | null))
   }
 
-  /** The same for any hook that decides who may join. */
+  /** Runs any hook that decides about joining. */
   async join (question: Question, hook: () => JoinDecision | Promise<JoinDecision>): Promise<number> {
     const since = this.#sinceOf(question, await this.#ask(question, hook))
     if (since === null) throw new ForbiddenError(question.denial)
@@ -76,7 +76,7 @@ export class Permissions {
       () => authorizeSend === undefined ? this.#nobody('authorizeSend', 'may send user, channel or client frames') : authorizeSend(user as AdmittedUser, target, client as Client))
   }
 
-  /** Runs one hook of the app; only `true` allows. */
+  /** Runs one hook; only `true` allows. */
   async decide (question: Question, hook: () => boolean | Promise<boolean>): Promise<void> {
     if (await this.#ask(question, hook) !== true) throw new ForbiddenError(question.denial)
   }
@@ -92,7 +92,7 @@ export class Permissions {
     }
     if (answer === CLOSING) throw new UnavailableError('The server is closing')
     if (answer !== LATE) return answer
-    this.#log.error({ hook: question.hook, ...question.about, timeout_ms: timeoutMs }, 'an authorize hook took too long; nothing is decided')
+    this.#log.error({ hook: question.hook, ...question.about, timeout_ms: timeoutMs }, 'an authorize hook timed out; the action was refused')
     throw undecided()
   }
 
@@ -115,15 +115,15 @@ export class Permissions {
     logThrown(this.#log, 'error', error, { hook, ...about }, 'an authorize hook failed; nothing is decided')
   }
 
-  /** Denies by default, and says so once. */
+  /** Denies by default, and logs that once. */
   #nobody (option: string, may: string): false {
-    if (!this.#missing.has(option)) this.#log.warn({ option }, `the option ${option} is not given, so nobody ${may}`)
+    if (!this.#missing.has(option)) this.#log.warn({ option }, `option "${option}" is missing, so nobody ${may}`)
     this.#missing.add(option)
     return false
   }
 }
 
-/** Tells whether a hook has said no, with an error of the catalogue or of the app's own; other errors decide nothing. */
+/** Returns true if a hook denied, with an error of the catalogue or of the app; other errors are no decision. */
 export function isDenial (error: unknown): error is DetailedError {
   return (error as DetailedError).statusCode === 403
 }
@@ -134,7 +134,7 @@ export function namesOf (user: User | null, client: Pick<AnyClient, 'id'> | null
 }
 
 function undecided (): Error {
-  return new UnavailableError('It cannot be decided at the moment whether this is allowed')
+  return new UnavailableError('Authorization is temporarily unavailable')
 }
 
 /**

@@ -1,14 +1,14 @@
 import type { User } from '../user.js'
 
-/** Tells whether tokens are still good: they can be revoked, or expire, after they were verified. */
+/** Re-checks verified tokens, which may have been revoked or expired since. */
 export interface Standing {
-  /** The clock by which revocations count, milliseconds since 1970. */
+  /** Clock for revocations, milliseconds since 1970. */
   now: () => number
   /**
-   * Checks a user again in the turn in which something is granted.
+   * Re-checks a user in the same turn in which something is granted.
    *
-   * @param since when the token was verified or checked before, by `now()`
-   * @throws WSM_ERR_UNAUTHORIZED where the token has expired, or was revoked since; WSM_ERR_UNAVAILABLE where that cannot be known
+   * @param since when the token was verified or last checked, by `now()`
+   * @throws WSM_ERR_UNAUTHORIZED if the token has expired or was revoked since; WSM_ERR_UNAVAILABLE if that is unknown
    */
   assertStillGood: (user: User, since: number) => void
 }

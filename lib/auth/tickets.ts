@@ -5,12 +5,12 @@ import { RateLimitedError, UnauthorizedError, UnavailableError } from '../errors
 import type { Counters } from '../telemetry/counters.js'
 import type { User } from '../user.js'
 
-/** RFC 6750 section 5.2 asks for tokens that cannot be guessed: 128 bits. */
+/** RFC 6750 section 5.2 requires tokens that cannot be guessed: 128 bits. */
 const TICKET_BYTES = 16
-/** base64url of so many bytes. */
+/** The same number of bytes in base64url. */
 const TICKET = /^[\w-]{22}$/
 
-/** Tickets for sockets: each opens one, once, for the user who asked for it. */
+/** Tickets for sockets: each opens one socket, once, for the user who requested it. */
 export class Tickets {
   readonly #store: TicketStore
   readonly #ttlMs: number
@@ -24,10 +24,10 @@ export class Tickets {
     this.#counters = counters
   }
 
-  /** @throws WSM_ERR_RATE_LIMITED when the user has too many already, WSM_ERR_UNAVAILABLE when there is no room, or no store */
+  /** @throws WSM_ERR_RATE_LIMITED if the user has too many tickets, WSM_ERR_UNAVAILABLE if there is no room or no store */
   async issue (user: User): Promise<Ticket> {
     const ticket = randomBytes(TICKET_BYTES).toString('base64url')
-    // Not longer than what it was given for; and what it opens expires with that, too.
+    // Never outlives the token it was issued for; the socket it opens expires with that token, too.
     const expiresAt = Math.min(this.#clock.now() + this.#ttlMs, user.expiresAt ?? Infinity)
     const outcome = await this.#store.put(keyOf(ticket), user, expiresAt)
     if (outcome !== 'kept') {

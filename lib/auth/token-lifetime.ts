@@ -3,13 +3,13 @@ import type { FastifyJWTOptions } from '@fastify/jwt'
 
 type VerifyOptions = Pick<NonNullable<FastifyJWTOptions['verify']>, 'clockTolerance' | 'maxAge' | 'ignoreExpiration'>
 
-/** Lifetime of tokens, as the verifier of @fastify/jwt sees it: a socket must not end before, nor open after. */
+/** Lifetime of tokens as @fastify/jwt computes it: a socket must not end earlier, nor open later. */
 export class TokenLifetime {
   readonly #toleranceMs: number
   readonly #maxAgeMs: number
   readonly #ignoresExpiry: boolean
 
-  /** @param verify options of @fastify/jwt, as the app gives them: a `clockTolerance` in milliseconds, a `maxAge` in seconds or as text */
+  /** @param verify options of @fastify/jwt as given by the app: `clockTolerance` in milliseconds, `maxAge` in seconds or as text */
   constructor ({ clockTolerance = 0, maxAge, ignoreExpiration = false }: VerifyOptions) {
     this.#toleranceMs = clockTolerance
     this.#maxAgeMs = (typeof maxAge === 'number' ? maxAge * 1000 : parse(maxAge ?? '')) ?? Infinity
@@ -22,10 +22,10 @@ export class TokenLifetime {
   }
 
   /**
-   * Until when a token is good, milliseconds since 1970; null: for ever.
+   * Computes the expiry of a token, milliseconds since 1970; null: never.
    *
-   * @param expiry its claim `exp`
-   * @param issuedAt its claim `iat`
+   * @param expiry claim `exp`
+   * @param issuedAt claim `iat`
    */
   endOf (expiry: number | null, issuedAt: number | null): number | null {
     const end = Math.min(expiry === null ? Infinity : expiry + this.toleranceMs, issuedAt === null ? Infinity : issuedAt + this.#maxAgeMs)

@@ -7,27 +7,27 @@ import type { TokenLifetime } from './token-lifetime.js'
 import type { User } from '../user.js'
 import { assertTimes, userFromClaims } from './claims.js'
 
-/** The part of a request that @fastify/jwt decorates. */
+/** Request decorator of @fastify/jwt. */
 type JwtVerify = (this: object, options?: { verify: { extractToken?: () => string, clockTimestamp?: number } }) => Promise<unknown>
 type Decode = (token: string) => Readonly<Record<string, unknown>>
 
 export interface TokenRules {
-  /** The name of the request decorator that verifies: `jwtVerify`, or what a namespace makes of it. */
+  /** Name of the request decorator that verifies: `jwtVerify`, or its name in a namespace. */
   method: string
   /** Reads a token's claims. */
   decode: Decode
-  /** Whether the decorator looks for the token in the Authorization header. */
+  /** Whether the decorator reads the Authorization header. */
   readsHeader: boolean
-  /** The claims that may name the user, first match wins. */
+  /** Claims that may name the user, first match wins. */
   claimNames: readonly string[]
-  /** Whether a token without `exp` is refused. */
+  /** Whether tokens without `exp` are refused. */
   requireExp: boolean
   lifetime: TokenLifetime
-  /** True if @fastify/cookie signs the cookie that may hold the token. */
+  /** Whether @fastify/cookie signs the cookie that may hold the token. */
   isCookieSigned: boolean
 }
 
-/** Verifies tokens with the app's @fastify/jwt, whoever registered it, keys from functions and JWKS included. */
+/** Verifies tokens with the app's @fastify/jwt, whoever registered it; key functions and JWKS included. */
 export class TokenVerifier {
   readonly #rules: TokenRules
   readonly #clock: Clock
@@ -45,9 +45,9 @@ export class TokenVerifier {
   }
 
   /**
-   * Verifies a request's token, wherever it came with it; the request is then decorated as `request.jwtVerify()` does it.
+   * Verifies a request's token, wherever the request carried it, and decorates the request as `request.jwtVerify()` does.
    *
-   * @throws WSM_ERR_UNAUTHORIZED for every fault of the token, WSM_ERR_UNAVAILABLE when the key cannot be had
+   * @throws WSM_ERR_UNAUTHORIZED for every fault of the token, WSM_ERR_UNAVAILABLE if the key cannot be fetched
    */
   verify (request: FastifyRequest, token: string): Promise<User> {
     const authorization = `Bearer ${token}`
@@ -56,8 +56,8 @@ export class TokenVerifier {
   }
 
   /**
-   * The same for tokens that come later, by frame, without keeping the request that the socket was opened with. Key
-   * functions find a request that has nothing but `server`, `log` and this token in its `headers`.
+   * Verifies tokens of later frames without retaining the request that opened the socket. Key functions receive a request with
+   * only `server`, `log` and `headers` with this token.
    */
   detached (request: FastifyRequest): (token: string) => Promise<User> {
     const { server } = request
@@ -69,23 +69,23 @@ export class TokenVerifier {
   async #verify (request: object, token: string): Promise<User> {
     const { method, readsHeader, decode, claimNames, requireExp, lifetime } = this.#rules
     try {
-      // Options of a call make @fastify/jwt build a verifier for it, which is slow: only for another header, or a wrong clock.
+      // Per-call options make @fastify/jwt build a new verifier, which is slow: only for another header or a wrong clock.
       const verify = { ...!readsHeader && { extractToken: () => token }, ...isOff(this.#clock) && { clockTimestamp: this.#clock.now() } }
       await (request as Record<string, JwtVerify>)[method]!(Object.keys(verify).length === 0 ? undefined : { verify })
     } catch (error) {
-      // @fastify/jwt throws a RangeError for a time that Date cannot hold: the token's fault, not the key's.
+      // @fastify/jwt throws a RangeError for a time that Date cannot represent: a fault of the token, not of the key.
       if (isError(error, RangeError)) this.#read(() => assertTimes(decode(token)))
       throw this.#toAuthError(error)
     }
     return this.#read(() => {
-      // Read from the token itself: the answer of jwtVerify went through the app's formatUser, which may have dropped exp.
+      // Read from the token: jwtVerify returns the result of the app's formatUser, which may have dropped exp.
       const claims = decode(token)
       if (requireExp && claims.exp === undefined) throw new UnauthorizedError('The token has no expiry')
       return userFromClaims(claims, claimNames, lifetime)
     })
   }
 
-  /** Logs the reason: the token is validly signed, so its refusal is a misconfiguration that the operator must see. */
+  /** Logs the reason: the token is validly signed, so the refusal points to a misconfiguration that the operator must see. */
   #read<T> (claims: () => T): T {
     try {
       return claims()
@@ -97,20 +97,20 @@ export class TokenVerifier {
 
   #toAuthError (error: unknown): Error {
     if (!isTokenFault(error)) {
-      logThrown(this.#log, 'error', error, {}, 'a token could not be verified')
-      return new UnavailableError('The token cannot be verified at the moment')
+      logThrown(this.#log, 'error', error, {}, 'could not verify a token')
+      return new UnavailableError('Token verification is temporarily unavailable')
     }
     return new UnauthorizedError(expiredCodes.has(error.code) ? 'The token has expired' : 'The token is not valid')
   }
 }
 
 const expiredCodes: ReadonlySet<unknown> = new Set(['FST_JWT_AUTHORIZATION_TOKEN_EXPIRED', 'FAST_JWT_EXPIRED'])
-/** What @fastify/jwt reports of keys, by the same prefix as the faults of tokens. */
+/** Codes that @fastify/jwt reports for key faults, with the same prefix as token faults. */
 const keyFaultCodes: ReadonlySet<unknown> = new Set(['FAST_JWT_KEY_FETCHING_ERROR', 'FAST_JWT_INVALID_OPTION'])
 
 /**
- * Whether it is the client's fault: @fastify/jwt reports some of these as 400 or 500. A key function says it with a
- * `statusCode` of 401, for instance where it knows no such key.
+ * Returns true for a fault of the client; @fastify/jwt reports some of these as 400 or 500. A key function signals one with
+ * `statusCode` 401, for example for an unknown key.
  */
 function isTokenFault (error: unknown): error is { code?: unknown } {
   try {

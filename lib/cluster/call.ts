@@ -2,10 +2,10 @@ import type { Static, TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import type { Cluster } from '../engine/engine.js'
 
-/** Time for the other nodes to answer, milliseconds, where answering needs no waiting. */
+/** Default time for the other nodes to answer, milliseconds; suits calls that are answered without waiting. */
 const TIMEOUT_MS = 2_000
 
-/** The schemas of a call, and the time that it is given. */
+/** Schemas and time-out of a call. */
 export interface ClusterCallOptions<Request extends TSchema, Response extends TSchema> {
   request: Request
   response: Response
@@ -13,20 +13,20 @@ export interface ClusterCallOptions<Request extends TSchema, Response extends TS
   timeoutMs?: number
 }
 
-/** The answers of the other nodes. */
+/** Responses of the other nodes. */
 export interface ClusterReplies<T> {
   values: T[]
-  /** Whether every other node is among them. */
+  /** Whether every other node has responded. */
   complete: boolean
-  /** Nodes that did not answer in time, failed to, or answered something else; null: not even known which nodes there are. */
+  /** Nodes that timed out, failed or sent a malformed response; null: the set of nodes is unknown. */
   missing: string[] | null
 }
 
 /**
- * Defines a call from one node to all others. Both sides are checked when they arrive: a malformed request is not served, and a node
- * with a malformed response is missing.
+ * Defines a call from one node to all others. Requests and responses are checked on arrival: a malformed request is not served,
+ * and a node with a malformed response counts as missing.
  *
- * @param name unique among all calls, and part of what nodes tell each other: nodes of different versions must agree on it
+ * @param name unique among all calls and part of the protocol between nodes, so nodes of different versions must agree on it
  */
 export function clusterCall<Request extends TSchema, Response extends TSchema> (
   name: string, { request, response, timeoutMs = TIMEOUT_MS }: ClusterCallOptions<Request, Response>
@@ -34,7 +34,7 @@ export function clusterCall<Request extends TSchema, Response extends TSchema> (
   return new ClusterCall(name, TypeCompiler.Compile(request), TypeCompiler.Compile(response), timeoutMs)
 }
 
-/** A call that is not bound to the nodes of a server yet. */
+/** A call that is not yet bound to a server's cluster. */
 export class ClusterCall<Request, Response> {
   readonly #name: string
   readonly #request: TypeCheck<TSchema>
@@ -48,7 +48,7 @@ export class ClusterCall<Request, Response> {
     this.#timeoutMs = timeoutMs
   }
 
-  /** Serves the calls of other nodes; `null` stands for nothing. One server for each call. */
+  /** Serves calls of other nodes; `null` stands for no data. One server per call. */
   serve (cluster: Cluster, server: (request: Request) => Response | Promise<Response>): void {
     cluster.onAsk(this.#name, (request) => {
       if (!this.#request.Check(request)) throw new TypeError(`another node made a malformed call "${this.#name}"`)
@@ -59,7 +59,7 @@ export class ClusterCall<Request, Response> {
   /**
    * Calls every other node. Never rejects.
    *
-   * @param timeoutMs by default that of the call
+   * @param timeoutMs defaults to that of the call
    */
   async all (cluster: Cluster, request: Request, timeoutMs = this.#timeoutMs): Promise<ClusterReplies<Response>> {
     const { answers, missing } = await cluster.ask(this.#name, request, timeoutMs)

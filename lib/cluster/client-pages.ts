@@ -5,14 +5,14 @@ import { compareTexts, cursorOf, firstPage, mergePages, readCursor } from '../pa
 
 type Page = Pick<ClientsPage, 'total' | 'clients' | 'next'>
 
-/** A page of this node's sockets, oldest first. It costs what is on it, besides counting them. */
+/** Returns a page of this node's sockets, oldest first. Its cost is the page, plus counting. */
 export function pageOf (registry: Registry, { user_id: userId, after, limit }: ClientsQuery): Page {
   const connections = registry.open(userId, after === undefined ? null : placeOf(after))
   const { items, next } = firstPage(connections, limit, ({ connectedAt, id }) => cursorOf(connectedAt, id))
   return { total: registry.countOpen(userId), clients: items.map((connection) => connection.toRecord()), next }
 }
 
-/** One page of several that begin at the same place. */
+/** Merges several pages that start at the same cursor into one. */
 export function pageOfPages (pages: readonly Page[], limit: number): Page {
   const { items, next } = mergePages(pages.map(({ clients, next }) => ({ items: clients, next })), limit, byPlace,
     ({ connected_at: connectedAt, client_id: id }) => cursorOf(connectedAt, id))

@@ -8,7 +8,7 @@ import type { Cluster } from '../engine/engine.js'
 import { clusterCall } from './call.js'
 import { pageOf, pageOfPages } from './client-pages.js'
 
-/** Whose sockets are to be closed. */
+/** Selects the sockets to close. */
 const Target = Type.Object({ client_id: Type.Optional(Type.String()), user_id: Type.Optional(Type.String()), reason: Type.String() })
 type Target = Static<typeof Target>
 
@@ -17,7 +17,7 @@ const clientsCall = clusterCall('clients', { request: ClientsQuery, response: Cl
 const clientCall = clusterCall('client', { request: Type.String(), response: Nullable(ClientRecord) })
 const disconnectCall = clusterCall('disconnect', { request: Target, response: Type.Integer() })
 
-/** What concerns the sockets of all nodes: this node does its part, and asks the others for theirs. */
+/** Operations on the sockets of all nodes: this node does its part and calls the others for theirs. */
 export class Nodes {
   readonly #cluster: Cluster
   readonly #registry: Registry
@@ -34,7 +34,7 @@ export class Nodes {
     disconnectCall.serve(cluster, (target) => this.#disconnectHere(target))
   }
 
-  /** Every node, and what they are together. A node that does not answer is named, and is no fault. */
+  /** Returns the status of every node and the totals. A node that does not answer is listed as missing; that is not an error. */
   async status (): Promise<ClusterStatus> {
     const { values, complete, missing } = await statusCall.all(this.#cluster, null)
     const nodes = [this.#status(), ...values]
@@ -48,13 +48,13 @@ export class Nodes {
     }
   }
 
-  /** A page of the open sockets of all nodes, oldest first. */
+  /** Returns a page of the open sockets of all nodes, oldest first. */
   async clients (query: ClientsQuery): Promise<ClientsPage> {
     const { values, complete, missing } = await clientsCall.all(this.#cluster, query)
     return { ...pageOfPages([this.#pageHere(query), ...values], query.limit), complete, missing }
   }
 
-  /** null: there is no such open socket on any node that has answered. */
+  /** Finds an open socket; null: none on the nodes that answered. */
   async client (clientId: string): Promise<ClientRecord | null> {
     const here = this.#clientHere(clientId)
     if (here !== null) return here
@@ -62,7 +62,7 @@ export class Nodes {
     return values.find((record) => record !== null) ?? null
   }
 
-  /** Resolves when the sockets are gone, to how many there were on the nodes that have answered. */
+  /** Resolves when the sockets have closed, to their number on the nodes that answered. */
   async disconnect (target: Target): Promise<number> {
     const isHere = target.client_id !== undefined && this.#registry.getOpen(target.client_id) !== null
     const [here, there] = await Promise.all([this.#disconnectHere(target), isHere ? [] : this.#disconnectThere(target)])

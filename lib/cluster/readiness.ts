@@ -3,7 +3,7 @@ import type { Availability, Cluster } from '../engine/engine.js'
 import type { EventHub } from '../events.js'
 import { encodeFrame, type EncodedMessage } from '../socket/message.js'
 
-/** Tells sockets and the app how much of what the nodes share works. Sockets stay open while it does not. */
+/** Reports the availability of the shared store to sockets and the app. Sockets stay open during an outage. */
 export class Readiness {
   readonly #cluster: Cluster
 

@@ -2,99 +2,99 @@ import type { FastifyBaseLogger } from 'fastify'
 import { ConfirmationOutcome, type AnsweredBy, type AvailabilityReason, type ConfirmationRecord } from '../../schemas/records.js'
 import type { User } from '../user.js'
 
-/** A place in a stream. Offsets are 1, 2, 3… within an epoch; another epoch says that continuity was lost. */
+/** A position in a stream. Offsets are 1, 2, 3… within an epoch; a new epoch means that continuity was lost. */
 export interface Position { epoch: string, offset: number }
 
-/** How much of a stream is kept. */
+/** Bounds of a stream's history. */
 export interface Retention {
-  /** Messages. */
+  /** Maximum number of messages. */
   size: number
   ttlMs: number
 }
 
-/** A message for every member of a topic, on every node. */
+/** A message for all members of a topic, on every node. */
 export interface Publication {
   topic: string
   /** The message as JSON, an object with at least one field. */
   json: string
-  /** Whether a slow consumer may miss it, where the app chose to drop. */
+  /** Whether it may be dropped for a slow consumer, if the app chose to drop. */
   isDroppable: boolean
   /** Whether it may be compressed. */
   isCompressible: boolean
-  /** Connections that do not get it. */
+  /** Client ids that are excluded. */
   except?: readonly string[] | undefined
-  /** The client that sent it, whose share of the histories is charged; undefined: the app. */
+  /** Client that sent it, whose share of the histories is charged; undefined: the app. */
   sender?: string | undefined
 }
 
 /** A publication on its way to the members. */
 export interface Delivery extends Publication {
-  /** null: it is not kept, and cannot be had again. */
+  /** null: not kept in the history, and not recoverable. */
   position: Position | null
 }
 
-/** What a stream still has. */
+/** A page of a stream's history. */
 export interface HistoryPage {
-  /** In order, without a gap; each with its position. */
+  /** In order and without gaps, each with its position. */
   entries: readonly Delivery[]
-  /** Whether nothing is missing between what was asked for and the first entry, or the end of the stream. */
+  /** Whether nothing is missing between the requested position and the first entry, or the end of the stream. */
   isComplete: boolean
-  /** Where the page begins: everything behind it is read from here on. */
+  /** Position where the page begins; to read everything behind it, continue from here. */
   from: Position
-  /** The stream's last position as of the reading. */
+  /** Last position of the stream at the time of reading. */
   top: Position
 }
 
-/** Further bounds of a page. */
+/** Further limits of a page. */
 export interface PageBounds {
-  /** Size of the messages together, bytes; one message is read whatever its size. Default: no bound. */
+  /** Total size of the messages, bytes; one message is read whatever its size. Default: unlimited. */
   maxBytes?: number
   /**
-   * Leaves out what was published earlier, milliseconds since 1970, and asks for it no longer: the page is complete when
-   * nothing later is missing. Default: nothing is left out.
+   * Leaves out messages published earlier than this time, milliseconds since 1970; the page then counts as complete if nothing
+   * later is missing. Default: nothing is left out.
    */
   notBefore?: number
 }
 
 /**
- * What the histories may hold. In a store that nodes share, each node counts what it has published itself.
+ * Limits of the histories. In a shared store, each node counts only its own publications.
  *
- * Over a bound the messages and streams of clients' frames go before those of the app, and those of whoever has most go
- * first. A sender never holds more than its share of bytes: its own oldest messages go, where no others are before them,
- * and where that makes no room its publication is refused.
+ * Eviction removes messages and streams of clients before those of the app, starting with the largest holders. A sender never
+ * exceeds its share of bytes: its own oldest messages are evicted if no others precede them, and if that makes no room its
+ * publication is refused.
  */
 export interface HistoryBounds {
   /** Bytes of JSON in all histories together. */
   maxBytes: number
-  /** Streams that are remembered; those with members do not count. */
+  /** Maximum number of remembered streams; streams with members do not count. */
   maxTopics: number
-  /** Bytes of what one sender has published. */
+  /** Bytes published by one sender. */
   maxBytesPerSender: number
-  /** Streams that one sender has begun, and nobody else has published to. */
+  /** Maximum number of streams that only one sender has published to. */
   maxTopicsPerSender: number
 }
 
 /**
- * The only thing that knows whether there is one node or many.
+ * Abstraction over one node or many: no other part knows which it is.
  *
- * **Streams.** A topic is a stream with a position. What is published is appended: it gets the next offset and is kept,
- * atomically, so that of two publications everybody sees the same one first. What is passed on goes by the stream: it has
- * no position, and is gone when it is delivered.
+ * **Streams.** A topic is a stream with positions. `publish` appends a message: it gets the next offset and is kept, atomically,
+ * so everybody sees two publications in the same order. `pass` bypasses the stream: the message has no position and is gone once
+ * delivered.
  *
- * **Order.** Deliveries of a topic reach the listener by rising offset, each offset once and none left out while the topic
- * is subscribed to. Two publications on one topic by one caller arrive in the order in which `publish` and `pass` were called.
- * Where an engine cannot keep that promise it says so by `onBreak`, and goes on from there.
+ * **Order.** The listener receives a topic's deliveries by ascending offset, each once and without gaps while subscribed. Two
+ * publications on one topic by one caller arrive in the order of the `publish` and `pass` calls. Where an engine cannot keep this
+ * guarantee, it reports that through `onBreak` and continues from there.
  *
- * **Epochs.** A new epoch begins when the stream's offsets are no longer remembered, and when the store may have lost writes:
- * it was restarted from an older state, or a replica that lagged was promoted. The old one goes on where the nodes between them
- * know that everything that any of them has seen is still there. Nobody is ever told that nothing is missing because a number
- * happens to fit.
+ * **Epochs.** A new epoch begins when the stream's offsets have been forgotten, or the store may have lost writes: it restarted
+ * from an older state, or a lagging replica was promoted. The old epoch continues if the nodes together can confirm that
+ * everything any of them has seen is still there. A coincidentally matching offset never leads to a claim that nothing is
+ * missing.
  *
- * **Beginnings.** A topic that nobody has published to costs nothing: all of them are at offset 0 of one epoch, in which
- * each begins with its first publication. A topic whose stream was forgotten begins in another epoch. An offset 0 from an
- * earlier epoch of beginnings may fit as well; where it does, `from` and `top` have the epoch in which the stream goes on.
+ * **Beginnings.** A topic without publications costs nothing: all of them share offset 0 of one epoch, in which each stream
+ * begins with its first publication. A forgotten stream begins in another epoch. An offset 0 from an earlier shared epoch may
+ * still be valid; `from` and `top` then have the stream's current epoch.
  *
- * **Close.** After `close` nothing is delivered any more, and every call settles.
+ * **Close.** After `close` nothing is delivered, and every call settles.
  */
 export interface Engine {
   readonly confirmations: ConfirmationStore
@@ -104,63 +104,62 @@ export interface Engine {
   readonly cluster: Cluster
   readonly clock: Clock
   /**
-   * Appends, and resolves to the position when the publication cannot be lost by this process any more. Deliveries go to
-   * subscribed nodes only; a node without members costs nothing but the append.
+   * Appends, and resolves to the position once this process can no longer lose the publication. Only subscribed nodes receive
+   * deliveries; a node without members costs nothing but the append.
    *
-   * @throws WSM_ERR_UNAVAILABLE when that is not known in time; it may have been published then, or be published yet
-   * @throws WSM_ERR_RATE_LIMITED when its sender's share of the histories has no room for it; it was not published then
+   * @throws WSM_ERR_UNAVAILABLE if the result is not known in time; it may have been published, or may still be
+   * @throws WSM_ERR_RATE_LIMITED if the sender's share of the histories has no room; it was not published
    */
   publish (publication: Publication, retention: Retention): Promise<Position>
   /**
-   * Delivers to those who are there now, and keeps nothing. On this node that happens in the call, or as soon as everything that
-   * the node has published on the topic before is delivered; once, whatever happens to what the nodes share. Never rejects.
+   * Delivers to current members and keeps nothing. Local delivery happens within the call, or once all earlier publications of
+   * this node on the topic are delivered; exactly once, even if the shared store fails. Never rejects.
    *
-   * @returns whether the other nodes get it, as far as this one can know: not of a node whose own connection is lost while all others
-   *   are in order; false: that is not known in time, and they get it, perhaps later, or not at all
+   * @returns true if the other nodes receive it, as far as this node can know: a node that alone lost its connection is not
+   *   noticed; false: not known in time; they may receive it late or not at all
    */
   pass (publication: Publication): Promise<boolean>
   /**
-   * Resolves to the position as of which deliveries reach the listener: everything behind it, nothing up to it. What was
-   * published meanwhile may reach it before this resolves.
+   * Resolves to the position from which deliveries reach the listener: everything behind it, nothing up to it. Messages published
+   * meanwhile may arrive before this resolves.
    *
    * @throws WSM_ERR_UNAVAILABLE
    */
   subscribe (topic: string): Promise<Position>
-  /** At once: nothing of the topic reaches the listener any more. Its stream and its history stay. */
+  /** Takes effect immediately: the listener receives nothing more of the topic. Stream and history are kept. */
   unsubscribe (topic: string): void
   /**
-   * What the stream has behind a position, at most `limit` entries; with null the oldest that it has. Where the history no
-   * longer reaches the position, or it is of another epoch or ahead of the stream, there are no entries and
-   * `isComplete` is false.
+   * Reads at most `limit` entries behind a position; null: from the oldest one kept. If the history no longer reaches the
+   * position, or the position has another epoch or is ahead of the stream, there are no entries and `isComplete` is false.
    *
    * @throws WSM_ERR_UNAVAILABLE
    */
   history (topic: string, since: Position | null, limit: number, bounds?: PageBounds): Promise<HistoryPage>
-  /** Sets the one receiver of deliveries; called before anything is subscribed. */
+  /** Sets the single receiver of deliveries; call it before any subscribe. */
   onDelivery (listener: (delivery: Delivery) => void): void
-  /** Sets the one who is told that deliveries of a subscribed topic were lost, and the position that it goes on from. */
+  /** Sets the single listener for lost deliveries of a subscribed topic; it gets the position from which deliveries continue. */
   onBreak (listener: (topic: string, position: Position) => void): void
-  /** Sets the one who is told how many messages left a history early, or were refused, because their sender's share was used up. */
+  /** Sets the single listener for messages that were evicted early, or refused, because their sender's share was used up. */
   onEviction (listener: (messages: number) => void): void
   /** Idempotent. */
   close (): Promise<void>
 }
 
-/** What an engine is made with. */
+/** Context in which an engine is created. */
 export interface EngineContext extends HistoryBounds {
-  /** Time for which the position of a stream is remembered that nobody uses and that has no history any more, milliseconds. */
+  /** Time for which the position of an unused stream without history is remembered, milliseconds. */
   positionTtlMs: number
-  /** How long an ended question is kept, milliseconds. */
+  /** Retention of ended questions, milliseconds. */
   retainMs: number
-  /** How long a ticket can be used at the most, milliseconds. */
+  /** Maximum lifetime of a ticket, milliseconds. */
   ticketTtlMs: number
-  /** How many revocations are kept. */
+  /** Maximum number of revocations kept. */
   maxRevocations: number
   log: FastifyBaseLogger
 }
 
 /**
- * Makes the engine of one node. Resolves when it can be used.
+ * Creates the engine of one node. Resolves when it is usable.
  *
  * @throws WSM_ERR_UNAVAILABLE, WSM_ERR_INVALID_OPTION
  */
@@ -169,61 +168,58 @@ export type EngineFactory = (context: EngineContext) => Promise<Engine>
 /** A socket that is present in a channel. */
 export interface PresentClient { client_id: string, user_id: string | null }
 
-/** A user came with their first socket, or left with their last. */
+/** A user's first socket joined, or last socket left. */
 export interface PresenceChange { channel: string, kind: 'joined' | 'left', user_id: string }
 
 /**
- * Who is in which channel, on all nodes. Sockets of a node that has died go with its lease. What a call fails to say
- * (WSM_ERR_UNAVAILABLE) is still what is wanted: the store makes it good as soon as it can.
+ * Presence in channels, on all nodes. A dead node's sockets are removed when its lease expires. A call that fails with
+ * WSM_ERR_UNAVAILABLE remains the desired state: the store reconciles it as soon as it can.
  */
 export interface PresenceStore {
-  /** Adding twice is harmless. `topic` is what nodes that want to hear of the channel's changes are subscribed to. */
+  /** Adding twice is harmless. Nodes that listen to the channel's changes are subscribed to its topic. */
   add (channel: string, client: PresentClient): Promise<void>
   /** Removing twice is harmless. */
   remove (channel: string, client: PresentClient): Promise<void>
-  /** Oldest first, of this node at least. */
+  /** Oldest first; includes at least this node's sockets. */
   list (channel: string): Promise<PresentClient[]>
   /**
-   * Sets the one who is told, on the node whose call made the change and on every node that is subscribed to the topic
-   * `channel:<channel>`, in the order in which it happened: once when a user's first socket comes and once when the last one has
-   * gone, however many there were. Sockets without a user are not told of.
+   * Sets the single listener for changes. It is called in order, on the node that made the change and on every node subscribed to
+   * the topic `channel:<channel>`: once when a user's first socket joins and once when the last one leaves. Sockets without a
+   * user are not reported.
    */
   onChange (listener: (change: PresenceChange) => void): void
 }
 
-/** The time that all nodes agree on, whatever their own clocks say. Every time that one node stores and another reads is by this clock. */
+/** The time shared by all nodes, whatever their own clocks say. Every time that one node stores and another reads comes from this clock. */
 export interface Clock {
   /** Milliseconds since 1970, a whole number. */
   now (): number
-  /** How far this node's own clock, `Date.now()`, is ahead of the shared one, milliseconds; negative: behind it. */
+  /** How far this node's own clock, `Date.now()`, is ahead of the shared one, milliseconds; negative: behind. */
   readonly offsetMs: number
 }
 
-/**
- * How much of what the nodes share works for this node. `degraded`: a part of it, so that some calls fail with
- * WSM_ERR_UNAVAILABLE; `unavailable`: nothing of it.
- */
+/** Availability of the shared store for this node. `degraded`: parts fail, so some calls throw WSM_ERR_UNAVAILABLE; `unavailable`: nothing works. */
 export interface Availability { status: 'ready' | 'degraded' | 'unavailable', reasons: readonly AvailabilityReason[] }
 
-/** What nodes ask each other. */
+/** Requests between nodes. */
 export interface Cluster {
   readonly nodeId: string
-  /** Always `ready` for one node. */
+  /** Always `ready` for a single node. */
   readonly availability: Availability
-  /** Sets the one who is told when the status or its reasons change. */
+  /** Sets the single listener for changes of the status or its reasons. */
   onAvailability (listener: (availability: Availability) => void): void
   /**
-   * Asks every other node. Resolves when all have answered, or after `timeoutMs` to what there is; never rejects.
+   * Asks every other node. Resolves when all have answered, or after `timeoutMs` with the answers so far; never rejects.
    *
-   * @param kind which of the `onAsk` listeners it is for
+   * @param kind selects the `onAsk` listener
    * @param data any JSON
    */
   ask (kind: string, data: unknown, timeoutMs: number): Promise<ClusterAnswers>
-  /** Answers what other nodes ask; one listener for each kind. */
+  /** Serves requests of other nodes; one listener per kind. */
   onAsk (kind: string, listener: (data: unknown) => unknown): void
 }
 
-/** @property missing nodes that did not answer in time, or failed to; with null where it is not even known which there are */
+/** @property missing nodes that failed or did not answer in time; null if the set of nodes is unknown */
 export interface ClusterAnswers { answers: { node_id: string, data: unknown }[], missing: string[] | null }
 
 /** How a question ends. */
@@ -235,7 +231,7 @@ export interface Settlement {
   answered_by: AnsweredBy | null
 }
 
-/** @property leftMs only where the question cannot expire yet */
+/** @property leftMs only while the question cannot expire yet */
 export interface Settled { won: boolean, record: ConfirmationRecord, leftMs?: number }
 
 /** Open, or how it ended. */
@@ -250,130 +246,127 @@ export interface ConfirmationFilter {
   status?: ConfirmationRecord['status'] | undefined
 }
 
-/** A question's place in every list: by when it was asked, then by its id. It has one also when it is gone. */
+/** Sort key of a question in every list: creation time, then id. Stays valid after the question is gone. */
 export type QuestionPlace = Pick<ConfirmationRecord, 'created_at' | 'callback_id'>
 
-/** A part of a list. */
+/** A page of questions. */
 export interface QuestionPage {
-  /** Oldest first. They can be fewer than the limit also where more follow. */
+  /** Oldest first. May have fewer than the limit even if more follow. */
   records: ConfirmationRecord[]
-  /** The place behind which the list goes on; null: this is the end. */
+  /** Sort key from which the list continues; null: this is the end. */
   next: QuestionPlace | null
 }
 
 /** An action that an open question needs, `at` a time of the shared clock. */
 export interface DueTime { kind: string, at: number }
 
-/** The actions that are due, and milliseconds until the next one; null: there is none. */
+/** Due actions, and milliseconds until the next one; null: there is none. */
 export interface DueTimes { due: { kind: string, record: ConfirmationRecord }[], nextInMs: number | null }
 
 /**
- * Where questions are kept. Records that it hands out are snapshots: they do not change afterwards.
+ * Store of questions. Returned records are snapshots and never change.
  *
- * **Due times.** A question is stored with its due times, atomically, and loses them when it ends. All nodes share one list of
- * them; whichever node is first takes what is due, under a lease.
+ * **Due times.** A question is stored together with its due times, atomically, and loses them when it ends. All nodes share one
+ * list; the first node to take a due action holds a lease on it.
  *
- * **Rollback.** A store can lose its latest writes. An open question from before that is in doubt: its end may be among what was
- * lost. It is neither settled nor handed out until the other nodes were asked. Where one of them knows the end, the end is stored
- * again; where all that can have heard of one say that there was none, the question stays open. Otherwise it stays open as
- * `uncertain`, and is due to be announced again: an answer is accepted although an earlier one may have been told to somebody.
- * A question that was lost as a whole is stored again by the node that asked it.
+ * **Rollback.** A store can lose its latest writes. Open questions from before a rollback are in doubt, since their end may be
+ * lost. They are neither settled nor returned until the other nodes have been asked. If one knows the end, the end is stored
+ * again; if all nodes that could know of an end report none, the question stays open. Otherwise it stays open as `uncertain` and
+ * is announced again: an answer is then accepted even though an earlier one may have been reported. A question that was lost
+ * entirely is stored again by the node that asked it.
  */
 export interface ConfirmationStore {
-  /** Whether questions are still there when the node that asked is not. */
+  /** Whether questions survive the node that asked them. */
   readonly outlivesNode: boolean
   /**
-   * Resolves when the record is stored; the question may be sent then.
+   * Resolves when the record is stored; the question may then be sent.
    *
    * @param due at most one of each kind
    */
   create (record: ConfirmationRecord, due?: readonly DueTime[]): Promise<void>
-  /** null: never asked, or ended longer than the retention ago. */
+  /** null: never asked, or ended longer ago than the retention. */
   get (callbackId: string): Promise<ConfirmationRecord | null>
-  /**
-   * What matches, oldest first, at most `limit` behind a place. It costs what the page costs, however many questions there
-   * are of others, ended ones among them.
-   */
+  /** Lists matches behind a sort key, oldest first, at most `limit`. Costs only the page, however many other questions exist, ended ones included. */
   list (filter: ConfirmationFilter, after: QuestionPlace | null, limit: number): Promise<QuestionPage>
   /**
-   * Atomic: of any number of calls for one question exactly one wins. The others get the record as the winner left
-   * it. null as for `get`.
+   * Atomic: of any number of calls for one question exactly one wins. The others get the record as the winner left it. null as
+   * for `get`.
    *
-   * No question expires before its time by the clock that the nodes share: such a call changes nothing, and gets the open
-   * record and the milliseconds that are left.
+   * No question expires before its time on the shared clock: such a call changes nothing, and returns the open record and the
+   * remaining milliseconds.
    */
   settle (callbackId: string, settlement: Settlement): Promise<Settled | null>
   /**
-   * The same for the answer of a user, where the question need not be looked at first. Changes nothing where it is somebody else's,
-   * is overdue, or has an `answer_schema` and the answer is to go on: the caller then gets the open record.
+   * Settles with a user's answer, if the question need not be read first. Changes nothing and returns the open record if the
+   * question belongs to another user, is overdue, or has an `answer_schema` and the answer is to go on.
    */
   settleAs (userId: string, callbackId: string, settlement: Settlement): Promise<Settled | null>
-  /** Takes what is due, earliest first. Nobody else gets it for `leaseMs`; then it is due again, unless it is done. */
+  /** Takes due actions, earliest first, under a lease of `leaseMs`; an action that is not done by then is due again. */
   takeDue (limit: number, leaseMs: number): Promise<DueTimes>
-  /** Removes a due time of each of these questions. Removing twice is harmless. */
+  /** Removes one kind of due time from these questions. Removing twice is harmless. */
   done (callbackIds: readonly string[], kind: string): Promise<void>
-  /** Calls back once for every question that ends, wherever it was settled, before `settle` resolves to the winner. */
+  /** Calls back once for every question that ends, wherever it was settled, before the winner's `settle` resolves. */
   onSettled (listener: (record: ConfirmationRecord) => void): void
-  /** How many questions that this node asked have no end yet. */
+  /** Number of questions asked by this node that have not ended. */
   pendingCount (): number
 }
 
 /**
- * What makes tokens worth nothing: one by its `jti`, or all of a user's that were issued before a moment. It is kept until
- * `expiresAt`; what it is about must have expired by then. Times are milliseconds since 1970.
+ * Revokes one token by its `jti`, or all tokens of a user issued before a given time. Kept until `expiresAt`, by when the
+ * affected tokens must have expired. Times are milliseconds since 1970.
  */
 export type Revocation =
   | { jti: string, expiresAt: number }
   | { userId: string, issuedBefore: number, expiresAt: number }
 
-/** What a revocation can be about. A token that does not say when it was issued counts as issued before any moment. */
+/** Token properties that a revocation matches. A token without an issue time counts as issued before any time. */
 export type Revocable = Pick<User, 'id' | 'jti' | 'issuedAt'>
 
 /**
- * Which tokens are worth nothing any more. It is asked for every socket and request, so each node knows all of it, and no
- * question costs a round trip; what a node has not heard of, it knows that it has not heard of it.
+ * Revoked tokens. Checked for every socket and request, so each node keeps the full list and a check costs no round trip. A node
+ * knows whether its list may be incomplete.
  *
- * **Order.** A revocation is stored first, and the nodes are told of it afterwards, by whoever stored it: a node that can be
- * told has it in its answers then, and one that cannot says that it does not know, until it has read all that was stored.
+ * **Order.** A revocation is stored first; the storing node then notifies the others. A node that can be notified has it in its
+ * answers from then on; one that cannot reports that it does not know, until it has re-read the store.
  */
 export interface RevocationStore {
   /**
-   * Resolves when it cannot be lost by this process any more, and `isRevoked` says so on this node. Adding twice is
-   * harmless; of two for one user, or one token, the later moments count. False: there is no room.
+   * Resolves once this process can no longer lose it and `isRevoked` reflects it on this node. Adding twice is harmless; of two
+   * for one user or token, the later times apply. False: there is no room.
    *
-   * @throws WSM_ERR_UNAVAILABLE when that is not known in time; it may have been stored then, or be stored yet
+   * @throws WSM_ERR_UNAVAILABLE if the result is not known in time; it may have been stored, or may still be
    */
   add (revocation: Revocation): Promise<boolean>
-  /** At once: another node has stored it. */
+  /** Takes effect immediately: another node has stored it. */
   learn (revocation: Revocation): void
-  /** null: this node may have missed something, and a token that it does not know to be revoked may be so. */
+  /** null: unknown, since this node may have missed a revocation. */
   isRevoked (user: Revocable): boolean | null
   /**
-   * Resolves when this node knows of everything that was stored before the call.
+   * Resolves when this node knows every revocation stored before the call.
    *
    * @throws WSM_ERR_UNAVAILABLE
    */
   current (): Promise<void>
-  /** Sets the one who is told when this node has read of revocations that nobody told it. */
+  /** Sets the single listener for revocations that this node read from the store without having been notified. */
   onLearned (listener: () => void): void
 }
 
-/** Where tickets wait to be used. Its keys are hashes, so that what it holds opens nothing. Every value survives JSON. */
+/** Store of unused tickets. Keys are hashes, so the stored data opens no socket. Every value survives JSON. */
 export interface TicketStore {
   /**
-   * Keeps a user under a new key. Resolves when `take` can find it, on every node, or to why there is no room.
+   * Stores a user under a new key. Resolves to 'kept' once every node can `take` it, or to the reason why there is no room.
    *
    * @throws WSM_ERR_UNAVAILABLE
    */
   put (key: string, user: User, expiresAt: number): Promise<'kept' | 'user_full' | 'full'>
   /**
-   * Takes a user out: of any number of callers, on any node, exactly one gets it. null: it is not there, or expired, or the
-   * store may have lost that it was taken.
+   * Removes and returns a user: of any number of callers on any node, exactly one gets it. null: missing or expired, or the store
+   * may have lost the record of its use.
    *
-   * @throws WSM_ERR_UNAVAILABLE; the ticket may be used up then
+   * @throws WSM_ERR_UNAVAILABLE; the ticket may be used up
    */
   take (key: string): Promise<User | null>
 }
 
-/** How many unused tickets are kept. */
+/** Maximum number of unused tickets. */
 export interface TicketBounds { perUser: number, inAll: number }

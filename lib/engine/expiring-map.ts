@@ -1,14 +1,14 @@
-/** A map whose entries go when their time is over. One timer for all of them, and none while it is empty. */
+/** A map whose entries expire. One timer serves all entries; none runs while it is empty. */
 export class ExpiringMap<K, V> {
-  // In order of expiry: every entry lives equally long, so the oldest is always first.
+  // In order of expiry: all entries have the same lifetime, so the oldest is always first.
   readonly #entries = new Map<K, { value: V, expiresAt: number }>()
   readonly #lifeMs: number
   readonly #onExpired: (value: V) => void
   #timer: NodeJS.Timeout | null = null
 
   /**
-   * @param lifeMs how long an entry lives, from when it was last set
-   * @param onExpired called with what is gone; not with what is deleted
+   * @param lifeMs lifetime of an entry since it was last set
+   * @param onExpired called with expired values, but not with deleted ones
    */
   constructor (lifeMs: number, onExpired: (value: V) => void = () => {}) {
     this.#lifeMs = lifeMs

@@ -1,16 +1,16 @@
-/** Elements of a block, at the most. */
+/** Maximum elements of a block. */
 const BLOCK = 512
 
 /**
- * A set in an order of its own, for pages of long lists: adding, deleting, and finding where a page begins cost a binary
- * search and a move within one block, however long the list is. `P` is the part of an element that its place depends on.
+ * A sorted set for paging through long lists: adding, deleting and finding the start of a page cost a binary search and a move
+ * within one block, however long the list. `P` is the part of an element that determines its order.
  */
 export class OrderedSet<T extends P, P = T> {
-  /** Each is in order and not empty, and before the next one. */
+  /** Each is sorted and not empty, and precedes the next one. */
   readonly #blocks: T[][] = []
   readonly #compare: (a: P, b: P) => number
 
-  /** @param compare 0 for the same element, negative where the first comes before the second */
+  /** @param compare 0 for the same element, negative if the first precedes the second */
   constructor (compare: (a: P, b: P) => number) {
     this.#compare = compare
   }
@@ -36,7 +36,7 @@ export class OrderedSet<T extends P, P = T> {
     if (block.length > BLOCK) this.#blocks.splice(at + 1, 0, block.splice(BLOCK / 2))
   }
 
-  /** Deleting what is not there is harmless. */
+  /** Deleting a missing element is harmless. */
   delete (element: T): void {
     const at = this.#blockOf(element)
     const block = this.#blocks[at]
@@ -47,7 +47,7 @@ export class OrderedSet<T extends P, P = T> {
     if (block.length === 0) this.#blocks.splice(at, 1)
   }
 
-  /** The elements in order; with `after` those behind it, whether it is in the set or not. The set must not change meanwhile. */
+  /** Yields the elements in order; with `after` those behind it, which need not be in the set. The set must not change meanwhile. */
   * values (after: P | null = null): IterableIterator<T> {
     let at = 0
     let index = 0
@@ -64,18 +64,18 @@ export class OrderedSet<T extends P, P = T> {
     }
   }
 
-  /** The first block whose last element is not before this one. */
+  /** Finds the first block whose last element is not before this one. */
   #blockOf (element: P): number {
     return bisect(this.#blocks.length, (at) => this.#compare(this.#blocks[at]!.at(-1)!, element) < 0)
   }
 
-  /** The first place in a block that is not before the element. */
+  /** Finds the first index in a block that is not before the element. */
   #search (block: readonly T[], element: P): number {
     return bisect(block.length, (at) => this.#compare(block[at]!, element) < 0)
   }
 }
 
-/** The elements of several sets in one order. The sets must not change meanwhile. */
+/** Yields the elements of several sets in one order. The sets must not change meanwhile. */
 export function * merged<T extends P, P = T> (sets: readonly OrderedSet<T, P>[], after: P | null, compare: (a: P, b: P) => number): IterableIterator<T> {
   const heads: { value: T, rest: IterableIterator<T> }[] = []
   const put = (rest: IterableIterator<T>) => {

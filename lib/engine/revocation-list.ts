@@ -1,14 +1,14 @@
 import type { Clock, Revocable, Revocation } from './engine.js'
 
-/** How often what has expired is looked for, at the most. */
+/** Minimum interval between sweeps of expired entries. */
 const SWEEP_MS = 60_000
 
 interface OfUser { issuedBefore: number, expiresAt: number }
 
-/** The revocations that a node knows of. What has expired is out of force at once, and goes when others come. */
+/** Revocations known to a node. Expired ones have no effect, and are removed when others are added. */
 export class RevocationList {
   readonly #clock: Clock
-  /** When the revocation of a token expires, by its `jti`. */
+  /** Expiry of each revoked token, by its `jti`. */
   readonly #tokens = new Map<string, number>()
   readonly #users = new Map<string, OfUser>()
   #sweptAt = performance.now()
@@ -21,7 +21,7 @@ export class RevocationList {
     return this.#tokens.size + this.#users.size
   }
 
-  /** The later moments count. Returns whether it says anything that was not known. */
+  /** Adds a revocation; the later times apply. Returns true if it was news. */
   add (revocation: Revocation): boolean {
     if (performance.now() - this.#sweptAt >= SWEEP_MS) this.sweep()
     const { expiresAt } = revocation
@@ -38,7 +38,7 @@ export class RevocationList {
     return true
   }
 
-  /** Whether there is a revocation of the same token or user. */
+  /** Returns true if a revocation of the same token or user is known. */
   knows (revocation: Revocation): boolean {
     return 'jti' in revocation ? this.#tokens.has(revocation.jti) : this.#users.has(revocation.userId)
   }
@@ -49,7 +49,7 @@ export class RevocationList {
     return jti !== null && (this.#tokens.get(jti) ?? 0) > this.#clock.now()
   }
 
-  /** Lets go of what has expired. */
+  /** Removes expired revocations. */
   sweep (): void {
     this.#sweptAt = performance.now()
     const now = this.#clock.now()

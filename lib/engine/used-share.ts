@@ -1,11 +1,11 @@
 import { RateLimitedError } from '../errors.js'
 
-/** The answer to a publication for which its sender's share has no room. */
+/** Refusal of a publication that exceeds what is left of its sender's share. */
 export function shareUsedUp (): Error {
-  return new RateLimitedError('Your share of the message histories is used up; wait until earlier messages of yours have expired')
+  return new RateLimitedError('Your share of the message history is used up; wait until your earlier messages expire')
 }
 
-/** The answer to a publication that is larger than a share. */
+/** Refusal of a publication that is larger than a whole share. */
 export function largerThanShare (): Error {
-  return new RateLimitedError('The message is larger than a sender\'s share of the message histories')
+  return new RateLimitedError('The message is larger than a sender\'s share of the message history')
 }

@@ -3,18 +3,19 @@ import type { Http2ServerResponse } from 'node:http2'
 
 export type Answer = ServerResponse | Http2ServerResponse
 
-/** Tells for how long a closing server waits for an answer. */
+/** Decides how long a closing server waits for a response. */
 export class AwaitedAnswers {
-  /** Answers that were unread at the check before. */
+  /** Responses that were unread at the previous check. */
   readonly #unread = new WeakSet<Answer>()
 
   /**
-   * Whether to wait for an answer: while the app works on it, and then for one more check, so that the client can read it.
+   * Returns true if the server should wait: while the app works on the response, and for one more check, so that the client can
+   * read it.
    *
-   * @param mayCome whether all of its request is there, or may still come
+   * @param mayCome whether its whole request has arrived, or still may
    */
   isAwaited (answer: Answer, { writableNeedDrain }: { writableNeedDrain: boolean }, mayCome: boolean): boolean {
-    // Fastify ends a long answer over HTTP/2 only when nearly all of it is read.
+    // Fastify ends a long HTTP/2 response only once nearly all of it is read.
     if (!answer.writableEnded && !writableNeedDrain) {
       this.#unread.delete(answer)
       return mayCome || answer.headersSent

@@ -1,13 +1,13 @@
-/** Time from accepting a connection within which its first request must begin to arrive, when the server closes. */
+/** Time after accepting a connection within which its first request must begin to arrive while the server closes. */
 const FIRST_REQUEST_MS = 1_000
-/** Time for which a connection between two requests is kept when the server closes: the next one may be under way. Less than two looks. */
+/** Time for which an idle keep-alive connection is kept while the server closes: its next request may be on the way. Less than two checks. */
 const QUIET_MS = 300
 
-/** Says until when a closing server waits. All times are of `performance.now()`. */
+/** Computes how long a closing server waits. All times are of `performance.now()`. */
 export class ClosingTime {
-  /** When connections without a request began to be ended. */
+  /** When idle connections began to be ended. */
   #windingUpAt = Infinity
-  /** Until when requests may arrive; nothing bounds it before the end. */
+  /** Deadline for arriving requests; unlimited before the end. */
   deadline = Infinity
 
   get isWindingUp (): boolean {
@@ -18,7 +18,7 @@ export class ClosingTime {
     return this.deadline < Infinity
   }
 
-  /** Begins to end connections that are quiet. */
+  /** Begins to end idle connections. */
   windUp (now: number): void {
     this.#windingUpAt = Math.min(this.#windingUpAt, now)
   }
@@ -27,19 +27,19 @@ export class ClosingTime {
    * Begins to end everything that waits for a client.
    *
    * @param since when clients were told that the node closes
-   * @param arrivalMs how long a request may go on arriving, from then on
+   * @param arrivalMs time from then on for a request to finish arriving
    */
   over (now: number, since: number, arrivalMs: number): void {
     this.windUp(now)
     this.deadline = Math.max(since + arrivalMs, now + Math.min(arrivalMs, FIRST_REQUEST_MS))
   }
 
-  /** Tells whether a connection is so new that its first request may still come. */
+  /** Returns true while a new connection may still send its first request. */
   isNew (acceptedAt: number, now: number): boolean {
     return now < acceptedAt + FIRST_REQUEST_MS
   }
 
-  /** Tells whether a connection without a request is kept. `quietSince`: the end of its last answer; null before any request. */
+  /** Returns true if an idle connection is kept. `quietSince`: end of its last response; null before any request. */
   isKept (acceptedAt: number, quietSince: number | null, now: number): boolean {
     return (quietSince === null && this.isNew(acceptedAt, now)) || now < Math.max(this.#windingUpAt, quietSince ?? 0) + QUIET_MS
   }

@@ -5,21 +5,21 @@ import type { ClosingTime } from './closing-time.js'
 
 interface Connection {
   acceptedAt: number
-  /** When its last answer had ended; null before its first request. */
+  /** When its last response ended; null before its first request. */
   quietSince: number | null
-  /** The answer behind which no other request has arrived; null between two requests. */
+  /** Response of the latest request; null between two requests. */
   last: ServerResponse | null
 }
 
-/** Node's own fields of a connection: the answer being sent, with others queued behind it, and the parser. */
+/** Node's internal fields of a connection: the response being sent, with others queued behind it, and the parser. */
 type NodeSocket = Socket & { _httpMessage?: ServerResponse | null, parser?: { duration: () => number } | null }
 
-/** The connections of HTTP/1.1. */
+/** The HTTP/1.1 connections. */
 export class Http1Connections {
   readonly #connections = new Map<Socket, Connection>()
   readonly #time: ClosingTime
   readonly #answers = new AwaitedAnswers()
-  /** One function for all, so that a connection costs an entry and nothing else; so with requests. */
+  /** One shared function, so a connection costs an entry and no closure; likewise for requests. */
   readonly #forget: (this: Socket) => void
   readonly #answered: (this: ServerResponse) => void
   #isEnding = false
@@ -47,7 +47,7 @@ export class Http1Connections {
     socket.removeListener('close', this.#forget)
   }
 
-  /** Registers a request. False: it came too late, behind another, and is not answered any more. */
+  /** Registers a request. False: it arrived too late, behind the last one, and gets no response. */
   began ({ socket }: IncomingMessage, answer: ServerResponse): boolean {
     const connection = this.#connections.get(socket)
     if (connection === undefined) return true
@@ -57,7 +57,7 @@ export class Http1Connections {
     return true
   }
 
-  /** From now on each connection ends with the last answer on it, which says so. */
+  /** Ends each connection with its last response from now on; the response says so. */
   end (): void {
     this.#isEnding = true
     for (const connection of this.#connections.values()) {
@@ -65,7 +65,7 @@ export class Http1Connections {
     }
   }
 
-  /** Cuts what is not waited for any longer. */
+  /** Destroys connections that are no longer awaited. */
   look (now: number): void {
     for (const [socket, { acceptedAt, quietSince }] of this.#connections) {
       const { _httpMessage: answer } = socket as NodeSocket
@@ -77,20 +77,20 @@ export class Http1Connections {
     }
   }
 
-  /** Decides when the answer's head is written: until then more can arrive behind it. */
+  /** Decides when the response's head is written, because more requests can arrive until then. */
   #endBehind (connection: Connection, answer: ServerResponse): void {
     const { writeHead, req } = answer
     const isLast = () => connection.last === answer && (!req.complete || !isInMessage(req.socket) || performance.now() >= this.#time.deadline)
     answer.writeHead = (...head: unknown[]) => {
       if (isLast()) answer.shouldKeepAlive = false
-      // Fastify says it in every answer while it closes, and Node would drop the requests behind.
+      // Fastify adds it to every response while closing, and Node would drop the pipelined requests.
       else answer.removeHeader('connection')
       return Reflect.apply(writeHead, answer, head) as ServerResponse
     }
   }
 }
 
-/** Tells whether a request is arriving: its head, or its body. Before the first it counts as arriving, too. */
+/** Returns true while a request's head or body is arriving, and before the first request. */
 function isInMessage (socket: Socket): boolean {
   const { parser } = socket as NodeSocket
   return parser != null && parser.duration() > 0

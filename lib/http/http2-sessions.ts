@@ -7,11 +7,11 @@ interface Session {
   acceptedAt: number
   /** Null before its first request. */
   quietSince: number | null
-  /** Node's own `close`: sends the GOAWAY. */
+  /** Node's own `close`, which sends the GOAWAY. */
   close: () => void
 }
 
-/** The sessions of HTTP/2: an entry for each, for its connection and for each open stream, and none for a finished request. */
+/** The HTTP/2 sessions: one entry for each session, its connection and each open stream, none for finished requests. */
 export class Http2Sessions {
   readonly #time: ClosingTime
   readonly #answers = new AwaitedAnswers()
@@ -37,7 +37,8 @@ export class Http2Sessions {
     const { close } = session
     this.#sessions.set(session, { acceptedAt: performance.now(), quietSince: null, close: () => { close.call(session) } })
     session.once('close', () => this.#sessions.delete(session))
-    // Fastify closes all sessions. The GOAWAY refuses requests that are on their way (nghttp2 has none that does not), so a look sends it.
+    // Fastify closes all sessions. A GOAWAY refuses requests that are on the way (nghttp2 offers no other), so a check sends it
+    // later.
     session.close = (callback) => {
       if (!this.#time.isOver) return close.call(session, callback)
       session.once('close', () => { callback?.() })
@@ -55,14 +56,14 @@ export class Http2Sessions {
     for (const socket of this.#sockets) destroyWhenFinished(socket)
   }
 
-  /** Cuts what is not waited for any longer. */
+  /** Destroys sessions that are no longer awaited. */
   look (now: number): void {
     const busy = new Set<Http2Session | undefined>()
     for (const [stream, answer] of this.#streams) {
       if (this.#answers.isAwaited(answer, stream, isComplete(stream) || now < this.#time.deadline)) busy.add(stream.session)
       else stream.destroy()
     }
-    // A session that was destroyed behind its close() waits for its client to read.
+    // A session that was destroyed after its close() waits for its client to read.
     if ([...this.#sessions.keys()].every(({ destroyed }) => destroyed)) for (const socket of this.#sockets) socket.destroy()
     for (const [session, { acceptedAt, quietSince, close }] of this.#sessions) {
       if (this.#time.isKept(acceptedAt, quietSince, now)) continue
@@ -77,7 +78,7 @@ function isComplete (stream: ServerHttp2Stream): boolean {
   return stream.endAfterHeaders || stream.state.state === constants.NGHTTP2_STREAM_STATE_HALF_CLOSED_REMOTE
 }
 
-/** Destroys a session's socket once it is written: otherwise it waits until the client ends the connection. */
+/** Destroys a session's socket once everything is written: otherwise it waits until the client ends the connection. */
 function destroyWhenFinished (socket: Duplex): void {
   socket.once('finish', () => socket.destroy())
 }

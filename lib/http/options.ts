@@ -1,10 +1,10 @@
 import { Type } from '@sinclair/typebox'
 import { count, milliseconds, group, type OptionsOf } from '../option-types.js'
 
-/** Options of what meets Fastify and its server. */
+/** Options of the HTTP layer. */
 export const httpOptions = {
   path: Type.String({
-    // Parameters and wildcards of the router would make it a route of many paths, and URL parsers resolve dots.
+    // Router parameters and wildcards would match many paths, and URL parsers resolve dots.
     pattern: '^(?:/(?!\\.{1,2}(?:/|$))[^/?#:*\\s]+)+$',
     default: '/ws',
     description: 'Where the socket is; the REST routes are below it. Without parameters, wildcards and a slash at its end'

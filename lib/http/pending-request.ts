@@ -3,19 +3,19 @@ import { guardedAbort } from '../abort.js'
 import type { User } from '../user.js'
 import { logThrown } from '../thrown.js'
 
-/** One REST request, from its head to the end of its answer and of what it asked for. */
+/** One REST request, from its head to the end of its response and its work. */
 export class PendingRequest {
-  /** The caller; null until identified, and where it is nobody. */
+  /** The caller; null if anonymous or not identified yet. */
   user: User | null = null
-  /** The holder of the place that it takes; null until identified, and where no place is counted. */
+  /** Holder of the slot that it occupies; null until identified, and if no slot is counted. */
   holder: string | null = null
   /** When the caller was identified, milliseconds since 1970. */
   identifiedAt = 0
-  /** Whether its answer can still be sent. */
+  /** Whether its response can still be sent. */
   isOpen = true
-  /** True while its work is in progress. */
+  /** Whether its work is in progress. */
   isWorking = false
-  /** Number of revocations that this request itself awaits: two that waited for each other's request would deadlock. */
+  /** Number of revocations that this request itself awaits: two revocations awaiting each other's request would deadlock. */
   revoking = 0
   readonly #log: FastifyBaseLogger
   #isStopped = false
@@ -27,14 +27,14 @@ export class PendingRequest {
     this.#log = log
   }
 
-  /** Fires when the caller has hung up, or the token is revoked. Made when first asked for. */
+  /** Aborted when the caller hangs up or the token is revoked. Created on first use. */
   get signal (): AbortSignal {
     this.#stop ??= guardedAbort((thrown) => logThrown(this.#log, 'error', thrown, {}, 'an abort listener failed'))
     if (this.#isStopped) this.#stop.abort()
     return this.#stop.signal
   }
 
-  /** @param at this moment, on the clock that all nodes share */
+  /** @param at current time on the clock shared by all nodes */
   identified (user: User | null, holder: string | null, at: number): void {
     this.user = user
     this.holder = holder
@@ -51,14 +51,14 @@ export class PendingRequest {
     return new Promise((_resolve, reject) => { this.#giveUp = reject })
   }
 
-  /** Answers with an error, whatever its work still does. Only while `givenUp()` is awaited. */
+  /** Answers with an error, even if its work continues. Only while `givenUp()` is awaited. */
   giveUp (error: Error): void {
-    this.#log.warn({ err: error }, 'a request was given up: its work has not ended in time')
+    this.#log.warn({ err: error }, 'gave up on a request: its handler did not finish in time')
     this.stop()
     this.#giveUp!(error)
   }
 
-  /** Resolves when its work has ended, or awaits a revocation. */
+  /** Resolves once its work has ended or awaits a revocation. */
   idle (): Promise<void> {
     if (!this.isWorking || this.revoking > 0) return Promise.resolve()
     return new Promise((resolve) => { this.#waiting.push(resolve) })

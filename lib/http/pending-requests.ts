@@ -8,17 +8,17 @@ import { TooManyPendingError, UnavailableError, type DetailedError } from '../er
 import type { Counters } from '../telemetry/counters.js'
 import { PendingRequest } from './pending-request.js'
 
-/** Seconds after which a refused request may be tried again. */
+/** Seconds after which a refused request may be retried. */
 const RETRY_AFTER_S = 1
-/** A connection that ignores refusals is cut at this multiple of the limit. */
+/** A connection that ignores refusals is destroyed at this multiple of the limit. */
 const PATIENCE = 2
 
-/** An HTTP/1.1 socket, or an HTTP/2 session. */
+/** An HTTP/1.1 socket or HTTP/2 session. */
 type Connection = EventEmitter & { destroy: () => unknown, destroyed?: boolean }
 
 /**
- * Limits the REST requests in flight, per connection and per user, or where the caller is nobody, per address. A user's request counts until it is answered and its work
- * has ended, whichever is later, so hanging up frees no place while a handler still runs.
+ * Limits the REST requests in flight, per connection and per user, or for anonymous callers per address. A user's request counts
+ * until its response and its work have both ended, so hanging up frees no slot while a handler still runs.
  */
 export class PendingRequests implements Work {
   readonly #max: number
@@ -26,13 +26,13 @@ export class PendingRequests implements Work {
   readonly #counters: Counters
   readonly #byConnection = new WeakMap<Connection, Set<PendingRequest>>()
   readonly #byHolder = new Map<string, Set<PendingRequest>>()
-  /** The request in whose name code of the app runs. */
+  /** The request on whose behalf the app's code is running. */
   readonly #current = new AsyncLocalStorage<PendingRequest>()
-  /** What `run` waits for. */
+  /** Requests that `run` awaits. */
   readonly #working = new Set<PendingRequest>()
   #named = 0
 
-  /** @param max requests of one user, of nobody at one address, and on one connection */
+  /** @param max limit per user, per address of anonymous callers, and per connection */
   constructor (max: number, clock: Clock, counters: Counters) {
     this.#max = max
     this.#clock = clock
@@ -42,8 +42,8 @@ export class PendingRequests implements Work {
   /**
    * Registers a request whose headers have arrived and whose user is not known yet.
    *
-   * @throws WSM_ERR_TOO_MANY_PENDING where too many wait on its connection. An HTTP/1.1 connection ends with that answer,
-   *   since what is pipelined behind it would pile up.
+   * @throws WSM_ERR_TOO_MANY_PENDING if too many are pending on its connection. That response ends an HTTP/1.1 connection, since
+   *   pipelined requests would pile up behind it.
    */
   begin (request: FastifyRequest, reply: FastifyReply): PendingRequest {
     const pending = new PendingRequest(request.log)
@@ -52,10 +52,10 @@ export class PendingRequests implements Work {
     others.add(pending)
     reply.raw.once('close', () => {
       others.delete(pending)
-      // Not `writableFinished`, which HTTP/2 does not have.
+      // Not `writableFinished`, which HTTP/2 lacks.
       this.#answered(pending, reply.raw.writableEnded)
     })
-    // It ended while hooks of the host ran: no close event will fire any more.
+    // Already closed while hooks of the host ran: no further close event will fire.
     if (request.raw.destroyed || connection.destroyed === true) {
       others.delete(pending)
       this.#answered(pending, false)
@@ -67,20 +67,20 @@ export class PendingRequests implements Work {
   }
 
   /**
-   * @param network the address of a caller that is nobody
-   * @throws WSM_ERR_TOO_MANY_PENDING where the caller has too many already
+   * @param network address of an anonymous caller
+   * @throws WSM_ERR_TOO_MANY_PENDING if the caller has too many already
    */
   identified (pending: PendingRequest, user: User | null, network: string | null): void {
     const holder = user !== null ? `user:${user.id}` : network !== null ? `network:${network}` : null
     this.#place(pending, holder)
     pending.identified(user, holder, this.#clock.now())
-    // Its connection may have ended meanwhile.
+    // The connection may have closed meanwhile.
     this.#release(pending)
   }
 
-  /** Runs a request's work. A revocation of its token waits from now on until the work has settled. */
+  /** Runs a request's work. From now on a revocation of its token waits until the work has settled. */
   async run<T> (pending: PendingRequest, work: () => T): Promise<Awaited<T>> {
-    // Its caller may have hung up while hooks of the host ran, which has freed its place.
+    // The caller may have hung up while hooks of the host ran, which released the slot.
     if (!pending.isOpen) this.#place(pending, pending.holder)
     pending.isWorking = true
     this.#working.add(pending)
@@ -95,8 +95,8 @@ export class PendingRequests implements Work {
   }
 
   /**
-   * Runs code that may revoke the token of its own request, so that the revocation does not wait for that request. On Node 20
-   * and 22 an active AsyncLocalStorage slows down every promise of the process, so it is used for such code only and disabled
+   * Runs code that may revoke the token of its own request, so that the revocation does not wait for that request. An active
+   * AsyncLocalStorage slows down every promise of the process on Node 20 and 22, so it is used for such code only and disabled
    * afterwards.
    */
   async named<T> (pending: PendingRequest, work: () => T): Promise<Awaited<T>> {
@@ -132,7 +132,7 @@ export class PendingRequests implements Work {
     }
   }
 
-  /** Answers what is still worked on with WSM_ERR_UNAVAILABLE: the node is closing, and must end. */
+  /** Answers unfinished requests with WSM_ERR_UNAVAILABLE, since the node must close. */
   giveUp (): void {
     for (const pending of this.#working) pending.giveUp(new UnavailableError('The server is closing'))
   }

@@ -8,22 +8,22 @@ import { logThrown } from '../thrown.js'
 import type { UnfinishedRequests } from './unfinished-requests.js'
 import type { Upgrades } from './upgrades.js'
 
-/** How long destroyed sockets may take to report their end. */
+/** Time for destroyed sockets to report their close. */
 const FINAL_MS = 1_000
 
 export interface ShutdownSettings {
   /** Time allowed for final messages during shutdown. */
   drainMs: number
-  /** Over how long the return of the clients is spread. */
+  /** Window over which clients' reconnects are spread. */
   windowMs: number
-  /** Whether other nodes go on. */
+  /** Whether other nodes keep running. */
   isOneOfMany: boolean
-  /** How long clients may take to answer the close frame. */
+  /** Time for clients to answer the close frame. */
   closeTimeoutMs: number
   log: FastifyBaseLogger
 }
 
-/** Ends every socket of a node: first with a close frame, and after a bounded time without one. */
+/** Closes every socket of a node: first with a close frame, and after a time-out without one. */
 export class Shutdown {
   readonly #registry: Registry
   readonly #upgrades: Upgrades
@@ -43,9 +43,9 @@ export class Shutdown {
   }
 
   /**
-   * Idempotent: every call gets the one promise.
+   * Idempotent: every call returns the same promise.
    *
-   * @param prepare what must still be said while the sockets are open; no new socket is taken any more
+   * @param prepare sends final messages while the sockets are open; no new socket is accepted any more
    */
   close (prepare: () => Promise<void>): Promise<void> {
     this.#done ??= this.#close(prepare)
@@ -68,17 +68,17 @@ export class Shutdown {
     await inTime(this.#registry.empty(), FINAL_MS, () => {})
   }
 
-  /** Waits for the final messages, as long as they may take. Never rejects: the sockets must be closed all the same. */
+  /** Waits for the final messages up to their time limit. Never rejects: the sockets must be closed in any case. */
   async #prepared (prepare: () => Promise<void>): Promise<void> {
     const { drainMs, log } = this.#settings
     try {
-      await inTime(prepare(), drainMs, () => log.warn('the shutdown goes on without all final messages: they took longer than drain.timeoutMs'))
+      await inTime(prepare(), drainMs, () => log.warn('shutdown continues without all final messages: sending them took longer than drain.timeoutMs'))
     } catch (error) {
-      logThrown(log, 'error', error, {}, 'the shutdown goes on without all final messages')
+      logThrown(log, 'error', error, {}, 'shutdown continues without all final messages')
     }
   }
 
-  /** Closes all sockets at once, each told a random delay, so that the clients do not all reconnect at once. */
+  /** Closes all sockets at once, each with a random delay, so that clients do not all reconnect at the same time. */
   #sendAway (): void {
     const { windowMs, isOneOfMany } = this.#settings
     const [code, reason] = isOneOfMany ? [closeCodes.serviceRestart, 'This node is closing'] : [closeCodes.goingAway, 'The server is closing']

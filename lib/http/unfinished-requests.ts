@@ -8,12 +8,12 @@ import { ClosingTime } from './closing-time.js'
 import { Http1Connections } from './http1-connections.js'
 import { Http2Sessions } from './http2-sessions.js'
 
-/** Time between two checks of what is left when the server closes. */
+/** Interval of checks while the server closes. */
 const LOOK_MS = 400
 
 /**
- * The connections of the app's servers, except those that were upgraded. A closing server answers every request that has begun to
- * arrive, waits for every answer to be read, and for every HTTP/2 session; Node has no time-out for any of these while it closes.
+ * Connections of the app's servers, except upgraded ones. A closing server answers every request that has begun to arrive, and
+ * waits for every response to be read and every HTTP/2 session to end; Node has no time-out for these while closing.
  */
 export class UnfinishedRequests {
   readonly #arrivalMs: number
@@ -21,17 +21,17 @@ export class UnfinishedRequests {
   readonly #time = new ClosingTime()
   readonly #http1 = new Http1Connections(this.#time)
   readonly #http2 = new Http2Sessions(this.#time)
-  /** TCP connections in their TLS handshake, by the peer's address and port. */
+  /** TCP connections during their TLS handshake, by the peer's address and port. */
   readonly #handshakes = new Map<string, { socket: Socket, acceptedAt: number }>()
-  /** Servers that are not closed. */
+  /** Servers that have not closed. */
   readonly #servers = new Set<Server>()
   #timer: NodeJS.Timeout | undefined
   #check: NodeJS.Immediate | undefined
   #isEnding = false
 
   /**
-   * @param arrivalMs how long a request may go on arriving once the server closes
-   * @param onLate called when that time is over, at every check
+   * @param arrivalMs time for a request to finish arriving once the server closes
+   * @param onLate called at every check after that time
    */
   constructor (server: Server, arrivalMs: number, onLate: () => void) {
     this.#arrivalMs = arrivalMs
@@ -52,7 +52,7 @@ export class UnfinishedRequests {
     }
     const onConnection = (socket: Socket) => {
       if (isTls) this.#handshakes.delete(peerOf(socket))
-      // Without ALPN a TLS server falls back to HTTP/1.1; one without TLS that speaks HTTP/2 speaks nothing else.
+      // Without ALPN a TLS server falls back to HTTP/1.1; an HTTP/2 server without TLS speaks nothing else.
       const { alpnProtocol } = socket as TLSSocket
       if (isHttp2 && alpnProtocol !== false && alpnProtocol !== 'http/1.1') this.#http2.addSocket(socket)
       else this.#http1.add(socket)
@@ -70,7 +70,7 @@ export class UnfinishedRequests {
     if (isTls) listeners.push(['connection', onHandshake])
     for (const [event, listener] of listeners) server.prependListener(event, listener as () => void)
     this.#keepQuietConnections(server)
-    // Until it is closed: a connection that is made meanwhile must not hold it up either.
+    // Until it has closed: a connection accepted meanwhile must not delay it either.
     this.#servers.add(server)
     server.once('close', () => {
       for (const [event, listener] of listeners) server.removeListener(event, listener as () => void)
@@ -79,17 +79,17 @@ export class UnfinishedRequests {
     })
   }
 
-  /** Stops tracking a connection that asked for an upgrade; its taker is responsible for it. */
+  /** Stops tracking an upgrading connection; its taker is responsible for it. */
   upgraded (socket: Duplex): void {
     this.#http1.remove(socket as Socket)
   }
 
-  /** Number of entries kept. */
+  /** Number of tracked entries. */
   get size (): number {
     return this.#http1.size + this.#http2.size + this.#handshakes.size
   }
 
-  /** From now on an HTTP/1.1 connection ends with the last answer on it. Idempotent. */
+  /** Ends each HTTP/1.1 connection with its last response from now on. Idempotent. */
   end (): void {
     if (this.#isEnding) return
     this.#isEnding = true
@@ -98,11 +98,11 @@ export class UnfinishedRequests {
   }
 
   /**
-   * Cuts what waits for a client, now and from now on: connections without a request, requests that are not whole in time, and, a
-   * moment later, answers that nobody reads. What the app is answering is waited for; so is the first request of a connection that
-   * was just accepted, and the next one of a connection that is kept alive.
+   * Destroys what waits for a client, now and from now on: connections without a request, requests that do not arrive completely
+   * in time, and, a moment later, unread responses. Responses that the app works on are awaited, and so are the first request of
+   * a just accepted connection and the next one of a keep-alive connection.
    *
-   * @param since when clients were told that the node closes, of `performance.now()`
+   * @param since when clients were told that the node closes, by `performance.now()`
    */
   destroy (since: number): void {
     this.end()
@@ -111,7 +111,7 @@ export class UnfinishedRequests {
     this.#look()
   }
 
-  /** Node destroys idle connections in `close()`, also those on which a request has arrived that it has not read yet. */
+  /** Keeps idle connections open during `close()`: Node destroys them even if a request has arrived that it has not read yet. */
   #keepQuietConnections (server: Server): void {
     const { close } = server
     server.close = (callback) => {
@@ -128,7 +128,7 @@ export class UnfinishedRequests {
     }
   }
 
-  /** When a request is handed out, all that has arrived with it has been read: an answer must know whether it is the last. */
+  /** Handles a request in the next tick, once everything that arrived with it has been read: a response must know whether it is the last. */
   #askInNextTick (server: Server): void {
     const { emit } = server
     server.emit = (...event: [name: string | symbol, ...args: unknown[]]) => {
@@ -151,7 +151,7 @@ export class UnfinishedRequests {
     this.#lookAgain()
   }
 
-  /** Checks what is left once more a little later, when the server closes, and then what has arrived meanwhile has been read. */
+  /** Checks again shortly after the server closes, once data that arrived meanwhile has been read. */
   #lookAgain (): void {
     if (!this.#time.isWindingUp || this.size === 0) return
     this.#timer ??= setTimeout(() => { this.#check = setImmediate(() => this.#look()) }, LOOK_MS)

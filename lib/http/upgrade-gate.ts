@@ -10,20 +10,20 @@ import { isBelow, pathOf } from './url-secrets.js'
 export interface GateSettings {
   /** The plugin's path, from the root. */
   path: string
-  /** True if @fastify/websocket was registered before, here or in another scope, so that there may be socket routes from before. */
+  /** True if @fastify/websocket was registered earlier, here or in another scope: there may be socket routes older than the plugin. */
   mayHaveOlder: boolean
 }
 
 /**
- * Refuses upgrades for routes that are not socket routes with 404 (RFC 6455 section 4.2.2); @fastify/websocket would open and
- * then close them. On the plugin's path such upgrades count towards the limits, and their origin is checked.
+ * Refuses upgrades of routes that are not socket routes with 404 (RFC 6455 section 4.2.2); @fastify/websocket would open and then
+ * close them. On the plugin's path such upgrades count towards the limits, and their origin is checked.
  */
 export class UpgradeGate {
   readonly #settings: GateSettings
   readonly #admission: Admission
   /** Socket routes. */
   readonly #sockets = new Set<string>()
-  /** Other routes that were registered after the plugin. */
+  /** Other routes registered after the plugin. */
   readonly #plain = new Set<string>()
   /** The plugin's own plain routes. */
   readonly #own = new Set<string>()
@@ -37,11 +37,11 @@ export class UpgradeGate {
     this.#admission = admission
     this.#router = routerLike(fastify)
     this.#isUnreadable = unreadableBy(fastify)
-    // Other scopes inherit only what their own parent has when they are made.
+    // Other scopes inherit only the hooks that their parent has when they are created.
     for (const scope of scopesAround(fastify)) scope.addHook('onRoute', (route) => this.#add(route))
   }
 
-  /** Marks the routes that a scope adds from now on as the plugin's own. */
+  /** Marks routes that a scope adds from now on as the plugin's own. */
   own (scope: FastifyInstance): void {
     scope.addHook('onRoute', ({ url }) => {
       this.#own.add(url)
@@ -50,8 +50,8 @@ export class UpgradeGate {
   }
 
   /**
-   * Escapes the URL of an upgrade on or below the path if it cannot be decoded: Fastify would answer it before any hook could count
-   * it. Such an upgrade is always refused.
+   * Escapes the undecodable URL of an upgrade on or below the path: Fastify would answer it before any hook could count it. Such
+   * an upgrade is always refused.
    */
   escapeUnreadable (request: IncomingMessage): void {
     const { url } = request
@@ -60,12 +60,12 @@ export class UpgradeGate {
     request.url = pathOf(url!).replaceAll('%', '%25')
   }
 
-  /** Whether a request is for a socket route, or for one of the plugin's own. */
+  /** Returns true for a socket route or one of the plugin's own. */
   isRouted ({ url }: IncomingMessage): boolean {
     return this.#router.find('GET', url!) !== null
   }
 
-  /** Runs for every request of the app; one that is no upgrade passes in the same turn. */
+  /** Runs for every request of the app; plain requests pass in the same turn. */
   hook (upgrades: Upgrades): onRequestHookHandler {
     return (request, _reply, done) => {
       if (request.ws !== true && !upgrades.has(request.raw)) return done()
@@ -84,9 +84,9 @@ export class UpgradeGate {
     const isEscaped = this.#escaped.has(request.raw)
     if (url !== undefined && !isEscaped) {
       if (this.#sockets.has(url)) return
-      // @fastify/http-proxy dispatches its own upgrades to its own plain routes.
+      // @fastify/http-proxy handles the upgrades of its own plain routes.
       if (request.ws !== true && !this.#own.has(url)) return
-      // Registered before the plugin, so it may be a socket route: left to the app's @fastify/websocket.
+      // Registered before the plugin, so possibly a socket route: left to the app's @fastify/websocket.
       if (this.#settings.mayHaveOlder && !this.#plain.has(url)) return
     }
     if (isEscaped || isBelow(url ?? request.url, this.#settings.path)) this.#admission.screen(request)
@@ -103,7 +103,7 @@ export class UpgradeGate {
   }
 
   #claim (url: string): void {
-    // A route can be there several times, for several methods or hosts.
+    // A route can exist several times, for different methods or hosts.
     if (!this.#router.hasRoute('GET', url)) this.#router.on('GET', url, () => {})
   }
 }

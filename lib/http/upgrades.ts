@@ -7,30 +7,30 @@ const CLOSING = 'HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nconten
 
 type Listener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
-/** Placeholder that is never called: without an 'upgrade' listener Node treats upgrades as plain requests. */
+/** Never called: without an 'upgrade' listener Node treats upgrades as plain requests. */
 const KEEP = Function.prototype as Listener
 
 export interface UpgradeSettings {
-  /** Whether a request is for a route that only the router may answer. */
+  /** Returns true if only the router may answer the request. */
   isRouted: (request: IncomingMessage) => boolean
-  /** Called with every upgrade before it is handed on. */
+  /** Called with every upgrade before it is passed on. */
   onUpgrade: (request: IncomingMessage, socket: Duplex) => void
-  /** True if the app registered @fastify/websocket, perhaps with a server of its own, whose upgrades do not come here. */
+  /** True if the app registered @fastify/websocket, possibly with its own server, whose upgrades bypass this one. */
   mayListenElsewhere: boolean
-  /** How long another library may take to answer an upgrade before the router does. */
+  /** Time for another library to answer an upgrade before the router does. */
   graceMs: number
 }
 
-/** An upgrade that is not answered yet. */
+/** An unanswered upgrade. */
 interface Pending { socket: Duplex, forget: () => void, timer?: NodeJS.Timeout }
 
 /**
- * Hands each upgrade of the server to one taker: Fastify's router, by way of @fastify/websocket, or whatever else listens for
- * upgrades (@fastify/http-proxy, Socket.IO). Each of these answers every upgrade that it sees, and an event cannot be kept
- * from a listener; two answers on one socket break it, or end the process.
+ * Passes each upgrade of the server to one taker: Fastify's router through @fastify/websocket, or another upgrade listener
+ * (@fastify/http-proxy, Socket.IO). Each of them answers every upgrade that it sees, and an event cannot be withheld from a
+ * listener; two answers on one socket break it, or end the process.
  *
- * Fastify does not know a socket until its upgrade is answered, so one that hangs in a hook would delay `app.close()`: pending
- * upgrades are tracked here.
+ * Fastify does not know a socket until its upgrade is answered, so an upgrade that hangs in a hook would delay `app.close()`.
+ * Pending upgrades are therefore tracked here.
  */
 export class Upgrades {
   readonly #server: Server
@@ -42,7 +42,7 @@ export class Upgrades {
   #isRefusing = false
   #isStopped = false
 
-  /** @throws WSM_ERR_NO_UPGRADE_LISTENER where @fastify/websocket does not listen on the server, or is not as expected */
+  /** @throws WSM_ERR_NO_UPGRADE_LISTENER if @fastify/websocket does not listen on the server, or differs from the expected version */
   constructor (server: Server, webSocketServer: WebSocketServer, settings: UpgradeSettings) {
     this.#server = server
     this.#settings = settings
@@ -65,29 +65,29 @@ export class Upgrades {
     webSocketServer.on('connection', onConnection)
     this.#stop = () => {
       this.#isStopped = true
-      // Unless another library has put its own around it.
+      // Skipped if another library has wrapped it since.
       if (server.emit === emit) server.emit = emitBefore
       server.removeListener('upgrade', KEEP)
       webSocketServer.removeListener('connection', onConnection)
     }
   }
 
-  /** Whether a request asked this server for an upgrade, whoever took it. */
+  /** Returns true if the request asked this server for an upgrade, whoever took it. */
   has (request: IncomingMessage): boolean {
     return this.#sockets.has(request)
   }
 
-  /** The socket of a request. Requests of @fastify/websocket's injectWS have none of their own, so it is kept here. */
+  /** Returns the socket of a request. Kept here, since requests of @fastify/websocket's injectWS have no socket. */
   socketOf (request: IncomingMessage): Duplex {
     return this.#sockets.get(request) ?? request.socket
   }
 
-  /** From now on the router gets no more upgrades: they are answered 503. Other libraries still get theirs. */
+  /** Stops passing upgrades to the router: they get 503 from now on. Other libraries still receive theirs. */
   refuse (): void {
     this.#isRefusing = true
   }
 
-  /** Cuts what the router has not answered. */
+  /** Destroys upgrades that the router has not answered. */
   destroy (): void {
     for (const { socket } of this.#pending.values()) socket.destroy()
   }
@@ -105,7 +105,7 @@ export class Upgrades {
     const isTouched = touched(request, socket)
     for (const listener of others) listener.call(this.#server, request, socket, head)
     if (isTouched()) return this.#leave(request)
-    // A taker may still be deciding; that cannot be told apart from an upgrade that nobody will take.
+    // A taker may still be deciding, which looks the same as an upgrade that nobody will take.
     const pending = this.#pending.get(request)!
     pending.timer = setTimeout(() => {
       if (isTouched()) this.#leave(request)
@@ -113,7 +113,7 @@ export class Upgrades {
     }, this.#settings.graceMs)
   }
 
-  /** Node has taken its own error listener away, ws has none yet, and a reset in between would end the process. */
+  /** Handles socket errors: Node has removed its own listener, ws has not added one yet, and a reset in between would end the process. */
   #track (request: IncomingMessage, socket: Duplex): void {
     const forget = () => {
       clearTimeout(pending.timer)
@@ -129,7 +129,7 @@ export class Upgrades {
     socket.on('error', destroySelf)
   }
 
-  /** Another library has it. The error listener stays: not all of them have one. */
+  /** Leaves the upgrade to another library. The error listener stays, since not all libraries add one. */
   #leave (request: IncomingMessage): void {
     this.#pending.delete(request)
   }
@@ -140,7 +140,7 @@ export class Upgrades {
       return
     }
     this.#router!.call(this.#server, request, socket, head)
-    // A route that ignores the upgrade (RFC 9110 section 7.8) answers it like any request. Nobody reads the connection then.
+    // A route that ignores the upgrade (RFC 9110 section 7.8) answers it like any request. Nothing reads the connection then.
     const { _httpMessage: response } = socket as Duplex & { _httpMessage?: ServerResponse | null }
     if (response == null) return
     response.shouldKeepAlive = false
@@ -152,7 +152,7 @@ function destroySelf (this: Duplex): void {
   this.destroy()
 }
 
-/** Tells whether @fastify/websocket listens for upgrades of the server, whichever scope registered it. */
+/** Returns true if @fastify/websocket listens for upgrades of the server, whichever scope registered it. */
 export function isRouting (server: Server): boolean {
   return (server.listeners('upgrade') as Listener[]).some(callsRouter)
 }
@@ -160,8 +160,8 @@ export function isRouting (server: Server): boolean {
 const routers = new WeakMap<Listener, boolean>()
 
 /**
- * @fastify/websocket's listener has no unique name, so it is recognised by the call in its source. An app that registers the package
- * in several scopes has several, all of one router: any of them serves every socket route.
+ * Recognizes @fastify/websocket's listener by a call in its source, since it has no unique name. An app that registers the
+ * package in several scopes has several listeners, all for one router: any of them serves every socket route.
  */
 function callsRouter (listener: Listener): boolean {
   const known = routers.get(listener)
@@ -171,7 +171,7 @@ function callsRouter (listener: Listener): boolean {
   return isRouter
 }
 
-/** Returns a check whether a listener has acted on the upgrade since: written, ended, or added a property to its request. */
+/** Returns a check whether a listener has since acted on the upgrade: written, ended, or added a property to its request. */
 function touched (request: IncomingMessage, socket: Duplex & { bytesWritten?: number }): () => boolean {
   const { bytesWritten } = socket
   const keys = Reflect.ownKeys(request).length

@@ -9,19 +9,19 @@ import { JwtAuthenticator } from '../auth/jwt-authenticator.js'
 import { TokenVerifier } from '../auth/tokens.js'
 
 /**
- * Chooses how users are identified: by its own `authenticate`, or by JWT. The clock is known later, with the engine.
+ * Chooses how users are identified: by the app's `authenticate`, or by JWT. The clock comes later, with the engine.
  *
- * @throws WSM_ERR_INVALID_OPTION for options of both, `verifyToken` alone, `auth.cookie` without @fastify/cookie, and what
- *   {@link useJwt} throws
+ * @throws WSM_ERR_INVALID_OPTION for options of both, `verifyToken` alone, `auth.cookie` without @fastify/cookie, and the faults
+ *   of {@link useJwt}
  */
 export async function useAuthenticator (fastify: FastifyInstance, options: AuthOptions): Promise<(clock: Clock) => Authenticator> {
   const { authenticate, verifyToken, jwt, auth } = options
   if (authenticate !== undefined) {
-    if (jwt !== undefined) throw new InvalidOptionError('jwt', 'is given beside authenticate, which replaces it')
-    if (auth.cookie !== undefined) throw new InvalidOptionError('auth.cookie', 'is given beside authenticate, which reads cookies itself')
+    if (jwt !== undefined) throw new InvalidOptionError('jwt', 'has no effect beside authenticate, which replaces it')
+    if (auth.cookie !== undefined) throw new InvalidOptionError('auth.cookie', 'has no effect beside authenticate, which reads cookies itself')
     return (clock) => new HookAuthenticator(authenticate, verifyToken, clock, fastify.log)
   }
-  if (verifyToken !== undefined) throw new InvalidOptionError('verifyToken', 'is given without authenticate: tokens are verified by jwt')
+  if (verifyToken !== undefined) throw new InvalidOptionError('verifyToken', 'has no effect without authenticate: jwt verifies tokens')
   if (auth.cookie !== undefined && !fastify.hasRequestDecorator('cookies')) {
     throw new InvalidOptionError('auth.cookie', 'needs @fastify/cookie, registered before this plugin')
   }

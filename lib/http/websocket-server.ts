@@ -9,20 +9,20 @@ import { COMPRESSION_WINDOW_BITS } from '../socket/websocket-encoding.js'
 export type { WebSocketServer }
 
 /**
- * In how many pieces what is not yet a whole frame may arrive: each costs some 300 bytes more than the one that it can hold,
- * and a network brings more than a thousand in each.
+ * Maximum number of chunks of an incomplete frame: each costs some 300 bytes beyond its contents, and networks deliver more than
+ * a thousand bytes per chunk.
  */
 const maxBufferedChunks = (maxPayloadBytes: number) => Math.max(1_024, Math.ceil(maxPayloadBytes / 256))
 
 /**
- * The server's @fastify/websocket. Its options hold for every socket route of the app, so one that the app registered
- * first keeps them; only the choice of the subprotocol is added where there is none.
+ * Sets up the server's @fastify/websocket. Its options apply to every socket route of the app, so one that the app registered
+ * first keeps its options; only a subprotocol selection is added if it has none.
  */
 export async function useWebSocketServer (fastify: FastifyInstance, options: Pick<SocketOptions, 'compression' | 'closeTimeoutMs'> & { limits: SocketLimits }): Promise<WebSocketServer> {
   if (fastify.hasDecorator('websocketServer')) {
     const { options: given } = fastify.websocketServer
     given.handleProtocols ??= selectSubprotocol
-    // For ws 0 is no limit.
+    // In ws, 0 means no limit.
     if ((given.maxPayload || Infinity) > options.limits.maxPayloadBytes) {
       fastify.log.warn(`@fastify/websocket has maxPayload ${given.maxPayload}: frames up to it are read as a whole before limits.maxPayloadBytes refuses them`)
     }
@@ -31,10 +31,10 @@ export async function useWebSocketServer (fastify: FastifyInstance, options: Pic
       maxPayload: options.limits.maxPayloadBytes,
       maxFragments: options.limits.maxFragments,
       maxBufferedChunks: maxBufferedChunks(options.limits.maxPayloadBytes),
-      // Not in the types of ws yet: how long it waits for the answer to a close frame.
+      // Missing in the types of ws: time-out of the close handshake.
       closeTimeout: options.closeTimeoutMs,
       handleProtocols: selectSubprotocol,
-      // Without contexts a message is the same bytes for every socket.
+      // Without context takeover a compressed message is the same bytes for every socket.
       perMessageDeflate: options.compression.enabled && { serverNoContextTakeover: true, clientNoContextTakeover: true }
     }
     await fastify.register(fastifyWebsocket, { options: serverOptions })
@@ -43,15 +43,15 @@ export async function useWebSocketServer (fastify: FastifyInstance, options: Pic
 }
 
 /**
- * For the app's own socket routes; ours leave only our own subprotocol to be selected. ws by default selects the first offered, and
- * would send a token back that is offered first.
+ * Selects for the app's own socket routes; ours offer only our own subprotocol. By default ws selects the first offered one, and
+ * would echo a token that is offered first.
  */
 function selectSubprotocol (offered: Set<string>): string | false {
   if (offered.has(SUBPROTOCOL)) return SUBPROTOCOL
   return [...offered].find((name) => !name.startsWith(BEARER_PROTOCOL_PREFIX)) ?? false
 }
 
-/** Whether a socket negotiated compression, and can read messages that are compressed with the common window. */
+/** Returns true if a socket negotiated compression and can read messages compressed with the shared window. */
 export function readsCompressed (socket: WebSocket, offered: string | undefined): boolean {
   if (!socket.extensions.includes('permessage-deflate')) return false
   const windows = [...offered!.matchAll(/server_max_window_bits="?(\d+)/g)].map(([, bits]) => Number(bits))

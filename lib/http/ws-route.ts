@@ -8,8 +8,8 @@ declare module 'fastify' {
 }
 
 /**
- * Tells whether a request is for a route of the plugin (the socket, an endpoint, REST), which decides by itself who may use it: for hooks of
- * the app that hold for all routes and must leave these out.
+ * Returns true for a request to a route of the plugin (the socket, an endpoint, REST), which checks access itself. For app-wide
+ * hooks that must skip these.
  */
 export function isWsRoute (request: FastifyRequest): boolean {
   return request.routeOptions.config.wsRoute === true

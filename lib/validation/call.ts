@@ -8,13 +8,13 @@ import { placeOf, reasonAgainst } from './reason.js'
 
 /** Parameters and kind of a public method. */
 export interface Signature {
-  /** Its parameters in their order; one whose name ends with `?` can be left out. */
+  /** Parameters in order; a name ending with `?` is optional. */
   parameters: { readonly [name: string]: TSchema }
-  /** True if it answers at once, and throws. With the option `cluster` such a method answers later all the same. */
+  /** True for a synchronous method, which throws. With the option `cluster` it is asynchronous all the same. */
   isSync?: true
-  /** The parameter that is at fault where a part behind the method finds a value invalid; by default `message`, or the first. */
+  /** Parameter to blame if an inner part refuses a value; by default `message`, or the first. */
   subject?: string
-  /** True if a value that is refused later on comes from a person, not from the app. */
+  /** True if a value that an inner part refuses comes from a person, not from the app. */
   isForPerson?: true
 }
 
@@ -22,13 +22,13 @@ interface CheckedParameter { name: string, isOptional: boolean, check: TypeCheck
 
 /** A public method with its compiled parameters. */
 export interface Method {
-  /** As it is called: `ws.broadcast`. */
+  /** Full name: `ws.broadcast`. */
   name: string
   signature: Signature
   parameters: readonly CheckedParameter[]
 }
 
-/** Compiles the signatures of public methods, each by the name that its errors have. */
+/** Compiles the signatures of public methods, by their names in errors. */
 export function defineMethods<N extends string> (signatures: Readonly<Record<N, Signature>>): Readonly<Record<N, Method>> {
   return Object.fromEntries(Object.entries<Signature>(signatures).map(([name, signature]) => [name, {
     name,
@@ -39,18 +39,19 @@ export function defineMethods<N extends string> (signatures: Readonly<Record<N, 
   }])) as unknown as Record<N, Method>
 }
 
-/** The part whose method is called; its log is read where it is needed. */
+/** The part that the method belongs to; its log is read on use. */
 export interface Owner {
   readonly log: FastifyBaseLogger
-  /** Whether the server has closed, and a method that answers later cannot do its work any more; default: it has not. */
+  /** Returns true once the server has closed and asynchronous methods can no longer work; by default it has not. */
   readonly hasClosed?: () => boolean
 }
 
 /**
- * Calls a public method: its arguments are checked before, and what is found to be invalid only later on is the app's own fault, too.
- * A method that answers later rejects, all others throw. A rejection that nobody listens to is logged, and does not end the process.
+ * Calls a public method. Its arguments are checked first, and a value refused later is the app's fault, too. Asynchronous methods
+ * reject, all others throw. An unawaited rejection is logged and does not end the process.
  *
- * @throws WSM_ERR_INVALID_ARGUMENT that names the method and the argument, WSM_ERR_UNAVAILABLE behind the close, and what the method throws
+ * @throws WSM_ERR_INVALID_ARGUMENT that names the method and the argument, WSM_ERR_UNAVAILABLE after the close, and the errors of
+ *   the method
  */
 export function call<R> (owner: Owner, method: Method, args: readonly unknown[], run: () => R): R {
   const isLater = method.signature.isSync !== true || isOfAllNodes(args.at(-1))
@@ -67,7 +68,7 @@ export function call<R> (owner: Owner, method: Method, args: readonly unknown[],
   }
 }
 
-/** Tells whether options ask all nodes. Those that cannot be read do not. */
+/** Returns true if the options ask for all nodes; unreadable options do not. */
 function isOfAllNodes (options: unknown): boolean {
   try {
     return (options as { cluster?: unknown } | undefined)?.cluster === true
@@ -76,14 +77,14 @@ function isOfAllNodes (options: unknown): boolean {
   }
 }
 
-/** The methods of a part, to be called by the app. */
+/** Wraps the methods of a part for calls by the app. */
 export function callable<T extends object, N extends keyof T & string> (owner: Owner, methods: Readonly<Record<N, Method>>, part: T): Pick<T, N> {
   return Object.fromEntries(Object.entries<Method>(methods).map(([name, method]) =>
     [name, (...args: unknown[]) => call(owner, method, args, () => (part[name as N] as (...args: unknown[]) => unknown)(...args))]
   )) as Pick<T, N>
 }
 
-/** A promise that knows whether anybody listens to it. `await` calls `then`, since it is no plain Promise. */
+/** A promise that records whether it is listened to. `await` calls `then` here, since this is not a plain Promise. */
 class HeardPromise<T> extends Promise<T> {
   isHeard = false
 
@@ -97,13 +98,13 @@ class HeardPromise<T> extends Promise<T> {
   }
 }
 
-/** What the app gets of a result: it may send and go on, where a failure only has to be known to somebody. */
+/** Wraps the result for the app, which may ignore it: an unawaited failure is only logged. */
 function heard<T> (owner: Owner, { name: method }: Method, result: Promise<T>): Promise<T> {
   const promise = new HeardPromise<T>((resolve, reject) => result.then(resolve, (error: unknown) => {
     reject(error)
-    // When everybody has had the time to listen who does so at once.
+    // By then every caller that listens synchronously has done so.
     setImmediate(() => {
-      if (!promise.isHeard) logThrown(owner.log, 'error', error, { method }, 'a call has failed, and nobody awaits its result')
+      if (!promise.isHeard) logThrown(owner.log, 'error', error, { method }, 'a call failed, and its result is not awaited')
     })
   }))
   // Marks the rejection as handled, without listening.
@@ -126,7 +127,7 @@ export function assertArgument (method: string, name: string, check: TypeCheck<T
   throw argumentFault(method, name, [{ path, message: description === undefined ? message : `${message} (${description})` }])
 }
 
-/** An invalid message is the app's own fault where the app gave it. */
+/** Blames the app for an invalid message that it passed. */
 function blamed ({ name: method, signature: { isForPerson, subject: given }, parameters }: Method, error: unknown): unknown {
   if (isForPerson === true || !(error instanceof InvalidMessageError)) return error
   const { details } = error as { details?: Fault[] }

@@ -1,7 +1,7 @@
-/** Code points that lie side by side: the first and the last. */
+/** A range of code points: the first and the last. */
 export type Range = readonly [first: number, last: number]
 
-/** Each half of the surrogates is one block, so that no two of a block are read as a pair. */
+/** Each half of the surrogates is a block of its own, so no two characters of a block are read as a pair. */
 const BLOCK = 0x400
 const BLOCKS = { units: 0x10000 / BLOCK, points: 0x110000 / BLOCK }
 const MOST_SETS = 1_000
@@ -9,9 +9,9 @@ const texts = new Map<number, string>()
 const sets = new Map<string, readonly Range[]>()
 
 /**
- * The characters that one atom of a JavaScript pattern matches: a class, an escape, a dot, a letter. V8 is asked, so classes,
- * `\s`, `\w`, properties of Unicode and letters without case mean the same to any other engine that gets the set.
- * A pattern with the flag `u` is made of code points, any other of UTF-16 code units.
+ * Computes the characters that one atom of a JavaScript pattern matches: a class, an escape, a dot, a letter. V8 is asked, so
+ * that classes, `\s`, `\w`, Unicode properties and case folding mean the same to any engine that gets the set. Patterns with the
+ * flag `u` consist of code points, all others of UTF-16 code units.
  */
 export function setOf (atom: string, flags: string): readonly Range[] {
   const key = `${flags}/${atom}`
@@ -29,7 +29,7 @@ function findSet (atom: string, flags: string): Range[] {
   const found: Array<[number, number]> = []
   const blocks = flags.includes('u') ? BLOCKS.points : BLOCKS.units
   for (let first = 0; first < blocks * BLOCK; first += BLOCK) {
-    // Beyond the first 65536 a character is two units long.
+    // Characters beyond the first 65536 are two units long.
     const width = first < 0x10000 ? 1 : 2
     for (const { 0: run, index } of block(first).matchAll(runs)) {
       const start = first + index / width
@@ -42,7 +42,7 @@ function findSet (atom: string, flags: string): Range[] {
   return found
 }
 
-/** Made when first asked for, and kept: making one takes ten times as long as reading it. */
+/** Created on first use and cached: creating one takes ten times as long as reading it. */
 function block (first: number): string {
   let text = texts.get(first)
   if (text === undefined) {

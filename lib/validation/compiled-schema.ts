@@ -9,29 +9,29 @@ import { SchemaError } from './schema-error.js'
 /** Maximum number of faults reported for one value. */
 export const MOST_FAULTS = 10
 
-const NO_SCHEMA = new SchemaError('cannot be compiled: it is not a TypeBox schema, or has a wrong keyword')
+const NO_SCHEMA = new SchemaError('cannot be compiled: it is not a TypeBox schema, or has an invalid keyword')
 
-/** Checks values of a schema: TypeBox's own compiled schema, or one that is safe with input from outside. */
+/** Checks values of a schema: TypeBox's own compiled schema, or one that is safe with untrusted input. */
 export interface Checker<T = unknown> {
   Check (value: unknown): value is T
   Errors (value: unknown): Iterable<Fault>
 }
 
 /**
- * A schema that values from outside are checked with, in time linear in the value: patterns and formats see no text over its
- * `maxLength`, patterns are matched by a linear engine, and what a schema refers to is checked once for each value.
+ * A compiled schema for untrusted input, which checks in time linear in the value: patterns and formats see no text over its
+ * `maxLength`, a linear engine matches patterns, and each definition checks a value only once.
  */
 export class CompiledSchema<S extends TSchema = TSchema> implements Checker<Static<S>> {
   readonly #node: Node
   readonly #clean: Clean | null
   readonly #definitions: ReadonlySet<{ forget (): void }>
-  /** True without definitions: nothing has to be forgotten. */
+  /** True without definitions, so nothing has to be reset. */
   readonly #isPlain: boolean
 
   /**
-   * @param kept top-level fields that cleaning keeps, whether the schema names them or not
-   * @throws SchemaError for what TypeBox cannot compile, formats that are not in its FormatRegistry, and patterns without a
-   *   `maxLength` of 1000 at the most or that the engine cannot match
+   * @param kept top-level fields that cleaning keeps, even if the schema does not name them
+   * @throws SchemaError for schemas that TypeBox cannot compile, formats missing in its FormatRegistry, and patterns that have no
+   *   `maxLength` of at most 1000 or that the engine cannot match
    */
   constructor (schema: S, kept: readonly string[] = []) {
     assertSchema(schema)
@@ -47,7 +47,7 @@ export class CompiledSchema<S extends TSchema = TSchema> implements Checker<Stat
     return this.#isPlain ? this.#node.check(value) : this.#once(() => this.#node.check(value))
   }
 
-  /** Says why a value failed the check, with ten faults at the most. */
+  /** Lists the faults of a value that failed the check, ten at most. */
   Errors (value: unknown): Fault[] {
     return this.#once(() => {
       const faults: Fault[] = []
@@ -59,7 +59,7 @@ export class CompiledSchema<S extends TSchema = TSchema> implements Checker<Stat
     })
   }
 
-  /** Removes the fields that the schema does not name from a value that passed the check; the same value where there are none. */
+  /** Removes unknown fields from a valid value; returns the same value if there are none. */
   Clean<T> (value: T): T {
     const clean = this.#clean
     if (clean === null) return value
@@ -80,7 +80,7 @@ export function assertSchema (schema: unknown): asserts schema is TSchema {
   if (!TypeGuard.IsSchema(schema)) throw faultIn(schema)
 }
 
-/** Finds the innermost part at fault. */
+/** Finds the innermost faulty part. */
 function faultIn (schema: unknown): SchemaError {
   if (typeof schema !== 'object' || schema === null) return NO_SCHEMA
   let fault: SchemaError | null = null
@@ -89,7 +89,7 @@ function faultIn (schema: unknown): SchemaError {
     return held
   })
   const { pattern } = schema as { pattern?: unknown }
-  return fault ?? (typeof pattern !== 'string' || isRegularExpression(pattern) ? NO_SCHEMA : new SchemaError(`cannot be compiled: the pattern ${pattern} is no regular expression`))
+  return fault ?? (typeof pattern !== 'string' || isRegularExpression(pattern) ? NO_SCHEMA : new SchemaError(`cannot be compiled: the pattern ${pattern} is not a regular expression`))
 }
 
 function isRegularExpression (pattern: string): boolean {

@@ -2,11 +2,11 @@ import type { Node } from './node.js'
 import type { Clean, Fault, Part } from './part.js'
 
 /**
- * A named, possibly recursive part of a schema. Each value is checked, cleaned and reported once, however it is reached: without
- * that, union and intersection members that look at the same fields would double the work at each level.
+ * A named, possibly recursive part of a schema. Each value is checked, cleaned and reported once, however it is reached:
+ * otherwise union and intersection members that look at the same fields would double the work at each level.
  */
 export class Definition implements Part {
-  /** Set when the schema that it is a part of is complete. */
+  /** Set once the schema that contains it is complete. */
   node!: Node
   readonly #verdicts = new Map<unknown, boolean>()
   readonly #cleaned = new Map<unknown, unknown>()
@@ -22,13 +22,13 @@ export class Definition implements Part {
   }
 
   * faults (value: unknown): Iterable<Fault> {
-    // Only what holds other values can be met again, by another way to the same place.
+    // Only objects and arrays can be reached again by another path.
     if (typeof value === 'object' && this.#reported.has(value)) return
     this.#reported.add(value)
     yield * this.node.faults(value)
   }
 
-  // Whether there is anything to remove is not known before the definition is complete.
+  // Not known before the definition is complete whether there is anything to remove.
   readonly clean: Clean = (value) => {
     const { clean } = this.node
     if (clean === null) return value
@@ -36,7 +36,7 @@ export class Definition implements Part {
     return this.#cleaned.get(value)
   }
 
-  /** The next message can hold the same objects with other fields. */
+  /** Resets the cache: the next message can hold the same objects with other fields. */
   forget (): void {
     this.#verdicts.clear()
     this.#cleaned.clear()

@@ -6,14 +6,14 @@ import { unionMessage } from './reason.js'
 
 export type { Fault } from './part.js'
 
-/** A path is made of the client's keys, which can be as long as its frame. */
+/** Limits the length of a reported path: it consists of the client's keys, which can be as long as its frame. */
 const MOST_CHARACTERS = 256
 
-/** Says what is wrong with a value that failed a check, with ten faults at the most. */
+/** Lists the faults of a value that failed a check, ten at most. */
 export function faultsOf (check: Checker, value: unknown): Fault[] {
   const faults: Fault[] = []
   for (const fault of check.Errors(value)) {
-    // Of a check that TypeBox has compiled it is TypeBox's own, with more fields.
+    // A check compiled by TypeBox yields TypeBox's own faults, with more fields.
     const { path, message, type, schema } = fault as Fault & Partial<ValueError>
     faults.push({ path: cut(path), message: cut((schema && unionMessage(type, schema)) ?? message) })
     if (faults.length === MOST_FAULTS) break
@@ -22,23 +22,23 @@ export function faultsOf (check: Checker, value: unknown): Fault[] {
   return faults.length === 0 ? [{ path: '', message: 'Expected a value of the schema' }] : faults
 }
 
-/** The one error for all of them: the first in words, every one in `details`. */
+/** Creates the error for a list of faults: the first in words, all of them in `details`. */
 export function invalidMessage (faults: Fault[]): DetailedError {
   const { path, message } = faults[0]!
   return withDetails(new InvalidMessageError(`${path === '' ? 'the message' : path}: ${message}`), faults)
 }
 
-/** Says of faults of a part where they are in the whole. */
+/** Prefixes a part's faults with its path in the whole. */
 export function below (parent: string): (fault: Fault) => Fault {
   return ({ path, message }) => ({ path: parent + path, message })
 }
 
-/** Says of keys of a client's map that they name nothing, with ten of them at the most. */
+/** Reports keys of a client's map as unknown, ten at most. */
 export function unknownKeys (parent: string, keys: readonly string[], message: string): DetailedError {
   return invalidMessage(keys.slice(0, MOST_FAULTS).map((key) => ({ path: cut(`${parent}/${key.replace(/~/g, '~0').replace(/\//g, '~1')}`), message })))
 }
 
-/** Says of a message that is a part of a request where in that its faults are; other errors stay as they are. */
+/** Prefixes the faults of a message with its path in the request; returns other errors unchanged. */
 export function partOfRequest (parent: string, error: unknown): unknown {
   return error instanceof InvalidMessageError ? invalidMessage(((error as DetailedError).details as Fault[]).map(below(parent))) : error
 }

@@ -1,6 +1,6 @@
 import { Kind, type TSchema } from '@sinclair/typebox'
 
-/** Where TypeBox's kinds hold other schemas: one, a list, or a map. Kinds that an app has registered are kept whole. */
+/** Keywords under which TypeBox's kinds contain other schemas: one, a list, or a map. Kinds registered by an app are opaque. */
 const HOLDERS: Readonly<Record<string, readonly string[]>> = {
   Object: ['properties', 'additionalProperties'],
   Record: ['patternProperties', 'additionalProperties'],
@@ -14,7 +14,7 @@ const HOLDERS: Readonly<Record<string, readonly string[]>> = {
 }
 const MAPS: readonly string[] = ['properties', 'patternProperties', '$defs']
 
-/** Copies a schema with each schema that it holds replaced; `path` is where it is held, a JSON Pointer. */
+/** Copies a schema with each contained schema replaced; `path` is its JSON Pointer. */
 export function mapHeld (schema: TSchema, replace: (held: TSchema, path: string) => TSchema): TSchema {
   const mapped: Record<string, unknown> = {}
   for (const key of HOLDERS[schema[Kind]] ?? []) {

@@ -4,7 +4,7 @@ import { mapHeld } from './holders.js'
 import { templateLength } from './preparation.js'
 import { SchemaError } from './schema-error.js'
 
-/** The kinds of TypeBox that JSON Schema has a word for. */
+/** TypeBox kinds that JSON Schema can express. */
 const EXPRESSIBLE: ReadonlySet<string> = new Set([
   'Any', 'Array', 'Boolean', 'Import', 'Integer', 'Intersect', 'Literal', 'Never', 'Not', 'Null', 'Number', 'Object', 'Record', 'Ref', 'RegExp', 'String',
   'TemplateLiteral', 'This', 'Tuple', 'Union', 'Unknown'
@@ -15,9 +15,9 @@ const MOST_COMPILED = 100
 const compiled = new Map<string, CompiledSchema>()
 
 /**
- * Writes a TypeBox schema as JSON Schema, which every node and client can read.
+ * Converts a TypeBox schema to JSON Schema, which every node and client can read.
  *
- * @throws SchemaError for what is no TypeBox schema, and for a kind that JSON Schema has no word for, like `Type.Date`
+ * @throws SchemaError for anything but a TypeBox schema, and for kinds that JSON Schema cannot express, like `Type.Date`
  */
 export function toJsonSchema (schema: TSchema): TSchema {
   assertSchema(schema)
@@ -25,9 +25,9 @@ export function toJsonSchema (schema: TSchema): TSchema {
 }
 
 /**
- * Compiles what `toJsonSchema` has written, on whichever node. The latest are remembered.
+ * Compiles the output of `toJsonSchema`, on any node. Caches the latest ones.
  *
- * @throws SchemaError also for what this node cannot check, like a format that is not in its FormatRegistry
+ * @throws SchemaError also for what this node cannot check, like a format missing in its FormatRegistry
  */
 export function compileJsonSchema (json: unknown): CompiledSchema {
   const key = JSON.stringify(json)

@@ -10,14 +10,14 @@ export const MAX_KEY = 256
 export interface RecordRules {
   minProperties?: number
   maxProperties?: number
-  /** Keys whose values the schema is for; null: all. */
+  /** Keys that the schema applies to; null: all. */
   keys: Pattern | null
   values: Node
-  /** Schema for the values of other keys; true: any value; undefined: any value, and it is removed. */
+  /** Schema for the values of other keys; true: any value is kept; undefined: any value is accepted and removed. */
   others: Node | boolean | undefined
 }
 
-/** A record. A key that is too long for a pattern is one of the others. */
+/** A record. A key that is too long for a pattern counts as one of the others. */
 export class KeyedRecord implements Part {
   readonly clean: Clean | null
   readonly expects = 'object'

@@ -10,7 +10,7 @@ export class Node implements Part {
   readonly clean: Clean | null
   readonly #compiled: TypeCheck<TSchema>
 
-  /** @throws what TypeBox throws of a schema that it cannot compile */
+  /** @throws the error of TypeBox for a schema that it cannot compile */
   constructor (schema: TSchema) {
     this.#compiled = TypeCompiler.Compile(schema)
     this.clean = cleanerOf(schema)

@@ -6,14 +6,14 @@ import { SchemaError } from './schema-error.js'
 /** Maximum length of a text that a pattern is matched against, in UTF-16 code units. */
 export const MAX_PATTERN_TEXT = 1_000
 /**
- * Limits of re2js's bit-state search, which visits each pair of an instruction and a position once: some nanoseconds each.
- * Beyond these it would use a search that is five times as slow.
+ * Limits of re2js's bit-state search, which visits each pair of instruction and position once, at some nanoseconds each. Beyond
+ * them re2js falls back to a search that is five times as slow.
  */
 const MAX_INSTRUCTIONS = 500
 const MAX_STEPS = 256 * 1024
 
 const LOW_SURROGATES: Range = [0xdc00, 0xdfff]
-/** Private characters of plane 15. In a pattern of code units no text has them: each is two units. */
+/** Private-use characters of plane 15. No text of a code-unit pattern contains them: each is two units. */
 const LOW_SURROGATES_AS = 0xf0000
 
 const ANY_ESCAPE = '\\\\c[A-Za-z]|\\\\x[\\dA-Fa-f]{2}|\\\\u[\\dA-Fa-f]{4}|\\\\0\\d|\\\\[^]'
@@ -21,21 +21,19 @@ const OTHERS = '\\[(?:\\\\[^]|[^\\]\\\\])*\\]|\\(\\?(?:<?[=!]|<[^>]*>|[a-z-]*:)|
 const UNIT_TOKEN = new RegExp(`${ANY_ESCAPE}|${OTHERS}`, 'g')
 const POINT_TOKEN = new RegExp(`\\\\u[dD][89abAB][\\dA-Fa-f]{2}\\\\u[dD][c-fC-F][\\dA-Fa-f]{2}|\\\\u\\{[\\dA-Fa-f]+\\}|\\\\[pP]\\{[^}]*\\}|${ANY_ESCAPE}|${OTHERS}`, 'gu')
 
-/**
- * A pattern as JavaScript writes it, matched in time linear in the text. It matches what JavaScript would match, or
- * cannot be made.
- */
+/** A JavaScript pattern that is matched in time linear in the text. It either matches exactly what JavaScript would match, or is refused. */
 export class Pattern {
   readonly #engine: Pick<RE2JS, 'test'>
   readonly #isOfUnits: boolean
 
   /**
    * @param maxLength of the texts, UTF-16 code units
-   * @throws SchemaError for what takes more than regular expressions in the strict sense (look-arounds, backreferences),
-   *   and for a pattern that is too big for texts of that length
+   * @throws SchemaError for a pattern beyond regular expressions in the strict sense (look-arounds, backreferences), or too big
+   *   for texts of that length
    */
   constructor (source: string, flags: string, maxLength: number) {
-    // Names of users and channels are in most frames. Its alternatives share no first unit, so JavaScript's engine never goes back.
+    // Most frames contain names of users and channels. The alternatives of this pattern share no first unit, so JavaScript's
+    // engine never backtracks.
     if (source === WELL_FORMED && flags === '') {
       this.#isOfUnits = false
       this.#engine = new RegExp(source)
@@ -54,7 +52,7 @@ export class Pattern {
     this.#engine = engine
   }
 
-  /** Whether a text that is no longer than promised holds a match. */
+  /** Returns true if a text within the promised length contains a match. */
   test (text: string): boolean {
     return this.#engine.test(this.#isOfUnits ? withoutPairs(text) : text)
   }
@@ -63,7 +61,7 @@ export class Pattern {
 /** @throws SchemaError */
 function compile (source: string, flags: string): RE2JS {
   try {
-    // The syntax is JavaScript's to judge.
+    // JavaScript validates the syntax.
     RegExp(source, flags)
     return RE2JS.compile(translate(source, flags))
   } catch (error) {
@@ -71,12 +69,12 @@ function compile (source: string, flags: string): RE2JS {
   }
 }
 
-/** The engine reads a pair of surrogates as one character; to a pattern of code units it is two. */
+/** Replaces surrogates: the engine reads a pair as one character, but to a code-unit pattern it is two. */
 function withoutPairs (text: string): string {
   return text.replace(/[\udc00-\udfff]/g, (low) => String.fromCodePoint(low.charCodeAt(0) - LOW_SURROGATES[0] + LOW_SURROGATES_AS))
 }
 
-/** Writes a pattern in RE2's syntax, with every class spelled out. */
+/** Translates a pattern to RE2's syntax, with every class spelled out. */
 function translate (source: string, flags: string): string {
   if (flags.includes('v')) throw new Error('it has the flag v')
   const isUnicode = flags.includes('u')
@@ -99,10 +97,10 @@ function translateToken (token: string, flags: string, atomFlags: string): strin
   if (token === '\\c') throw new Error('it has \\c without a letter')
   if (/^\((?:$|\?:|\?<[^=!])/.test(token)) return '(?:'
   // A look-around, or a change of flags.
-  if (token.startsWith('(')) throw new Error(`it has ${token}, which is no plain group`)
+  if (token.startsWith('(')) throw new Error(`it has ${token}, which is not a plain group`)
   if (/^[)|*+?]/.test(token) || /^\{\d/.test(token)) return token
   const [character, ...more] = token
-  // Without a case of its own, or with it, a plain character is itself.
+  // A plain character without case folding stands for itself.
   if (more.length === 0 && character !== '.' && !atomFlags.includes('i')) return write([[character!.codePointAt(0)!, character!.codePointAt(0)!]], atomFlags)
   return write(setOf(token, atomFlags), atomFlags)
 }

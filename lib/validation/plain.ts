@@ -1,14 +1,14 @@
 import { Kind, type TSchema } from '@sinclair/typebox'
 
-/** Whether it is made by a literal, of whatever realm, or without a prototype: no class instance, Map or Date, and no array. */
+/** Returns true for objects made by a literal, of any realm, or without a prototype; false for class instances, Maps, Dates and arrays. */
 export function isPlain (value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
 /**
- * Finds where a value that passed the check of a schema has something else than a plain object in the place of options: TypeBox
- * looks at fields alone, so that a Map would be options without any. null: nowhere. Objects that the schema leaves open are not looked at.
+ * Finds where a valid value has something other than a plain object in the place of options: TypeBox only looks at fields, so a
+ * Map would pass as empty options. null: nowhere. Objects that the schema leaves open are skipped.
  */
 export function unplainPath (schema: TSchema, value: unknown, path = ''): string | null {
   if (schema[Kind] === 'Union') return firstOf((schema.anyOf as TSchema[]).map((member) => unplainPath(member, value, path)))
@@ -16,7 +16,7 @@ export function unplainPath (schema: TSchema, value: unknown, path = ''): string
   if (!isPlain(value)) return path
   const { properties = {}, patternProperties = {} } = schema as { properties?: Record<string, TSchema>, patternProperties?: Record<string, TSchema> }
   return firstOf(Object.entries(value).map(([name, field]) => {
-    // A name that there is not is another fault.
+    // Unknown names are reported elsewhere.
     const inner = properties[name] ?? Object.values(patternProperties)[0] ?? NOTHING
     return unplainPath(inner, field, `${path}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`)
   }))

@@ -12,20 +12,17 @@ import { SchemaError } from './schema-error.js'
 import { Text } from './text.js'
 import { UniqueList } from './unique-list.js'
 
-/** The definitions in scope at some place of a schema, by name. */
+/** Definitions in scope at some point of a schema, by name. */
 type Scope = ReadonlyMap<string, { definition: Definition, prepare: () => TSchema }>
 
-/**
- * Makes a schema safe for input from outside: parts that TypeBox would check in more than linear time are replaced by parts of our
- * own.
- */
+/** Makes a schema safe for untrusted input: parts that TypeBox would check in more than linear time are replaced by our own. */
 export class Preparation {
   /** Definitions that the prepared schema refers to. */
   readonly definitions = new Set<Definition>()
   readonly #undefined: Array<() => void> = []
   readonly #path: string[] = []
 
-  /** Where in the schema a fault was found. */
+  /** Path of the fault within the schema. */
   get path (): string {
     return this.#path.join('')
   }
@@ -39,7 +36,7 @@ export class Preparation {
 
   #prepare (schema: TSchema, outer: Scope): TSchema {
     const { $id, ...unnamed } = schema
-    // Under its name TypeBox would make it a function of its own, the same for all of that name.
+    // With its name, TypeBox would compile it to a shared function for all schemas of that name.
     const named = unnamed as TSchema
     const scope = $id === undefined ? outer : this.#with(outer, [[$id, named]])
     switch (schema[Kind]) {
@@ -56,7 +53,7 @@ export class Preparation {
     }
   }
 
-  /** Prepares a part; where one fails, the path is its. */
+  /** Prepares a part, and keeps its path if that fails. */
   #at<T> (path: string, prepare: () => T): T {
     this.#path.push(path)
     const prepared = prepare()
@@ -81,7 +78,7 @@ export class Preparation {
     return toSchema(new Text({ minLength, maxLength, ...bounded(source, flags, `/${source}/${flags}`, maxLength) }))
   }
 
-  /** Where it is a choice of texts, none of them is longer than the whole. */
+  /** If it is a choice of texts, none of them is longer than the whole. */
   #template ({ pattern, minLength, maxLength = templateLength(pattern) }: TTemplateLiteral & { minLength?: number, maxLength?: number }): TSchema {
     return toSchema(new Text({ minLength, maxLength, ...bounded(pattern, '', pattern, maxLength) }))
   }
@@ -102,7 +99,7 @@ export class Preparation {
     return uniqueItems === true ? toSchema(new UniqueList(new Node(list))) : list
   }
 
-  /** TypeBox makes one pattern of all keys that it knows: of their names, which must not be patterns themselves. */
+  /** TypeBox combines all known keys into one pattern, so the keys themselves must not be patterns. */
   #intersect (schema: TIntersect, scope: Scope): TSchema {
     const prepared = this.#parts(schema, scope) as TIntersect
     if (schema.unevaluatedProperties === undefined) return prepared
@@ -138,7 +135,7 @@ function bounded (source: string, flags: string, patternName: string, maxLength:
   return { pattern: new Pattern(source, flags, maxLength), patternName }
 }
 
-/** @throws SchemaError where it has no bound */
+/** @throws SchemaError if it has no bound */
 export function templateLength (pattern: string): number {
   if (/[*+{]/.test(pattern)) throw new SchemaError('has a template literal of unbounded length: give it a maxLength')
   return pattern.length

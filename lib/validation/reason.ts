@@ -6,14 +6,14 @@ import { messageOf } from '../thrown.js'
 import { partOf, type Fault } from './part.js'
 import { unplainPath } from './plain.js'
 
-/** What is wrong with a value that a developer gave. */
+/** What is wrong with a developer's value. */
 export interface Reason extends Fault {
-  /** The schema of the place; null: the value cannot be read, or is no plain object. */
+  /** Schema at that path; null: the value is unreadable or not a plain object. */
   schema: TSchema | null
   value: unknown
 }
 
-/** Finds what is wrong with a value of the app's; null: nothing. Never throws, whatever the value's getters do. */
+/** Finds what is wrong with a value of the app; null: nothing. Never throws, whatever the value's getters do. */
 export function reasonAgainst (check: Pick<TypeCheck<TSchema>, 'Check' | 'Errors' | 'Schema'>, given: unknown): Reason | null {
   try {
     if (!check.Check(given)) {
@@ -28,19 +28,19 @@ export function reasonAgainst (check: Pick<TypeCheck<TSchema>, 'Check' | 'Errors
   }
 }
 
-/** Says which values a union takes, in place of TypeBox's "Expected union value". null: the fault is another one. */
+/** Lists the values that a union accepts, instead of TypeBox's "Expected union value". null: another kind of fault. */
 export function unionMessage (type: unknown, schema: TSchema): string | null {
   if (type !== ValueErrorType.Union) return null
   const kinds = kindsOf(schema)
   return kinds.length > 2 ? `Expected one of ${kinds.join(', ')}` : `Expected ${kinds.join(' or ')}`
 }
 
-/** Writes the path of a fault as JavaScript does: `.origins[1]`. */
+/** Formats the path of a fault as JavaScript: `.origins[1]`. */
 export function placeOf (path: string): string {
   return path.split('/').slice(1).map((name) => /^\d+$/.test(name) ? `[${name}]` : `.${unescape(name)}`).join('')
 }
 
-/** Of alternatives the fault within what was given says more than that none of them fits. */
+/** Picks the fault within an alternative, which says more than that no alternative matches. */
 function innermost (error: ValueError): ValueError {
   const inside = error.errors.map((errors) => errors.First()).find((inner) => inner !== undefined && inner.path !== error.path)
   return inside === undefined ? error : innermost(inside)

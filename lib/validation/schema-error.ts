@@ -1,16 +1,16 @@
-/** A schema that cannot be used. The message says what it has or lacks and where, to follow "its schema". */
+/** A schema that cannot be used. The message completes the words "its schema": it says what the schema has or lacks, and where. */
 export class SchemaError extends Error {
   readonly #fault: string
   readonly #path: string
 
-  /** @param path of the part at fault, a JSON Pointer */
+  /** @param path JSON Pointer of the part at fault */
   constructor (fault: string, path = '') {
     super(path === '' ? fault : `${fault} (at ${path})`)
     this.#fault = fault
     this.#path = path
   }
 
-  /** The same of a schema that holds this one. */
+  /** Returns the same error for a schema that contains this one. */
   below (path: string): SchemaError {
     return new SchemaError(this.#fault, path + this.#path)
   }

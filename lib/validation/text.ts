@@ -6,12 +6,12 @@ export interface TextRules {
   minLength?: number
   maxLength?: number
   pattern?: Pattern
-  /** How faults name the pattern. */
+  /** Name of the pattern in faults. */
   patternName?: string
   format?: string
 }
 
-/** A text with a pattern or a format. Its length is looked at first: neither is run on a text that is too long. */
+/** A text with a pattern or format. Its length is checked first, so neither runs on a text that is too long. */
 export class Text implements Part {
   readonly clean = null
   readonly expects = 'string'
@@ -36,7 +36,7 @@ export class Text implements Part {
     if (value.length > maxLength) return `Expected string length less or equal to ${maxLength}`
     if (value.length < minLength) return `Expected string length greater or equal to ${minLength}`
     if (pattern?.test(value) === false) return `Expected string to match '${patternName}'`
-    // Looked up each time, as TypeBox does: an app may define it anew.
+    // Looked up each time, as TypeBox does, since an app may redefine it.
     if (format !== undefined && FormatRegistry.Get(format)?.(value) !== true) return `Expected string to match '${format}' format`
     return null
   }

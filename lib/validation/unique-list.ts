@@ -2,8 +2,8 @@ import type { Node } from './node.js'
 import type { Clean, Fault, Part } from './part.js'
 
 /**
- * An array whose elements all differ (`uniqueItems`). TypeBox hashes them byte by byte with BigInt, which takes 65 ms for an array
- * of 64 KiB, and twice as long for each level of nesting.
+ * An array with distinct elements (`uniqueItems`). TypeBox hashes elements byte by byte with BigInt, which takes 65 ms for an
+ * array of 64 KiB, and doubles with each level of nesting.
  */
 export class UniqueList implements Part {
   readonly clean: Clean | null
@@ -30,7 +30,7 @@ function areUnique (values: readonly unknown[]): boolean {
   return values.length < 2 || new Set(values.map(textOf)).size === values.length
 }
 
-/** The same text for equal values, whatever the order of their fields. */
+/** Serializes equal values to the same text, whatever the order of their fields. */
 function textOf (value: unknown): string {
   if (typeof value !== 'object' || value === null) return typeof value === 'string' ? JSON.stringify(value) : `${typeof value} ${String(value)}`
   if (Array.isArray(value)) return `[${value.map(textOf).join()}]`

@@ -8,13 +8,13 @@ const frame = <P extends TProperties>(type: string, properties: P) => Type.Objec
   ...properties
 }, { additionalProperties: false })
 
-/** As long as its frame may be: an upgrade takes what fits into the headers of a request, 16 KiB by Node's default. */
+/** As long as its frame may be. On an upgrade it must fit into the request headers, 16 KiB by Node's default. */
 const Token = Type.Optional(Type.String({ description: 'A JWT, with or without "Bearer " before it; without one: the anonymous user' }))
 const Channels = Type.Array(ChannelName, { minItems: 1, maxItems: 100 })
 const Data = Type.Object({}, { additionalProperties: true, description: 'The message that the receivers get' })
 const Echo = Type.Optional(Type.Boolean({ description: 'false: the socket that sends it does not get it itself' }))
 
-/** What a client may send, besides the app's own messages. */
+/** Frames that a client may send, besides the app's own messages. */
 export const clientFrames = {
   ping: frame('ping', { timestamp: Type.Optional(Type.Union([Type.Number(), Type.String({ maxLength: 64 })])) }),
   connection: frame('connection', {}),
@@ -44,10 +44,10 @@ export const clientFrames = {
   client: frame('client', { client_ids: Type.Array(ClientId, { minItems: 1, maxItems: 100 }), data: Data })
 }
 
-/** The type of a frame that a client may send. */
+/** Type of a frame that a client may send. */
 export type ClientFrameType = keyof typeof clientFrames
 /** A frame that a client may send: of one type, or of any. */
 export type ClientFrame<T extends ClientFrameType = ClientFrameType> = Static<typeof clientFrames[T]>
 
-/** What `?recover=` of the socket's URL holds, as JSON: what the client has of its streams, by the topic that `stream` named. */
+/** JSON value of `?recover=` in the socket's URL: the client's positions, by the topic that `stream` named. */
 export const RecoverQuery = Type.Record(Type.String(), RecoverFrom, { additionalProperties: false })

@@ -12,14 +12,14 @@ const { epoch, offset } = StreamPosition.properties
 /** A place in the stream of a topic. */
 const Place = { topic: Type.String({ description: 'all, user:<user_id> or channel:<name>' }), epoch, offset }
 
-/** The field `stream` of a publication with history. */
+/** Field `stream` of a publication with history. */
 export const StreamField = Type.Object(Place, { description: 'Place of a publication in its stream' })
 export type StreamField = Static<typeof StreamField>
 
-/** On frames that are published to a user's topic, where they are kept. */
+/** Added to frames that are published to a user's topic, where they have a history. */
 const published = { stream: Type.Optional(StreamField) }
 
-/** What the server says about a connection. */
+/** Data about a connection. */
 export const ConnectionData = Type.Object({
   client_id: ClientId,
   user_id: Nullable(UserId),
@@ -39,10 +39,7 @@ const { clients, users } = PresenceList.properties
 const { title, status, progress, message, result, error, started_at, finished_at } = TaskRecord.properties
 const task = { task_id: TaskId, user_id: UserId, ...published }
 
-/**
- * All frames of the protocol that the server sends. The app's own messages are sent as they are; they, and the frames that are
- * published, can have a field `stream`.
- */
+/** All protocol frames that the server sends. The app's own messages are sent unchanged; they, like published frames, can have a field `stream`. */
 export const serverFrames = {
   connection: frame('connection', { data: ConnectionData }, 'Who and where the client is: first after the upgrade, and after each change'),
   pong: frame('pong', {
@@ -106,5 +103,5 @@ export const serverFrames = {
 
 export type ServerFrameType = keyof typeof serverFrames
 export type ServerFrameOf<T extends ServerFrameType> = Static<typeof serverFrames[T]>
-/** A frame of the protocol that the server sends. */
+/** A protocol frame that the server sends. */
 export type ServerFrame = { [T in ServerFrameType]: ServerFrameOf<T> }[ServerFrameType]

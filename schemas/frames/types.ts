@@ -1,10 +1,10 @@
 import { clientFrames } from './client.js'
 import { serverFrames, type ServerFrameType } from './server.js'
 
-/** Types that only the server sends. No client and no handler can use one. */
+/** Types that only the server sends. No client and no handler can use them. */
 export const serverFrameTypes = Object.keys(serverFrames) as ServerFrameType[]
 
-/** Types of the protocol, of either side: no app can send a message of one, nor handle it. */
+/** Types of the protocol, in either direction: no app can send or handle messages of these types. */
 export const isProtocolType = (type: string): boolean => Object.hasOwn(clientFrames, type) || Object.hasOwn(serverFrames, type)
 
 /** An app's own types are namespaced, `<plugin>.<event>` (row F7). */

@@ -105,9 +105,9 @@ t.test('cookies may say who it is: then a request without an origin is refused',
 
 t.test('options of both ways fail the registration', async (t) => {
   const bad: Array<[WsPluginOptions, RegExp]> = [
-    [{ ...named, jwt: { secret: SECRET } }, /"jwt" is given beside authenticate/],
-    [{ ...named, auth: { cookie: 'session' } }, /"auth.cookie" is given beside authenticate/],
-    [{ jwt: { secret: SECRET }, verifyToken: () => null }, /"verifyToken" is given without authenticate/]
+    [{ ...named, jwt: { secret: SECRET } }, /"jwt" has no effect beside authenticate/],
+    [{ ...named, auth: { cookie: 'session' } }, /"auth.cookie" has no effect beside authenticate/],
+    [{ jwt: { secret: SECRET }, verifyToken: () => null }, /"verifyToken" has no effect without authenticate/]
   ]
   for (const [options, message] of bad) {
     const app = Fastify()

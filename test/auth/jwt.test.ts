@@ -111,8 +111,8 @@ t.test('jwtVerify without a namespace names nothing, as in @fastify/jwt itself',
 t.test('registration names the option jwt when it does not fit the host', async (t) => {
   const faults: Array<[string, WsPluginOptions, ((app: FastifyInstance) => Promise<void>) | undefined, RegExp]> = [
     ['it is missing', {}, undefined, /"jwt" is needed/],
-    ['the host has one already', { jwt: { secret: SECRET } }, host(), /"jwt" is given, but the app has registered/],
-    ['the host has one of that namespace', { jwt: { namespace: 'site', secret: SECRET } }, host({ namespace: 'site' }), /"jwt" is given, but the app has registered/],
+    ['the host has one already', { jwt: { secret: SECRET } }, host(), /"jwt" conflicts with @fastify\/jwt, which the app has registered/],
+    ['the host has one of that namespace', { jwt: { namespace: 'site', secret: SECRET } }, host({ namespace: 'site' }), /"jwt" conflicts with @fastify\/jwt, which the app has registered/],
     ['the host has namespaces only', {}, host({ namespace: 'site' }), /"jwt" is needed/],
     ['it needs a namespace beside the host\'s', { jwt: { secret: SECRET } }, host({ namespace: 'site' }), /"jwt" is not valid/],
     ['it would take a decorator of the host', { jwt: { secret: SECRET } }, async (app) => { app.decorateRequest('user', '') }, /"jwt" is not valid: .*user/],

@@ -66,9 +66,9 @@ t.test('the algorithms are those of the key, unless they are given', async (t) =
 t.test('a key that says no algorithm needs one, and one that cannot be read is refused', async (t) => {
   const odd = generateKeyPairSync('ec', { namedCurve: 'secp256k1', ...pem })
   const cases: Array<[jwt: object, message: RegExp]> = [
-    [{ secret: async () => SECRET }, /"jwt" has a key from a function: verify.algorithms must say/],
-    [{ secret: { public: async () => SECRET } }, /"jwt" has a key from a function/],
-    [{ secret: odd.publicKey }, /"jwt" has a key of type ec: verify.algorithms must say/],
+    [{ secret: async () => SECRET }, /"jwt" has a key function: verify.algorithms must name/],
+    [{ secret: { public: async () => SECRET } }, /"jwt" has a key function/],
+    [{ secret: odd.publicKey }, /"jwt" has a key of type ec: verify.algorithms must name/],
     [{ secret: { public: generateKeyPairSync('ed448', pem).publicKey } }, /"jwt" has a key of type ed448/],
     [{ secret: '-----BEGIN PUBLIC KEY-----\nnothing\n-----END PUBLIC KEY-----' }, /"jwt" is not valid: its key cannot be read/]
   ]

@@ -143,12 +143,12 @@ t.test('origins that cannot be meant fail the registration', async (t) => {
     [['https://app.example/'], /"origins\[0\]" is "https:\/\/app.example\/", which no browser sends/],
     [['https://App.example'], /which no browser sends/],
     [['https://app.example:443'], /which no browser sends/], [['https://['], /which no browser sends/],
-    [['app.example'], /"origins/], [['*'], /"origins/], [['null'], /"origins\[0\]" is "null", the origin of every page that has none/], ['https://app.example', /"origins/], [[5], /"origins/],
+    [['app.example'], /"origins/], [['*'], /"origins/], [['null'], /"origins\[0\]" is "null", which every page without an origin sends/], ['https://app.example', /"origins/], [[5], /"origins/],
     [['capacitor://localhost/'], /which no browser sends/], [['https://*.App.example'], /which no browser sends/], [['https://*.app.example:443'], /which no browser sends/],
     ...[
       'https://*', 'https://*.example', 'https://*.example:8443', 'https://app.*', 'https://app.*.example', 'https://a*.app.example', 'https://*a.app.example', 'https://*.*.app.example',
       'https://**.app.example', 'https://*app.example', 'http://localhost:*', 'https://app.example:*', 'chrome-extension://*', 'capacitor://*.app.example', 'https://*..example'
-    ].map((origin): [unknown, RegExp] => [[origin], new RegExp(`"origins\\[0\\]" is "${origin.replaceAll(/[*.]/g, '\\$&')}", whose \\* stands for something else than the first label`)])
+    ].map((origin): [unknown, RegExp] => [[origin], new RegExp(`"origins\\[0\\]" is "${origin.replaceAll(/[*.]/g, '\\$&')}", whose \\* must be the whole first label`)])
   ]
   for (const [origins, message] of bad) {
     const app = Fastify()
@@ -236,5 +236,5 @@ t.test('a signed cookie is unsigned as @fastify/jwt does it, for sockets and by 
   t.teardown(() => app.close())
   await app.register(fastifyCookie)
   const ready = async () => { await app.register(wsPlugin, { jwt, auth: { cookie: 'session' } }) }
-  await t.rejects(ready(), { code: 'WSM_ERR_INVALID_OPTION', message: /"auth.cookie" names a cookie that @fastify\/jwt takes for signed: @fastify\/cookie needs a secret/ })
+  await t.rejects(ready(), { code: 'WSM_ERR_INVALID_OPTION', message: /"auth.cookie" names a cookie that @fastify\/jwt expects to be signed: @fastify\/cookie needs a secret/ })
 })

@@ -23,7 +23,7 @@ t.test('handlers that never end do not hold up the close: calls by REST are answ
   t.match(await called, { status: 503, body: { code: 'WSM_ERR_UNAVAILABLE', message: 'The server is closing' } })
   t.equal((await client.closed).code, 1001)
   t.ok(signals.every(({ aborted }) => aborted))
-  t.ok(server.logs.some(({ msg }) => msg === 'a request was given up: its work has not ended in time'))
+  t.ok(server.logs.some(({ msg }) => msg === 'gave up on a request: its handler did not finish in time'))
   gate.open()
 })
 

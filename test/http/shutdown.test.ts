@@ -355,5 +355,5 @@ t.test('a part that fails to say its last does not keep the others open', async 
   t.intercept(Confirmations.prototype, 'close', { value: async () => { throw new Error('the store is out of reach') } })
   await server.app.close()
   t.equal((await client.closed).code, 1001)
-  t.match(server.logs.filter(({ level }) => level >= 50), [{ msg: 'the shutdown goes on without all final messages', err: { message: 'the store is out of reach' } }])
+  t.match(server.logs.filter(({ level }) => level >= 50), [{ msg: 'shutdown continues without all final messages', err: { message: 'the store is out of reach' } }])
 })

@@ -77,7 +77,7 @@ t.test('an authorize that fails denies with 503, tells the log and not the calle
     const server = await startApp(t, { authorize })
     const { status, body } = await server.rest('GET', '/ws/status', { as: 'admin' })
     t.equal(status, 503)
-    t.strictSame(body, { statusCode: 503, code: 'WSM_ERR_UNAVAILABLE', error: 'Service Unavailable', message: 'It cannot be decided at the moment whether this is allowed' })
+    t.strictSame(body, { statusCode: 503, code: 'WSM_ERR_UNAVAILABLE', error: 'Service Unavailable', message: 'Authorization is temporarily unavailable' })
     t.match(server.logs.find(({ msg }) => msg === 'an authorize hook failed; nothing is decided'), { err: { message: /hunter2/ } })
   }
 })

@@ -54,7 +54,7 @@ t.test('a plain GET is 426 and says what to do, whoever asks and whatever the qu
 t.test('a refusal says no more to a client than its code', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: () => { throw new Error('SELECT * FROM secrets') } })
   const answer = await refusal(server.dial('alice', { path: '/ws?channel_id=news' }))
-  t.same(answer.body, { statusCode: 503, code: 'WSM_ERR_UNAVAILABLE', error: 'Service Unavailable', message: 'It cannot be decided at the moment whether this is allowed' })
+  t.same(answer.body, { statusCode: 503, code: 'WSM_ERR_UNAVAILABLE', error: 'Service Unavailable', message: 'Authorization is temporarily unavailable' })
 })
 
 t.test('the route is in the OpenAPI document', async (t) => {

@@ -56,7 +56,7 @@ t.test('a handler that is still at work when its socket becomes another user\'s 
   await client.request({ type: 'subscribe', channel_ids: ['bobs'] })
 
   const answer = client.received.findIndex(({ id }) => id === 1)
-  t.strictSame(client.received[answer], { type: 'error', code: 'identity_changed', id: 1, message: 'The socket was handed to another user before this was done' })
+  t.strictSame(client.received[answer], { type: 'error', code: 'identity_changed', id: 1, message: 'The socket switched users before this was done' })
   t.ok(answer < client.received.findLastIndex(({ type }) => type === 'connection'), 'the frame is answered before the new user\'s first frame')
   t.match(failures, [{ user: { id: 'alice' }, client: { user: { id: 'alice' } }, error: { code: 'WSM_ERR_IDENTITY_CHANGED' } }])
 

@@ -100,7 +100,7 @@ t.test('what cannot be matched in linear time is refused, with the reason', (t) 
     ['(', '', /Invalid regular expression/],
     ['a', 'vv', /Invalid flags/],
     ['[a--b]', 'v', /it has the flag v/],
-    ['(?=a)b', '', /it has \(\?=, which is no plain group/],
+    ['(?=a)b', '', /it has \(\?=, which is not a plain group/],
     ['(?!a)b', '', /it has \(\?!,/],
     ['(?<=a)b', '', /it has \(\?<=,/],
     ['(?<!a)b', '', /it has \(\?<!,/],

@@ -1,9 +1,9 @@
 import { newEpoch } from './stream.js'
 
 /**
- * The epoch shared by all streams that nobody has published to, so that nothing is stored per stream. A stream that was forgotten
- * must not begin in it again, since a position from before its first message would seem up to date; so its name is kept. If
- * there are too many names, a new epoch begins for all.
+ * The epoch shared by all streams without publications, so that nothing is stored per stream. A forgotten stream must not begin
+ * in it again, because a position from before its first message would appear up to date; so its name is remembered. With too many
+ * names, a new epoch begins for all streams.
  */
 export class Beginnings {
   readonly #forgotten = new Set<string>()
@@ -14,7 +14,7 @@ export class Beginnings {
     this.#maxForgotten = maxForgotten
   }
 
-  /** The epoch in which the topic begins; one of its own where it was forgotten. */
+  /** Returns the epoch in which the topic begins: its own if the stream was forgotten. */
   epochOf (topic: string): string {
     return this.#forgotten.has(topic) ? newEpoch() : this.#epoch
   }

@@ -5,7 +5,7 @@ import { ExpiringMap } from '../expiring-map.js'
 import { OrderedSet, merged } from '../ordered-set.js'
 import { DueList } from './due-list.js'
 
-/** A list holds questions of one status: all, a user's, a task's, or a user's of a task. */
+/** A list of questions of one status: all, a user's, a task's, or a user's of one task. */
 type List = OrderedSet<ConfirmationRecord, QuestionPlace>
 type Lists = Map<string, List>
 
@@ -40,7 +40,7 @@ export class MemoryConfirmationStore implements ConfirmationStore {
       const list = this.#lists.get(nameOf(status, filter))
       if (list !== undefined) lists.push(list)
     }
-    // Nearly every socket that opens has none.
+    // Fast path: nearly every new socket has no questions.
     if (lists.length === 0) return NOTHING
     const records: ConfirmationRecord[] = []
     for (const record of merged(lists, after, byPlace)) {
@@ -128,7 +128,7 @@ function namesOf ({ status, user_id, task_id }: ConfirmationRecord): string[] {
   return [{}, { user_id }, { task_id }, { user_id, task_id }].map((of) => nameOf(status, of))
 }
 
-/** With lengths, so that no name of a user or a task looks like another list. */
+/** Lengths in the name keep user and task ids from colliding with another list. */
 function nameOf (status: string, { user_id: user, task_id: task }: Omit<ConfirmationFilter, 'status'>): string {
   return `${status}:${withLength(user)}:${withLength(task)}`
 }

@@ -5,7 +5,7 @@ import { OrderedSet } from '../ordered-set.js'
 /** A due time of a question. */
 export interface Due extends DueTime { callbackId: string }
 
-/** Due times in order, each under a lease while it is taken. */
+/** Due times in order; a taken one is under a lease. */
 export class DueList {
   #inOrder = new OrderedSet<Due>(byTime)
   readonly #byQuestion = new Map<string, Due[]>()
@@ -16,7 +16,7 @@ export class DueList {
     for (const due of dues) this.#inOrder.add(due)
   }
 
-  /** Removes a due time of a question; by default all of them. */
+  /** Removes a question's due time; by default all of them. */
   remove (callbackId: string, kind?: string): void {
     const rest: Due[] = []
     for (const due of this.#byQuestion.get(callbackId) ?? []) {

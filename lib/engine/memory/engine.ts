@@ -9,7 +9,7 @@ import { Streams } from './streams.js'
 
 export type MemoryEngineOptions = Omit<EngineContext, 'log'>
 
-/** One node: deliveries go straight to the listener, in the call itself. */
+/** Engine of a single node: deliveries reach the listener within the call. */
 export class MemoryEngine implements Engine {
   readonly confirmations: MemoryConfirmationStore
   readonly presence = new MemoryPresenceStore()
@@ -55,7 +55,7 @@ export class MemoryEngine implements Engine {
     this.#listener = listener
   }
 
-  /** Never calls: nothing is lost between the caller and the listener. */
+  /** Never calls the listener: nothing is lost between caller and listener. */
   onBreak (): void {}
 
   onEviction (listener: (messages: number) => void): void {
@@ -71,7 +71,7 @@ export class MemoryEngine implements Engine {
   }
 }
 
-/** A cluster of one: there is nobody to ask. */
+/** A cluster of one node, with no others to ask. */
 class SingleNode implements Cluster {
   readonly nodeId = randomUUID()
   readonly availability: Availability = { status: 'ready', reasons: [] }

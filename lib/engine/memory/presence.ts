@@ -2,11 +2,11 @@ import type { PresenceChange, PresenceStore, PresentClient } from '../engine.js'
 
 interface Present {
   clients: Map<string, PresentClient>
-  /** How many sockets each user has in the channel. */
+  /** Number of sockets in the channel, by user. */
   users: Map<string, number>
 }
 
-/** Who is in which channel of this node. */
+/** Presence in the channels of one node. */
 export class MemoryPresenceStore implements PresenceStore {
   readonly #channels = new Map<string, Present>()
   #listener: (change: PresenceChange) => void = () => {}

@@ -2,12 +2,12 @@ import { localClock } from '../clock.js'
 import type { Revocable, Revocation, RevocationStore } from '../engine.js'
 import { RevocationList } from '../revocation-list.js'
 
-/** The revocations of one node. They are gone with its process: where that matters, keep tokens short-lived, or use Redis. */
+/** Revocations of one node. They are lost when the process ends: use short-lived tokens or Redis if that matters. */
 export class MemoryRevocationStore implements RevocationStore {
   readonly #list = new RevocationList(localClock)
   readonly #max: number
 
-  /** @param max how many are kept */
+  /** @param max maximum number kept */
   constructor (max: number) {
     this.#max = max
   }
@@ -31,6 +31,6 @@ export class MemoryRevocationStore implements RevocationStore {
 
   async current (): Promise<void> {}
 
-  /** Never calls: there is nothing to read. */
+  /** Never calls the listener: there is no shared store. */
   onLearned (): void {}
 }

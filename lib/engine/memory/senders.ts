@@ -1,17 +1,17 @@
 import { Sender } from './stream.js'
 
-/** The clients that hold anything. */
+/** Clients that hold messages or streams. */
 export class Senders {
   readonly #senders = new Map<string, Sender>()
 
-  /** The one of that name, made where there is none. */
+  /** Returns the sender of that name; created if missing. */
   of (name: string): Sender {
     let sender = this.#senders.get(name)
     if (sender === undefined) this.#senders.set(name, sender = new Sender(name))
     return sender
   }
 
-  /** Drops a reference, and the sender with its last one. */
+  /** Drops a reference, and with the last one the sender. */
   release (sender: Sender): void {
     if (--sender.references === 0) this.#senders.delete(sender.name)
   }

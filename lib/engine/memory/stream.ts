@@ -8,22 +8,22 @@ export interface Entry {
   bytes: number
   /** On the clock of `performance.now()`. */
   expiresAt: number
-  /** Milliseconds since 1970; never less than that of the entry before. */
+  /** Milliseconds since 1970; never less than that of the preceding entry. */
   publishedAt: number
   /** null: the app. */
   sender: Sender | null
 }
 
-/** Whose a stream is: one client's, that of several clients, or the app's. */
+/** Owner of a stream: one client, several clients, or the app. */
 export type Owner = Sender | 'senders' | 'app'
 
-/** One client's part of the histories. */
+/** One client's share of the histories. */
 export class Sender {
   readonly name: string
   bytes = 0
-  /** Streams whose oldest message is its own, in the order in which they came to be so: nobody else loses anything with that. */
+  /** Streams whose oldest message is its own, in the order in which they became so: evicting those messages affects no other sender. */
   readonly fronts = new Set<Stream>()
-  /** Streams that it alone has published to, in order of use; without those that have members. */
+  /** Streams without members that only it has published to, in order of use. */
   readonly begun = new Set<Stream>()
   /** Number of messages and streams that refer to it. */
   references = 0
@@ -33,17 +33,17 @@ export class Sender {
   }
 }
 
-/** One stream: where it is, and what it keeps. */
+/** One stream: its position and its history. */
 export class Stream {
   readonly topic: string
   readonly epoch: string
-  /** The last one that was given out. */
+  /** Last assigned offset. */
   offset = 0
   isSubscribed = false
   usedAt = 0
   owner: Owner
   #entries: Entry[] = []
-  /** How many at the front are gone already: taking them out one by one would move all the others each time. */
+  /** Number of removed entries at the front: removing them one by one would move all others each time. */
   #gone = 0
 
   constructor (topic: string, epoch: string, owner: Owner) {
@@ -56,7 +56,7 @@ export class Stream {
     return this.#entries.length - this.#gone
   }
 
-  /** undefined: it keeps nothing. */
+  /** undefined: the history is empty. */
   get oldest (): Entry | undefined {
     return this.#entries[this.#gone]
   }
@@ -73,7 +73,7 @@ export class Stream {
     this.#entries.push(entry)
   }
 
-  /** Takes out the oldest entry, which there must be. */
+  /** Removes the oldest entry. The history must not be empty. */
   shift (): Entry {
     const entry = this.#entries[this.#gone]!
     this.#entries[this.#gone++] = undefined as unknown as Entry
@@ -84,14 +84,14 @@ export class Stream {
     return entry
   }
 
-  /** How many entries from the oldest one on are such. */
+  /** Counts entries from the oldest one on while they match. */
   countWhile (isOne: (entry: Entry) => boolean): number {
     let count = 0
     while (count < this.length && isOne(this.at(count)!)) count++
     return count
   }
 
-  /** The entry so many behind the oldest one; undefined behind the newest. */
+  /** Returns the entry at an index counted from the oldest one; undefined past the newest. */
   at (index: number): Entry | undefined {
     return this.#entries[this.#gone + index]
   }

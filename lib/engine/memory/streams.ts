@@ -6,37 +6,37 @@ import { Sender, Stream, type Entry, type StreamDelivery } from './stream.js'
 
 export type StreamLimits = HistoryBounds & Pick<EngineContext, 'positionTtlMs'>
 
-/** How often expired messages and unused streams are removed. */
+/** Interval of sweeps for expired messages and unused streams. */
 const SWEEP_MS = 5_000
-/** Fraction of a limit that eviction shrinks to, so that it does not run on every message. */
+/** Fraction of a limit that eviction shrinks to, so it does not run on every message. */
 const BOUNDED_TO = 0.9
 
-/** The streams of one node, with what they keep: bounded in messages and time each, in bytes and number together. */
+/** Streams of one node with their histories: each bounded in messages and time, all together in bytes and number. */
 export class Streams {
-  /** Those that were published to, by when they were last published to or subscribed to, longest ago first. */
+  /** Streams with publications, least recently published or subscribed to first. */
   readonly #streams = new Map<string, Stream>()
-  /** Topics with members that nobody has published to, and the epochs in which they begin. */
+  /** Topics that have members but no publications, and the epochs in which they begin. */
   readonly #silent = new Map<string, string>()
   readonly #beginnings: Beginnings
   readonly #senders = new Senders()
   readonly #limits: StreamLimits
   readonly #onEvicted: (messages: number) => void
-  /** Runs while there is anything to let go. */
+  /** Runs while there is anything to expire. */
   #timer: NodeJS.Timeout | null = null
   #isClosed = false
-  /** The one at the end of the map, which is often the next one too. */
+  /** Stream at the end of the map, which is often used next, too. */
   #latest: Stream | null = null
   #bytes = 0
   #subscribedCount = 0
 
-  /** @param onEvicted called with how many messages a sender has lost, or was refused, because its share was used up */
+  /** @param onEvicted called with the number of messages evicted or refused because a sender's share was used up */
   constructor (limits: StreamLimits, onEvicted: (messages: number) => void) {
     this.#limits = limits
     this.#onEvicted = onEvicted
     this.#beginnings = new Beginnings(limits.maxTopics)
   }
 
-  /** How much is held, for tests. */
+  /** Current sizes, for tests. */
   get size (): { streams: number, silent: number, bytes: number } {
     return { streams: this.#streams.size, silent: this.#silent.size, bytes: this.#bytes }
   }
@@ -73,7 +73,7 @@ export class Streams {
     this.#boundTopics()
   }
 
-  /** @throws WSM_ERR_RATE_LIMITED where its sender's share has no room for it; nothing is appended then */
+  /** @throws WSM_ERR_RATE_LIMITED if the sender's share has no room; nothing is appended */
   append (publication: Publication, { size, ttlMs }: Retention): StreamDelivery {
     const bytes = Buffer.byteLength(publication.json)
     const sender = publication.sender === undefined ? null : this.#admit(publication.sender, bytes)
@@ -92,7 +92,7 @@ export class Streams {
   read (topic: string, since: Position | null, limit: number, { maxBytes = Infinity, notBefore = 0 }: PageBounds = {}): HistoryPage {
     const stream = this.#streams.get(topic)
     if (stream === undefined) {
-      // Reading makes nothing: a position that nobody can have been given is not made up.
+      // Reading must not create a stream, nor invent a position that no client can have.
       const top = { epoch: this.#epochOf(topic), offset: 0 }
       return { entries: [], isComplete: since === null || (since.epoch === top.epoch && since.offset === 0), from: top, top }
     }
@@ -101,7 +101,7 @@ export class Streams {
     const first = top.offset - length + 1
     const oldest = stream.oldest?.publishedAt ?? Infinity
     const wanted = since === null ? first : since.offset + 1
-    // Where the oldest one is too old already, so was everything that has gone.
+    // If the oldest entry is already too old, so was everything evicted before it.
     const reaches = wanted >= first || oldest < notBefore
     if (since !== null && !(since.epoch === top.epoch && since.offset <= top.offset && reaches)) {
       return { entries: [], isComplete: false, from: top, top }
@@ -131,14 +131,14 @@ export class Streams {
     stream.isSubscribed = this.#silent.delete(topic)
     if (stream.isSubscribed) this.#subscribedCount++
     this.#touch(stream)
-    // It is the latest by now, which stays.
+    // The stream is the most recently used one by now, so it stays.
     this.#boundTopics()
     // Expiry must not keep the process alive.
     if (!this.#isClosed) this.#timer ??= setInterval(() => this.#sweep(), SWEEP_MS).unref()
     return stream
   }
 
-  /** Makes it the one that was used last; a new one is kept from then on. */
+  /** Marks the stream as most recently used, and starts keeping it if it is new. */
   #touch (stream: Stream): void {
     if (stream !== this.#latest) {
       this.#streams.delete(stream.topic)
@@ -148,7 +148,7 @@ export class Streams {
     stream.usedAt = performance.now()
   }
 
-  /** A stream that nobody is a member of counts for the client that has begun it, as the one that it used last. */
+  /** Charges a stream without members to the client that began it, as its most recently used. */
   #charge (stream: Stream, sender: Sender): void {
     sender.begun.delete(stream)
     if (stream.isSubscribed) return
@@ -162,7 +162,7 @@ export class Streams {
     if (messages > 0) this.#onEvicted(messages)
   }
 
-  /** A stream with a second publisher no longer counts for the client that began it. */
+  /** Stops charging a stream to the client that began it, once it has a second publisher. */
   #share (stream: Stream, sender: Sender | null): void {
     this.#disown(stream)
     stream.owner = sender === null ? 'app' : 'senders'
@@ -184,7 +184,7 @@ export class Streams {
     if (stream.length === 1) sender.fronts.add(stream)
   }
 
-  /** Takes out the oldest entry. */
+  /** Removes the oldest entry. */
   #shift (stream: Stream): void {
     const { bytes, sender } = stream.shift()
     const next = stream.oldest?.sender ?? null
@@ -196,7 +196,7 @@ export class Streams {
     this.#senders.release(sender)
   }
 
-  /** The sender, with room for so many bytes in its share: its own oldest messages make it, where they can. */
+  /** Returns the sender after making room in its share by evicting its own oldest messages, if possible. */
   #admit (name: string, bytes: number): Sender {
     const { maxBytesPerSender } = this.#limits
     if (bytes > maxBytesPerSender) throw this.#refuse(largerThanShare())
@@ -205,7 +205,7 @@ export class Streams {
     const messages = this.#evict(sender, null, () => sender.bytes + bytes > maxBytesPerSender)
     if (messages > 0) this.#onEvicted(messages)
     if (sender.bytes + bytes > maxBytesPerSender) throw this.#refuse(shareUsedUp())
-    // Without a message or a stream left, it was let go: begin it again.
+    // Releasing its last message or stream has removed the sender, so create it again.
     return this.#senders.of(name)
   }
 
@@ -214,7 +214,7 @@ export class Streams {
     return error
   }
 
-  /** Takes a sender's own messages where nobody else's are before them, oldest streams first; returns how many. */
+  /** Evicts a sender's own messages while no others precede them, oldest streams first; returns the number. */
   #evict (sender: Sender, latest: Stream | null, isOver: () => boolean): number {
     let messages = 0
     for (const stream of sender.fronts) {
@@ -225,10 +225,7 @@ export class Streams {
     return messages
   }
 
-  /**
-   * The messages of senders go first, of those who hold most; then what was used longest ago. A stream that is too much
-   * alone loses its oldest messages.
-   */
+  /** Evicts messages of the largest senders first, then of the least recently used streams. A single oversized stream loses its oldest messages. */
   #boundBytes (latest: Stream): void {
     const isOver = () => this.#bytes > this.#limits.maxBytes * BOUNDED_TO
     for (const sender of this.#senders.byBytes()) this.#evict(sender, latest, isOver)
@@ -243,7 +240,7 @@ export class Streams {
     const { maxTopics } = this.#limits
     const isOver = () => this.#streams.size - this.#subscribedCount > maxTopics * BOUNDED_TO
     if (this.#streams.size - this.#subscribedCount <= maxTopics) return
-    // Some at once, so that those with members, which are passed over, are not passed over each time.
+    // Evicts several at once: streams with members are skipped, and must not be skipped again each time.
     const candidates = [...this.#senders.byStreams().map(({ begun }) => begun), this.#ofSenders(), this.#streams.values()]
     for (const streams of candidates) {
       for (const stream of streams) {
@@ -286,7 +283,7 @@ export class Streams {
   }
 }
 
-/** What goes on one page: at least one message, where there is one and it may have any. */
+/** Selects the entries of a page: at least one message, if there is one and the limit allows any. */
 function slice (stream: Stream, index: number, limit: number, maxBytes: number): StreamDelivery[] {
   const deliveries: StreamDelivery[] = []
   let bytes = 0

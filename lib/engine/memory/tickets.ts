@@ -5,11 +5,11 @@ import { ExpiringMap } from '../expiring-map.js'
 /** The tickets of one node. */
 export class MemoryTicketStore implements TicketStore {
   readonly #tickets: ExpiringMap<string, { user: User, expiresAt: number }>
-  /** When each user's unused ones expire, by their keys. */
+  /** Expiry of each user's unused tickets, by key. */
   readonly #ofUsers: ExpiringMap<string, Map<string, number>>
   readonly #bounds: TicketBounds
 
-  /** @param ttlMs how long a ticket can be used at the most */
+  /** @param ttlMs maximum lifetime of a ticket */
   constructor (ttlMs: number, bounds: TicketBounds = { perUser: 20, inAll: 20_000 }) {
     this.#tickets = new ExpiringMap(ttlMs)
     this.#ofUsers = new ExpiringMap(ttlMs)

@@ -13,20 +13,20 @@ interface Fault { kind: FaultKind, text: string }
 
 /** Error texts of Redis, OpenSSL and the operating system, and their meaning. In the texts `*` stands for the pattern of our names. */
 const FAULTS: readonly [says: RegExp, kind: FaultKind, text: (found: RegExpExecArray) => string][] = [
-  [/^WRONGPASS/, 'access', () => 'it does not accept this user name and password (WRONGPASS), or the user is switched off'],
-  [/NOAUTH/, 'access', () => 'it asks for a password, and none was given (NOAUTH)'],
+  [/^WRONGPASS/, 'access', () => 'it refuses this user name and password (WRONGPASS), or the user is disabled'],
+  [/NOAUTH/, 'access', () => 'it requires a password, and none was given (NOAUTH)'],
   [/permissions to run the '([^']+)' command/, 'access', ([, names]) =>
     `its user may not run ${names!.toLowerCase()}: allow it with ${names!.toLowerCase().split(', ').map((name) => `+${name}`).join(' ')}`],
   [CANNOT_RUN, 'access', () => UNNAMED],
   [/(?:permissions|can't) .*channel/i, 'access', () => 'its user may not use the channels: allow them with &*'],
   [/(?:permissions|can't) .*key/i, 'access', () => 'its user may not use the keys: allow them with ~*'],
-  [/^NOPERM.*/, 'access', ([text]) => `it refuses its user something (${text})`],
-  [/^OOM/, 'state', () => 'it refuses writes, since it has reached its maxmemory (OOM): give it more, or keep less by history.maxBytes'],
-  [/^MISCONF/, 'state', () => 'it refuses writes, since it cannot save to its disk (MISCONF)'],
-  [/^NOREPLICAS/, 'state', () => 'it refuses writes, since it has too few replicas (NOREPLICAS, min-replicas-to-write)'],
-  [/DB index is out of range/, 'configuration', () => 'it has no database of this number (option db)'],
-  [/(.*(?:wrong version number|SSL|TLS|certificate).*)/i, 'configuration', ([, text]) => `TLS does not come about (${text})`],
-  [/((?:connect|getaddrinfo|read) E[A-Z_]+.*)/, 'network', ([, text]) => `it cannot be connected to (${text})`]
+  [/^NOPERM.*/, 'access', ([text]) => `it denies its user a permission (${text})`],
+  [/^OOM/, 'state', () => 'it refuses writes because it has reached its maxmemory (OOM): raise it, or lower history.maxBytes'],
+  [/^MISCONF/, 'state', () => 'it refuses writes because it cannot save to disk (MISCONF)'],
+  [/^NOREPLICAS/, 'state', () => 'it refuses writes because it has too few replicas (NOREPLICAS, min-replicas-to-write)'],
+  [/DB index is out of range/, 'configuration', () => 'it has no database with this number (option db)'],
+  [/(.*(?:wrong version number|SSL|TLS|certificate).*)/i, 'configuration', ([, text]) => `the TLS handshake failed (${text})`],
+  [/((?:connect|getaddrinfo|read) E[A-Z_]+.*)/, 'network', ([, text]) => `the connection failed (${text})`]
 ]
 
 /** ioredis wraps the errors of a cluster's servers in others. */
@@ -103,7 +103,7 @@ export class FaultNames {
     const fault = faultOf(error)
     if (fault === null) return null
     const text = fault.text.replace(/([~&])\*/, `$1${this.#pattern}`)
-    return fault.kind === 'access' ? `${text}. All that it needs: ${this.#rule}` : text
+    return fault.kind === 'access' ? `${text}. All permissions that it needs: ${this.#rule}` : text
   }
 
   /** A fault as `Health` takes it. */

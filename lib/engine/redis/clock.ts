@@ -48,10 +48,10 @@ export class RedisClock implements Clock {
     const { offsetMs } = this
     if (!this.#isOff && isOff(this)) {
       this.#isOff = true
-      this.#log.warn({ clock_offset_ms: offsetMs }, 'the clock of this node is wrong: it differs from that of Redis, which is used instead')
+      this.#log.warn({ clock_offset_ms: offsetMs }, 'the clock of this node differs from that of Redis; using that of Redis')
     } else if (this.#isOff && Math.abs(offsetMs) < WRONG_MS / 2) {
       this.#isOff = false
-      this.#log.info({ clock_offset_ms: offsetMs }, 'the clock of this node is right again')
+      this.#log.info({ clock_offset_ms: offsetMs }, 'the clock of this node agrees with that of Redis again')
     }
   }
 }

@@ -155,7 +155,7 @@ export class RedisCluster implements Cluster {
         for (const [nodeId, term] of removals) this.#bury({ nodeId, term })
       }
     } catch (error) {
-      this.#log.debug({ err: error }, 'the lease of this node could not be renewed')
+      this.#log.debug({ err: error }, 'could not renew the lease of this node')
     }
     if (this.#isClosed || this.#timer !== null) return
     this.#timer = setTimeout(() => this.renew(), leaseMs / 3)
@@ -198,7 +198,7 @@ export class RedisCluster implements Cluster {
     try {
       await this.#events.onDead(dead)
     } catch (error) {
-      this.#log.debug({ err: error, node_id: dead.nodeId }, 'a dead node is not out of all channels yet')
+      this.#log.debug({ err: error, node_id: dead.nodeId }, 'could not remove a dead node from all channels yet; will retry')
     }
   }
 

@@ -104,7 +104,7 @@ export class RedisEngine implements Engine {
       isUpToDate: (topic) => this.#streams.isUpToDate(topic),
       deliver: (delivery) => this.#onDelivery(delivery),
       publish: (publication) => this.#doubting(this.#streams.pass(publication)),
-      fail: (error) => log.debug({ err: error }, 'a message that is not kept has reached this node alone')
+      fail: (error) => log.debug({ err: error }, 'a message without history reached only this node')
     })
     const { publishCommand } = this.#streams
     this.#probe = new Probe(this.#commandLink, keys, { isCluster, publishCommand, timeoutMs, everyMs: leaseMs / 3 }, {
@@ -226,7 +226,7 @@ export class RedisEngine implements Engine {
       await new Deadline(LEAVE_MS).race(this.cluster.leave()
         .then((left) => Promise.all([this.presence.removeNode(left), this.#lineage.bequeath(LEAVE_MS), this.confirmations.bequeath()])))
     } catch (error) {
-      this.#log.debug({ err: error }, 'this node could not give up its lease; the others wait for it to expire')
+      this.#log.debug({ err: error }, 'could not release the lease of this node; other nodes wait for it to expire')
     }
   }
 

@@ -18,5 +18,5 @@ function unknown (error: unknown): never {
 }
 
 function mayEvict (policy: string): Error {
-  return new InvalidOptionError('engine', `needs a Redis that evicts nothing, but its maxmemory-policy is "${policy}": streams and questions would be lost. Set it to noeviction, or the option acceptEviction`)
+  return new InvalidOptionError('engine', `needs a Redis that evicts nothing, but its maxmemory-policy is "${policy}", which would lose streams and questions. Set it to noeviction, or set the option acceptEviction`)
 }

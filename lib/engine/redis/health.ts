@@ -43,7 +43,7 @@ export class Health {
     const status = all.length === 0 ? 'ready' : all[0] === 'unreachable' ? 'unavailable' : 'degraded'
     this.#current = { status, reasons: all }
     if (status === 'ready') {
-      if (this.#hasWarned) this.#log.info({ reasons: all }, 'all that the nodes share works again')
+      if (this.#hasWarned) this.#log.info({ reasons: all }, 'Redis is fully available again')
     } else {
       this.#hasWarned = true
       const part = status === 'degraded' ? 'a part of what the nodes share does not work' : 'nothing that the nodes share works'

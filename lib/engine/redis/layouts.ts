@@ -44,7 +44,7 @@ export class Layouts {
     if (this.#named.has(layout)) return
     this.#named.add(layout)
     this.#log.error({ layout, known: LAYOUTS },
-      `ignores messages of layout ${layout}: this version (${version}) knows the layouts ${LAYOUTS.join(' and ')}; a later one is running beside it`)
+      `ignoring messages of layout ${layout}, which a node of a later version sends; this version (${version}) knows layouts ${LAYOUTS.join(' and ')}`)
   }
 }
 
@@ -52,6 +52,6 @@ export class Layouts {
 export async function refuseUnknownLayout (commands: Commands, keys: Keys): Promise<void> {
   const used = await commands.call('hget', keys.layouts, 'used') as string | null
   if (used === null || LAYOUTS.includes(used)) return
-  throw new InvalidOptionError('engine', `needs keys that it knows: under this prefix of Redis they have layout ${used}, of a later version; ` +
-    `version ${version} knows the layouts ${LAYOUTS.join(' and ')}. Start the later version, or choose another prefix`)
+  throw new InvalidOptionError('engine', `cannot read the keys under this prefix of Redis: they have layout ${used}, of a later version; ` +
+    `version ${version} knows layouts ${LAYOUTS.join(' and ')}. Start the later version, or choose another prefix`)
 }

@@ -76,7 +76,7 @@ export class Link {
   }
 
   open (): void {
-    this.#connect().catch((error) => this.#log.error({ err: error }, 'a Redis connection could not be made'))
+    this.#connect().catch((error) => this.#log.error({ err: error }, 'could not create a Redis connection'))
   }
 
   /** @throws WSM_ERR_UNAVAILABLE when there is no connection in time */
@@ -141,7 +141,7 @@ export class Link {
     } catch (error) {
       // ioredis mostly rejects with "connection is closed"; the first error event has the cause.
       const cause = fault ?? error
-      this.#log.debug({ err: cause }, 'Redis could not be connected to')
+      this.#log.debug({ err: cause }, 'could not connect to Redis')
       this.drop(client, cause)
       this.#wake()
       this.#onFailure()

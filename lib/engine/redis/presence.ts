@@ -102,7 +102,7 @@ export class RedisPresenceStore implements PresenceStore {
     const roster = new Roster({
       read: () => this.#readUsers(channel),
       tell: (kind, user) => this.#listener({ channel, kind, user_id: user }),
-      fail: (error) => this.#log.warn({ err: error, channel }, 'who is in a channel could not be read again yet')
+      fail: (error) => this.#log.warn({ err: error, channel }, 'could not re-read the presence of a channel yet; will retry')
     })
     this.#rosters.set(channel, roster)
     try {
@@ -146,7 +146,7 @@ export class RedisPresenceStore implements PresenceStore {
       const listed = await this.#commands.call('smembers', this.#keys.channelsOf(this.#settings.nodeId)) as string[]
       for (const channel of listed) this.#left.set(channel, channel)
     } catch (error) {
-      this.#log.warn({ err: error }, 'could not read from Redis which channels this node is in')
+      this.#log.warn({ err: error }, 'could not read the channels of this node from Redis')
     }
     await this.#compare([...new Set([...this.#parts.keys(), ...this.#left.values()])])
   }
@@ -196,7 +196,7 @@ export class RedisPresenceStore implements PresenceStore {
       try {
         await this.#changes.push(channel, 'all')
       } catch (error) {
-        this.#log.warn({ err: error, channel }, 'presence in Redis could not be renewed yet')
+        this.#log.warn({ err: error, channel }, 'could not renew presence in Redis yet; will retry')
       }
     }))
   }

@@ -91,7 +91,7 @@ export class Recovery {
       await this.#parts.confirmations.catchUp()
       this.#hasMissedEnds = false
     } catch (error) {
-      this.#log.warn({ err: error }, 'ended questions could not be read again yet')
+      this.#log.warn({ err: error }, 'could not re-read ended questions yet; will retry')
     }
   }
 
@@ -102,7 +102,7 @@ export class Recovery {
       await this.#parts.confirmations.restore()
     } catch (error) {
       this.#hasLostQuestions = true
-      this.#log.warn({ err: error }, 'questions that Redis has lost could not be stored again yet')
+      this.#log.warn({ err: error }, 'could not restore questions that Redis has lost yet; will retry')
     }
   }
 }

@@ -101,7 +101,7 @@ export class RedisRevocationStore implements RevocationStore {
     try {
       await this.#readOn()
     } catch (error) {
-      this.#log.debug({ err: error }, 'it is not known yet which tokens have been revoked')
+      this.#log.debug({ err: error }, 'could not read the revoked tokens yet; will retry')
     }
   }
 

@@ -56,7 +56,7 @@ export class Shard {
     try {
       await this.#client!.call('sunsubscribe', channel)
     } catch (error) {
-      this.#log.debug({ err: error, channel }, 'a channel could not be unsubscribed from')
+      this.#log.debug({ err: error, channel }, 'could not unsubscribe from a channel')
     }
   }
 

@@ -140,7 +140,7 @@ export class Shards {
       await member.shard.subscribe(subscription.channel)
       this.#confirm(subscription, member)
     } catch (error) {
-      this.#log.debug({ err: error, channel: subscription.channel }, 'a channel could not be subscribed to yet; it is retried')
+      this.#log.debug({ err: error, channel: subscription.channel }, 'could not subscribe to a channel yet; will retry')
       if (subscription.asked === member) this.#park(subscription)
       if (!isReply(error) || isPassing(error)) return
       for (const { reject } of subscription.waiting.splice(0)) reject(refusal('a subscription', error))

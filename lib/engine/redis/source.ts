@@ -21,8 +21,8 @@ export interface RedisConnectionOptions {
 /** Options of other libraries. ioredis would ignore them and connect to this machine. */
 const OPTIONS_OF_OTHERS: Readonly<Record<string, string>> = {
   url: 'is an option of the package "redis": pass new Redis(url) of ioredis, or host and port',
-  socket: 'is an option of the package "redis": pass host, port and tls by themselves',
-  database: 'is an option of the package "redis": for ioredis it is db',
+  socket: 'is an option of the package "redis": pass host, port and tls at the top level',
+  database: 'is an option of the package "redis": ioredis calls it db',
   rootNodes: 'is an option of the package "redis": pass new Cluster(nodes) of ioredis'
 }
 
@@ -33,7 +33,7 @@ const OPTIONS_OF_OTHERS: Readonly<Record<string, string>> = {
  */
 export function isSource (given: RedisSource | RedisConnectionOptions): given is RedisSource {
   const other = nameOfOther(given)
-  if (other !== null) throw new InvalidOptionError('engine', `redis() needs a client of ioredis 5 or 6, new Redis(…) or new Cluster(…), or options for one: this is ${other}`)
+  if (other !== null) throw new InvalidOptionError('engine', `redis() needs an ioredis client of version 5 or 6, new Redis(…) or new Cluster(…), or options for one, but got ${other}`)
   if (isIoredis(given)) return true
   for (const [name, meaning] of Object.entries(OPTIONS_OF_OTHERS)) if (name in given) throw new InvalidOptionError(`engine.${name}`, meaning)
   return false

@@ -94,7 +94,7 @@ export class Streams {
       clear: (topic, offset) => this.#clear(topic, offset),
       forget: (topic, offset) => this.#forget(topic, offset),
       evicted: events.evicted,
-      fail: (error) => log.debug({ err: error }, 'a history over its limit could not be trimmed')
+      fail: (error) => log.debug({ err: error }, 'could not trim a history over its limit')
     })
     this.#timer = setInterval(() => this.#check(({ feed }) => feed.isIdle), settings.checkMs)
   }
@@ -124,7 +124,7 @@ export class Streams {
         opening.published = null
         this.#events.break(topic, position)
       },
-      fail: (error) => this.#log.warn({ err: error, topic }, 'lost messages could not be read again yet')
+      fail: (error) => this.#log.warn({ err: error, topic }, 'could not recover lost messages yet; will retry')
     })
     const opening: Omit<Subscribed, 'opened'> = { feed, lane: this.#laneOf(topic), publishing: 0, published: null }
     const opened = this.#open(topic, opening)
@@ -169,7 +169,7 @@ export class Streams {
     const top = { epoch, offset }
     const entries = tails.map((tail, i) => decodeEntry(topic, { epoch, offset: first + i }, tail))
     if (isComplete === 1 && entries.every((entry) => entry !== null)) return { entries, isComplete: true, from: { epoch, offset: first - 1 }, top }
-    if (isComplete === 1) this.#log.error({ topic }, 'a history in Redis has a malformed entry; nothing is recovered from it')
+    if (isComplete === 1) this.#log.error({ topic }, 'ignored a history in Redis that has a malformed entry')
     return { entries: [], isComplete: false, from: top, top }
   }
 
@@ -243,7 +243,7 @@ export class Streams {
       try {
         feed.check(await this.#positions.push(this.#batchOf(topic), { topic, known: feed.position }))
       } catch (error) {
-        this.#log.debug({ err: error, topic }, 'a position could not be checked')
+        this.#log.debug({ err: error, topic }, 'could not check a stream position')
       }
     }))
   }

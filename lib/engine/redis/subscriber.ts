@@ -110,7 +110,7 @@ export class Subscriber {
     try {
       await client.call('unsubscribe', channel)
     } catch (error) {
-      this.#log.debug({ err: error, channel }, 'a channel could not be unsubscribed from')
+      this.#log.debug({ err: error, channel }, 'could not unsubscribe from a channel')
     }
   }
 
@@ -118,7 +118,7 @@ export class Subscriber {
     try {
       this.#events.onMessage(channel, payload)
     } catch (error) {
-      this.#log.error({ err: error, channel }, 'a message from Redis could not be handled')
+      this.#log.error({ err: error, channel }, 'could not handle a message from Redis')
     }
   }
 }

@@ -43,7 +43,7 @@ export class RedisTicketStore implements TicketStore {
     const holder = await this.#lineage.run(this.#lane, scripts.take, [this.#key(key), this.#all], [key, randomUUID()]) as string | null
     if (holder === null) return null
     const user = decodeHolder(holder)
-    if (user === null) this.#log.error({ key }, 'a ticket in Redis is for nobody')
+    if (user === null) this.#log.error({ key }, 'ignored a malformed ticket in Redis')
     return user
   }
 

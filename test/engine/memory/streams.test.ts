@@ -221,7 +221,7 @@ t.test('a member of a silent topic keeps its epoch when all others begin in a ne
   t.end()
 })
 
-const usedUp = { code: 'WSM_ERR_RATE_LIMITED', message: /share of the message histories is used up/ }
+const usedUp = { code: 'WSM_ERR_RATE_LIMITED', message: /share of the message history is used up/ }
 
 t.test('a sender whose share is used up loses its own oldest messages, never those of others, and is refused when none can go', (t) => {
   const { streams, from, append, lengthOf, evicted } = streamsOf(t, { maxBytesPerSender: 10 * BYTES })

@@ -137,7 +137,7 @@ t.test('what could not be stored again is stored again later', async (t) => {
   await server.kill()
   await t.resolves(presence.restoreLost(), 'nor is it a fault that who is in channels could not be looked at')
   await server.start()
-  await until(() => messages.includes('questions that Redis has lost could not be stored again yet'))
+  await until(() => messages.includes('could not restore questions that Redis has lost yet; will retry'))
   await until(async () => (await engine.confirmations.get(record.callback_id).catch(() => null))?.status === 'pending')
 })
 

@@ -12,8 +12,8 @@ const rule = '~app@3:* &app@3:* +@read +@write +@scripting +@pubsub -@dangerous 
 t.test('what servers of several versions say of a missing permission is named, with the rule', async (t) => {
   t.equal(accessRule(new Keys('app', 3, false), false, 3), rule)
   for (const [says, text] of [
-    ['WRONGPASS invalid username-password pair or user is disabled.', 'it does not accept this user name and password (WRONGPASS), or the user is switched off'],
-    ['NOAUTH Authentication required.', 'it asks for a password, and none was given (NOAUTH)'],
+    ['WRONGPASS invalid username-password pair or user is disabled.', 'it refuses this user name and password (WRONGPASS), or the user is disabled'],
+    ['NOAUTH Authentication required.', 'it requires a password, and none was given (NOAUTH)'],
     ["NOPERM this user has no permissions to run the 'get' command", 'its user may not run get: allow it with +get'],
     ["NOPERM User app has no permissions to run the 'cluster|slots' command", 'its user may not run cluster|slots: allow it with +cluster|slots'],
     ["NOPERM this user has no permissions to run the 'HGET, TIME' command", 'its user may not run hget, time: allow it with +hget +time'],
@@ -24,22 +24,22 @@ t.test('what servers of several versions say of a missing permission is named, w
     ["ERR The user executing the script can't access at least one of the keys mentioned in the command arguments", 'its user may not use the keys: allow them with ~app@3:*'],
     ['NOPERM this user has no permissions to access one of the channels used as arguments', 'its user may not use the channels: allow them with &app@3:*'],
     ["ERR The user executing the script can't publish to the channel mentioned in the command", 'its user may not use the channels: allow them with &app@3:*'],
-    ['NOPERM something new', 'it refuses its user something (NOPERM something new)']
+    ['NOPERM something new', 'it denies its user a permission (NOPERM something new)']
   ] as const) {
-    t.equal(names.textOf(new Error(says)), `${text}. All that it needs: ${rule}`, says)
+    t.equal(names.textOf(new Error(says)), `${text}. All permissions that it needs: ${rule}`, says)
     t.ok(isAccessDenied(new Error(says)) && isLasting(new Error(says)))
   }
 })
 
 t.test('other faults are named without the rule, and unknown ones keep their own message', async (t) => {
   for (const [error, text, isConfigured] of [
-    [new Error('MISCONF Redis is configured to save RDB snapshots'), 'it refuses writes, since it cannot save to its disk (MISCONF)', false],
-    [new Error('ERR DB index is out of range'), 'it has no database of this number (option db)', true],
-    [new Error('self-signed certificate'), 'TLS does not come about (self-signed certificate)', true],
-    [new Error('getaddrinfo ENOTFOUND redis.internal'), 'it cannot be connected to (getaddrinfo ENOTFOUND redis.internal)', false],
-    [new Error('None of startup nodes is available', { cause: new Error('connect ETIMEDOUT') }), 'it cannot be connected to (connect ETIMEDOUT)', false],
+    [new Error('MISCONF Redis is configured to save RDB snapshots'), 'it refuses writes because it cannot save to disk (MISCONF)', false],
+    [new Error('ERR DB index is out of range'), 'it has no database with this number (option db)', true],
+    [new Error('self-signed certificate'), 'the TLS handshake failed (self-signed certificate)', true],
+    [new Error('getaddrinfo ENOTFOUND redis.internal'), 'the connection failed (getaddrinfo ENOTFOUND redis.internal)', false],
+    [new Error('None of startup nodes is available', { cause: new Error('connect ETIMEDOUT') }), 'the connection failed (connect ETIMEDOUT)', false],
     [Object.assign(new Error('Failed to refresh slots cache.'), { lastNodeError: new Error('connect ECONNREFUSED 127.0.0.1:1') }),
-      'it cannot be connected to (connect ECONNREFUSED 127.0.0.1:1)', false]
+      'the connection failed (connect ECONNREFUSED 127.0.0.1:1)', false]
   ] as const) {
     t.equal(names.textOf(error), text)
     t.equal(isLasting(error), isConfigured)
@@ -79,7 +79,7 @@ t.test('a refusal names the command by the line of its script, and what it does 
     ["ERR The user executing the script can't run this command or subcommand", unnamed, script],
     ['WRONGTYPE Operation script: a1, on @user_script:2.', 'WRONGTYPE Operation script: a1, on @user_script:2.', script],
     ['NOPERM No permissions to access a key', 'its user may not use the keys', script],
-    ["OOM command not allowed when used memory > 'maxmemory'.", 'it refuses writes, since it has reached its maxmemory (OOM): give it more, or keep less by history.maxBytes', script]
+    ["OOM command not allowed when used memory > 'maxmemory'.", 'it refuses writes because it has reached its maxmemory (OOM): raise it, or lower history.maxBytes', script]
   ] as const) {
     const cause = new Error(says)
     const error = refusal('a command', cause, given)

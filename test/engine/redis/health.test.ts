@@ -25,7 +25,7 @@ t.test('reasons of several sources are combined in one order, and a change is re
     'ready'
   ])
   t.equal(messages[1], 'a part of what the nodes share does not work: it is full')
-  t.equal(messages.at(-1), 'all that the nodes share works again')
+  t.equal(messages.at(-1), 'Redis is fully available again')
   t.equal(messages.filter((message) => message.startsWith('all')).length, 1)
 })
 

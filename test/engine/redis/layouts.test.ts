@@ -105,8 +105,8 @@ t.test('a node refuses keys of a layout that it does not know, and names it', as
   await redis.hset(layouts, { used: '3' })
   await t.rejects(async () => build({} as never), {
     code: 'WSM_ERR_INVALID_OPTION',
-    message: `fastify-ws-manager: option "engine" needs keys that it knows: under this prefix of Redis they have layout 3, of a later version; version ${version} ` +
-      'knows the layouts 1 and 2. Start the later version, or choose another prefix'
+    message: `fastify-ws-manager: option "engine" cannot read the keys under this prefix of Redis: they have layout 3, of a later version; version ${version} ` +
+      'knows layouts 1 and 2. Start the later version, or choose another prefix'
   })
   // Nodes of a later version that have others of this one beside them write what those know.
   await redis.hset(layouts, { used: '2', [randomUUID()]: '3' })
@@ -127,7 +127,7 @@ t.test('messages of a layout that a node does not know are named, once', async (
   await until(() => messages.some((message) => message.includes('layout 5')))
   const heard = messages.filter((message) => /^ignore/.test(message))
   t.strictSame(heard.filter((message) => message.startsWith('ignores')), ['3', '4', '5'].map((layout) =>
-    `ignores messages of layout ${layout}: this version (${version}) knows the layouts 1 and 2; a later one is running beside it`))
+    `ignoring messages of layout ${layout}, which a node of a later version sends; this version (${version}) knows layouts 1 and 2`))
   t.equal(heard.filter((message) => message === 'ignored a malformed message between nodes').length, 5)
 })
 

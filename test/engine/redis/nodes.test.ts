@@ -231,7 +231,7 @@ t.test('ends that could not be looked for are looked for again', async (t) => {
   await server.admin.rename(`${base}:record:${id}`, `${base}:aside`)
   await server.admin.set(`${base}:record:${id}`, 'no hash')
   proxy.heal()
-  await until(() => messages.includes('ended questions could not be read again yet'))
+  await until(() => messages.includes('could not re-read ended questions yet; will retry'))
   t.strictSame([told, far.engine.confirmations.pendingCount()], [[], 1])
   await server.admin.rename(`${base}:aside`, `${base}:record:${id}`)
   await until(() => told.length > 0)

@@ -26,7 +26,7 @@ t.test('ended questions that a node has missed are read at once, and with each r
   recovery.missedEnds()
   t.strictSame(reads, ['failed'])
   await new Promise(setImmediate)
-  t.strictSame(messages, ['ended questions could not be read again yet'])
+  t.strictSame(messages, ['could not re-read ended questions yet; will retry'])
   state.isAway = false
   recovery.renewed(false)
   await new Promise(setImmediate)

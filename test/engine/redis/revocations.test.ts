@@ -164,7 +164,7 @@ t.test('a lease that cannot be had is no knowledge', async (t) => {
   await t.rejects(engine.revocations.current(), { code: 'WSM_ERR_UNAVAILABLE', message: /lease/ })
   await own.admin.del('lease:{nodes}:leases')
   await until(() => engine.revocations.isRevoked(token()) === false)
-  t.ok(messages.includes('the lease of this node could not be renewed'))
+  t.ok(messages.includes('could not renew the lease of this node'))
 })
 
 t.test('what Redis has lost the nodes write back', async (t) => {
@@ -235,7 +235,7 @@ t.test('tickets: there is an end to them, and what is none is seen', async (t) =
   t.equal(await tickets.put('one', user, Date.now() + 60_000), 'kept')
   await own.admin.hset('x:{~tickets}:ticket:one', 'user', '{"id":7}')
   t.equal(await tickets.take('one'), null)
-  t.ok(messages.includes('a ticket in Redis is for nobody'))
+  t.ok(messages.includes('ignored a malformed ticket in Redis'))
 })
 
 t.test('an engine whose revocations cannot be read does not start', async (t) => {

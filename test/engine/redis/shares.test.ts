@@ -57,7 +57,7 @@ function sharesOf (t: Test, bounds: Partial<HistoryBounds> = {}) {
   return { clock, store, logs, failures, shares, publish, taken }
 }
 
-const usedUp = { code: 'WSM_ERR_RATE_LIMITED', message: /share of the message histories is used up/ }
+const usedUp = { code: 'WSM_ERR_RATE_LIMITED', message: /share of the message history is used up/ }
 
 t.test('a sender whose share is used up loses its oldest messages', async (t) => {
   const { publish, taken } = sharesOf(t, { maxBytesPerSender: 5 * BYTES })
@@ -284,6 +284,6 @@ t.test('a history over its limit that Redis cannot trim is in the log', async (t
   const [key] = await server.admin.keys('*:log')
   await server.admin.set(key!, 'no history')
   await send('channel:b')
-  await until(() => messages.includes('a history over its limit could not be trimmed'))
+  await until(() => messages.includes('could not trim a history over its limit'))
   t.match(await engine.history('channel:b', null, 10), { entries: { length: 1 } }, 'what is new is kept')
 })
