@@ -2,16 +2,19 @@ import { InvalidOptionError } from '../../errors.js'
 import { unavailable } from './deadline.js'
 import type { Keys } from './keys.js'
 
-/** Area of a fault: permissions of the Redis user, other configuration, what the server can do at the moment, or the network. */
+/** Area of a fault: permissions of the Redis user, other configuration, state of the server, or the network. */
 type FaultKind = 'access' | 'configuration' | 'state' | 'network'
 
-/** Servers of version 7.0 do not say which command. */
+/** Servers of version 7.0 do not name the command. */
 const CANNOT_RUN = /can't run this command/
 const UNNAMED = 'its user may not run a command that scripts call'
 
 interface Fault { kind: FaultKind, text: string }
 
-/** Error texts of Redis, OpenSSL and the operating system, and their meaning. In the texts `*` stands for the pattern of our names. */
+/**
+ * Error texts of Redis, OpenSSL and the operating system, and their explanations. `*` in an explanation stands for the name
+ * pattern of this engine's keys and channels.
+ */
 const FAULTS: readonly [says: RegExp, kind: FaultKind, text: (found: RegExpExecArray) => string][] = [
   [/^WRONGPASS/, 'access', () => 'it refuses this user name and password (WRONGPASS), or the user is disabled'],
   [/NOAUTH/, 'access', () => 'it requires a password, and none was given (NOAUTH)'],
@@ -46,10 +49,10 @@ function faultOf (error: unknown): Fault | null {
 }
 
 /**
- * The error of a call that Redis has refused, with the command and the permission that are missing where they are known. Clients are
- * told no more than that it was refused.
+ * Creates the error of a call that Redis refused, with the missing command and permission if they are known. Clients are only
+ * told that it was refused.
  *
- * @param script the one that was run: servers of version 7.0 name its line, and not the command
+ * @param script the script that was run: servers of version 7.0 report its line instead of the command
  */
 export function refusal (what: string, error: unknown, script?: { readonly source: string }): Error {
   const reason = `it refused ${what}`
@@ -57,28 +60,28 @@ export function refusal (what: string, error: unknown, script?: { readonly sourc
   const line = /user_script:(\d+)/.exec(message)?.[1]
   const command = line === undefined ? undefined : /redis\.p?call\('(\w+)'/.exec(script?.source.split('\n')[Number(line) - 1] ?? '')?.[1]
   const fault = faultOf(command !== undefined && CANNOT_RUN.test(message) ? notPermitted([command]) : error)
-  // The patterns of the names are in the log, with the whole rule.
+  // The log has the patterns of the names, with the whole rule.
   const text = fault?.text.replace(/: allow them with [~&]\*$/, '') ?? message
   return Object.assign(unavailable(`${reason}: ${text}`, error), { clientMessage: unavailable(reason).message })
 }
 
-/** Returns true for a refusal that does not say which command is missing. */
+/** Returns true for a refusal that does not name the missing command. */
 export function isUnnamed (error: unknown): boolean {
   return error instanceof Error && error.message.endsWith(UNNAMED)
 }
 
-/** Returns true where Redis refuses its user a command, a key or a channel. */
+/** Returns true if Redis denies its user a command, key or channel. */
 export function isAccessDenied (error: unknown): boolean {
   return faultOf(error)?.kind === 'access'
 }
 
-/** Returns true for a fault that lasts until somebody changes a configuration: retrying is futile. */
+/** Returns true for a fault that lasts until a configuration is changed, so retrying is futile. */
 export function isLasting (error: unknown): boolean {
   const kind = faultOf(error)?.kind
   return kind === 'access' || kind === 'configuration'
 }
 
-/** The least that a user of Redis must be allowed, in the syntax of `ACL SETUSER`. */
+/** Minimal permissions of the Redis user, in the syntax of `ACL SETUSER`. */
 export function accessRule (keys: Keys, isCluster: boolean, database: number): string {
   const { pattern } = keys
   return [
@@ -88,7 +91,7 @@ export function accessRule (keys: Keys, isCluster: boolean, database: number): s
   ].join(' ')
 }
 
-/** Names faults of one Redis for its operator. Clients never see these texts. */
+/** Explains faults of a Redis server to its operator. Clients never see these texts. */
 export class FaultNames {
   readonly #pattern: string
   readonly #rule: string
@@ -98,7 +101,7 @@ export class FaultNames {
     this.#rule = accessRule(keys, isCluster, database)
   }
 
-  /** null: not a known fault; its own message has to do. */
+  /** null: not a known fault, so only its own message is available. */
   textOf (error: unknown): string | null {
     const fault = faultOf(error)
     if (fault === null) return null
@@ -106,12 +109,12 @@ export class FaultNames {
     return fault.kind === 'access' ? `${text}. All permissions that it needs: ${this.#rule}` : text
   }
 
-  /** A fault as `Health` takes it. */
+  /** Describes a fault for `Health`. */
   describe (error: unknown): { text: string | null, error: unknown } {
     return { text: this.textOf(error), error }
   }
 
-  /** The error that a start fails with: faults that the app's developer or operator can mend are named. */
+  /** Creates the error with which startup fails; it explains faults that the app's developer or operator can fix. */
   ofStart (error: unknown): unknown {
     const text = this.textOf(error)
     if (text === null) return error
@@ -121,7 +124,7 @@ export class FaultNames {
   }
 }
 
-/** The error with which Redis would refuse these commands. */
+/** Creates the error with which Redis would refuse these commands. */
 export function notPermitted (names: readonly string[]): Error {
   return new Error(`NOPERM this user has no permissions to run the '${names.join(', ')}' command`)
 }

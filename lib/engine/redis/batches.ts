@@ -10,12 +10,12 @@ interface Waiting<Item, Result> {
 const MAX_ITEMS = 256
 const MAX_BYTES = 1_048_576
 
-/** Does a batch: a result for each item, or the error that it failed with. */
+/** Runs a batch: returns a result for each item, or the error of that item. */
 export type RunBatch<Item, Result> = (items: Item[], leftMs: number, lane: string) => Promise<(Result | Error)[]>
 
 /**
- * Collects what is asked for within a tick and while the batch before is on its way. There is one batch at a time in a
- * lane: so what is sent again after a fault is still before what came after it.
+ * Collects items within a tick and while the previous batch is in flight. A lane has one batch in flight at a time, so a batch
+ * that is retried after a fault still precedes later ones.
  */
 export class Batches<Item, Result> {
   readonly #run: RunBatch<Item, Result>
@@ -29,7 +29,7 @@ export class Batches<Item, Result> {
     this.#sizeOf = sizeOf
   }
 
-  /** Settles within the time that calls have. */
+  /** Settles within the time-out of calls. */
   push (lane: string, item: Item): Promise<Result> {
     return new Promise((resolve, reject) => {
       const waiting = { item, since: performance.now(), resolve, reject }
@@ -43,7 +43,7 @@ export class Batches<Item, Result> {
     })
   }
 
-  /** Returns true while items of a lane wait for the batch before them. */
+  /** Returns true while items of a lane wait for the previous batch. */
   isWaiting (lane: string): boolean {
     return (this.#lanes.get(lane)?.length ?? 0) > 0
   }

@@ -1,38 +1,38 @@
 import { InvalidOptionError } from '../../errors.js'
 import { isSource, type RedisConnectionOptions, type RedisSource } from './source.js'
 
-/** What the engine uses of ioredis' `Redis` and `Cluster`, of version 5 and 6. */
+/** The part of ioredis' `Redis` and `Cluster`, versions 5 and 6, that the engine uses. */
 export interface RedisClient {
   readonly isCluster: boolean
   connect (): Promise<void>
   disconnect (): void
   call (command: string, ...args: (string | number)[]): Promise<unknown>
-  /** Only of a cluster: addresses of the servers of each slot, the master first; the index is the slot. */
+  /** Only for a cluster: addresses of the servers of each slot, master first; the index is the slot. */
   readonly slots?: readonly (readonly string[] | undefined)[]
   /** The servers of a cluster. */
   nodes? (role: 'master' | 'all'): RedisClient[]
-  /** Reads the map of slots again; emits `refresh`. */
+  /** Reloads the slot map; emits `refresh`. */
   refreshSlotsCache? (): void
   readonly options?: { host?: string, port?: number }
   duplicate? (options: object): unknown
-  /** The subscriptions of the connection, as ioredis keeps them. */
+  /** Subscriptions of the connection, as tracked by ioredis. */
   readonly condition?: { subscriber: false | { channels (kind: 'ssubscribe'): string[] } } | null
   on (event: string, listener: (...args: never[]) => void): unknown
 }
 
-/** Makes connections that are the engine's own, not connected yet. */
+/** Creates connections that belong to the engine and are not connected yet. */
 export interface ClientFactory {
   readonly isCluster: boolean
-  /** The number of the database; pub/sub does not tell databases apart, so that names must. */
+  /** Database number, which must be part of channel names: pub/sub ignores databases. */
   readonly database: number
   create (): RedisClient
-  /** A connection to one server of a cluster. */
+  /** Creates a connection to one server of a cluster. */
   createLike (server: RedisClient): RedisClient
 }
 
 /**
- * A connection of ours ends when it breaks and is replaced by a new one. Left to itself, ioredis sends again what it does
- * not know the result of, or leaves it without one, depending on its options.
+ * Our connections end when they break, and are replaced. By default ioredis would resend calls with an unknown result, or leave
+ * them pending, depending on its options.
  */
 const OURS = {
   lazyConnect: true,
@@ -45,14 +45,14 @@ const OURS = {
   enableReadyCheck: true,
   maxRetriesPerRequest: null,
   commandTimeout: undefined,
-  // A server that is stopped never says goodbye.
+  // A stopped server never confirms the disconnect.
   disconnectTimeout: 50,
-  // A server that loads its data is asked again soon whether it has; left to itself, ioredis waits for a second at least.
+  // Retries a loading server soon; ioredis waits for at least a second by default.
   maxLoadingRetryTime: 100,
   keyPrefix: ''
 }
 
-/** @throws WSM_ERR_INVALID_OPTION for what is neither a client nor options */
+/** @throws WSM_ERR_INVALID_OPTION for anything but a client or options */
 export async function clientFactory (given: RedisSource | RedisConnectionOptions, connectTimeoutMs: number): Promise<ClientFactory> {
   const ours = { ...OURS, connectTimeout: connectTimeoutMs }
   const createLike = (server: RedisClient) => server.duplicate!({ ...ours, readOnly: false }) as RedisClient
@@ -66,9 +66,9 @@ export async function clientFactory (given: RedisSource | RedisConnectionOptions
     const options = {
       lazyConnect,
       enableOfflineQueue,
-      // It does not notice when the server ends a subscription: see `shards.ts`.
+      // Disabled: it misses subscriptions that the server ends, see `shards.ts`.
       shardedSubscribers: false,
-      // A refresh in progress when the client ends would repeat for ever: `link.ts` refreshes with its pings.
+      // A refresh in progress when the client ends would repeat forever; `link.ts` refreshes with its pings instead.
       slotsRefreshInterval: 0,
       clusterRetryStrategy: retryStrategy,
       slotsRefreshTimeout: connectTimeoutMs,

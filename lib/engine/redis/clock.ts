@@ -3,14 +3,14 @@ import { WRONG_MS, isOff } from '../clock.js'
 import type { Clock } from '../engine.js'
 
 /**
- * Redis's clock as this node knows it: measured at intervals, and continued by the monotonic clock in between. The node's wall
- * clock may be wrong, and may be set at any time.
+ * This node's estimate of Redis's clock: measured at intervals, and extrapolated by the monotonic clock. The node's wall clock
+ * may be wrong, or change at any time.
  */
 export class RedisClock implements Clock {
   readonly #log: FastifyBaseLogger
   /** Redis's time minus `performance.now()`. */
   #aheadMs = Date.now() - performance.now()
-  /** Round trip of the measurement that is in use. */
+  /** Round trip of the measurement in use. */
   #tookMs = Infinity
   #isOff = false
 
@@ -27,11 +27,11 @@ export class RedisClock implements Clock {
   }
 
   /**
-   * Takes a measurement into account. The quickest answer says most. Redis may have given a slower one at any moment of its round
-   * trip: it only sets bounds.
+   * Takes a measurement into account. The fastest round trip is the most accurate. A slower one only sets bounds, since Redis may
+   * have read its clock at any moment of it.
    *
    * @param time milliseconds since 1970
-   * @param askedAt on the clock of `performance.now()`, as is `answeredAt`
+   * @param askedAt by `performance.now()`, as is `answeredAt`
    */
   measured (time: number, askedAt: number, answeredAt: number): void {
     const [least, most] = [time - answeredAt, time - askedAt]
@@ -43,7 +43,7 @@ export class RedisClock implements Clock {
     this.#report()
   }
 
-  /** Logs once when the node's clock is found to be wrong, and once when it is right again. */
+  /** Logs once when the node's clock becomes wrong, and once when it is right again. */
   #report (): void {
     const { offsetMs } = this
     if (!this.#isOff && isOff(this)) {

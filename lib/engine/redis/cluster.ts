@@ -11,19 +11,19 @@ import * as scripts from './node-scripts.js'
 import { Peers } from './peers.js'
 import { decodeRequest, decodeResponse, encode, LAYOUT, type ClusterRequest, type ClusterResponse } from './wire.js'
 
-/** A node that was declared dead. @property term the one that it would come back in */
+/** A node that was declared dead. @property term its next term, should it return */
 export interface DeadNode { nodeId: string, term: number }
 
 export interface ClusterEvents {
-  /** This node's lease is renewed. Forgotten: it was over, or Redis did not know of it any more, or for the first time. */
+  /** This node's lease was renewed. Forgotten: the lease had expired, Redis no longer knew it, or this is the first one. */
   onRenewed: (isForgotten: boolean) => void
-  /** A node is dead, and this one has to remove it. */
+  /** A node is dead, and this node must remove it. */
   onDead: (dead: DeadNode) => Promise<void>
 }
 
 type Renewed = [had: number, term: number, removals: [nodeId: string, term: number][], leased: string[], time: string, lowest: number]
 
-/** How often a node that starts looks at Redis's clock, besides its first lease. */
+/** Clock readings of a starting node, besides its first lease. */
 const LOOKS = 2
 
 export interface ClusterLives { leaseMs: number, presenceTtlMs: number, positionTtlMs: number }
@@ -46,16 +46,16 @@ export class RedisCluster implements Cluster {
   readonly #log: FastifyBaseLogger
   readonly #pending = new Map<string, PendingRequest>()
   readonly #listeners = new Map<string, (data: unknown) => unknown>()
-  /** How often the other nodes have had reason to take this one for dead, so far. */
+  /** Number of times that the other nodes may have declared this one dead. */
   #term = 0
   #isClosed = false
-  /** Until when the other nodes know of this one at the least, on the clock of `performance.now()`. */
+  /** Time until which other nodes certainly know this one, by `performance.now()`. */
   #leasedUntil = 0
-  /** Until when others may have no lease although they are there, same clock: Redis has lost this node's, perhaps all. */
+  /** Time until which live nodes may lack a lease, same clock: Redis has lost this node's lease, perhaps all. */
   #uncertainUntil = 0
   #timer: NodeJS.Timeout | null = null
 
-  /** @param lives with how long what a node has seen may matter */
+  /** @param lives lease duration, and how long the sightings of a node may matter */
   constructor (commands: Commands, keys: Keys, clock: RedisClock, lives: ClusterLives, events: ClusterEvents, log: FastifyBaseLogger) {
     this.peers = new Peers(this.nodeId, lives.positionTtlMs)
     this.#commands = commands
@@ -76,7 +76,7 @@ export class RedisCluster implements Cluster {
     return this.health.current
   }
 
-  /** Whether the other nodes know of this one: also a process that was stopped for a while finds that they may not. */
+  /** Whether other nodes know this one; a process that was suspended finds that they may not. */
   get isLeased (): boolean {
     return performance.now() < this.#leasedUntil && !this.#isClosed
   }
@@ -96,7 +96,7 @@ export class RedisCluster implements Cluster {
     return { answers, missing: isCertain ? missing : null }
   }
 
-  /** Asks the nodes that this one knows of, whatever Redis says of them; others may answer, too. */
+  /** Asks the nodes known to this one, whatever Redis says about them; others may answer, too. */
   async askPeers (kind: string, data: unknown, timeoutMs: number): Promise<ClusterAnswers['answers']> {
     const { answers } = await this.#ask(kind, data, timeoutMs, async () => ({ expected: [...this.peers.alive], isForNobody: false }))
     return answers
@@ -126,7 +126,7 @@ export class RedisCluster implements Cluster {
     return true
   }
 
-  /** Renews the lease now and from now on. */
+  /** Renews the lease now and periodically. */
   async renew (): Promise<void> {
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
@@ -135,7 +135,7 @@ export class RedisCluster implements Cluster {
     const keys = [leases, terms, dead, layouts, this.#keys.channelsOf(this.nodeId)]
     const askedAt = performance.now()
     const leasedUntil = askedAt + leaseMs
-    // Where this node had no lease the others had the same trouble, and need a moment to come back.
+    // If this node had no lease, the others had the same trouble, and need a moment to return.
     const mayDeclare = askedAt >= this.#uncertainUntil ? 1 : 0
     this.peers.renewing()
     try {
@@ -143,7 +143,7 @@ export class RedisCluster implements Cluster {
       const [had, term, removals, leased, time, lowest] = await this.#commands.run(scripts.renew, keys, args) as Renewed
       this.#clock.measured(Number(time) / 1_000, askedAt, performance.now())
       if (!this.#isClosed) {
-        // The first time there is none to lose.
+        // The first renewal has no lease to lose.
         if (had === 0 && this.#leasedUntil !== 0) this.#uncertainUntil = performance.now() + leaseMs
         this.#leasedUntil = leasedUntil
         const isCertain = performance.now() >= this.#uncertainUntil
@@ -162,7 +162,7 @@ export class RedisCluster implements Cluster {
   }
 
   /**
-   * Ends this node's term: the others need not wait for its lease to be over.
+   * Ends this node's term, so the others need not wait for its lease to expire.
    *
    * @throws WSM_ERR_UNAVAILABLE
    */
@@ -174,7 +174,7 @@ export class RedisCluster implements Cluster {
   }
 
   /**
-   * Looks at Redis's clock a few times: the quickest answer says most.
+   * Reads Redis's clock a few times: the fastest round trip is the most accurate.
    *
    * @throws WSM_ERR_UNAVAILABLE
    */
@@ -186,14 +186,14 @@ export class RedisCluster implements Cluster {
     }
   }
 
-  /** Ends the lease. */
+  /** Stops renewing the lease. */
   close (): void {
     this.#isClosed = true
     this.health.close()
     if (this.#timer !== null) clearTimeout(this.#timer)
   }
 
-  /** The next renewals do not wait for it. Where it fails, whichever node renews its lease then is told to do it. */
+  /** Removes a dead node; renewals do not wait for it. If that fails, the next node to renew its lease is told to do it. */
   async #bury (dead: DeadNode): Promise<void> {
     try {
       await this.#events.onDead(dead)

@@ -7,10 +7,10 @@ import { isPassing, isReply } from './error-replies.js'
 import type { Link } from './link.js'
 import type { Script } from './lua.js'
 
-/** Pause before a call is retried that failed for a passing reason. */
+/** Pause before a call that failed for a transient reason is retried. */
 const RETRY_MS = 50
 
-/** Calls that settle in time, whatever happens to the connection, and are made again on the next one where it breaks. */
+/** Calls that settle within their time-out, whatever happens to the connection, and are retried on the next connection. */
 export class Commands {
   readonly #link: Link
   readonly #timeoutMs: number
@@ -25,14 +25,13 @@ export class Commands {
     return new Deadline(this.#timeoutMs)
   }
 
-  /** Sets the one who is told when a call was refused, or not answered in time. */
+  /** Sets the single listener for calls that were refused or timed out. */
   onFault (listener: () => void): void {
     this.#onFault = listener
   }
 
   /**
-   * Runs a script. It may run more than once, since the connection can break after the first time: every script must be
-   * written so that this changes nothing.
+   * Runs a script. It may run twice, since the connection can break after the first run: every script must be idempotent.
    *
    * @throws WSM_ERR_UNAVAILABLE
    */
@@ -40,7 +39,7 @@ export class Commands {
     return this.#retry(deadline, (client) => evaluate(client, script, keys, args), script)
   }
 
-  /** A command that may run twice. */
+  /** Runs a command that may run twice. */
   call (command: string, ...args: (string | number)[]): Promise<unknown> {
     return this.#retry(this.deadline(), (client) => client.call(command, ...args))
   }
@@ -56,7 +55,7 @@ export class Commands {
         if (isOurs(error) || isReply(error)) this.#onFault()
         if (isOurs(error)) throw error
         if (!isReply(error) && !client.isCluster) {
-          // The connection is broken, even where its end has not been noticed yet.
+          // The connection is broken, even if its end has not been noticed yet.
           this.#link.drop(client, error)
           continue
         }
@@ -64,14 +63,14 @@ export class Commands {
         if (isReply(error, 'READONLY')) this.#link.drop(client, error)
         const mayPass = !isReply(error) || isPassing(error)
         if (!mayPass || deadline.leftMs <= RETRY_MS) throw refusal('a command', error, script)
-        // One server of a cluster is away, or slots are moving: the connections to the others are kept.
+        // One server of a cluster is down, or slots are moving: connections to the others are kept.
         await setTimeout(RETRY_MS)
       }
     }
   }
 }
 
-/** Runs a script on one connection, once. Rejects with what Redis, or ioredis, says. */
+/** Runs a script on one connection, once. Rejects with the error of Redis or ioredis. */
 export async function evaluate (client: RedisClient, script: Script, keys: string[], args: (string | number)[]): Promise<unknown> {
   try {
     return await client.call('evalsha', script.sha, keys.length, ...keys, ...args)

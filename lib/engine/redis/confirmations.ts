@@ -18,7 +18,7 @@ import { decodeEnded, decodeRecord, encode, endedRecord } from './wire.js'
 
 interface ConfirmationSettings {
   clock: Clock
-  /** How long an ended question is kept, milliseconds. */
+  /** Retention of ended questions, milliseconds. */
   retainMs: number
   positionTtlMs: number
   windowMs: number
@@ -27,15 +27,15 @@ interface ConfirmationSettings {
 }
 
 /**
- * The stream that tells every node which questions have ended. No other topic starts with `~`. All questions share its slot: they
- * are few, and one script settles each.
+ * Stream that announces ended questions to every node. No other topic starts with `~`. All questions share its slot: they are
+ * few, and a single script settles each.
  */
 export const ENDS = '~questions'
-/** They hold whole questions; a node that misses more looks for those that it knows of. */
+/** Entries are whole questions; a node that misses more looks up those that it knows of. */
 const ENDS_SIZE = 1_000
 const ENDS_TTL_MS = 300_000
 
-/** Of the time in a place, so that places sort as text. */
+/** Digits of the time in a sort key, so that keys sort as text. */
 const TIME_DIGITS = 16
 
 type Stored = [record: string | null, settlement: string | null, at: string | null, isDoubtful: 0 | 1]
@@ -45,7 +45,7 @@ type SettleReply = [won: number, record: string, settlement?: string | null, at?
 /** The parts of the engine that questions need. */
 interface QuestionParts { commands: Commands, lineage: Lineage, cluster: RedisCluster, keys: Keys }
 
-/** The questions of all nodes. */
+/** Questions of all nodes. */
 export class RedisConfirmationStore implements ConfirmationStore {
   readonly outlivesNode = true
   readonly #commands: Commands
@@ -55,11 +55,11 @@ export class RedisConfirmationStore implements ConfirmationStore {
   readonly #settings: ConfirmationSettings
   readonly #log: FastifyBaseLogger
   readonly #doubts: Doubts
-  /** Open questions of this node, each with a function that stores it again. */
+  /** Open questions asked by this node, each with a function that stores it again. */
   readonly #asked = new Map<string, () => Promise<unknown>>()
-  /** Open questions that this node has seen, with the time at which their records expire: somebody here may wait for them. */
+  /** Open questions that this node has seen and may have waiters for, with the expiry of their records. */
   readonly #open = new Map<string, number>()
-  /** An end arrives twice at the node that stored it: as the reply, and by the stream. It is told once. */
+  /** The node that stored an end receives it twice, as the reply and through the stream, but reports it once. */
   readonly #ends: KnownEnds
   #listener: (record: ConfirmationRecord) => void = () => {}
   #isClosed = false
@@ -128,7 +128,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     const [nextInMs, taken] = await this.#run(scripts.takeDue, [this.#dueTimes, this.#key('')], [limit, leaseMs]) as
       [number | null, [kind: string, record: string, isDoubtful: 0 | 1][]]
     const doubtful = taken.flatMap(([, record, isDoubtful]) => isDoubtful === 1 ? record : [])
-    // Due again when the lease is over.
+    // Due again once the lease expires.
     if (doubtful.length > 0) await this.#clarify(doubtful)
     const due = taken.filter(([, , isDoubtful]) => isDoubtful === 0).map(([kind, stored]) => ({ kind, record: this.#read([stored, null, null, 0]) }))
     return { due: due.filter((one): one is DueTimes['due'][0] => one.record !== null), nextInMs }
@@ -146,14 +146,14 @@ export class RedisConfirmationStore implements ConfirmationStore {
     return this.#asked.size
   }
 
-  /** An entry of the stream of ends. */
+  /** Handles an entry of the stream of ended questions. */
   receive (json: string): void {
     const ended = decodeEnded(json)
     if (ended === null) this.#log.error('ignored a malformed entry in the settled stream')
     else this.#tell(endedRecord(ended), json)
   }
 
-  /** Reads the ends that the stream did not deliver. */
+  /** Reads ends that the stream did not deliver. */
   async catchUp (): Promise<void> {
     for (const id of [...this.#open.keys()]) {
       if (await this.get(id) !== null) continue
@@ -169,7 +169,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     for (const store of [...this.#asked.values()]) await store()
   }
 
-  /** Leaves the latest ends to the other nodes. */
+  /** Passes the latest ends on to the other nodes. */
   bequeath (): Promise<void> {
     return this.#doubts.bequeath()
   }
@@ -184,7 +184,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     return `${this.#keys.channel(ENDS)}:record:${callbackId}`
   }
 
-  /** The records that expire, by time. Earlier versions know the key by this name. */
+  /** Expiry of the records. The key keeps its name from earlier versions. */
   get #toForget (): string {
     return `${this.#keys.channel(ENDS)}:due`
   }
@@ -210,7 +210,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
         record.question.answer_schema === undefined ? '' : '1', ...due.flatMap(({ kind, at }) => [kind, at])])
   }
 
-  /** @param user whose answer it is; '': the question was looked at */
+  /** @param user whose answer it is; '': the caller has read the question already */
   async #settle (callbackId: string, settlement: Settlement, user: string): Promise<Settled | null> {
     const args = [...this.#endArgs(callbackId, encode(settlement), settlement.outcome), user]
     const settle = async () => await this.#run(scripts.settle, this.#endKeys(callbackId), args) as SettleReply | null
@@ -239,7 +239,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     ]
   }
 
-  /** Resolves the doubt about questions, and stores the outcome. */
+  /** Resolves doubts about questions, and stores the outcomes. */
   async #clarify (stored: readonly string[]): Promise<void> {
     const records = stored.map((record) => decodeRecord(record, null, null)).filter((record) => record !== null)
     const answers = await this.#doubts.resolve(records)
@@ -265,7 +265,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     if (decoded === null) this.#log.error('ignored a malformed question in Redis')
     else if (settlement === null) this.#watch(decoded)
     else if (this.#open.has(decoded.callback_id)) this.#tell(decoded, endOf(record, settlement, at!))
-    // Kept so that it can be written back; it was told before.
+    // Kept for writing it back; it was reported earlier.
     else this.#ends.add(decoded, endOf(record, settlement, at!), false)
     return decoded
   }
@@ -287,7 +287,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
     this.#asked.delete(id)
   }
 
-  /** @param json as the stream of ends has it */
+  /** @param json entry of the stream of ended questions */
   #tell (record: ConfirmationRecord, json: string): void {
     const { callback_id: id } = record
     this.#forget(id)
@@ -297,12 +297,12 @@ export class RedisConfirmationStore implements ConfirmationStore {
   }
 }
 
-/** Formats an end as an entry of the stream of ends. */
+/** Formats an end as an entry of the stream of ended questions. */
 function endOf (record: string, settlement: string, at: string): string {
   return `{"record":${record},"settlement":${settlement},"at":${at}}`
 }
 
-/** Which lists a question is in: see the scripts. */
+/** Names the lists that contain a question: see the scripts. */
 function listsOf (record: ConfirmationRecord): string {
   const { user_id, task_id } = record
   return [placeOf(record), ...[{}, { user_id }, { task_id }, { user_id, task_id }].map(scopeOf)].join(' ')
@@ -313,6 +313,6 @@ function placeOf ({ created_at: createdAt, callback_id: id }: QuestionPlace): st
 }
 
 function scopeOf ({ user_id: user, task_id: task }: ConfirmationFilter): string {
-  // Through a buffer, which leaves no half of a surrogate pair.
+  // Through a buffer, which replaces lone surrogates.
   return [user, task].map((id) => id === undefined ? '*' : `=${encodeURIComponent(Buffer.from(id).toString())}`).join(':')
 }

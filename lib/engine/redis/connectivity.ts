@@ -3,10 +3,10 @@ import type { Deadline } from './deadline.js'
 import type { Health } from './health.js'
 import type { Link } from './link.js'
 
-/** Time until a lost connection is reported as an outage: mostly it is back at once. */
+/** Time until a lost connection is reported as an outage; most return immediately. */
 const GRACE_MS = 1_000
 
-/** The two connections of a node, for commands and for messages. It needs both; an outage that lasts is reported to its health. */
+/** A node's two connections, for commands and for messages. The node needs both; a lasting outage is reported to its health. */
 export class Connectivity {
   readonly #commands: Link
   readonly #messages: Link
@@ -16,7 +16,7 @@ export class Connectivity {
   #timer: NodeJS.Timeout | null = null
   #isClosed = false
 
-  /** @param onOutage called when an outage is reported; it may be told of one more than once */
+  /** @param onOutage called when an outage is reported, possibly more than once per outage */
   constructor (commands: Link, messages: Link, health: Health, names: FaultNames, onOutage: () => void) {
     this.#commands = commands
     this.#messages = messages
@@ -35,12 +35,12 @@ export class Connectivity {
     return this.#commands.isDoubtful || this.#messages.isDoubtful
   }
 
-  /** @throws WSM_ERR_UNAVAILABLE when a connection is not there in time */
+  /** @throws WSM_ERR_UNAVAILABLE if a connection is not up in time */
   async ready (deadline: Deadline): Promise<void> {
     await Promise.all([this.#commands.ready(deadline), this.#messages.ready(deadline)])
   }
 
-  /** A connection has come, gone or failed. */
+  /** Re-evaluates after a connection has come up, ended or failed. */
   update (): void {
     if (this.isUp) {
       this.#endGrace()

@@ -1,7 +1,7 @@
 import { UnavailableError } from '../../errors.js'
 import { inTime } from '../../in-time.js'
 
-/** When a call must have settled. */
+/** Time by which a call must settle. */
 export class Deadline {
   readonly #at: number
 
@@ -14,9 +14,9 @@ export class Deadline {
   }
 
   /**
-   * What the promise comes to, in time. A result that comes later is dropped, as is a late failure.
+   * Settles as the promise does, but within the deadline. Late results and failures are dropped.
    *
-   * @throws WSM_ERR_UNAVAILABLE when it is over
+   * @throws WSM_ERR_UNAVAILABLE if the deadline has passed
    */
   race<T> (promise: Promise<T>): Promise<T> {
     return inTime(promise, this.leftMs, () => { throw unavailable('it did not answer in time') })

@@ -2,14 +2,14 @@ import { isAccessDenied } from './access.js'
 import type { Deadline } from './deadline.js'
 import type { Link } from './link.js'
 
-/** The two connections of a node, and the channel to try them with: one that nobody is subscribed to. */
+/** A node's two connections, and a channel without subscribers to test them with. */
 export interface Connections { commands: Link, messages: Link, channel: string, isCluster: boolean }
 
 /**
- * Tries the commands that no script can call and that are needed later: without them messages would go on arriving that nobody reads, and
- * histories grow over their limits, unseen.
+ * Tests the commands that scripts cannot call and that are needed later: without them, unwanted messages would keep arriving and
+ * histories grow over their limits, unnoticed.
  *
- * @throws the reply of Redis where its user lacks a permission
+ * @throws the reply of Redis if its user lacks a permission
  */
 export async function tryDirectCommands ({ commands, messages, channel, isCluster }: Connections, deadline: Deadline): Promise<void> {
   const [client, listener] = [await commands.ready(deadline), await messages.ready(deadline)]
@@ -17,11 +17,12 @@ export async function tryDirectCommands ({ commands, messages, channel, isCluste
     client.call('eval', 'return 1', 0),
     client.call('pubsub', isCluster ? 'shardnumsub' : 'numsub'),
     listener.call('unsubscribe', channel),
-    // From all of no subscriptions, and not by the listener: with none of that kind left ioredis takes it for no subscriber any more.
+    // Unsubscribes from nothing, and not on the listener's connection: ioredis ends subscriber mode once no subscriptions of that
+    // kind are left.
     ...isCluster ? [client.call('sunsubscribe')] : []
   ]
   for (const result of await deadline.race(Promise.allSettled(tried))) {
-    // Any other fault shows in the calls of the start.
+    // The calls at startup reveal any other fault.
     if (result.status === 'rejected' && isAccessDenied(result.reason)) throw result.reason
   }
 }

@@ -5,19 +5,19 @@ import type { Clock } from '../engine.js'
 import type { RedisCluster } from './cluster.js'
 import type { KnownEnds } from './known-ends.js'
 
-/** Kind under which nodes ask each other for ends of questions. */
+/** Message kind by which nodes ask each other for ends of questions. */
 const KIND = 'ends'
 const ASK_MS = 500
-/** A node that leaves tells the others its latest ends, at most so many of the last minute. */
+/** Message kind by which a leaving node passes on its latest ends: those of the last minute, up to a maximum. */
 const LEFT = 'ends-left'
 const LATEST_MS = 60_000
 const MAX_LEFT = 500
 
 const Texts = Type.Array(Type.String())
 const Known = Type.Object({
-  /** In the order of the ids, as the stream of ends has them. */
+  /** In the order of the ids, as entries of the stream of ended questions. */
   ends: Type.Array(Type.Union([Type.String(), Type.Null()])),
-  /** The time since when the node has heard of every end; null: a node has died lately, perhaps with an end that only it knew. */
+  /** Time since which the node has received every end; null: a node died recently, perhaps with an end that only it knew. */
   since: Type.Union([Type.Number(), Type.Null()])
 })
 type Known = Static<typeof Known>
@@ -25,10 +25,10 @@ type Known = Static<typeof Known>
 const checkTexts = TypeCompiler.Compile(Texts)
 const checkKnown = TypeCompiler.Compile(Known)
 
-/** How a doubt is resolved: the end, as an entry of the stream of ends; open for certain; or open, though it may have ended. */
+/** Resolution of a doubt: the end, as an entry of the stream of ended questions; certainly open; or open, but possibly ended. */
 export type Answer = { end: string } | 'open' | 'uncertain'
 
-/** Asks all nodes how questions ended whose ends Redis may have lost. */
+/** Asks all nodes about the ends of questions that Redis may have lost. */
 export class Doubts {
   readonly #cluster: RedisCluster
   readonly #clock: Clock
@@ -36,8 +36,8 @@ export class Doubts {
   readonly #startedAt = performance.now()
 
   /**
-   * @param ends those that this node knows itself
-   * @param receive called with the ends that a node leaves to this one
+   * @param ends those known to this node
+   * @param receive called with the ends that a leaving node passes on
    */
   constructor (cluster: RedisCluster, clock: Clock, ends: KnownEnds, receive: (json: string) => void) {
     this.#cluster = cluster
@@ -47,13 +47,13 @@ export class Doubts {
     cluster.onAsk(LEFT, (left) => checkTexts.Check(left) && left.map(receive).length)
   }
 
-  /** Tells the other nodes the latest ends, since this one leaves: they may not have heard of them yet. */
+  /** Passes the latest ends on before this node leaves: the others may not have received them yet. */
   async bequeath (): Promise<void> {
     const latest = [...this.#ends.values(LATEST_MS)].slice(-MAX_LEFT)
     if (latest.length > 0) await this.#cluster.askPeers(LEFT, latest, ASK_MS)
   }
 
-  /** In the order of the records. */
+  /** Returns the resolutions in the order of the records. */
   async resolve (records: readonly ConfirmationRecord[]): Promise<Answer[]> {
     const ids = records.map(({ callback_id: id }) => id)
     const answers = await this.#cluster.askPeers(KIND, ids, ASK_MS)

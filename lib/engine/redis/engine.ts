@@ -26,16 +26,16 @@ import { Subscriber } from './subscriber.js'
 import { RedisTicketStore } from './tickets.js'
 import { decode, strangeLayoutOf } from './wire.js'
 
-/** Part of the time-out after which calls end: timers fire late, and the caller still has to answer in time. */
+/** Fraction of the time-out after which calls end: timers fire late, and the caller must still reply in time. */
 const SHARE = 0.95
-/** Part of the life of a position for which streams that have not begun share an epoch. Must be below one half: see `lua.ts`. */
+/** Fraction of a position's lifetime for which streams that have not begun share an epoch. Must be below one half: see `lua.ts`. */
 const WINDOW = 0.4
-/** Time for the other nodes to answer a node that has come. */
+/** Time for other nodes to answer a new node. */
 const HELLO_MS = 500
-/** Time allowed for giving up the lease: Redis may not be there. */
+/** Time allowed for releasing the lease, since Redis may be down. */
 const LEAVE_MS = 500
 
-/** Many nodes on one Redis, each with a connection for commands and one on which messages arrive. */
+/** Engine of many nodes on one Redis. Each node has a connection for commands and one for messages. */
 export class RedisEngine implements Engine {
   readonly confirmations: RedisConfirmationStore
   readonly presence: RedisPresenceStore
@@ -125,10 +125,10 @@ export class RedisEngine implements Engine {
   }
 
   /**
-   * Connects, and resolves when the other nodes know of this one.
+   * Connects, and resolves once the other nodes know this one.
    *
-   * @throws WSM_ERR_UNAVAILABLE; WSM_ERR_INVALID_OPTION where Redis may evict keys, has keys of a later version, refuses its user, or
-   *   denies it a permission, which the message names
+   * @throws WSM_ERR_UNAVAILABLE; WSM_ERR_INVALID_OPTION if Redis may evict keys, has keys of a later version, refuses its user,
+   *   or denies it a permission, which the message names
    */
   async open (acceptEviction: boolean): Promise<void> {
     this.#commandLink.open()
@@ -140,7 +140,7 @@ export class RedisEngine implements Engine {
       await tryDirectCommands({ commands: this.#commandLink, messages: this.#subscriber.link, channel: this.#keys.channel('nobody'), isCluster: this.#isCluster }, new Deadline(this.#timeoutMs))
       if (!acceptEviction) await refuseEviction(this.#commandLink, new Deadline(this.#timeoutMs))
       await refuseUnknownLayout(this.#commands, this.#keys)
-      // First, so that the others know whom to ask.
+      // First, so the others know whom to ask.
       await this.cluster.renew()
       await this.cluster.setClock()
       await this.cluster.askPeers('hello', null, HELLO_MS)
@@ -220,7 +220,7 @@ export class RedisEngine implements Engine {
     this.#subscriber.close()
   }
 
-  /** The others need not wait for the lease to end. */
+  /** Releases the lease, so the others need not wait for it to expire. */
   async #leave (): Promise<void> {
     try {
       await new Deadline(LEAVE_MS).race(this.cluster.leave()
@@ -264,7 +264,7 @@ export class RedisEngine implements Engine {
     this.#connectivity.update()
   }
 
-  /** Commands can be sent again. */
+  /** Called when commands can be sent again. */
   #reconnected (): void {
     this.#connectivity.update()
     this.#streams.checkAll()
@@ -272,7 +272,7 @@ export class RedisEngine implements Engine {
     this.cluster.renew()
   }
 
-  /** Probes Redis where a call has failed. */
+  /** Probes Redis if a call fails. */
   async #doubting<T> (call: Promise<T>): Promise<T> {
     try {
       return await call
@@ -282,7 +282,7 @@ export class RedisEngine implements Engine {
     }
   }
 
-  /** Resolves when the other nodes can reach this one. */
+  /** Resolves once the other nodes can reach this one. */
   async #reachable (): Promise<void> {
     await this.#connectivity.ready(this.#commands.deadline())
     if (!this.cluster.isLeased) await this.cluster.renew()
@@ -290,7 +290,7 @@ export class RedisEngine implements Engine {
   }
 }
 
-/** Connects, and closes what it opened where that fails. See `RedisEngine.open`. */
+/** Connects, and closes everything again on failure. See `RedisEngine.open`. */
 export async function openRedisEngine (factory: ClientFactory, options: RedisEngineOptions, context: EngineContext): Promise<RedisEngine> {
   const engine = new RedisEngine(factory, options, context)
   try {

@@ -2,7 +2,7 @@ import { InvalidOptionError, isOurs } from '../../errors.js'
 import { unavailable, type Deadline } from './deadline.js'
 import type { Link } from './link.js'
 
-/** @throws WSM_ERR_INVALID_OPTION where Redis may evict what must not be lost, WSM_ERR_UNAVAILABLE */
+/** @throws WSM_ERR_INVALID_OPTION if Redis may evict data that must not be lost, WSM_ERR_UNAVAILABLE */
 export async function refuseEviction (link: Link, deadline: Deadline): Promise<void> {
   const client = await link.ready(deadline)
   const servers = client.nodes?.('master') ?? [client]

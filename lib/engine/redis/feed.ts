@@ -7,18 +7,18 @@ export interface FeedEvents {
   fail: (error: unknown) => void
 }
 
-/** How many messages wait while something before them is fetched; those that are in the history need not. */
+/** Maximum number of held messages while missing ones are fetched; messages in the history need not be held. */
 const MAX_HELD = 1_000
 
-/** What a subscribed topic delivers, in order: what was lost on the way comes from the history, before anything later. */
+/** Delivers a subscribed topic in order: messages lost on the way are fetched from the history before any later one is delivered. */
 export class Feed {
   readonly #events: FeedEvents
-  /** Of the latest delivery; null before it is known where deliveries begin. */
+  /** Position of the latest delivery; null until the start is known. */
   #position: Position | null = null
   #held: Delivery[] = []
   #isFilling = false
   #isClosed = false
-  /** Whether nothing has come since the last check. */
+  /** Whether nothing has arrived since the last check. */
   isIdle = true
 
   constructor (events: FeedEvents) {
@@ -29,7 +29,7 @@ export class Feed {
     return this.#position
   }
 
-  /** Goes live behind a position, with what has come by now. */
+  /** Starts delivering behind a position, including messages that have already arrived. */
   start (position: Position): void {
     this.#position = position
     if (!this.#release()) this.fill()
@@ -44,7 +44,7 @@ export class Feed {
     }
   }
 
-  /** Compares with where the stream is; what is missing is fetched. */
+  /** Compares with the stream's current position, and fetches what is missing. */
   check ({ epoch, offset }: Position): void {
     if (this.#position !== null && (epoch !== this.#position.epoch || offset !== this.#position.offset)) this.fill()
   }
@@ -54,7 +54,7 @@ export class Feed {
     this.#held = []
   }
 
-  /** Brings the feed to the end of the stream. Where that fails, it stays behind until the next check. */
+  /** Catches up with the stream. On failure it stays behind until the next check. */
   fill (): void {
     if (this.#isFilling || this.#isClosed) return
     this.#isFilling = true
@@ -67,7 +67,7 @@ export class Feed {
   async #readOn (): Promise<void> {
     while (this.#isFilling) {
       const page = await this.#events.read(this.#position!)
-      // A stream that had not begun may have done so in another epoch than the one that this feed knew.
+      // A stream that had not begun may have begun in an epoch other than the feed's.
       if (page.isComplete) this.#position = page.from
       const { entries, top } = page.isComplete ? page : await this.#break(page.top)
       if (this.#isClosed) return
@@ -77,7 +77,7 @@ export class Feed {
     }
   }
 
-  /** What is missing cannot be had. A stream that has begun anew goes on with its beginning, any other one with what comes next. */
+  /** Skips an unrecoverable gap. A stream that began anew continues from its beginning, any other with its next message. */
   async #break (top: Position): Promise<HistoryPage> {
     const beginning = { epoch: top.epoch, offset: 0 }
     let page: HistoryPage = { entries: [], isComplete: false, from: top, top }
@@ -87,7 +87,7 @@ export class Feed {
     return page
   }
 
-  /** Delivers what is next, and drops what was delivered already. False: something is missing before it. */
+  /** Delivers the next message, and drops one already delivered. False: messages before it are missing. */
   #next (delivery: Delivery): boolean {
     const { position } = delivery
     if (position !== null) {
@@ -104,7 +104,7 @@ export class Feed {
     if (this.#held.length < MAX_HELD) this.#held.push(delivery)
   }
 
-  /** Delivers what was held. False: something is missing; what cannot be placed is dropped, as the history has it. */
+  /** Delivers held messages. False: some are missing; those of another epoch are dropped, since the history has them. */
   #release (): boolean {
     const held = this.#held
     this.#held = []

@@ -7,7 +7,7 @@ type HealthSource = 'connection' | 'probe' | 'subscriptions'
 
 const UNREACHABLE: Availability = { status: 'unavailable', reasons: ['unreachable'] }
 
-/** Combines the faults that several sources report into the node's availability. Until something is reported nothing counts as working. */
+/** Combines the faults reported by several sources into the node's availability, which is `unavailable` until the first report. */
 export class Health {
   readonly #log: FastifyBaseLogger
   readonly #reported = new Map<HealthSource, readonly AvailabilityReason[]>([['connection', UNREACHABLE.reasons]])
@@ -24,15 +24,15 @@ export class Health {
     return this.#current
   }
 
-  /** Sets the one listener for changes. */
+  /** Sets the single listener for changes. */
   onChange (listener: (availability: Availability) => void): void {
     this.#listener = listener
   }
 
   /**
-   * Replaces what this source reported before.
+   * Replaces the previous report of this source.
    *
-   * @param fault the cause, for the log
+   * @param fault cause, for the log
    */
   report (source: HealthSource, reasons: readonly AvailabilityReason[], fault?: { text: string | null, error: unknown }): void {
     if (this.#isClosed) return
@@ -52,7 +52,7 @@ export class Health {
     this.#listener(this.#current)
   }
 
-  /** No change is reported any more. */
+  /** Stops reporting changes. */
   close (): void {
     this.#isClosed = true
     this.#current = UNREACHABLE

@@ -1,9 +1,6 @@
 import { slotOf, tagOf } from './slots.js'
 
-/**
- * The names of everything in Redis. All keys of a topic share a hash tag, and so does its channel: a script finds what it
- * needs in one slot of a cluster.
- */
+/** Names of all keys and channels in Redis. A topic's keys and channel share a hash tag, so a script finds what it needs in one slot of a cluster. */
 export class Keys {
   readonly #prefix: string
   readonly #isCluster: boolean
@@ -13,34 +10,37 @@ export class Keys {
     this.#prefix = database === 0 ? prefix : `${prefix}@${database}`
   }
 
-  /** The channel on which a topic's publications go out. */
+  /** Channel for publications on a topic. */
   channel (topic: string): string {
     return `${this.#prefix}:{${topic}}`
   }
 
-  /** The topic of such a channel. */
+  /** Topic of such a channel. */
   topicOf (channel: string): string {
     return channel.slice(this.#prefix.length + 2, -1)
   }
 
-  /** What the scripts know of a topic: where it is, and its history. */
+  /** Keys of a topic for scripts: its position and its history. */
   stream (topic: string): [position: string, log: string] {
     const base = this.channel(topic)
     return [`${base}:position`, `${base}:log`]
   }
 
-  /** Where streams begin that have no keys, and which of them may not begin there: one for all, in a cluster for each slot. */
+  /**
+   * Keys of streams that have not begun: their shared epoch, and the streams that must not begin in it. One pair for all, in a
+   * cluster one per slot.
+   */
   beginnings (topic: string): [epoch: string, forgotten: string] {
     const base = `${this.#prefix}:beginnings:{${this.#tagOf(topic)}}`
     return [`${base}:epoch`, `${base}:forgotten`]
   }
 
-  /** The lane that counts the scripts on a topic's keys: one for all, in a cluster one for each slot. */
+  /** Lane that counts the scripts on a topic's keys: one for all, in a cluster one per slot. */
   lane (topic: string): string {
     return `${this.#prefix}:lane:{${this.#tagOf(topic)}}`
   }
 
-  /** What a node published last: on a topic, or on all of them with null. */
+  /** Latest batch published by a node: on a topic, or with null on all topics. */
   publisher (topic: string | null, nodeId: string): string {
     return topic === null ? `${this.#prefix}:publisher:${nodeId}` : `${this.channel(topic)}:publisher:${nodeId}`
   }
@@ -50,37 +50,37 @@ export class Keys {
     return [`${base}:clients`, `${base}:users`, `${base}:nodes`]
   }
 
-  /** The leases of all nodes. */
+  /** Leases of all nodes. */
   get leases (): string {
     return `${this.#prefix}:{nodes}:leases`
   }
 
-  /** The term of each node. */
+  /** Term of each node. */
   get terms (): string {
     return `${this.#prefix}:{nodes}:terms`
   }
 
-  /** Which layout each node knows, and under `used` the latest one that all nodes knew at some time. */
+  /** Layout known to each node; `used` is the latest one that all nodes ever knew at the same time. */
   get layouts (): string {
     return `${this.#prefix}:{nodes}:layouts`
   }
 
-  /** Dead nodes that are still in channels, each with the time until which another node is removing it. */
+  /** Dead nodes still present in channels, each with the time until which another node is removing it. */
   get dead (): string {
     return `${this.#prefix}:{nodes}:dead`
   }
 
-  /** In which channels a node has sockets. */
+  /** Channels in which a node has sockets. */
   channelsOf (nodeId: string): string {
     return `${this.#prefix}:{nodes}:channels:${nodeId}`
   }
 
-  /** Key and channel with which Redis is probed; the tag chooses the server of a cluster. */
+  /** Key and channel for probing Redis; the tag selects a cluster's server. */
   probe (tag: string): [key: string, channel: string] {
     return [`${this.#prefix}:{${tag}}:probe`, `${this.#prefix}:probe:{${tag}}`]
   }
 
-  /** Pattern that all names of keys and channels match. */
+  /** Pattern that matches all key and channel names. */
   get pattern (): string {
     return `${this.#prefix}:*`
   }
@@ -96,7 +96,7 @@ export class Keys {
   }
 
   #tagOf (topic: string): string {
-    // Of a topic with a brace only what is before it is the hash tag.
+    // In a topic with a brace only the text before it is the hash tag.
     return this.#isCluster ? tagOf(slotOf(topic.split('}', 1)[0]!)) : 'all'
   }
 }

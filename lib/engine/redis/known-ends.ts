@@ -1,31 +1,29 @@
 import type { ConfirmationRecord } from '../../../schemas/records.js'
 
-/** Bounds of what is kept: number of ends, and bytes of JSON. */
+/** Limits: number of ends, and bytes of JSON. */
 const MAX_ENDS = 10_000
 const MAX_BYTES = 33_554_432
 
-/** The ends of questions that a node has heard of, to write them back where Redis loses them. The oldest are evicted first. */
+/** Ends of questions known to a node, for writing them back if Redis loses them. The oldest are evicted first. */
 export class KnownEnds {
   readonly #retainMs: number
-  /** By the question's id, as the stream of ends has them; `goneAt` on the clock of `performance.now()`. */
+  /** By question id, as entries of the stream of ended questions; `goneAt` by `performance.now()`. */
   readonly #ends = new Map<string, { json: string, createdAt: number, goneAt: number, isTold: boolean }>()
   #bytes = 0
-  /** When the latest question was asked whose end is not known any more. */
+  /** Creation time of the latest question whose end was evicted. */
   forgottenUntil = 0
 
-  /** @param retainMs how long an ended question is kept */
+  /** @param retainMs retention of ended questions */
   constructor (retainMs: number) {
     this.#retainMs = retainMs
   }
 
-  /** Returns true once the listeners of this node were told of the end. */
+  /** Returns true once this node's listeners were told of the end. */
   isTold (id: string): boolean {
     return this.#ends.get(id)?.isTold === true
   }
 
-  /**
-   * Keeps an end; telling it twice, or adding it again, is harmless.
-   */
+  /** Keeps an end. Adding it again, or reporting it twice, is harmless. */
   add ({ callback_id: id, created_at: createdAt }: Pick<ConfirmationRecord, 'callback_id' | 'created_at'>, json: string, isTold: boolean): void {
     const now = performance.now()
     const known = this.#ends.get(id)
@@ -45,7 +43,7 @@ export class KnownEnds {
     return this.#ends.get(id)?.json ?? null
   }
 
-  /** @param ageMs how long ago they were heard of at most */
+  /** @param ageMs maximum age since it was received */
   * values (ageMs = Infinity): IterableIterator<string> {
     const now = performance.now()
     for (const { json, goneAt } of this.#ends.values()) if (goneAt > now && goneAt - this.#retainMs > now - ageMs) yield json

@@ -1,10 +1,10 @@
 import { LANE_LIFE_MS, Script } from './lua.js'
 
 /**
- * Reads a lane, whether it is settled on this server or not.
+ * Reads a lane, settled on this server or not.
  *
- * KEYS: the lane. Returns `{replication id of the server, run, segment, number, ended}`, with '' and 0 where there is no lane;
- * `ended` are earlier segments with their last numbers, `<segment> <number> …`.
+ * KEYS: the lane. Returns `{replication id of the server, run, segment, number, ended}`, with '' and 0 if there is no lane;
+ * `ended` lists earlier segments with their last numbers, `<segment> <number> …`.
  */
 export const look = new Script(`
 local held = redis.call('HMGET', KEYS[1], 'run', 'segment', 'number', 'ended')
@@ -12,14 +12,14 @@ local master = redis.call('INFO', 'replication'):match('master_replid:(%x+)')
 return { master, held[1] or '', held[2] or '', tonumber(held[3] or 0), held[4] or '' }
 `)
 
-/** Maximum number of ended segments remembered. A node that was last in an older one counts as having seen what was lost. */
+/** Maximum number of ended segments remembered. A node that was last in an older one counts as having seen lost writes. */
 const MAX_ENDED = 32
 
 /**
  * Settles a lane on this server in a new segment, unless it has changed since it was read.
  *
- * KEYS: the lane. ARGV: master, run and segment as they were read, the new segment, '1' where nothing was lost, '1' where
- * keys of a version without generations may exist. Returns whether this call has settled it.
+ * KEYS: the lane. ARGV: master, run and segment as they were read, the new segment, '1' if nothing was lost, '1' if keys of a
+ * version without generations may exist. Returns whether this call settled it.
  */
 export const settle = new Script(`
 local master, run, segment, new = ARGV[1], ARGV[2], ARGV[3], ARGV[4]

@@ -1,4 +1,4 @@
-/** The numbers that a server has given out in a lane. */
+/** Numbers that a server has assigned in a lane. */
 export interface LaneNumbers {
   segment: string
   number: number
@@ -6,39 +6,39 @@ export interface LaneNumbers {
   ended: ReadonlyMap<string, number>
 }
 
-/** A lane as it is on a server. */
+/** State of a lane on a server. */
 export interface LaneState extends LaneNumbers {
   /** The server's current replication id (`master_replid`). */
   master: string
-  /** The replication id on which the lane was settled; '' where the lane does not exist. */
+  /** Replication id on which the lane was settled; '' if the lane does not exist. */
   run: string
 }
 
 export type Verdict = 'kept' | 'lost'
 
-/** The server and segment that a node was asked about, and what it had seen then. */
+/** Server and segment of an inquiry, and what the node had seen by then. */
 export interface Fence { master: string, segment: string, seen: ReadonlyMap<string, number> }
 
-/** A lane as far as this node has seen it. */
+/** A lane as this node has seen it. */
 export class Lane {
   readonly key: string
-  /** The current segment, '' where nothing was seen, and the highest number in it. */
+  /** Current segment, '' if nothing was seen, and the highest number in it. */
   segment = ''
   number = 0
-  /** The era of `Peers` in which that number was seen. */
+  /** Era of `Peers` in which that number was seen. */
   era = 0
-  /** Numbers in other segments that this server has not been found to have, and that no new generation accounts for. */
+  /** Numbers in other segments that the server is not known to have, and whose loss no new generation accounts for. */
   readonly open = new Map<string, number>()
-  /** Set when this node has testified: whatever follows from that, its segment is over. */
+  /** Set once this node has testified: whatever the conclusion, its segment has ended. */
   fence: Fence | null = null
-  /** Resolves when the lane is settled. */
+  /** Resolves once the lane is settled. */
   settling: Promise<void> | null = null
 
   constructor (key: string) {
     this.key = key
   }
 
-  /** Hot: runs for every message and every answer. False: not in the current segment. */
+  /** Hot: runs for every message and every reply. False: not in the current segment. */
   advance (segment: string, number: number, era: number): boolean {
     if (segment !== this.segment) return false
     if (number > this.number) this.number = number
@@ -46,7 +46,7 @@ export class Lane {
     return true
   }
 
-  /** Makes another segment the current one. */
+  /** Switches to another segment. */
   enter (segment: string, number: number, era: number): void {
     const open = this.#unaccounted()
     const highest = Math.max(number, this.open.get(segment) ?? 0)
@@ -57,12 +57,12 @@ export class Lane {
     Object.assign(this, { segment, number: highest, era })
   }
 
-  /** Notes of which server it testifies, and what. */
+  /** Records the server and segment about which this node testifies. */
   testify (master: string, segment: string): void {
     this.fence = { master, segment, seen: new Map(this.marks()) }
   }
 
-  /** Everything that was seen: by segment, the largest number. */
+  /** Yields everything that was seen: the largest number of each segment. */
   * marks (): IterableIterator<[segment: string, number: number]> {
     if (this.segment !== '') yield [this.segment, this.number]
     yield * this.open
@@ -72,7 +72,7 @@ export class Lane {
     this.open.set(segment, Math.max(number, this.open.get(segment) ?? 0))
   }
 
-  /** Forgets open numbers that the server has. */
+  /** Removes open numbers that the server has. */
   learn (state: LaneNumbers): void {
     for (const [segment, number] of this.open) if (has(state, segment, number)) this.open.delete(segment)
   }
@@ -85,19 +85,19 @@ export class Lane {
     return isAccountedFor ? null : 'lost'
   }
 
-  /** The sightings since the testimony of this node. */
+  /** Returns what was seen since this node's testimony. */
   #unaccounted (): [segment: string, number: number][] {
     const { fence } = this
     return [...this.marks()].filter(([segment, number]) => fence === null || number > (fence.seen.get(segment) ?? -1))
   }
 }
 
-/** The generation of a segment, which is `<order>-<name>.<name>`. */
+/** Returns the generation of a segment, `<order>-<name>.<name>`. */
 export function generationOf (segment: string): string {
   return segment.split('.', 1)[0]!
 }
 
-/** The order of a segment's generation: higher is later, 0 for none. */
+/** Returns the order of a segment's generation: higher is later, 0 for none. */
 export function orderOf (segment: string): number {
   return Number(segment.split('-', 1)[0])
 }
@@ -110,12 +110,12 @@ export function asMarks (text: string): Map<string, number> {
   return marks
 }
 
-/** Tells whether this state is later than the testimony of a node that was in its `own` segment and was `asked` about another one. */
+/** Returns true if this state is later than the testimony of a node in segment `own` that was asked about segment `asked`. */
 function isAfter (state: LaneNumbers, asked: string, own: string): boolean {
   return state.ended.has(asked) || orderOf(state.segment) > orderOf(own)
 }
 
-/** Tells whether the server has the write with this number. */
+/** Returns true if the server has the write with this number. */
 export function has (state: LaneNumbers, segment: string, number: number): boolean {
   return number <= (segment === state.segment ? state.number : state.ended.get(segment) ?? -1)
 }

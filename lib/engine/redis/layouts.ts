@@ -5,7 +5,7 @@ import type { Commands } from './commands.js'
 import type { Keys } from './keys.js'
 import { LAYOUT, LAYOUTS } from './wire.js'
 
-/** The first layout whose messages say where in its lane they were published. */
+/** First layout whose messages carry their position in the lane. */
 const MARKED = 2
 
 /** The layout in which a node writes: one that all nodes on its Redis understand. */
@@ -18,28 +18,28 @@ export class Layouts {
     this.#log = log
   }
 
-  /** The layout that is named before a publication; '' while a node is there that would not understand that. */
+  /** Layout prefix of a publication; '' while a node is present that would not understand it. */
   get mark (): string {
     return this.#isMarked ? LAYOUT : ''
   }
 
   /**
-   * The lease is renewed.
+   * Called when the lease is renewed.
    *
-   * @param lowest the layout that all nodes with a lease know
-   * @param isCertain whether the others would have a lease if they were there
+   * @param lowest layout known to all nodes with a lease
+   * @param isCertain whether all live nodes would have a lease
    */
   renewed (lowest: number, isCertain: boolean): void {
     if (lowest < MARKED) this.#isMarked = false
     else if (isCertain) this.#isMarked = true
   }
 
-  /** Something came from a node. Those of layout 1 do not say which one they know. */
+  /** Called for every message of a node. Those of layout 1 do not name their layout. */
   heard (layout: string | undefined): void {
     if (layout === undefined) this.#isMarked = false
   }
 
-  /** A message came that this node does not understand: its layout is named, once. */
+  /** Logs the layout of a message that this node does not understand, once per layout. */
   strange (layout: string): void {
     if (this.#named.has(layout)) return
     this.#named.add(layout)
@@ -48,7 +48,7 @@ export class Layouts {
   }
 }
 
-/** @throws WSM_ERR_INVALID_OPTION where all nodes were of a later version already, WSM_ERR_UNAVAILABLE */
+/** @throws WSM_ERR_INVALID_OPTION if all nodes were once of a later version, WSM_ERR_UNAVAILABLE */
 export async function refuseUnknownLayout (commands: Commands, keys: Keys): Promise<void> {
   const used = await commands.call('hget', keys.layouts, 'used') as string | null
   if (used === null || LAYOUTS.includes(used)) return

@@ -16,35 +16,35 @@ import { conclude, inquire, isFarewell, isInquiry, isTestimony, testify, type Co
 interface LineageParts { commands: Commands, cluster: RedisCluster, log: FastifyBaseLogger }
 
 export interface LineageSettings {
-  /** Time for nodes to answer, before what they may have seen counts as lost. */
+  /** Time for nodes to answer before what they may have seen counts as lost. */
   graceMs: number
 }
 
 export interface LineageEvents {
-  /** Writes in a lane may be lost: it has a new generation. */
+  /** Writes in a lane may be lost, so it has a new generation. */
   onGeneration: (lane: Lane) => void
 }
 
 interface Judged { lane: Lane, state: LaneState }
 
-/** Time for the nodes to answer before they are asked again. */
+/** Time for nodes to answer before they are asked again. */
 const ASK_MS = 250
 /** Pause between two attempts to settle a lane. */
 const PAUSE_MS = 50
-/** Kinds of messages between nodes: an inquiry about lanes, and the sightings of a node that leaves. */
+/** Kinds of messages between nodes: an inquiry about lanes, and the sightings of a leaving node. */
 const KIND = 'lanes'
 const FAREWELL = 'farewell'
 /** Maximum number of lanes in one message. */
 const AT_ONCE = 500
 
 /**
- * Runs scripts on servers that are known to have every write that a node has seen.
+ * Runs scripts only on servers known to have every write that a node has seen.
  *
- * A server that was restarted or promoted has the writes up to some point, and may have lost the rest. Scripts refuse to run on it
- * until the nodes have settled whether it did: each remembers the highest number that it has seen in the lane, in replies and in
- * messages. Where the server has all of them, everything goes on. Where one is missing, a node does not answer in time, or no node
- * is left that has seen any, the lane gets a new generation, and what was kept in the old one is no longer valid: streams begin
- * a new epoch. So no client is told that nothing is missing where that is not known, and a restart that loses nothing goes unnoticed.
+ * A restarted or promoted server has the writes up to some point, and may have lost the rest. Scripts refuse to run on it until
+ * the nodes have settled that: each remembers the highest number that it has seen in the lane, in replies and messages. If the
+ * server has all of them, everything continues. If one is missing, a node does not answer in time, or no node is left that has
+ * seen any, the lane gets a new generation, and data of the old one is no longer valid: streams begin a new epoch. So no client
+ * is told that nothing is missing unless that is certain, and a restart without loss goes unnoticed.
  */
 export class Lineage {
   readonly #commands: Commands
@@ -66,7 +66,7 @@ export class Lineage {
     this.#settings = settings
     this.#events = events
     this.#log = log
-    // Each lane that is being settled waits on it.
+    // Every lane being settled listens to it.
     setMaxListeners(0, this.#closing.signal)
     this.#judgements = new Batches(settings.graceMs, (batch) => this.#judge(batch))
     cluster.onAsk(KIND, (data) => isInquiry(data) ? testify(data, (key) => this.lane(key), cluster.peers) : null)
@@ -89,7 +89,7 @@ export class Lineage {
     return this.#run(lane, script, [...keys, lane.key], args, deadline)
   }
 
-  // Hot: one function, since each further promise costs a microsecond.
+  // Hot: a single function, since each further promise costs a microsecond.
   async #run (lane: Lane, script: Script, keys: string[], args: (string | number)[], deadline: Deadline): Promise<unknown> {
     if (this.#isLeaving) throw unavailable('the engine is closed')
     this.#running++
@@ -99,7 +99,7 @@ export class Lineage {
         try {
           const [segment, number, result] = await this.#commands.run(script, keys, args, deadline) as [string, number, unknown]
           if (lane.fence !== null && (segment === lane.segment || segment === lane.fence.segment) && await this.#isOver(lane, segment, number)) continue
-          // Older data was restored into a server that runs.
+          // Older data was restored into a running server.
           if (segment === before && number < least) {
             await this.#settle(lane, await this.#look(lane), 'lost')
             continue
@@ -116,11 +116,11 @@ export class Lineage {
     }
   }
 
-  /** Notes the number of a message. Hot: runs for every message from Redis. */
+  /** Records the number of a message. Hot: runs for every message from Redis. */
   seen (lane: Lane, segment: string, number: number): void {
     if (lane.advance(segment, number, this.#era)) return
     if (lane.segment === '') this.#enter(lane, segment, number)
-    // Another generation is noticed by the next call; the streams of this message have ended.
+    // The next call detects another generation; the streams of this message have ended.
     else if (generationOf(segment) === generationOf(lane.segment)) {
       lane.keepOpen(segment, number)
       this.#examine(lane)
@@ -128,7 +128,7 @@ export class Lineage {
   }
 
   /**
-   * Resolves when a lane is settled, however long that takes.
+   * Resolves once a lane is settled, however long that takes.
    *
    * @throws WSM_ERR_UNAVAILABLE
    */
@@ -137,12 +137,12 @@ export class Lineage {
     if (state.run !== state.master) await this.#settled(lane)
   }
 
-  /** Checks again the sightings that no server was found to have. */
+  /** Re-checks sightings that no server was found to have. */
   examineAll (): void {
     for (const lane of this.#lanes.values()) if (lane.open.size > 0) this.#examine(lane)
   }
 
-  /** Tells the other nodes what this one has seen, since it leaves. Calls that are made later are refused: nobody would know of them. */
+  /** Passes this node's sightings on before it leaves. Later calls are refused, since no other node would learn of them. */
   async bequeath (timeoutMs: number): Promise<void> {
     this.#isLeaving = true
     if (this.#running > 0) await new Promise<void>((resolve) => { this.#onIdle = resolve })
@@ -170,7 +170,7 @@ export class Lineage {
     if (lane.open.size > 0) this.#examine(lane)
   }
 
-  /** Checks that the server has what was seen in other segments; where not, a new generation begins. */
+  /** Checks that the server has what was seen in other segments; if not, a new generation begins. */
   async #examine (lane: Lane): Promise<void> {
     // The next renewal of the lease checks later sightings.
     if (this.#examining.has(lane)) return
@@ -194,7 +194,7 @@ export class Lineage {
     }
   }
 
-  /** Resolves to true where a write went to a segment that is over: its server does not know that another one was promoted. */
+  /** Resolves to true if a write went to an ended segment: its server does not know that another one was promoted. */
   async #isOver (lane: Lane, segment: string, number: number): Promise<boolean> {
     const { fence } = lane
     const state = await this.#look(lane)
@@ -234,7 +234,7 @@ export class Lineage {
       const state = await this.#look(lane)
       if (state.run === state.master) return
       const verdict = await this.#judgements.push('', { lane, state })
-      // A lane that neither this node nor the server knows is mostly new: waiting would not help.
+      // A lane unknown to both this node and the server is usually new, so waiting would not help.
       const mayAppear = state.segment !== '' || lane.segment !== ''
       if (verdict === null && mayAppear && performance.now() < until) await this.#pause()
       else if (await this.#settle(lane, state, verdict ?? (lane.segment === '' ? 'unseen' : 'lost'))) return
@@ -245,7 +245,7 @@ export class Lineage {
     await sleep(PAUSE_MS, undefined, this.#closing).catch(() => { throw unavailable('the engine is closed') })
   }
 
-  /** Asks all nodes what they have seen. */
+  /** Asks all nodes for their sightings. */
   async #judge (batch: Judged[]): Promise<(Conclusion | null)[]> {
     const { peers, nodeId } = this.#cluster
     const inquiry = inquire(batch)
@@ -263,12 +263,12 @@ export class Lineage {
     return state
   }
 
-  /** False: the lane has changed meanwhile, or another node was first. */
+  /** False: the lane has changed meanwhile, or another node settled it first. */
   async #settle (lane: Lane, state: LaneState, verdict: Conclusion): Promise<boolean> {
     const { master, run, segment } = state
     const isKept = verdict === 'kept'
     const generation = isKept ? generationOf(segment) : `${Math.max(orderOf(segment), orderOf(lane.segment)) + 1}-${name()}`
-    // Without a lane, and where no node has seen one, the keys may be those of a version that had no lanes.
+    // Without a lane, and if no node has seen one, the keys may be those of a version without lanes.
     const adopts = segment === '' && verdict === 'unseen'
     const hasSettled = await this.#commands.run(scripts.settle, [lane.key],
       [master, run, segment, `${generation}.${name()}`, isKept ? '1' : '', adopts ? '1' : '']) === 1

@@ -5,39 +5,39 @@ import { isReply } from './error-replies.js'
 import { Deadline, unavailable } from './deadline.js'
 
 export interface LinkEvents {
-  /** Runs on every new connection before anybody else can use it; where it fails, another connection is made. */
+  /** Runs on every new connection before it is used; if it fails, another connection is made. */
   onConnect: (client: RedisClient) => Promise<void>
-  /** The connection can be used. */
+  /** The connection is usable. */
   onUp: () => void
   onDown: () => void
 }
 
 const PING_MS = 1_000
-/** Part of the time-out within which a ping follows the last one, and after which a server counts as silent. */
+/** Fraction of the time-out after which the next ping is sent, and after which a server counts as silent. */
 const SILENCE = 0.5
 const FIRST_RETRY_MS = 20
 const MAX_RETRY_MS = 1_000
 
-/** One connection to Redis that is replaced when it breaks, or when nothing comes back on it any more. */
+/** One connection to Redis, replaced when it breaks or falls silent. */
 export class Link {
   readonly #factory: ClientFactory
   readonly #events: LinkEvents
   readonly #timeoutMs: number
   readonly #log: FastifyBaseLogger
-  /** The one in use or in the making. */
+  /** The current client, connected or connecting. */
   #client: RedisClient | null = null
   #isUp = false
   #isClosed = false
   #failures = 0
-  /** The reason why there is no connection, as far as known. */
+  /** Reason for the missing connection, as far as known. */
   #failure: unknown = null
   #onFailure: () => void = () => {}
   #retryTimer: NodeJS.Timeout | null = null
   #pingTimer: NodeJS.Timeout | null = null
   #waiting = new Set<() => void>()
-  /** When the ping under way was sent, on the clock of `performance.now()`. */
+  /** When the pending ping was sent, by `performance.now()`. */
   #pingedAt = Infinity
-  /** Until when other nodes may be without their connections, same clock. */
+  /** Time until which other nodes may lack their connections, same clock. */
   #doubtfulUntil = -Infinity
 
   constructor (factory: ClientFactory, timeoutMs: number, log: FastifyBaseLogger, events: LinkEvents) {
@@ -52,25 +52,25 @@ export class Link {
   }
 
   /**
-   * Whether other nodes may be without their connections: the server is, or was, silent for so long that they may have given them up,
-   * or this one was lost. It takes them no longer than that to come back.
+   * Whether other nodes may lack their connections: the server is, or was, silent long enough for them to give up, or this
+   * connection was lost. They need no longer than that to reconnect.
    */
   get isDoubtful (): boolean {
     const now = performance.now()
     return now < this.#doubtfulUntil || now - this.#pingedAt >= this.#timeoutMs * SILENCE
   }
 
-  /** The reason why there is no connection; null: there is one, or none was tried. */
+  /** Reason for the missing connection; null: there is one, or none was tried. */
   get failure (): unknown {
     return this.#failure
   }
 
-  /** Sets the one listener for connections that could not be made. */
+  /** Sets the single listener for failed connection attempts. */
   onFailure (listener: () => void): void {
     this.#onFailure = listener
   }
 
-  /** Returns true for the connection in use or in the making. */
+  /** Returns true for the current client, connected or connecting. */
   isCurrent (client: RedisClient): boolean {
     return this.#client === client
   }
@@ -79,14 +79,14 @@ export class Link {
     this.#connect().catch((error) => this.#log.error({ err: error }, 'could not create a Redis connection'))
   }
 
-  /** @throws WSM_ERR_UNAVAILABLE when there is no connection in time */
+  /** @throws WSM_ERR_UNAVAILABLE if there is no connection in time */
   async ready (deadline: Deadline): Promise<RedisClient> {
     while (!this.#isUp) await this.#changed(deadline)
     return this.#client!
   }
 
   /**
-   * The same for the first connection: rejects at once for a fault that lasts, such as a wrong password.
+   * Does the same for the first connection, but rejects at once for a lasting fault, such as a wrong password.
    *
    * @throws WSM_ERR_UNAVAILABLE with the reason as its cause
    */
@@ -98,7 +98,7 @@ export class Link {
     return this.#client!
   }
 
-  /** Gives up a connection that is no longer of use; another one is made. The cause is known until then. */
+  /** Drops an unusable connection and makes another one. The cause is kept until then. */
   drop (client: RedisClient, cause: unknown): void {
     if (this.#client !== client) return
     const wasUp = this.#isUp
@@ -135,11 +135,11 @@ export class Link {
     const deadline = new Deadline(this.#timeoutMs)
     try {
       await deadline.race(client.connect())
-      // Where ioredis may not select the database it would continue in database 0.
+      // If ioredis may not select the database, it would continue in database 0.
       if (isReply(fault)) throw fault
       await this.#events.onConnect(client)
     } catch (error) {
-      // ioredis mostly rejects with "connection is closed"; the first error event has the cause.
+      // ioredis usually rejects with "connection is closed"; the first error event has the cause.
       const cause = fault ?? error
       this.#log.debug({ err: cause }, 'could not connect to Redis')
       this.drop(client, cause)
@@ -157,17 +157,17 @@ export class Link {
     this.#events.onUp()
   }
 
-  /** A server that has stopped, or a network that swallows everything, breaks no connection: it is just silent. */
+  /** Pings: a stopped server, or a network that drops all packets, closes no connection. */
   #schedulePing (client: RedisClient): void {
     this.#pingTimer = setTimeout(async () => {
       this.#pingedAt = performance.now()
       try {
-        // A refusal shows that the server answers.
+        // A refusal also shows that the server answers.
         await new Deadline(this.#timeoutMs).race(client.call('ping').catch((error) => { if (!isReply(error)) throw error }))
         if (this.#client !== client) return
         if (performance.now() - this.#pingedAt >= this.#timeoutMs * SILENCE) this.#doubt()
         this.#pingedAt = Infinity
-        // An old master that is cut off never redirects, so the map of slots is read again with each ping.
+        // A partitioned old master never redirects, so each ping also reloads the slot map.
         client.refreshSlotsCache?.()
         this.#schedulePing(client)
       } catch (error) {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-/** A Lua script, and the name under which Redis keeps it. */
+/** A Lua script, and the hash under which Redis caches it. */
 export class Script {
   readonly source: string
   readonly sha: string
@@ -12,9 +12,8 @@ export class Script {
 }
 
 /*
- * Every script may run twice for one call, and a first run may come after a second one: where a connection breaks, nobody
- * knows what of it Redis will still read. Keys get a little more than the time they need, so that most writes find that
- * there is enough.
+ * Every script may run twice for one call, and the first run may come after the second: when a connection breaks, nobody knows
+ * what Redis will still read from it. Keys live a little longer than needed, so that most writes need not extend them.
  */
 export const LIFE = `
 local function live(key, ms)
@@ -31,19 +30,19 @@ local function integer(number)
 end
 `
 
-/** Life of a lane that is hardly used. A lane that has expired begins a new generation. */
+/** Lifetime of a rarely used lane. An expired lane begins a new generation. */
 export const LANE_LIFE_MS = 5_184_000_000
 
 /*
- * Redis can go back in time: it restarts from an older file, or a replica that was behind takes the place of its master. What it has
- * then is still the beginning of all that was done, up to some point. So each lane (one server, or one slot of a cluster) counts
- * its scripts. A node that has seen a number knows whether it is still there afterwards: see `lineage.ts`.
+ * Redis can go back in time: it restarts from an older file, or a lagging replica replaces its master. Its data is then still a
+ * prefix of everything that was done. So each lane (one server, or one slot of a cluster) counts its scripts, and a node that has
+ * seen a number can check whether it is still there: see `lineage.ts`.
  *
- * The last of KEYS is the lane. Its `run` is the id under which the server was master (`master_replid`: another one after each
- * restart and each promotion); where that has changed, nothing is done until the nodes have settled what that means. Its
- * `segment` is new after each such change, `<generation>.<name>`: of two masters at the same time each continues in its own. The
- * generation is new where something was lost. `adopts` is the run of the server (`run_id`) while keys that a version without generations
- * has left in it may be there; else ''.
+ * The last of KEYS is the lane. Its `run` is the id under which the server was master (`master_replid`, which changes with each
+ * restart and each promotion); if that has changed, scripts do nothing until the nodes have settled the consequences. Its
+ * `segment` is new after each such change, `<generation>.<name>`: of two simultaneous masters each continues in its own. The
+ * generation is new if something was lost. `adopts` is the run of the server (`run_id`) while it may have keys of a version
+ * without generations; else ''.
  */
 export const LINEAGE = `
 local LANE = KEYS[#KEYS]
@@ -52,23 +51,23 @@ if lane[1] ~= redis.call('INFO', 'replication'):match('master_replid:(%x+)') the
 local segment, number = lane[2], tonumber(lane[3])
 local generation, adopts = segment:match('^[^.]+'), lane[4] or ''
 
--- True for a key of this generation, and for one without any that a version without generations may have left.
+-- True for a key of this generation, and for a key without one that a version without generations may have left.
 local function isCurrent(its)
   return its == generation or (not its and adopts ~= '')
 end
 
--- The same for keys in which such a version notes the run of the server: it must be the run that is adopted.
+-- Does the same for keys in which such a version stored the server's run: it must be the adopted run.
 local function isCurrentIn(run, its)
   return isCurrent(its) and (its or run == adopts)
 end
 
--- Before the first write.
+-- Call before the first write.
 local function count()
   number = redis.call('HINCRBY', LANE, 'number', 1)
   if number % 256 == 0 then redis.call('PEXPIRE', LANE, '${LANE_LIFE_MS}') end
 end
 
--- An epoch that is given out once: a call that was lost and is made again in another segment gives out another one.
+-- Creates a unique epoch: a lost call that is repeated in another segment creates another one.
 local function unique(epoch)
   return epoch .. segment:match('%.(.*)')
 end
@@ -77,27 +76,27 @@ local function answer(result)
   return { segment, number, result }
 end
 
--- What stands before a message to the nodes: who gets it has seen this number. Empty while a node of a version without it is there.
+-- Prefix of a message to the nodes: its receivers have seen this number. Empty while a node of a version without it is present.
 local function mark(layout)
   return layout == '' and '' or layout .. ' ' .. segment .. ' ' .. integer(number) .. ' '
 end
 `
 
 /*
- * A stream is { position, log, beginnings, forgotten, window }: its own two keys, and where those begin that have none.
+ * A stream is { position, log, beginnings, forgotten, window }: its own two keys, and the keys for streams that have not begun.
  *
- * A position of another generation than the lane's is not believed: the stream begins a new epoch.
+ * A position of another generation than the lane's is invalid: the stream begins a new epoch.
  *
- * A stream that nobody has published to has no keys: it is at offset 0 of an epoch that all of them share. That epoch ends
- * after a `window`; the one before is good for another. Both windows together are shorter than the life of a position, so
- * a stream that was published to and has expired did not begin in an epoch that is still good: nobody who has a position
- * from before its first message is told that nothing is missing. Streams that are removed earlier are noted in `forgotten`
- * until then, and begin in an epoch of their own. A new generation ends the epoch, too, since whole streams may have been lost;
- * `last` is the epoch before, where only the names in `forgotten` were too many, for nodes that have listened all the time. With
- * a window of 0, for a server that evicts keys as it likes, each stream has its keys from the first look on.
+ * A stream without publications has no keys: it is at offset 0 of an epoch shared by all such streams. That epoch ends after a
+ * `window`; the previous one stays valid for another window. Both together are shorter than the lifetime of a position, so a
+ * stream that was published to and has expired did not begin in a valid epoch: no holder of a position from before its first
+ * message is told that nothing is missing. Streams that are removed earlier are listed in `forgotten` until then, and begin in an
+ * epoch of their own. A new generation ends the epoch, too, since whole streams may have been lost. `last` is the previous epoch,
+ * kept for nodes that have listened all the time, if the epoch ended only because `forgotten` had too many names. With a window
+ * of 0, for a server that evicts arbitrary keys, each stream has keys from its first read on.
  */
 export const STREAM = `
--- The epoch in which streams begin, and the one before; '' where that is not good any more.
+-- The epoch in which streams begin, and the previous one; '' if that is no longer valid.
 local function beginnings(stream, fresh)
   local time = now()
   local found = redis.call('HMGET', stream.beginnings, 'epoch', 'before', 'since', 'generation', 'run')
@@ -111,8 +110,8 @@ local function beginnings(stream, fresh)
   return fresh, before
 end
 
--- The same for a position. A version without generations has noted where it was when the server had been started again, if it had:
--- what had come behind that may be lost. After the life of a position nobody asks for it any more.
+-- Does the same for a position. A version without generations stored the position at the server's latest restart, if any:
+-- anything after it may be lost. After the lifetime of a position nobody asks for it any more.
 local function isPositionCurrent(stream, its, ms)
   if its then return false end
   local left = redis.call('HMGET', stream.position, 'run', 'base')
@@ -120,7 +119,7 @@ local function isPositionCurrent(stream, its, ms)
   return left[2] == '0' or redis.call('INFO', 'server'):match('uptime_in_seconds:(%d+)') * 1000 > ms
 end
 
--- With also, offset 0 of that epoch is the stream's beginning as well.
+-- With also, offset 0 of that epoch is the stream's beginning, too.
 local function begin(stream, epoch, also, ms)
   redis.call('DEL', stream.log, stream.position)
   redis.call('HSET', stream.position, 'epoch', epoch, 'offset', 0, 'generation', generation)
@@ -129,7 +128,7 @@ local function begin(stream, epoch, also, ms)
   return epoch, 0, also, true
 end
 
--- Where a stream is: epoch, offset, the other epoch in which it may have begun, and whether it has keys.
+-- Position of a stream: epoch, offset, the other epoch in which it may have begun, and whether it has keys.
 local function whereabouts(stream, fresh, ms)
   local found = redis.call('HMGET', stream.position, 'epoch', 'offset', 'generation', 'also')
   if not found[1] then
@@ -145,7 +144,7 @@ local function whereabouts(stream, fresh, ms)
   return found[1], tonumber(found[2]), found[4] or '', true
 end
 
--- The newest message must not outlive the position, nor the history the newest message.
+-- The newest message must not outlive the position, nor the history its newest message.
 local function append(stream, fresh, ms, tail, sender, size, ttl)
   ms = math.max(ms, ttl)
   local epoch, offset, also, exists = whereabouts(stream, fresh, ms)

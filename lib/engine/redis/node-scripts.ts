@@ -1,6 +1,6 @@
 import { LANE_LIFE_MS, LIFE, Script } from './lua.js'
 
-/** As text: microseconds since 1970. */
+/** Current time as text, microseconds since 1970. */
 const EXACT = `
 local function exact()
   local time = redis.call('TIME')
@@ -9,18 +9,19 @@ end
 `
 
 /*
- * A node is in a term, which ends when it is declared dead: what is done to a dead node is done in the name of the term that has
- * ended, and does nothing where the node has come back in a later one. The node itself has a say in it: where Redis knows of no
- * lease, or of an earlier term only, it has lost something, and the node goes on in a new term.
+ * A node is in a term, which ends when it is declared dead. Anything done to a dead node refers to the ended term, and has no
+ * effect once the node is back in a later one. If Redis knows no lease, or only an earlier term, it has lost something, and the
+ * node itself starts a new term.
  */
 
 /**
- * Renews a node's lease, and declares those dead whose lease is over. A node whose own lease was over does not: perhaps nobody
- * could renew one, and the others are about to.
+ * Renews a node's lease, and declares nodes with expired leases dead. A node whose own lease had expired does not: perhaps no
+ * node could renew its lease, and the others are about to.
  *
- * KEYS: leases, terms, the dead, layouts, its channels. ARGV: node, its term as it knows it, life of a lease, life of what it has in
- * channels, whether it may declare others dead, its layout. Returns `{whether its lease was not over, its term, the nodes that it has to
- * remove, each with its term, the nodes that have a lease, what time it is, the layout that all nodes know}`.
+ * KEYS: leases, terms, dead nodes, layouts, its channels. ARGV: node, its term as it knows it, lifetime of a lease, lifetime of
+ * its presence in channels, whether it may declare others dead, its layout. Returns `{whether its lease had not expired, its
+ * term, the nodes that it must remove, each with its term, the nodes with a lease, the current time, the layout known to all
+ * nodes}`.
  */
 export const renew = new Script(LIFE, EXACT, `
 local node, lease, life, time = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), now()
@@ -48,7 +49,7 @@ redis.call('HSET', KEYS[4], node, ARGV[6])
 for _, known in ipairs(redis.call('HKEYS', KEYS[4])) do
   if known ~= 'used' and not redis.call('ZSCORE', KEYS[1], known) then redis.call('HDEL', KEYS[4], known) end
 end
--- One that does not say it is of layout 1.
+-- A node that names no layout has layout 1.
 for _, other in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   lowest = math.min(lowest, tonumber(redis.call('HGET', KEYS[4], other) or 1))
 end
@@ -60,8 +61,8 @@ return { isInTime and 1 or 0, term, removals, redis.call('ZRANGEBYSCORE', KEYS[1
 `)
 
 /**
- * Ends a node's term, as it wishes itself. KEYS: leases, terms, the dead. ARGV: node, its term as it knows it, life of a lease, life of
- * what it has in channels. Returns the term that begins, should it come back; the node has to remove itself.
+ * Ends a node's term at its own request. KEYS: leases, terms, dead nodes. ARGV: node, its term as it knows it, lifetime of a
+ * lease, lifetime of its presence in channels. Returns its next term, should it return; the node must remove itself.
  */
 export const leave = new Script(LIFE, `
 local term = math.max(tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or 0), tonumber(ARGV[2])) + 1
@@ -72,10 +73,10 @@ for i = 2, 3 do live(KEYS[i], tonumber(ARGV[4])) end
 return term
 `)
 
-/** Reads the time of the server that has the leases, in microseconds. KEYS: leases. */
+/** Reads the time of the server with the leases, in microseconds. KEYS: leases. */
 export const time = new Script(EXACT, 'return exact()')
 
-/** Forgets a node that is out of all channels. KEYS: leases, terms, the dead, its channels. ARGV: node, the term that has begun with its death. */
+/** Forgets a node that has left all channels. KEYS: leases, terms, dead nodes, its channels. ARGV: node, the term that began with its death. */
 export const forget = new Script(`
 if tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or 0) ~= tonumber(ARGV[2]) then return 0 end
 redis.call('ZREM', KEYS[3], ARGV[1])
@@ -85,7 +86,7 @@ redis.call('DEL', KEYS[4])
 return 1
 `)
 
-/** The nodes with a lease. KEYS: leases. */
+/** Lists the nodes with a lease. KEYS: leases. */
 export const nodes = new Script(LIFE, `
 return redis.call('ZRANGEBYSCORE', KEYS[1], integer(now()), '+inf')
 `)

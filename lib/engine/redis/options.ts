@@ -7,7 +7,7 @@ const milliseconds = (value: number, minimum: number, description: string) =>
 
 /** The engine's options, with their units and defaults. */
 export const RedisOptionsSchema = Type.Object({
-  // A topic's name is the hash tag of its keys, so no other may come before it. Behind an @ comes the number of the database.
+  // A topic's name is the hash tag of its keys, so no braces may precede it. The database number follows an @.
   prefix: Type.String({ pattern: '^[^{}@\\s]+$', default: 'wsm', description: 'What the names of all keys and channels begin with; without {, }, @ and white space' }),
   commandTimeoutMs: milliseconds(2_000, 10, 'How long any call may take'),
   leaseMs: milliseconds(15_000, 300, 'How long a node counts as alive that is not heard of'),

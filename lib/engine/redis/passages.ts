@@ -3,42 +3,42 @@ import { ExpiringMap } from '../expiring-map.js'
 
 export interface PassageEvents {
   isSubscribed: (topic: string) => boolean
-  /** Tells whether everything that this node has published on a topic has been delivered here. */
+  /** Returns true if everything published by this node on a topic has been delivered here. */
   isUpToDate: (topic: string) => boolean
   deliver: (delivery: Delivery) => void
-  /** Publishes to all nodes, this one included. */
+  /** Publishes to all nodes, including this one. */
   publish: (publication: Publication) => Promise<unknown>
   fail: (error: unknown) => void
 }
 
 /**
- * Publications of this node that are not kept. Each reaches the sockets of this node once, whatever becomes of Redis: at once, or
- * behind what this node has published before on the topic and is still on its way. What comes back from Redis is known by a mark
- * among the sockets that do not get it, which nodes of earlier versions take for one of another node.
+ * Publications of this node without history. Each reaches this node's sockets once, whatever happens to Redis: immediately, or
+ * after earlier publications of this node on the topic that are still in flight. Their echo from Redis is recognized by a mark
+ * among the excluded sockets, which nodes of earlier versions treat as another node's.
  */
 export class Passages {
   readonly #nodeId: string
   readonly #events: PassageEvents
-  /** Those that have not been delivered here yet, by topic and mark, in order. */
+  /** Undelivered ones, by topic and mark, in order. */
   readonly #waiting = new Map<string, Map<string, Publication>>()
-  /** The topics of these, by mark. One that Redis does not pass on is delivered when its time is over. */
+  /** Their topics, by mark. A publication that Redis does not echo is delivered when its entry expires. */
   readonly #late: ExpiringMap<string, { topic: string, mark: string }>
-  /** Each gives up the wait for Redis. */
+  /** Each cancels a wait for Redis. */
   readonly #giveUps = new Set<() => void>()
   #number = 0
   #isClosed = false
 
-  /** @param timeoutMs how long `publish` takes at the most */
+  /** @param timeoutMs maximum duration of `publish` */
   constructor (nodeId: string, timeoutMs: number, events: PassageEvents) {
     this.#nodeId = nodeId
     this.#events = events
     this.#late = new ExpiringMap(2 * timeoutMs, ({ topic, mark }) => this.#release(topic, mark))
   }
 
-  /** Resolves to whether the other nodes get it. Never rejects. */
+  /** Resolves to whether the other nodes receive it. Never rejects. */
   async pass (publication: Publication, isReachable: boolean): Promise<boolean> {
     const { topic, except = [] } = publication
-    // Nobody is here: whoever comes before it is passed on may have it from Redis.
+    // No socket is here: one that joins before the echo may receive it from Redis.
     if (!this.#events.isSubscribed(topic)) return isReachable && this.#publish(publication)
     const mark = `${this.#nodeId} ${++this.#number}`
     if (!isReachable) {
@@ -53,19 +53,19 @@ export class Passages {
     return isPassed
   }
 
-  /** Delivers what has come from Redis, unless it was delivered before. */
+  /** Delivers a message from Redis, unless it was delivered already. */
   receive (delivery: Delivery): void {
     const mark = delivery.except?.at(-1)
     if (mark?.startsWith(`${this.#nodeId} `) === true) this.#release(delivery.topic, mark)
     else this.#events.deliver(delivery)
   }
 
-  /** Redis is away: nothing under way waits for it any longer, though it may still be passed on. */
+  /** Redis is down: stops waiting for all pending publications, though Redis may still echo them. */
   giveUp (): void {
     for (const giveUp of this.#giveUps) giveUp()
   }
 
-  /** The topic is not subscribed to any more. */
+  /** Forgets a topic that is no longer subscribed to. */
   forget (topic: string): void {
     for (const mark of this.#waiting.get(topic)?.keys() ?? []) this.#late.delete(mark)
     this.#waiting.delete(topic)
@@ -104,14 +104,14 @@ export class Passages {
     this.#late.set(mark, { topic, mark })
   }
 
-  /** Delivers those of a topic, or up to a mark if that one is still waiting: what was lost on the way comes before it. */
+  /** Delivers the pending publications of a topic, or those up to a mark if that one is still pending: publications lost on the way precede it. */
   #release (topic: string, last?: string): void {
     const waiting = this.#waiting.get(topic)
     if (waiting === undefined || (last !== undefined && !waiting.has(last))) return
     for (const [mark, publication] of waiting) {
       waiting.delete(mark)
       this.#late.delete(mark)
-      // Before it is delivered: what a listener passes on may be delivered at once then.
+      // Before the delivery: publications passed on by a listener may then be delivered immediately.
       if (waiting.size === 0) this.#waiting.delete(topic)
       this.#deliver(publication)
       if (mark === last) return

@@ -2,12 +2,12 @@ import { LIFE, Script } from './lua.js'
 import { LAYOUT } from './wire.js'
 
 /**
- * Changes who of a node is in a channel, and publishes what that means for users. Beside the nodes are two numbers: '+'
- * counts those who came, '#' the changes that were published.
+ * Changes a node's clients in a channel, and publishes the resulting changes of users. Two counters are stored beside the nodes:
+ * '+' counts clients that joined, '#' the published changes.
  *
- * KEYS: clients, users, nodes. ARGV: command, Redis channel, channel as JSON, node, number of the call, life of the keys,
- * 'some', 'all' or 'gone'; then for each client '+' or '-', the id, the user as JSON or ''. With 'all' those who are not
- * named are removed, with 'gone' the node itself, too. Returns the changes that were published, each as number, kind and user.
+ * KEYS: clients, users, nodes. ARGV: command, Redis channel, channel as JSON, node, number of the call, lifetime of the keys,
+ * 'some', 'all' or 'gone'; then for each client '+' or '-', the id, the user as JSON or ''. 'all' removes the clients that are
+ * not listed, 'gone' also the node itself. Returns the published changes, each as number, kind and user.
  */
 export const presence = new Script(LIFE, `
 local clients, users, nodes = KEYS[1], KEYS[2], KEYS[3]
@@ -56,17 +56,17 @@ for _, key in ipairs(KEYS) do live(key, tonumber(ARGV[6])) end
 return told
 `)
 
-/** Reads who is in a channel. KEYS: users, nodes. Returns the number of the latest change, and the users as JSON. */
+/** Reads the users in a channel. KEYS: users, nodes. Returns the number of the latest change, and the users as JSON. */
 export const roster = new Script(`
 return { tonumber(redis.call('HGET', KEYS[2], '#') or 0), redis.call('HKEYS', KEYS[1]) }
 `)
 
-/** Reads which clients are in a channel. KEYS: clients. Returns their ids, and what is noted of each. */
+/** Reads the clients in a channel. KEYS: clients. Returns their ids and stored values. */
 export const list = new Script(`
 return { redis.call('HKEYS', KEYS[1]), redis.call('HVALS', KEYS[1]) }
 `)
 
-/** Notes in which channel a node has sockets. KEYS: its channels. ARGV: channel, life. */
+/** Records that a node has sockets in a channel. KEYS: its channels. ARGV: channel, lifetime. */
 export const enlist = new Script(LIFE, `
 redis.call('SADD', KEYS[1], ARGV[1])
 live(KEYS[1], tonumber(ARGV[2]))

@@ -14,33 +14,33 @@ import { decodeUser, encode } from './wire.js'
 
 export interface PresenceSettings {
   nodeId: string
-  /** The term of this node: in a new one it adds all of its sockets again. */
+  /** Term of this node: in a new term it adds all of its sockets again. */
   term: () => number
   timeoutMs: number
   ttlMs: number
   publishCommand: string
 }
 
-/** Calls are numbered, this many for each term; the removal of a dead node is the last one of its term. */
+/** Numbers of calls per term; the removal of a dead node is the last call of its term. */
 const CALLS = 2 ** 40
 
-/** @property roster the one that was open when the change was asked for */
+/** @property roster open when the change was requested */
 interface Change { sign: '+' | '-', client: PresentClient, roster?: Roster | undefined }
 
-/** The part of this node in a channel. */
+/** This node's part of a channel. */
 interface Part {
   clients: Map<string, PresentClient>
-  /** Whether Redis may have something else than `clients`. */
+  /** Whether Redis may differ from `clients`. */
   isDirty: boolean
-  /** The term in which Redis had all of `clients`. */
+  /** Term in which Redis had all of `clients`. */
   term: number
-  /** Whether survivors would find this node's part here. */
+  /** Whether survivors would find this node's part. */
   isListed: boolean
 }
 
 /**
- * Who is in which channel. A node keeps its own part as it should be, and Redis is brought to it: a change that failed is
- * made good by the next one, or when Redis is back.
+ * Presence in channels. A node keeps the desired state of its own part and reconciles Redis with it: a failed change is repaired
+ * by the next one, or when Redis is back.
  */
 export class RedisPresenceStore implements PresenceStore {
   readonly #commands: Commands
@@ -48,10 +48,10 @@ export class RedisPresenceStore implements PresenceStore {
   readonly #settings: PresenceSettings
   readonly #log: FastifyBaseLogger
   readonly #parts = new Map<string, Part>()
-  /** Channels that the last socket of this node has left: after a rollback Redis may have one there again. */
+  /** Channels that this node's last socket has left: after a rollback Redis may have one there again. */
   readonly #left: ExpiringMap<string, string>
   readonly #rosters = new Map<string, Roster>()
-  /** A change, or 'all' to compare what Redis has with what this node has. */
+  /** A change, or 'all' to reconcile Redis with this node's state. */
   readonly #changes: Batches<Change | 'all', void>
   readonly #timer: NodeJS.Timeout
   #calls = 0
@@ -93,7 +93,7 @@ export class RedisPresenceStore implements PresenceStore {
   }
 
   /**
-   * Listens to the changes of a channel, whose topic is subscribed to.
+   * Listens to the changes of a channel whose topic is subscribed to.
    *
    * @throws WSM_ERR_UNAVAILABLE
    */
@@ -108,7 +108,7 @@ export class RedisPresenceStore implements PresenceStore {
     try {
       await roster.open()
     } catch (error) {
-      // Else it was left meanwhile.
+      // Otherwise the channel was left meanwhile.
       if (this.#rosters.get(channel) === roster) throw error
     }
   }
@@ -122,12 +122,12 @@ export class RedisPresenceStore implements PresenceStore {
     this.#rosters.get(change.channel)?.receive(change)
   }
 
-  /** Compares with who is in all channels. */
+  /** Re-reads the presence of all channels. */
   checkAll (): void {
     for (const roster of this.#rosters.values()) roster.load()
   }
 
-  /** Compares with who is in the channels of these topics, since changes may have been lost. */
+  /** Re-reads the presence of these topics' channels, since changes may have been lost. */
   check (topics: Iterable<string>): void {
     for (const topic of topics) {
       const channel = channelOf(topic)
@@ -135,12 +135,12 @@ export class RedisPresenceStore implements PresenceStore {
     }
   }
 
-  /** Brings Redis to what this node has: in all channels, or where a change may have failed or the node was removed since. */
+  /** Reconciles Redis with this node's state: everywhere, or where a change may have failed or the node was removed. */
   async restore (isEverywhere: boolean): Promise<void> {
     await this.#compare([...this.#parts].flatMap(([channel, part]) => isEverywhere || this.#isUncertain(part) ? [channel] : []))
   }
 
-  /** The same after a rollback: also in channels that this node has left, as Redis or the node itself remembers them. */
+  /** Does the same after a rollback, also in channels that this node has left, as remembered by Redis or the node itself. */
   async restoreLost (): Promise<void> {
     try {
       const listed = await this.#commands.call('smembers', this.#keys.channelsOf(this.#settings.nodeId)) as string[]
@@ -151,14 +151,14 @@ export class RedisPresenceStore implements PresenceStore {
     await this.#compare([...new Set([...this.#parts.keys(), ...this.#left.values()])])
   }
 
-  /** Takes a node that has died out of all channels, unless it has come back. */
+  /** Removes a dead node from all channels, unless it is back. */
   async removeNode ({ nodeId, term }: DeadNode): Promise<void> {
     const { leases, terms, dead } = this.#keys
     const listed = this.#keys.channelsOf(nodeId)
     const channels = await this.#commands.call('smembers', listed) as string[]
     await Promise.all(channels.map(async (channel) => {
       const changes = await this.#run(channel, nodeId, term * CALLS - 1, 'gone', [])
-      // Of another node only those are told who listen to the channel.
+      // Changes of another node are only reported to those who listen to the channel.
       if (nodeId === this.#settings.nodeId) for (const { kind, user_id: user } of changes) this.#listener({ channel, kind, user_id: user })
     }))
     await this.#commands.run(forget, [leases, terms, dead, listed], [nodeId, term])
@@ -181,7 +181,7 @@ export class RedisPresenceStore implements PresenceStore {
     try {
       await this.#changes.push(channel, { sign, client, roster: this.#rosters.get(channel) })
     } catch (error) {
-      // It may not even have been sent, where what came before took too long.
+      // It may not even have been sent, if earlier calls took too long.
       part.isDirty = true
       throw error
     }
@@ -202,15 +202,15 @@ export class RedisPresenceStore implements PresenceStore {
   }
 
   async #apply (channel: string, batch: (Change | 'all')[], leftMs: number): Promise<void[]> {
-    // The node leaves all channels; what came after that would stay there.
+    // The node is leaving all channels; later additions would remain.
     if (this.#isClosed) return batch.map(() => undefined)
     const { nodeId, ttlMs } = this.#settings
     const deadline = new Deadline(leftMs)
-    // Read once: it can change while the calls are under way.
+    // Read once, since it can change during the calls.
     const term = this.#settings.term()
     const part = this.#parts.get(channel) ?? { clients: new Map(), isDirty: true, term, isListed: false }
     const isAll = this.#isUncertain(part) || batch.includes('all')
-    // Until it is known to have gone well.
+    // Until the call is known to have succeeded.
     part.isDirty = true
     if (isAll || !part.isListed) await this.#commands.run(scripts.enlist, [this.#keys.channelsOf(nodeId)], [channel, ttlMs], deadline)
     part.isListed = true
@@ -221,12 +221,12 @@ export class RedisPresenceStore implements PresenceStore {
     part.isDirty = false
     part.term = term
     for (const change of made) this.#made(change, asked)
-    // Else Redis has some of those still who have left, and would not find them without the list.
+    // Otherwise Redis still has clients that left, and needs the list to find them.
     if (part.clients.size === 0 && !this.#changes.isWaiting(channel)) await this.#release(channel, part)
     return batch.map(() => undefined)
   }
 
-  /** Nobody of this node is left in the channel; somebody may come while that is noted. */
+  /** Releases a channel that this node's last socket has left; another may join meanwhile. */
   async #release (channel: string, part: Part): Promise<void> {
     part.isListed = false
     await this.#commands.call('srem', this.#keys.channelsOf(this.#settings.nodeId), channel).catch(() => {})
@@ -250,9 +250,9 @@ export class RedisPresenceStore implements PresenceStore {
   }
 
   /**
-   * Tells of a change that this node has made, unless a roster does: without a member here there is none yet, or none any more.
+   * Reports a change made by this node, unless a roster does: there is none before the first member, nor after the last.
    *
-   * @param asked the changes that were asked for; others only bring Redis back to what was told before
+   * @param asked requested changes; others only reconcile Redis with what was reported before
    */
   #made (change: NumberedChange, asked: readonly Change[]): void {
     const { channel, kind, user_id: user, number } = change
@@ -264,7 +264,7 @@ export class RedisPresenceStore implements PresenceStore {
   }
 }
 
-/** An entry is the order in which it came, its node and its user. */
+/** Parses an entry: its join order, node and user. */
 function parseEntry (entry: string): { order: number, user_id: string | null } {
   const [order, node] = entry.split(' ', 2) as [string, string]
   const user = entry.slice(order.length + node.length + 2)

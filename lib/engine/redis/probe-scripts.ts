@@ -1,16 +1,16 @@
 import { Script } from './lua.js'
 
 /**
- * Tries a write and a publication, and whether the user may run commands.
+ * Tests a write and a publication, and whether the user may run commands.
  *
- * KEYS: a key that nobody uses. ARGV: command to publish with, a channel that nobody listens to, commands.
- * Returns the commands that the user may not run.
+ * KEYS: an unused key. ARGV: command to publish with, a channel without subscribers, commands. Returns the commands that the user
+ * may not run.
  *
- * Redis checks the permission after the number of arguments and before their values: calls with these do nothing. `redis.acl_check_cmd`
- * is not used, since it crashes a server of version 7.0 when the arguments are too few.
+ * Redis checks permissions after the number of arguments and before their values, so calls with invalid values have no effect.
+ * `redis.acl_check_cmd` is not used, since it crashes a server of version 7.0 if there are too few arguments.
  */
 export const probe = new Script(`
--- First, since a script that has written anything may go on when there is no room.
+-- First: once a script has written anything, Redis lets it continue even if memory is full.
 local written = redis.pcall('SET', KEYS[1], '1')
 local refused = {}
 
@@ -42,7 +42,7 @@ if published ~= '' then return redis.error_reply(published) end
 return refused
 `)
 
-/** Tries a read. KEYS: a key that nobody uses. */
+/** Tests a read. KEYS: an unused key. */
 export const look = new Script(`
 return redis.call('EXISTS', KEYS[1])
 `)

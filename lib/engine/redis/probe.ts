@@ -19,26 +19,26 @@ import * as tickets from './ticket-scripts.js'
 
 export interface ProbeSettings {
   isCluster: boolean
-  /** The command with which scripts publish on a topic's channel. */
+  /** Command with which scripts publish on a topic's channel. */
   publishCommand: string
   timeoutMs: number
-  /** Interval of probes while all works. */
+  /** Interval of probes while everything works. */
   everyMs: number
 }
 
 export interface ProbeEvents {
-  /** The faults that were found, and an error that shows one. */
+  /** Called with the faults found, and an error that shows one. */
   onResult: (reasons: readonly AvailabilityReason[], error: unknown) => void
-  /** Redis accepts again what it had refused. */
+  /** Called when Redis accepts again what it had refused. */
   onRecovered: () => void
 }
 
-/** @property reason the fault of a server; null: none */
+/** @property reason fault of a server; null: none */
 interface Finding { reason: AvailabilityReason | null, error?: unknown, isReadable: boolean }
 
-/** Longest interval of probes while something fails. */
+/** Longest interval of probes during a fault. */
 const SOON_MS = 1_000
-/** Probes in a row that must succeed after a fault: a server at its memory limit accepts one write and refuses the next. */
+/** Successful probes in a row required after a fault: a server at its memory limit accepts one write and refuses the next. */
 const MIN_ACCEPTED = 2
 
 const FINE: Finding = { reason: null, isReadable: true }
@@ -55,7 +55,7 @@ export class Probe {
   readonly #events: ProbeEvents
   #timer: NodeJS.Timeout | null = null
   #startedAt = -Infinity
-  /** True until it is opened, so that nothing is probed before. */
+  /** True until opened, so nothing is probed before. */
   #isRunning = true
   /** Whether a call has failed since the latest probe. */
   #isWanted = true
@@ -72,16 +72,16 @@ export class Probe {
   }
 
   /**
-   * Probes for the first time, and from now on.
+   * Probes for the first time, and periodically from now on.
    *
-   * @throws the reply of Redis where its user lacks a permission
+   * @throws the reply of Redis if its user lacks a permission
    */
   async open (): Promise<void> {
     const error = await this.#run()
     if (isAccessDenied(error)) throw error
   }
 
-  /** The error of a refused call, with the commands that Redis refuses now; as it is where Redis does not say that in time. */
+  /** Adds the commands that Redis refuses now to the error of a refused call; returns the error unchanged if Redis does not answer in time. */
   async named (error: unknown): Promise<unknown> {
     try {
       const deadline = new Deadline(this.#settings.timeoutMs)
@@ -94,7 +94,7 @@ export class Probe {
     }
   }
 
-  /** Probes soon, since a call has failed; at most once per interval. */
+  /** Probes soon after a failed call; at most once per interval. */
   soon (): void {
     this.#isWanted = true
     if (!this.#isRunning) this.#schedule(Math.max(0, this.#startedAt + this.#soonMs - performance.now()))
@@ -110,9 +110,9 @@ export class Probe {
     if (!this.#isClosed) this.#timer = setTimeout(() => this.#run(), ms)
   }
 
-  /** Resolves to an error that shows a fault; null: none is known. */
+  /** Resolves to an error that shows a fault; null: none known. */
   async #run (): Promise<unknown> {
-    // What the user may do is asked only then: it makes errors that the server counts.
+    // Permissions are only probed then, since that causes errors that the server counts.
     const commands = this.#isFailing || this.#isWanted ? scriptCommands : []
     this.#isRunning = true
     this.#isWanted = false
@@ -127,7 +127,7 @@ export class Probe {
     const deadline = new Deadline(this.#settings.timeoutMs)
     const client = await this.#link.ready(deadline)
     const findings = await Promise.all(this.#tagsOf(client).map((tag) => this.#ask(client, tag, commands, deadline)))
-    // A probe on a connection that broke says nothing about the server: probe again on the next one.
+    // A probe on a broken connection says nothing about the server: probe again on the next one.
     if (this.#link.isCurrent(client) && findings.every((finding) => finding !== null)) return this.#judge(findings)
     this.#isWanted = true
     return null
@@ -143,12 +143,12 @@ export class Probe {
     this.#isFailing = found.size > 0
     this.#accepted = 0
     if (findings.some(({ isReadable }) => isReadable)) this.#events.onResult([...found], error)
-    // Nothing works, so partial faults are not reported, but the cause is.
+    // Nothing works, so partial faults are not reported, only the cause.
     else this.#events.onResult(found.has('access_denied') ? ['unreachable', 'access_denied'] : ['unreachable'], error)
     return error
   }
 
-  /** null: of a single server silence and broken connections are noticed by the link. */
+  /** null: for a single server, the link detects silence and broken connections. */
   async #ask (client: RedisClient, tag: string, commands: readonly string[], deadline: Deadline): Promise<Finding | null> {
     const [key, channel] = this.#keys.probe(tag)
     try {
@@ -171,7 +171,7 @@ export class Probe {
     return isCluster ? 'shard_unreachable' : null
   }
 
-  /** For each master a hash tag of one of its slots. */
+  /** Returns a hash tag for each master, of one of its slots. */
   #tagsOf ({ slots }: RedisClient): string[] {
     if (slots === undefined) return ['all']
     const tags = new Map<string, string>()
@@ -186,8 +186,8 @@ export class Probe {
 const MODULES: readonly Record<string, unknown>[] = [lanes, nodes, presence, questions, revocations, streams, tickets]
 
 /**
- * The commands whose permission is probed: all that scripts call, and of those sent directly the ones that a script can call.
- * Commands with subcommands are left out; their own calls show whether they are permitted.
+ * Commands whose permission is probed: all that scripts call, and those sent directly that a script can call. Commands with
+ * subcommands are left out; their own calls show whether they are permitted.
  */
 export const scriptCommands: readonly string[] = [...new Set([
   'PING', 'INFO',

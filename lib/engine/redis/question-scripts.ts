@@ -1,16 +1,16 @@
 import { LIFE, LINEAGE, Script, STREAM } from './lua.js'
 
 /*
- * A list holds the places of questions of one status, and is read in the order of its members, which all have one score. A
- * place is the time at which a question was asked, in 16 digits, a colon, and its id. Which lists a question is in is kept
- * with it, `<place> <scope> …`, and once more, behind its status, in the set of what is to be forgotten.
+ * A list holds the sort keys of questions of one status; all its members have one score, so they are ordered by name. A sort key
+ * is the creation time in 16 digits, a colon, and the id. A question's lists are stored with it, `<sort key> <scope> …`, and
+ * again, after its status, in the set of expiring records.
  *
- * The due times of open questions are in one sorted set, as `<kind> <id>`. The kinds of a question are kept with it.
+ * The due times of open questions are in one sorted set, as `<kind> <id>`. A question's kinds are stored with it.
  *
- * An open question of an earlier generation is in doubt: it may have ended, and Redis has lost that. It is read, and neither ended nor
- * shown, until the nodes have said what they know: see `doubts.ts`. An end is an end, whatever its generation.
+ * An open question of an earlier generation is in doubt: Redis may have lost its end. It can be read, but is neither settled nor
+ * shown until the nodes have answered: see `doubts.ts`. An end stays valid, whatever its generation.
  *
- * The names of lists and records are made of a prefix in KEYS: all of them have one hash tag, and so one slot.
+ * Names of lists and records are built from a prefix in KEYS: they share a hash tag, and so a slot.
  */
 const LISTS = `
 local function enter(forgotten, prefix, status, lists, life)
@@ -32,7 +32,7 @@ local function leave(forgotten, prefix, status, lists)
   end
 end
 
--- Each call forgets more than one call adds.
+-- Each call removes more than one call adds.
 local function forget(forgotten, prefix)
   for _, entry in ipairs(redis.call('ZRANGEBYSCORE', forgotten, '-inf', integer(now()), 'LIMIT', 0, 100)) do
     leave(forgotten, prefix, entry:match('^(%S+) (.*)$'))
@@ -43,9 +43,8 @@ end
 /**
  * Stores a question and its due times.
  *
- * KEYS: the record, what is to be forgotten, what the names of lists begin with, the due times, the lane. ARGV: record, its lists, life,
- * id, when it expires, '1' where it was stored before and is in doubt, its user, '1' where answers are to be checked, then kind and time of
- * each due time.
+ * KEYS: the record, expiring records, prefix of list names, due times, the lane. ARGV: record, its lists, lifetime, id, expiry,
+ * '1' if it was stored before and is in doubt, its user, '1' if answers must be checked, then kind and time of each due time.
  */
 export const create = new Script(LIFE, LINEAGE, LISTS, `
 local life, kinds, due = tonumber(ARGV[3]), {}, {}
@@ -69,7 +68,7 @@ return answer(1)
 `)
 
 const RECORD = `
--- The record, how and when it ended, and 1 where it is in doubt whether it has.
+-- The record, how and when it ended, and 1 if its end is in doubt.
 local function record(key)
   local found = redis.call('HMGET', key, 'record', 'settlement', 'at', 'generation')
   local isDoubtful = found[1] and not found[2] and not isCurrent(found[4])
@@ -77,16 +76,16 @@ local function record(key)
 end
 `
 
-/** Reads a question. KEYS: the record, the lane. Returns `{record, settlement, when, in doubt}`, nulls for what there is not. */
+/** Reads a question. KEYS: the record, the lane. Returns `{record, settlement, when, in doubt}`, with null for missing parts. */
 export const read = new Script(LIFE, LINEAGE, RECORD, `
 return answer(record(KEYS[1]))
 `)
 
 /**
- * Reads a page of one list, or of several in one order.
+ * Reads a page of one list, or of several merged.
  *
- * KEYS: what is to be forgotten, what the names of lists and of records begin with, the lists, the lane. ARGV: the place behind which it
- * begins or '', limit. Returns the last place where more follow, null where not, and as \`read\` for each question.
+ * KEYS: expiring records, prefix of list names, prefix of record names, the lists, the lane. ARGV: sort key that precedes the
+ * page or '', limit. Returns the last sort key if more follow, else null, and for each question the same as `read`.
  */
 export const list = new Script(LIFE, LINEAGE, LISTS, RECORD, `
 local limit, places, found = tonumber(ARGV[2]), {}, {}
@@ -105,12 +104,12 @@ return answer({ places[limit + 1] and places[limit] or false, found })
 `)
 
 /*
- * KEYS: the record; beginnings, forgotten, position and log of the stream of ends; what is to be forgotten, what the names of lists
- * begin with, the due times; the lane. ARGV: settlement, id of the attempt, how long the record is kept, command, channel, epoch for a new
- * stream, life of positions, window, size and life of the history, outcome, layout of the messages, id.
+ * KEYS: the record; beginnings, forgotten, position and log of the stream of ended questions; expiring records, prefix of list
+ * names, due times; the lane. ARGV: settlement, id of the attempt, retention of the record, command, channel, epoch for a new
+ * stream, lifetime of positions, window, size and lifetime of the history, outcome, layout of the messages, id.
  */
 const END = `
--- Ends a question, and tells all nodes.
+-- Settles a question, and tells all nodes.
 local function finish(json, lists, kinds, at)
   count()
   redis.call('HSET', KEYS[1], 'settlement', ARGV[1], 'at', at, 'attempt', ARGV[2])
@@ -128,11 +127,11 @@ end
 `
 
 /**
- * Ends a question, where nobody has, it is not too early to expire and it is not in doubt, and tells all nodes.
+ * Settles a question and tells all nodes, unless it is settled already, cannot expire yet or is in doubt.
  *
- * KEYS and ARGV as above, then the user whose answer it is, where the question has not been looked at, else '': it is not ended where it
- * is somebody else's, answers are to be checked, or it is overdue. Returns null where there is no such question, or `{whether this attempt
- * has won, or -1 where it is in doubt, record, settlement, when, milliseconds left}`.
+ * KEYS and ARGV as above, then the answering user if the question was not read first, else ''. The question is then not settled
+ * if it belongs to another user, its answers must be checked, or it is overdue. Returns null if there is no such question, else
+ * `{whether this attempt won, or -1 if in doubt, record, settlement, when, milliseconds left}`.
  */
 export const settle = new Script(LIFE, LINEAGE, STREAM, LISTS, END, `
 local entry = redis.call('HMGET', KEYS[1], 'record', 'settlement', 'at', 'lists', 'expires', 'due', 'generation', 'user', 'checked')
@@ -142,7 +141,7 @@ if entry[2] then
 end
 if not isCurrent(entry[7]) then return answer({ -1, entry[1] }) end
 local time = now()
--- A node of an earlier version may have asked it, which kept less of a question.
+-- Earlier versions stored fewer fields of a question.
 local lists, expires, kinds = entry[4], entry[5], entry[6]
 if ARGV[11] == 'expired' and expires and tonumber(expires) > time then
   return answer({ 0, entry[1], false, false, math.ceil(tonumber(expires) - time) })
@@ -157,7 +156,7 @@ return answer({ 1, entry[1], ARGV[1], at })
 `)
 
 /**
- * Ends a question as it had ended before Redis lost that; a question that is lost is stored again.
+ * Restores an end that Redis has lost; a lost question is stored again.
  *
  * KEYS and ARGV as above, then the record, its lists, when it ended. Returns whether the end was lost.
  */
@@ -170,10 +169,10 @@ return answer(1)
 `)
 
 /**
- * A question goes on that was in doubt.
+ * Reopens a question that was in doubt.
  *
- * KEYS: the record, the due times, the lane. ARGV: id, the record as it is from now on where it is not certain that nobody was told of an
- * end, else ''. Returns whether this call has done it.
+ * KEYS: the record, the due times, the lane. ARGV: id; the new record if an end may have been reported, else ''. Returns whether
+ * this call reopened it.
  */
 export const goOn = new Script(LIFE, LINEAGE, `
 local found = redis.call('HMGET', KEYS[1], 'record', 'settlement', 'generation')
@@ -189,10 +188,10 @@ return answer(1)
 `)
 
 /**
- * Takes what is due, and removes what has ended otherwise: a node of an earlier version leaves its due times.
+ * Takes due actions, and removes those of ended questions: nodes of earlier versions leave due times behind.
  *
- * KEYS: the due times, what the names of records begin with, the lane. ARGV: limit, lease.
- * Returns in how many milliseconds the next is due, null where none is, and `{kind, record, in doubt}` of each.
+ * KEYS: due times, prefix of record names, the lane. ARGV: limit, lease. Returns the milliseconds until the next due time, null
+ * if none, and `{kind, record, in doubt}` for each action.
  */
 export const takeDue = new Script(LIFE, LINEAGE, RECORD, `
 local time, taken = now(), {}

@@ -7,10 +7,10 @@ import type { RedisPresenceStore } from './presence.js'
 import type { RedisRevocationStore } from './revocations.js'
 import type { Streams } from './streams.js'
 
-/** How long other lanes of a server that went back are collected, before everything is restored that this node has in them. */
+/** Time to collect further lanes of a server that went back, before everything of this node in them is restored. */
 const COLLECT_MS = 50
 
-/** The parts of a node that an outage or a rollback of Redis puts in doubt. */
+/** Parts of a node that an outage or rollback of Redis puts in doubt. */
 export interface RecoveryParts {
   keys: Keys
   lineage: Lineage
@@ -20,14 +20,11 @@ export interface RecoveryParts {
   revocations: RedisRevocationStore
 }
 
-/**
- * Brings this node and Redis together again after an outage or a rollback. What fails is tried again when the lease is renewed
- * the next time.
- */
+/** Reconciles this node with Redis after an outage or rollback. Failures are retried with the next renewal of the lease. */
 export class Recovery {
   readonly #parts: RecoveryParts
   readonly #log: FastifyBaseLogger
-  /** Whether there may be ends of questions that this node has not heard of. */
+  /** Whether this node may have missed ends of questions. */
   #hasMissedEnds = false
   /** Whether Redis may have lost questions or ends that this node knows. */
   #hasLostQuestions = false
@@ -47,7 +44,7 @@ export class Recovery {
     revocations.refresh()
   }
 
-  /** The lease of this node was renewed. Forgotten: Redis did not know of it any more. */
+  /** This node's lease was renewed. Forgotten: Redis no longer knew it. */
   renewed (isForgotten: boolean): void {
     const { lineage, streams, presence, revocations } = this.#parts
     lineage.examineAll()

@@ -8,10 +8,10 @@ export type { RedisConnectionOptions, RedisSource } from './source.js'
 export type { RedisEngineOptions } from './options.js'
 
 /**
- * An engine for any number of nodes that share one Redis (row H2).
+ * Creates an engine for any number of nodes that share one Redis (row H2).
  *
- * @param client an ioredis `Redis` or `Cluster`, which is used as a model only and stays the app's own; or options for
- *   `Redis`, for which the package `ioredis` is loaded
+ * @param client an ioredis `Redis` or `Cluster`, which serves only as a template and stays the app's own; or options for `Redis`,
+ *   for which the package `ioredis` is loaded
  * @param options `prefix` of all keys and channels (`'wsm'`), `commandTimeoutMs` (2 000), `leaseMs` (15 000), `checkMs` (3 000),
  *   `presenceTtlMs` (600 000), `acceptEviction` (false)
  * @throws WSM_ERR_INVALID_OPTION that names the first bad option

@@ -1,17 +1,18 @@
 import { LIFE, LINEAGE, Script } from './lua.js'
 
 /*
- * Each revocation has a number, given out when it was stored or changed last: a node that knows all up to one reads what is
- * above it. Where numbers began anew, as an epoch says, or some may have been lost, as the generation says, it reads all.
+ * Each revocation has a number, assigned when it was stored or last changed: a node that knows all up to one number reads those
+ * above it. If numbering restarted (new epoch) or some may have been lost (new generation), it reads all.
  *
- * KEYS of both scripts: epoch and latest number, numbers, expiries, from when on a user's tokens are good, the lane.
+ * KEYS of both scripts: epoch and latest number, numbers, expiries, per user the issue time from which tokens are valid, the
+ * lane.
  */
 
 /**
- * Stores a revocation; the later moments count.
+ * Stores a revocation; the later times apply.
  *
- * ARGV: its name, the moment before which a user's tokens were issued or '', expiry, how many there may be, epoch to begin
- * with. Returns whether there was room.
+ * ARGV: its name, the time before which a user's revoked tokens were issued or '', expiry, maximum number of revocations, epoch
+ * to begin with. Returns whether there was room.
  */
 export const add = new Script(LIFE, LINEAGE, `
 local name, before, expiry = ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -36,10 +37,10 @@ return answer(1)
 `)
 
 /**
- * Reads what is above a number.
+ * Reads revocations above a number.
  *
- * ARGV: epoch, generation and number that are known, limit.
- * Returns `{epoch, generation, number as of which this is, revocations}`, of each its name, the moment or '', its expiry.
+ * ARGV: known epoch, generation and number, limit. Returns `{epoch, generation, number of this reading, revocations}`, for each
+ * its name, the time or '', its expiry.
  */
 export const read = new Script(LIFE, LINEAGE, `
 local found = redis.call('HMGET', KEYS[1], 'epoch', 'number')

@@ -8,10 +8,10 @@ import type { Lineage } from './lineage.js'
 import * as scripts from './revocation-scripts.js'
 import { newEpoch } from './streams.js'
 
-/** All of them share a slot. */
+/** All revocations share a slot. */
 const REVOCATIONS = '~revocations'
 const PAGE = 1_000
-/** How many are written back at a time. */
+/** Number written back at a time. */
 const AT_ONCE = 100
 
 const OF_TOKEN = 'jti:'
@@ -21,25 +21,25 @@ const OF_USER = 'user:'
 interface RevocationParts { commands: Commands, lineage: Lineage, keys: Keys, clock: Clock }
 
 export interface RevocationSettings {
-  /** How many are kept. */
+  /** Maximum number kept. */
   max: number
-  /** Whether the other nodes know of this one, and can tell it what they store. */
+  /** Returns true if the other nodes know this one and can notify it. */
   isReachable: () => boolean
-  /** Resolves when that is so. @throws WSM_ERR_UNAVAILABLE */
+  /** Resolves once that is so. @throws WSM_ERR_UNAVAILABLE */
   reachable: () => Promise<void>
 }
 
-/** As of what the list was read; without an epoch there was nothing. */
+/** State as of which the list was read; without an epoch it was empty. */
 interface Known { epoch: string, generation: string, number: number }
 const NOTHING: Known = { epoch: '', generation: '', number: 0 }
 type Read = [epoch: string, generation: string, number: number, entries: [name: string, before: string, expiry: string][]]
 
 /**
- * The revocations of all nodes. A node has all of them in memory: read when it starts, told of each new one by the node that
- * stores it, and read on where it may have missed one. That is so after a connection broke and after its lease was over,
- * since whoever stores one asks the nodes with a lease. From the break until it has read on it answers that it does not know.
+ * Revocations of all nodes. Each node has all of them in memory: it reads them at startup, is notified of each new one by the
+ * storing node, and reads on whenever it may have missed one. That is the case after a connection broke and after its lease
+ * expired, since only nodes with a lease are notified. From the break until it has read on, it answers that it does not know.
  *
- * Where Redis has lost some, by a restart without persistence for instance, the nodes write back what they know.
+ * If Redis has lost some, for instance by a restart without persistence, the nodes write back what they know.
  */
 export class RedisRevocationStore implements RevocationStore {
   readonly #commands: Commands
@@ -50,9 +50,9 @@ export class RedisRevocationStore implements RevocationStore {
   readonly #log: FastifyBaseLogger
   readonly #list: RevocationList
   #known = NOTHING
-  /** How often something may have been missed. */
+  /** Number of times that something may have been missed. */
   #gaps = 1
-  /** Of these all that was missed has been read. */
+  /** Number of those whose missed revocations have been read. */
   #filled = 0
   #reading: Promise<void> | null = null
   #listener: () => void = () => {}
@@ -91,12 +91,12 @@ export class RedisRevocationStore implements RevocationStore {
     this.#listener = listener
   }
 
-  /** From now on this node does not know, until it has read on. */
+  /** Marks the list as incomplete until it has been read again. */
   mayHaveMissed (): void {
     this.#gaps++
   }
 
-  /** Reads on: what was missed, or what nobody has told this node. */
+  /** Reads on: revocations that were missed, or of which this node was not notified. */
   async refresh (): Promise<void> {
     try {
       await this.#readOn()
@@ -116,7 +116,7 @@ export class RedisRevocationStore implements RevocationStore {
 
   async #read (): Promise<void> {
     const gaps = this.#gaps
-    // First reachable, then read: who stores one after this has been read finds this node, and tells it.
+    // Reachable first, then read: a node that stores a revocation after this reading finds this node and notifies it.
     await this.#settings.reachable()
     const before = this.#known
     let known = before
@@ -125,7 +125,7 @@ export class RedisRevocationStore implements RevocationStore {
     for (let isDone = false; !isDone;) {
       const args = [known.epoch, known.generation, known.number, PAGE]
       const [epoch, generation, number, entries] = await this.#lineage.run(this.#lane, scripts.read, this.#keys, args) as Read
-      // What was found before may be lost.
+      // Earlier findings may be lost.
       if (generation !== known.generation) found.clear()
       for (const [name, moment, expiry] of entries) {
         found.add(name)
@@ -138,11 +138,11 @@ export class RedisRevocationStore implements RevocationStore {
     if (isNews) this.#listener()
     const isAll = before.epoch === '' || before.epoch !== known.epoch || before.generation !== known.generation
     if (isAll) await this.#writeBack(found)
-    // Where that has failed, all is read and compared again.
+    // If that failed, everything is read and compared again.
     this.#known = known
   }
 
-  /** What this node knows, and Redis does not any more. */
+  /** Writes back what this node knows and Redis has lost. */
   async #writeBack (found: Set<string>): Promise<void> {
     this.#list.sweep()
     const lost = [...this.#list.values()].filter((revocation) => !found.has(nameOf(revocation)))

@@ -1,26 +1,26 @@
 import type { PresenceChange } from '../engine.js'
 
-/** A change as nodes tell each other: those of a channel are numbered, so that one that was lost is missed. */
+/** A change as sent between nodes. The changes of a channel are numbered, so gaps are detected. */
 export interface NumberedChange extends PresenceChange { number: number }
 
 export interface RosterEvents {
-  /** Which users are in the channel, as of which change. */
+  /** Reads the users in the channel, and the number of the latest change. */
   read: () => Promise<{ number: number, users: Set<string> }>
   tell: (kind: PresenceChange['kind'], user: string) => void
   fail: (error: unknown) => void
 }
 
 /**
- * The users that a node knows to be in a channel that it listens to, so that it tells of each change once, however it hears. A change
- * that the node has made itself is told also where the roster is opened, or closed, before its message comes.
+ * The users in a channel that a node listens to, so that it reports each change once, however it learns of it. This node's own
+ * changes are also reported if the roster opens or closes before their message arrives.
  */
 export class Roster {
   readonly #events: RosterEvents
   #users = new Set<string>()
   #number = 0
-  /** The change as of which it began; null: it has not been read yet. */
+  /** Number of the change as of which it began; null: not read yet. */
   #since: number | null = null
-  /** Changes that this node has made, and that are not told yet. */
+  /** Unreported changes made by this node. */
   #own: NumberedChange[] = []
   #held: NumberedChange[] = []
   #isLoading = true
@@ -30,7 +30,7 @@ export class Roster {
     this.#events = events
   }
 
-  /** Learns who is there to begin with, which is no news; its channel is subscribed to. */
+  /** Reads the current users, without reporting them; the channel is subscribed to. */
   async open (): Promise<void> {
     const { number, users } = await this.#events.read()
     this.#number = this.#since = number
@@ -40,12 +40,12 @@ export class Roster {
     this.#release()
   }
 
-  /** Tells whether a change has been told since the roster was opened. */
+  /** Returns true if a change was reported since the roster was opened. */
   hasTold (number: number): boolean {
     return this.#since !== null && number > this.#since && number <= this.#number
   }
 
-  /** Takes a change that this node has made. */
+  /** Takes a change made by this node. */
   made (change: NumberedChange): void {
     if (this.hasTold(change.number)) return
     if (this.#since !== null && change.number <= this.#since) this.#tell(change)
@@ -58,7 +58,7 @@ export class Roster {
     else this.load()
   }
 
-  /** Compares with who is there, where changes may have been lost. */
+  /** Re-reads the users, since changes may have been lost. */
   load (): void {
     if (this.#isLoading || this.#isClosed) return
     this.#isLoading = true
@@ -68,7 +68,7 @@ export class Roster {
     })
   }
 
-  /** Tells the rest of this node's own changes, whose messages it would not receive any more. */
+  /** Reports this node's remaining changes, whose messages would no longer arrive. */
   close (): void {
     this.#isClosed = true
     for (const change of this.#own) this.#tell(change)
@@ -107,7 +107,7 @@ export class Roster {
     this.#events.tell(kind, user)
   }
 
-  /** Drops the own changes that the roster has told. */
+  /** Drops own changes that were reported. */
   #forgetOwn (): void {
     if (this.#own.length > 0) this.#own = this.#own.filter(({ number }) => number > this.#number)
   }

@@ -8,15 +8,15 @@ export interface ShardSettings { factory: ClientFactory, timeoutMs: number, log:
 export interface ShardEvents {
   onMessage: (channel: string, payload: string) => void
   onUp: () => void
-  /** All subscriptions have ended with the connection. */
+  /** All subscriptions ended with the connection. */
   onDown: () => void
   /** The server may have ended subscriptions; see `held`. */
   onDoubt: () => void
-  /** A subscription that was asked for was refused since its slot is elsewhere; which one is not known. */
+  /** The server refused a subscription because its slot is elsewhere; which one is unknown. */
   onMoved: () => void
 }
 
-/** A connection to one server of a cluster, on which the messages of its slots arrive. */
+/** A connection to one server of a cluster, for the messages of its slots. */
 export class Shard {
   readonly link: Link
   readonly #timeoutMs: number
@@ -30,7 +30,7 @@ export class Shard {
       onConnect: async (client) => {
         this.#client = client
         client.on('smessage', events.onMessage)
-        // When a slot leaves the server it ends subscriptions unasked: ioredis 5 emits that as "error", 6 as "moved".
+        // A server that loses a slot ends its subscriptions by itself: ioredis 5 emits "error" for that, ioredis 6 "moved".
         client.on('error', () => events.onDoubt())
         client.on('moved', () => {
           events.onMoved()
@@ -43,7 +43,7 @@ export class Shard {
     this.link.open()
   }
 
-  /** Resolves when every later message arrives, as long as the connection and the slot stay. */
+  /** Resolves when every later message will arrive, as long as the connection and the slot stay. */
   async subscribe (channel: string): Promise<void> {
     const deadline = new Deadline(this.#timeoutMs)
     const client = await this.link.ready(deadline)
@@ -51,7 +51,7 @@ export class Shard {
     if (this.#client !== client || !this.link.isUp) throw new Error('the connection broke')
   }
 
-  /** Unsubscribes from a channel. Never rejects: where it fails, messages are dropped, and the next connection does not subscribe. */
+  /** Unsubscribes from a channel. Never rejects: on failure messages are dropped, and the next connection does not subscribe. */
   async leave (channel: string): Promise<void> {
     try {
       await this.#client!.call('sunsubscribe', channel)
@@ -60,7 +60,7 @@ export class Shard {
     }
   }
 
-  /** The channels that are subscribed to, as ioredis knows them. */
+  /** Subscribed channels, as tracked by ioredis. */
   get held (): Set<string> {
     const subscriber = this.#client?.condition?.subscriber
     return new Set(subscriber ? subscriber.channels('ssubscribe') : [])

@@ -16,16 +16,16 @@ export interface ShardsEvents {
 
 interface Member {
   shard: Shard
-  /** Subscriptions that are confirmed there. */
+  /** Subscriptions confirmed by that server. */
   subscriptions: Set<Subscription>
 }
 
 interface Subscription {
   channel: string
   slot: number
-  /** The server that has confirmed it. */
+  /** Server that confirmed it. */
   at: Member | null
-  /** The server that was asked, and has not answered yet. */
+  /** Server that was asked and has not answered yet. */
   asked: Member | null
   waiting: { resolve: () => void, reject: (error: unknown) => void }[]
 }
@@ -33,7 +33,7 @@ interface Subscription {
 /** Interval of retries while subscriptions are due. */
 const RETRY_MS = 100
 
-/** Subscriptions to sharded channels of a cluster. Each follows its slot to whichever server has it. */
+/** Subscriptions to sharded channels of a cluster. Each follows its slot to the server that owns it. */
 export class Shards {
   readonly #settings: ShardSettings
   readonly #log: FastifyBaseLogger
@@ -42,13 +42,13 @@ export class Shards {
   /** By address. */
   readonly #members = new Map<string, Member>()
   readonly #all = new Map<string, Subscription>()
-  /** Subscriptions that are to be made, or made elsewhere. */
+  /** Subscriptions to make, or to move. */
   readonly #due = new Set<Subscription>()
-  /** Subscriptions that were confirmed, and whose messages may not arrive any more. */
+  /** Subscriptions that were confirmed but may no longer receive messages. */
   readonly #lost = new Set<Subscription>()
   readonly #restored: string[] = []
   readonly #doubted = new Set<Member>()
-  /** Subscriptions for which the map of slots has proved wrong: they wait for the next map. */
+  /** Subscriptions for which the slot map proved wrong: they wait for the next map. */
   readonly #parked = new Set<Subscription>()
   #isScheduled = false
   #isClosed = false
@@ -60,7 +60,7 @@ export class Shards {
     this.#events = events
   }
 
-  /** Reads the map of slots from this client from now on. */
+  /** Reads the slot map from this client from now on. */
   follow (client: RedisClient): void {
     this.#map.follow(client, () => this.#compare())
     this.#parked.clear()
@@ -68,9 +68,9 @@ export class Shards {
   }
 
   /**
-   * Resolves when every later message arrives, or the channel was unsubscribed from.
+   * Resolves when every later message will arrive, or the channel was unsubscribed from.
    *
-   * @throws WSM_ERR_UNAVAILABLE where the subscription is refused
+   * @throws WSM_ERR_UNAVAILABLE if the subscription is refused
    */
   subscribe (channel: string): Promise<void> {
     let subscription = this.#all.get(channel)
@@ -104,7 +104,7 @@ export class Shards {
     for (const { shard } of this.#members.values()) shard.link.close()
   }
 
-  /** Collects what happens in one turn, since much of it happens at once. */
+  /** Batches changes of one turn, since many happen together. */
   #schedule (): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
@@ -170,7 +170,7 @@ export class Shards {
     this.#schedule()
   }
 
-  /** Makes subscriptions due again, whose messages do not arrive any more or soon will not. */
+  /** Marks subscriptions due again whose messages no longer arrive, or soon will not. */
   #lose (subscriptions: Subscription[]): void {
     if (subscriptions.length === 0) return
     const wasBehind = this.#lost.size > 0
@@ -203,7 +203,7 @@ export class Shards {
     this.#lose(subscriptions)
   }
 
-  /** Parks all that were asked of a server: it is not known which of them it will answer. */
+  /** Parks all subscriptions pending on a server: it is unknown which of them it will answer. */
   #abandon (member: Member): void {
     for (const subscription of this.#due) if (subscription.asked === member) this.#park(subscription)
   }
@@ -213,7 +213,7 @@ export class Shards {
     if (this.#all.get(subscription.channel) === subscription) this.#parked.add(subscription)
   }
 
-  /** Compares all subscriptions with a new map. */
+  /** Compares all subscriptions with a new slot map. */
   #compare (): void {
     this.#parked.clear()
     for (const member of this.#members.values()) this.#audit(member)
@@ -221,7 +221,7 @@ export class Shards {
       const { at, slot } = subscription
       return at !== null && !this.#lost.has(subscription) && at !== this.#ownerOf(slot)
     })
-    // The old server may still deliver, so it is left only when the new one has confirmed.
+    // The old server may still deliver, so it is left only after the new one has confirmed.
     this.#lose(elsewhere)
     const masters = this.#map.masters()
     for (const [address, { shard, subscriptions }] of this.#members) {
@@ -232,7 +232,7 @@ export class Shards {
     this.#schedule()
   }
 
-  /** null: no server is known to have the slot. */
+  /** null: no known server owns the slot. */
   #ownerOf (slot: number): Member | null {
     const address = this.#map.masterOf(slot)
     if (address === undefined) return null

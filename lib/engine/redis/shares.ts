@@ -4,36 +4,36 @@ import { Holding } from './holding.js'
 
 export interface ShareActions {
   /**
-   * Takes a sender's own messages from the front of a history, up to that offset; `keep` at the least stay. Resolves to how
-   * many went, and the offset before which the history has nothing any more.
+   * Removes a sender's own messages from the front of a history, up to that offset; at least `keep` messages stay. Resolves to
+   * the number removed, and the offset before which the history is empty.
    */
   cut: (topic: string, sender: string, through: number, keep: number) => Promise<{ messages: number, first: number }>
-  /** Takes all messages from a history whose latest message has that offset. */
+  /** Removes all messages from a history whose latest message has that offset. */
   clear: (topic: string, offset: number) => Promise<void>
-  /** Removes a stream whose latest message has that offset; how many messages it had, or null: it is in use. */
+  /** Removes a stream whose latest message has that offset; resolves to its number of messages, or null if it is in use. */
   forget: (topic: string, offset: number) => Promise<number | null>
-  /** Called with how many messages a sender has lost, or was refused, because its share was used up. */
+  /** Called with the number of messages evicted or refused because a sender's share was used up. */
   evicted: (messages: number) => void
   fail: (error: unknown) => void
 }
 
-/** Fraction of a limit that eviction shrinks to; the rest is removed from Redis in one go. */
+/** Fraction of a limit that eviction shrinks to; the rest is removed from Redis in one batch. */
 const BOUNDED_TO = 0.99
-/** How often expired entries are taken out of the counts. */
+/** Interval at which expired entries are removed from the counts. */
 const SWEEP_MS = 30_000
-/** How full the share of a sender is when its oldest messages are asked to go: Redis takes a while, and the next publication does not wait. */
+/** Usage of a sender's share above which its oldest messages are evicted in advance: Redis takes a while, and the next publication does not wait. */
 const CUT_FROM = 0.95
 const CUT_TO = 0.9
-/** How often at the most it is looked what of a sender, whose share is used up, has expired. */
+/** Minimum interval between expiry checks of a sender whose share is used up. */
 const EXPIRE_MS = 1_000
 
-/** Upper bound of what this node's publications hold in one history; other nodes may have pushed some of it out. */
+/** Upper bound of this node's publications in one history; other nodes may have displaced some. */
 class Held {
   bytes = 0
   #count = 0
   #expiresAt = 0
 
-  /** Returns by how much it has grown. */
+  /** Returns the growth. */
   add (bytes: number, { size, ttlMs }: Retention): number {
     const before = this.bytes
     this.bytes += bytes
@@ -42,7 +42,7 @@ class Held {
     return this.bytes - before
   }
 
-  /** Returns by how much it has shrunk. */
+  /** Returns the shrinkage. */
   take (bytes: number): number {
     const taken = Math.min(bytes, this.bytes)
     this.bytes -= taken
@@ -50,7 +50,7 @@ class Held {
     return taken
   }
 
-  /** Counts what another has counted, too. */
+  /** Adds the counts of another one. */
   join (other: Held): void {
     this.bytes += other.bytes
     this.#count += other.#count
@@ -62,19 +62,19 @@ class Held {
   }
 }
 
-/** What one client's frames hold. */
+/** Messages and streams held by one client. */
 class Sender {
   readonly name: string
   bytes = 0
-  /** Bytes of what is being published. */
+  /** Bytes of publications in flight. */
   reserved = 0
-  /** Bytes that Redis was asked to evict, still counted. */
+  /** Bytes whose eviction is pending in Redis; still counted. */
   asked = 0
   /** By topic, in order of use. */
   readonly holdings = new Map<string, Holding>()
-  /** Streams that it alone has published to, in order of use. */
+  /** Streams that only it has published to, in order of use. */
   readonly begun = new Set<Topic>()
-  /** Those of them that others were listening to when they were to go: they do not count. */
+  /** Those of them that were in use when they were to be evicted: they do not count. */
   readonly inUse = new Set<Topic>()
   #expiredAt = performance.now()
 
@@ -93,7 +93,7 @@ class Sender {
     this.#change(topic, holding, () => holding.add(bytes, offset, retention))
   }
 
-  /** Returns how many bytes have gone. */
+  /** Returns the number of bytes removed. */
   dropBefore (topic: string, holding: Holding, first: number): number {
     const { bytes } = holding
     this.#change(topic, holding, () => holding.dropBefore(first))
@@ -105,13 +105,13 @@ class Sender {
     if (holding !== undefined) this.dropBefore(topic, holding, Infinity)
   }
 
-  /** Releases expired messages, at most once in `everyMs`. */
+  /** Releases expired messages, at most once per `everyMs`. */
   expire (now: number, everyMs: number): void {
     if (now - this.#expiredAt < everyMs) return
     this.#expiredAt = now
     for (const [topic, holding] of this.holdings) {
       this.#change(topic, holding, () => holding.expire(now))
-      // Messages before them may have expired, too.
+      // Messages that precede them may have expired, too.
       holding.isStuck = false
     }
   }
@@ -126,7 +126,7 @@ class Sender {
 
 class Topic extends Held {
   readonly name: string
-  /** Of the latest message that was published here. */
+  /** Offset of the latest message published here. */
   offset: number
   usedAt = 0
   owner: Sender | 'senders' | 'app'
@@ -139,20 +139,20 @@ class Topic extends Held {
   }
 }
 
-/** Counts what this node has published into Redis, and takes it out again where it is too much. See `HistoryBounds`. */
+/** Counts what this node has published to Redis, and evicts it when over a limit. See `HistoryBounds`. */
 export class Shares {
   readonly #bounds: HistoryBounds
   readonly #positionTtlMs: number
   readonly #actions: ShareActions
-  /** By when this node published to them last, longest ago first. */
+  /** By last publication of this node, least recent first. */
   readonly #topics = new Map<string, Topic>()
-  /** Those of several clients. */
+  /** Those with several clients. */
   readonly #shared = new Set<Topic>()
   readonly #senders = new Map<string, Sender>()
   readonly #timer: NodeJS.Timeout
   #latest: Topic | null = null
   #bytes = 0
-  /** Part of them that Redis was asked to evict. */
+  /** Bytes of them whose eviction is pending in Redis. */
   #asked = 0
 
   constructor (bounds: HistoryBounds, positionTtlMs: number, actions: ShareActions) {
@@ -163,10 +163,10 @@ export class Shares {
   }
 
   /**
-   * Before a sender's publication: makes room for so many bytes in its share, by asking for its own oldest messages to go.
-   * What is behind the messages of others is known to have gone when Redis has said so, and counts until then.
+   * Reserves room for a sender's publication, evicting its own oldest messages if needed. Messages behind those of others count
+   * until Redis confirms that they are gone.
    *
-   * @throws WSM_ERR_RATE_LIMITED where there is no room
+   * @throws WSM_ERR_RATE_LIMITED if there is no room
    */
   reserve (senderName: string, bytes: number): void {
     const { maxBytesPerSender } = this.#bounds
@@ -179,12 +179,12 @@ export class Shares {
     sender.reserved += bytes
   }
 
-  /** Takes back a reservation: the publication failed. */
+  /** Releases the reservation of a failed publication. */
   unreserve (senderName: string, bytes: number): void {
     this.#senderOf(senderName).reserved -= bytes
   }
 
-  /** A publication is in its stream; room for that of a sender was reserved. Hot: runs for every one that is kept. */
+  /** Counts a publication that is now in its stream; room for a sender's was reserved. Hot: runs for every publication with history. */
   published ({ topic: name, json, sender: senderName }: Publication, retention: Retention, offset: number): void {
     const sender = senderName === undefined ? null : this.#senderOf(senderName)
     const topic = this.#topics.get(name) ?? this.#add(new Topic(name, offset - 1, offset === 1 ? sender ?? 'app' : 'senders'))
@@ -221,7 +221,7 @@ export class Shares {
     return topic
   }
 
-  /** Makes it the one that was used last, and the app's or that of several where somebody else has published to it. */
+  /** Marks a stream as most recently used, and as the app's or shared once somebody else has published to it. */
   #use (topic: Topic, sender: Sender | null, offset: number): void {
     const isOwn = topic.owner === 'app' || (topic.owner === sender && offset === topic.offset + 1)
     topic.offset = offset
@@ -254,7 +254,7 @@ export class Shares {
     topic.owner.inUse.delete(topic)
   }
 
-  /** Asks for so much of what a sender holds to go, where nothing of others goes with it. */
+  /** Requests the eviction of that many bytes of a sender, where no messages of others are affected. */
   #cut (sender: Sender, bytes: number, isOverShare: boolean): void {
     for (const [name, holding] of sender.holdings) {
       if (bytes <= 0) return
@@ -264,7 +264,7 @@ export class Shares {
       const through = holding.offsetFor(wanted)
       const keep = !isOverShare && name === this.#latest?.name ? 1 : 0
       const asked = this.#actions.cut(name, sender.name, through, keep)
-      // In a stream that it alone has published to nothing else can be in front.
+      // In a stream that only it has published to, nothing else can be in front.
       const isCertain = this.#topics.get(name)?.owner === sender
       if (isCertain) this.#dropBefore(sender, name, holding, through + 1 - keep)
       else {
@@ -323,7 +323,7 @@ export class Shares {
     }
   }
 
-  /** Its messages count until Redis has said that they have gone. */
+  /** Its messages count until Redis confirms that they are gone. */
   async #forget (topic: Topic): Promise<number> {
     this.#unlist(topic)
     let messages: number | null = null

@@ -1,6 +1,6 @@
 import type { RedisClient } from './client.js'
 
-/** The masters of a cluster's slots, as the latest client of the cluster knows them. Servers are named by their addresses. */
+/** Masters of a cluster's slots, as known to the latest client of the cluster. Servers are identified by address. */
 export class SlotMap {
   #client: RedisClient | null = null
 
@@ -19,17 +19,17 @@ export class SlotMap {
     this.#client?.refreshSlotsCache?.()
   }
 
-  /** The address of a slot's master; undefined: none is known. */
+  /** Returns the address of a slot's master; undefined: unknown. */
   masterOf (slot: number): string | undefined {
     return this.#client?.slots?.[slot]?.[0]
   }
 
-  /** The server with that address; undefined: it is not in the cluster. */
+  /** Returns the server with that address; undefined: not in the cluster. */
   serverAt (address: string): RedisClient | undefined {
     return this.#client!.nodes!('all').find((server) => addressOf(server) === address)
   }
 
-  /** The addresses of all masters. */
+  /** Returns the addresses of all masters. */
   masters (): Set<string> {
     return new Set(this.#client!.nodes!('master').map(addressOf))
   }

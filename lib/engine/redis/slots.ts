@@ -1,4 +1,4 @@
-/** How many slots a Redis Cluster has. */
+/** Number of slots of a Redis Cluster. */
 const SLOTS = 16_384
 
 /** CRC-16/XMODEM, from which Redis Cluster computes slots. */
@@ -11,12 +11,12 @@ function crc16 (bytes: Uint8Array): number {
   return crc
 }
 
-/** The slot of all keys with this hash tag. */
+/** Returns the slot of all keys with this hash tag. */
 export function slotOf (tag: string): number {
   return crc16(Buffer.from(tag)) % SLOTS
 }
 
-/** The slot of a key or a channel: by its hash tag, the text in its first braces, unless that is empty. */
+/** Returns the slot of a key or channel: by its hash tag, the text in its first braces, unless that is empty. */
 export function slotOfKey (key: string): number {
   const from = key.indexOf('{') + 1
   const to = key.indexOf('}', from)
@@ -25,7 +25,7 @@ export function slotOfKey (key: string): number {
 
 let tags: string[] | null = null
 
-/** A short hash tag for each slot, for what the topics of one slot share. Made when first asked for: 40 ms, once. */
+/** Returns a short hash tag for a slot, for keys shared by the topics of that slot. The table is built on first use: 40 ms, once. */
 export function tagOf (slot: number): string {
   if (tags === null) {
     tags = new Array<string>(SLOTS)

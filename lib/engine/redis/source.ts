@@ -1,19 +1,19 @@
 import { InvalidOptionError } from '../../errors.js'
 
-/** An ioredis `Redis` or `Cluster`. The engine makes its own connections like it and never uses it itself. */
+/** An ioredis `Redis` or `Cluster`. The engine creates similar connections of its own, and never uses this one. */
 export interface RedisSource {
   readonly isCluster: boolean
-  // Only the two classes' own types tell their parameters apart.
+  // Only the types of the two classes distinguish their parameters.
   duplicate (...args: never[]): unknown
 }
 
-/** Options for ioredis' `Redis`, as `{ host, port, password }`. */
+/** Options for ioredis' `Redis`, such as `{ host, port, password }`. */
 export interface RedisConnectionOptions {
-  /** The server's name or address; default `'localhost'`. */
+  /** Host name or address; default `'localhost'`. */
   host?: string | undefined
-  /** The server's port; default 6379. */
+  /** Port; default 6379. */
   port?: number | undefined
-  /** A Unix socket, in place of host and port; default: none. */
+  /** Unix socket, instead of host and port; default: none. */
   path?: string | undefined
   [option: string]: unknown
 }
@@ -27,9 +27,9 @@ const OPTIONS_OF_OTHERS: Readonly<Record<string, string>> = {
 }
 
 /**
- * Tells a client from options. Neither package is loaded for it: they are known by their shape.
+ * Distinguishes a client from options by shape, without loading either package.
  *
- * @throws WSM_ERR_INVALID_OPTION that names what was given, where it is neither
+ * @throws WSM_ERR_INVALID_OPTION that says what was passed, if it is neither
  */
 export function isSource (given: RedisSource | RedisConnectionOptions): given is RedisSource {
   const other = nameOfOther(given)
@@ -44,7 +44,7 @@ function isIoredis (given: object): boolean {
   return typeof isCluster === 'boolean' && typeof duplicate === 'function' && typeof call === 'function'
 }
 
-/** null: a client of ioredis, or options. A text is not shown, since a URL can hold a password. */
+/** null: an ioredis client, or options. Text is not shown, since a URL can contain a password. */
 function nameOfOther (given: unknown): string | null {
   if (typeof given === 'string' || given instanceof URL) return 'a URL, which new Redis(url) takes'
   if (typeof given === 'function') return 'a function: call it'
@@ -57,7 +57,7 @@ function nameOfOther (given: unknown): string | null {
   return isPlain(given) ? null : `an object of class ${given.constructor?.name || 'without a name'}, as a pool is`
 }
 
-/** Also of another realm, whose Object is another one. */
+/** Also true for objects of another realm, which have a different Object. */
 function isPlain (given: object): boolean {
   const prototype: object | null = Object.getPrototypeOf(given)
   return prototype === null || Object.getPrototypeOf(prototype) === null

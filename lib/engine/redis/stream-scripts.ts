@@ -1,21 +1,21 @@
 import { LIFE, LINEAGE, Script, STREAM } from './lua.js'
 
 /**
- * Appends and publishes a batch. One that was done already is answered as it was then; one that comes after a later batch
- * of the same publisher is dropped, since nobody waits for it any more and it would be out of order.
+ * Appends and publishes a batch. A repeated batch gets its earlier reply; one that arrives after a later batch of the same
+ * publisher is dropped, since nobody waits for it any more and it would be out of order.
  *
- * KEYS: the publisher's latest batch, beginnings, forgotten; then for each stream the position, the log; the lane.
- * ARGV: number of the batch, how long it is remembered, command, layout of the messages, epoch for new streams, life of positions,
- * window; then for each stream the channel, the size of the history (-1 for none), its life; then for each publication the
- * number of its stream, from 0, its sender ('' for the app), and the message's tail.
- * Returns for each publication `{epoch, offset}`, `{}` without a history, or why it failed.
+ * KEYS: the publisher's latest batch, beginnings, forgotten; then for each stream the position, the log; the lane. ARGV: number
+ * of the batch, how long it is remembered, command, layout of the messages, epoch for new streams, lifetime of positions, window;
+ * then for each stream the channel, the size of the history (-1 for none), its lifetime; then for each publication the index of
+ * its stream, from 0, its sender ('' for the app), and the message's tail. Returns for each publication `{epoch, offset}`, `{}`
+ * without a history, or why it failed.
  */
 export const publish = new Script(LIFE, LINEAGE, STREAM, `
 local batch, command, fresh, life, window = tonumber(ARGV[1]), ARGV[3], unique(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 
 local latest = redis.call('HMGET', KEYS[1], 'batch', 'results', 'generation')
 if latest[1] then
-  -- One of another generation has ended with its streams.
+  -- A batch of another generation ended with its streams.
   if tonumber(latest[1]) == batch and latest[3] == generation then return answer(cjson.decode(latest[2])) end
   if tonumber(latest[1]) > batch then return redis.error_reply('LATE the publisher has gone on') end
 end
@@ -46,12 +46,11 @@ return answer(results)
 `)
 
 /**
- * Reads positions, and begins a new epoch where a position is not to be had any more. A stream that has not begun, and that
- * somebody has listened to since an earlier epoch, begins in that one.
+ * Reads positions, and begins a new epoch where a position is lost. A stream that has not begun, but has had listeners since an
+ * earlier epoch, begins in that one.
  *
- * KEYS: beginnings, forgotten; for each stream the position, the log; the lane.
- * ARGV: epoch for new streams, life of positions, window; for each stream the epoch and offset that are known, or '' and 0.
- * Returns for each one `{epoch, offset}`.
+ * KEYS: beginnings, forgotten; for each stream the position, the log; the lane. ARGV: epoch for new streams, lifetime of
+ * positions, window; for each stream the known epoch and offset, or '' and 0. Returns for each one `{epoch, offset}`.
  */
 export const positions = new Script(LIFE, LINEAGE, STREAM, `
 local fresh, life = unique(ARGV[1]), tonumber(ARGV[2])
@@ -83,9 +82,9 @@ return answer(results)
 /**
  * Reads a history.
  *
- * KEYS: beginnings, forgotten, position, log, the lane. ARGV: epoch for a new stream, life of positions, window, epoch and offset
- * behind which to read ('' for the oldest), most messages, most bytes, when the first one was published at the earliest.
- * Returns `{epoch, offset, whether it is complete, first offset, tails}`.
+ * KEYS: beginnings, forgotten, position, log, the lane. ARGV: epoch for a new stream, lifetime of positions, window, epoch and
+ * offset to read after ('' for the oldest), maximum messages, maximum bytes, earliest publication time. Returns `{epoch, offset,
+ * whether it is complete, first offset, tails}`.
  */
 export const history = new Script(LIFE, LINEAGE, STREAM, `
 local stream = { position = KEYS[3], log = KEYS[4], beginnings = KEYS[1], forgotten = KEYS[2], window = tonumber(ARGV[3]) }
@@ -114,7 +113,7 @@ local isCut = oldest and publishedAt(oldest) < earliest
 if since ~= '' then
   from = wanted + 1
   local fits = since == epoch or (wanted == 0 and since == also)
-  -- Where the oldest one is too old already, so was everything that has gone.
+  -- If the oldest entry is already too old, so was everything evicted before it.
   if not fits or from > top + 1 or (from < first and not isCut) then return answer({ epoch, top, 0, top + 1, {} }) end
   from = math.max(from, first)
 end
@@ -126,7 +125,7 @@ if isCut then
   end
 end
 
--- Not all at once: they can be large.
+-- In pages, since messages can be large.
 local tails, bytes, at = {}, 0, from
 while #tails < limit do
   local entries = redis.call('XRANGE', log, integer(at), '+', 'COUNT', math.min(limit - #tails, 10))
@@ -142,10 +141,10 @@ return answer({ epoch, top, 1, from, tails })
 `)
 
 /**
- * Takes a sender's own messages from the front of a history, up to the first one of somebody else.
+ * Removes a sender's own messages from the front of a history, up to the first one of another sender.
  *
- * KEYS: log. ARGV: the sender, offset of the last one to go, how many messages stay at the least.
- * Returns how many messages have gone, and before which offset the history has nothing any more.
+ * KEYS: log. ARGV: the sender, offset of the last one to remove, minimum number of messages to keep. Returns the number removed,
+ * and the offset before which the history is empty.
  */
 export const cut = new Script(`
 local log, sender, through = KEYS[1], ARGV[1], tonumber(ARGV[2])
@@ -160,18 +159,17 @@ while true do
 end
 `)
 
-/** Empties a history. KEYS: position, log. ARGV: offset of the latest message; nothing happens where it is another. */
+/** Empties a history. KEYS: position, log. ARGV: offset of the latest message; if it differs, nothing happens. */
 export const clear = new Script(`
 if redis.call('HGET', KEYS[1], 'offset') == ARGV[1] then redis.call('DEL', KEYS[2]) end
 return 1
 `)
 
 /**
- * Removes a stream that nobody has published to since, and nobody listens to.
+ * Removes a stream without later publications and without listeners.
  *
  * KEYS: beginnings, forgotten, position, log. ARGV: offset of the latest message, command that counts subscribers, channel,
- * window, most names in forgotten, epoch for new streams.
- * Returns how many messages it had; -1: it is in use.
+ * window, maximum names in forgotten, epoch for new streams. Returns its number of messages; -1: it is in use.
  */
 export const forget = new Script(LIFE, `
 local beginnings, forgotten, position, log = KEYS[1], KEYS[2], KEYS[3], KEYS[4]

@@ -21,16 +21,16 @@ export interface StreamSettings {
   timeoutMs: number
   checkMs: number
   positionTtlMs: number
-  /** For how long streams that have not begun share an epoch; 0: they do not. See `lua.ts`. */
+  /** Time for which streams that have not begun share an epoch; 0: they do not. See `lua.ts`. */
   windowMs: number
   bounds: HistoryBounds
 }
 
-/** What the streams are kept in, and come by. */
+/** The parts that store and deliver streams. */
 export interface StreamStore { commands: Commands, lineage: Lineage, layouts: Layouts, subscriber: Subscriber, keys: Keys }
 
 export interface StreamEvents {
-  /** A sender has lost so many messages, or was refused, because its share was used up. */
+  /** Called with the number of messages evicted or refused because a sender's share was used up. */
   evicted: (messages: number) => void
   deliver: (delivery: Delivery) => void
   break: (topic: string, position: Position) => void
@@ -42,25 +42,25 @@ interface Asking { topic: string, known: Position | null }
 interface Subscribed {
   feed: Feed
   lane: Lane
-  /** Number of this node's publications under way. */
+  /** Number of this node's publications in flight. */
   publishing: number
-  /** The latest one that is not. */
+  /** Latest one that has completed. */
   published: Position | null
   opened: Promise<Position>
 }
 
-/** How long a node's latest batch is remembered; an abandoned connection delivers nothing later than this. */
+/** Time for which a node's latest batch is remembered; an abandoned connection delivers nothing later than this. */
 const REMEMBER_MS = 60_000
 const PAGE = 500
-/** A feed that has fallen behind reads no more than that at once. */
+/** Page size of a feed that has fallen behind. */
 const PAGE_BYTES = 1_048_576
-/** How many names are kept of streams that were removed; in a cluster for each slot. */
+/** Maximum names kept of removed streams; in a cluster per slot. */
 const MAX_FORGOTTEN = 100_000
 const MAX_FORGOTTEN_PER_SLOT = 1_000
-/** How the script is told that a message is not kept. */
+/** Tells the script that a message is not kept. */
 const NOTHING_KEPT: Retention = { size: -1, ttlMs: 0 }
 
-/** The streams of all nodes, and the feeds of the topics that this one is subscribed to. */
+/** Streams of all nodes, and the feeds of topics that this node is subscribed to. */
 export class Streams {
   readonly #commands: Commands
   readonly #lineage: Lineage
@@ -99,7 +99,7 @@ export class Streams {
     this.#timer = setInterval(() => this.#check(({ feed }) => feed.isIdle), settings.checkMs)
   }
 
-  /** The command with which scripts publish on a topic's channel. */
+  /** Command with which scripts publish on a topic's channel. */
   get publishCommand (): string {
     return this.#settings.isCluster ? 'SPUBLISH' : 'PUBLISH'
   }
@@ -109,7 +109,7 @@ export class Streams {
     return this.#append(publication, retention)
   }
 
-  /** Publishes what is not kept. Resolves when Redis has passed it on. */
+  /** Publishes a message without history. Resolves once Redis has published it. */
   async pass (publication: Publication): Promise<void> {
     await this.#push(publication, null)
   }
@@ -153,7 +153,7 @@ export class Streams {
     return published === null || (published.epoch === position.epoch && published.offset <= position.offset)
   }
 
-  /** @param sighting where in the lane the message was published; null: by a node of a version that does not say it */
+  /** @param sighting the message's position in the lane; null: from a node of a version that does not send it */
   receive (delivery: Delivery, sighting: Sighting | null): void {
     const subscribed = this.#feeds.get(delivery.topic)
     if (subscribed === undefined) return
@@ -173,17 +173,17 @@ export class Streams {
     return { entries: [], isComplete: false, from: top, top }
   }
 
-  /** Compares some feeds with where their streams are. */
+  /** Compares some feeds with their streams' positions. */
   checkThese (topics: Set<string>): void {
     this.#check((_subscribed, topic) => topics.has(topic))
   }
 
-  /** Compares all feeds with where their streams are. */
+  /** Compares all feeds with their streams' positions. */
   checkAll (): void {
     this.#check(() => true)
   }
 
-  /** Compares those of a lane. */
+  /** Compares the feeds of a lane. */
   checkLane (lane: Lane): void {
     this.#check((subscribed) => subscribed.lane === lane)
   }
@@ -252,12 +252,12 @@ export class Streams {
     return this.#lineage.lane(this.#keys.lane(topic))
   }
 
-  /** On a cluster each topic can be in another slot, and no script reaches two. */
+  /** In a cluster each topic can be in another slot, and no script spans two. */
   #batchOf (topic: string): string {
     return this.#settings.isCluster ? topic : ''
   }
 
-  /** @param topic '' on a single server: of any topics */
+  /** @param topic '' on a single server: any topics */
   async #publish (batch: Publishing[], leftMs: number, topic: string): Promise<(Position | null | Error)[]> {
     const { isCluster, nodeId } = this.#settings
     const keys = [this.#keys.publisher(isCluster ? topic : null, nodeId), ...this.#keys.beginnings(topic)]
@@ -287,7 +287,7 @@ export class Streams {
     })
   }
 
-  /** What every script needs for a stream that has no keys yet. */
+  /** Arguments that every script needs for a stream without keys. */
   #times (): [fresh: string, positionTtlMs: number, windowMs: number] {
     return [newEpoch(), this.#settings.positionTtlMs, this.#settings.windowMs]
   }
@@ -327,8 +327,8 @@ const PROCESS = randomBytes(9).toString('base64url')
 let epochs = 0
 
 /**
- * Never the same twice, on any node. Every publication brings one along, in case its stream has none, so it must cost
- * little. Two streams that begin in one call may share it: an epoch is told apart within its topic only.
+ * Creates a unique epoch, on any node. Every publication carries one in case its stream has none, so it must be cheap. Two
+ * streams that begin in one call may share it: epochs are only distinguished within a topic.
  */
 export function newEpoch (): string {
   return `${PROCESS}${(++epochs).toString(36)}`

@@ -19,23 +19,20 @@ export interface SubscriberEvents {
 
 const AT_ONCE = 500
 
-/**
- * The connection on which messages arrive. Channels of topics are sharded on a cluster; those between nodes, which have no
- * slot, never are.
- */
+/** Connection for messages. Topic channels are sharded on a cluster; those between nodes, which have no slot, never are. */
 export class Subscriber {
   readonly link: Link
-  /** Null: there is one server. */
+  /** null: a single server. */
   readonly #shards: Shards | null
   readonly #timeoutMs: number
   readonly #events: SubscriberEvents
   readonly #log: FastifyBaseLogger
   readonly #fixed: string[]
   readonly #wanted = new Set<string>()
-  /** Those of the wanted ones that the connection has confirmed. */
+  /** Wanted channels that the connection has confirmed. */
   #confirmed = new Set<string>()
 
-  /** @param fixed channels between nodes, subscribed to from the beginning */
+  /** @param fixed channels between nodes, always subscribed */
   constructor (factory: ClientFactory, fixed: string[], timeoutMs: number, log: FastifyBaseLogger, events: SubscriberEvents) {
     this.#fixed = fixed
     this.#timeoutMs = timeoutMs
@@ -54,7 +51,7 @@ export class Subscriber {
   }
 
   /**
-   * Resolves when every later message arrives.
+   * Resolves when every later message will arrive.
    *
    * @throws WSM_ERR_UNAVAILABLE
    */
@@ -101,11 +98,11 @@ export class Subscriber {
       await deadline.race(client.call('subscribe', ...channels.slice(at, at + AT_ONCE)))
     }
     for (const channel of channels) if (this.#wanted.has(channel)) confirmed.add(channel)
-    // Unsubscribed from while it was being subscribed to.
+    // Unsubscribed while the subscription was pending.
     for (const channel of channels) if (!this.#wanted.has(channel)) this.#leave(client, channel)
   }
 
-  /** What comes nevertheless is dropped, and the next connection is not subscribed to the channel. */
+  /** Unsubscribes from a channel. Messages that still arrive are dropped, and the next connection does not subscribe to it. */
   async #leave (client: RedisClient, channel: string): Promise<void> {
     try {
       await client.call('unsubscribe', channel)

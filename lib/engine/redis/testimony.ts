@@ -3,7 +3,7 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { Lane, LaneState, Verdict } from './lane.js'
 import type { Peers } from './peers.js'
 
-/** A question about lanes: has any node seen more than this server has? */
+/** An inquiry about lanes: has any node seen more than this server has? */
 const Inquiry = Type.Object({
   lanes: Type.Array(Type.Object({
     key: Type.String(), master: Type.String(), segment: Type.String(), number: Type.Number(), ended: Type.Array(Type.Tuple([Type.String(), Type.Number()]))
@@ -11,24 +11,24 @@ const Inquiry = Type.Object({
 })
 type Inquiry = Static<typeof Inquiry>
 
-/** The answer of a node, in the order of the lanes. */
+/** A node's reply, in the order of the lanes. */
 const Testimony = Type.Object({
   lanes: Type.Array(Type.Object({
     verdict: Type.Union([Type.Literal('kept'), Type.Literal('lost'), Type.Null()]),
-    /** Dead nodes whose sightings this node has seen later ones than, and those of which it has not. */
+    /** Dead nodes whose sightings are covered by later ones of this node, and those whose sightings are not. */
     covered: Type.Array(Type.String()),
     uncovered: Type.Array(Type.String())
   })),
-  /** The nodes that this one knows of. */
+  /** Nodes known to this one. */
   peers: Type.Array(Type.String())
 })
 export type Testimony = Static<typeof Testimony>
 
-/** The sightings of a node that leaves. */
+/** Sightings of a leaving node. */
 const Farewell = Type.Object({
   from: Type.String(),
   lanes: Type.Array(Type.Object({ key: Type.String(), segment: Type.String(), number: Type.Number() })),
-  /** Nodes that have died of late, whose sightings it may not have. */
+  /** Nodes that died recently, whose sightings it may not have. */
   dead: Type.Array(Type.String()),
   isLast: Type.Boolean()
 })
@@ -55,8 +55,8 @@ export function inquire (lanes: readonly { lane: Lane, state: LaneState }[]): In
 }
 
 /**
- * Answers with what this node has seen, and fences its segments: on an old master that does not know of a promotion they may go
- * on, but this node accepts nothing more from them.
+ * Replies with what this node has seen, and fences its segments: an old master that does not know of a promotion may continue
+ * them, but this node accepts nothing more from them.
  *
  * @param laneOf finds a lane that this node has seen
  */
@@ -76,9 +76,9 @@ export type Conclusion = Verdict | 'unseen'
 
 /**
  * Concludes from all testimonies about one lane whether the server has every write that was seen. `unseen`: no node is left that
- * has seen anything, and it cannot be known. null: a node has not answered yet.
+ * has seen anything, so it cannot be known. null: a node has not answered yet.
  *
- * @param testimonies by node, that of the asking one included
+ * @param testimonies by node, including the asking one
  */
 export function conclude (testimonies: ReadonlyMap<string, Testimony>, index: number): Conclusion | null {
   const said = [...testimonies.values()].map(({ lanes }) => lanes[index]!)

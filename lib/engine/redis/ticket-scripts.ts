@@ -1,15 +1,15 @@
 import { LIFE, LINEAGE, Script } from './lua.js'
 
 /*
- * A ticket that is used stays, marked as such, until it would have expired: what puts it may run late, and must not make it
- * good again; and what takes it may run twice, and gets it again then. One of an earlier generation may have been used.
+ * A used ticket stays, marked as used, until it would have expired: `put` may run late and must not make it valid again, and
+ * `take` may run twice and must then return it again. A ticket of an earlier generation may have been used.
  */
 
 /**
- * Keeps a ticket.
+ * Stores a ticket.
  *
- * KEYS: the ticket, the user's unused ones, all unused ones, the lane. ARGV: its name in those lists, the user, life, how many a user
- * may have, how many there may be. Returns 'kept', 'user_full' or 'full'.
+ * KEYS: the ticket, the user's unused ones, all unused ones, the lane. ARGV: its name in those lists, the user, lifetime, maximum
+ * per user, maximum in all. Returns 'kept', 'user_full' or 'full'.
  */
 export const put = new Script(LIFE, LINEAGE, `
 local life, time = tonumber(ARGV[3]), now()
@@ -30,7 +30,7 @@ return answer('kept')
 /**
  * Takes a ticket.
  *
- * KEYS: the ticket, all unused ones, the lane. ARGV: its name in the lists, id of the attempt. Returns the user, or null where there
+ * KEYS: the ticket, all unused ones, the lane. ARGV: its name in the lists, id of the attempt. Returns the user, or null if there
  * is none for this attempt.
  */
 export const take = new Script(LIFE, LINEAGE, `

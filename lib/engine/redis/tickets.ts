@@ -8,13 +8,13 @@ import type { Lineage } from './lineage.js'
 import * as scripts from './ticket-scripts.js'
 import { decodeHolder, encode } from './wire.js'
 
-/** They share a slot, as questions do: there are few of them at a time, and bounds are counted over all. */
+/** Tickets share a slot, like questions: there are few at a time, and the limits count all of them. */
 const TICKETS = '~tickets'
 
 /** The parts of the engine that tickets need. */
 interface TicketParts { lineage: Lineage, keys: Keys, clock: Clock }
 
-/** The tickets of all nodes: what one has issued opens a socket on any other. */
+/** Tickets of all nodes: one issued by any node opens a socket on any other. */
 export class RedisTicketStore implements TicketStore {
   readonly #lineage: Lineage
   readonly #lane: Lane

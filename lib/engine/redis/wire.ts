@@ -7,22 +7,22 @@ import type { Delivery, Position, Publication } from '../engine.js'
 import type { NumberedChange } from './roster.js'
 
 /*
- * What goes through Redis. A publication is two lines: `[epoch, offset, flags, except]` and the message as it is. Its tail,
- * which is what the log keeps, begins behind the offset; scripts put the rest before it. On the way to the nodes
- * `<layout> <segment> <number> ` stands before that: see `lineage.ts`.
+ * Format of data in Redis. A publication is two lines: `[epoch, offset, flags, except]` and the message unchanged. Its tail,
+ * which the log stores, begins after the offset; scripts prepend the rest. Between nodes the prefix `<layout> <segment> <number>
+ * ` precedes it: see `lineage.ts`.
  */
 
 /**
- * How keys and messages between nodes are laid out. Layout 1 is not named anywhere, and has no lanes: nodes of it take a publication
- * with such a prefix for malformed. See `layouts.ts`.
+ * Layout of keys and of messages between nodes. Layout 1 has no name and no lanes: its nodes treat a publication with such a
+ * prefix as malformed. See `layouts.ts`.
  */
 export const LAYOUT = '2'
-/** Those that this version understands. */
+/** Layouts that this version understands. */
 export const LAYOUTS: readonly string[] = ['1', LAYOUT]
-/** What may be the name of another one. */
+/** Matches possible names of other layouts. */
 const LAYOUT_NAME = /^[1-9]\d{0,3}$/
 
-/** Where in its lane a message was published. */
+/** Position of a message in its lane. */
 export interface Sighting { segment: string, number: number }
 
 const DROPPABLE = 1
@@ -72,22 +72,22 @@ export function tailOf ({ json, isDroppable, isCompressible, except }: Publicati
   return `${flags},${except === undefined ? 'null' : JSON.stringify(except)}]\n${json}`
 }
 
-/** Anything that is written into a key, or that nodes tell each other. */
+/** Encodes anything that is written into a key or sent between nodes. */
 export function encode (value: unknown): string {
   return JSON.stringify(value)
 }
 
-/** A user as `encode` has written it into one of our own keys. */
+/** Decodes a user that `encode` has written into one of our own keys. */
 export function decodeUser (json: string): string {
   return String(parsed(json))
 }
 
-/** Whom a ticket is for. */
+/** Decodes the owner of a ticket. */
 export function decodeHolder (json: string): User | null {
   return parse(checkHolder, json)
 }
 
-/** What came on a topic's channel; null for what no node of ours, or of a layout that we know, has sent. Hot: runs for every message. */
+/** Decodes a message on a topic's channel; null if no node of a known layout can have sent it. Hot: runs for every message. */
 export function decode (topic: string, payload: string): { delivery: Delivery, sighting: Sighting | null } | { change: NumberedChange } | null {
   if (payload.startsWith('{')) {
     const change = parse(checkChange, payload)
@@ -99,19 +99,19 @@ export function decode (topic: string, payload: string): { delivery: Delivery, s
   return delivery === null ? null : { delivery, sighting: sighting! }
 }
 
-/** undefined: it is of no layout that this version knows. */
+/** undefined: not a layout that this version knows. */
 function sightingOf (mark: string): Sighting | undefined {
   const [layout, segment, number] = mark.split(' ')
   return layout === LAYOUT && segment !== undefined && number !== undefined ? { segment, number: Number(number) } : undefined
 }
 
-/** Of a message that could not be decoded: the layout that it names, where this version does not know that one. */
+/** Returns the layout named by a message that could not be decoded, if this version does not know it. */
 export function strangeLayoutOf (payload: string): string | null {
   const name = payload.startsWith('{') ? (parsed(payload) as { layout?: unknown } | undefined)?.layout : payload.slice(0, Math.max(0, payload.indexOf(' ')))
   return typeof name === 'string' && LAYOUT_NAME.test(name) && !LAYOUTS.includes(name) ? name : null
 }
 
-/** An entry of the log; null as for `decode`. */
+/** Decodes an entry of the log; null as for `decode`. */
 export function decodeEntry (topic: string, { epoch, offset }: Position, tail: string): Delivery | null {
   return deliveryOf(topic, `["${epoch}",${offset},${tail}`)
 }
@@ -128,7 +128,7 @@ export function decodeEnded (payload: string): Ended | null {
   return parse(checkEnded, payload)
 }
 
-/** A question as it is kept: the record as it was stored, how it ended, and when. */
+/** Combines a stored question: the record as stored, how it ended, and when. */
 export function decodeRecord (record: string, settlement: string | null, at: string | null): ConfirmationRecord | null {
   const stored = parse(checkRecord, record)
   if (stored === null || settlement === null) return stored
