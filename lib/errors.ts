@@ -143,8 +143,8 @@ export function toWire (error: unknown): WireError {
 
 /** Does the same as `toWire`, but returns an error for a REST answer. */
 export function toClientError (error: unknown): DetailedError {
-  const { code, isAppError, ...told } = toWire(error)
-  return Object.assign(new InternalError(), told, isAppError ? { code, isAppError } : { code: prefix + code.toUpperCase() })
+  const { code, isAppError, ...wireError } = toWire(error)
+  return Object.assign(new InternalError(), wireError, isAppError ? { code, isAppError } : { code: prefix + code.toUpperCase() })
 }
 
 /** Returns true for a code that the app may use: clients must not mistake it for a protocol code. */

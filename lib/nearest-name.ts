@@ -2,10 +2,10 @@
 const MOST_CHARACTERS = 64
 
 /** Finds the name that was probably meant: at most two edits away. null: none is close enough. */
-export function nearestName (given: string, names: readonly string[]): string | null {
-  if (given.length > MOST_CHARACTERS) return null
-  const most = Math.min(2, Math.floor(given.length / 3))
-  const near = names.map((name) => ({ name, distance: distanceOf(given.toLowerCase(), name.toLowerCase()) }))
+export function nearestName (input: string, names: readonly string[]): string | null {
+  if (input.length > MOST_CHARACTERS) return null
+  const most = Math.min(2, Math.floor(input.length / 3))
+  const near = names.map((name) => ({ name, distance: distanceOf(input.toLowerCase(), name.toLowerCase()) }))
     .filter(({ distance }) => distance <= most)
     .sort((a, b) => a.distance - b.distance)
   return near[0]?.name ?? null

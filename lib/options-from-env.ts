@@ -64,9 +64,9 @@ function toMs (value: number | undefined): number | undefined {
 
 /** Merges a group with values of the environment. A group that is not an object is kept: registration refuses it by name. */
 function group<N extends string, T extends object> (name: N, options: T | undefined, values: T): { [K in N]?: T } {
-  const given = withoutUndefined(values)
-  if (Object.keys(given).length === 0 || typeof (options ?? {}) !== 'object' || options === null) return {}
-  return { [name]: { ...options, ...given } } as { [K in N]?: T }
+  const defined = withoutUndefined(values)
+  if (Object.keys(defined).length === 0 || typeof (options ?? {}) !== 'object' || options === null) return {}
+  return { [name]: { ...options, ...defined } } as { [K in N]?: T }
 }
 
 function withoutUndefined<T extends object> (values: T): T {

@@ -45,8 +45,8 @@ export type Options = Static<typeof OptionsSchema>
  *
  * @throws WSM_ERR_INVALID_OPTION that names the first bad option
  */
-export function normalizeOptions (given: WsPluginOptions): Options {
-  const { options, reason } = read(given)
+export function normalizeOptions (input: WsPluginOptions): Options {
+  const { options, reason } = read(input)
   if (options !== null) {
     assertNoConflicts(options)
     return options
@@ -66,10 +66,10 @@ const check = {
 }
 
 /** Reads each option once, since an app may pass a proxy or a getter that throws. */
-function read (given: WsPluginOptions): { options: Options, reason: null } | { options: null, reason: Reason } {
-  const unread = reasonAgainst({ ...check, Check: (value): value is unknown => isObject(value) }, given)
+function read (input: WsPluginOptions): { options: Options, reason: null } | { options: null, reason: Reason } {
+  const unread = reasonAgainst({ ...check, Check: (value): value is unknown => isObject(value) }, input)
   if (unread !== null) return { options: null, reason: unread }
-  const options = withDefaults(OptionsSchema, given) as Options
+  const options = withDefaults(OptionsSchema, input) as Options
   const reason = reasonAgainst(check, options)
   return reason === null ? { options, reason } : { options: null, reason }
 }
@@ -81,8 +81,8 @@ type Kept = 'jwt' | 'channels' | 'types' | 'engine' | 'authenticate' | 'verifyTo
  * Copies the options and fills in defaults for missing and undefined ones. TypeBox's own defaults would modify the input and mix
  * arrays with the default array. `jwt` belongs to @fastify/jwt and is passed on untouched.
  */
-function withDefaults (schema: TSchema, given: object): Record<string, unknown> {
-  const copy: Record<string, unknown> = { ...given }
+function withDefaults (schema: TSchema, input: object): Record<string, unknown> {
+  const copy: Record<string, unknown> = { ...input }
   for (const [name, property] of Object.entries<TSchema>(schema.properties)) {
     const value = copy[name] === undefined ? structuredClone(property.default) : copy[name]
     copy[name] = isGroup(property) && isObject(value) ? withDefaults(property, value) : value

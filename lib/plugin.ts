@@ -37,9 +37,9 @@ declare module 'fastify' {
 /** Servers that already have the plugin: a second registration in a sibling scope does not see the first one's decorator. */
 const servers = new WeakSet<object>()
 
-const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, given) => {
+const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, input) => {
   if (fastify.hasDecorator('ws') || servers.has(fastify.server)) throw new AlreadyRegisteredError()
-  const options = normalizeOptions(given)
+  const options = normalizeOptions(input)
   const authenticatorBy = await useAuthenticator(fastify, options)
   const isHostFirst = fastify.hasDecorator('websocketServer')
   const mayHaveOlder = isHostFirst || isRouting(fastify.server)

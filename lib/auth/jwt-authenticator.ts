@@ -41,10 +41,10 @@ export class JwtAuthenticator implements Authenticator {
 
   /** Reads the token in the cookie. @throws WSM_ERR_UNAUTHORIZED for two different ones, and for a bad signature */
   #unsigned (request: FastifyRequest): string | null {
-    const given = this.#fromCookie(request)
-    if (given !== null) assertOneCookie(request.headers, this.#cookie!.name)
-    if (given === null || !this.#cookie!.isSigned) return given
-    const { valid, value } = (request as unknown as CookieRequest).unsignCookie(given)
+    const raw = this.#fromCookie(request)
+    if (raw !== null) assertOneCookie(request.headers, this.#cookie!.name)
+    if (raw === null || !this.#cookie!.isSigned) return raw
+    const { valid, value } = (request as unknown as CookieRequest).unsignCookie(raw)
     if (!valid) throw new UnauthorizedError('The cookie\'s signature is not valid')
     return value
   }

@@ -85,8 +85,8 @@ export class Permissions {
     const { timeoutMs } = this.#options.auth
     let answer: T | typeof LATE | typeof CLOSING
     try {
-      const given = hook()
-      answer = isThenable(given) ? await this.#waits.wait(Promise.resolve(given), timeoutMs, (isClosing): typeof LATE | typeof CLOSING => isClosing ? CLOSING : LATE) : given
+      const returned = hook()
+      answer = isThenable(returned) ? await this.#waits.wait(Promise.resolve(returned), timeoutMs, (isClosing): typeof LATE | typeof CLOSING => isClosing ? CLOSING : LATE) : returned
     } catch (error) {
       throw this.#refusal(question, error)
     }

@@ -20,11 +20,11 @@ const maxBufferedChunks = (maxPayloadBytes: number) => Math.max(1_024, Math.ceil
  */
 export async function useWebSocketServer (fastify: FastifyInstance, options: Pick<SocketOptions, 'compression' | 'closeTimeoutMs'> & { limits: SocketLimits }): Promise<WebSocketServer> {
   if (fastify.hasDecorator('websocketServer')) {
-    const { options: given } = fastify.websocketServer
-    given.handleProtocols ??= selectSubprotocol
+    const { options: hostOptions } = fastify.websocketServer
+    hostOptions.handleProtocols ??= selectSubprotocol
     // In ws, 0 means no limit.
-    if ((given.maxPayload || Infinity) > options.limits.maxPayloadBytes) {
-      fastify.log.warn(`@fastify/websocket has maxPayload ${given.maxPayload}: frames up to it are read as a whole before limits.maxPayloadBytes refuses them`)
+    if ((hostOptions.maxPayload || Infinity) > options.limits.maxPayloadBytes) {
+      fastify.log.warn(`@fastify/websocket has maxPayload ${hostOptions.maxPayload}: frames up to it are read as a whole before limits.maxPayloadBytes refuses them`)
     }
   } else {
     const serverOptions = {

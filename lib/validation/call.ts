@@ -128,11 +128,11 @@ export function assertArgument (method: string, name: string, check: TypeCheck<T
 }
 
 /** Blames the app for an invalid message that it passed. */
-function blamed ({ name: method, signature: { isForPerson, subject: given }, parameters }: Method, error: unknown): unknown {
+function blamed ({ name: method, signature: { isForPerson, subject: declared }, parameters }: Method, error: unknown): unknown {
   if (isForPerson === true || !(error instanceof InvalidMessageError)) return error
   const { details } = error as { details?: Fault[] }
   const names = parameters.map(({ name }) => name)
-  const subject = given ?? (names.includes('message') ? 'message' : names[0]!)
+  const subject = declared ?? (names.includes('message') ? 'message' : names[0]!)
   return details === undefined ? new InvalidArgumentError(method, `${subject}: ${error.message}`, { cause: error }) : argumentFault(method, subject, details)
 }
 

@@ -73,14 +73,14 @@ function objectCleaner ({ properties, additionalProperties }: TObject): Clean | 
   if (others !== null) return (value) => cleanFields(value as Fields, (key) => cleaners.get(key) ?? (known.includes(key) ? 'keep' : others))
   if (isOpen && cleaners.size === 0) return null
   return (value) => {
-    const given = value as Fields
-    let cleaned = hasOthers(given) ? cleanFields(given, (key) => known.includes(key) ? 'keep' : 'drop') : given
+    const input = value as Fields
+    let cleaned = hasOthers(input) ? cleanFields(input, (key) => known.includes(key) ? 'keep' : 'drop') : input
     for (const [key, clean] of cleaners) {
       const field = cleaned[key]
       if (field === undefined) continue
       const kept = clean(field)
       if (kept === field) continue
-      if (cleaned === given) cleaned = { ...given }
+      if (cleaned === input) cleaned = { ...input }
       cleaned[key] = kept
     }
     return cleaned

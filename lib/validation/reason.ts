@@ -14,15 +14,15 @@ export interface Reason extends Fault {
 }
 
 /** Finds what is wrong with a value of the app; null: nothing. Never throws, whatever the value's getters do. */
-export function reasonAgainst (check: Pick<TypeCheck<TSchema>, 'Check' | 'Errors' | 'Schema'>, given: unknown): Reason | null {
+export function reasonAgainst (check: Pick<TypeCheck<TSchema>, 'Check' | 'Errors' | 'Schema'>, input: unknown): Reason | null {
   try {
-    if (!check.Check(given)) {
-      const { path, schema, value, message, type } = innermost(check.Errors(given).First()!)
+    if (!check.Check(input)) {
+      const { path, schema, value, message, type } = innermost(check.Errors(input).First()!)
       const near = type === ValueErrorType.ObjectAdditionalProperties ? nearestName(nameIn(path), Object.keys(schema.properties ?? {})) : null
       return { path, schema, value, message: near === null ? unionMessage(type, schema) ?? message : `${message}, did you mean "${near}"?` }
     }
-    const path = unplainPath(check.Schema(), given)
-    return path === null ? null : { path, schema: null, value: given, message: 'Expected a plain object' }
+    const path = unplainPath(check.Schema(), input)
+    return path === null ? null : { path, schema: null, value: input, message: 'Expected a plain object' }
   } catch (thrown) {
     return { path: '', schema: null, value: undefined, message: `It cannot be read (${messageOf(thrown)})` }
   }

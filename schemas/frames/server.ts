@@ -10,10 +10,10 @@ const frame = <T extends string, P extends TProperties>(type: T, properties: P, 
 const { epoch, offset } = StreamPosition.properties
 
 /** A place in the stream of a topic. */
-const Place = { topic: Type.String({ description: 'all, user:<user_id> or channel:<name>' }), epoch, offset }
+const positionFields = { topic: Type.String({ description: 'all, user:<user_id> or channel:<name>' }), epoch, offset }
 
 /** Field `stream` of a publication with history. */
-export const StreamField = Type.Object(Place, { description: 'Place of a publication in its stream' })
+export const StreamField = Type.Object(positionFields, { description: 'Place of a publication in its stream' })
 export type StreamField = Static<typeof StreamField>
 
 /** Added to frames that are published to a user's topic, where they have a history. */
@@ -28,7 +28,7 @@ export const ConnectionData = Type.Object({
   expires_at: Nullable(Timestamp, { description: 'Expiry of the token' }),
   protocol: Nullable(Type.String(), { description: 'The subprotocol that was selected' }),
   streams: Type.Array(Type.Object({
-    ...Place,
+    ...positionFields,
     recovered: Type.Boolean({ description: 'Whether everything after the client\'s position follows' }),
     missed: Type.Integer({ minimum: 0, description: 'Messages of the history that follow' })
   }))
@@ -59,7 +59,7 @@ export const serverFrames = {
   }, 'A frame was refused or failed'),
   subscribed: frame('subscribed', {
     channel: Nullable(ChannelName, { description: 'null for a stream that is not a channel\'s' }),
-    topic: Place.topic,
+    topic: positionFields.topic,
     epoch: Nullable(epoch, { description: 'null: the channel is not kept' }),
     offset: Nullable(offset),
     recovered: Type.Boolean({ description: 'Whether everything after the client\'s position follows' }),
@@ -88,7 +88,7 @@ export const serverFrames = {
   task_cancelled: frame('task_cancelled', { cancelled_by: Nullable(AnsweredBy), timestamp: Timestamp, ...task }, 'A task was cancelled'),
   heartbeat: frame('heartbeat', { task_id: TaskId, user_id: UserId, timestamp: Timestamp }, 'A task is still running'),
   dropped: frame('dropped', { count: Type.Integer({ minimum: 1 }) }, 'Messages were left out, since the client did not read'),
-  gap: frame('gap', Place, 'Messages of a stream may be missing here; it goes on from this place'),
+  gap: frame('gap', positionFields, 'Messages of a stream may be missing here; it goes on from this place'),
   availability: frame('availability', {
     available: Type.Boolean({ description: 'false: nothing of what the nodes share works' }),
     degraded: Type.Boolean({ description: 'true: only a part of it works' }),

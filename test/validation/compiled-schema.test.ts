@@ -126,7 +126,7 @@ t.test('a schema that would not be safe is refused by name', (t) => {
   t.equal(new CompiledSchema(Type.Object({ own })).Check({ own: 1 }), true, 'a kind of the app is the app\'s')
   const bad: Array<[TSchema, RegExp]> = [
     [{ type: 'object' } as unknown as TSchema, /^cannot be compiled: it is not a TypeBox schema/],
-    [Type.String({ maxLength: '20' as unknown as number }), /wrong keyword/],
+    [Type.String({ maxLength: '20' as unknown as number }), /invalid keyword/],
     [Type.Object({ a: Type.Ref('nowhere') }), /^cannot be compiled: it refers to "nowhere", which it does not define/],
     [Type.Unsafe({ [Kind]: 'Computed', target: 'x', parameters: [] }), /^cannot be compiled: Unknown type/],
     [Type.String({ pattern: 'a' }), /^has the pattern a without a maxLength of at most 1000/],

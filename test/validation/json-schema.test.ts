@@ -53,7 +53,7 @@ t.test('what is stored and cannot be checked is refused with the reason', (t) =>
   for (const [json, message] of [
     ['text', /^is not a JSON Schema/], [null, /^is not a JSON Schema/], [{ type: 'RegExp', source: 'a' }, /^has the type RegExp, which JSON Schema does not know/],
     [{ type: 'object', properties: { a: 1 } }, /is not a JSON Schema/], [{ type: 'string', pattern: 'a' }, /without a maxLength/], [{ type: 'string', format: 'nobody knows' }, /the format "nobody knows"/],
-    [{ type: 'array', items: { minimum: '1', type: 'number' } }, /wrong keyword/], [{ $ref: 'T9' }, /refers to "T9"/], [{ anyOf: 1 }, /cannot be compiled/]
+    [{ type: 'array', items: { minimum: '1', type: 'number' } }, /invalid keyword/], [{ $ref: 'T9' }, /refers to "T9"/], [{ anyOf: 1 }, /cannot be compiled/]
   ] as const) t.throws(() => compileJsonSchema(json), { constructor: SchemaError, message })
   t.end()
 })

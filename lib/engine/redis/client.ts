@@ -34,7 +34,7 @@ export interface ClientFactory {
  * Our connections end when they break, and are replaced. By default ioredis would resend calls with an unknown result, or leave
  * them pending, depending on its options.
  */
-const OURS = {
+const CONNECTION_OPTIONS = {
   lazyConnect: true,
   retryStrategy: null,
   reconnectOnError: null,
@@ -53,16 +53,16 @@ const OURS = {
 }
 
 /** @throws WSM_ERR_INVALID_OPTION for anything but a client or options */
-export async function clientFactory (given: RedisSource | RedisConnectionOptions, connectTimeoutMs: number): Promise<ClientFactory> {
-  const ours = { ...OURS, connectTimeout: connectTimeoutMs }
-  const createLike = (server: RedisClient) => server.duplicate!({ ...ours, readOnly: false }) as RedisClient
-  if (!isSource(given)) {
+export async function clientFactory (source: RedisSource | RedisConnectionOptions, connectTimeoutMs: number): Promise<ClientFactory> {
+  const connectionOptions = { ...CONNECTION_OPTIONS, connectTimeout: connectTimeoutMs }
+  const createLike = (server: RedisClient) => server.duplicate!({ ...connectionOptions, readOnly: false }) as RedisClient
+  if (!isSource(source)) {
     const { Redis } = await importIoredis()
-    return { isCluster: false, database: Number(given.db ?? 0), createLike, create: () => new Redis({ ...given, ...ours } as never) as RedisClient }
+    return { isCluster: false, database: Number(source.db ?? 0), createLike, create: () => new Redis({ ...source, ...connectionOptions } as never) as RedisClient }
   }
-  if (given.isCluster) {
-    const cluster = given as unknown as { options: { redisOptions?: object }, duplicate (nodes: [], options: object): RedisClient }
-    const { lazyConnect, enableOfflineQueue, retryStrategy, ...ofNodes } = ours
+  if (source.isCluster) {
+    const cluster = source as unknown as { options: { redisOptions?: object }, duplicate (nodes: [], options: object): RedisClient }
+    const { lazyConnect, enableOfflineQueue, retryStrategy, ...ofNodes } = connectionOptions
     const options = {
       lazyConnect,
       enableOfflineQueue,
@@ -76,8 +76,8 @@ export async function clientFactory (given: RedisSource | RedisConnectionOptions
     }
     return { isCluster: true, database: 0, createLike, create: () => cluster.duplicate([], options) }
   }
-  const single = given as unknown as { options: { db: number }, duplicate (options: object): RedisClient }
-  return { isCluster: false, database: single.options.db, createLike, create: () => single.duplicate(ours) }
+  const single = source as unknown as { options: { db: number }, duplicate (options: object): RedisClient }
+  return { isCluster: false, database: single.options.db, createLike, create: () => single.duplicate(connectionOptions) }
 }
 
 async function importIoredis () {

@@ -30,10 +30,10 @@ interface ConfirmationSettings {
  * Stream that announces ended questions to every node. No other topic starts with `~`. All questions share its slot: they are
  * few, and a single script settles each.
  */
-export const ENDS = '~questions'
+export const SETTLED_STREAM = '~questions'
 /** Entries are whole questions; a node that misses more looks up those that it knows of. */
-const ENDS_SIZE = 1_000
-const ENDS_TTL_MS = 300_000
+const SETTLED_STREAM_SIZE = 1_000
+const SETTLED_STREAM_TTL_MS = 300_000
 
 /** Digits of the time in a sort key, so that keys sort as text. */
 const TIME_DIGITS = 16
@@ -67,8 +67,8 @@ export class RedisConfirmationStore implements ConfirmationStore {
   constructor ({ commands, lineage, cluster, keys }: QuestionParts, settings: ConfirmationSettings, log: FastifyBaseLogger) {
     this.#commands = commands
     this.#lineage = lineage
-    this.#lane = lineage.lane(keys.lane(ENDS))
-    this.#ends = new KnownEnds(Math.max(settings.retainMs, ENDS_TTL_MS * 2))
+    this.#lane = lineage.lane(keys.lane(SETTLED_STREAM))
+    this.#ends = new KnownEnds(Math.max(settings.retainMs, SETTLED_STREAM_TTL_MS * 2))
     this.#doubts = new Doubts(cluster, settings.clock, this.#ends, (json) => this.receive(json))
     this.#keys = keys
     this.#settings = settings
@@ -181,21 +181,21 @@ export class RedisConfirmationStore implements ConfirmationStore {
   }
 
   #key (callbackId: string): string {
-    return `${this.#keys.channel(ENDS)}:record:${callbackId}`
+    return `${this.#keys.channel(SETTLED_STREAM)}:record:${callbackId}`
   }
 
   /** Expiry of the records. The key keeps its name from earlier versions. */
   get #toForget (): string {
-    return `${this.#keys.channel(ENDS)}:due`
+    return `${this.#keys.channel(SETTLED_STREAM)}:due`
   }
 
   get #dueTimes (): string {
-    return `${this.#keys.channel(ENDS)}:times`
+    return `${this.#keys.channel(SETTLED_STREAM)}:times`
   }
 
   /** Prefix of the names of lists. */
   get #lists (): string {
-    return `${this.#keys.channel(ENDS)}:list:`
+    return `${this.#keys.channel(SETTLED_STREAM)}:list:`
   }
 
   #run (script: Script, keys: readonly string[], args: (string | number)[]): Promise<unknown> {
@@ -228,14 +228,14 @@ export class RedisConfirmationStore implements ConfirmationStore {
   }
 
   #endKeys (id: string): string[] {
-    return [this.#key(id), ...this.#keys.beginnings(ENDS), ...this.#keys.stream(ENDS), this.#toForget, this.#lists, this.#dueTimes]
+    return [this.#key(id), ...this.#keys.beginnings(SETTLED_STREAM), ...this.#keys.stream(SETTLED_STREAM), this.#toForget, this.#lists, this.#dueTimes]
   }
 
   #endArgs (id: string, settlement: string, outcome: string): (string | number)[] {
     const { retainMs, positionTtlMs, windowMs, publishCommand, layouts } = this.#settings
     return [
       settlement, randomUUID(), retainMs,
-      publishCommand, this.#keys.channel(ENDS), newEpoch(), positionTtlMs, windowMs, ENDS_SIZE, ENDS_TTL_MS, outcome, layouts.mark, id
+      publishCommand, this.#keys.channel(SETTLED_STREAM), newEpoch(), positionTtlMs, windowMs, SETTLED_STREAM_SIZE, SETTLED_STREAM_TTL_MS, outcome, layouts.mark, id
     ]
   }
 

@@ -6,10 +6,10 @@ import type { RedisCluster } from './cluster.js'
 import type { KnownEnds } from './known-ends.js'
 
 /** Message kind by which nodes ask each other for ends of questions. */
-const KIND = 'ends'
+const INQUIRY_KIND = 'ends'
 const ASK_MS = 500
 /** Message kind by which a leaving node passes on its latest ends: those of the last minute, up to a maximum. */
-const LEFT = 'ends-left'
+const FAREWELL_KIND = 'ends-left'
 const LATEST_MS = 60_000
 const MAX_LEFT = 500
 
@@ -43,20 +43,20 @@ export class Doubts {
     this.#cluster = cluster
     this.#clock = clock
     this.#ends = ends
-    cluster.onAsk(KIND, (ids) => checkTexts.Check(ids) ? this.#known(ids) : null)
-    cluster.onAsk(LEFT, (left) => checkTexts.Check(left) && left.map(receive).length)
+    cluster.onAsk(INQUIRY_KIND, (ids) => checkTexts.Check(ids) ? this.#known(ids) : null)
+    cluster.onAsk(FAREWELL_KIND, (left) => checkTexts.Check(left) && left.map(receive).length)
   }
 
   /** Passes the latest ends on before this node leaves: the others may not have received them yet. */
   async bequeath (): Promise<void> {
     const latest = [...this.#ends.values(LATEST_MS)].slice(-MAX_LEFT)
-    if (latest.length > 0) await this.#cluster.askPeers(LEFT, latest, ASK_MS)
+    if (latest.length > 0) await this.#cluster.askPeers(FAREWELL_KIND, latest, ASK_MS)
   }
 
   /** Returns the resolutions in the order of the records. */
   async resolve (records: readonly ConfirmationRecord[]): Promise<Answer[]> {
     const ids = records.map(({ callback_id: id }) => id)
-    const answers = await this.#cluster.askPeers(KIND, ids, ASK_MS)
+    const answers = await this.#cluster.askPeers(INQUIRY_KIND, ids, ASK_MS)
     const all = [this.#known(ids), ...answers.map(({ data }) => data).filter((data) => checkKnown.Check(data) && data.ends.length === ids.length)] as Known[]
     const isComplete = [...this.#cluster.peers.alive].every((peer) => answers.some(({ node_id: node }) => node === peer))
     return records.map(({ created_at: createdAt }, at) => {

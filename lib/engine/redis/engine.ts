@@ -6,7 +6,7 @@ import type { ClientFactory } from './client.js'
 import { RedisClock } from './clock.js'
 import { RedisCluster } from './cluster.js'
 import { Commands } from './commands.js'
-import { ENDS, RedisConfirmationStore } from './confirmations.js'
+import { SETTLED_STREAM, RedisConfirmationStore } from './confirmations.js'
 import { Connectivity } from './connectivity.js'
 import { Deadline, unavailable } from './deadline.js'
 import { tryDirectCommands } from './direct-commands.js'
@@ -144,8 +144,8 @@ export class RedisEngine implements Engine {
       await this.cluster.renew()
       await this.cluster.setClock()
       await this.cluster.askPeers('hello', null, HELLO_MS)
-      await this.#lineage.ready(this.#lineage.lane(this.#keys.lane(ENDS)))
-      await this.#streams.subscribe(ENDS)
+      await this.#lineage.ready(this.#lineage.lane(this.#keys.lane(SETTLED_STREAM)))
+      await this.#streams.subscribe(SETTLED_STREAM)
       await this.revocations.current()
     } catch (error) {
       throw this.#names.ofStart(error)
@@ -249,13 +249,13 @@ export class RedisEngine implements Engine {
   }
 
   #deliver (delivery: Delivery): void {
-    if (delivery.topic === ENDS) this.confirmations.receive(delivery.json)
+    if (delivery.topic === SETTLED_STREAM) this.confirmations.receive(delivery.json)
     else if (delivery.position === null) this.#passages.receive(delivery)
     else this.#onDelivery(delivery)
   }
 
   #break (topic: string, position: Position): void {
-    if (topic === ENDS) this.#recovery.missedEnds()
+    if (topic === SETTLED_STREAM) this.#recovery.missedEnds()
     else this.#onBreak(topic, position)
   }
 

@@ -1,4 +1,4 @@
-import { LANE_LIFE_MS, Script } from './lua.js'
+import { LANE_LIFETIME_MS, Script } from './lua.js'
 
 /**
  * Reads a lane, settled on this server or not.
@@ -36,6 +36,6 @@ redis.call('HSET', KEYS[1], 'run', master, 'segment', new, 'number', held[3] or 
 if ARGV[5] ~= '1' then
   redis.call('HSET', KEYS[1], 'adopts', ARGV[6] == '1' and redis.call('INFO', 'server'):match('run_id:(%x+)') or '')
 end
-redis.call('PEXPIRE', KEYS[1], '${LANE_LIFE_MS}')
+redis.call('PEXPIRE', KEYS[1], '${LANE_LIFETIME_MS}')
 return 1
 `)

@@ -15,7 +15,7 @@ export class Script {
  * Every script may run twice for one call, and the first run may come after the second: when a connection breaks, nobody knows
  * what Redis will still read from it. Keys live a little longer than needed, so that most writes need not extend them.
  */
-export const LIFE = `
+export const KEY_LIFETIME = `
 local function live(key, ms)
   if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, math.ceil(ms * 1.1)) end
 end
@@ -31,7 +31,7 @@ end
 `
 
 /** Lifetime of a rarely used lane. An expired lane begins a new generation. */
-export const LANE_LIFE_MS = 5_184_000_000
+export const LANE_LIFETIME_MS = 5_184_000_000
 
 /*
  * Redis can go back in time: it restarts from an older file, or a lagging replica replaces its master. Its data is then still a
@@ -64,7 +64,7 @@ end
 -- Call before the first write.
 local function count()
   number = redis.call('HINCRBY', LANE, 'number', 1)
-  if number % 256 == 0 then redis.call('PEXPIRE', LANE, '${LANE_LIFE_MS}') end
+  if number % 256 == 0 then redis.call('PEXPIRE', LANE, '${LANE_LIFETIME_MS}') end
 end
 
 -- Creates a unique epoch: a lost call that is repeated in another segment creates another one.

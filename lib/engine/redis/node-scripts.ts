@@ -1,4 +1,4 @@
-import { LANE_LIFE_MS, LIFE, Script } from './lua.js'
+import { LANE_LIFETIME_MS, KEY_LIFETIME, Script } from './lua.js'
 
 /** Current time as text, microseconds since 1970. */
 const EXACT = `
@@ -23,7 +23,7 @@ end
  * term, the nodes that it must remove, each with its term, the nodes with a lease, the current time, the layout known to all
  * nodes}`.
  */
-export const renew = new Script(LIFE, EXACT, `
+export const renew = new Script(KEY_LIFETIME, EXACT, `
 local node, lease, life, time = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), now()
 local score = redis.call('ZSCORE', KEYS[1], node)
 local known, term = tonumber(redis.call('HGET', KEYS[2], node) or 0), tonumber(ARGV[2])
@@ -55,7 +55,7 @@ for _, other in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
 end
 if lowest > tonumber(redis.call('HGET', KEYS[4], 'used') or 0) then redis.call('HSET', KEYS[4], 'used', integer(lowest)) end
 for i = 1, 3 do live(KEYS[i], math.max(life, lease * 4)) end
-redis.call('PEXPIRE', KEYS[4], '${LANE_LIFE_MS}')
+redis.call('PEXPIRE', KEYS[4], '${LANE_LIFETIME_MS}')
 live(KEYS[5], life)
 return { isInTime and 1 or 0, term, removals, redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. integer(time), '+inf'), exact(), lowest }
 `)
@@ -64,7 +64,7 @@ return { isInTime and 1 or 0, term, removals, redis.call('ZRANGEBYSCORE', KEYS[1
  * Ends a node's term at its own request. KEYS: leases, terms, dead nodes. ARGV: node, its term as it knows it, lifetime of a
  * lease, lifetime of its presence in channels. Returns its next term, should it return; the node must remove itself.
  */
-export const leave = new Script(LIFE, `
+export const leave = new Script(KEY_LIFETIME, `
 local term = math.max(tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or 0), tonumber(ARGV[2])) + 1
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('HSET', KEYS[2], ARGV[1], integer(term))
@@ -87,6 +87,6 @@ return 1
 `)
 
 /** Lists the nodes with a lease. KEYS: leases. */
-export const nodes = new Script(LIFE, `
+export const nodes = new Script(KEY_LIFETIME, `
 return redis.call('ZRANGEBYSCORE', KEYS[1], integer(now()), '+inf')
 `)

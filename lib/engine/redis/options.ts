@@ -20,8 +20,8 @@ export const RedisOptionsSchema = Type.Object({
 export type RedisEngineOptions = Static<typeof RedisOptionsSchema>
 
 /** @throws WSM_ERR_INVALID_OPTION that names the first bad option */
-export function normalizeRedisOptions (given: { [K in keyof RedisEngineOptions]?: RedisEngineOptions[K] | undefined }): RedisEngineOptions {
-  const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+export function normalizeRedisOptions (input: { [K in keyof RedisEngineOptions]?: RedisEngineOptions[K] | undefined }): RedisEngineOptions {
+  const set = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined))
   const options = { ...Value.Create(RedisOptionsSchema), ...set }
   const fault = Value.Errors(RedisOptionsSchema, options).First()
   if (fault === undefined) return options

@@ -1,5 +1,5 @@
 /** Before all eras: a node that left has passed its sightings on to others. */
-const LEFT = 0
+const LEFT_ERA = 0
 
 /**
  * Other nodes known to this one: those to ask, and those that died and cannot be asked.
@@ -27,7 +27,7 @@ export class Peers {
 
   /** Records a sign of life. A node that left never returns, though Redis may still have its lease after a rollback. */
   heard (id: string): void {
-    if (id === this.#self || this.#gone.get(id)?.era === LEFT) return
+    if (id === this.#self || this.#gone.get(id)?.era === LEFT_ERA) return
     this.#alive.add(id)
     this.#gone.delete(id)
   }
@@ -35,12 +35,12 @@ export class Peers {
   /** Records that a node has passed on its sightings and left. */
   left (id: string): void {
     this.#alive.delete(id)
-    this.#gone.set(id, { era: LEFT, at: performance.now() })
+    this.#gone.set(id, { era: LEFT_ERA, at: performance.now() })
   }
 
   /** Nodes that died recently without passing on their sightings. */
   get dead (): string[] {
-    return [...this.#gone].flatMap(([id, { era }]) => era === LEFT ? [] : [id])
+    return [...this.#gone].flatMap(([id, { era }]) => era === LEFT_ERA ? [] : [id])
   }
 
   /** Records a dead node that another node knew of. */

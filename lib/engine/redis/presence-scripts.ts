@@ -1,4 +1,4 @@
-import { LIFE, Script } from './lua.js'
+import { KEY_LIFETIME, Script } from './lua.js'
 import { LAYOUT } from './wire.js'
 
 /**
@@ -9,7 +9,7 @@ import { LAYOUT } from './wire.js'
  * 'some', 'all' or 'gone'; then for each client '+' or '-', the id, the user as JSON or ''. 'all' removes the clients that are
  * not listed, 'gone' also the node itself. Returns the published changes, each as number, kind and user.
  */
-export const presence = new Script(LIFE, `
+export const presence = new Script(KEY_LIFETIME, `
 local clients, users, nodes = KEYS[1], KEYS[2], KEYS[3]
 local node = ARGV[4]
 local told = {}
@@ -67,7 +67,7 @@ return { redis.call('HKEYS', KEYS[1]), redis.call('HVALS', KEYS[1]) }
 `)
 
 /** Records that a node has sockets in a channel. KEYS: its channels. ARGV: channel, lifetime. */
-export const enlist = new Script(LIFE, `
+export const enlist = new Script(KEY_LIFETIME, `
 redis.call('SADD', KEYS[1], ARGV[1])
 live(KEYS[1], tonumber(ARGV[2]))
 return 1

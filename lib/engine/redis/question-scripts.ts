@@ -1,4 +1,4 @@
-import { LIFE, LINEAGE, Script, STREAM } from './lua.js'
+import { KEY_LIFETIME, LINEAGE, Script, STREAM } from './lua.js'
 
 /*
  * A list holds the sort keys of questions of one status; all its members have one score, so they are ordered by name. A sort key
@@ -46,7 +46,7 @@ end
  * KEYS: the record, expiring records, prefix of list names, due times, the lane. ARGV: record, its lists, lifetime, id, expiry,
  * '1' if it was stored before and is in doubt, its user, '1' if answers must be checked, then kind and time of each due time.
  */
-export const create = new Script(LIFE, LINEAGE, LISTS, `
+export const create = new Script(KEY_LIFETIME, LINEAGE, LISTS, `
 local life, kinds, due = tonumber(ARGV[3]), {}, {}
 if redis.call('EXISTS', KEYS[1]) == 1 then return answer(0) end
 for i = 9, #ARGV, 2 do
@@ -77,7 +77,7 @@ end
 `
 
 /** Reads a question. KEYS: the record, the lane. Returns `{record, settlement, when, in doubt}`, with null for missing parts. */
-export const read = new Script(LIFE, LINEAGE, RECORD, `
+export const read = new Script(KEY_LIFETIME, LINEAGE, RECORD, `
 return answer(record(KEYS[1]))
 `)
 
@@ -87,7 +87,7 @@ return answer(record(KEYS[1]))
  * KEYS: expiring records, prefix of list names, prefix of record names, the lists, the lane. ARGV: sort key that precedes the
  * page or '', limit. Returns the last sort key if more follow, else null, and for each question the same as `read`.
  */
-export const list = new Script(LIFE, LINEAGE, LISTS, RECORD, `
+export const list = new Script(KEY_LIFETIME, LINEAGE, LISTS, RECORD, `
 local limit, places, found = tonumber(ARGV[2]), {}, {}
 forget(KEYS[1], KEYS[2])
 for i = 4, #KEYS - 1 do
@@ -133,7 +133,7 @@ end
  * if it belongs to another user, its answers must be checked, or it is overdue. Returns null if there is no such question, else
  * `{whether this attempt won, or -1 if in doubt, record, settlement, when, milliseconds left}`.
  */
-export const settle = new Script(LIFE, LINEAGE, STREAM, LISTS, END, `
+export const settle = new Script(KEY_LIFETIME, LINEAGE, STREAM, LISTS, END, `
 local entry = redis.call('HMGET', KEYS[1], 'record', 'settlement', 'at', 'lists', 'expires', 'due', 'generation', 'user', 'checked')
 if not entry[1] then return answer(false) end
 if entry[2] then
@@ -160,7 +160,7 @@ return answer({ 1, entry[1], ARGV[1], at })
  *
  * KEYS and ARGV as above, then the record, its lists, when it ended. Returns whether the end was lost.
  */
-export const restore = new Script(LIFE, LINEAGE, STREAM, LISTS, END, `
+export const restore = new Script(KEY_LIFETIME, LINEAGE, STREAM, LISTS, END, `
 local entry = redis.call('HMGET', KEYS[1], 'settlement', 'due')
 if entry[1] then return answer(0) end
 redis.call('HSET', KEYS[1], 'record', ARGV[14], 'lists', ARGV[15])
@@ -174,7 +174,7 @@ return answer(1)
  * KEYS: the record, the due times, the lane. ARGV: id; the new record if an end may have been reported, else ''. Returns whether
  * this call reopened it.
  */
-export const goOn = new Script(LIFE, LINEAGE, `
+export const goOn = new Script(KEY_LIFETIME, LINEAGE, `
 local found = redis.call('HMGET', KEYS[1], 'record', 'settlement', 'generation')
 if not found[1] or found[2] or isCurrent(found[3]) then return answer(0) end
 count()
@@ -193,7 +193,7 @@ return answer(1)
  * KEYS: due times, prefix of record names, the lane. ARGV: limit, lease. Returns the milliseconds until the next due time, null
  * if none, and `{kind, record, in doubt}` for each action.
  */
-export const takeDue = new Script(LIFE, LINEAGE, RECORD, `
+export const takeDue = new Script(KEY_LIFETIME, LINEAGE, RECORD, `
 local time, taken = now(), {}
 for _, entry in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', integer(time), 'LIMIT', 0, tonumber(ARGV[1]))) do
   local kind, id = entry:match('^(%S+) (.*)$')

@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { ENDS, type RedisConfirmationStore } from './confirmations.js'
+import { SETTLED_STREAM, type RedisConfirmationStore } from './confirmations.js'
 import type { Keys } from './keys.js'
 import type { Lane } from './lane.js'
 import type { Lineage } from './lineage.js'
@@ -63,7 +63,7 @@ export class Recovery {
     const { keys, streams, presence, revocations } = this.#parts
     streams.checkLane(lane)
     revocations.mayHaveMissed()
-    if (lane.key === keys.lane(ENDS)) this.#hasLostQuestions = true
+    if (lane.key === keys.lane(SETTLED_STREAM)) this.#hasLostQuestions = true
     this.#timer ??= setTimeout(() => {
       this.#timer = null
       presence.restoreLost()

@@ -1,4 +1,4 @@
-import { LIFE, LINEAGE, Script } from './lua.js'
+import { KEY_LIFETIME, LINEAGE, Script } from './lua.js'
 
 /*
  * Each revocation has a number, assigned when it was stored or last changed: a node that knows all up to one number reads those
@@ -14,7 +14,7 @@ import { LIFE, LINEAGE, Script } from './lua.js'
  * ARGV: its name, the time before which a user's revoked tokens were issued or '', expiry, maximum number of revocations, epoch
  * to begin with. Returns whether there was room.
  */
-export const add = new Script(LIFE, LINEAGE, `
+export const add = new Script(KEY_LIFETIME, LINEAGE, `
 local name, before, expiry = ARGV[1], ARGV[2], tonumber(ARGV[3])
 count()
 local time = now()
@@ -42,7 +42,7 @@ return answer(1)
  * ARGV: known epoch, generation and number, limit. Returns `{epoch, generation, number of this reading, revocations}`, for each
  * its name, the time or '', its expiry.
  */
-export const read = new Script(LIFE, LINEAGE, `
+export const read = new Script(KEY_LIFETIME, LINEAGE, `
 local found = redis.call('HMGET', KEYS[1], 'epoch', 'number')
 local epoch, top, since = found[1] or '', tonumber(found[2] or 0), tonumber(ARGV[3])
 if epoch ~= ARGV[1] or generation ~= ARGV[2] then since = 0 end

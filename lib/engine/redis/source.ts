@@ -31,34 +31,34 @@ const OPTIONS_OF_OTHERS: Readonly<Record<string, string>> = {
  *
  * @throws WSM_ERR_INVALID_OPTION that says what was passed, if it is neither
  */
-export function isSource (given: RedisSource | RedisConnectionOptions): given is RedisSource {
-  const other = nameOfOther(given)
+export function isSource (value: RedisSource | RedisConnectionOptions): value is RedisSource {
+  const other = nameOfOther(value)
   if (other !== null) throw new InvalidOptionError('engine', `redis() needs an ioredis client of version 5 or 6, new Redis(…) or new Cluster(…), or options for one, but got ${other}`)
-  if (isIoredis(given)) return true
-  for (const [name, meaning] of Object.entries(OPTIONS_OF_OTHERS)) if (name in given) throw new InvalidOptionError(`engine.${name}`, meaning)
+  if (isIoredis(value)) return true
+  for (const [name, meaning] of Object.entries(OPTIONS_OF_OTHERS)) if (name in value) throw new InvalidOptionError(`engine.${name}`, meaning)
   return false
 }
 
-function isIoredis (given: object): boolean {
-  const { isCluster, duplicate, call } = given as Record<string, unknown>
+function isIoredis (value: object): boolean {
+  const { isCluster, duplicate, call } = value as Record<string, unknown>
   return typeof isCluster === 'boolean' && typeof duplicate === 'function' && typeof call === 'function'
 }
 
 /** null: an ioredis client, or options. Text is not shown, since a URL can contain a password. */
-function nameOfOther (given: unknown): string | null {
-  if (typeof given === 'string' || given instanceof URL) return 'a URL, which new Redis(url) takes'
-  if (typeof given === 'function') return 'a function: call it'
-  if (typeof given !== 'object' || given === null) return String(given)
-  if (Array.isArray(given)) return 'a list, which new Cluster(nodes) takes'
-  if (isIoredis(given)) return null
-  const { then, sendCommand, send_command: sendCommandOf3 } = given as Record<string, unknown>
+function nameOfOther (value: unknown): string | null {
+  if (typeof value === 'string' || value instanceof URL) return 'a URL, which new Redis(url) takes'
+  if (typeof value === 'function') return 'a function: call it'
+  if (typeof value !== 'object' || value === null) return String(value)
+  if (Array.isArray(value)) return 'a list, which new Cluster(nodes) takes'
+  if (isIoredis(value)) return null
+  const { then, sendCommand, send_command: sendCommandOf3 } = value as Record<string, unknown>
   if (typeof then === 'function') return 'a promise: await it'
   if (typeof sendCommand === 'function' || typeof sendCommandOf3 === 'function') return 'a client of the package "redis" (node-redis)'
-  return isPlain(given) ? null : `an object of class ${given.constructor?.name || 'without a name'}, as a pool is`
+  return isPlain(value) ? null : `an object of class ${value.constructor?.name || 'without a name'}, as a pool is`
 }
 
 /** Also true for objects of another realm, which have a different Object. */
-function isPlain (given: object): boolean {
-  const prototype: object | null = Object.getPrototypeOf(given)
+function isPlain (value: object): boolean {
+  const prototype: object | null = Object.getPrototypeOf(value)
   return prototype === null || Object.getPrototypeOf(prototype) === null
 }

@@ -1,4 +1,4 @@
-import { LIFE, LINEAGE, Script, STREAM } from './lua.js'
+import { KEY_LIFETIME, LINEAGE, Script, STREAM } from './lua.js'
 
 /**
  * Appends and publishes a batch. A repeated batch gets its earlier reply; one that arrives after a later batch of the same
@@ -10,7 +10,7 @@ import { LIFE, LINEAGE, Script, STREAM } from './lua.js'
  * its stream, from 0, its sender ('' for the app), and the message's tail. Returns for each publication `{epoch, offset}`, `{}`
  * without a history, or why it failed.
  */
-export const publish = new Script(LIFE, LINEAGE, STREAM, `
+export const publish = new Script(KEY_LIFETIME, LINEAGE, STREAM, `
 local batch, command, fresh, life, window = tonumber(ARGV[1]), ARGV[3], unique(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 
 local latest = redis.call('HMGET', KEYS[1], 'batch', 'results', 'generation')
@@ -52,7 +52,7 @@ return answer(results)
  * KEYS: beginnings, forgotten; for each stream the position, the log; the lane. ARGV: epoch for new streams, lifetime of
  * positions, window; for each stream the known epoch and offset, or '' and 0. Returns for each one `{epoch, offset}`.
  */
-export const positions = new Script(LIFE, LINEAGE, STREAM, `
+export const positions = new Script(KEY_LIFETIME, LINEAGE, STREAM, `
 local fresh, life = unique(ARGV[1]), tonumber(ARGV[2])
 
 local function compare(stream, knownEpoch, known)
@@ -86,7 +86,7 @@ return answer(results)
  * offset to read after ('' for the oldest), maximum messages, maximum bytes, earliest publication time. Returns `{epoch, offset,
  * whether it is complete, first offset, tails}`.
  */
-export const history = new Script(LIFE, LINEAGE, STREAM, `
+export const history = new Script(KEY_LIFETIME, LINEAGE, STREAM, `
 local stream = { position = KEYS[3], log = KEYS[4], beginnings = KEYS[1], forgotten = KEYS[2], window = tonumber(ARGV[3]) }
 local log, since, wanted = KEYS[4], ARGV[4], tonumber(ARGV[5])
 local limit, most, earliest = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
@@ -171,7 +171,7 @@ return 1
  * KEYS: beginnings, forgotten, position, log. ARGV: offset of the latest message, command that counts subscribers, channel,
  * window, maximum names in forgotten, epoch for new streams. Returns its number of messages; -1: it is in use.
  */
-export const forget = new Script(LIFE, `
+export const forget = new Script(KEY_LIFETIME, `
 local beginnings, forgotten, position, log = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local window = tonumber(ARGV[4])
 if redis.call('HGET', position, 'offset') ~= ARGV[1] then return -1 end

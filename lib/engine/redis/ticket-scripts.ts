@@ -1,4 +1,4 @@
-import { LIFE, LINEAGE, Script } from './lua.js'
+import { KEY_LIFETIME, LINEAGE, Script } from './lua.js'
 
 /*
  * A used ticket stays, marked as used, until it would have expired: `put` may run late and must not make it valid again, and
@@ -11,7 +11,7 @@ import { LIFE, LINEAGE, Script } from './lua.js'
  * KEYS: the ticket, the user's unused ones, all unused ones, the lane. ARGV: its name in those lists, the user, lifetime, maximum
  * per user, maximum in all. Returns 'kept', 'user_full' or 'full'.
  */
-export const put = new Script(LIFE, LINEAGE, `
+export const put = new Script(KEY_LIFETIME, LINEAGE, `
 local life, time = tonumber(ARGV[3]), now()
 if redis.call('EXISTS', KEYS[1]) == 1 then return answer('kept') end
 for i = 2, 3 do redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', integer(time)) end
@@ -33,7 +33,7 @@ return answer('kept')
  * KEYS: the ticket, all unused ones, the lane. ARGV: its name in the lists, id of the attempt. Returns the user, or null if there
  * is none for this attempt.
  */
-export const take = new Script(LIFE, LINEAGE, `
+export const take = new Script(KEY_LIFETIME, LINEAGE, `
 local found = redis.call('HMGET', KEYS[1], 'user', 'list', 'taken', 'generation')
 if not found[1] or (found[3] and found[3] ~= ARGV[2]) or not isCurrent(found[4]) then return answer(false) end
 count()
