@@ -35,12 +35,12 @@ export interface Host {
   addCallRoute: (entry: HandlerEntry) => void
 }
 
-/** The parts of a node that the app reaches by the manager. */
+/** The parts of a node that the app uses through the manager. */
 export type ManagerParts = Pick<Node,
   | 'cluster' | 'clock' | 'confirmations' | 'contextOf' | 'counters' | 'events' | 'handlers' | 'history' | 'log' | 'memberships' | 'outbound'
   | 'presence' | 'publisher' | 'readiness' | 'registry' | 'revocations' | 'router' | 'taskHeartbeats' | 'tasks' | 'topics'>
 
-/** The place of an endpoint in the app. */
+/** Where an endpoint belongs in the app. */
 export interface EndpointOptions {
   /** Scope of the app whose prefix and hooks apply to the endpoint; by default the plugin's own. */
   scope?: Pick<FastifyInstance, 'ws'> | undefined

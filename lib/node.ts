@@ -52,19 +52,19 @@ import { Publisher } from './streams/publisher.js'
 import { StreamRules } from './streams/stream-rules.js'
 import { Topics } from './streams/topics.js'
 
-/** What a node stands on. */
-export interface NodeGround {
+/** Prerequisites of a node. */
+export interface NodeContext {
   engine: Engine
   authenticator: Authenticator
   options: Options
   log: FastifyBaseLogger
 }
 
-/** The parts of a node; each knows only those it is made with. */
+/** The parts of a node. Each knows only the parts it needs. */
 export type Node = ReturnType<typeof createNode>
 
-/** Puts the parts of a node together. Nothing of Fastify but its logger is known here. */
-export function createNode ({ engine, authenticator, options, log }: NodeGround) {
+/** Assembles the parts of a node. Depends on nothing of Fastify but its logger. */
+export function createNode ({ engine, authenticator, options, log }: NodeContext) {
   const { limits } = options
   const { clock, cluster } = engine
   const counters = new Counters()
@@ -73,7 +73,7 @@ export function createNode ({ engine, authenticator, options, log }: NodeGround)
   const registry = new Registry()
   engine.onEviction((messages) => { counters.refusals.history_per_sender += messages })
 
-  // Streams: topics and their members, and the way out to them.
+  // Streams: topics, their members, and delivery to them.
   const rules = new StreamRules(options)
   const topics = new Topics(engine, rules)
   const presence = new Presence({ store: engine.presence, topics, rules, events, log })
@@ -90,7 +90,7 @@ export function createNode ({ engine, authenticator, options, log }: NodeGround)
   const taskHeartbeats = new TaskHeartbeats(publisher, taskStore, clock, log)
   const tasks = new Tasks({ engine, store: taskStore, publisher, confirmations, heartbeats: taskHeartbeats, events, log })
 
-  // Sessions: who may connect and do what, and until when.
+  // Sessions: authentication, permissions and expiry.
   const permissions = new Permissions(options, hookWaits, log)
   const tickets = new Tickets(engine.tickets, options.auth.ticketTtlMs, clock, counters)
   const requests = new PendingRequests(limits.maxPendingRequests, clock, counters)
@@ -143,7 +143,7 @@ export function createNode ({ engine, authenticator, options, log }: NodeGround)
     onClosing: (connection) => slots.ended(connection)
   }
 
-  // Frames: the built-in ones, and the handlers of the app.
+  // Frames: built-in ones and the app's handlers.
   const typeLimits = new TypeLimits(limits.types)
   const handlers = new Handlers(permissions, revocations, typeLimits)
   const contextOf = (exchange: Exchange<object>, channel: string | null) => new SocketContext(exchange, channel, memberships, outbound)
@@ -196,13 +196,13 @@ export function createNode ({ engine, authenticator, options, log }: NodeGround)
     handlers,
     contextOf,
     router,
-    /** Begins to look for sockets that are silent, tokens that expire and questions that are due. */
+    /** Starts checking for silent sockets, expiring tokens and due questions. */
     start: () => {
       if (options.heartbeat.enabled) heartbeat.start()
       tokenExpiry.start()
       confirmations.start()
     },
-    /** Stops timers and open waits. The sockets are still open, so their clients are told. */
+    /** Stops timers and pending waits while the sockets are still open, so clients are informed. */
     close: async () => {
       heartbeat.stop()
       tokenExpiry.stop()

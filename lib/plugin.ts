@@ -29,7 +29,7 @@ declare module 'fastify' {
     ws: WsManager
   }
   interface FastifyRequest {
-    /** Who calls a REST route of the plugin; null before that is known. */
+    /** Caller of a REST route of the plugin; null before it is identified. */
     wsUser: User | null
   }
 }
@@ -46,7 +46,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, input) => {
   const webSocketServer = await useWebSocketServer(fastify, options)
   const log = fastify.log.child({ plugin: 'fastify-ws-manager' })
   const engine = await engineOf(options, log)
-  // Registered at once, so that the engine's connections are closed even if the rest of the registration fails.
+  // Registered early, so the engine's connections are closed even if the rest of the registration fails.
   let hasClosed = false
   fastify.addHook('onClose', () => {
     hasClosed = true
@@ -54,7 +54,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, input) => {
   })
   const node = createNode({ engine, authenticator: authenticatorBy(engine.clock), options, log })
 
-  // The way in: upgrades and requests of the server, until it closes.
+  // Entry of upgrades and requests, until the server closes.
   const path = fastify.prefix + options.path
   const prepare = hideSecretsBelow(fastify, path)
   const gate = new UpgradeGate(fastify, { path, mayHaveOlder }, node.admission)
@@ -67,7 +67,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, input) => {
       requests.upgraded(socket)
     },
     mayListenElsewhere: isHostFirst,
-    // The app may have older socket routes, which cannot be told from another library's: their upgrades must not wait.
+    // The app may have older socket routes, which look like another library's, so their upgrades must not wait.
     graceMs: mayHaveOlder ? 0 : options.auth.timeoutMs
   })
   const shutdown = new Shutdown(node.registry, upgrades, requests, {
@@ -78,7 +78,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, input) => {
     log
   })
 
-  // The routes, and the face of it all.
+  // Routes and the public API.
   const access = new Access(node)
   const sockets: SocketParts = { ...socketPartsOf(node), upgrades, webSocketServer }
   const calls: CallParts = { access, ...callPartsOf(node), limits: options.limits }
@@ -121,11 +121,11 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, input) => {
   })
 }
 
-/** The only place that names a concrete engine. */
+/** Creates the engine; the only place that names a concrete one. */
 async function engineOf ({ engine, confirmations: { retainMs }, auth: { ticketTtlMs }, limits: { maxRevocations }, history }: Options, log: FastifyBaseLogger): Promise<Engine> {
   const { maxBytes, maxTopics, maxBytesPerSender, maxTopicsPerSender, positionTtlMs } = history
   const kept = { retainMs, ticketTtlMs, maxRevocations, maxBytes, maxTopics, maxBytesPerSender, maxTopicsPerSender, positionTtlMs }
-  return engine === undefined ? new MemoryEngine(kept) : made(engine, { ...kept, log })
+  return engine === undefined ? new MemoryEngine(kept) : createEngine(engine, { ...kept, log })
 }
 
 function socketPartsOf ({ admission, lifecycle, router, closing, deflatedFrames, sendSettings, connectionSettings }: Node) {
@@ -136,8 +136,8 @@ function callPartsOf ({ handlers, requests, allowances, counters }: Node) {
   return { handlers, requests, allowances, counters }
 }
 
-/** @throws what the factory throws, always as an Error: Fastify takes a rejection with `undefined` for success */
-async function made (factory: EngineFactory, context: EngineContext): Promise<Engine> {
+/** @throws the error of the factory, always as an Error: Fastify treats a rejection with `undefined` as success */
+async function createEngine (factory: EngineFactory, context: EngineContext): Promise<Engine> {
   try {
     return await factory(context)
   } catch (thrown) {
@@ -145,7 +145,7 @@ async function made (factory: EngineFactory, context: EngineContext): Promise<En
   }
 }
 
-/** The first address that the server listens on. */
+/** Returns the first address that the server listens on. */
 function addressOf (fastify: FastifyInstance): { host: string, port: number } | null {
   const address = fastify.server.address() as AddressInfo | null
   return address === null ? null : { host: address.address, port: address.port }
