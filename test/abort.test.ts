@@ -12,7 +12,7 @@ function start () {
   return { controller: guardedAbort((error) => { thrown.push(error) }), thrown, heard }
 }
 
-t.test('what a listener throws is reported, and the others are called', async (t) => {
+t.test('an error thrown by an abort listener is reported, and the other listeners are called', async (t) => {
   const { controller, thrown, heard } = start()
   const { signal } = controller
   signal.addEventListener('abort', () => { throw new Error('function') })
@@ -28,7 +28,7 @@ t.test('what a listener throws is reported, and the others are called', async (t
   t.same(heard, ['last'])
 })
 
-t.test('it is a signal like any other', async (t) => {
+t.test('a guarded signal behaves like any other signal', async (t) => {
   const { controller, thrown, heard } = start()
   const { signal } = controller
   t.ok(signal instanceof AbortSignal)
@@ -57,7 +57,7 @@ t.test('it is a signal like any other', async (t) => {
   t.same(thrown, [])
 })
 
-t.test('two signals share a listener, and each reports its own', async (t) => {
+t.test('a listener shared by two signals reports to the signal that fired', async (t) => {
   const [a, b] = [start(), start()]
   const listener = () => { throw new Error('shared') }
   for (const { controller } of [a, b]) controller.signal.addEventListener('abort', listener)
@@ -67,7 +67,7 @@ t.test('two signals share a listener, and each reports its own', async (t) => {
   t.same([a.thrown.length, b.thrown.length], [1, 1])
 })
 
-t.test('callbacks on one signal share a listener, and each can be taken back', async (t) => {
+t.test('callbacks on one signal share a listener, and each can be removed', async (t) => {
   const controller = new AbortController()
   const heard: number[] = []
   const undos = Array.from({ length: 20 }, (_, n) => onAbort(controller.signal, () => { heard.push(n) }))
@@ -77,7 +77,7 @@ t.test('callbacks on one signal share a listener, and each can be taken back', a
   t.strictSame(heard, [0, 1])
 })
 
-t.test('many waits on one signal, or for the end of one socket, warn of no leak', async (t) => {
+t.test('many waits on one signal, or for the end of one socket, cause no leak warning', async (t) => {
   const heard = suspectedLeaks(t)
   const listenOften = (signal: AbortSignal) => { for (let n = 0; n < 20; n++) signal.addEventListener('abort', () => {}) }
   const server = await startApp(t, { closeTimeoutMs: 50 }, {

@@ -46,14 +46,14 @@ async function rejected (t: Test, engine?: EngineFactory): Promise<void> {
   t.equal(app.ws.getHealth().status, 'closing')
 }
 
-t.test('when the server has closed, every method that answers later rejects alike, and what is known here can be read', (t) => rejected(t))
+t.test('after the close every asynchronous method rejects alike, and local state can be read', (t) => rejected(t))
 
-t.test('the same with Redis', async (t) => {
+t.test('after the close every asynchronous method rejects alike with Redis, too', async (t) => {
   const server = await RedisServer.start(t)
   await rejected(t, redis({ host: '127.0.0.1', port: server.port }, { prefix: 'after-close' }))
 })
 
-t.test('while it closes, the app can still say its last words', async (t) => {
+t.test('while the server closes, the app can still send its final messages', async (t) => {
   const server = await startApp(t, {}, {
     after: (app) => { app.addHook('onClose', async () => { t.match(await app.ws.broadcast({ type: 'x.y' }), { localRecipients: 0 }) }) }
   })

@@ -3,13 +3,13 @@ import { BoundedWaits } from '../lib/bounded-waits.js'
 
 const never = new Promise<never>(() => {})
 
-t.test('a wait has the outcome of the work', async (t) => {
+t.test('a wait settles as its work does', async (t) => {
   const waits = new BoundedWaits()
   t.equal(await waits.wait(Promise.resolve(1), 60_000, () => t.fail('it was in time')), 1)
   await t.rejects(waits.wait(Promise.reject(new Error('failed')), 60_000, () => t.fail('it was in time')), { message: 'failed' })
 })
 
-t.test('a wait ends after its time, and a failure that comes later is dropped', async (t) => {
+t.test('a wait ends after its time-out, and a later failure is dropped', async (t) => {
   const waits = new BoundedWaits()
   let fail!: (error: Error) => void
   const work = new Promise<never>((_resolve, reject) => { fail = reject })

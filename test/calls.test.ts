@@ -92,7 +92,7 @@ async function refused (t: Test, call: Caller, method: MethodName, args: unknown
   t.ok(thrown[0]?.message.startsWith(`${method}(): ${start}`), `${thrown[0]?.message}: ${method}(): ${start}`)
 }
 
-t.test('every public method that takes arguments is in the table', async (t) => {
+t.test('every public method with arguments is in the table', async (t) => {
   const { ws } = await start(t)
   const withoutArguments = ['constructor', 'getConnectionCount', 'getHealth', 'getReadiness']
   const own = Object.getOwnPropertyNames(Manager.prototype).filter((name) => !withoutArguments.includes(name)).map((name) => `ws.${name}`)
@@ -100,7 +100,7 @@ t.test('every public method that takes arguments is in the table', async (t) => 
   t.same([...own, ...parts].sort(), methods.map(([method]) => method).filter((method) => !method.startsWith('context.')).sort())
 })
 
-t.test('what a method takes is not refused', async (t) => {
+t.test('valid arguments of public methods are accepted', async (t) => {
   const { call } = await start(t)
   for (const [method, { isSync }] of methods) {
     // The app listens already.
@@ -119,7 +119,7 @@ t.test('what a method takes is not refused', async (t) => {
   }
 })
 
-t.test('every argument of every method is refused by name where it is wrong or left out', async (t) => {
+t.test('every wrong or missing argument of every method is refused by name', async (t) => {
   const { call } = await start(t)
   for (const [method, { parameters }] of methods) {
     for (const [index, [key, parameter]] of Object.entries(parameters).entries()) {
@@ -136,7 +136,7 @@ t.test('every argument of every method is refused by name where it is wrong or l
   }
 })
 
-t.test('a JavaScript caller hears what is wrong', async (t) => {
+t.test('a JavaScript caller is told what is wrong', async (t) => {
   const { call } = await start(t)
   const cases: Array<[MethodName, unknown[], string]> = [
     ['ws.on', ['clientConnected', nothing], 'event: Expected one of "client_connected", "client_disconnected", '],
@@ -169,7 +169,7 @@ t.test('a JavaScript caller hears what is wrong', async (t) => {
   await t.rejects(call('ws.tasks.list', ['alice', { limit: 0, cluster: true }]) as Promise<unknown>, { code: 'WSM_ERR_INVALID_ARGUMENT' }, 'of all nodes it answers later')
 })
 
-t.test('a number that is none, or out of range, is refused by name, text that looks like one too', async (t) => {
+t.test('a number that is invalid or out of range is refused by name, and so is numeric text', async (t) => {
   const { call } = await start(t)
   const question = good['ws.notifyUser'][0]
   const numbers: Array<[MethodName, (value: unknown) => unknown[], string]> = [
@@ -204,7 +204,7 @@ const unreadable = [
   Object.defineProperty({}, 'history', { enumerable: true, get () { throw new Error('unreadable') } }), Object.defineProperty({}, 'history', { enumerable: true, get () { return Symbol('x') } })
 ]
 
-t.test('options that are no plain object, or cannot be read, are refused by name', async (t) => {
+t.test('options that are not a plain object, or unreadable, are refused by name', async (t) => {
   const { call } = await start(t)
   for (const [method, { parameters }] of methods) {
     for (const [index, [key, parameter]] of Object.entries(parameters).entries()) {
@@ -223,7 +223,7 @@ t.test('options that are no plain object, or cannot be read, are refused by name
   await call('ws.broadcast', [message, new Proxy({ history: false }, {})])
 })
 
-t.test('the app\'s own fault is a 500 in its own route, and internal to a client; by the plugin\'s routes it is the caller\'s', async (t) => {
+t.test('the app\'s own fault is a 500 in its own route and internal to a client; in the plugin\'s routes it is the caller\'s', async (t) => {
   const wrong: Record<string, (ws: WsManager) => unknown> = {
     broadcast: (ws) => ws.broadcast({ type: 'app.declared', n: 'hunter2' }),
     user: (ws) => ws.sendToUser('', message),
@@ -253,7 +253,7 @@ t.test('the app\'s own fault is a 500 in its own route, and internal to a client
   }
 })
 
-t.test('a person\'s wrong answer, which the app hands on, is the person\'s fault', async (t) => {
+t.test('a person\'s invalid answer that the app passes on is the person\'s fault', async (t) => {
   const { ws } = await start(t)
   const controller = new AbortController()
   const asked = ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task', answer: Type.Object({ gpu: Type.String() }), signal: controller.signal })
@@ -265,7 +265,7 @@ t.test('a person\'s wrong answer, which the app hands on, is the person\'s fault
   await asked
 })
 
-t.test('a call that nobody awaits may fail: a log line says so, and an awaited one rejects as ever', async (t) => {
+t.test('an unawaited call that fails is logged, and an awaited one rejects', async (t) => {
   const server = await startApp(t, {}, {
     after: ({ ws }) => ws.handle('call.join', { schema }, (_message, { join }) => { join('') })
   })

@@ -11,13 +11,13 @@ t.test('every close code is one that a server may send', async (t) => {
   t.equal(new Set(Object.values(closeCodes)).size, Object.keys(closeCodes).length, 'each says one thing')
 })
 
-t.test('a reason of 123 bytes stays whole and a longer one is cut', async (t) => {
+t.test('a close reason of 123 bytes stays whole and a longer one is cut', async (t) => {
   t.equal(fitReason('x'.repeat(123)), 'x'.repeat(123))
   t.equal(fitReason('x'.repeat(124)), 'x'.repeat(123))
   t.equal(fitReason(''), '')
 })
 
-t.test('a reason is never cut inside a character', async (t) => {
+t.test('a close reason is never cut inside a character', async (t) => {
   for (const character of ['é', '€', '🙂']) {
     for (let offset = 0; offset < 4; offset++) {
       const reason = 'x'.repeat(offset) + character.repeat(100)

@@ -8,7 +8,7 @@ const kinds = Object.entries(errors).filter(([name]) => name.endsWith('Error') &
   .map(([name, kind]) => ({ name, Thrown: kind as unknown as Thrown }))
 const catalogue = kinds.map(({ name, Thrown }) => ({ name, error: new Thrown('one', 'two') }))
 
-t.test('every error of the catalogue has a code and a status of its own kind', async (t) => {
+t.test('every error of the catalogue has its own code and status', async (t) => {
   t.ok(catalogue.length > errorCodes.length)
   const codes = catalogue.map(({ error }) => error.code)
   t.equal(new Set(codes).size, codes.length)
@@ -19,7 +19,7 @@ t.test('every error of the catalogue has a code and a status of its own kind', a
   }
 })
 
-t.test('each has a text where it is given none, with a cause or without', async (t) => {
+t.test('every error of the catalogue has a default text, with or without a cause', async (t) => {
   const cause = new Error('why')
   for (const { name, Thrown } of kinds) {
     const bare = new Thrown()
@@ -39,7 +39,7 @@ t.test('each has a text where it is given none, with a cause or without', async 
   t.equal(new errors.RateLimitedError().stack, undefined, 'what clients cause at any rate has no stack')
 })
 
-t.test('every code of the wire has its error, and is told as it is', async (t) => {
+t.test('every wire code has its error, which is sent unchanged', async (t) => {
   for (const code of errorCodes) {
     const { error } = catalogue.find(({ error }) => error.code === `WSM_ERR_${code.toUpperCase()}`)!
     const { message, statusCode } = error
@@ -48,7 +48,7 @@ t.test('every code of the wire has its error, and is told as it is', async (t) =
   }
 })
 
-t.test('everything else that is thrown is told as internal, and nothing of it shows', async (t) => {
+t.test('any other thrown value is sent as internal, without its contents', async (t) => {
   const forDevelopers = catalogue.map(({ error }) => error).filter(({ code }) => !errorCodes.some((wire) => code === `WSM_ERR_${wire.toUpperCase()}`))
   const others = [
     new Error('secret'), 'secret', undefined, null, 5, { code: 'WSM_ERR_FORBIDDEN', message: 'secret', details: 'secret' },
@@ -62,7 +62,7 @@ t.test('everything else that is thrown is told as internal, and nothing of it sh
   }
 })
 
-t.test('details go along', async (t) => {
+t.test('details of an error are sent', async (t) => {
   const error = errors.withDetails(new errors.ForbiddenError('no'), { channel: 'a' })
   t.match(toWire(error), { code: 'forbidden', message: 'no', details: { channel: 'a' } })
   t.equal(errors.isOurs(error), true)
@@ -70,7 +70,7 @@ t.test('details go along', async (t) => {
   t.ok(error instanceof errors.ForbiddenError)
 })
 
-t.test('details that JSON cannot hold are left out, and what is told is a copy', async (t) => {
+t.test('details that JSON cannot hold are dropped, and those sent are a copy', async (t) => {
   const circular: Record<string, unknown> = {}
   circular.self = circular
   const throwing = { toJSON: () => { throw new Error('secret') } }
@@ -84,7 +84,7 @@ t.test('details that JSON cannot hold are left out, and what is told is a copy',
   t.same(told.details, { list: [1] })
 })
 
-t.test('what cannot be read is told as internal', async (t) => {
+t.test('an unreadable thrown value is sent as internal', async (t) => {
   const fail = () => { throw new Error('secret') }
   const unreadable = new Proxy(new errors.ForbiddenError('no'), { get: fail, getPrototypeOf: fail, has: fail, ownKeys: fail })
   t.equal(toWire(unreadable).code, 'internal')
@@ -94,7 +94,7 @@ t.test('what cannot be read is told as internal', async (t) => {
   }
 })
 
-t.test('a status and a time that cannot be one are not told', async (t) => {
+t.test('an invalid status or retry time is not sent', async (t) => {
   for (const statusCode of [200, 99, 600, 403.5, '403', 1n]) {
     t.match(toWire(Object.assign(new errors.ForbiddenError('no'), { statusCode })), { code: 'forbidden', statusCode: 500 })
   }
@@ -102,7 +102,7 @@ t.test('a status and a time that cannot be one are not told', async (t) => {
   t.equal(toWire(Object.assign(new errors.RateLimitedError('slower'), { retryAfterS: '3' })).retryAfterS, undefined)
 })
 
-t.test('an error of the app\'s own is told as it is, by whatever it was made', (t) => {
+t.test('an error of the app is sent unchanged, whatever created it', (t) => {
   const own = (code: string, message: string, statusCode: number, details?: unknown) => ({ code, message, statusCode, details, retryAfterS: undefined, isAppError: true })
   const cases: Array<[thrown: unknown, told: object]> = [
     [new AppError('NO_CREDIT', 'You have no credit left'), own('NO_CREDIT', 'You have no credit left', 400)],
@@ -119,7 +119,7 @@ t.test('an error of the app\'s own is told as it is, by whatever it was made', (
   t.end()
 })
 
-t.test('an app\'s error that claims a code of the protocol, or a status that is none of the caller\'s, is internal', (t) => {
+t.test('an app\'s error that claims a protocol code, or a status that is not the caller\'s, is internal', (t) => {
   const claims = [...errorCodes.map((code) => ({ code, statusCode: 400 })), { code: 'WSM_ERR_OWN', statusCode: 400 }, { code: 'WSM_ERR_', statusCode: 400 },
     { code: '', statusCode: 400 }, { code: 'x'.repeat(65), statusCode: 400 }, { code: 'two words', statusCode: 400 }, { code: 5, statusCode: 400 }, { code: null, statusCode: 400 },
     ...[399, 200, 500, 503, 400.5, '404', undefined].map((statusCode) => ({ code: 'NO_CREDIT', statusCode }))]
@@ -133,7 +133,7 @@ t.test('an app\'s error that claims a code of the protocol, or a status that is 
   t.end()
 })
 
-t.test('an AppError without a message, or with options that it does not know, is refused by name', (t) => {
+t.test('an AppError without a message, or with unknown options, is refused by name', (t) => {
   const bad: Array<[args: unknown[], says: string]> = [
     [[], 'code must be'], [['X'], 'message: Expected string (what the caller reads)'], [['X', ''], 'message: Expected string length'], [['X', 5], 'message: Expected string'],
     [['X', 'y', null], 'options: Expected object'], [['X', 'y', { status: 402 }], 'options.status: Unexpected property'], [['X', 'y', { statuscode: 402 }], 'options.statuscode: Unexpected property, did you mean "statusCode"?'],

@@ -23,7 +23,7 @@ async function startNoting (t: Test, options: WsPluginOptions = {}) {
   return { server, ws: server.app.ws, noted, of, gone }
 }
 
-t.test('a connection is told of when it is open, and once when it is over', async (t) => {
+t.test('client_connected fires once the socket is open, and client_disconnected once when it closes', async (t) => {
   const { server, noted, gone } = await startNoting(t)
   const client = await server.connect('alice')
   t.match(noted, [['client_connected', { client: { id: client.id, user: { id: 'alice' }, channels: [], ip: '127.0.0.1' } }]])
@@ -32,7 +32,7 @@ t.test('a connection is told of when it is open, and once when it is over', asyn
   t.same(noted.map(([name]) => name), ['client_connected', 'client_disconnected'])
 })
 
-t.test('a socket that is cut or closed by the server is told of with its code', async (t) => {
+t.test('client_disconnected has the code of a socket that the server cut or closed', async (t) => {
   const cut = await startNoting(t)
   ;(await cut.server.connect('alice')).socket.terminate()
   t.match(await cut.gone, { code: 1006, reason: '' })
@@ -42,7 +42,7 @@ t.test('a socket that is cut or closed by the server is told of with its code', 
   t.match(await kicked.gone, { code: 4403, client: { id: client.id } })
 })
 
-t.test('a socket that never authenticated is not told of', async (t) => {
+t.test('a socket that never authenticated is not reported', async (t) => {
   const { server, noted, of, gone } = await startNoting(t, { auth: { firstFrame: true } })
   const silent = await server.dial('alice', { token: null }).opened()
   await silent.settled()
@@ -58,7 +58,7 @@ t.test('a socket that never authenticated is not told of', async (t) => {
   t.match(noted[0], ['message_received', { message: { type: 'ping' } }])
 })
 
-t.test('a frame that passed its schema is told of before it is handled, one that did not is told of as failed', async (t) => {
+t.test('a valid frame fires message_received before its handler, an invalid one message_failed', async (t) => {
   const { server, noted, of } = await startNoting(t)
   const client = await server.connect('alice')
   await client.request({ type: 'do.work', n: 1 })
@@ -86,7 +86,7 @@ t.test('a frame that passed its schema is told of before it is handled, one that
   t.same(failed.slice(4, 6).map(({ message }) => message), [undefined, undefined])
 })
 
-t.test('a change of identity, a settled question and a cancelled task are told of', async (t) => {
+t.test('events fire for a change of identity, a settled question and a cancelled task', async (t) => {
   const { server, ws, of } = await startNoting(t)
   const client = await server.connect('alice')
   const { task } = await ws.tasks.start({ userId: 'alice' })
@@ -126,7 +126,7 @@ t.test('on() returns its undo, each registration has its own, and undoing twice 
   t.equal(calls, 6, 'an old undo does not take back a new registration')
 })
 
-t.test('a listener that fails is logged and touches nobody else', async (t) => {
+t.test('a failing listener is logged and affects no other', async (t) => {
   const server = await startApp(t)
   const { ws } = server.app
   const heard: string[] = []
@@ -154,7 +154,7 @@ t.test('a listener that fails is logged and touches nobody else', async (t) => {
   t.match(ws.getStatus(), { active_connections: 0 })
 })
 
-t.test('of a frame that brings a token listeners get the type and the id', async (t) => {
+t.test('listeners get only the type and id of a frame that carries a token', async (t) => {
   const heard: string[] = []
   const server = await startApp(t, { limits: { maxErrorsPerMinute: 100 } }, {
     after: ({ ws }) => {

@@ -7,7 +7,7 @@ import { SECRET, startApp } from './fixtures/app.js'
 import { RawClient } from './fixtures/raw-client.js'
 import { root } from './fixtures/root.js'
 
-t.test('the status says what the node is doing', async (t) => {
+t.test('the status describes the node', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: () => true })
   const { ws } = server.app
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
@@ -42,7 +42,7 @@ t.test('two nodes have two names', async (t) => {
   t.not(a.app.ws.getStatus().node_id, b.app.ws.getStatus().node_id)
 })
 
-t.test('an app that does not listen is not running, and one that closes says so', async (t) => {
+t.test('an app that does not listen is not running, and a closing one says so', async (t) => {
   const app = Fastify()
   await app.register(wsPlugin, { jwt: { secret: SECRET } })
   t.match(app.ws.getStatus(), { running: false, host: null, port: null })
@@ -87,7 +87,7 @@ t.test('disconnect closes one socket', async (t) => {
   t.same(await other.closed, { code: 4403, reason: 'see you' })
 })
 
-t.test('disconnect closes every socket of a user, and nobody else\'s', async (t) => {
+t.test('disconnect closes every socket of a user, and no others', async (t) => {
   const server = await startApp(t)
   const { ws } = server.app
   const alices = [await server.connect('alice'), await server.connect('alice')]
@@ -100,7 +100,7 @@ t.test('disconnect closes every socket of a user, and nobody else\'s', async (t)
   t.match(ws.getStatus(), { active_connections: 1, users: 1 })
 })
 
-t.test('join and leave move a socket, and say when there is none', async (t) => {
+t.test('join and leave report whether the socket exists', async (t) => {
   const server = await startApp(t, { limits: { maxChannelsPerConnection: 1 }, auth: { firstFrame: true } })
   const { ws } = server.app
   const client = await server.connect('alice')

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { nearestName } from '../lib/nearest-name.js'
 
-t.test('a name that is a letter or two off is found, and no other', (t) => {
+t.test('a name with one or two typos is recognized, and no other', (t) => {
   const names = ['history', 'verify', 'except', 'ack', 'tries', 'retries']
   const cases: Array<[given: string, found: string | null]> = [
     ['histroy', 'history'], ['verfy', 'verify'], ['History', 'history'], ['historys', 'history'], ['hystori', 'history'], ['exept', 'except'], ['ak', null], ['akc', 'ack'],

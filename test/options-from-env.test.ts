@@ -2,7 +2,7 @@ import t from 'tap'
 import { listenOptionsFromEnv, optionsFromEnv } from '../lib/index.js'
 import { normalizeOptions } from '../lib/options.js'
 
-t.test('every variable becomes its option, seconds become milliseconds', (t) => {
+t.test('every variable sets its option, and seconds become milliseconds', (t) => {
   t.strictSame(optionsFromEnv({}, {
     WEBSOCKET_HOST: '0.0.0.0',
     WEBSOCKET_PORT: '8765',
@@ -18,7 +18,7 @@ t.test('every variable becomes its option, seconds become milliseconds', (t) => 
   t.end()
 })
 
-t.test('what is not set is not in the answer', (t) => {
+t.test('unset variables are left out', (t) => {
   t.strictSame(optionsFromEnv({}, {}), {})
   t.strictSame(optionsFromEnv({}, { PATH: '/bin', WEBSOCKET_PORT: '1' }), {})
   t.strictSame(optionsFromEnv({}, { WEBSOCKET_PING_TIMEOUT: '5', WEBSOCKET_PING_INTERVAL: undefined }), { heartbeat: { timeoutMs: 5_000 } })
@@ -26,14 +26,14 @@ t.test('what is not set is not in the answer', (t) => {
   t.end()
 })
 
-t.test('where to listen comes apart from the plugin\'s options', (t) => {
+t.test('the listen address is read separately from the plugin\'s options', (t) => {
   t.strictSame(listenOptionsFromEnv({}, { WEBSOCKET_HOST: '127.0.0.1', WEBSOCKET_PORT: '0' }), { host: '127.0.0.1', port: 0 })
   t.strictSame(listenOptionsFromEnv({}, { WEBSOCKET_PORT: '65535', WEBSOCKET_MAX_CONNECTIONS: '5' }), { port: 65_535 })
   t.strictSame(listenOptionsFromEnv({}, { WEBSOCKET_HOST: '::1' }), { host: '::1' })
   t.end()
 })
 
-t.test('a bad value is refused, naming its variable', (t) => {
+t.test('a bad value is refused by the name of its variable', (t) => {
   const bad: Record<string, string[]> = {
     WEBSOCKET_HOST: [''],
     WEBSOCKET_PORT: ['-1', '65536', '80.5', 'http', ''],
@@ -52,7 +52,7 @@ t.test('a bad value is refused, naming its variable', (t) => {
   t.end()
 })
 
-t.test('what a variable allows, the plugin takes', (t) => {
+t.test('every value allowed for a variable is accepted by the plugin', (t) => {
   for (const seconds of ['0.001', '2147483']) {
     const env = { WEBSOCKET_PING_INTERVAL: seconds, WEBSOCKET_PING_TIMEOUT: seconds, WEBSOCKET_CALLBACK_TIMEOUT: seconds }
     t.doesNotThrow(() => normalizeOptions(optionsFromEnv({}, env)), seconds)
@@ -61,7 +61,7 @@ t.test('what a variable allows, the plugin takes', (t) => {
   t.end()
 })
 
-t.test('options of the app and of the environment are merged, and the environment wins', (t) => {
+t.test('options of the app and the environment are merged, and the environment wins', (t) => {
   const options = { path: '/rt', limits: { burst: 7, maxConnections: 5 }, heartbeat: { intervalMs: 1, timeoutMs: 2 }, auth: { anonymous: true } }
   const given = structuredClone(options)
   t.strictSame(optionsFromEnv(options, { WEBSOCKET_MAX_CONNECTIONS: '2000', WEBSOCKET_PING_TIMEOUT: '3', WEBSOCKET_CALLBACK_TIMEOUT: '4' }), {
@@ -73,7 +73,7 @@ t.test('options of the app and of the environment are merged, and the environmen
   t.end()
 })
 
-t.test('a group that is no object is still refused by name', (t) => {
+t.test('a group that is not an object is still refused by name', (t) => {
   for (const limits of [null, 5, 'many']) {
     const merged = optionsFromEnv({ limits: limits as never }, { WEBSOCKET_MAX_CONNECTIONS: '2000' })
     t.throws(() => normalizeOptions(merged), { code: 'WSM_ERR_INVALID_OPTION', message: /"limits"/ }, String(limits))
@@ -81,7 +81,7 @@ t.test('a group that is no object is still refused by name', (t) => {
   t.end()
 })
 
-t.test('the environment of the process is read by default, and left as it is', (t) => {
+t.test('the environment of the process is read by default, and not modified', (t) => {
   t.intercept(process, 'env', { value: Object.freeze({ WEBSOCKET_MAX_CONNECTIONS: '7', WEBSOCKET_PORT: '9000' }) })
   t.strictSame(optionsFromEnv(), { limits: { maxConnections: 7 } })
   t.strictSame(listenOptionsFromEnv(), { port: 9_000 })

@@ -109,7 +109,7 @@ t.test('every option has the documented default, whether its group is missing, e
   t.end()
 })
 
-t.test('a given value is taken, and the rest of its group keeps its defaults', (t) => {
+t.test('an option that is set is used, and the rest of its group keeps its defaults', (t) => {
   t.strictSame(normalizeOptions({ heartbeat: { intervalMs: 1 } }).heartbeat, { enabled: true, intervalMs: 1, timeoutMs: 10_000 })
   for (const userIdClaim of ['email', ['email'], ['email', 'sub']]) {
     t.strictSame(normalizeOptions({ auth: { userIdClaim } }).auth.userIdClaim, userIdClaim, 'and nothing of the default')
@@ -121,7 +121,7 @@ t.test('a given value is taken, and the rest of its group keeps its defaults', (
   t.end()
 })
 
-t.test('a wrong type is refused, naming the option', (t) => {
+t.test('a wrong type is refused by the name of the option', (t) => {
   // No option is a symbol.
   for (const path of options.keys()) {
     for (const value of [Symbol('wrong'), null]) {
@@ -142,7 +142,7 @@ t.test('a wrong type is refused, naming the option', (t) => {
   t.end()
 })
 
-t.test('a number out of its range is refused, naming the option and the bound', (t) => {
+t.test('a number out of range is refused by the name of the option and the bound', (t) => {
   const numbers = [...options].filter(([, { type }]) => type === 'integer')
   t.ok(numbers.length > 10)
   for (const [path, { minimum, maximum }] of numbers) {
@@ -156,7 +156,7 @@ t.test('a number out of its range is refused, naming the option and the bound', 
   t.end()
 })
 
-t.test('what is none of the choices is refused', (t) => {
+t.test('a value that is not one of the choices is refused', (t) => {
   const bad: [string, unknown][] = [
     ['rejectMode', 'https'], ['confirmations.onTimeout', 'continue'], ['slowConsumer', 'wait'], ['onDuplicateUser', 'close'], ['origins', ['app.example']], ['origins', 'https://app.example'], ['auth.cookie', ''], ['path', 'ws'], ['path', '/'], ['path', '/ws/'], ['path', '/ws?a'], ['path', '/:a'], ['path', '/a/*'], ['path', '/a//b'], ['path', '/..'], ['path', '/a/./b'], ['path', '/a b'], ['path', ''],
     ['auth.userIdClaim', ''], ['auth.userIdClaim', []], ['auth.userIdClaim', ['sub', '']], ['auth.userIdClaim', [5]]
@@ -167,7 +167,7 @@ t.test('what is none of the choices is refused', (t) => {
   t.end()
 })
 
-t.test('a name that there is not is refused by itself, in every group', (t) => {
+t.test('an unknown option is refused in every group', (t) => {
   t.throws(() => normalizeOptions({ limit: {} } as WsPluginOptions), { code: 'WSM_ERR_INVALID_OPTION', message: 'option "limit" is not valid: Unexpected property' })
   for (const group of groups) {
     t.throws(() => normalizeOptions({ [group]: { nothing: 1 } } as WsPluginOptions), { message: `option "${group}.nothing" is not valid: Unexpected property` }, group)
@@ -175,7 +175,7 @@ t.test('a name that there is not is refused by itself, in every group', (t) => {
   t.end()
 })
 
-t.test('a name within jwt that @fastify/jwt does not know is refused, with the one that may be meant', (t) => {
+t.test('an unknown name within jwt is refused, with the name that was probably meant', (t) => {
   const secret = SECRET
   const bad: [object, string][] = [
     [{ secret, verfy: {} }, 'jwt.verfy" is not valid: Unexpected property, did you mean "verify"?'],
@@ -192,7 +192,7 @@ t.test('a name within jwt that @fastify/jwt does not know is refused, with the o
   t.end()
 })
 
-t.test('options that are no plain object, or cannot be read, are refused by name', (t) => {
+t.test('options that are not a plain object, or unreadable, are refused by name', (t) => {
   class Choices { history = undefined }
   for (const value of [new Map(), new Date(), new Choices(), Object.create({ maxDepth: 3 })]) {
     t.throws(() => normalizeOptions(value), { code: 'WSM_ERR_INVALID_OPTION', message: 'option "options" is not valid: Expected a plain object' })
@@ -206,7 +206,7 @@ t.test('options that are no plain object, or cannot be read, are refused by name
   t.end()
 })
 
-t.test('the entry of a list that is wrong is named', (t) => {
+t.test('the invalid entry of a list is named', (t) => {
   const bad: [WsPluginOptions, string][] = [
     [{ origins: ['https://app.example', 'app.example'] }, '"origins[1]" is not valid: Expected string to match'],
     [{ origins: 'https://app.example' as '*' }, '"origins" is not valid: Expected "*" or array, got "https://app.example"'],
@@ -240,7 +240,7 @@ t.test('options that contradict each other are refused', (t) => {
   t.end()
 })
 
-t.test('the caller\'s objects stay as they are', (t) => {
+t.test('the caller\'s objects are not modified', (t) => {
   const jwt = Object.freeze({ secret: SECRET })
   const claims = Object.freeze(['email'])
   const given = Object.freeze({ jwt, auth: Object.freeze({ userIdClaim: claims }), limits: Object.freeze({ maxDepth: 3 }), heartbeat: Object.freeze({}) })
@@ -254,7 +254,7 @@ t.test('the caller\'s objects stay as they are', (t) => {
   t.end()
 })
 
-t.test('what may be a secret is not shown, wherever it was put by mistake', (t) => {
+t.test('a value that may be a secret is not shown, wherever it was put by mistake', (t) => {
   const misplaced = [{ jwt: SECRET }, { secret: SECRET }, { auth: { secret: SECRET } }, { auth: SECRET }, { jwt: [SECRET] }, { jwtSecret: { key: SECRET } }]
   for (const bad of misplaced) {
     try {
@@ -268,7 +268,7 @@ t.test('what may be a secret is not shown, wherever it was put by mistake', (t) 
   t.end()
 })
 
-t.test('every option says what it means, and every duration and size its unit', (t) => {
+t.test('every option has a description, and every duration and size its unit', (t) => {
   for (const [path, { description }] of options) {
     t.type(description, 'string', path)
     if (path.endsWith('Ms')) t.match(description, /milliseconds$/, path)

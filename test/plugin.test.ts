@@ -16,7 +16,7 @@ function create (t: Test): FastifyInstance {
   return app
 }
 
-t.test('the package answers the plugin by default and by name', (t) => {
+t.test('the package exports the plugin as default and by name', (t) => {
   t.equal(wsPlugin, named)
   t.end()
 })
@@ -27,21 +27,21 @@ t.test('a second registration fails with a clear error', async (t) => {
   await t.rejects(Promise.resolve(app.register(wsPlugin, options)), { code: 'WSM_ERR_ALREADY_REGISTERED', message: /already registered/ })
 })
 
-t.test('a second registration in a child fails as clearly', async (t) => {
+t.test('a second registration in a child scope fails with a clear error', async (t) => {
   const app = create(t)
   await app.register(wsPlugin, options)
   app.register(async (child) => { await child.register(wsPlugin, { ...options, path: '/other' }) })
   await t.rejects(Promise.resolve(app.ready()), { code: 'WSM_ERR_ALREADY_REGISTERED' })
 })
 
-t.test('a second registration beside the first, which shares nothing but the server, fails as clearly', async (t) => {
+t.test('a second registration in a sibling scope, which shares only the server, fails with a clear error', async (t) => {
   const app = create(t)
   app.register(async (child) => { await child.register(wsPlugin, options) })
   app.register(async (child) => { await child.register(wsPlugin, { ...options, path: '/other' }) })
   await t.rejects(Promise.resolve(app.ready()), { code: 'WSM_ERR_ALREADY_REGISTERED' })
 })
 
-t.test('two apps in one process do not know of each other', async (t) => {
+t.test('two apps in one process are independent', async (t) => {
   const [one, two] = [await startApp(t), await startApp(t)]
   const [alice, bob] = [await one.connect('alice'), await two.connect('alice')]
   t.match(await one.app.ws.broadcast({ type: 'app.news' }), { localRecipients: 1 })
@@ -54,7 +54,7 @@ t.test('two apps in one process do not know of each other', async (t) => {
   t.equal(two.app.ws.getConnectionCount(), 1)
 })
 
-t.test('in a scope the manager is the scope\'s, and its hooks are asked', async (t) => {
+t.test('in a scope the manager is the scope\'s, and its hooks are called', async (t) => {
   const app = create(t)
   const seen: string[] = []
   await app.register(async (scope) => {
@@ -79,7 +79,7 @@ t.test('option path moves the socket and the REST routes', async (t) => {
   await client.close()
 })
 
-t.test('the status knows where the server listens, and when it does not', async (t) => {
+t.test('the status shows where the server listens, or that it does not', async (t) => {
   const app = create(t)
   await app.register(wsPlugin, options)
   await app.ready()
@@ -92,7 +92,7 @@ t.test('the status knows where the server listens, and when it does not', async 
   t.match(app.ws.getStatus(), { running: false, host: null, port: null })
 })
 
-t.test('an app that never listened closes, and one that was not even ready', async (t) => {
+t.test('an app that never listened closes, and so does one that was never ready', async (t) => {
   for (const prepare of [(app: FastifyInstance) => app.ready(), () => {}]) {
     const app = create(t)
     await app.register(wsPlugin, options)
@@ -102,7 +102,7 @@ t.test('an app that never listened closes, and one that was not even ready', asy
   }
 })
 
-t.test('after the close nothing of the plugin watches the server any more', async (t) => {
+t.test('after the close the plugin no longer watches the server', async (t) => {
   const app = create(t)
   const before = app.server.listenerCount('upgrade')
   await app.register(wsPlugin, options)
@@ -113,7 +113,7 @@ t.test('after the close nothing of the plugin watches the server any more', asyn
   t.equal(app.websocketServer.listenerCount('connection'), 0)
 })
 
-t.test('an engine that fails with what is no error fails the registration all the same', async (t) => {
+t.test('an engine that rejects with a non-error fails the registration', async (t) => {
   for (const thrown of [undefined, null, 'out of reach', 7n]) {
     const app = Fastify()
     t.teardown(() => app.close())

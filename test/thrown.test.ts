@@ -5,7 +5,7 @@ import { isError, logThrown, messageOf } from '../lib/thrown.js'
 const fail = () => { throw new Error('hunter2') }
 const unreadable = new Proxy(new Error('x'), { get: fail, getPrototypeOf: fail })
 
-t.test('what was thrown is logged; where a serializer cannot read it, its message is', async (t) => {
+t.test('a thrown value is logged, or its message if a serializer cannot read it', async (t) => {
   const lines: unknown[] = []
   const log = { error: (fields: { err: Error }, message: string) => { lines.push([{ ...fields, err: fields.err.message }, message]) } } as unknown as FastifyBaseLogger
   logThrown(log, 'error', new Error('one'), { type: 'x' }, 'it failed')
@@ -15,14 +15,14 @@ t.test('what was thrown is logged; where a serializer cannot read it, its messag
   ])
 })
 
-t.test('a logger that fails is no reason to fail', async (t) => {
+t.test('a failing logger is ignored', async (t) => {
   let calls = 0
   const log = { warn: () => { calls++; fail() } } as unknown as FastifyBaseLogger
   t.doesNotThrow(() => logThrown(log, 'warn', 'x', {}, 'it failed'))
   t.equal(calls, 2)
 })
 
-t.test('the message of anything', async (t) => {
+t.test('messageOf returns the message of any thrown value', async (t) => {
   const thrown: Array<[unknown, string]> = [
     [new Error('one'), 'one'], ['text', 'text'], [null, 'null'], [undefined, 'undefined'], [7n, '7'], [Symbol('s'), 'Symbol(s)'],
     [Object.assign(new Error(), { message: 5 }), '5']
@@ -31,7 +31,7 @@ t.test('the message of anything', async (t) => {
   for (const value of [unreadable, Object.create(null), { toString: fail }]) t.equal(messageOf(value), 'an unreadable value was thrown')
 })
 
-t.test('whether it is an error', async (t) => {
+t.test('isError recognizes errors of a class', async (t) => {
   t.same([isError(new TypeError()), isError('text'), isError(unreadable)], [true, false, false])
   t.same([isError(new RangeError(), RangeError), isError(new TypeError(), RangeError)], [true, false])
 })

@@ -15,13 +15,13 @@ t.test('a user is named by sub, else by user_id, else by id', async (t) => {
   t.equal(await named(server, { id: 'by id' }), 'by id')
 })
 
-t.test('a number is a name, zero too', async (t) => {
+t.test('a number, zero included, can name a user', async (t) => {
   const server = await startApp(t)
   t.equal(await named(server, { id: 42 }), '42')
   t.equal(await named(server, { id: 0 }), '0')
 })
 
-t.test('the first claim that is there counts, also where it names nobody', async (t) => {
+t.test('the first claim that is present counts, even if it names nobody', async (t) => {
   const server = await startApp(t)
   for (const claims of [{ user_id: '', id: 'alice' }, { user_id: null, id: 'alice' }, { user_id: ['alice'], id: 'alice' }]) {
     const answer = await refusal(server.dial('', { token: server.app.jwt.sign({ exp: inAnHour(), ...claims }) }))
@@ -29,7 +29,7 @@ t.test('the first claim that is there counts, also where it names nobody', async
   }
 })
 
-t.test('auth.userIdClaim says which claim it is, or which ones', async (t) => {
+t.test('auth.userIdClaim sets the claim, or several', async (t) => {
   const single = await startApp(t, { auth: { userIdClaim: 'email' } })
   t.equal(await named(single, { email: 'alice@example.org', sub: '42' }), 'alice@example.org')
   t.equal((await refusal(single.dial('42'))).statusCode, 401)
@@ -39,7 +39,7 @@ t.test('auth.userIdClaim says which claim it is, or which ones', async (t) => {
   t.equal(await named(several, { email: 'alice@example.org' }), 'alice@example.org')
 })
 
-t.test('names that are special to JavaScript are names like any other', async (t) => {
+t.test('names that are special to JavaScript are ordinary user ids', async (t) => {
   const server = await startApp(t)
   for (const name of ['__proto__', 'constructor', 'all', 'user:alice', 'channel:news', 'ÄÖ 🙂', 'x'.repeat(256)]) {
     const client = await server.connect(name)
@@ -66,7 +66,7 @@ t.test('roles and scope grant a permission, as an array or as words', async (t) 
   t.equal(await status({ permissions: ['ws:admin'] }), 403, 'no other claim does')
 })
 
-t.test('two numbers that JSON makes one are no users, and the log says why', async (t) => {
+t.test('two numbers that JSON rounds to one name no user, and the log says why', async (t) => {
   const server = await startApp(t, { auth: { userIdClaim: ['user_id', 'sub'] } })
   for (const id of ['1186429487629180929', '1186429487629180931']) {
     t.match(await refusal(server.dial('', { token: forgeWith({ user_id: id }) })), { statusCode: 401, body: { message: /its claim user_id must be text .* or a safe integer/ } })
@@ -80,7 +80,7 @@ t.test('two numbers that JSON makes one are no users, and the log says why', asy
   }
 })
 
-t.test('whatever is not exact is refused in every way in, with a reason in the log', async (t) => {
+t.test('an inexact user id is refused everywhere, with a reason in the log', async (t) => {
   const server = await startApp(t, { auth: { requireExp: false }, limits: { maxErrorsPerMinute: 1_000 } })
   const client = await server.connect('alice')
   for (const [name, token] of Object.entries(inexactTokens())) {
@@ -91,7 +91,7 @@ t.test('whatever is not exact is refused in every way in, with a reason in the l
   t.match((await client.request({ type: 'connection' })).data, { user_id: 'alice' })
 })
 
-t.test('a token without times, or with fractions of seconds, is good where it may live for ever', async (t) => {
+t.test('a token without times, or with fractions of seconds, is valid if it may live forever', async (t) => {
   const server = await startApp(t, { auth: { requireExp: false } })
   const endless = await server.connect('', { token: forge({ sub: 'alice', exp: undefined }) })
   t.equal(endless.received[0]!.data.expires_at, null)
@@ -99,14 +99,14 @@ t.test('a token without times, or with fractions of seconds, is good where it ma
   t.equal(exact.received[0]!.data.expires_at, 1_999_999_999_500)
 })
 
-t.test('what a token does not say of its user is null', async (t) => {
+t.test('properties missing in the token are null', async (t) => {
   const server = await startApp(t, { auth: { requireExp: false } })
   const told = new Promise<object>((resolve) => server.app.ws.on('client_connected', ({ client }) => resolve({ ...client.user, claims: null })))
   await server.connect('', { token: forge({ sub: 'alice', exp: undefined, iat: undefined }) })
   t.strictSame(await told, { id: 'alice', claims: null, expiresAt: null, issuedAt: null, jti: null })
 })
 
-t.test('the app names users and channels exactly, or hears that it does not', async (t) => {
+t.test('an inexact user or channel name passed by the app is refused with an error', async (t) => {
   const server = await startApp(t)
   const { ws } = server.app
   const client = await server.connect('1')
@@ -132,7 +132,7 @@ t.test('the app names users and channels exactly, or hears that it does not', as
   t.match(await ws.sendToUser('1', message), { localRecipients: 1 })
 })
 
-t.test('names that differ in half a character are none in frames either', async (t) => {
+t.test('names that differ in half a surrogate pair are refused in frames, too', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: () => true, authorizeSend: () => true })
   const client = await server.connect('alice')
   for (const frame of [

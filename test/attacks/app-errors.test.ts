@@ -27,7 +27,7 @@ const untouched: Readonly<Record<string, string | number>> = {
 const tells = /^a (handler|reply whose)/
 const refused = /^(internal|unavailable|forbidden|unauthorized|WSM_ERR_(INTERNAL|UNAVAILABLE|FORBIDDEN|UNAUTHORIZED)|401|403|500|503|1011|1013|4401|4403)$/
 
-t.test('nothing that an app throws or answers ends the process, in whatever place', { timeout: 1_800_000 }, async (t) => {
+t.test('no value thrown or returned by the app ends the process', { timeout: 1_800_000 }, async (t) => {
   const rounds = amount({ short: 1, long: 3 })
   // With tap's loader: this is the cover of what only such errors reach.
   const child = fork(join(root, 'test/fixtures/app-errors.mjs'), {

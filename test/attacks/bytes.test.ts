@@ -54,7 +54,7 @@ class Sender implements Attacker {
   }
 }
 
-t.test('large frames on many sockets of one user are an allowance\'s, and the others feel little of them', { timeout: 600_000 }, async (t) => {
+t.test('large frames on many sockets of one user share one allowance, and other users are barely affected', { timeout: 600_000 }, async (t) => {
   const { latencies, cost, attacker, uncaught, status } = await interleave(t,
     { limits, rounds: ROUNDS, roundMs: ROUND_MS, honest: HONEST, pauseMs: PAUSE_MS }, (server) => new Sender(server))
   t.same(uncaught, [])

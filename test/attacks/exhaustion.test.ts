@@ -59,7 +59,7 @@ class Exhauster implements Attacker {
   }
 }
 
-t.test('one user who tries to have everything is stopped by limits, and the others feel nothing of it', { timeout: 600_000 }, async (t) => {
+t.test('limits stop a user who tries to exhaust the server, and other users are not affected', { timeout: 600_000 }, async (t) => {
   const limits = isLong ? { connectionsPerIpPerMinute: 300, maxPendingHandlers: 20, maxPendingConfirmationsPerUser: 20 } : SHORT_LIMITS
   const { latencies, cost, attacker, uncaught, status } = await interleave(t,
     { limits, rounds: ROUNDS, roundMs: ROUND_MS, honest: HONEST, pauseMs: PAUSE_MS }, (server) => new Exhauster(server))

@@ -36,7 +36,7 @@ const setUps: [name: string, options: WsPluginOptions][] = [
   ['the app\'s own rule', { jwt: undefined, authenticate: ({ headers }) => headers.cookie === undefined && headers.authorization === undefined ? null : admin }]
 ]
 
-t.test('no page of another origin changes anything, whatever credential it has the browser send', async (t) => {
+t.test('no page of another origin changes anything, whatever credential it makes the browser send', async (t) => {
   let forged = 0
   let tried = 0
   let attempts = 0

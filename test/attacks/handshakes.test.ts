@@ -25,7 +25,7 @@ const deadlines = {
 }
 type Kind = keyof typeof deadlines
 
-t.test('honest clients connect beside handshakes that trickle and sockets that say nothing, and both are cut', { timeout: 300_000 }, async (t) => {
+t.test('honest clients connect beside trickling handshakes and silent sockets, and both attackers are cut', { timeout: 300_000 }, async (t) => {
   const server = await AttackedServer.start(t, {
     auth: { firstFrame: true, timeoutMs: AUTH_MS },
     heartbeat: { intervalMs: PING_MS, timeoutMs: PING_MS },

@@ -30,7 +30,7 @@ for (const [store, port] of Object.entries(stores)) {
     const server = await AttackedServer.start(t, { limits }, {}, port === undefined ? {} : { redisPort: port })
     const [alice, mallory] = [await server.connect('alice'), await server.connect('mallory')]
 
-    await t.test(`the recovery of ${CHANNELS} channels takes no more memory than a socket may have`, async (t) => {
+    await t.test(`recovery of ${CHANNELS} channels takes no more memory than a socket may use`, async (t) => {
       const channels = names(0, CHANNELS, 'room')
       await subscribe(alice, channels)
       const recover = positionsOf(alice, channels)
@@ -58,7 +58,7 @@ for (const [store, port] of Object.entries(stores)) {
       for (const client of [alice, patient]) client.received.length = client.queue.length = 0
     })
 
-    await t.test('names that are joined and left leave nothing behind', async (t) => {
+    await t.test('joining and leaving many channel names leaves nothing behind', async (t) => {
       const joinAndLeave = async (from: number) => {
         const channels = names(from, CHANNELS, 'name')
         await subscribe(mallory, channels)
@@ -76,7 +76,7 @@ for (const [store, port] of Object.entries(stores)) {
       figure(t, `names, ${store}`, `${NAMES} channels joined and left: ${left} keys and ${(bytes / 1_024).toFixed(0)} KiB are left`)
     })
 
-    await t.test('floods to other users leave the histories of others as they are', async (t) => {
+    await t.test('floods to other users do not evict the histories of others', async (t) => {
       const channels = names(0, 20, 'idle')
       await subscribe(alice, channels)
       await alice.request({ type: 'channel', channel_ids: channels, data: { text: 'x'.repeat(1_000) } })
@@ -94,7 +94,7 @@ for (const [store, port] of Object.entries(stores)) {
         `${intact} of ${channels.length} idle histories are whole, ${rejected.history_per_sender} messages of the flood were evicted`)
     })
 
-    await t.test('a flood behind the messages of others takes nothing from them, and is refused when its share is used up', async (t) => {
+    await t.test('a flood behind others\' messages evicts none of them, and is refused when its sender\'s share is used up', async (t) => {
       const channels = names(0, 20, 'behind')
       await subscribe(alice, channels)
       const positions = positionsOf(alice, channels)

@@ -20,7 +20,7 @@ async function ask (session: ClientHttp2Session, path: string): Promise<number> 
   return headers[':status']
 }
 
-t.test('requests by HTTP/2 leave nothing behind, and none ends the process', { timeout: 300_000 }, async (t) => {
+t.test('HTTP/2 requests leave nothing behind, and none ends the process', { timeout: 300_000 }, async (t) => {
   const server = await AttackedServer.start(t, {}, { http2: true, https: { ...selfSigned(), allowHTTP1: true } })
   const session = connect(server.origin, { rejectUnauthorized: false })
   t.teardown(() => session.destroy())
@@ -41,7 +41,7 @@ t.test('requests by HTTP/2 leave nothing behind, and none ends the process', { t
   figure(t, 'http2', `${REQUESTS} requests on one session, two fifths of them for the socket's route: ${left.toFixed(0)} bytes of each are left, no uncaught exception`)
 })
 
-t.test('a foreign page gets no socket of a route that is none', async (t) => {
+t.test('a page of another origin gets no socket on a route that is not a socket route', async (t) => {
   const server = await AttackedServer.start(t)
   const paths = ['/ws/health', '/ws/ready', '/ws/confirmations', '/ws/clients', '/ws/nothing', '/ws/', '/nowhere']
   const statuses = new Map<number, number>()

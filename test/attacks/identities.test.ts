@@ -19,7 +19,7 @@ type Name = typeof users[number]
 /** Which user a frame or a channel is of, as the handlers of this test mark it. */
 const markOf = (user: { id: string } | null) => user?.id ?? 'nobody'
 
-t.test('two users on one socket: what began as one has no effect on the other, in whatever order it ends', { timeout: 1_800_000 }, async (t) => {
+t.test('work begun by one user of a socket has no effect on the next user, in whatever order it ends', { timeout: 1_800_000 }, async (t) => {
   const seed = Date.now() % 1_000_000
   t.comment(`seed ${seed}`)
   const { int, chance, pick } = random(seed)

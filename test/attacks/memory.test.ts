@@ -113,7 +113,7 @@ const attacks: Record<string, { isCut: boolean, attack: (client: RawClient) => P
   }
 }
 
-t.test('whatever sockets send in whatever pieces, the memory of the server is bounded', { timeout: 600_000 }, async (t: Test) => {
+t.test('server memory is bounded, whatever sockets send in whatever pieces', { timeout: 600_000 }, async (t: Test) => {
   const server = await AttackedServer.start(t, {
     compression: { enabled: true },
     closeTimeoutMs: 500,

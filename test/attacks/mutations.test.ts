@@ -63,7 +63,7 @@ class Mutator {
   }
 }
 
-t.test('no frame, however it is made, gets past what reads it', { timeout: 1_800_000 }, async (t) => {
+t.test('no mutated frame gets past the decoder', { timeout: 1_800_000 }, async (t) => {
   const seed = Date.now() % 1_000_000
   t.comment(`seed ${seed}`)
   const server = await AttackedServer.start(t, { limits }, { logger: { level: 'error' } })

@@ -32,7 +32,7 @@ function likenesses (own: string): string[] {
   ])].filter((origin) => origin.trim() !== own && origin !== `${own},`)
 }
 
-t.test('no page of another origin opens a socket, with a good token or a good cookie', async (t) => {
+t.test('no page of another origin opens a socket, even with a valid token or cookie', async (t) => {
   let tried = 0
   let opened = 0
   for (const [name, { options, own }] of Object.entries(setUps)) {

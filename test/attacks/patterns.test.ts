@@ -35,7 +35,7 @@ function schemaOf (pattern: string, maxLength: number, place: number): { schema:
   }
 }
 
-t.test('no frame keeps the processor busy with a pattern, however bad the pattern and the texts', { timeout: 1_500_000 }, (t) => {
+t.test('no frame keeps the processor busy with a pattern, however bad the pattern and the text', { timeout: 1_500_000 }, (t) => {
   let longest = 0
   const { test } = RE2JS.prototype
   RE2JS.prototype.test = function (text) {
@@ -83,7 +83,7 @@ t.test('no frame keeps the processor busy with a pattern, however bad the patter
   t.end()
 })
 
-t.test('the frames that once kept the process busy are answered at once, with a token and without', async (t) => {
+t.test('frames that once blocked the process are answered at once, with and without a token', async (t) => {
   const server = await AttackedServer.start(t, { auth: { firstFrame: true }, limits: { maxErrorsPerMinute: 10_000, messagesPerSecond: 0 } })
   const alice = await server.connect('alice')
   const nobody = await server.dialNobody().opened()
@@ -104,7 +104,7 @@ t.test('the frames that once kept the process busy are answered at once, with a 
   figure(t, 'patterns: known frames', `the frames of 90 and 471 bytes that took for ever and 0.9 s: ${slowestTurnMs.toFixed(1)} ms of the processor for the slowest, refused unchecked without a token`)
 })
 
-t.test('an answer of 900 KB to a question gets a small reply, soon', async (t) => {
+t.test('an answer of 900 KB to a question gets a small reply quickly', async (t) => {
   const server = await startApp(t)
   server.app.ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task', answer: Type.Record(Type.String(), Type.Number()) })
   const [record] = await pendingOf(server, 'alice')

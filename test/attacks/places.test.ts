@@ -6,7 +6,7 @@ const TRIES = amount({ short: 40, long: 1_200 })
 const HONEST = amount({ short: 10, long: 300 })
 
 for (const [name, auth] of [['that have not authenticated', { firstFrame: true }], ['of nobody', { anonymous: true }]] as const) {
-  t.test(`one address does not get all places of sockets ${name}`, { timeout: 120_000 }, async (t) => {
+  t.test(`one address cannot take all socket slots ${name}`, { timeout: 120_000 }, async (t) => {
     const server = await AttackedServer.start(t, { auth })
     let held = 0
     const attack = async () => {

@@ -69,7 +69,7 @@ function connectAll (nodes: TestApp[], userId: string, claims = {}): Promise<Tes
   return Promise.all(nodes.flatMap((node) => Array.from({ length: SOCKETS_PER_NODE }, () => node.connect(userId, { claims, path: '/ws?channel_id=news' }))))
 }
 
-t.test('when a call that ends sockets has resolved not one more byte goes to them, on any node', { timeout: 600_000 }, async (t) => {
+t.test('once a call that closes sockets has resolved, no byte reaches them on any node', { timeout: 600_000 }, async (t) => {
   const { nodes, sending, socketOf } = await startNodes(t)
   const witness = await nodes[1]!.connect('witness', { path: '/ws?channel_id=news' })
   for (const [way, { code, remove }] of Object.entries(ways)) {
@@ -108,7 +108,7 @@ t.test('when a call that ends sockets has resolved not one more byte goes to the
   }
 })
 
-t.test('a socket hears nothing more when its token has expired', { timeout: 600_000 }, async (t) => {
+t.test('a socket receives nothing after its token has expired', { timeout: 600_000 }, async (t) => {
   const { nodes, sending } = await startNodes(t)
   const late: number[] = []
   for (let round = 0; round < Math.ceil(ROUNDS / 10); round++) {

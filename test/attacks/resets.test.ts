@@ -5,7 +5,7 @@ import { forge } from '../fixtures/tokens.js'
 
 const ROUNDS = amount({ short: 400, long: 10_000 })
 
-t.test('a reset at any wait of an upgrade or an authentication ends nothing but its socket', { timeout: 600_000 }, async (t) => {
+t.test('a reset during any step of an upgrade or authentication affects only its own socket', { timeout: 600_000 }, async (t) => {
   const seed = Date.now()
   t.comment(`seed ${seed}, ${ROUNDS} rounds`)
   const failures: unknown[] = []

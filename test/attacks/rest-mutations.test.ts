@@ -16,7 +16,7 @@ const QUERIES = ['', '?wait=0', '?wait=x', '?limit=1', '?limit=-1', '?limit=1e9'
 interface Route { method: string, url: string, body: JsonSchema | undefined }
 
 for (const version of [1, 2] as const) {
-  t.test(`no request of any route, however mutated, is a fault of the server over HTTP/${version}`, { timeout: 600_000 }, async (t) => {
+  t.test(`no mutated request to any route causes a server error over HTTP/${version}`, { timeout: 600_000 }, async (t) => {
     const before = protocol.http
     protocol.http = version
     t.teardown(() => { protocol.http = before })

@@ -18,7 +18,7 @@ const ENDED = amount({ short: 2_000, long: 100_000 })
 const READS = amount({ short: 20, long: 500 })
 const AT_ONCE = 500
 
-t.test('nothing is carried out for a token that was revoked between the head of a request and its body', async (t) => {
+t.test('a request whose token is revoked between its head and its body has no effect', async (t) => {
   const bodies = new LateBodies()
   let done = 0
   const server = await startApp(t, {}, {
@@ -48,7 +48,7 @@ t.test('nothing is carried out for a token that was revoked between the head of 
   figure(t, 'late bodies', `${ROUNDS * paths.length} requests of ${paths.length} routes whose token was revoked between head and body: ${alice.count('app.news') + done} carried out`)
 })
 
-t.test('one connection with more requests than it may have costs nobody else anything', async (t) => {
+t.test('a connection with too many requests does not affect others', async (t) => {
   const server = await AttackedServer.start(t)
   const honest = await server.connect('honest')
   const before = await server.ask('memory')
@@ -95,7 +95,7 @@ async function pageMs (store: ConfirmationStore): Promise<number> {
   return quantile(times, 0.5)
 }
 
-t.test('a page of questions costs what the page costs', { timeout: 600_000 }, async (t) => {
+t.test('a page of questions costs only the page', { timeout: 600_000 }, async (t) => {
   const redis = await RedisServer.start(t)
   const engine = await nodesOf(redis.port)({ ...ENGINE, retainMs: 3_600_000 })
   t.teardown(() => engine.close())

@@ -52,7 +52,7 @@ const clients: Record<string, (client: RawClient, server: AttackedServer) => Pro
   }
 }
 
-t.test('a server closes and its process ends in time, whatever its clients do', { timeout: 120_000 }, async (t) => {
+t.test('the server closes and its process ends in time, whatever its clients do', { timeout: 120_000 }, async (t) => {
   const server = await AttackedServer.start(t, {
     auth: { firstFrame: true, timeoutMs: 600_000 },
     drain: { timeoutMs: DRAIN_MS },

@@ -106,7 +106,7 @@ async function assertUntouched (t: Test, { app: { ws } }: TestApp, victim: Victi
   t.match((await victim.client.request({ type: 'connection' })).data, { user_id: victim.id, channels: [victim.channel] })
 }
 
-t.test('two users try every route and every frame on what is the other\'s', async (t) => {
+t.test('a user cannot reach another user\'s data by any route or frame', async (t) => {
   const { server, listed } = await start(t)
   const users = [await victimOf(server, 'alice'), await victimOf(server, 'bob')]
   const [alice, bob] = users as [Victim, Victim]

@@ -28,7 +28,7 @@ function start (t: Test): Promise<AttackedServer> {
   return AttackedServer.start(t, { auth: { firstFrame: true }, limits: { connectionsPerIpPerMinute: 600 } }, {}, { execArgv: [`--max-old-space-size=${HEAP_MB}`] })
 }
 
-t.test('every frame and route at the limits by 200 sockets at once: the server lives, and the others are served', { timeout: 600_000 }, async (t) => {
+t.test('the server survives 200 sockets that use every frame and route at the limits, and serves others', { timeout: 600_000 }, async (t) => {
   const seed = Date.now() % 1_000_000
   t.comment(`seed ${seed}`)
   const server = await start(t)

@@ -81,7 +81,7 @@ async function upgradeStatus (server: TestApp, connect: () => Promise<RawClient>
   return status
 }
 
-t.test('no bad token opens anything, however often and in whatever way it comes', { timeout: 1_200_000 }, async (t) => {
+t.test('no bad token opens anything, however often and wherever it is sent', { timeout: 1_200_000 }, async (t) => {
   let tried = 0
   let accepted = 0
   let kinds = 0

@@ -37,7 +37,7 @@ async function measure (t: Test, attack: string, server: AttackedServer, clients
 }
 
 for (const [name, frame] of [['frames', FRAME], ['small frames', SMALL]] as const) {
-  t.test(`${name} behind a history that is not read take no more memory than may wait`, { timeout: 120_000 }, async (t) => {
+  t.test(`${name} behind an unread history take no more memory than queued frames may`, { timeout: 120_000 }, async (t) => {
     const server = await AttackedServer.start(t, { limits })
     const filler = await server.connect('filler')
     await filler.request({ type: 'app.fill', channel: 'open', count: 300, bytes: 30_000 })
@@ -53,7 +53,7 @@ for (const [name, frame] of [['frames', FRAME], ['small frames', SMALL]] as cons
   })
 }
 
-t.test('frames behind a token whose key is far away take no more, either', { timeout: 120_000 }, async (t) => {
+t.test('frames behind a token whose key is slow to arrive take no more memory than queued frames may', { timeout: 120_000 }, async (t) => {
   const server = await AttackedServer.start(t, { auth: { firstFrame: true, timeoutMs: 60_000 }, limits }, {}, { keyDelayMs: amount({ short: 2_000, long: 20_000 }) })
   const clients = await Promise.all(Array.from({ length: SOCKETS }, async () => {
     const client = await RawClient.to(t, server)

@@ -18,7 +18,7 @@ const asking = (isLeftOut: typeof isWsRoute): AppOptions => ({
   }
 })
 
-t.test('a hook of the app that leaves out the plugin\'s routes leaves it to the plugin who may use them', async (t) => {
+t.test('an app hook that skips the plugin\'s routes leaves access control to the plugin', async (t) => {
   const server = await startApp(t, {}, asking(isWsRoute))
   for (const path of ['/ws', '/desk']) {
     await server.connect('alice', { path })
@@ -33,7 +33,7 @@ t.test('a hook of the app that leaves out the plugin\'s routes leaves it to the 
   for (const path of ['/own', '/nothing', '/ws/nothing']) t.match(await server.rest('GET', path, { as: null }), { status: 401, body: { code: /^FST_JWT_/ } }, path)
 })
 
-t.test('one that does not is asked first, and knows no subprotocols', async (t) => {
+t.test('an app hook that does not skip the plugin\'s routes runs first, and does not see subprotocol tokens', async (t) => {
   const server = await startApp(t, {}, asking(() => false))
   t.match(await refusal(server.dial('alice')), { statusCode: 401, body: { code: /^FST_JWT_/ } })
   t.equal((await server.rest('GET', '/ws/health', { as: null })).status, 401)

@@ -18,7 +18,7 @@ const named: WsPluginOptions = {
 const start = (t: Parameters<typeof startApp>[0], options: WsPluginOptions) => startApp(t, options, { before: (app) => { app.decorate('jwt', {} as never) } })
 const as = (name: string) => ({ token: null, socket: { headers: { 'x-user': name } } })
 
-t.test('the app\'s own authenticate says who a request is from, without any JWT', async (t) => {
+t.test('the app\'s own authenticate identifies a request, without any JWT', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(wsPlugin, named)
@@ -32,7 +32,7 @@ t.test('the app\'s own authenticate says who a request is from, without any JWT'
   t.equal((await server.rest('GET', '/ws/status', { as: null })).status, 401)
 })
 
-t.test('what it answers is what the socket has', async (t) => {
+t.test('the user returned by authenticate becomes the socket\'s user', async (t) => {
   const expiresAt = inAnHour()
   const server = await start(t, { ...named, authenticate: () => ({ id: 'alice', claims: { team: 'red' }, expiresAt, issuedAt: 7, jti: 'session-1' }) })
   const connected = new Promise((resolve) => server.app.ws.on('client_connected', ({ client }) => resolve(client.user)))
@@ -41,7 +41,7 @@ t.test('what it answers is what the socket has', async (t) => {
   t.same(await connected, { id: 'alice', claims: { team: 'red' }, expiresAt, issuedAt: 7, jti: 'session-1' })
 })
 
-t.test('whose fault it is shows in the status', async (t) => {
+t.test('the status of a failed authenticate tells whose fault it was', async (t) => {
   const faults: Array<[hook: () => unknown, statusCode: number, isLogged: boolean]> = [
     [() => { throw Object.assign(new Error('bad session'), { statusCode: 401 }) }, 401, false],
     [async () => { throw Object.assign(new Error('banned'), { statusCode: 403 }) }, 403, false],
@@ -63,12 +63,12 @@ t.test('whose fault it is shows in the status', async (t) => {
   t.match(await refusal(server.dial('', { token: null })), { statusCode: 403, body: { message: 'Not on Sundays' } })
 })
 
-t.test('it is given up after auth.timeoutMs', async (t) => {
+t.test('authenticate is given up after auth.timeoutMs', async (t) => {
   const server = await start(t, { ...named, authenticate: () => new Gate().wait() as never, auth: { timeoutMs: 30 } })
   t.match(await refusal(server.dial('', { token: null })), { statusCode: 503 })
 })
 
-t.test('nobody is nobody where the app allows that', async (t) => {
+t.test('authenticate returning null makes an anonymous socket where auth.anonymous allows it', async (t) => {
   const anonymous = await start(t, { ...named, auth: { anonymous: true } })
   t.match((await anonymous.connect('', { token: null })).received[0], { data: { user_id: null } })
   const verifyToken = async (token: string) => token === 'open sesame' ? { id: 'ali' } : null
@@ -78,7 +78,7 @@ t.test('nobody is nobody where the app allows that', async (t) => {
   t.match(await client.request({ type: 'auth', token: 'open sesame' }), { data: { user_id: 'ali' } })
 })
 
-t.test('auth frames are refused without verifyToken, and asked about with it', async (t) => {
+t.test('auth frames are refused without verifyToken, and verified with it', async (t) => {
   const server = await start(t, named)
   const client = await server.connect('', as('alice'))
   t.match(await client.request({ type: 'auth', token: 'any' }), { code: 'unauthorized', message: 'This server accepts no tokens' })
@@ -88,14 +88,14 @@ t.test('auth frames are refused without verifyToken, and asked about with it', a
   t.match(await other.request({ type: 'auth', token: 'down' }), { code: 'unavailable' })
 })
 
-t.test('a ticket works there too', async (t) => {
+t.test('tickets work with authenticate', async (t) => {
   const server = await start(t, named)
   const { body } = await server.rest('POST', '/ws/tickets', { as: null, headers: { 'x-user': 'alice' } })
   const client = await server.connect('', { token: null, path: `/ws?ticket=${body.ticket}` })
   t.equal(client.received[0]!.data.user_id, 'alice')
 })
 
-t.test('cookies may say who it is: then a request without an origin is refused', async (t) => {
+t.test('with authenticate a request with cookies but without an origin is refused', async (t) => {
   const server = await start(t, { ...named, authenticate: (request) => request.headers.cookie === 'id=alice' ? { id: 'alice' } : null })
   const headers = { cookie: 'id=alice' }
   t.equal((await refusal(server.dial('', { token: null, socket: { headers } }))).statusCode, 403)
@@ -103,7 +103,7 @@ t.test('cookies may say who it is: then a request without an origin is refused',
   await server.connect('', { token: null, socket: { headers, origin: server.origin } })
 })
 
-t.test('options of both ways fail the registration', async (t) => {
+t.test('options of both authenticate and jwt fail the registration', async (t) => {
   const bad: Array<[WsPluginOptions, RegExp]> = [
     [{ ...named, jwt: { secret: SECRET } }, /"jwt" has no effect beside authenticate/],
     [{ ...named, auth: { cookie: 'session' } }, /"auth.cookie" has no effect beside authenticate/],

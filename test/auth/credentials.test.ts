@@ -17,7 +17,7 @@ t.test('a token in the Authorization header opens the socket, its scheme in any 
   }
 })
 
-t.test('a token among the subprotocols opens the socket and is never selected', async (t) => {
+t.test('a token among the subprotocols opens the socket and is never selected as the subprotocol', async (t) => {
   const server = await startApp(t)
   const bearer = `bearer.${server.token('alice')}`
   const selections: Array<[offered: string[], selected: string]> = [
@@ -34,7 +34,7 @@ t.test('a token among the subprotocols opens the socket and is never selected', 
   }
 })
 
-t.test('where nothing but the token is offered, nothing is selected', async (t) => {
+t.test('no subprotocol is selected if only the token is offered', async (t) => {
   const server = await startApp(t)
   const client = await RawClient.to(t, server)
   client.upgrade('/ws', { 'sec-websocket-protocol': `bearer.${server.token('alice')}` })
@@ -44,7 +44,7 @@ t.test('where nothing but the token is offered, nothing is selected', async (t) 
   t.match(JSON.parse((await client.frame()).payload.toString()), { type: 'connection', data: { user_id: 'alice', protocol: null } })
 })
 
-t.test('another subprotocol is not selected, not even where the host chooses, nor at an endpoint', async (t) => {
+t.test('no other subprotocol is selected, not even by the host\'s choice or at an endpoint', async (t) => {
   const before = async (app: FastifyInstance) => { await app.register(fastifyWebsocket, { options: { handleProtocols: (offered: Set<string>) => [...offered].at(-1)! } }) }
   for (const host of [{}, { before }]) {
     const server = await startApp(t, {}, { ...host, after: ({ ws }) => ws.endpoint('/desk', { channels: [], authorize: () => true }) })
@@ -61,7 +61,7 @@ t.test('another subprotocol is not selected, not even where the host chooses, no
   }
 })
 
-t.test('a token as long as an upgrade takes it refreshes the socket by auth, too', async (t) => {
+t.test('a token of the maximum length for an upgrade also refreshes the socket by an auth frame', async (t) => {
   const server = await startApp(t)
   for (const bytes of [100, 6_000, 9_000]) {
     const token = server.token('alice', { groups: 'x'.repeat(bytes) })
@@ -78,7 +78,7 @@ t.test('a token as long as an upgrade takes it refreshes the socket by auth, too
   t.match(await client.request({ type: 'auth', token: longest }), { type: 'reply' }, 'as long as a frame may be')
 })
 
-t.test('a token of nothing but spaces is read in linear time', async (t) => {
+t.test('a token of only spaces is read in linear time', async (t) => {
   t.equal(tokenFromFrame('Bearer token'), 'token')
   t.equal(tokenFromFrame('BEARER   token'), 'token')
   t.equal(tokenFromFrame('bearertoken'), 'bearertoken')
@@ -88,14 +88,14 @@ t.test('a token of nothing but spaces is read in linear time', async (t) => {
   t.ok(performance.now() - start < 500)
 })
 
-t.test('the same token in the header and among the subprotocols is one token', async (t) => {
+t.test('the same token in the header and among the subprotocols counts as one token', async (t) => {
   const server = await startApp(t)
   const token = server.token('alice')
   const client = await server.connect('alice', { token, socket: { headers: { authorization: `Bearer ${token}` } } })
   t.equal(client.received[0]!.data.user_id, 'alice')
 })
 
-t.test('two tokens are refused, good as each may be', async (t) => {
+t.test('two different tokens are refused, even if both are valid', async (t) => {
   const server = await startApp(t)
   const alice = server.token('alice')
   const bob = server.token('bob')
@@ -106,7 +106,7 @@ t.test('two tokens are refused, good as each may be', async (t) => {
 })
 
 for (const [kind, options] of [['JWT', {}], ['authenticate', { authenticate: () => ({ id: 'alice' }) }]] as const) {
-  t.test(`with ${kind} two different Authorization headers are refused, of which Node keeps the first, and the same one twice is not`, async (t) => {
+  t.test(`with ${kind} two different Authorization headers are refused, and two identical ones are not`, async (t) => {
     const server = await startApp(t, options, kind === 'JWT' ? {} : { before: (app) => { app.decorate('jwt', {} as never) } })
     const [alice, bob] = ['alice', 'bob'].map((user) => `Bearer ${kind === 'JWT' ? server.token(user) : user}`)
     const statuses = async (authorization: string, Authorization: string) => {
@@ -121,7 +121,7 @@ for (const [kind, options] of [['JWT', {}], ['authenticate', { authenticate: () 
   })
 }
 
-t.test('parameters of a query that are there twice are refused', async (t) => {
+t.test('duplicate query parameters are refused', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: () => true })
   const parts = ['{"all":{"epoch":"x"', '"offset":0}}'].map(encodeURIComponent)
   for (const query of ['channel_id=a&channel_id=b', 'channel_id=a&channel_id=a', 'recover=%7B%7D&recover=%7B%7D', `recover=${parts[0]}&recover=${parts[1]}`]) {
@@ -131,7 +131,7 @@ t.test('parameters of a query that are there twice are refused', async (t) => {
   for (const path of lists) t.match(await server.rest('GET', path, { as: 'alice' }), { status: 400, body: { code: 'WSM_ERR_INVALID_MESSAGE' } }, path)
 })
 
-t.test('an Authorization header that is no bearer token is refused, whatever else is there', async (t) => {
+t.test('an Authorization header that is not a bearer token is refused, whatever other credentials there are', async (t) => {
   const server = await startApp(t, { auth: { anonymous: true, firstFrame: true } })
   const token = server.token('alice')
   for (const authorization of ['Bearer', 'Bearer ', 'Bearer\t', `Basic ${token}`, token, `Bearer ${token} ${token}`, `Bearer ${token}, Bearer ${token}`, `NotBearer ${token}`]) {
@@ -140,7 +140,7 @@ t.test('an Authorization header that is no bearer token is refused, whatever els
   }
 })
 
-t.test('an Authorization header of another scheme does not spoil the token among the subprotocols', async (t) => {
+t.test('an Authorization header of another scheme does not affect the token among the subprotocols', async (t) => {
   const server = await startApp(t)
   const client = await server.connect('alice', { socket: { headers: { authorization: 'Basic YWxpY2U6c2VjcmV0' } } })
   t.equal(client.received[0]!.data.user_id, 'alice')
@@ -150,13 +150,13 @@ t.test('an Authorization header of another scheme does not spoil the token among
   }
 })
 
-t.test('an empty token among the subprotocols is a bad token, not none', async (t) => {
+t.test('an empty token among the subprotocols counts as a bad token', async (t) => {
   const server = await startApp(t, { auth: { anonymous: true, firstFrame: true } })
   const answer = await refusal(server.dial('alice', { token: '' }))
   t.match(answer, { statusCode: 401, body: { code: 'WSM_ERR_UNAUTHORIZED' } })
 })
 
-t.test('a token in an auth frame may have its scheme before it', async (t) => {
+t.test('a token in an auth frame may include its scheme', async (t) => {
   const server = await startApp(t, { auth: { firstFrame: true } })
   for (const scheme of ['', 'Bearer ', 'bearer  ']) {
     const client = await server.dial('nobody', { token: null }).opened()
@@ -165,7 +165,7 @@ t.test('a token in an auth frame may have its scheme before it', async (t) => {
   }
 })
 
-t.test('a cookie or a query parameter is no credential', async (t) => {
+t.test('neither a cookie nor a query parameter is accepted as a credential by default', async (t) => {
   const server = await startApp(t)
   const token = server.token('alice')
   const answer = await refusal(server.dial('alice', {

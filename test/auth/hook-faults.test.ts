@@ -9,7 +9,7 @@ import { until } from '../fixtures/until.js'
 const schema = Type.Object({})
 const FROM_START = { 'room-*': { recoverFrom: 'start' as const } }
 
-t.test('hooks that never decide: each is answered with unavailable in time, and the log says which and about whom', async (t) => {
+t.test('hooks that never decide are answered with unavailable in time, and the log names the hook and the user', async (t) => {
   const never = () => new Promise<never>(() => {})
   const server = await startApp(t, {
     auth: { timeoutMs: 500 }, channels: FROM_START, authorize: never, authorizeSubscribe: never, authorizeSend: never
@@ -56,7 +56,7 @@ t.test('hooks that never decide: each is answered with unavailable in time, and 
   t.match(server.logs.filter(({ msg }) => /an endpoint took too long/.test(msg)), [{ endpoint: '/list', user_id: 'una', timeout_ms: 500 }])
 })
 
-t.test('hooks that have not decided when the server closes: their upgrades are refused at once', async (t) => {
+t.test('upgrades whose hooks have not decided are refused at once when the server closes', async (t) => {
   const gates = { '/ws?channel_id=room-1': new Gate(), '/desk': new Gate(), '/list': new Gate() }
   const wait = async (path: keyof typeof gates) => {
     await gates[path].wait()
@@ -81,7 +81,7 @@ t.test('hooks that have not decided when the server closes: their upgrades are r
   t.strictSame(server.logs.filter(({ level }) => level >= 50), [])
 })
 
-t.test('a hook that rejects after its time changes nothing', async (t) => {
+t.test('a hook that rejects after its time-out changes nothing', async (t) => {
   let reject!: (error: Error) => void
   const server = await startApp(t, { auth: { timeoutMs: 100 }, authorizeSubscribe: () => new Promise<boolean>((_resolve, _reject) => { reject = _reject }) })
   const client = await server.connect('alice')
@@ -91,7 +91,7 @@ t.test('a hook that rejects after its time changes nothing', async (t) => {
   t.notMatch(server.logs, [{ err: { message: 'too late' } }])
 })
 
-t.test('a hook that throws is named in the log, with what it was asked: also where it misses the client', async (t) => {
+t.test('a hook that throws is logged with its arguments, even if it is called without a client', async (t) => {
   const server = await startApp(t, { channels: FROM_START, authorizeSubscribe: (_user, _channel, client) => client!.channels.length === 0 })
   t.match(await server.rest('GET', '/ws/history?topic=channel:room-1', { as: 'alice' }), { status: 503 })
   await until(() => server.logs.some(({ err }) => err?.type === 'TypeError'))
@@ -100,7 +100,7 @@ t.test('a hook that throws is named in the log, with what it was asked: also whe
   ])
 })
 
-t.test('what a handler may tell its caller a hook may, too', async (t) => {
+t.test('errors that a handler may show its caller are also allowed in a hook', async (t) => {
   let thrown: unknown
   const fail = () => { throw thrown }
   const server = await startApp(t, { limits: { maxErrorsPerMinute: 100 }, channels: FROM_START, authorize: fail, authorizeSubscribe: fail, authorizeSend: fail }, {
@@ -134,7 +134,7 @@ t.test('what a handler may tell its caller a hook may, too', async (t) => {
   t.notOk(server.logs.some(({ level }) => level >= 50), 'a decision is no fault')
 })
 
-t.test('a stream is read by whoever may read any; the app\'s own words reach those who may not', async (t) => {
+t.test('a hook decides who may read a stream, and its own error text reaches a denied reader', async (t) => {
   let mayAll = false
   const server = await startApp(t, {
     channels: FROM_START, authorize: () => mayAll, authorizeSubscribe: () => { throw new AppError('NOT_A_MEMBER', 'Members only', { statusCode: 403 }) }
@@ -145,7 +145,7 @@ t.test('a stream is read by whoever may read any; the app\'s own words reach tho
   t.match(await read(), { status: 200 })
 })
 
-t.test('a refreshed token loses what a hook denies, and nothing where it only fails', async (t) => {
+t.test('a refreshed token loses the channels that a hook denies, and keeps those for which it only fails', async (t) => {
   let thrown: unknown = null
   const server = await startApp(t, { authorizeSubscribe: () => { if (thrown !== null) throw thrown; return true } })
   const client = await server.connect('alice')
@@ -159,7 +159,7 @@ t.test('a refreshed token loses what a hook denies, and nothing where it only fa
   t.match(await client.next('unsubscribed'), { channel: 'room', reason: 'forbidden' })
 })
 
-t.test('a missing hook is named in the log once', async (t) => {
+t.test('a missing hook is logged once', async (t) => {
   const server = await startApp(t, { limits: { maxErrorsPerMinute: 100 } })
   const client = await server.connect('alice')
   for (let n = 0; n < 2; n++) {

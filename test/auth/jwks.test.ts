@@ -73,7 +73,7 @@ t.test('tokens of an issuer are verified with its published keys, each fetched o
   t.pass('and without the issuer')
 })
 
-t.test('an unknown kid, another issuer, audience or algorithm is 401, and an issuer that is down 503', async (t) => {
+t.test('an unknown kid, issuer, audience or algorithm is 401, and an issuer that is down is 503', async (t) => {
   const issuer = await startIssuer(t)
   const server = await startVerifier(t, issuer.domain)
   const publicPem = pemOf(pairs.RS256.publicKey)

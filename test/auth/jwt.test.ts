@@ -18,7 +18,7 @@ async function registration (t: Test, options: WsPluginOptions, before?: (app: F
   return app.register(wsPlugin, options).then(() => null, (error: unknown) => error)
 }
 
-t.test('the host\'s own @fastify/jwt is used, and goes on working for the host', async (t) => {
+t.test('the host\'s own @fastify/jwt is used, and keeps working for the host', async (t) => {
   const server = await startApp(t, {}, {
     before: host(),
     after: (app) => { app.get('/me', async (request) => { await request.jwtVerify(); return request.user }) }
@@ -28,7 +28,7 @@ t.test('the host\'s own @fastify/jwt is used, and goes on working for the host',
   t.match(await server.rest('GET', '/me', { as: 'alice' }), { status: 200, body: { sub: 'alice' } })
 })
 
-t.test('expires_at is the token\'s, also where the host\'s formatUser drops it', async (t) => {
+t.test('expires_at is the token\'s expiry, even if the host\'s formatUser drops exp', async (t) => {
   const exp = inAnHour()
   const server = await startApp(t, { auth: { firstFrame: true } }, { before: host({ formatUser: () => ({ name: 'somebody' }) }) })
   const client = await server.connect('alice', { claims: { exp } })
@@ -37,7 +37,7 @@ t.test('expires_at is the token\'s, also where the host\'s formatUser drops it',
   t.equal(data.expires_at, (exp + 60) * 1000)
 })
 
-t.test('a host that decodes tokens with their headers is understood', async (t) => {
+t.test('tokens are decoded correctly for a host that decodes them with their headers', async (t) => {
   const exp = inAnHour()
   const server = await startApp(t, {}, { before: host({ decode: { complete: true } }) })
   const client = await server.connect('alice', { claims: { exp } })
@@ -51,7 +51,7 @@ t.test('claims that look like a decoded token do not name another user', async (
   t.equal(client.received[0]!.data.user_id, 'mallory')
 })
 
-t.test('what the host demands of tokens is demanded of sockets', async (t) => {
+t.test('the host\'s requirements on tokens also apply to sockets', async (t) => {
   const server = await startApp(t, {}, { before: host({ verify: { allowedIss: 'us', requiredClaims: ['iss'] }, trusted: (_request, token) => (token as { jti?: string }).jti !== 'stolen' }) })
   t.equal((await refusal(server.dial('alice'))).statusCode, 401, 'no issuer')
   t.equal((await refusal(server.dial('alice', { claims: { iss: 'them' } }))).statusCode, 401, 'another issuer')
@@ -60,7 +60,7 @@ t.test('what the host demands of tokens is demanded of sockets', async (t) => {
   t.match(await client.request({ type: 'auth', token: server.token('bob', { iss: 'us', jti: 'stolen' }) }), { code: 'unauthorized' })
 })
 
-t.test('a host that looks for its tokens elsewhere still gets those of sockets verified', async (t) => {
+t.test('socket tokens are verified even if the host reads its tokens elsewhere', async (t) => {
   for (const verify of [{ extractToken: () => 'nothing of the kind' }, { onlyCookie: true }]) {
     const server = await startApp(t, {}, { before: host({ verify, cookie: { cookieName: 'token', signed: false } }) })
     const client = await server.connect('alice')
@@ -70,7 +70,7 @@ t.test('a host that looks for its tokens elsewhere still gets those of sockets v
   }
 })
 
-t.test('a namespace of its own keeps the plugin\'s tokens apart from the host\'s', async (t) => {
+t.test('a namespace keeps the plugin\'s tokens apart from the host\'s', async (t) => {
   for (const jwtVerify of [undefined, 'checkSocketToken']) {
     const server = await startApp(t, { jwt: { namespace: 'sockets', secret: 'another secret of tests, long enough', jwtVerify } }, {
       before: host({ namespace: 'site' })
@@ -82,14 +82,14 @@ t.test('a namespace of its own keeps the plugin\'s tokens apart from the host\'s
   }
 })
 
-t.test('a namespace of its own stands beside a host without one', async (t) => {
+t.test('a namespace works beside a host without one', async (t) => {
   const server = await startApp(t, { jwt: { namespace: 'sockets', secret: 'another secret of tests, long enough' } }, { before: host() })
   const client = await server.connect('alice', { token: forge({ sub: 'alice' }, { secret: 'another secret of tests, long enough' }) })
   t.equal(client.received[0]!.data.user_id, 'alice')
   t.equal((await refusal(server.dial('alice'))).statusCode, 401, 'the host\'s token')
 })
 
-t.test('a namespace that the host registered is used', async (t) => {
+t.test('a namespace registered by the host is used', async (t) => {
   for (const jwtVerify of [undefined, 'checkSiteToken']) {
     const server = await startApp(t, { jwt: { namespace: 'site', jwtVerify } as FastifyJWTOptions }, {
       before: async (app) => {
@@ -102,13 +102,13 @@ t.test('a namespace that the host registered is used', async (t) => {
   }
 })
 
-t.test('jwtVerify without a namespace names nothing, as in @fastify/jwt itself', async (t) => {
+t.test('jwtVerify without a namespace has no effect, as in @fastify/jwt itself', async (t) => {
   const server = await startApp(t, { jwt: { secret: SECRET, jwtVerify: 'check' } })
   const client = await server.connect('alice')
   t.equal(client.received[0]!.data.user_id, 'alice')
 })
 
-t.test('registration names the option jwt when it does not fit the host', async (t) => {
+t.test('a jwt option that conflicts with the host fails the registration by name', async (t) => {
   const faults: Array<[string, WsPluginOptions, ((app: FastifyInstance) => Promise<void>) | undefined, RegExp]> = [
     ['it is missing', {}, undefined, /"jwt" is needed/],
     ['the host has one already', { jwt: { secret: SECRET } }, host(), /"jwt" conflicts with @fastify\/jwt, which the app has registered/],
@@ -126,7 +126,7 @@ t.test('registration names the option jwt when it does not fit the host', async 
   }
 })
 
-t.test('the secret is in no message of a refused registration', async (t) => {
+t.test('no error of a refused registration contains the secret', async (t) => {
   for (const jwt of [SECRET as never, { secret: SECRET, sign: { algorithm: 'RS256' } } as FastifyJWTOptions]) {
     const error = await registration(t, { jwt }) as Error
     t.notMatch(error.message, SECRET)

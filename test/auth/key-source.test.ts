@@ -37,7 +37,7 @@ t.test('a public key verifies what its private key signed', async (t) => {
   t.equal(confused.statusCode, 401)
 })
 
-t.test('a key function that fails is an outage, not a bad token', async (t) => {
+t.test('a key function that fails counts as an outage, not as a bad token', async (t) => {
   const keys = switchable()
   const server = await startApp(t, { jwt: { secret: keys.secret } })
   const client = await server.connect('alice', { token: forge({ sub: 'alice' }) })
@@ -64,14 +64,14 @@ t.test('a key function that fails is an outage, not a bad token', async (t) => {
   t.equal((await client.request({ type: 'auth', token })).data.user_id, 'bob', 'and all is well when the source is back')
 })
 
-t.test('a key function says with status 401 that the token is at fault', async (t) => {
+t.test('a key function error with status 401 counts as a bad token', async (t) => {
   const keys = switchable()
   keys.now = async () => { throw Object.assign(new Error('no key of that kid'), { statusCode: 401 }) }
   const server = await startApp(t, { jwt: { secret: keys.secret } })
   t.match(await refusal(server.dial('alice', { token: forge({ sub: 'alice' }) })), { statusCode: 401, body: { code: 'WSM_ERR_UNAUTHORIZED' } })
 })
 
-t.test('with rejectMode close an outage of the keys is 1013', async (t) => {
+t.test('with rejectMode close an outage of the key source closes with 1013', async (t) => {
   const keys = switchable()
   keys.now = async () => { throw new Error('the key server is down') }
   const server = await startApp(t, { jwt: { secret: keys.secret }, rejectMode: 'close' })
@@ -79,7 +79,7 @@ t.test('with rejectMode close an outage of the keys is 1013', async (t) => {
   t.match(await client.closed, { code: 1013 })
 })
 
-t.test('a key function that hangs is given up after auth.timeoutMs', async (t) => {
+t.test('a hanging key function is given up after auth.timeoutMs', async (t) => {
   const keys = switchable()
   const server = await startApp(t, { jwt: { secret: keys.secret }, auth: { timeoutMs: 40 } })
   const token = forge({ sub: 'alice' })
@@ -97,13 +97,13 @@ t.test('a key function that hangs is given up after auth.timeoutMs', async (t) =
   t.match(await confirmed, { type: 'reply' })
 })
 
-t.test('with rejectMode close a key function that hangs is 1013', async (t) => {
+t.test('with rejectMode close a hanging key function closes with 1013', async (t) => {
   const server = await startApp(t, { jwt: { secret: never }, auth: { timeoutMs: 40 }, rejectMode: 'close' })
   const client = await server.dial('alice', { token: forge({ sub: 'alice' }) }).opened()
   t.match(await client.closed, { code: 1013 })
 })
 
-t.test('a key that comes too late opens nothing', async (t) => {
+t.test('a key that arrives too late opens nothing', async (t) => {
   const keys = switchable()
   let answer = (_secret: string) => {}
   const server = await startApp(t, { jwt: { secret: keys.secret }, auth: { timeoutMs: 40 } })
@@ -122,7 +122,7 @@ t.test('a key that comes too late opens nothing', async (t) => {
   t.same(server.app.ws.getStatus().users, 1)
 })
 
-t.test('a key function that is asked by a frame still has the server and its log', async (t) => {
+t.test('a key function called for a frame still gets the server and its log', async (t) => {
   const keys = switchable()
   const server = await startApp(t, { jwt: { secret: keys.secret } }, { before: (app) => { app.decorate('keyring', { hmac: SECRET }) } })
   keys.now = async (request) => {

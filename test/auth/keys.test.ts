@@ -30,7 +30,7 @@ function algorithmsOf (app: FastifyInstance): unknown {
   return (app.jwt as unknown as { options: FastifyJWTOptions }).options.verify!.algorithms
 }
 
-t.test('a secret under 32 bytes is refused, in every form, and not shown', async (t) => {
+t.test('a secret under 32 bytes is refused in every form, and not shown', async (t) => {
   t.equal(Buffer.byteLength(SHORT), 31)
   for (const secret of [SHORT, Buffer.from(SHORT), 'x', { public: SHORT, private: SHORT }, { public: SHORT, private: SECRET }, { public: SECRET, private: SHORT }]) {
     const { error } = await registration(t, { secret })
@@ -40,14 +40,14 @@ t.test('a secret under 32 bytes is refused, in every form, and not shown', async
   for (const secret of [randomBytes(32), `${SHORT}!`, 'ä'.repeat(16)]) t.equal((await registration(t, { secret })).error, null, 'bytes are counted, not characters')
 })
 
-t.test('so is the app\'s own, where its options show it', async (t) => {
+t.test('a short secret of the app\'s own @fastify/jwt is refused where its options show it', async (t) => {
   for (const options of [{ secret: SECRET, verify: { key: SHORT } }, { secret: SECRET, sign: { key: SHORT } }]) {
     const { error } = await registration(t, {}, (app) => app.register(fastifyJwt, options as FastifyJWTOptions))
     t.match(error, { code: 'WSM_ERR_INVALID_OPTION', message: /"jwt" has a secret of 31 bytes/ })
   }
 })
 
-t.test('the algorithms are those of the key, unless they are given', async (t) => {
+t.test('the algorithms default to those of the key', async (t) => {
   const cases: Array<[jwt: object, algorithms: string[]]> = [
     [{ secret: SECRET }, ['HS256']],
     [{ secret: Buffer.from(SECRET) }, ['HS256']],
@@ -63,7 +63,7 @@ t.test('the algorithms are those of the key, unless they are given', async (t) =
   }
 })
 
-t.test('a key that says no algorithm needs one, and one that cannot be read is refused', async (t) => {
+t.test('an unreadable key, and a key without a known algorithm, need verify.algorithms or are refused', async (t) => {
   const odd = generateKeyPairSync('ec', { namedCurve: 'secp256k1', ...pem })
   const cases: Array<[jwt: object, message: RegExp]> = [
     [{ secret: async () => SECRET }, /"jwt" has a key function: verify.algorithms must name/],
@@ -76,14 +76,14 @@ t.test('a key that says no algorithm needs one, and one that cannot be read is r
   t.equal((await registration(t, { secret: async () => SECRET, sign: { algorithm: 'HS256' } })).error, null)
 })
 
-t.test('a token of another algorithm than the key\'s is refused, its signature good as it may be', async (t) => {
+t.test('a validly signed token of another algorithm than the key\'s is refused', async (t) => {
   const server = await startApp(t)
   const token = forge({ sub: 'alice' }, { header: { alg: 'HS512' }, hash: 'sha512' })
   t.equal((server.app.jwt.decode(token) as { sub: string }).sub, 'alice')
   t.equal((await refusal(server.dial('alice', { token }))).statusCode, 401)
 })
 
-t.test('an app whose @fastify/jwt names no algorithms is warned', async (t) => {
+t.test('an app whose @fastify/jwt names no algorithms gets a warning', async (t) => {
   const warnings = async (verify: FastifyJWTOptions['verify']) => {
     const server = await startApp(t, {}, { before: async (app) => { await app.register(fastifyJwt, { secret: SECRET, verify }) } })
     return server.logs.filter(({ level, msg }) => level === 40 && /verify\.algorithms/.test(msg)).length
@@ -92,13 +92,13 @@ t.test('an app whose @fastify/jwt names no algorithms is warned', async (t) => {
   t.equal(await warnings({ algorithms: ['HS256'] }), 0)
 })
 
-t.test('a token that never expires is taken where the app says so', async (t) => {
+t.test('a token without expiry is accepted with requireExp: false', async (t) => {
   const server = await startApp(t, { auth: { requireExp: false } })
   const client = await server.connect('alice', { token: forge({ sub: 'alice', exp: undefined }) })
   t.match(client.received[0], { data: { user_id: 'alice', expires_at: null } })
 })
 
-t.test('a key function that knows no such key means the token, in both styles', async (t) => {
+t.test('a key function that knows no such key makes the token invalid, in both styles', async (t) => {
   const unknown = [
     async () => undefined, async () => null,
     (_request: unknown, _token: unknown, done: (error: null, key?: null) => void) => { setImmediate(done, null) },

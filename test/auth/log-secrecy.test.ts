@@ -49,7 +49,7 @@ async function useTokens (t: Parameters<typeof startApp>[0], options: WsPluginOp
   return { server, client, tokens }
 }
 
-t.test('no token and no secret is in any line of the log, nor goes back to a client', async (t) => {
+t.test('no log line and no message to a client contains a token or a secret', async (t) => {
   for (const options of [{}, { rejectMode: 'close' }, { auth: { firstFrame: true, anonymous: false } }] satisfies WsPluginOptions[]) {
     const { server, client, tokens } = await useTokens(t, options)
     t.ok(server.logs.length > 100, 'the log says much')
@@ -62,7 +62,7 @@ t.test('no token and no secret is in any line of the log, nor goes back to a cli
   }
 })
 
-t.test('nor in the answer to a refused upgrade', async (t) => {
+t.test('the response to a refused upgrade contains no token and no secret', async (t) => {
   const server = await startApp(t)
   for (const [fault, token] of Object.entries(badTokens())) {
     const answer = await refusal(server.dial('x', { token }))

@@ -20,7 +20,7 @@ async function statusOf (t: Test, server: TestApp, headers: Record<string, strin
   return status
 }
 
-t.test('by default a page must be of the host that it connects to', async (t) => {
+t.test('by default a page must have the origin of the host that it connects to', async (t) => {
   const server = await startApp(t)
   const opened = { authorization: `Bearer ${token}` }
   const cases: Array<[host: string, origin: string, isSame: boolean]> = [
@@ -41,7 +41,7 @@ t.test('by default a page must be of the host that it connects to', async (t) =>
   for (const [host, origin, isSame] of cases) t.equal(await statusOf(t, server, { ...opened, host, origin }), isSame ? 101 : 403, `${origin} at ${host}`)
 })
 
-t.test('an origin that is none is refused, and never more than that', async (t) => {
+t.test('an invalid origin is refused, and causes nothing worse', async (t) => {
   for (const options of [{}, { origins: ['https://app.example'] }] satisfies WsPluginOptions[]) {
     const server = await startApp(t, options)
     const origins = [
@@ -59,7 +59,7 @@ t.test('an origin that is none is refused, and never more than that', async (t) 
   }
 })
 
-t.test('two Origin headers are none', async (t) => {
+t.test('two Origin headers count as an invalid origin', async (t) => {
   const server = await startApp(t)
   const client = await RawClient.to(t, server)
   client.upgrade('/ws', { authorization: `Bearer ${token}`, host: 'app.example', Origin: 'http://app.example', origin: 'http://app.example' })
@@ -76,7 +76,7 @@ t.test('behind a trusted proxy the host and scheme are those that the browser us
   t.equal(await statusOf(t, untrusting, { ...headers, origin: 'https://app.example' }), 403)
 })
 
-t.test('a list of origins is exact, and does not hold the own one by itself', async (t) => {
+t.test('a list of origins is matched exactly, and does not include the server\'s own', async (t) => {
   const server = await startApp(t, { origins: ['https://app.example', 'https://admin.example:8443', 'capacitor://localhost'] })
   const cases = {
     'https://app.example': 101,
@@ -97,7 +97,7 @@ t.test('a list of origins is exact, and does not hold the own one by itself', as
   for (const origin of ['https://anybody.example', 'null']) t.equal(await statusOf(t, all, { authorization: `Bearer ${token}`, origin }), 101)
 })
 
-t.test('a * stands for one label, the first of a host', async (t) => {
+t.test('a * in an origin stands for one label, the first of a host', async (t) => {
   const server = await startApp(t, { origins: ['https://*.app.example', 'https://*.app.example:8443', 'http://*.localhost:3000', 'https://app.org'] })
   const allowed = [
     'https://a.app.example', 'https://xn--bcher-kva.app.example', 'https://a_b-1.app.example:8443', 'http://tenant.localhost:3000', 'https://app.org'
@@ -111,7 +111,7 @@ t.test('a * stands for one label, the first of a host', async (t) => {
   for (const origin of refused) t.equal(await statusOf(t, server, { authorization: `Bearer ${token}`, origin }), 403, origin)
 })
 
-t.test('pages from a file, and of an app\'s own scheme, connect where they are listed', async (t) => {
+t.test('pages from a file, and with an app\'s own scheme, connect if they are listed', async (t) => {
   const origins = ['file://', 'capacitor://localhost', 'ionic://localhost', 'tauri://localhost', 'app://.', 'chrome-extension://abcdefghijklmnop', 'moz-extension://6c2b0d3e-1f']
   const [listing, other] = [await startApp(t, { origins }), await startApp(t, { origins: ['https://app.example'] })]
   for (const origin of origins) {
@@ -123,7 +123,7 @@ t.test('pages from a file, and of an app\'s own scheme, connect where they are l
   }
 })
 
-t.test('a foreign origin is refused before anybody is asked who it is, at an endpoint too, and with a close frame', async (t) => {
+t.test('a foreign origin is refused before the user is identified, at an endpoint too, and with a close frame', async (t) => {
   const server = await startApp(t, { jwt: { secret: async () => { t.fail('the key is asked for'); return SECRET } } }, {
     after: (app) => app.ws.endpoint('/desk', { channels: [], authorize: () => true })
   })
@@ -138,7 +138,7 @@ t.test('a foreign origin is refused before anybody is asked who it is, at an end
   t.same(client.received, [])
 })
 
-t.test('origins that cannot be meant fail the registration', async (t) => {
+t.test('invalid entries in origins fail the registration', async (t) => {
   const bad: Array<[origins: unknown, message: RegExp]> = [
     [['https://app.example/'], /"origins\[0\]" is "https:\/\/app.example\/", which no browser sends/],
     [['https://App.example'], /which no browser sends/],
@@ -158,7 +158,7 @@ t.test('origins that cannot be meant fail the registration', async (t) => {
   }
 })
 
-t.test('a token may come by cookie, where the app says by which', async (t) => {
+t.test('a token may come in the cookie that auth.cookie names', async (t) => {
   const server = await startApp(t, { auth: { cookie: 'session' } }, withCookies)
   const host = new URL(server.origin).host
   const headers = { host, origin: server.origin, cookie: `other=1; session=${token}` }
@@ -179,7 +179,7 @@ t.test('a token may come by cookie, where the app says by which', async (t) => {
   t.equal(bob.received[0]!.data.user_id, 'bob', 'a token that is sent on purpose goes before it')
 })
 
-t.test('a REST request by cookie that changes something must be of a page that may connect', async (t) => {
+t.test('a state-changing REST request with a cookie must come from an allowed page', async (t) => {
   const server = await startApp(t, { auth: { cookie: 'session' } }, withCookies)
   const cookie = `session=${forge({ sub: 'admin', roles: ['ws:admin'] })}`
   const call = (method: string, path: string, headers: Record<string, string>) =>
@@ -191,7 +191,7 @@ t.test('a REST request by cookie that changes something must be of a page that m
   t.equal((await server.rest('POST', '/ws/broadcast', { headers: { cookie, origin: 'https://evil.example' }, body: { message: { type: 'app.news' } } })).status, 403, 'with a token as well')
 })
 
-t.test('cookies need @fastify/cookie, and pages that are known', async (t) => {
+t.test('auth.cookie needs @fastify/cookie and restricted origins', async (t) => {
   const registration = async (options: WsPluginOptions, isParsed: boolean) => {
     const app = Fastify()
     t.teardown(() => app.close())
@@ -204,7 +204,7 @@ t.test('cookies need @fastify/cookie, and pages that are known', async (t) => {
   t.equal(await registration({ auth: { cookie: 'session' } }, true), null)
 })
 
-t.test('a signed cookie is unsigned as @fastify/jwt does it, for sockets and by REST', async (t) => {
+t.test('a signed cookie is verified as by @fastify/jwt, for sockets and REST', async (t) => {
   const jwt = { secret: SECRET, cookie: { cookieName: 'session', signed: true } }
   const before = async (app: FastifyInstance) => {
     await app.register(fastifyCookie, { secret: 'a secret for cookies, long enough too' })

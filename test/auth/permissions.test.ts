@@ -20,13 +20,13 @@ t.test('authorize decides about every REST action, and only true allows', async 
   }
 })
 
-t.test('authorize is not asked about who has no good token', async (t) => {
+t.test('authorize is not called for a caller without a valid token', async (t) => {
   const server = await startApp(t, { authorize: () => { t.fail('nobody is asked'); return true } })
   t.equal((await server.rest('GET', '/ws/status', { as: null })).status, 401)
   t.equal((await server.rest('GET', '/ws/status', { as: null, headers: { authorization: 'Bearer bad' } })).status, 401)
 })
 
-t.test('a hook that fails has not decided: nothing is done, it is logged, and the client is told to try again', async (t) => {
+t.test('a failing hook has not decided: nothing is done, it is logged, and the client is told to retry', async (t) => {
   const fail = () => { throw new Error('the database is down') }
   const server = await startApp(t, { authorize: fail, authorizeSubscribe: async () => fail(), authorizeSend: fail })
   const client = await server.connect('alice')
@@ -52,7 +52,7 @@ t.test('without authorizeSubscribe nobody joins a channel, not even an administr
   t.match(await client.request({ type: 'subscribe', channel_ids: ['news'] }), { type: 'error', code: 'forbidden', details: { channel: 'news' } })
 })
 
-t.test('only true joins a channel', async (t) => {
+t.test('only true from authorizeSubscribe lets a user join a channel', async (t) => {
   let answer: unknown
   const server = await startApp(t, { authorizeSubscribe: () => answer as boolean })
   const client = await server.connect('alice')
@@ -63,7 +63,7 @@ t.test('only true joins a channel', async (t) => {
   t.match(await client.request({ type: 'subscribe', channel_ids: ['news'] }), { type: 'reply' })
 })
 
-t.test('authorizeSend sees what would be delivered, and to whom', async (t) => {
+t.test('authorizeSend gets the message and its target', async (t) => {
   const asked: Array<[string | undefined, SendTarget]> = []
   const server = await startApp(t, { authorizeSend: (user, target) => { asked.push([user?.id, target]); return target.id === 'bob' } })
   const alice = await server.connect('alice')
@@ -78,7 +78,7 @@ t.test('authorizeSend sees what would be delivered, and to whom', async (t) => {
   t.equal(bob.count('user') + bob.count('client'), 0, 'all of the receivers or none')
 })
 
-t.test('members only: authorizeSend knows the channels of the client', async (t) => {
+t.test('authorizeSend can allow members only, by the client\'s channels', async (t) => {
   const server = await startApp(t, {
     authorizeSubscribe: () => true,
     authorizeSend: (_user, { kind, id }, client) => kind === 'channel' && client.channels.includes(id)
@@ -91,7 +91,7 @@ t.test('members only: authorizeSend knows the channels of the client', async (t)
   t.match(await member.next('channel'), { text: 'hi', from: { client_id: member.id } })
 })
 
-t.test('authorizeSubscribe gets the client, or null where its socket is not open yet', async (t) => {
+t.test('authorizeSubscribe gets the client, or null while its socket is not open', async (t) => {
   const asked: unknown[] = []
   const server = await startApp(t, {
     auth: { firstFrame: true },
@@ -111,7 +111,7 @@ t.test('authorizeSubscribe gets the client, or null where its socket is not open
   t.same(asked.at(-1), ['bob', 'url', data.client_id, []])
 })
 
-t.test('without authorizeSend nobody sends', async (t) => {
+t.test('without authorizeSend nobody may send', async (t) => {
   const server = await startApp(t)
   const client = await server.connect('admin', { claims: { roles: ['ws:admin'] } })
   t.match(await client.request({ type: 'user', user_ids: ['admin'], data: {} }), { type: 'error', code: 'forbidden' })

@@ -34,14 +34,14 @@ t.test('a ticket opens one socket, once, as its user and with the token\'s expir
   t.match(await client.request({ type: 'auth', token: server.token('bob') }), { data: { user_id: 'bob' } }, 'and the socket is like any other')
 })
 
-t.test('of many that use one ticket at the same time one gets in', async (t) => {
+t.test('of many simultaneous uses of one ticket exactly one succeeds', async (t) => {
   const server = await startApp(t)
   const ticket = await ticketOf(server)
   const outcomes = await Promise.all(Array.from({ length: 20 }, () => server.dial('', withTicket(ticket)).opened().then(() => 101, ({ statusCode }) => statusCode)))
   t.same(outcomes.sort(), [101, ...Array(19).fill(401)])
 })
 
-t.test('a ticket is not for everybody: it needs a token, and a page that may connect', async (t) => {
+t.test('a ticket requires a token and an allowed page', async (t) => {
   const server = await startApp(t)
   t.equal((await server.rest('POST', '/ws/tickets', { as: null })).status, 401)
   t.equal((await server.rest('POST', '/ws/tickets', { as: 'alice', headers: { origin: 'https://evil.example' } })).status, 403)
@@ -51,7 +51,7 @@ t.test('a ticket is not for everybody: it needs a token, and a page that may con
   await server.connect('', { ...withTicket(ticket), socket: { origin: server.origin } })
 })
 
-t.test('what is no ticket is 401, anonymous sockets allowed or not, and a ticket is no token of REST', async (t) => {
+t.test('an invalid ticket is 401 even with anonymous sockets, and a ticket is not a REST token', async (t) => {
   for (const auth of [{}, { anonymous: true, firstFrame: true }]) {
     const server = await startApp(t, { auth })
     const good = await ticketOf(server)
@@ -81,7 +81,7 @@ t.test('a ticket expires by itself, or with the token', async (t) => {
   await t.rejects(tickets.redeem(bound.ticket), { code: 'WSM_ERR_UNAUTHORIZED' })
 })
 
-t.test('tickets are bounded for each user, and in all', async (t) => {
+t.test('tickets are limited per user and in all', async (t) => {
   const counters = new Counters()
   const tickets = ticketsIn(t, new MemoryTicketStore(1_000, { perUser: 3, inAll: 5 }), counters)
   const first = await tickets.issue(alice)
@@ -95,7 +95,7 @@ t.test('tickets are bounded for each user, and in all', async (t) => {
   t.equal(counters.refusals.tickets, 2)
 })
 
-t.test('what has expired makes room, too', async (t) => {
+t.test('expired tickets make room for new ones', async (t) => {
   const store = new MemoryTicketStore(10_000, { perUser: 1, inAll: 5 })
   t.teardown(() => store.close())
   await store.put('a', alice, Date.now() - 1)

@@ -27,7 +27,7 @@ for (const offsetMs of [-300_000, 300_000]) {
   const name = `${Math.abs(offsetMs) / 1_000} s ${offsetMs < 0 ? 'behind' : 'ahead'}`
 
   for (const [where, before] of [['header', undefined], ['host\'s own place', elsewhere], ['header, with a key from a function', fromSecret]] as const) {
-    t.test(`a clock ${name}: tokens in the ${where} are good from nbf to exp`, async (t) => {
+    t.test(`a clock ${name}: tokens in the ${where} are valid from nbf to exp`, async (t) => {
       const server = await startApp(t, { engine: engineAt(offsetMs), auth: { firstFrame: true } }, { before })
       const good = { nbf: seconds(-2), exp: seconds(100) }
       const client = await server.connect('', { token: forge({ sub: 'alice', ...good }) })
@@ -40,7 +40,7 @@ for (const offsetMs of [-300_000, 300_000]) {
     })
   }
 
-  t.test(`a clock ${name}: what the app's own hook finds is good until it expires`, async (t) => {
+  t.test(`a clock ${name}: a user returned by the app's hook is valid until it expires`, async (t) => {
     let expiresAt = 0
     const server = await startApp(t, { engine: engineAt(offsetMs), authenticate: async () => ({ id: 'alice', expiresAt }) }, { before: elsewhere })
     expiresAt = seconds(-2) * 1_000
@@ -49,7 +49,7 @@ for (const offsetMs of [-300_000, 300_000]) {
     await server.connect('', { token: null })
   })
 
-  t.test(`a clock ${name}: a user's tokens of a minute ago are revoked, and later ones are good`, async (t) => {
+  t.test(`a clock ${name}: a revocation ends a user's tokens of a minute ago, and not later ones`, async (t) => {
     const server = await startApp(t, { engine: engineAt(offsetMs) })
     const token = (later: number) => forge({ sub: 'alice', iat: seconds(later), exp: seconds(1_000) })
     const old = token(-60)
@@ -60,7 +60,7 @@ for (const offsetMs of [-300_000, 300_000]) {
     await server.connect('', { token: token(1) })
   })
 
-  t.test(`a clock ${name}: times are those that all nodes share, and the operator is told`, async (t) => {
+  t.test(`a clock ${name}: times are those of the shared clock, and the operator is told`, async (t) => {
     const server = await startApp(t, { engine: engineAt(offsetMs) })
     const { ws } = server.app
     const client = await server.connect('', { token: forge({ sub: 'alice', exp: seconds(1_000) }) })
@@ -82,7 +82,7 @@ for (const offsetMs of [-300_000, 300_000]) {
   })
 }
 
-t.test('a clock that is off by no more than a second is not reported', async (t) => {
+t.test('a clock that is off by at most a second is not reported', async (t) => {
   const server = await startApp(t, { engine: engineAt(1_000) })
   t.equal(server.app.ws.getStatus().clock_offset_ms, 1_000)
   t.strictSame((await server.rest('GET', '/ws/ready', { as: null })).body, { status: 'ready', reasons: [] })

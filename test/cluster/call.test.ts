@@ -10,14 +10,14 @@ const sum = clusterCall('sum', { request: Pair, response: Type.Integer() })
 
 const server = await RedisServer.start(t)
 
-t.test('a call has the values of all other nodes', async (t) => {
+t.test('a call returns the values of all other nodes', async (t) => {
   const build = nodesOf(server.port, { prefix: 'all' })
   const [a, b, c] = [await listening(t, build), await listening(t, build), await listening(t, build)]
   for (const { engine: { cluster } } of [b, c]) sum.serve(cluster, ({ a, b }) => a + b)
   t.strictSame(await sum.all(a.engine.cluster, { a: 1, b: 2 }), { values: [3, 3], complete: true, missing: [] })
 })
 
-t.test('a node that is sent a malformed request does not serve it, and is missing', async (t) => {
+t.test('a node does not serve a malformed request, and counts as missing', async (t) => {
   const build = nodesOf(server.port, { prefix: 'request' })
   const [a, b] = [await listening(t, build), await listening(t, build)]
   sum.serve(b.engine.cluster, () => {
@@ -30,7 +30,7 @@ t.test('a node that is sent a malformed request does not serve it, and is missin
   }
 })
 
-t.test('a node that sends a malformed response is missing', async (t) => {
+t.test('a node with a malformed response counts as missing', async (t) => {
   const build = nodesOf(server.port, { prefix: 'response' })
   const [a, b, c] = [await listening(t, build), await listening(t, build), await listening(t, build)]
   sum.serve(b.engine.cluster, ({ a, b }) => a + b)
@@ -41,7 +41,7 @@ t.test('a node that sends a malformed response is missing', async (t) => {
   }
 })
 
-t.test('a call has the time that its definition names, or that the caller gives it', async (t) => {
+t.test('a call\'s time-out is that of its definition, or that of its caller', async (t) => {
   const asked: number[] = []
   const cluster = { ask: async (_name: string, _request: unknown, timeoutMs: number) => { asked.push(timeoutMs); return { answers: [], missing: null } } }
   const slow = clusterCall('slow', { request: Type.Null(), response: Type.Null(), timeoutMs: 3_000 })

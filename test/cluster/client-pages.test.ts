@@ -5,7 +5,7 @@ import type { ClientRecord } from '../../schemas/records.js'
 
 const record = (at: number, id: string) => ({ connected_at: at, client_id: id }) as ClientRecord
 
-t.test('the pages of several nodes are one, by the millisecond and then by id, and go on where one of them does', (t) => {
+t.test('pages of several nodes merge by time and then by id, with the cursor of the merged page', (t) => {
   const pages = [
     { total: 3, clients: [record(1, 'b'), record(2, 'a')], next: '2:a' },
     { total: 2, clients: [record(1, 'a'), record(1, 'c')], next: null }
@@ -16,7 +16,7 @@ t.test('the pages of several nodes are one, by the millisecond and then by id, a
   t.end()
 })
 
-t.test('of nothing there is one empty page', (t) => {
+t.test('merging pages without clients gives one empty page', (t) => {
   t.same(mergePages<number>([{ items: [], next: null }], 1, (a, b) => a - b, String), { items: [], next: null })
   t.end()
 })

@@ -21,7 +21,7 @@ async function startNodes (t: Test, count: number, options: WsPluginOptions = {}
   })))
 }
 
-t.test('what one node sends reaches the sockets of every node, in one stream', async (t) => {
+t.test('a message sent on one node reaches the sockets of every node, in one stream', async (t) => {
   const [a, b] = await startNodes(t, 2) as [TestApp, TestApp]
   const alice = await a.connect('alice', { path: '/ws?channel_id=room' })
   const bob = await b.connect('bob', { path: '/ws?channel_id=room' })
@@ -40,7 +40,7 @@ t.test('what one node sends reaches the sockets of every node, in one stream', a
   await bob.next('x.client')
 })
 
-t.test('a client that comes back to another node gets what it missed', async (t) => {
+t.test('a client that reconnects to another node gets what it missed', async (t) => {
   const [a, b] = await startNodes(t, 2) as [TestApp, TestApp]
   const before = await a.connect('alice')
   const positions = Object.fromEntries(before.received[0]!.data.streams.map(({ topic, epoch, offset }: Frame) => [topic, { epoch, offset }]))
@@ -52,7 +52,7 @@ t.test('a client that comes back to another node gets what it missed', async (t)
   t.strictSame(after.received.filter(({ type }) => type === 'x.n').map(({ n }) => n), Array.from({ length: 251 }, (_, i) => i + 1))
 })
 
-t.test('a question of one node is answered on another, by socket or REST, and exactly one wins', async (t) => {
+t.test('a question of one node is answered on another, by socket or REST, and exactly one answer wins', async (t) => {
   const [a, b] = await startNodes(t, 2) as [TestApp, TestApp]
   const alice = await b.connect('alice')
   const ask = () => a.app.ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task', answer: Type.Object({ gpu: Type.String() }) })
@@ -74,7 +74,7 @@ t.test('a question of one node is answered on another, by socket or REST, and ex
   t.match(await second, { proceed: false, outcome: 'declined' })
 })
 
-t.test('a question outlives the node that asked', async (t) => {
+t.test('a question outlives the node that asked it', async (t) => {
   const [a, b] = await startNodes(t, 2) as [TestApp, TestApp]
   const asked = a.app.ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task' })
   const { confirmations: [record] } = await b.app.ws.confirmations.list({ userId: 'alice' })
@@ -94,7 +94,7 @@ t.test('a question outlives the node that asked', async (t) => {
   t.match(await there, { proceed: true, outcome: 'confirmed' })
 })
 
-t.test('a question whose node has died expires in time, whether anybody reads it or not', async (t) => {
+t.test('a question of a dead node expires in time, whether anybody reads it or not', async (t) => {
   const [a, b] = await startNodes(t, 2) as [TestApp, TestApp]
   const alice = await b.connect('alice')
   const ask = (onTimeout: 'proceed' | 'cancel') => a.app.ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: onTimeout, timeoutMs: 300, onTimeout })
@@ -113,7 +113,7 @@ t.test('a question whose node has died expires in time, whether anybody reads it
   t.same(await b.app.ws.confirmations.list({ status: 'pending' }), { confirmations: [], next: null })
 })
 
-t.test('acknowledgements are gathered from every node', async (t) => {
+t.test('acknowledgements are collected from every node', async (t) => {
   const [a, b] = await startNodes(t, 2) as [TestApp, TestApp]
   const [here, there, silent] = [acknowledging(await a.connect('alice')), acknowledging(await b.connect('alice')), await b.connect('alice')]
   const report = await a.app.ws.sendToUser('alice', { type: 'x.y' }, { ack: { timeoutMs: 400, tries: 2 } })
@@ -124,7 +124,7 @@ t.test('acknowledgements are gathered from every node', async (t) => {
   t.same(await b.app.ws.sendToClient(here.id, { type: 'x.y' }, { ack: { timeoutMs: 2_000, tries: 1 } }), { recipients: 1, acked: [here.id], missing: [] })
 })
 
-t.test('presence is of all nodes', async (t) => {
+t.test('presence covers all nodes', async (t) => {
   const [a, b] = await startNodes(t, 2, { channels: { '*': { presence: true } } }) as [TestApp, TestApp]
   const alice = await a.connect('alice', { path: '/ws?channel_id=room' })
   await alice.next('presence')
@@ -136,7 +136,7 @@ t.test('presence is of all nodes', async (t) => {
   await alice.next((frame) => frame.type === 'left' && frame.user_id === 'bob')
 })
 
-t.test('the sockets of all nodes are listed, found and closed from any', async (t) => {
+t.test('the sockets of all nodes are listed, found and closed from any node', async (t) => {
   const [a, b] = await startNodes(t, 2) as [TestApp, TestApp]
   const clients = []
   for (let n = 0; n < 5; n++) {
@@ -164,7 +164,7 @@ t.test('the sockets of all nodes are listed, found and closed from any', async (
   t.match(await b.rest('GET', '/ws/status?cluster=true'), { status: 200, body: { complete: true, active_connections: 3 } })
 })
 
-t.test('sockets of another node have ended when they are disconnected or revoked from here, also those that do not answer', async (t) => {
+t.test('sockets of another node, unresponsive ones included, have closed when a disconnect or revoke resolves', async (t) => {
   const [a, b] = await startNodes(t, 2, { closeTimeoutMs: 50 }) as [TestApp, TestApp]
   const ended: string[] = []
   b.app.ws.on('client_disconnected', ({ client }) => { ended.push(client.user!.id) })
@@ -175,7 +175,7 @@ t.test('sockets of another node have ended when they are disconnected or revoked
   t.strictSame(ended, ['alice', 'bob'])
 })
 
-t.test('while Redis has not answered yet, what is not kept reaches the sockets of its node at once, and no socket twice', async (t) => {
+t.test('before an outage of Redis is noticed, messages without history reach the sockets of their node at once, and no socket twice', async (t) => {
   const own = await RedisServer.start(t)
   const prefix = `test-${prefixes++}`
   const [a, b] = await Promise.all([1, 2].map(() => startApp(t, {
@@ -209,7 +209,7 @@ t.test('while Redis has not answered yet, what is not kept reaches the sockets o
   t.ok(types.every((type) => bob.count(type) <= 1))
 })
 
-t.test('while Redis is away sockets stay, clients are told, and what needs nothing of it goes on', async (t) => {
+t.test('while Redis is down sockets stay open, clients are told, and features that do not need it keep working', async (t) => {
   const own = await RedisServer.start(t)
   const [a] = await startNodes(t, 1, {}, own.port) as [TestApp]
   const changes: boolean[] = []

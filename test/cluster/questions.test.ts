@@ -28,7 +28,7 @@ async function interrupted (t: Test, wait: Promise<unknown>, callbackId?: string
   return performance.now() - from
 }
 
-t.test('a node that dies between storing and announcing: another shows the question to every open socket', async (t) => {
+t.test('a question whose node dies between storing and announcing is shown by another node to every open socket', async (t) => {
   const { nodes: [a, b], join } = await startNodes(t, 2) as Cluster & { nodes: [TestApp, TestApp] }
   const sockets = await Promise.all([a.connect('alice'), a.connect('alice'), b.connect('alice')])
   const bob = await b.connect('bob')

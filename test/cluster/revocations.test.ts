@@ -79,7 +79,7 @@ const ends: [name: string, end: (a: TestApp, b: TestApp) => Promise<unknown>, co
 ]
 
 for (const [name, end, code, lifeSeconds] of ends) {
-  t.test(`a user who is ${name} in the middle of 1000 messages a second gets not one more`, async (t) => {
+  t.test(`a user who is ${name} amid 1000 messages a second gets not one more`, async (t) => {
     const [a, b] = await startTwo(t)
     const token = issued('alice', { jti: 'laptop', exp: Math.floor(Date.now() / 1000) + lifeSeconds })
     const clients: TestClient[] = []
@@ -102,7 +102,7 @@ for (const [name, end, code, lifeSeconds] of ends) {
   })
 }
 
-t.test('nor does one who reads slowly, of what was published before', async (t) => {
+t.test('a revoked slow reader gets no message published before the revocation', async (t) => {
   const [a, b] = await startTwo(t)
   let raw!: Duplex
   b.app.server.on('connection', (socket) => { raw = socket })
@@ -122,7 +122,7 @@ t.test('nor does one who reads slowly, of what was published before', async (t) 
   t.ok(numbers.every((n) => n < number - 1), `the last was ${numbers.at(-1)} of ${number}`)
 })
 
-t.test('a revocation holds on every node, for sockets, frames, REST and tickets', async (t) => {
+t.test('a revocation applies on every node to sockets, frames, REST and tickets', async (t) => {
   const [a, b] = await startTwo(t)
   const token = issued('alice', { jti: 'laptop' })
   const bearer = { as: null, headers: { authorization: `Bearer ${token}` } }
@@ -137,7 +137,7 @@ t.test('a revocation holds on every node, for sockets, frames, REST and tickets'
   t.same(await phone.closed, REVOKED)
 })
 
-t.test('who is let in by one node while another revokes the token is not served', async (t) => {
+t.test('a user admitted by one node while another revokes the token is not served', async (t) => {
   const [a, b] = await startTwo(t)
   for (let round = 0; round < 10; round++) {
     const jti = `round-${round}`
@@ -152,7 +152,7 @@ t.test('who is let in by one node while another revokes the token is not served'
   }
 })
 
-t.test('a revocation waits for what another node does for the token, and nothing begins there behind it', async (t) => {
+t.test('a revocation waits for work of the token on another node, and no new work begins there afterwards', async (t) => {
   const [a, prefix] = [[] as string[], randomUUID()]
   const gate = new Gate()
   const bodies = new LateBodies()
@@ -191,7 +191,7 @@ t.test('a ticket of one node opens one socket on another', async (t) => {
   t.match(client.received[0], { data: { user_id: 'alice' } })
 })
 
-t.test('a revocation survives all nodes, and with a Redis that writes it down its end, too', async (t) => {
+t.test('a revocation survives all nodes, and with a persistent Redis also a restart of Redis', async (t) => {
   const own = await RedisServer.start(t, { isDurable: true, config: ['--appendfsync', 'always'] })
   const prefix = randomUUID()
   const before = await startNode(t, prefix, own.port)
@@ -204,7 +204,7 @@ t.test('a revocation survives all nodes, and with a Redis that writes it down it
   await after.connect('', { token: issued('bob') })
 })
 
-t.test('a node that cannot be asked is missing; it lets nobody in, and does its part when it is back', async (t) => {
+t.test('an unreachable node is reported missing, admits nobody, and applies the revocation when it is back', async (t) => {
   const proxy = await TcpProxy.start(t, server.port)
   const prefix = randomUUID()
   const near = await startNode(t, prefix)
@@ -245,7 +245,7 @@ t.test('a malformed call of another node is not served', async (t) => {
   await client.settled()
 })
 
-t.test('while Redis is away nothing is revoked, and the call says so', async (t) => {
+t.test('while Redis is down nothing is revoked, and the call says so', async (t) => {
   const own = await RedisServer.start(t)
   const node = await startNode(t, randomUUID(), own.port, { commandTimeoutMs: 300 })
   await node.connect('', { token: issued('alice') })

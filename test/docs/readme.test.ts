@@ -40,11 +40,11 @@ t.test('the server and the client of the README work together', async (t) => {
   t.match(await response.json(), { proceed: true, outcome: 'confirmed', answered_by: { user_id: 'alice' } })
 })
 
-t.test('both are about ten lines', async (t) => {
+t.test('the README\'s server and client have about ten lines each', async (t) => {
   for (const name of ['server', 'client']) t.ok(block(name).trim().split('\n').length <= 10, name)
 })
 
-t.test('the table of options is complete and its defaults are true', async (t) => {
+t.test('the README\'s table of options is complete and its defaults are correct', async (t) => {
   const section = readme.slice(readme.indexOf('\n## Options'), readme.indexOf('\n## The wire'))
   const rows = new Map([...section.matchAll(/^\| `([\w.]+)[^|]*\|([^|]*)\|/gm)].map(([, name, value]) => [name, value!.trim()]))
   const check = (schema: TSchema, path: string) => {

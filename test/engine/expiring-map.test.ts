@@ -2,7 +2,7 @@ import t from 'tap'
 import { ExpiringMap } from '../../lib/engine/expiring-map.js'
 import { FakeClock } from '../fixtures/fake-clock.js'
 
-t.test('what was set can be read, until it is deleted', (t) => {
+t.test('a value can be read until it is deleted', (t) => {
   const map = new ExpiringMap<string, number>(60_000)
   map.set('a', 1)
   map.set('b', 2)
@@ -20,7 +20,7 @@ t.test('what was set can be read, until it is deleted', (t) => {
   t.end()
 })
 
-t.test('each entry goes when its own time is over, and no sooner', (t) => {
+t.test('each entry expires at its own time, and no sooner', (t) => {
   const clock = new FakeClock(t)
   const map = new ExpiringMap<string, number>(100)
   map.set('a', 1)
@@ -39,7 +39,7 @@ t.test('each entry goes when its own time is over, and no sooner', (t) => {
   t.end()
 })
 
-t.test('a timer that fires a little early takes nothing with it that still has time', (t) => {
+t.test('a timer that fires slightly early removes no entry that has not expired', (t) => {
   const clock = new FakeClock(t)
   const map = new ExpiringMap<string, number>(100)
   map.set('a', 1)
@@ -65,7 +65,7 @@ t.test('setting an entry again renews it', (t) => {
   t.end()
 })
 
-t.test('a map that was empty for a while forgets what comes then', (t) => {
+t.test('a map that was empty for a while expires later entries', (t) => {
   const clock = new FakeClock(t)
   const map = new ExpiringMap<string, number>(100)
   map.set('a', 1)
@@ -79,7 +79,7 @@ t.test('a map that was empty for a while forgets what comes then', (t) => {
   t.end()
 })
 
-t.test('there is one timer however many entries, and none without', (t) => {
+t.test('one timer serves any number of entries, and none runs without entries', (t) => {
   const clock = new FakeClock(t)
   const map = new ExpiringMap<number, number>(100)
   t.equal(clock.timerCount, 0)

@@ -4,7 +4,7 @@ import { random } from '../fixtures/random.js'
 
 const byValue = (a: number, b: number) => a - b
 
-t.test('it is what a sorted array without doubles is, whatever is added and deleted', (t) => {
+t.test('an ordered set equals a sorted array without duplicates, whatever is added and deleted', (t) => {
   const { int, chance } = random(7)
   const set = new OrderedSet<number>(byValue)
   const model = new Set<number>()
@@ -29,7 +29,7 @@ t.test('it is what a sorted array without doubles is, whatever is added and dele
   t.end()
 })
 
-t.test('several are read in one order, from one place', (t) => {
+t.test('several ordered sets are merged in one order, from one position', (t) => {
   const sets = [[1, 4, 7], [], [2, 5], [3, 6, 8]].map((elements) => {
     const set = new OrderedSet<number>(byValue)
     for (const element of elements) set.add(element)

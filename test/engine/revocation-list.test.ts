@@ -5,7 +5,7 @@ import { FakeClock } from '../fixtures/fake-clock.js'
 
 const later = () => Date.now() + 3_600_000
 
-t.test('what has expired goes when others come, not more often than once a minute', (t) => {
+t.test('expired revocations are removed when others are added, at most once a minute', (t) => {
   const clock = new FakeClock(t)
   const list = new RevocationList(localClock)
   list.add({ jti: 'a', expiresAt: Date.now() - 1 })
@@ -19,7 +19,7 @@ t.test('what has expired goes when others come, not more often than once a minut
   t.end()
 })
 
-t.test('it says what is news', (t) => {
+t.test('adding a revocation tells whether it was news', (t) => {
   const list = new RevocationList(localClock)
   const expiresAt = later()
   t.equal(list.add({ jti: 'a', expiresAt }), true)
@@ -35,7 +35,7 @@ t.test('it says what is news', (t) => {
   t.end()
 })
 
-t.test('of several revocations of a user the latest moment and the latest expiry count, in whatever order they come', (t) => {
+t.test('of several revocations of a user the latest time and the latest expiry apply, in any order', (t) => {
   const clock = { time: 1_000, now: () => clock.time, offsetMs: 0 }
   const [earlier, later] = [{ userId: 'alice', issuedBefore: 5, expiresAt: 3_000 }, { userId: 'alice', issuedBefore: 8, expiresAt: 2_000 }]
   for (const order of [[earlier, later], [later, earlier]]) {

@@ -50,7 +50,7 @@ async function connect (node: NodeProcess, token: string): Promise<TestClient> {
 
 fault('clocks of nodes five minutes behind and ahead', async (t) => {
   const nodes = await startNodes(t)
-  await t.test('each node says how far its own clock is off', async (t) => {
+  await t.test('each node reports how far its own clock is off', async (t) => {
     for (const [index, node] of nodes.entries()) {
       const status = await node.command<{ clock_offset_ms: number }>('status')
       t.ok(Math.abs(status.clock_offset_ms - AHEAD_MS[index]!) < 100, `${status.clock_offset_ms} ms, which faketime makes ${AHEAD_MS[index]}`)
@@ -60,7 +60,7 @@ fault('clocks of nodes five minutes behind and ahead', async (t) => {
     }
   })
   const figures: Figures = { revoked: 0, leftOpen: 0, letInAgain: 0, refusedThoughGood: 0 }
-  await t.test('a revocation by any of them ends what was issued before, and nothing else', async (t) => {
+  await t.test('a revocation by any node ends tokens issued before, and nothing else', async (t) => {
     const users = nodes.flatMap((by) => Array.from({ length: USERS }, () => ({ by, id: randomUUID(), old: '' })))
     for (const user of users) user.old = forge({ sub: user.id, iat: seconds() - 60 })
     const bystanders = await Promise.all(nodes.map((node) => connect(node, forge({ sub: 'bystander', iat: seconds() - 60 }))))
@@ -82,7 +82,7 @@ fault('clocks of nodes five minutes behind and ahead', async (t) => {
     t.ok(bystanders.every(({ socket }) => socket.readyState === socket.OPEN))
   })
   t.match(figures, { leftOpen: 0, letInAgain: 0, refusedThoughGood: 0 })
-  await t.test('a token is good until it expires, whatever the clock of the node', async (t) => {
+  await t.test('a token is valid until it expires, whatever the node\'s clock', async (t) => {
     for (const node of nodes) {
       t.match(await refusal(dial(node, forge({ sub: 'late', exp: seconds() - 2 }))), unauthorized)
       t.match(await refusal(dial(node, forge({ sub: 'early', nbf: seconds() + 100 }))), unauthorized)
@@ -93,7 +93,7 @@ fault('clocks of nodes five minutes behind and ahead', async (t) => {
     const ends = await Promise.all(brief.map(async ({ closed }) => ({ code: (await closed).code, lateMs: Date.now() - exp * 1_000 })))
     for (const { code, lateMs } of ends) t.ok(code === 4401 && lateMs > -100 && lateMs < 2_000, `${code}, ${lateMs} ms late`)
   })
-  await t.test('a ticket of any of them opens a socket on any other', async (t) => {
+  await t.test('a ticket of any node opens a socket on any other', async (t) => {
     const authorization = `Bearer ${forge({ sub: 'holder' })}`
     for (const node of nodes) {
       for (const other of nodes) {

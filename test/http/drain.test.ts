@@ -130,8 +130,8 @@ async function drained (t: Test, secure: object = {}): Promise<void> {
 const https = selfSigned()
 
 for (let round = 1; round <= ROUNDS; round++) {
-  t.test(`a closing node answers what it has accepted, round ${round}`, (t) => drained(t))
-  if (round % 5 === 0) t.test(`a closing node answers what it has accepted over TLS, round ${round}`, (t) => drained(t, { https }))
+  t.test(`a closing node answers the requests that it has accepted, round ${round}`, (t) => drained(t))
+  if (round % 5 === 0) t.test(`a closing node answers the requests that it has accepted over TLS, round ${round}`, (t) => drained(t, { https }))
 }
 
 t.test('a closing node answers a request whose body is still arriving over HTTP/2', async (t) => {
@@ -151,7 +151,7 @@ t.test('a closing node answers a request whose body is still arriving over HTTP/
   await closed
 })
 
-t.test('a closing node answers the next request of an HTTP/2 session, also its first', async (t) => {
+t.test('a closing node answers the next request of an HTTP/2 session, including its first', async (t) => {
   const server = await startApp(t, {}, { fastify: { return503OnClosing: false, http2: true, https } })
   const open = async () => {
     const accepted = once(server.app.server, 'session')
@@ -175,7 +175,7 @@ t.test('a closing node answers the next request of an HTTP/2 session, also its f
   await closed
 })
 
-t.test('a connection on which nothing arrives delays the close by a second at most, and a body may pause meanwhile', async (t) => {
+t.test('a silent connection delays the close by at most a second, and a body may pause meanwhile', async (t) => {
   const server = await startApp(t, {}, { fastify: { return503OnClosing: false } })
   const origin = new URL(server.origin)
   const paused = await accepted(server.app, origin)
@@ -193,7 +193,7 @@ t.test('a connection on which nothing arrives delays the close by a second at mo
   await closed
 })
 
-t.test('a connection that is kept alive ends a moment after its server was closed, whether or not the app is', async (t) => {
+t.test('a keep-alive connection ends shortly after its server was closed, whether or not the app closes', async (t) => {
   const server = await startApp(t)
   const caller = await accepted(server.app, new URL(server.origin))
   await caller.begin({ before: head('GET /ws/health', '\r\n'), after: '', isAnsweredBefore: true })
@@ -202,7 +202,7 @@ t.test('a connection that is kept alive ends a moment after its server was close
   t.equal(server.app.ws.getHealth().status, 'healthy')
 })
 
-t.test('what is pipelined after closeTimeoutMs is cut behind the answers before', async (t) => {
+t.test('requests pipelined after closeTimeoutMs are cut behind the responses before them', async (t) => {
   const gate = new Gate()
   const asked: string[] = []
   const server = await startApp(t, { closeTimeoutMs: 50 }, {
@@ -238,7 +238,7 @@ t.test('what is pipelined after closeTimeoutMs is cut behind the answers before'
   await closed
 })
 
-t.test('a body that goes on arriving is cut after closeTimeoutMs', async (t) => {
+t.test('a body that keeps arriving is cut after closeTimeoutMs', async (t) => {
   const server = await startApp(t, { closeTimeoutMs: 500 }, { fastify: { return503OnClosing: false, bodyLimit: 10_000_000 } })
   const endless = await accepted(server.app, new URL(server.origin))
   const authorization = server.token('admin', { roles: ['ws:admin'] })

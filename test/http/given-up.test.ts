@@ -3,7 +3,7 @@ import t from 'tap'
 import { protocol, startApp } from '../fixtures/app.js'
 import { Gate } from '../fixtures/gate.js'
 
-t.test('handlers that never end do not hold up the close: calls by REST are answered 503, and the log says so', async (t) => {
+t.test('handlers that never end do not delay the close: REST calls get 503, and the log says so', async (t) => {
   const gate = new Gate()
   const signals: AbortSignal[] = []
   const server = await startApp(t, { closeTimeoutMs: 50 }, {
@@ -27,7 +27,7 @@ t.test('handlers that never end do not hold up the close: calls by REST are answ
   gate.open()
 })
 
-t.test('the same over HTTP/2', async (t) => {
+t.test('over HTTP/2, handlers that never end do not delay the close', async (t) => {
   protocol.http = 2
   t.teardown(() => { protocol.http = 1 })
   const gate = new Gate()

@@ -52,7 +52,7 @@ async function closes (t: Test, server: TestApp): Promise<void> {
 }
 
 for (const kind of Object.keys(kinds) as (keyof typeof kinds)[]) {
-  t.test(`${kind}: a GET of the socket's route is 426, and nothing else comes to harm`, async (t) => {
+  t.test(`${kind}: a GET of the socket's route is 426, and other routes are not affected`, async (t) => {
     const server = await start(t, kind)
     const client = await session(t, server)
     for (const path of ['/ws', '/ws?ticket=x', '/ws']) {
@@ -63,7 +63,7 @@ for (const kind of Object.keys(kinds) as (keyof typeof kinds)[]) {
     t.equal((await answer(client.request({ ':path': '/ws/health' }))).status, 200)
   })
 
-  t.test(`${kind}: an extended CONNECT (RFC 8441) is refused, where the server offers it and where not`, async (t) => {
+  t.test(`${kind}: an extended CONNECT (RFC 8441) is refused, whether or not the server offers it`, async (t) => {
     for (const settings of [{}, { enableConnectProtocol: true }]) {
       const fastify = kind === 'h2' ? { http2: true, https: { ...kinds.h2().https, settings } } : { http2: true, http: { settings } }
       const server = await startApp(t, {}, { fastify: fastify as object })
@@ -79,7 +79,7 @@ for (const kind of Object.keys(kinds) as (keyof typeof kinds)[]) {
     }
   })
 
-  t.test(`${kind}: what is half sent and what is idle does not hold up the close`, async (t) => {
+  t.test(`${kind}: half-sent requests and idle sessions do not delay the close`, async (t) => {
     const server = await start(t, kind, { closeTimeoutMs: 200 })
     const idle = await session(t, server)
     await answer(idle.request({ ':path': '/ws/health' }))
@@ -108,7 +108,7 @@ for (const kind of Object.keys(kinds) as (keyof typeof kinds)[]) {
     await Promise.all(ends)
   })
 
-  t.test(`${kind}: no client that is slow to send or to read holds up the close, whatever the route`, async (t) => {
+  t.test(`${kind}: no client that is slow to send or read delays the close, whatever the route`, async (t) => {
     const big = 'x'.repeat(8_000_000)
     const server = await start(t, kind, { closeTimeoutMs: 100 }, { after: (app) => { app.get('/big', async () => big).post('/own', async () => 'read') } })
     for (const path of ['/%77s/broadcast', '//ws/broadcast', '/ws/nothing', '/nothing', '/own']) {
@@ -143,7 +143,7 @@ for (const kind of Object.keys(kinds) as (keyof typeof kinds)[]) {
     await closes(t, server)
   })
 
-  t.test(`${kind}: what the app answers elsewhere is answered, and the session ends behind it`, async (t) => {
+  t.test(`${kind}: requests to the app's own routes are answered, and the session ends after them`, async (t) => {
     const gate = new Gate()
     const over = new Gate()
     const server = await start(t, kind, { closeTimeoutMs: 100 }, {
@@ -195,7 +195,7 @@ for (const kind of Object.keys(kinds) as (keyof typeof kinds)[]) {
   })
 }
 
-t.test('of requests that were answered, or given up, nothing is kept; of a session one entry, and one of its connection', async (t) => {
+t.test('nothing is kept of answered or abandoned requests; one entry per session and one per connection', async (t) => {
   for (const [kind, ofSession] of [['h2', 2], ['h2c', 2]] as const) {
     const app = Fastify({ ...kinds[kind](), logger: false } as object) as unknown as ReturnType<typeof Fastify>
     t.teardown(() => app.close())
@@ -227,7 +227,7 @@ t.test('of requests that were answered, or given up, nothing is kept; of a sessi
   }
 })
 
-t.test('nor is anything kept of a request that was dispatched by hand', (t) => {
+t.test('nothing is kept of a request that was dispatched by hand', (t) => {
   const server = createServer()
   const requests = new UnfinishedRequests(server, 1_000, () => {})
   server.emit('request', { socket: new PassThrough() } as unknown as IncomingMessage, new EventEmitter() as ServerResponse)

@@ -35,7 +35,7 @@ async function start (t: Test, options: WsPluginOptions = {}, app: AppOptions = 
   return { server, second }
 }
 
-t.test('sockets and REST are the same at both addresses of localhost', async (t) => {
+t.test('sockets and REST work the same at both addresses of localhost', async (t) => {
   const { server, second } = await start(t, { limits: { connectionsPerIpPerMinute: 4 } }, { fastify: { requestIdHeader: 'x-request-id' } })
   const [alice, bob] = [await server.connect('alice'), await second.connect('bob')]
   await server.app.ws.broadcast({ type: 'app.news' })

@@ -115,7 +115,7 @@ for (const [name, make] of Object.entries(others)) {
   for (const order of orders) {
     // Routes cannot be made any more when the server listens.
     if (order === 'late' && name.includes('proxy')) continue
-    t.test(`each takes its own beside ${name}, set up ${order === 'late' ? 'when the server listens' : `${order} the plugin`}`, async (t) => {
+    t.test(`the plugin and ${name} each take their own upgrades, set up ${order === 'late' ? 'when the server listens' : `${order} the plugin`}`, async (t) => {
       const other = await make(t)
       const server = await beside(t, other, order, { closeTimeoutMs: 200 })
       const theirs = await other.works(t, server)
@@ -136,7 +136,7 @@ for (const [name, make] of Object.entries(others)) {
   }
 }
 
-t.test('an admission that takes longer than Socket.IO lets an upgrade wait is still the plugin\'s', async (t) => {
+t.test('an upgrade stays the plugin\'s even if its admission takes longer than Socket.IO waits', async (t) => {
   const other = await socketIo({ destroyUpgradeTimeout: 10 })()
   const secret = async () => {
     await setTimeout(100)
@@ -146,7 +146,7 @@ t.test('an admission that takes longer than Socket.IO lets an upgrade wait is st
   await server.connect('alice', { token: forge({ sub: 'alice' }) })
 })
 
-t.test('beside others that look at every upgrade, one that nobody takes is answered after auth.timeoutMs at the latest', async (t) => {
+t.test('beside other upgrade listeners, an upgrade that nobody takes is answered after auth.timeoutMs at the latest', async (t) => {
   const other = await byHand()
   const server = await beside(t, other, 'after', { auth: { timeoutMs: 50 } })
   for (const path of ['/nobody', '/by-hand/nobody']) t.match(await refusal(server.dial('alice', { path })), { statusCode: 404 })
@@ -157,7 +157,7 @@ t.test('beside others that look at every upgrade, one that nobody takes is answe
   await server.rest('GET', '/ws/health')
 })
 
-t.test('where the app registered @fastify/websocket, its own routes from before do not wait for others', async (t) => {
+t.test('older socket routes of an app that registered @fastify/websocket do not wait for other listeners', async (t) => {
   const other = await socketIo({})()
   const server = await startApp(t, {}, {
     before: async (app) => {
@@ -174,7 +174,7 @@ t.test('where the app registered @fastify/websocket, its own routes from before 
   t.match(await refusal(server.dial('alice', { path: '/nobody' })), { statusCode: 404 })
 })
 
-t.test('while the server closes others still get their own, and what nobody takes is 503', async (t) => {
+t.test('while the server closes other libraries still get their upgrades, and untaken ones get 503', async (t) => {
   const other = await byHand()
   const server = await beside(t, other, 'before', { closeTimeoutMs: 60_000, auth: { timeoutMs: 50 } })
   const stubborn = await RawClient.open(t, server, 'stubborn')
@@ -216,7 +216,7 @@ async function startScoped (t: Test, other: Other, isOwnFirst: boolean): Promise
 
 for (const [name, make] of Object.entries(others).filter(([name]) => ['@fastify/http-proxy', 'Socket.IO'].includes(name))) {
   for (const isOwnFirst of [true, false]) {
-    t.test(`each takes its own beside ${name} where the plugin has a prefix, and another scope @fastify/websocket ${isOwnFirst ? 'before' : 'after'} it`, async (t) => {
+    t.test(`the plugin and ${name} each take their own upgrades if the plugin has a prefix and another scope has @fastify/websocket ${isOwnFirst ? 'before' : 'after'} it`, async (t) => {
       const other = await make(t)
       const server = await startScoped(t, other, isOwnFirst)
       const theirs = await other.works(t, server)
@@ -233,7 +233,7 @@ for (const [name, make] of Object.entries(others).filter(([name]) => ['@fastify/
   }
 }
 
-t.test('a plugin at the root leaves the socket routes that another scope has made before it', async (t) => {
+t.test('a plugin at the root leaves older socket routes to the scope that made them', async (t) => {
   const server = await startApp(t, {}, {
     before: async (app) => {
       await app.register(async (scope) => {

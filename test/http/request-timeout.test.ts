@@ -2,7 +2,7 @@ import t from 'tap'
 import { startApp, type AppOptions } from '../fixtures/app.js'
 import { selfSigned } from '../fixtures/certificate.js'
 
-t.test('the log warns once where a client may take for ever to send a request', async (t) => {
+t.test('the log warns once if a client may take forever to send a request', async (t) => {
   const warnings = async (fastify: AppOptions['fastify']) => {
     const { logs } = await startApp(t, {}, { fastify })
     return logs.filter(({ level, msg }) => level === 40 && /requestTimeout/.test(msg)).length

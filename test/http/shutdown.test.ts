@@ -36,7 +36,7 @@ async function closing (t: Test, options: WsPluginOptions = {}, app: AppOptions 
   return { server, start, release: () => stubborn.reset() }
 }
 
-t.test('every client is told with 1001, whatever its state', async (t) => {
+t.test('every client gets 1001 on shutdown, whatever its state', async (t) => {
   const server = await startApp(t, { auth: { firstFrame: true } }, { after: (app) => app.ws.endpoint('/desk', { channels: ['desk'], authorize: () => true }) })
   const heard: unknown[] = []
   server.app.ws.on('client_disconnected', ({ client, code }) => { heard.push([client.user?.id, code, server.app.ws.getHealth().status]) })
@@ -48,7 +48,7 @@ t.test('every client is told with 1001, whatever its state', async (t) => {
   t.match(server.app.ws.getStatus(), { running: false, active_connections: 0, users: 0, channels: 0 })
 })
 
-t.test('every client is told when to come back, each at another time within the window', async (t) => {
+t.test('every client gets its own reconnect delay within the window', async (t) => {
   const server = await startApp(t, { drain: { windowMs: 1_000_000 } })
   const clients = await Promise.all(Array.from({ length: 8 }, (_, n) => server.connect(`user-${n}`)))
   await server.app.close()
@@ -57,7 +57,7 @@ t.test('every client is told when to come back, each at another time within the 
   t.equal(new Set(delays).size, 8)
 })
 
-t.test('what is still to be said when a server closes cannot hold it up', async (t) => {
+t.test('final messages cannot delay the close of a server', async (t) => {
   const server = await startApp(t, { drain: { timeoutMs: 20 } })
   const client = await server.connect('alice')
   t.intercept(MemoryConfirmationStore.prototype, 'settle', { value: () => new Promise(() => {}) })
@@ -70,7 +70,7 @@ t.test('what is still to be said when a server closes cannot hold it up', async 
   t.ok(server.logs.some(({ msg }) => String(msg).includes('drain.timeoutMs')), 'the log says that they are missing')
 })
 
-t.test('open questions end before the sockets do', async (t) => {
+t.test('open questions end before the sockets close', async (t) => {
   const server = await startApp(t)
   const client = await server.connect('alice')
   const asked = server.app.ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task' })
@@ -94,7 +94,7 @@ t.test('a client that never answers the close frame is cut after closeTimeoutMs'
   }
 })
 
-t.test('an upgrade that hangs in a hook of the host does not hold up the close', async (t) => {
+t.test('an upgrade that hangs in a hook of the host does not delay the close', async (t) => {
   const gate = new Gate()
   const server = await startApp(t, {}, { before: (app) => { app.addHook('onRequest', async (request) => { if (request.url === '/ws') await gate.wait() }) } })
   const client = await RawClient.to(t, server)
@@ -105,7 +105,7 @@ t.test('an upgrade that hangs in a hook of the host does not hold up the close',
   gate.open()
 })
 
-t.test('nor does one whose key is never found', async (t) => {
+t.test('an upgrade whose key is never found does not delay the close', async (t) => {
   const gate = new Gate()
   const server = await startApp(t, { jwt: { secret: () => gate.wait() as never }, auth: { timeoutMs: 60_000 } })
   const client = await RawClient.to(t, server)
@@ -115,7 +115,7 @@ t.test('nor does one whose key is never found', async (t) => {
   await client.ended
 })
 
-t.test('nor does a socket that was refused and does not answer', async (t) => {
+t.test('a refused socket that does not answer does not delay the close', async (t) => {
   const server = await startApp(t, { rejectMode: 'close', closeTimeoutMs: 50 })
   const client = await RawClient.to(t, server)
   client.upgrade('/ws')
@@ -133,7 +133,7 @@ const beginnings = (server: TestApp) => [
   'POST /ws/broadcast HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{'
 ]
 
-t.test('nor does a request that is never finished, of a socket or by REST', async (t) => {
+t.test('an unfinished request, of a socket or by REST, does not delay the close', async (t) => {
   const server = await startApp(t, { closeTimeoutMs: 100 })
   const clients = await Promise.all(beginnings(server).map(async (text) => {
     const client = await RawClient.to(t, server)
@@ -145,7 +145,7 @@ t.test('nor does a request that is never finished, of a socket or by REST', asyn
   for (const { ended } of clients) await ended
 })
 
-t.test('nor does one where the plugin is in a scope with a prefix, beside another scope with @fastify/websocket', async (t) => {
+t.test('an unfinished request does not delay the close of a plugin in a scope with a prefix, beside another scope with @fastify/websocket', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   let scoped!: FastifyInstance
@@ -168,7 +168,7 @@ t.test('nor does one where the plugin is in a scope with a prefix, beside anothe
   for (const { ended } of [refused, ...clients]) await ended
 })
 
-t.test('nor does one over TLS', async (t) => {
+t.test('an unfinished request over TLS does not delay the close', async (t) => {
   const server = await startApp(t, { closeTimeoutMs: 100 }, { fastify: { https: selfSigned() } as object })
   const socket = connect({ port: Number(new URL(server.origin).port), host: '127.0.0.1', rejectUnauthorized: false })
   t.teardown(() => socket.destroy())
@@ -182,7 +182,7 @@ t.test('nor does one over TLS', async (t) => {
 for (const kind of ['http', 'https']) {
   const fastify = () => (kind === 'https' ? { https: selfSigned() } as object : {})
 
-  t.test(`${kind}: nor does a client that is slow to send or to read, whatever the route and the spelling`, async (t) => {
+  t.test(`${kind}: a client that is slow to send or read does not delay the close, whatever the route and its spelling`, async (t) => {
     const server = await startApp(t, { closeTimeoutMs: 50 }, {
       fastify: fastify(),
       after: (app) => { app.get('/big', async () => 'x'.repeat(8_000_000)).post('/own', async () => 'read').post('/wsown', async () => 'read') }
@@ -206,7 +206,7 @@ for (const kind of ['http', 'https']) {
     for (const { ended } of [...clients, unread]) await ended
   })
 
-  t.test(`${kind}: what the app is answering is not cut, and what connects meanwhile is`, async (t) => {
+  t.test(`${kind}: requests that the app is answering are not cut, and new connections are`, async (t) => {
     const gate = new Gate()
     const over = new Gate()
     const server = await startApp(t, { closeTimeoutMs: 50 }, {
@@ -266,7 +266,7 @@ t.test('an upgrade while the server closes is 503', async (t) => {
   }
 })
 
-t.test('an upgrade that was under way when the close began is 503', async (t) => {
+t.test('an upgrade in progress when the close begins is 503', async (t) => {
   const gate = new Gate()
   const { server, start, release } = await closing(t, {}, {
     before: (app) => { app.addHook('onRequest', async (request) => { if (request.url === '/ws?late') await gate.wait() }) }
@@ -283,7 +283,7 @@ t.test('an upgrade that was under way when the close began is 503', async (t) =>
   await closed
 })
 
-t.test('an upgrade that was admitted when the close began is closed with 1001', async (t) => {
+t.test('an upgrade admitted when the close begins is closed with 1001', async (t) => {
   const gate = new Gate()
   // With a preClose of its own the host keeps @fastify/websocket taking sockets.
   const { server, start, release } = await closing(t, {}, {
@@ -340,7 +340,7 @@ t.test('no timer outlives the close', async (t) => {
   t.same(live(), 0)
 })
 
-t.test('closing twice is closing once', async (t) => {
+t.test('closing twice has the effect of closing once', async (t) => {
   const { server, start, release } = await closing(t)
   const { closed } = await start()
   const again = server.app.close()
@@ -349,7 +349,7 @@ t.test('closing twice is closing once', async (t) => {
   await server.app.close()
 })
 
-t.test('a part that fails to say its last does not keep the others open', async (t) => {
+t.test('a part whose final messages fail does not keep the others open', async (t) => {
   const server = await startApp(t)
   const client = await server.connect('alice')
   t.intercept(Confirmations.prototype, 'close', { value: async () => { throw new Error('the store is out of reach') } })

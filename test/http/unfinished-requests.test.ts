@@ -4,7 +4,7 @@ import { PassThrough } from 'node:stream'
 import t from 'tap'
 import { UnfinishedRequests } from '../../lib/http/unfinished-requests.js'
 
-t.test('an answer that its client has not read yet is left until the next check, and then cut', async (t) => {
+t.test('an unread response is left until the next check, and then cut', async (t) => {
   const server = new EventEmitter()
   const requests = new UnfinishedRequests(server as Server, 1_000, () => {})
   const socket = new PassThrough()
@@ -18,7 +18,7 @@ t.test('an answer that its client has not read yet is left until the next check,
   server.emit('close')
 })
 
-t.test('the connection of an HTTP/2 session that is accepted while the server closes ends when all is written', async (t) => {
+t.test('an HTTP/2 connection accepted while the server closes ends once everything is written', async (t) => {
   const server = Object.assign(new EventEmitter(), { updateSettings: () => {} })
   const requests = new UnfinishedRequests(server as unknown as Server, 1_000, () => {})
   requests.destroy(performance.now())

@@ -4,7 +4,7 @@ import { PassThrough } from 'node:stream'
 import t from 'tap'
 import { UnfinishedRequests } from '../../lib/http/unfinished-requests.js'
 
-t.test('the connection of an HTTP/2 session that its client keeps open is cut behind the session', async (t) => {
+t.test('the connection of an HTTP/2 session that its client keeps open is cut after the session', async (t) => {
   const server = Object.assign(new EventEmitter(), { updateSettings: () => {} })
   const requests = new UnfinishedRequests(server as unknown as Server, 1_000, () => {})
   const socket = new PassThrough()

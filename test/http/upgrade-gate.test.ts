@@ -27,7 +27,7 @@ async function echoes (t: Test, server: TestApp, path: string): Promise<void> {
   t.pass(`${path} is the app's`)
 }
 
-t.test('an upgrade on the plugin\'s path that is not for the socket is 404, and 403 from a foreign page, with a good token or without one', async (t) => {
+t.test('an upgrade on the plugin\'s path that is not for the socket is 404, or 403 from a foreign page, with or without a valid token', async (t) => {
   for (const [path, options] of [['/ws', {}], ['/ws', { rejectMode: 'close', auth: { anonymous: true } }], ['/real/time', { path: '/real/time' }]] satisfies [string, WsPluginOptions][]) {
     const server = await startApp(t, options)
     for (const as of [null, { roles: ['ws:admin'] }]) {
@@ -43,14 +43,14 @@ t.test('an upgrade on the plugin\'s path that is not for the socket is 404, and 
   }
 })
 
-t.test('it is counted by its address like every other', async (t) => {
+t.test('an upgrade on the plugin\'s path that is not for the socket counts for its address', async (t) => {
   const server = await startApp(t, { limits: { connectionsPerIpPerMinute: 3 } })
   for (const path of ['/ws/health', '/ws/nothing', '/ws/ready']) t.match(await refusal(server.dial('alice', { path })), { statusCode: 404 })
   for (const path of ['/ws/health', '/ws/nothing', '/ws']) t.match(await refusal(server.dial('alice', { path })), { statusCode: 429 })
   t.equal(server.app.ws.getStatus().rejected.connections_per_ip, 3)
 })
 
-t.test('so is one whose URL cannot be decoded, and no route takes it', async (t) => {
+t.test('an upgrade with an undecodable URL counts for its address, and no route takes it', async (t) => {
   const server = await startApp(t, { limits: { connectionsPerIpPerMinute: 3 } }, { after: (app) => app.ws.endpoint('/ws/own/:id', { channels: [], authorize: () => true }) })
   const statuses: number[] = []
   for (const path of ['/ws/%zz', '/%77s/own/%zz?x=1', 'http://x/ws/own/%ff', '/ws/%zz', '/ws/health']) {
@@ -66,7 +66,7 @@ t.test('so is one whose URL cannot be decoded, and no route takes it', async (t)
   t.equal(server.app.ws.getStatus().rejected.connections_per_ip, 2)
 })
 
-t.test('whatever the method, such an upgrade is refused, and its connection ends', async (t) => {
+t.test('an upgrade on the plugin\'s path that is not for the socket is refused with any method, and its connection ends', async (t) => {
   const server = await startApp(t)
   for (const method of ['GET', 'POST', 'HEAD', 'DELETE']) {
     for (const path of ['/ws/health', '/ws/broadcast', '/ws/call/x.y']) {
@@ -102,7 +102,7 @@ const orders: Record<string, AppOptions & { prefixes: string[] }> = {
 }
 
 for (const [name, { prefixes, ...app }] of Object.entries(orders)) {
-  t.test(`an app's own socket routes are its own, and its plain routes get no socket: ${name}`, async (t) => {
+  t.test(`an app's socket routes stay its own, and its plain routes get no socket: ${name}`, async (t) => {
     const server = await startApp(t, {}, app)
     server.app.ws.on('client_connected', () => { t.fail('it is none of ours') })
     for (const prefix of prefixes) {
@@ -119,7 +119,7 @@ for (const [name, { prefixes, ...app }] of Object.entries(orders)) {
   })
 }
 
-t.test('socket routes from before the plugin stay, where the app registered @fastify/websocket', async (t) => {
+t.test('socket routes from before the plugin stay if the app registered @fastify/websocket', async (t) => {
   const server = await startApp(t, {}, {
     before: async (app) => {
       await app.register(fastifyWebsocket)
@@ -129,7 +129,7 @@ t.test('socket routes from before the plugin stay, where the app registered @fas
   for (const path of ['/echo', '/both', '/in/echo']) await echoes(t, server, `/before${path}`)
 })
 
-t.test('a plain route from before the plugin gets no socket either', async (t) => {
+t.test('a plain route from before the plugin gets no socket', async (t) => {
   const server = await startApp(t, {}, {
     before: async (app) => {
       app.get('/plain', () => ({ plain: true }))
@@ -144,7 +144,7 @@ t.test('a plain route from before the plugin gets no socket either', async (t) =
   }
 })
 
-t.test('in a scope with a prefix the gate stands where the routes are; others ignore the upgrade, and their connection ends', async (t) => {
+t.test('in a scope with a prefix the gate applies to its routes; others ignore the upgrade, and their connection ends', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   app.get('/plain', () => ({ plain: true }))

@@ -10,7 +10,7 @@ import { Upgrades } from '../../lib/http/upgrades.js'
 import wsPlugin from '../../lib/index.js'
 import { SECRET } from '../fixtures/app.js'
 
-t.test('a socket that fails before anybody else listens to it is destroyed, and ends nothing else', (t) => {
+t.test('a socket that fails before it has another listener is destroyed, and affects nothing else', (t) => {
   const [server, webSocketServer] = [new EventEmitter(), new EventEmitter()]
   // As @fastify/websocket's, which is recognised by its call.
   const router = { routing: () => {} }
@@ -37,7 +37,7 @@ class Stuck extends Duplex {
   override _write (): void {}
 }
 
-t.test('an upgrade on which another library has acted in any way is its own', async (t) => {
+t.test('an upgrade that another library has acted on in any way belongs to that library', async (t) => {
   const ways: [how: string, act: (request: IncomingMessage, socket: Stuck) => void][] = [
     ['destroyed the socket', (_request, socket) => socket.destroy()],
     ['ended it', (_request, socket) => socket.end()],
@@ -63,7 +63,7 @@ t.test('an upgrade on which another library has acted in any way is its own', as
   }
 })
 
-t.test('a server whose upgrades others than @fastify/websocket take is refused at registration', async (t) => {
+t.test('registration refuses a server whose upgrades are taken by others than @fastify/websocket', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(fastifyWebsocket, { options: { server: createServer() } })
@@ -71,7 +71,7 @@ t.test('a server whose upgrades others than @fastify/websocket take is refused a
   await t.rejects(Promise.resolve(app.register(wsPlugin, { jwt: { secret: SECRET } })), { code: 'WSM_ERR_NO_UPGRADE_LISTENER', message: /@fastify\/websocket .* ~11\.3\.6/ })
 })
 
-t.test('where the plugin has registered @fastify/websocket, it must listen', (t) => {
+t.test('if the plugin has registered @fastify/websocket, it must listen for upgrades', (t) => {
   const settings = { isRouted: () => true, onUpgrade: () => {}, mayListenElsewhere: false, graceMs: 0 }
   t.throws(() => new Upgrades(new EventEmitter() as Server, new EventEmitter() as WebSocketServer, settings), { code: 'WSM_ERR_NO_UPGRADE_LISTENER' })
   t.end()

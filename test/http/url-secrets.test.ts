@@ -8,7 +8,7 @@ import { refusal } from '../fixtures/refusal.js'
 
 const SECRET = 'tH1s-is-the-s3cret-value'
 
-t.test('what opens something is taken out of a URL, and nothing else', (t) => {
+t.test('tickets and tokens are removed from a URL, and nothing else', (t) => {
   const cases: Array<[url: string, shown: string]> = [
     ['/ws', '/ws'],
     ['/ws?', '/ws?'],
@@ -33,7 +33,7 @@ t.test('what opens something is taken out of a URL, and nothing else', (t) => {
   t.end()
 })
 
-t.test('a ticket in a URL is in no line of the log, whatever the app logs of a request', async (t) => {
+t.test('no log line contains a ticket from a URL, whatever the app logs of a request', async (t) => {
   const hosts: AppOptions[] = [
     {},
     { fastify: { rewriteUrl: (request) => request.url!.replace('/old', '/ws') } },
@@ -58,7 +58,7 @@ t.test('a ticket in a URL is in no line of the log, whatever the app logs of a r
   }
 })
 
-t.test('an app\'s own serializer sees it no more', async (t) => {
+t.test('an app\'s own serializer does not see a ticket from a URL', async (t) => {
   const lines: string[] = []
   const server = await startApp(t, {}, {
     fastify: { logger: { stream: { write: (line: string) => { lines.push(line) } }, serializers: { req: (request) => ({ everything: request.url, own: true }) } } }
@@ -68,12 +68,12 @@ t.test('an app\'s own serializer sees it no more', async (t) => {
   t.notMatch(lines.join(''), SECRET)
 })
 
-t.test('without a logger all is the same', async (t) => {
+t.test('without a logger URLs with tickets work the same', async (t) => {
   const server = await startApp(t, {}, { fastify: { logger: false } })
   await server.connect('alice', { path: `/ws?token=${SECRET}` })
 })
 
-t.test('on the plugin\'s path and below it no secret is logged, whatever the route, the protocol and the spelling, and its query is the real one', async (t) => {
+t.test('on and below the plugin\'s path no secret is logged, whatever the route, protocol and spelling, and the query stays intact', async (t) => {
   const urls = [
     '/ws/health', '/ws/', '/ws/nothing', '/ws/nothing/more', '/%77s/nothing', '//ws/x', '/ws/tasks/%E0%A4%A', '/ws', '/ws/own', '/WS/x'
   ].flatMap((url) => [`${url}?ticket=${SECRET}`, `${url}?a=1&t%6Fken=${SECRET}`, `${url}?ACCESS_TOKEN=${SECRET}`])
@@ -110,7 +110,7 @@ const forms = [
   `/ws/users/x%zz/messages#token=${SECRET}`, `/ws/users/${'x'.repeat(600)}/messages?token=${SECRET}`, `http://x/ws/%zz?ticket=${SECRET}`
 ]
 
-t.test('neither the log nor an answer holds a secret, however it is written', async (t) => {
+t.test('neither the log nor a response contains a secret, however it is spelled', async (t) => {
   const hosts: AppOptions[] = [
     {},
     { fastify: { http2: true } },
@@ -157,7 +157,7 @@ t.test('a ticket behind a # opens the socket, and is not logged', async (t) => {
   client.reset()
 })
 
-t.test('elsewhere the app\'s URLs are its own', async (t) => {
+t.test('URLs of the app\'s other routes are not changed', async (t) => {
   const server = await startApp(t, {}, { after: (app) => { app.get('/own', ({ url }) => ({ url })) } })
   for (const url of [`/own?token=${SECRET}`, `/own?next=/ws&token=${SECRET}`]) t.same((await server.rest('GET', url)).body, { url })
 })

@@ -45,7 +45,7 @@ t.test('a host that registered @fastify/websocket first keeps its socket routes 
   }
 })
 
-t.test('ours keep their limit and their close codes beside such a host', async (t) => {
+t.test('the plugin\'s sockets keep their limit and close codes beside a host\'s own @fastify/websocket', async (t) => {
   const { server, echo } = await hosted(t, {})
   const own = await echo()
   const tooBig = await server.connect('alice')
@@ -57,7 +57,7 @@ t.test('ours keep their limit and their close codes beside such a host', async (
   t.equal((await own.closed).code, 1005, 'what the host does with its own is its business')
 })
 
-t.test('a client that does not answer the close frame is cut in time beside such a host', async (t) => {
+t.test('a client that does not answer the close frame is cut in time beside a host\'s own @fastify/websocket', async (t) => {
   const { server } = await hosted(t, {}, { closeTimeoutMs: 40 })
   const client = await RawClient.open(t, server, 'alice')
   await server.app.ws.disconnect({ userId: 'alice' })
@@ -65,7 +65,7 @@ t.test('a client that does not answer the close frame is cut in time beside such
   await client.ended
 })
 
-t.test('the log warns of a host whose limit is far above ours', async (t) => {
+t.test('the log warns if the host\'s payload limit is far above the plugin\'s', async (t) => {
   const warnings = async (websocket: WebsocketPluginOptions) => {
     const { server } = await hosted(t, websocket)
     return server.logs.filter(({ level, msg }) => level === 40 && /maxPayload/.test(msg)).length
@@ -75,7 +75,7 @@ t.test('the log warns of a host whose limit is far above ours', async (t) => {
   t.equal(await warnings({ options: { maxPayload: 65_536 } }), 0)
 })
 
-t.test('a host that tracks no clients or compresses is served too', async (t) => {
+t.test('a host that tracks no clients or compresses is supported', async (t) => {
   const { server } = await hosted(t, { options: { clientTracking: false, perMessageDeflate: { threshold: 0 } } })
   const client = await server.connect('alice')
   t.match(client.socket.extensions, /permessage-deflate/)
@@ -89,7 +89,7 @@ t.test('a host that tracks no clients or compresses is served too', async (t) =>
   t.equal((await client.closed).code, 1001)
 })
 
-t.test('a token is not selected as the subprotocol of a host\'s route either', async (t) => {
+t.test('a token is not selected as the subprotocol of a host\'s route', async (t) => {
   const { server, echo } = await hosted(t, {})
   t.equal((await echo(['bearer.token', 'own.v1'])).socket.protocol, 'own.v1')
   t.equal((await echo(['own.v1', 'ws-manager.v1'])).socket.protocol, 'ws-manager.v1')
@@ -100,12 +100,12 @@ t.test('a token is not selected as the subprotocol of a host\'s route either', a
   t.equal(client.socket.protocol, 'ws-manager.v1')
 })
 
-t.test('a host\'s own choice of the subprotocol is left alone', async (t) => {
+t.test('a host\'s own choice of the subprotocol is kept', async (t) => {
   const { echo } = await hosted(t, { options: { handleProtocols: (offered) => [...offered].at(-1)! } })
   t.equal((await echo(['one', 'two'])).socket.protocol, 'two')
 })
 
-t.test('a host that comes second uses what the plugin registered', async (t) => {
+t.test('a host that registers second uses the plugin\'s @fastify/websocket', async (t) => {
   const server = await startApp(t, { limits: { maxPayloadBytes: 2_000 } }, { after: ownRoutes })
   const own = await new TestClient(`${server.origin.replace('http', 'ws')}/echo`).opened()
   own.send(framed(1_000))
@@ -114,7 +114,7 @@ t.test('a host that comes second uses what the plugin registered', async (t) => 
   t.equal((await own.closed).code, 1009)
 })
 
-t.test('a host whose sockets come by a server of its own is served too', async (t) => {
+t.test('a host with a server of its own for sockets is supported', async (t) => {
   const own = createServer()
   const { server } = await hosted(t, { options: { server: own } })
   await new Promise<void>((resolve) => own.listen(0, '127.0.0.1', resolve))
@@ -129,7 +129,7 @@ t.test('a host whose sockets come by a server of its own is served too', async (
   t.equal((await client.closed).code, 1001)
 })
 
-t.test('what is no WebSocket upgrade is refused, and leaves nothing that holds up the close', async (t) => {
+t.test('an invalid WebSocket upgrade is refused, and leaves nothing that delays the close', async (t) => {
   const server = await startApp(t)
   const authorization = `Bearer ${server.token('alice')}`
   const faults: Array<[fault: Record<string, string>, status: number]> = [

@@ -62,7 +62,7 @@ t.test('authorize is asked about each route by its action, and decides', async (
   t.strictSame(asked, list.map(([action, , url]) => [action, 'bob', url]))
 })
 
-t.test('users are not asked for permission about what is their own', async (t) => {
+t.test('users need no permission for their own data', async (t) => {
   const asked: RestAction[] = []
   const server = await startApp(t, { authorize: (_request, action) => { asked.push(action); return false } })
   const { question, task } = await things(server)
@@ -72,7 +72,7 @@ t.test('users are not asked for permission about what is their own', async (t) =
   t.strictSame(asked, [])
 })
 
-t.test('an authorize that fails denies with 503, tells the log and not the caller', async (t) => {
+t.test('an authorize that fails denies with 503, and only the log says why', async (t) => {
   for (const authorize of [() => { throw new Error('the database said: password=hunter2') }, async () => { throw new Error('the database said: password=hunter2') }]) {
     const server = await startApp(t, { authorize })
     const { status, body } = await server.rest('GET', '/ws/status', { as: 'admin' })
@@ -82,7 +82,7 @@ t.test('an authorize that fails denies with 503, tells the log and not the calle
   }
 })
 
-t.test('without one, ws:admin in roles or scope is the permission, as an array or as words', async (t) => {
+t.test('without authorize, ws:admin in roles or scope is the permission, as an array or as words', async (t) => {
   const server = await startApp(t)
   const status = async (claims: object) => {
     const headers = { authorization: `Bearer ${server.token('carol', claims)}` }
@@ -99,13 +99,13 @@ t.test('without one, ws:admin in roles or scope is the permission, as an array o
   t.equal(await status({ permissions: ['ws:admin'], role: 'ws:admin' }), 403)
 })
 
-t.test('the default is not asked where the app has an authorize of its own', async (t) => {
+t.test('the default permission is not checked if the app has its own authorize', async (t) => {
   const server = await startApp(t, { authorize: (_request, _action, { id }) => id === 'bob' })
   t.equal((await server.rest('GET', '/ws/status', { as: 'admin' })).status, 403)
   t.equal((await server.rest('GET', '/ws/status', { as: 'bob' })).status, 200)
 })
 
-t.test('every route but health needs a good token, and 401 says so without the token', async (t) => {
+t.test('every route but health needs a valid token, and a 401 does not repeat the token', async (t) => {
   const server = await startApp(t, { authorize: () => true })
   const list = calls(await things(server))
   const others: [string, string, object?][] = [['GET', '/ws/confirmations'], ['POST', '/ws/confirmations/x', { proceed: true }]]
@@ -122,7 +122,7 @@ t.test('every route but health needs a good token, and 401 says so without the t
   }
 })
 
-t.test('what a request may do is asked before what it says is looked at', async (t) => {
+t.test('permission is checked before the request\'s contents', async (t) => {
   const server = await startApp(t)
   t.match(await server.rest('POST', '/ws/broadcast', { as: null, body: '{' }), { status: 401 })
   t.match(await server.rest('POST', '/ws/broadcast', { as: 'alice', body: '{' }), { status: 403 })

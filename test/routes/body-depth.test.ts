@@ -22,7 +22,7 @@ async function bodies (server: TestApp): Promise<[path: string, body: (levels: n
   ]
 }
 
-t.test('a body is as deep as a frame may be, whatever its route', async (t) => {
+t.test('a body may be as deep as a frame, whatever its route', async (t) => {
   const server = await startApp(t, {}, { after: call })
   const all = await bodies(server)
   for (const [path, body] of all) t.match(await server.rest('POST', path, { body: body(33) }), TOO_DEEP, path)
@@ -34,7 +34,7 @@ t.test('a body is as deep as a frame may be, whatever its route', async (t) => {
   t.match(await server.rest('POST', '/ws/call/app.act', { body: `{"a":${text},"b":${nested(32)}}` }), TOO_DEEP)
 })
 
-t.test('it is refused before it is all there', async (t) => {
+t.test('a body that is too deep is refused before all of it has arrived', async (t) => {
   const server = await startApp(t)
   // Over HTTP/1.1 also where the server speaks 2.
   const client = await RawClient.to(t, server)
@@ -46,7 +46,7 @@ t.test('it is refused before it is all there', async (t) => {
   t.equal((await server.rest('GET', '/ws/status')).status, 200)
 })
 
-t.test('a body that ends before its time is a fault of its sender alone', async (t) => {
+t.test('a body that ends early is a fault of its sender only', async (t) => {
   const server = await startApp(t)
   const client = await RawClient.to(t, server)
   const begun = once(server.app.server, 'request')
@@ -59,7 +59,7 @@ t.test('a body that ends before its time is a fault of its sender alone', async 
   t.same(server.logs.filter(({ level }) => level >= 50), [])
 })
 
-t.test('so it is where the host decompresses bodies', async (t) => {
+t.test('a body that ends early is a fault of its sender if the host decompresses bodies, too', async (t) => {
   const server = await startApp(t, {}, { before: decompressBodies, after: call })
   const send = (body: string) => server.rest('POST', '/ws/call/app.act', {
     as: 'alice', body: gzipSync(body), headers: { 'content-type': 'application/json; charset=utf-8', 'content-encoding': 'gzip' }
@@ -68,7 +68,7 @@ t.test('so it is where the host decompresses bodies', async (t) => {
   t.equal((await send(`{"data":${nested(32)}}`)).status, 400)
 })
 
-t.test('what the app itself asks or has done is kept only where it can be shown again', async (t) => {
+t.test('a question or task result of the app is kept only if it can be shown again', async (t) => {
   const server = await startApp(t)
   const { ws } = server.app
   const deep = JSON.parse(nested(4_000))

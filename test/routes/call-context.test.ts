@@ -37,7 +37,7 @@ t.test('a call by REST has a user and no socket', async (t) => {
   }
 })
 
-t.test('the storage that knows whose work runs, which slows down all promises, is off when no handler is at work', async (t) => {
+t.test('the AsyncLocalStorage, which slows down all promises, is off when no handler runs', async (t) => {
   const gates = [new Gate(), new Gate()]
   const disabled = t.capture(AsyncLocalStorage.prototype, 'disable', AsyncLocalStorage.prototype.disable)
   let begun = 0
@@ -52,7 +52,7 @@ t.test('the storage that knows whose work runs, which slows down all promises, i
   t.equal(disabled().length, 1)
 })
 
-t.test('an early reply is sent while the handler goes on, and is the only one', async (t) => {
+t.test('an early reply is sent while the handler continues, and is the only one', async (t) => {
   const gate = new Gate()
   const ended = new Gate()
   const signals: AbortSignal[] = []

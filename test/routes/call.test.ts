@@ -20,7 +20,7 @@ const open = Type.Object({})
 /** Answers that JSON leaves out. */
 const leftOut = { function: () => {}, symbol: Symbol('x'), absent: { toJSON: () => {} } }
 
-t.test('a handler answers and fails by REST as it does by socket', async (t) => {
+t.test('a handler replies and fails by REST as it does by socket', async (t) => {
   const server = await startApp(t, { limits: { maxErrorsPerMinute: 1_000 } }, {
     after: ({ ws }) => {
       const rest = true
@@ -105,7 +105,7 @@ t.test('a handler answers and fails by REST as it does by socket', async (t) => 
   for (const name of Object.keys(leftOut)) t.same(failed.filter((type) => type === `same.${name}`).length, 2, 'the log names the handler, by socket and by REST')
 })
 
-t.test('the type is in the path, and a body that names another is refused', async (t) => {
+t.test('the type is in the path, and a body with another type is refused', async (t) => {
   const server = await startApp(t, { path: '/realtime' }, {
     after: ({ ws }) => {
       ws.handle('chat.send', { schema: Type.Object({}, { additionalProperties: false }), rest: true }, ({ type }) => type)
@@ -122,7 +122,7 @@ t.test('the type is in the path, and a body that names another is refused', asyn
   t.equal((await server.rest('GET', '/realtime/call/chat.send')).status, 404)
 })
 
-t.test('a call needs a good token, and no permission', async (t) => {
+t.test('a call needs a valid token, but no permission', async (t) => {
   let calls = 0
   const server = await startApp(t, { authorize: () => false }, {
     after: ({ ws }) => ws.handle('chat.send', { schema: open, rest: true }, (_message, { user }) => {
@@ -138,7 +138,7 @@ t.test('a call needs a good token, and no permission', async (t) => {
   t.match(await server.rest('POST', '/ws/call/chat.send', { as: 'bob', body: {} }), { status: 200, body: { data: 'bob' } })
 })
 
-t.test('where sockets may be anonymous, so may calls; other routes and wrong tokens are refused as before', async (t) => {
+t.test('where sockets may be anonymous, calls may be, too; other routes and invalid tokens are refused as before', async (t) => {
   const server = await startApp(t, { auth: { anonymous: true } }, {
     after: ({ ws }) => {
       ws.handle('chat.who', { schema: open, rest: true }, (_message, { user }) => ({ user }))
@@ -160,7 +160,7 @@ t.test('where sockets may be anonymous, so may calls; other routes and wrong tok
   t.match(await call('chat.who'), { status: 200 }, 'nobody has no token that could be revoked')
 })
 
-t.test('anonymous calls of one address share an allowance and places', async (t) => {
+t.test('anonymous calls of one address share an allowance and slots', async (t) => {
   const gate = new Gate()
   let waits = 0
   const server = await startApp(t, { auth: { anonymous: true }, limits: { messagesPerSecond: 1, burst: 3, maxPendingRequests: 2 } }, {
@@ -204,7 +204,7 @@ t.test('anonymous calls without an address are not counted: a Unix socket may ca
   }
 })
 
-t.test('a body that is no message is the caller\'s fault, and the handler does not see it', async (t) => {
+t.test('an invalid body is the caller\'s fault, and the handler does not see it', async (t) => {
   let calls = 0
   const server = await startApp(t, {}, {
     fastify: { bodyLimit: 1_000 },
@@ -255,7 +255,7 @@ t.test('a plugin of the app can register its handlers', async (t) => {
   t.match(await server.rest('POST', '/ws/call/chat.send', { body: {} }), { status: 200, body: { data: 'from a plugin' } })
 })
 
-t.test('calls are charged to the user\'s allowance, as frames are, and are no larger', async (t) => {
+t.test('calls are charged to the user\'s allowance like frames, and have the same size limit', async (t) => {
   const limits = { messagesPerSecond: 1, burst: 3, bytesPerSecond: 1, burstBytes: 1_000, maxPayloadBytes: 2_000 }
   const server = await startApp(t, { limits }, { after: ({ ws }) => ws.handle('app.note', { schema: Type.Object({ text: Type.String() }), rest: true }, () => 1) })
   const call = (as: string, length: number) => server.rest('POST', '/ws/call/app.note', { as, body: { text: 'x'.repeat(length) } })
@@ -271,7 +271,7 @@ t.test('calls are charged to the user\'s allowance, as frames are, and are no la
   t.match(server.app.ws.getStatus().rejected, { messages: 2, bytes: 1 })
 })
 
-t.test('a call is charged for the body that is read: a compressed one for what it becomes', async (t) => {
+t.test('a compressed body is charged by its decompressed size', async (t) => {
   const limits = { burstBytes: 1_000, bytesPerSecond: 1, maxPayloadBytes: 2_000 }
   const after: AppOptions['after'] = ({ ws }) => ws.handle('app.act', { schema: Type.Object({}), rest: true }, () => 'done')
   const server = await startApp(t, { limits }, { before: decompressBodies, after })

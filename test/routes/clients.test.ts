@@ -37,7 +37,7 @@ async function connectInOrder (server: TestApp, count: number) {
   return clients
 }
 
-t.test('the open sockets are listed with what is known of them, oldest first', async (t) => {
+t.test('open sockets are listed with their properties, oldest first', async (t) => {
   const server = await startApp(t, { auth: { anonymous: true }, authorizeSubscribe: () => true })
   const [alice, bob] = await connectInOrder(server, 2)
   const nobody = await server.connect('nobody', { token: null, protocols: [] })
@@ -66,7 +66,7 @@ t.test('a socket that has not authenticated is not listed', async (t) => {
   t.equal((await page(server, {})).total, 1)
 })
 
-t.test('the round-trip time is there after the first ping', async (t) => {
+t.test('the round-trip time is shown after the first ping', async (t) => {
   const server = await startApp(t, { heartbeat: { intervalMs: 10 } })
   const alice = await server.connect('alice')
   let rtt = null
@@ -74,7 +74,7 @@ t.test('the round-trip time is there after the first ping', async (t) => {
   t.ok(rtt >= 0 && rtt < 5_000)
 })
 
-t.test('pages follow one another to the end, each socket once', async (t) => {
+t.test('pages of sockets follow one another to the end, each socket once', async (t) => {
   const server = await startApp(t)
   const clients = await connectInOrder(server, 5)
   const seen: string[] = []
@@ -103,7 +103,7 @@ t.test('sockets of the same millisecond are all found by pages', async (t) => {
   t.same([...seen].sort(), clients.map(({ id }) => id).sort())
 })
 
-t.test('the next page goes on where it should when the socket that ended the last one is gone', async (t) => {
+t.test('the next page continues correctly after the last socket of the previous page is gone', async (t) => {
   const server = await startApp(t)
   const clients = await connectInOrder(server, 5)
   const first = await page(server, { limit: 2 })
@@ -115,7 +115,7 @@ t.test('the next page goes on where it should when the socket that ended the las
   t.strictSame(ids(await page(server, { after: first.next! })), [later.id], 'what came later is behind it')
 })
 
-t.test('the list can be of one user, also by pages', async (t) => {
+t.test('the list can be restricted to one user, also by pages', async (t) => {
   const server = await startApp(t)
   const clients = await connectInOrder(server, 5)
   const alices = [clients[0]!.id, clients[2]!.id, clients[4]!.id]
@@ -128,7 +128,7 @@ t.test('the list can be of one user, also by pages', async (t) => {
   t.strictSame(await page(server, { user_id: 'carol' }), { total: 0, clients: [], next: null, complete: true, missing: [] })
 })
 
-t.test('a socket that was given to another user keeps its place by age', async (t) => {
+t.test('a socket that switched users keeps its position by age', async (t) => {
   const server = await startApp(t)
   const [oldest, second] = await connectInOrder(server, 2)
   await oldest!.request({ type: 'change_user', token: server.token('bob') })
@@ -136,7 +136,7 @@ t.test('a socket that was given to another user keeps its place by age', async (
   t.equal((await page(server, { user_id: 'alice' })).total, 0)
 })
 
-t.test('a bad query is refused, naming what is wrong', async (t) => {
+t.test('an invalid query is refused, and the error names the fault', async (t) => {
   const server = await startApp(t)
   for (const [query, path] of [['limit=0', '/limit'], ['limit=1001', '/limit'], ['limit=many', '/limit'], ['limit=1&limit=2', '/limit'], ['user_id=', '/user_id'],
     ['after=nonsense', '/after'], ['after=1:2:3', '/after'], ['page=2', '/page']] as const) {
@@ -159,7 +159,7 @@ t.test('a socket can be closed, with a reason that its client sees', async (t) =
   t.match(await other.closed, { code: 4403, reason: 'Disconnected by the server' })
 })
 
-t.test('what is too long is refused', async (t) => {
+t.test('a close reason that is too long is refused', async (t) => {
   const server = await startApp(t)
   const alice = await server.connect('alice')
   t.match(await server.rest('DELETE', `/ws/clients/${alice.id}?reason=${'x'.repeat(124)}`), { status: 400, body: { details: [{ path: '/reason' }] } })
@@ -167,7 +167,7 @@ t.test('what is too long is refused', async (t) => {
   await alice.settled()
 })
 
-t.test('sockets are for those with permission to see and to close', async (t) => {
+t.test('listing and closing sockets needs permission', async (t) => {
   const server = await startApp(t)
   const alice = await server.connect('alice')
   for (const [method, url] of [['GET', '/ws/clients'], ['GET', `/ws/clients/${alice.id}`], ['DELETE', `/ws/clients/${alice.id}`]] as const) {
@@ -177,7 +177,7 @@ t.test('sockets are for those with permission to see and to close', async (t) =>
   await alice.settled()
 })
 
-t.test('a page costs what is on it, however many sockets there are', async (t) => {
+t.test('a page of sockets costs only the page, however many sockets there are', async (t) => {
   const server = await startApp(t)
   const clients = await connectInOrder(server, 8)
   const records = t.capture(Connection.prototype, 'toRecord', Connection.prototype.toRecord)

@@ -27,7 +27,7 @@ async function listed (server: TestApp, as: string, query = ''): Promise<string[
   return body.confirmations.map(({ callback_id: id }: { callback_id: string }) => id)
 }
 
-t.test('users list their own questions, oldest first, and choose by task and status', async (t) => {
+t.test('users list their own questions, oldest first, filtered by task and status', async (t) => {
   const server = await startApp(t)
   const { open, otherTask, declined, bobs } = await questions(server)
   t.strictSame(await listed(server, 'alice'), [open.id, otherTask.id, declined.id])
@@ -41,7 +41,7 @@ t.test('users list their own questions, oldest first, and choose by task and sta
   t.strictSame(await listed(server, 'carol'), [])
 })
 
-t.test('those of others are for those with permission, who by default see their own', async (t) => {
+t.test('other users\' questions need permission, and by default the list has one\'s own', async (t) => {
   const server = await startApp(t)
   const { open, bobs } = await questions(server)
   t.match(await server.rest('GET', '/ws/confirmations?user_id=alice', { as: 'bob' }), { status: 403, body: { code: 'WSM_ERR_FORBIDDEN' } })
@@ -51,7 +51,7 @@ t.test('those of others are for those with permission, who by default see their 
   t.match(await server.rest('GET', `/ws/confirmations/${open.id}`, { as: 'admin' }), { status: 200, body: { callback_id: open.id } })
 })
 
-t.test('one question is shown whole', async (t) => {
+t.test('a single question is shown in full', async (t) => {
   const server = await startApp(t)
   const { open, declined } = await questions(server)
   const one = await server.rest('GET', `/ws/confirmations/${open.id}`, { as: 'alice' })
@@ -62,7 +62,7 @@ t.test('one question is shown whole', async (t) => {
   })
 })
 
-t.test('without a token there is nothing to see, to answer or to take back', async (t) => {
+t.test('without a token questions can be neither seen, answered nor cancelled', async (t) => {
   const server = await startApp(t)
   const { open } = await questions(server)
   for (const [method, url, body] of [['GET', '', undefined], ['GET', `/${open.id}`, undefined], ['POST', `/${open.id}`, { proceed: true }], ['DELETE', `/${open.id}`, undefined]] as const) {
@@ -70,7 +70,7 @@ t.test('without a token there is nothing to see, to answer or to take back', asy
   }
 })
 
-t.test('what never was is not found', async (t) => {
+t.test('an unknown question is 404', async (t) => {
   const server = await startApp(t)
   for (const [method, body] of [['GET', undefined], ['POST', { proceed: true }], ['DELETE', undefined]] as const) {
     for (const as of ['alice', 'admin']) {
@@ -80,7 +80,7 @@ t.test('what never was is not found', async (t) => {
   t.match(await server.rest('GET', '/ws/confirmations/nothing?wait=60', { as: 'alice' }), { status: 404 }, 'at once')
 })
 
-t.test('what has ended cannot be taken back, and the answer says how it ended', async (t) => {
+t.test('an ended question cannot be cancelled, and the response says how it ended', async (t) => {
   const server = await startApp(t)
   const { declined } = await questions(server)
   t.match(await server.rest('DELETE', `/ws/confirmations/${declined.id}`, { as: 'alice' }), {
@@ -88,7 +88,7 @@ t.test('what has ended cannot be taken back, and the answer says how it ended', 
   })
 })
 
-t.test('a bad request is refused, naming what is wrong', async (t) => {
+t.test('a bad request is refused, and the error names the fault', async (t) => {
   const server = await startApp(t)
   const { open } = await questions(server)
   const url = `/ws/confirmations/${open.id}`
@@ -102,7 +102,7 @@ t.test('a bad request is refused, naming what is wrong', async (t) => {
   }
 })
 
-t.test('the list has pages, by REST and in the app', async (t) => {
+t.test('questions are listed in pages, by REST and in the app', async (t) => {
   const server = await startApp(t)
   const ids: string[] = []
   for (let n = 0; n < 7; n++) ids.push((await askStored(server, 'alice')).id)

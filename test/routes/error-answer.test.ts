@@ -5,7 +5,7 @@ import { protocol, startApp } from '../fixtures/app.js'
 
 const INTERNALS = /node_modules|\.[jt]s:\d|\bat \w+|stack|lib\/|routes\//
 
-t.test('a body that cannot be read is refused in the shape of every fault, with nothing of the inside', async (t) => {
+t.test('an unreadable body is refused in the common error shape, without internals', async (t) => {
   const server = await startApp(t)
   const bad: [name: string, status: number, code: RegExp, body: string, headers?: Record<string, string>][] = [
     ['broken JSON', 400, /^WSM_ERR_BAD_JSON$/, '{"message":'],
@@ -24,12 +24,12 @@ t.test('a body that cannot be read is refused in the shape of every fault, with 
   t.same(server.logs.filter(({ level }) => level >= 50), [], 'what a client got wrong is no error of the server')
 })
 
-t.test('a body whose length is not what its sender said is refused in that shape, too', async (t) => {
+t.test('a body with a wrong length is refused in the common error shape', async (t) => {
   const server = await startApp(t, {}, { before: (app) => { app.addHook('preParsing', async () => Readable.from([Buffer.from('{}')])) } })
   t.match(await server.rest('POST', '/ws/broadcast', { body: '{"message":{}}', headers: { 'content-type': 'application/json', 'content-length': '14' } }), { status: 400, body: { statusCode: 400, code: 'WSM_ERR_BAD_JSON', message: 'The body could not be read' } })
 })
 
-t.test('where no body is needed an empty one will do, whatever its content type', async (t) => {
+t.test('an empty body of any content type is accepted where none is needed', async (t) => {
   const server = await startApp(t, {}, { after: ({ ws }) => ws.handle('app.act', { schema: Type.Object({}), rest: true }, () => 'done') })
   for (const type of ['application/json', 'application/json; charset=utf-8', 'application/x-www-form-urlencoded', 'text/plain']) {
     const empty = { body: '', headers: { 'content-type': type } }
@@ -41,7 +41,7 @@ t.test('where no body is needed an empty one will do, whatever its content type'
   }
 })
 
-t.test('a call of a type that has no handler by REST is 404 in that shape', async (t) => {
+t.test('a REST call of a type without a handler is 404 in the common error shape', async (t) => {
   const server = await startApp(t)
   const refused = await server.rest('POST', '/ws/call/app.none', { as: 'alice', body: {} })
   t.match(refused, { status: 404, body: { statusCode: 404, code: 'WSM_ERR_UNKNOWN_TYPE', error: 'Not Found', message: 'There is no handler for type "app.none"' } })
@@ -59,14 +59,14 @@ t.test('a plain GET of the socket\'s route is told to upgrade', async (t) => {
   t.match([last.status, last.headers.get('connection')], [426, 'upgrade, close'], 'who closes the connection is told so')
 })
 
-t.test('a path that cannot be decoded is refused with nothing of the inside', async (t) => {
+t.test('an undecodable path is refused without internals', async (t) => {
   const server = await startApp(t)
   const answer = await server.begin('GET', '/ws/tasks/%E0%A4%A', { as: 'alice' }).answer
   t.equal(answer.status, 400)
   t.notMatch(answer.text, INTERNALS)
 })
 
-t.test('what the server gets wrong is told the log, and to the caller only that it happened', async (t) => {
+t.test('a server fault is logged, and the caller is told only that it happened', async (t) => {
   const server = await startApp(t, { authorize: () => true })
   // What nobody foresaw: here, a part that fails.
   server.app.ws.getStatus = () => { throw new Error('secret: hunter2') }
@@ -81,7 +81,7 @@ function thrown (fields: object): Error {
   return Object.assign(new Error('hunter2'), fields)
 }
 
-t.test('a host\'s own refusals keep their status; those of the server their inside', async (t) => {
+t.test('a host\'s own refusals keep their status, and its server faults stay internal', async (t) => {
   let error = new Error()
   const server = await startApp(t, {}, { before: (app) => { app.addHook('onRequest', async () => { throw error }) } })
   const url = '/ws/health'
@@ -106,7 +106,7 @@ t.test('a host\'s own refusals keep their status; those of the server their insi
   t.notMatch(JSON.stringify(busy.body), /hunter2/)
 })
 
-t.test('a fault of ours that a client may not know stays inside', async (t) => {
+t.test('an error of the catalogue that clients must not see stays internal', async (t) => {
   const server = await startApp(t, {}, {
     before: (app) => {
       app.addHook('onRequest', async () => { throw Object.assign(new Error('hunter2'), { code: 'WSM_ERR_INVALID_OPTION', statusCode: 500 }) })
@@ -117,13 +117,13 @@ t.test('a fault of ours that a client may not know stays inside', async (t) => {
   t.notMatch(JSON.stringify(body), /hunter2/)
 })
 
-t.test('a route that there is not is the host\'s to answer', async (t) => {
+t.test('an unknown route is left to the host', async (t) => {
   const server = await startApp(t)
   t.equal((await server.rest('GET', '/ws/nothing')).status, 404)
   t.equal((await server.rest('PUT', '/ws/broadcast')).status, 404)
 })
 
-t.test('a refusal of the host\'s whose fields cannot be sent is sent without them', async (t) => {
+t.test('a refusal of the host whose fields cannot be sent is sent without them', async (t) => {
   const throwing = { toJSON: () => { throw new Error('hunter2') }, toString: () => { throw new Error('hunter2') } }
   for (const fields of [{ code: 10n }, { code: throwing }, { code: Symbol('x') }, { retryAfterS: 'soon\n' }, { retryAfterS: throwing }]) {
     const server = await startApp(t, {}, { before: (app) => { app.addHook('onRequest', async () => { throw thrown({ statusCode: 418, ...fields }) }) } })

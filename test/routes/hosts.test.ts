@@ -76,7 +76,7 @@ async function holds (t: Test, server: TestApp): Promise<void> {
 }
 
 for (const [name, { before, own }] of Object.entries(hosts)) {
-  t.test(`the plugin's routes are the same where the host has ${name}`, async (t) => {
+  t.test(`the plugin's routes behave the same if the host has ${name}`, async (t) => {
     const server = await startApp(t, {}, {
       before: async (app) => { await before(app) },
       after: (app) => {
@@ -92,7 +92,7 @@ for (const [name, { before, own }] of Object.entries(hosts)) {
   })
 }
 
-t.test('content types of the host\'s parsers are refused by the plugin\'s routes, before the body is there', async (t) => {
+t.test('the plugin\'s routes refuse content types of the host\'s parsers before the body has arrived', async (t) => {
   const server = await startApp(t, {}, {
     before: (app) => { app.addContentTypeParser('application/x-lines', { parseAs: 'string' }, async (_request: unknown, body: string) => JSON.parse(body)) },
     after: (app) => {

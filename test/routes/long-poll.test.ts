@@ -35,7 +35,7 @@ class Polls extends EventEmitter<{ began: [unknown], ended: [] }> {
   }
 }
 
-t.test('a handlerTimeout of the host does not end a long poll, and is a 503 of ours elsewhere', async (t) => {
+t.test('a handlerTimeout of the host does not end a long poll, and is a 503 elsewhere', async (t) => {
   const polls = new Polls()
   let finish!: () => void
   const server = await startApp(t, {}, {
@@ -80,7 +80,7 @@ t.test('a long poll whose token is revoked meanwhile is not answered', async (t)
   t.match(await answer, { status: 401, body: { code: 'WSM_ERR_UNAUTHORIZED' } })
 })
 
-t.test('a long poll hears of every end', async (t) => {
+t.test('a long poll is notified of every end', async (t) => {
   const polls = new Polls()
   const server = await startApp(t, {}, polls)
   const expiring = await askStored(server, 'alice', { timeoutMs: 100 })
@@ -92,7 +92,7 @@ t.test('a long poll hears of every end', async (t) => {
   t.match((await second!).body, { status: 'cancelled', proceed: false, answered_by: null })
 })
 
-t.test('a long poll ends as pending when its time is over, and the question stays open', async (t) => {
+t.test('a long poll returns pending when its time is over, and the question stays open', async (t) => {
   const server = await startApp(t)
   const { id, end } = await askStored(server, 'alice')
   for (const query of ['', '?wait=0', '?wait=0.02']) {
@@ -102,7 +102,7 @@ t.test('a long poll ends as pending when its time is over, and the question stay
   t.match(await end, { outcome: 'cancelled' })
 })
 
-t.test('a long poll ends when the server closes, and does not hold it up', async (t) => {
+t.test('a long poll ends when the server closes, and does not delay it', async (t) => {
   const polls = new Polls()
   const server = await startApp(t, {}, polls)
   const { id } = await askStored(server, 'alice')
@@ -129,7 +129,7 @@ t.test('long polls on one connection leave no listener on it', async (t) => {
 })
 
 for (const [when, asksPermission] of [['while it waits', false], ['while permission is asked', true]] as const) {
-  t.test(`who hangs up ${when} leaves no wait behind`, async (t) => {
+  t.test(`a caller who hangs up ${when} leaves no wait behind`, async (t) => {
     let allow = () => {}
     const allowed = new Promise<void>((resolve) => { allow = resolve })
     const polls = new Polls()

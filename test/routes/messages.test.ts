@@ -10,7 +10,7 @@ function positionOf (client: TestClient, frame: Frame) {
   return { epoch, offset }
 }
 
-t.test('a broadcast reaches every socket as it was posted, and says how many there are and where it is in the stream', async (t) => {
+t.test('a broadcast reaches every socket unchanged, and returns the number of recipients and the position', async (t) => {
   const server = await startApp(t)
   const clients = await Promise.all([server.connect('alice'), server.connect('alice'), server.connect('bob')])
   const sent = await server.rest('POST', '/ws/broadcast', { body: { message } })
@@ -22,7 +22,7 @@ t.test('a broadcast reaches every socket as it was posted, and says how many the
   }
 })
 
-t.test('a message to a user reaches that user\'s sockets alone', async (t) => {
+t.test('a message to a user reaches only that user\'s sockets', async (t) => {
   const server = await startApp(t)
   const name = 'ålice/ & co?'
   const [first, second, bob] = await Promise.all([server.connect(name), server.connect(name), server.connect('bob')])
@@ -37,7 +37,7 @@ t.test('a message to a user reaches that user\'s sockets alone', async (t) => {
   t.match((await server.rest('POST', '/ws/users/carol/messages', { body: { message } })).body, { localRecipients: 0, position: { offset: 1 } })
 })
 
-t.test('a message to a channel reaches its members alone', async (t) => {
+t.test('a message to a channel reaches only its members', async (t) => {
   const server = await startApp(t)
   const [member, other] = await Promise.all([server.connect('alice'), server.connect('alice')])
   await server.app.ws.join(member.id, 'room 1')
@@ -50,7 +50,7 @@ t.test('a message to a channel reaches its members alone', async (t) => {
   t.equal(other.count('news.flash'), 0)
 })
 
-t.test('a message to a client reaches that socket alone, and 404 says that it is gone', async (t) => {
+t.test('a message to a client reaches only that socket, and is 404 once it is gone', async (t) => {
   const server = await startApp(t)
   const [client, other] = await Promise.all([server.connect('alice'), server.connect('alice')])
   const url = `/ws/clients/${client.id}/messages`
@@ -62,7 +62,7 @@ t.test('a message to a client reaches that socket alone, and 404 says that it is
   t.match(await server.rest('POST', url, { body: { message } }), { status: 404, body: { statusCode: 404, code: 'WSM_ERR_NOT_FOUND', error: 'Not Found' } })
 })
 
-t.test('some can be left out', async (t) => {
+t.test('except leaves sockets out of a send', async (t) => {
   const server = await startApp(t)
   const [first, second] = await Promise.all([server.connect('alice'), server.connect('alice')])
   for (const client of [first, second]) await server.app.ws.join(client.id, 'room')
@@ -75,7 +75,7 @@ t.test('some can be left out', async (t) => {
   t.equal(second.count('news.flash'), 3)
 })
 
-t.test('a message that is none is refused on every route, and reaches nobody', async (t) => {
+t.test('an invalid message is refused on every route, and reaches nobody', async (t) => {
   const server = await startApp(t)
   const client = await server.connect('alice')
   await server.app.ws.join(client.id, 'room')
@@ -106,7 +106,7 @@ t.test('a message that is none is refused on every route, and reaches nobody', a
   t.strictSame(client.received.map(({ type }: Frame) => type), ['connection', 'pong', 'reply'])
 })
 
-t.test('a message that is not as it was declared is refused with what is wrong', async (t) => {
+t.test('a message that does not match its declaration is refused with the fault', async (t) => {
   const { Type } = await import('@sinclair/typebox')
   const server = await startApp(t)
   server.app.ws.declare('chat.message', Type.Object({ type: Type.Literal('chat.message'), text: Type.String() }))
@@ -115,7 +115,7 @@ t.test('a message that is not as it was declared is refused with what is wrong',
   t.equal((await server.rest('POST', '/ws/broadcast', { body: { message: { type: 'chat.message', text: 'hi' } } })).status, 200)
 })
 
-t.test('sending is for those with permission', async (t) => {
+t.test('sending needs permission', async (t) => {
   const server = await startApp(t)
   const client = await server.connect('alice')
   for (const url of ['/ws/broadcast', '/ws/users/alice/messages', '/ws/channels/room/messages', `/ws/clients/${client.id}/messages`]) {

@@ -68,7 +68,7 @@ async function documentedApp (t: import('tap').Test) {
   return { registered, operations, document, server }
 }
 
-t.test('every route of the plugin is documented, with a summary, a tag, and a schema for everything that goes in and out', async (t) => {
+t.test('every route of the plugin is documented with a summary, a tag, and schemas for all input and output', async (t) => {
   const { registered, operations } = await documentedApp(t)
   t.strictSame([...operations.keys()].sort(), Object.keys(documented).sort(), 'the list is complete')
   t.strictSame(registered.sort(), Object.keys(documented).sort(), 'and there is no other route')
@@ -88,7 +88,7 @@ t.test('every route of the plugin is documented, with a summary, a tag, and a sc
   }
 })
 
-t.test('faults are documented as they are', async (t) => {
+t.test('documented errors match the real ones', async (t) => {
   const { operations, server } = await documentedApp(t)
   const { responses } = operations.get('GET /ws/clients')!
   const documentedFields = Object.keys((responses['400']!.content!['application/json']!.schema as { properties: object }).properties)
@@ -97,19 +97,19 @@ t.test('faults are documented as they are', async (t) => {
   t.strictSame([...Object.keys(body), 'app'].sort(), documentedFields.sort(), 'and an error of the app says that it is')
 })
 
-t.test('a handler that is called by REST is documented by its own schemas', async (t) => {
+t.test('a handler called by REST is documented by its own schemas', async (t) => {
   const { operations } = await documentedApp(t)
   const { requestBody, responses } = operations.get('POST /ws/call/chat.send')!
   t.match(requestBody!.content['application/json']!.schema, { properties: { text: { type: 'string', description: 'What is said' } }, required: ['text'] })
   t.match(responses['200']!.content!['application/json']!.schema, { properties: { data: { properties: { sent_at: { type: 'number' } } } } })
 })
 
-t.test('the document holds nothing that JSON cannot', async (t) => {
+t.test('the OpenAPI document contains only JSON values', async (t) => {
   const { document } = await documentedApp(t)
   t.strictSame(JSON.parse(JSON.stringify(document)).paths, document.paths)
 })
 
-t.test('without swagger nothing is missed', async (t) => {
+t.test('the plugin works without @fastify/swagger', async (t) => {
   const server = await startApp(t)
   t.notOk(server.app.hasDecorator('swagger'))
   t.equal((await server.rest('GET', '/ws/health')).status, 200)

@@ -32,7 +32,7 @@ class SlowHandler {
 
 const callOf = (server: TestApp, as = 'alice', options: { headers?: Record<string, string> } = {}) => server.rest('POST', '/ws/call/app.slow', { as, body: {}, ...options })
 
-t.test('so many requests of a user are answered at once; one more is told to wait, and others feel nothing of it', async (t) => {
+t.test('a user\'s requests are limited: one more is told to wait, and other users are not affected', async (t) => {
   const slow = new SlowHandler()
   const server = await startApp(t, { limits }, slow)
   const answers = Array.from({ length: MAX }, () => callOf(server))
@@ -51,7 +51,7 @@ t.test('so many requests of a user are answered at once; one more is told to wai
   t.equal((await server.rest('GET', '/ws/confirmations', { as: 'alice' })).status, 200)
 })
 
-t.test('requests of a user that go on keep their places when another one ends', async (t) => {
+t.test('a user\'s running requests keep their slots when another one ends', async (t) => {
   const gates = Array.from({ length: MAX + 1 }, () => new Gate())
   let begun = 0
   const server = await startApp(t, { limits }, {
@@ -68,7 +68,7 @@ t.test('requests of a user that go on keep their places when another one ends', 
   await Promise.all(answers)
 })
 
-t.test('who hangs up has no place for another while the handler still runs', async (t) => {
+t.test('a caller who hangs up keeps the slot while the handler runs', async (t) => {
   const slow = new SlowHandler()
   const server = await startApp(t, { limits }, slow)
   const calls = Array.from({ length: MAX }, () => server.begin('POST', '/ws/call/app.slow', { as: 'alice', body: {} }))
@@ -80,7 +80,7 @@ t.test('who hangs up has no place for another while the handler still runs', asy
   await until(async () => (await server.rest('GET', '/ws/confirmations', { as: 'alice' })).status === 200)
 })
 
-t.test('a user whose connection ended while it was asked who they are has all places', async (t) => {
+t.test('a user whose connection ended during authentication has all slots', async (t) => {
   const gate = new Gate()
   let asked = 0
   const authenticate = async () => {
@@ -119,7 +119,7 @@ async function slowToIdentify (t: Test, fastify: FastifyServerOptions = {}) {
   return { server, gate, refused: () => server.app.ws.getStatus().rejected.pending_requests }
 }
 
-t.test('a connection has so many requests whoever they are from, and ends with the answer to one more', async (t) => {
+t.test('a connection has a limit of requests, whoever sends them, and ends with the refusal', async (t) => {
   const { server, gate, refused } = await slowToIdentify(t)
   const { received } = await pipeline(t, server, MAX + 1, '')
   await until(() => refused() === 1)
@@ -129,7 +129,7 @@ t.test('a connection has so many requests whoever they are from, and ends with t
   t.match(text.slice(text.indexOf('429')), /connection: close/i)
 })
 
-t.test('one that goes on is cut, and what it waited for ends', async (t) => {
+t.test('a connection that ignores refusals is cut, and its pending work ends', async (t) => {
   const server = await startApp(t, { limits })
   const { id } = await askStored(server, 'alice')
   const read = questionRead(t)
@@ -155,7 +155,7 @@ async function stream (session: ClientHttp2Session, headers: OutgoingHttpHeaders
   return head === null ? null : { status: head[':status'], headers: head }
 }
 
-t.test('over HTTP/2 a session is a connection', async (t) => {
+t.test('over HTTP/2 a session counts as a connection', async (t) => {
   const { server, gate, refused } = await slowToIdentify(t, { http2: true } as FastifyServerOptions)
   const session = connectHttp2(server.origin)
   t.teardown(() => session.destroy())
@@ -168,7 +168,7 @@ t.test('over HTTP/2 a session is a connection', async (t) => {
   t.match(await stream(session, { ':path': '/ws/confirmations' }), { status: 401 }, 'it goes on')
 })
 
-t.test('over HTTP/2 a handler hears of a stream that is reset, and of an answer that was sent it does not', async (t) => {
+t.test('over HTTP/2 a handler is told of a reset stream, and not of a sent response', async (t) => {
   const slow = new SlowHandler()
   const server = await startApp(t, { limits }, { ...slow, fastify: { http2: true } as FastifyServerOptions })
   const session = connectHttp2(server.origin)
@@ -199,7 +199,7 @@ t.test('requests on one connection leave no listener on it', async (t) => {
   t.equal(new Set(counts.slice(1)).size, 1, counts.join())
 })
 
-t.test('who hangs up while hooks of the host run leaves no place behind', async (t) => {
+t.test('a caller who hangs up while hooks of the host run leaves no slot taken', async (t) => {
   const gate = new Gate()
   let waiting = 0
   const server = await startApp(t, { limits }, {

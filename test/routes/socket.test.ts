@@ -18,7 +18,7 @@ t.test('expires_at is when the token expires, in milliseconds', async (t) => {
   t.equal(client.received[0]!.data.expires_at, exp * 1000)
 })
 
-t.test('every socket has an id of its own', async (t) => {
+t.test('every socket has its own id', async (t) => {
   const server = await startApp(t)
   const ids = new Set<string>()
   for (let i = 0; i < 5; i++) ids.add((await server.connect('alice')).id)
@@ -26,7 +26,7 @@ t.test('every socket has an id of its own', async (t) => {
   t.match(server.app.ws.getStatus(), { active_connections: 5, users: 1 })
 })
 
-t.test('frames that come in one packet with the upgrade request are read, behind the connection frame', async (t) => {
+t.test('frames in the same packet as the upgrade request are read, after the connection frame', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: async () => true })
   const client = await RawClient.to(t, server)
   const frames = [{ type: 'subscribe', channel_ids: ['news'] }, { type: 'connection' }].map((frame) => maskedFrame(opcodes.text, JSON.stringify(frame)))
@@ -40,7 +40,7 @@ t.test('frames that come in one packet with the upgrade request are read, behind
   ])
 })
 
-t.test('a plain GET is 426 and says what to do, whoever asks and whatever the query', async (t) => {
+t.test('a plain GET is 426 and explains why, whoever asks and whatever the query', async (t) => {
   const server = await startApp(t)
   for (const path of ['/ws', '/ws?channel_id=', '/ws?channel_id=a&channel_id=b']) {
     for (const as of ['alice', null]) {
@@ -51,13 +51,13 @@ t.test('a plain GET is 426 and says what to do, whoever asks and whatever the qu
   t.equal((await server.rest('HEAD', '/ws')).status, 404)
 })
 
-t.test('a refusal says no more to a client than its code', async (t) => {
+t.test('a refusal tells a client no more than its code', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: () => { throw new Error('SELECT * FROM secrets') } })
   const answer = await refusal(server.dial('alice', { path: '/ws?channel_id=news' }))
   t.same(answer.body, { statusCode: 503, code: 'WSM_ERR_UNAVAILABLE', error: 'Service Unavailable', message: 'Authorization is temporarily unavailable' })
 })
 
-t.test('the route is in the OpenAPI document', async (t) => {
+t.test('the socket\'s route is in the OpenAPI document', async (t) => {
   const { default: swagger } = await import('@fastify/swagger')
   const server = await startApp(t, {}, {
     before: async (app) => { await app.register(swagger, { openapi: {} }) },

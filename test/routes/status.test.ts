@@ -4,7 +4,7 @@ import wsPlugin from '../../lib/index.js'
 import { SECRET, startApp } from '../fixtures/app.js'
 import { askStored } from '../fixtures/questions.js'
 
-t.test('the status counts what is there', async (t) => {
+t.test('the status counts sockets, users, channels and questions', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: () => true })
   const { port } = server.app.server.address() as { port: number }
   const empty = await server.rest('GET', '/ws/status')
@@ -23,7 +23,7 @@ t.test('the status counts what is there', async (t) => {
   t.equal((await server.rest('GET', '/ws/status')).body.pending_callbacks, 0)
 })
 
-t.test('before it listens it is not running', async (t) => {
+t.test('a server that does not listen yet is not running in the status', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(wsPlugin, { jwt: { secret: SECRET } })
@@ -34,7 +34,7 @@ t.test('before it listens it is not running', async (t) => {
   t.match(JSON.parse(body), { running: false, host: null, port: null })
 })
 
-t.test('health needs no token and tells nothing else', async (t) => {
+t.test('health needs no token and reveals nothing else', async (t) => {
   const server = await startApp(t, { authorize: () => false })
   const health = await server.rest('GET', '/ws/health', { as: null })
   t.equal(health.status, 200)
@@ -42,7 +42,7 @@ t.test('health needs no token and tells nothing else', async (t) => {
   t.same(Object.keys(health.body).sort(), ['status', 'uptime_s'])
 })
 
-t.test('while it closes it is unhealthy, so that a load balancer looks elsewhere', async (t) => {
+t.test('health is 503 while the server closes, so that load balancers go elsewhere', async (t) => {
   for (const return503OnClosing of [false, true]) {
     const server = await startApp(t, { closeTimeoutMs: 2_000 }, { fastify: { return503OnClosing } })
     const alice = await server.connect('alice')
@@ -61,7 +61,7 @@ t.test('while it closes it is unhealthy, so that a load balancer looks elsewhere
   }
 })
 
-t.test('the status is for those with permission', async (t) => {
+t.test('the status needs permission', async (t) => {
   const server = await startApp(t)
   t.match(await server.rest('GET', '/ws/status', { as: null }), { status: 401, body: { code: 'WSM_ERR_UNAUTHORIZED' } })
   t.match(await server.rest('GET', '/ws/status', { as: 'alice' }), { status: 403, body: { code: 'WSM_ERR_FORBIDDEN' } })

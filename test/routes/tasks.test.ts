@@ -1,7 +1,7 @@
 import t from 'tap'
 import { startApp } from '../fixtures/app.js'
 
-t.test('a task is shown to its user and to those with permission', async (t) => {
+t.test('a task is shown to its user and to callers with permission', async (t) => {
   const server = await startApp(t)
   const { tasks } = server.app.ws
   const { task: { task_id: taskId } } = await tasks.start({ userId: 'alice', title: 'Import' })
@@ -28,7 +28,7 @@ t.test('an ended task can still be read, with any result', async (t) => {
   }
 })
 
-t.test('its user cancels a task, and hears of it by the socket', async (t) => {
+t.test('a user cancels a task, and is told by the socket', async (t) => {
   const server = await startApp(t)
   const alice = await server.connect('alice')
   const { task: { task_id: taskId }, signal } = await server.app.ws.tasks.start({ userId: 'alice' })
@@ -38,7 +38,7 @@ t.test('its user cancels a task, and hears of it by the socket', async (t) => {
   t.match(await alice.next('task_cancelled'), { task_id: taskId, cancelled_by: { user_id: 'alice', client_id: null } })
 })
 
-t.test('those with permission cancel it too, and it says that they did', async (t) => {
+t.test('callers with permission cancel a task, and it names them', async (t) => {
   const server = await startApp(t)
   const alice = await server.connect('alice')
   const { task: { task_id: taskId }, signal } = await server.app.ws.tasks.start({ userId: 'alice' })
@@ -49,7 +49,7 @@ t.test('those with permission cancel it too, and it says that they did', async (
   t.match(await alice.next('task_cancelled'), { user_id: 'alice', cancelled_by: { user_id: 'admin', client_id: null } })
 })
 
-t.test('a task that has ended cannot be cancelled: 409 with how it ended', async (t) => {
+t.test('cancelling an ended task is 409 with its end', async (t) => {
   const server = await startApp(t)
   const { tasks } = server.app.ws
   const { task: { task_id: taskId } } = await tasks.start({ userId: 'alice' })
@@ -61,7 +61,7 @@ t.test('a task that has ended cannot be cancelled: 409 with how it ended', async
   }
 })
 
-t.test('a task that never was, or was not started here, is not found', async (t) => {
+t.test('an unknown task, or one not started here, is 404', async (t) => {
   const server = await startApp(t)
   for (const method of ['GET', 'DELETE']) {
     for (const as of ['alice', 'admin']) {
@@ -70,14 +70,14 @@ t.test('a task that never was, or was not started here, is not found', async (t)
   }
 })
 
-t.test('an id with every kind of character is that task\'s', async (t) => {
+t.test('a task id may contain any character', async (t) => {
   const server = await startApp(t)
   const taskId = 'a/b ?#%c:ü'
   await server.app.ws.tasks.start({ userId: 'alice', taskId })
   t.match(await server.rest('GET', `/ws/tasks/${encodeURIComponent(taskId)}`, { as: 'alice' }), { status: 200, body: { task_id: taskId } })
 })
 
-t.test('tasks are listed to their user, and to those with permission', async (t) => {
+t.test('tasks are listed to their user, and to callers with permission', async (t) => {
   const server = await startApp(t)
   const { tasks } = server.app.ws
   await tasks.start({ userId: 'alice', taskId: 'import' })

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { startApp } from '../fixtures/app.js'
 
-t.test('what comes as text is converted to what its schema says, and filled in', async (t) => {
+t.test('text values are converted to the type of their schema, and defaults are filled in', async (t) => {
   const server = await startApp(t)
   for (let i = 0; i < 3; i++) await server.connect('5')
   const list = (query: string) => server.rest('GET', `/ws/clients${query}`)
@@ -14,7 +14,7 @@ t.test('what comes as text is converted to what its schema says, and filled in',
   }
 })
 
-t.test('a body is taken as it is: nothing in it is converted, filled in or left out', async (t) => {
+t.test('a body is taken unchanged: nothing in it is converted, filled in or removed', async (t) => {
   const server = await startApp(t)
   const client = await server.connect('alice')
   const send = (body: unknown) => server.rest('POST', '/ws/users/alice/messages', { body })

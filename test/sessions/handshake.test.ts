@@ -135,17 +135,17 @@ async function check (t: Test, server: TestApp, cases: readonly Case[]): Promise
   }))
 }
 
-t.test('the opening handshake is that of RFC 6455', async (t) => {
+t.test('the opening handshake follows RFC 6455', async (t) => {
   t.equal(createHash('sha1').update(`${KEY}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64'), 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=')
   await check(t, await startApp(t), openings)
 })
 
-t.test('only the subprotocol of the plugin is ever selected, whoever else may choose', async (t) => {
+t.test('only the plugin\'s subprotocol is ever selected, whoever else may choose', async (t) => {
   await check(t, await startApp(t), subprotocols)
   await check(t, await startApp(t, { rejectMode: 'close' }), [...subprotocols, ['refused', { authorization: null, 'sec-websocket-protocol': 'mqtt' }, 101, 'no sec-websocket-protocol']])
 })
 
-t.test('an offer of compression that cannot be accepted is declined, and one that is no list is refused', async (t) => {
+t.test('an unacceptable offer of compression is declined, and a malformed one is refused', async (t) => {
   for (const enabled of [true, false]) {
     const server = await startApp(t, { compression: { enabled } })
     await Promise.all(extensions.map(async ([offer, accepted]) => {
@@ -161,7 +161,7 @@ t.test('an offer of compression that cannot be accepted is declined, and one tha
   }
 })
 
-t.test('a handshake that is none is refused in the plugin\'s shape, also where refusals are close frames, and is counted', async (t) => {
+t.test('an invalid handshake is refused in the plugin\'s shape, even if refusals are close frames, and is counted', async (t) => {
   for (const rejectMode of ['http', 'close'] as const) {
     const server = await startApp(t, { rejectMode, limits: { connectionsPerIpPerMinute: 3 } })
     for (const [change, statusCode, code] of [[{ upgrade: 'h2c' }, 400, 'WSM_ERR_INVALID_HANDSHAKE'], [{ 'sec-websocket-version': '8' }, 426, 'WSM_ERR_UPGRADE_REQUIRED']] as const) {

@@ -7,7 +7,7 @@ import { randomSchema, randomValue } from '../fixtures/schemas.js'
 const [num, open] = [Type.Number(), { additionalProperties: true }]
 const a = Type.Object({ a: num })
 
-t.test('fields that a schema does not name are removed, at any depth; the same value comes back where there are none', (t) => {
+t.test('unknown fields are removed at any depth; a value without any is returned unchanged', (t) => {
   const cases: Array<[string, TSchema, value: unknown, cleaned: unknown]> = [
     ['an object', a, { a: 1, x: 2 }, { a: 1 }],
     ['before, between and behind', Type.Object({ a: num, b: num }), { x: 1, a: 1, y: 2, b: 2, z: 3 }, { a: 1, b: 2 }],
@@ -62,7 +62,7 @@ t.test('fields that a schema does not name are removed, at any depth; the same v
   t.end()
 })
 
-t.test('whatever passed still passes when it is clean, and stays as it is when it is cleaned again', (t) => {
+t.test('a cleaned value still passes, and cleaning it again changes nothing', (t) => {
   const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
   const chance = random(seed)
   let [changed, same] = [0, 0]
@@ -84,7 +84,7 @@ t.test('whatever passed still passes when it is clean, and stays as it is when i
   t.end()
 })
 
-t.test('fields that are kept stay, also where the schema does not name them', (t) => {
+t.test('kept fields stay even if the schema does not name them', (t) => {
   const kept = new CompiledSchema(Type.Intersect([a, Type.Object({ b: num })]), ['id', 'type'])
   t.same(kept.Clean({ a: 1, b: 1, id: 1, type: 'x', other: 1 }), { a: 1, b: 1, id: 1, type: 'x' })
   t.same(new CompiledSchema(Type.Unknown(), ['id']).Clean({ a: 1 }), { a: 1 })

@@ -17,7 +17,7 @@ function mayBeUndefined (schema: TSchema): boolean {
 
 const faults = (schema: TSchema, value: unknown) => [...new CompiledSchema(schema).Errors(value)]
 
-t.test('values are judged as TypeBox judges them, with the same faults', (t) => {
+t.test('values are judged as by TypeBox, with the same faults', (t) => {
   const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
   const chance = random(seed)
   const verdicts = { true: 0, false: 0 }
@@ -47,7 +47,7 @@ t.test('values are judged as TypeBox judges them, with the same faults', (t) => 
   t.end()
 })
 
-t.test('a text over its maxLength meets neither pattern nor format, and its fault is its length alone', (t) => {
+t.test('a text over its maxLength is checked by neither pattern nor format, and its only fault is its length', (t) => {
   const seen: string[] = []
   FormatRegistry.Set('seen', (text) => seen.push(text) > 0)
   const { test } = RE2JS.prototype
@@ -82,7 +82,7 @@ t.test('a text over its maxLength meets neither pattern nor format, and its faul
   t.end()
 })
 
-t.test('what a pattern or a format misses is named', (t) => {
+t.test('the fault of a text names the pattern or format', (t) => {
   FormatRegistry.Set('never', () => false)
   t.same(faults(Type.String({ pattern: '^a$', maxLength: 9 }), 'b'), [{ path: '', message: "Expected string to match '^a$'" }])
   t.same(faults(Type.RegExp(/^a$/i, { maxLength: 9 }), 'b'), [{ path: '', message: "Expected string to match '/^a$/i'" }])
@@ -95,7 +95,7 @@ t.test('what a pattern or a format misses is named', (t) => {
   t.end()
 })
 
-t.test('flags count', (t) => {
+t.test('flags of a pattern apply', (t) => {
   const check = new CompiledSchema(Type.RegExp(/^straße$/iu, { maxLength: 20 }))
   for (const [text, verdict] of [['STRAßE', true], ['straẞe', true], ['strasse', false]] as const) t.equal(check.Check(text), verdict, text)
   const global = new CompiledSchema(Type.RegExp(/a/g, { maxLength: 20 }))
@@ -103,7 +103,7 @@ t.test('flags count', (t) => {
   t.end()
 })
 
-t.test('keys of records have patterns, too, and are bounded', (t) => {
+t.test('keys of records have patterns, too, and are limited in length', (t) => {
   const check = new CompiledSchema(Type.Record(Type.String({ pattern: '^([a-z]+ ?)+$' }), Type.Number(), { additionalProperties: false, minProperties: 1, maxProperties: 2 }))
   t.equal(check.Check({ anna: 1, 'b c': 2 }), true)
   t.same(check.Errors({ 'a/b~': 1 }), [{ path: '/a~1b~0', message: 'Unexpected property' }])
@@ -119,7 +119,7 @@ t.test('keys of records have patterns, too, and are bounded', (t) => {
   t.end()
 })
 
-t.test('a schema that would not be safe is refused by name', (t) => {
+t.test('an unsafe schema is refused by name', (t) => {
   class Cannot { }
   TypeRegistry.Set('app:own', (_schema, value) => value === 1)
   const own = { [Kind]: 'app:own', holds: new Cannot() } as unknown as TSchema
@@ -141,7 +141,7 @@ t.test('a schema that would not be safe is refused by name', (t) => {
   t.end()
 })
 
-t.test('a fault of a union says what it takes', (t) => {
+t.test('a fault of a union lists the accepted values', (t) => {
   const node = Type.Recursive((self) => Type.Object({ next: Type.Union([self, Type.Null()]) }))
   const cases: Array<[schema: TSchema, value: unknown, message: string]> = [
     [Type.Union([Type.String({ pattern: '^a$', maxLength: 9 }), Type.Null()]), 5, 'Expected string or null'],

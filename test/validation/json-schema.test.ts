@@ -9,7 +9,7 @@ import { randomSchema, randomValue } from '../fixtures/schemas.js'
 /** As another node reads it. */
 const stored = (schema: TSchema) => compileJsonSchema(JSON.parse(JSON.stringify(toJsonSchema(schema))))
 
-t.test('a schema that went through JSON judges as before, with the same faults', (t) => {
+t.test('a schema converted through JSON judges as before, with the same faults', (t) => {
   FormatRegistry.Set('day', (text) => /^\d{4}-\d\d-\d\d$/.test(text))
   const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
   const chance = random(seed)
@@ -34,7 +34,7 @@ t.test('a schema that went through JSON judges as before, with the same faults',
   t.end()
 })
 
-t.test('what JSON Schema has no word for is refused by name', (t) => {
+t.test('a schema that JSON Schema cannot express is refused by name', (t) => {
   TypeRegistry.Set('app:other', () => true)
   const bad: Array<[TSchema, RegExp]> = [
     [Type.Date(), /^has a Type.Date, which JSON Schema cannot express/],
@@ -49,7 +49,7 @@ t.test('what JSON Schema has no word for is refused by name', (t) => {
   t.end()
 })
 
-t.test('what is stored and cannot be checked is refused with the reason', (t) => {
+t.test('a stored schema that cannot be checked is refused with the reason', (t) => {
   for (const [json, message] of [
     ['text', /^is not a JSON Schema/], [null, /^is not a JSON Schema/], [{ type: 'RegExp', source: 'a' }, /^has the type RegExp, which JSON Schema does not know/],
     [{ type: 'object', properties: { a: 1 } }, /is not a JSON Schema/], [{ type: 'string', pattern: 'a' }, /without a maxLength/], [{ type: 'string', format: 'nobody knows' }, /the format "nobody knows"/],

@@ -41,7 +41,7 @@ function cpuMs (run: () => void): number {
   return Math.min(...times)
 }
 
-t.test('the time of a schema that refers to itself does not double with each level', (t) => {
+t.test('checking a recursive schema does not take twice as long for each level', (t) => {
   for (const [name, schema] of Object.entries(schemas)) {
     const check = new CompiledSchema(schema)
     for (const kind of ['a', 'b', 'c', 'd']) {
@@ -58,7 +58,7 @@ t.test('the time of a schema that refers to itself does not double with each lev
   t.end()
 })
 
-t.test('faults are told where they are in what refers to itself', (t) => {
+t.test('faults in a recursive schema have their full path', (t) => {
   const check = new CompiledSchema(recursive((This) => Type.Object({ n: Type.Number(), next: Type.Optional(This) })))
   t.same(check.Errors({ n: 1, next: { n: 1, next: { n: 'x' } } }), [{ path: '/next/next/n', message: 'Expected number' }])
   t.equal(check.Check({ n: 1, next: { n: 1 } }), true)
@@ -76,7 +76,7 @@ t.test('a value may change between two checks', (t) => {
   t.end()
 })
 
-t.test('definitions of the same name within each other keep apart', (t) => {
+t.test('nested definitions of the same name stay separate', (t) => {
   const inner = Type.Object({ n: Type.Number(), next: Type.Optional(Type.Ref('T')) }, { $id: 'T' })
   const outer = Type.Object({ s: Type.String(), inner, again: Type.Optional(Type.Ref('T')) }, { $id: 'T' })
   const check = new CompiledSchema(outer)
@@ -85,7 +85,7 @@ t.test('definitions of the same name within each other keep apart', (t) => {
   t.end()
 })
 
-t.test('what is no object where a definition wants one is reported each time', async (t) => {
+t.test('a value that is not an object is reported each time a definition requires one', async (t) => {
   const check = new CompiledSchema(recursive((This) => Type.Object({ left: Type.Optional(This), right: Type.Optional(This) })))
   t.strictSame(check.Errors({ left: 1, right: 1 }).map(({ path }) => path), ['/left', '/right'])
   const shared = { left: 1 }

@@ -18,12 +18,12 @@ t.test('elements that are equal as JSON are not unique, whatever the order of th
   t.strictSame(errorsOf(check, { list: 'no list' }), ['/list Expected array'])
 })
 
-t.test('unknown fields of the elements are removed', async (t) => {
+t.test('unknown fields of the elements of a unique list are removed', async (t) => {
   const check = new CompiledSchema(Type.Array(Type.Object({ a: Type.Number() }), { uniqueItems: true }))
   t.strictSame(check.Clean([{ a: 1, b: 2 }, { a: 2 }]), [{ a: 1 }, { a: 2 }])
 })
 
-t.test('nested lists take no longer with each level', async (t) => {
+t.test('nested unique lists take no longer with each level', async (t) => {
   const schema = Type.Recursive((This) => Type.Union([Type.Number(), Type.Array(This, { uniqueItems: true })]))
   const check = new CompiledSchema(schema)
   let value: unknown = Array.from({ length: amount({ short: 10_000, long: 10_000 }) }, (_, n) => n)

@@ -2,4 +2,4 @@ import t from 'tap'
 import { MemoryEngine } from '../../../lib/engine/memory/engine.js'
 import { engineSuite } from '../../fixtures/engine-suite.js'
 
-t.test('the memory engine keeps the contract', (t) => engineSuite(t, (options) => new MemoryEngine(options)))
+t.test('the memory engine fulfils the engine contract', (t) => engineSuite(t, (options) => new MemoryEngine(options)))

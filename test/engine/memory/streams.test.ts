@@ -22,7 +22,7 @@ function streamsOf (t: Test, limits: Partial<StreamLimits> = {}) {
 
 const offsetsOf = ({ entries }: HistoryPage) => entries.map(({ position }) => position!.offset)
 
-t.test('messages go when their time is over, and no sooner, also where nobody reads', (t) => {
+t.test('messages expire at their time and no sooner, even if nobody reads', (t) => {
   const { clock, append, lengthOf } = streamsOf(t)
   append('a', { size: 10, ttlMs: 1_000 })
   clock.advance(500)
@@ -36,7 +36,7 @@ t.test('messages go when their time is over, and no sooner, also where nobody re
   t.end()
 })
 
-t.test('all histories together hold no more than maxBytes; what was used longest ago loses its messages first', (t) => {
+t.test('all histories together hold at most maxBytes; the least recently used lose messages first', (t) => {
   const { append, lengthOf } = streamsOf(t, { maxBytes: 10 * BYTES })
   const last: Record<string, Position> = {}
   for (const topic of ['a', 'b', 'a', 'b', 'c', 'c', 'c', 'c', 'c', 'c']) last[topic] = append(topic)
@@ -49,7 +49,7 @@ t.test('all histories together hold no more than maxBytes; what was used longest
   t.end()
 })
 
-t.test('one stream alone loses its oldest messages, but not the newest however big', (t) => {
+t.test('a single stream loses its oldest messages, but never the newest, however large', (t) => {
   const { streams, append } = streamsOf(t, { maxBytes: 10 * BYTES })
   for (let n = 0; n < 11; n++) append('a')
   t.strictSame(offsetsOf(streams.read('a', null, 100)), [3, 4, 5, 6, 7, 8, 9, 10, 11])
@@ -60,7 +60,7 @@ t.test('one stream alone loses its oldest messages, but not the newest however b
   t.end()
 })
 
-t.test('bytes are counted, not characters', (t) => {
+t.test('history size is counted in bytes, not characters', (t) => {
   const { streams } = streamsOf(t, { maxBytes: 10 })
   const append = (json: string) => streams.append({ topic: 'a', json, isDroppable: false, isCompressible: false }, KEPT)
   append('12345')
@@ -71,7 +71,7 @@ t.test('bytes are counted, not characters', (t) => {
   t.end()
 })
 
-t.test('what a history loses, by size, time or being forgotten, is room for others', (t) => {
+t.test('room freed in a history, by size, time or forgetting, is available to others', (t) => {
   const { clock, append, lengthOf } = streamsOf(t, { maxBytes: 10 * BYTES, maxTopics: 2 })
   for (let n = 0; n < 50; n++) append('a', { size: 2, ttlMs: 1_000 })
   for (let n = 0; n < 8; n++) append('b')
@@ -88,7 +88,7 @@ t.test('what a history loses, by size, time or being forgotten, is room for othe
   t.end()
 })
 
-t.test('more topics than maxTopics are not remembered; those used longest ago go first, and begin again in a new epoch', (t) => {
+t.test('at most maxTopics are remembered; the least recently used go first, and begin again in a new epoch', (t) => {
   const { streams, append, lengthOf } = streamsOf(t, { maxTopics: 10 })
   const first = append('topic-0')
   for (let n = 1; n < 10; n++) append(`topic-${n}`)
@@ -104,7 +104,7 @@ t.test('more topics than maxTopics are not remembered; those used longest ago go
   t.end()
 })
 
-t.test('topics with members are remembered beyond maxTopics, until they are left', (t) => {
+t.test('topics with members are remembered beyond maxTopics, until their members leave', (t) => {
   const { streams, append, lengthOf } = streamsOf(t, { maxTopics: 2 })
   for (let n = 0; n < 5; n++) {
     streams.subscribe(`topic-${n}`)
@@ -124,7 +124,7 @@ t.test('topics with members are remembered beyond maxTopics, until they are left
   t.end()
 })
 
-t.test('the stream that is in use is not forgotten for its own sake', (t) => {
+t.test('the stream in use is not forgotten to make room for itself', (t) => {
   const { streams, append } = streamsOf(t, { maxTopics: 0 })
   const { epoch } = append('a')
   t.match(append('a'), { epoch, offset: 2 })
@@ -134,7 +134,7 @@ t.test('the stream that is in use is not forgotten for its own sake', (t) => {
   t.end()
 })
 
-t.test('the position of a stream that nobody uses is remembered for positionTtlMs, from when it was last used', (t) => {
+t.test('the position of an unused stream is remembered for positionTtlMs from its last use', (t) => {
   const { clock, streams, append } = streamsOf(t, { positionTtlMs: 20_000 })
   const brief = { size: 10, ttlMs: 1_000 }
   const last = append('a', brief)
@@ -160,7 +160,7 @@ t.test('the position of a stream that nobody uses is remembered for positionTtlM
   t.end()
 })
 
-t.test('a stream that still has messages is not forgotten, however long nobody uses it', (t) => {
+t.test('a stream that still has messages is not forgotten, however long it is unused', (t) => {
   const { clock, streams, append } = streamsOf(t, { positionTtlMs: 5_000 })
   const last = append('a', { size: 10, ttlMs: 60_000 })
   clock.advance(59_000)
@@ -168,7 +168,7 @@ t.test('a stream that still has messages is not forgotten, however long nobody u
   t.end()
 })
 
-t.test('streams share the epoch in which they begin; one that was forgotten does not begin in it again, nor in its old one', (t) => {
+t.test('streams begin in a shared epoch; a forgotten one begins neither in it nor in its old one', (t) => {
   const { append } = streamsOf(t, { maxTopics: 10 })
   const epochs = Array.from({ length: 40 }, (_, n) => append(`topic-${n}`).epoch)
   t.equal(epochs[0], epochs[9])
@@ -181,7 +181,7 @@ t.test('streams share the epoch in which they begin; one that was forgotten does
   t.end()
 })
 
-t.test('topics that nobody publishes to leave nothing behind, and their positions are good', (t) => {
+t.test('topics without publications leave nothing behind, and their positions are valid', (t) => {
   const { clock, streams, append } = streamsOf(t)
   const positions = Array.from({ length: 1_000 }, (_, n) => streams.subscribe(`topic-${n}`))
   t.strictSame(streams.size, { streams: 0, silent: 1_000, bytes: 0 })
@@ -194,7 +194,7 @@ t.test('topics that nobody publishes to leave nothing behind, and their position
   t.end()
 })
 
-t.test('a position from before a stream was forgotten is not good for the next one, with members or without', (t) => {
+t.test('a position from before a stream was forgotten is invalid for the next one, with or without members', (t) => {
   for (const hasMembers of [true, false]) {
     const { streams, append } = streamsOf(t, { maxTopics: 1 })
     const before = streams.subscribe('a')
@@ -211,7 +211,7 @@ t.test('a position from before a stream was forgotten is not good for the next o
   t.end()
 })
 
-t.test('a member of a silent topic keeps its epoch when all others begin in a new one', (t) => {
+t.test('a member of a silent topic keeps its epoch when a new shared epoch begins', (t) => {
   const { streams, append } = streamsOf(t, { maxTopics: 1 })
   const position = streams.subscribe('quiet')
   for (let n = 0; n < 10; n++) append(`topic-${n}`)
@@ -223,7 +223,7 @@ t.test('a member of a silent topic keeps its epoch when all others begin in a ne
 
 const usedUp = { code: 'WSM_ERR_RATE_LIMITED', message: /share of the message history is used up/ }
 
-t.test('a sender whose share is used up loses its own oldest messages, never those of others, and is refused when none can go', (t) => {
+t.test('a sender whose share is used up loses its own oldest messages, never those of others, and is refused if none can go', (t) => {
   const { streams, from, append, lengthOf, evicted } = streamsOf(t, { maxBytesPerSender: 10 * BYTES })
   append('app')
   for (let n = 0; n < 6; n++) from('mallory', `her-${n % 2}`)
@@ -244,7 +244,7 @@ t.test('a sender whose share is used up loses its own oldest messages, never tho
   t.end()
 })
 
-t.test('a message larger than a share is refused, and takes nothing from its sender', (t) => {
+t.test('a message larger than a share is refused, and evicts nothing of its sender', (t) => {
   const { from, lengthOf, evicted } = streamsOf(t, { maxBytesPerSender: 3 * BYTES })
   from('mallory', 'a')
   t.throws(() => from('mallory', 'a', 3 * BYTES + 1), { code: 'WSM_ERR_RATE_LIMITED', message: /larger than/ })
@@ -255,7 +255,7 @@ t.test('a message larger than a share is refused, and takes nothing from its sen
   t.end()
 })
 
-t.test('a sender that lost all that it held is still charged for what comes then', (t) => {
+t.test('a sender that lost everything is still charged for later messages', (t) => {
   const { from, append, lengthOf } = streamsOf(t, { maxBytesPerSender: 2 * BYTES })
   from('alice', 'room', 2 * BYTES)
   append('room')
@@ -265,7 +265,7 @@ t.test('a sender that lost all that it held is still charged for what comes then
   t.end()
 })
 
-t.test('when the messages before them are gone, a sender\'s own can go', (t) => {
+t.test('a sender\'s own messages can be evicted once the messages before them are gone', (t) => {
   const { clock, from, append, lengthOf } = streamsOf(t, { maxBytesPerSender: 3 * BYTES })
   append('room', { size: 10, ttlMs: 1_000 })
   for (let n = 0; n < 3; n++) from('mallory', 'room')
@@ -278,7 +278,7 @@ t.test('when the messages before them are gone, a sender\'s own can go', (t) => 
   t.end()
 })
 
-t.test('a sender that has begun too many streams loses its own oldest ones that have no members', (t) => {
+t.test('a sender that has begun too many streams loses its own oldest ones without members', (t) => {
   const { streams, from, append, lengthOf, evicted } = streamsOf(t, { maxTopics: 1_000, maxTopicsPerSender: 3 })
   from('mallory', 'user:app')
   append('user:app')
@@ -297,7 +297,7 @@ t.test('a sender that has begun too many streams loses its own oldest ones that 
   t.end()
 })
 
-t.test('over all bounds the streams and messages of senders go first, those of whoever has most before', (t) => {
+t.test('over all limits the streams and messages of senders go first, starting with the largest holders', (t) => {
   const { from, append, lengthOf } = streamsOf(t, { maxTopics: 10, maxBytes: 20 * BYTES })
   for (const topic of ['app', 'shared']) append(topic)
   from('bob', 'both')
@@ -316,7 +316,7 @@ t.test('over all bounds the streams and messages of senders go first, those of w
   t.end()
 })
 
-t.test('one sender behind the messages of others takes nothing from them, however many rooms it writes to', (t) => {
+t.test('a sender behind the messages of others evicts none of them, however many channels it writes to', (t) => {
   const { from, append, lengthOf } = streamsOf(t, { maxTopics: 100, maxBytes: 60 * BYTES, maxBytesPerSender: 10 * BYTES })
   const rooms = Array.from({ length: 20 }, (_, n) => `room-${n}`)
   for (const room of rooms) {
@@ -340,7 +340,7 @@ t.test('one sender behind the messages of others takes nothing from them, howeve
   t.end()
 })
 
-t.test('what is older than a moment is not read, and not missed', (t) => {
+t.test('messages older than notBefore are not read, and do not count as missing', (t) => {
   const { streams, append } = streamsOf(t)
   let time = 1_000
   t.intercept(Date, 'now', { value: () => time })
@@ -365,7 +365,7 @@ t.test('what is older than a moment is not read, and not missed', (t) => {
   t.end()
 })
 
-t.test('closing stops the clock and lets everything go', (t) => {
+t.test('closing stops the sweep and releases everything', (t) => {
   const { clock, streams, append, lengthOf } = streamsOf(t)
   append('a')
   t.equal(clock.timerCount, 1)
@@ -378,7 +378,7 @@ t.test('closing stops the clock and lets everything go', (t) => {
   t.end()
 })
 
-t.test('the clock runs while there is anything to let go', (t) => {
+t.test('the sweep runs while there is anything to expire', (t) => {
   const { clock, append } = streamsOf(t)
   t.equal(clock.timerCount, 0)
   append('a')
@@ -390,7 +390,7 @@ t.test('the clock runs while there is anything to let go', (t) => {
   t.end()
 })
 
-t.test('over all bounds the latest message of a stream stays, also where one sender has all', (t) => {
+t.test('over all limits the latest message of a stream stays, even if one sender holds everything', (t) => {
   const { from, lengthOf } = streamsOf(t, { maxBytes: 10 * BYTES })
   for (let n = 0; n < 11; n++) from('mallory', 'x')
   t.equal(lengthOf('x'), 9)

@@ -23,11 +23,11 @@ async function userWith (rules: readonly string[]) {
 
 const build = (options: RedisConnectionOptions, log = silent): BuildEngine => (engine) => redis(options, { commandTimeoutMs: 1_000, leaseMs: 900 })({ ...engine, log })
 
-t.test('a user with the rule of the README can do all that the engine does', async (t) => {
+t.test('a Redis user with the rule of the README can do everything that the engine does', async (t) => {
   await everything(t, build(await userWith(single)))
 })
 
-t.test('a user with the rule of the README for another database can do all that the engine does', async (t) => {
+t.test('a Redis user with the README\'s rule for another database can do everything that the engine does', async (t) => {
   await everything(t, build({ ...await userWith(ruleOf('database 3')), db: 3 }))
 })
 
@@ -40,7 +40,7 @@ async function failing (t: Test, options: RedisConnectionOptions, names: RegExp,
   t.notMatch(String(error), /secret/)
 }
 
-t.test('each part of the rule that is missing is named when the engine starts', async (t) => {
+t.test('startup names each missing part of the access rule', async (t) => {
   const named: Record<string, RegExp> = {
     '~wsm:*': /may not use the keys: allow them with ~wsm:\*/,
     '&wsm:*': /may not use the channels: allow them with &wsm:\*/,
@@ -70,7 +70,7 @@ t.test('each part of the rule that is missing is named when the engine starts', 
   await failing(t, { ...await userWith(third.map((part) => part === '&wsm@3:*' ? '&wsm:*' : part)), db: 3 }, /may not use the channels: allow them with &wsm@3:\*/)
 })
 
-t.test('other configuration faults are named when the engine starts', async (t) => {
+t.test('startup names other configuration faults', async (t) => {
   const options = await userWith(single)
   await failing(t, { ...options, password: 'other' }, /does not accept this user name and password \(WRONGPASS\)/)
   await failing(t, { ...await userWith(['~*', '&*', '+@all']), db: 99 }, /has no database of this number/)
@@ -85,14 +85,14 @@ t.test('other configuration faults are named when the engine starts', async (t) 
   await failing(t, { host: '127.0.0.1', port: (plain.address() as AddressInfo).port, tls: {} }, /the TLS handshake failed \(.*wrong version number/)
 })
 
-t.test('a start waits for a server that cannot be reached, and names the fault', async (t) => {
+t.test('startup waits for an unreachable server, and names the fault', async (t) => {
   const from = performance.now()
   await t.rejects(redis({ host: '127.0.0.1', port: 1 }, { commandTimeoutMs: 300 })({ ...ENGINE, log: silent }),
     { code: 'WSM_ERR_UNAVAILABLE', message: /the connection failed \(connect ECONNREFUSED 127\.0\.0\.1:1\)/ })
   t.ok(performance.now() - from > 280, 'it may be starting')
 })
 
-t.test('a permission that is taken away is named once in the log, and the node is degraded until it is back', async (t) => {
+t.test('a permission that is taken away is logged once, and the node is degraded until it is back', async (t) => {
   const options = await userWith(single)
   const { log, messages } = keepingLog()
   const { engine } = await listening(t, build(options, log))
@@ -132,7 +132,7 @@ t.test('a node whose permissions are revoked, or whose password has changed, is 
   await until(() => engine.cluster.availability.status === 'ready')
 })
 
-t.test('a call that is refused says which command and permission is missing, and its client does not', async (t) => {
+t.test('a refused call names the missing command and permission, but not to its client', async (t) => {
   const options = await userWith(single)
   const { engine } = await listening(t, build(options))
   await engine.publish(publication('all'), KEPT)
@@ -155,7 +155,7 @@ t.test('a call that is refused says which command and permission is missing, and
   }
 })
 
-t.test('a Redis that refuses writes says why', async (t) => {
+t.test('a Redis that refuses writes gives the reason', async (t) => {
   const own = await RedisServer.start(t)
   const { engine } = await listening(t, build({ host: '127.0.0.1', port: own.port }))
   const publish = () => engine.publish(publication('all', { text: 'x'.repeat(65_536) }), KEPT)

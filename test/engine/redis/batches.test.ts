@@ -17,7 +17,7 @@ function batchesOf (timeoutMs = 1_000, sizeOf?: (item: number) => number) {
   return { batches, runs, run }
 }
 
-t.test('what is asked for within a tick is one batch; what comes while it is on its way is the next', async (t) => {
+t.test('requests within a tick form one batch; requests during its flight form the next', async (t) => {
   const { batches, runs, run } = batchesOf()
   const first = [batches.push('', 1), batches.push('', 2)]
   t.strictSame((await run(0)).items, [1, 2])
@@ -32,7 +32,7 @@ t.test('what is asked for within a tick is one batch; what comes while it is on 
   await t.rejects(second[1]!, { message: 'four' })
 })
 
-t.test('a lane is waiting while items wait for the batch before them', async (t) => {
+t.test('a lane is waiting while items wait for the previous batch', async (t) => {
   const { batches, run } = batchesOf()
   t.notOk(batches.isWaiting('a'), 'one that was never used is not')
   const first = batches.push('a', 1)
@@ -56,7 +56,7 @@ t.test('lanes do not wait for each other', async (t) => {
   t.equal(await a, 1)
 })
 
-t.test('a batch is bounded in number and in size', async (t) => {
+t.test('a batch is limited in number and in size', async (t) => {
   const { batches, run } = batchesOf(1_000, (item) => item)
   const pushed = [...Array.from({ length: 300 }, () => 0), 600_000, 600_000, 5].map((item) => batches.push('', item))
   for (const [index, count] of [256, 46, 1].entries()) {
@@ -67,7 +67,7 @@ t.test('a batch is bounded in number and in size', async (t) => {
   await Promise.all(pushed)
 })
 
-t.test('a batch that fails fails for all that is in it, and the next one runs', async (t) => {
+t.test('a failing batch fails all of its items, and the next one runs', async (t) => {
   const { batches, run } = batchesOf()
   const failing = [1, 2].map((item) => t.rejects(batches.push('', item), { message: 'broken' }))
   const { fail } = await run(0)
@@ -78,7 +78,7 @@ t.test('a batch that fails fails for all that is in it, and the next one runs', 
   t.equal(await next, 3)
 })
 
-t.test('what has waited for too long behind a batch is not tried any more', async (t) => {
+t.test('an item that has waited too long behind a batch is not tried any more', async (t) => {
   const clock = new FakeClock(t)
   const { batches, runs, run } = batchesOf(20)
   const first = batches.push('', 1)

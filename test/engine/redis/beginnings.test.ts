@@ -25,7 +25,7 @@ function nodes (options: Partial<RedisEngineOptions> = {}) {
   return { build: nodesOf(server.port, { prefix, checkMs: 20, ...options }), prefix, key, beginnings, age }
 }
 
-t.test('who joins and leaves topics that nobody publishes to leaves no key behind', async (t) => {
+t.test('joining and leaving topics without publications leaves no key behind', async (t) => {
   const { build, prefix } = nodes()
   const { engine } = await listening(t, build)
   const before = await server.admin.keys(`${prefix}:*`)
@@ -38,7 +38,7 @@ t.test('who joins and leaves topics that nobody publishes to leaves no key behin
   t.strictSame(after.filter((name) => !before.includes(name)), [])
 })
 
-t.test('a position of a stream that has not begun is good for two windows, and for none longer', async (t) => {
+t.test('a position of a stream that has not begun is valid for two windows, and no longer', async (t) => {
   const { build, age } = nodes()
   const { engine } = await listening(t, build)
   const told: Position[] = []
@@ -79,7 +79,7 @@ t.test('a position from before a stream expired is not taken for one after it', 
   t.match(await engine.history('channel:a', before, 10), { entries: [], isComplete: false })
 })
 
-t.test('a member who stays over a window goes on with the position that it was told, and so does its next socket', async (t) => {
+t.test('a member that stays over a window keeps its position, and so does its next socket', async (t) => {
   // A node looks where its streams are when it has subscribed again, and not when it likes.
   const { build, age, key, beginnings } = nodes({ checkMs: 60_000 })
   const [a, b] = [await listening(t, build), await listening(t, build)]
@@ -98,7 +98,7 @@ t.test('a member who stays over a window goes on with the position that it was t
   t.strictSame([...a.breaks.all, ...b.breaks.all], [])
 })
 
-t.test('a stream that has begun in a new window, before a node noticed, goes on without a break', async (t) => {
+t.test('a stream that began in a new window unnoticed by a node continues without a break', async (t) => {
   const { build, age } = nodes({ checkMs: 60_000 })
   const { engine, deliveries, breaks } = await listening(t, build)
   const position = await engine.subscribe('channel:a')
@@ -109,7 +109,7 @@ t.test('a stream that has begun in a new window, before a node noticed, goes on 
   t.strictSame(breaks.all, [])
 })
 
-t.test('a node that has not listened for longer than that is told that something may be missing', async (t) => {
+t.test('a node that has not listened for longer than two windows is told that something may be missing', async (t) => {
   const { build, age } = nodes()
   const { engine, breaks } = await listening(t, build)
   const { epoch } = await engine.subscribe('channel:a')
@@ -119,7 +119,7 @@ t.test('a node that has not listened for longer than that is told that something
   t.not(gap.position.epoch, epoch)
 })
 
-t.test('a stream whose position is lost begins in an epoch of its own', async (t) => {
+t.test('a stream whose position is lost begins in its own epoch', async (t) => {
   const { build, key } = nodes()
   const { engine, breaks } = await listening(t, build)
   const beginning = await engine.subscribe('channel:a')
@@ -128,7 +128,7 @@ t.test('a stream whose position is lost begins in an epoch of its own', async (t
   t.not((await breaks.next()).position.epoch, beginning.epoch)
 })
 
-t.test('a server that was started again ends the epoch where something was lost, for those who listen, too', async (t) => {
+t.test('a restart of Redis that lost something ends the shared epoch, for listeners, too', async (t) => {
   const restarted = await RedisServer.start(t)
   const { engine, breaks } = await listening(t, nodesOf(restarted.port, { checkMs: 20 }))
   await restarted.admin.save()
@@ -143,7 +143,7 @@ t.test('a server that was started again ends the epoch where something was lost,
   t.match(await engine.history('channel:b', away, 10), { isComplete: false })
 })
 
-t.test('where the server may evict keys, each stream has its own from the first look on', async (t) => {
+t.test('if the server may evict keys, each stream has its own from the first read on', async (t) => {
   const { build, key } = nodes({ acceptEviction: true })
   const { engine } = await listening(t, (options) => build({ ...options, maxTopics: 1 }))
   const position = await engine.subscribe('channel:a')
@@ -155,7 +155,7 @@ t.test('where the server may evict keys, each stream has its own from the first 
   await until(async () => await server.admin.exists(key('channel:a', 'position')) === 0)
 })
 
-t.test('when too many streams were removed, all begin in another epoch', async (t) => {
+t.test('after too many removed streams all begin in another epoch', async (t) => {
   const { build, prefix } = nodes()
   const { engine } = await listening(t, (options) => build({ ...options, maxTopics: 1 }))
   const position = await engine.subscribe('channel:quiet')
@@ -179,13 +179,13 @@ t.test('a stream that another node uses is not removed', async (t) => {
   t.strictSame(b.breaks.all, [])
 })
 
-t.test('every slot of a cluster has a tag of its own', (t) => {
+t.test('every slot of a cluster has its own tag', (t) => {
   t.equal(slotOf('123456789'), 0x31c3, 'the check value of CRC-16/XMODEM')
   for (const slot of [0, 1, 8_191, 16_383]) t.equal(slotOf(tagOf(slot)), slot)
   t.end()
 })
 
-t.test('the app\'s option says how long a position is remembered, and the engine has none of that name', async (t) => {
+t.test('the app\'s option sets how long a position is remembered, and the engine has no option of that name', async (t) => {
   const prefix = randomUUID()
   const { app: { ws } } = await startApp(t, {
     engine: redis({ port: server.port }, { prefix }),

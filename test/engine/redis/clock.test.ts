@@ -32,7 +32,7 @@ t.test('before the first measurement the shared clock is the node\'s own', (t) =
   t.end()
 })
 
-t.test('the shared clock is Redis\'s, and is not moved when the node\'s own is set', (t) => {
+t.test('the shared clock is Redis\'s, and does not change when the node\'s own is set', (t) => {
   const { clock, time, own, measure, trueNow } = nodeOf(t)
   measure(300_000)
   t.strictSame([clock.now(), clock.offsetMs], [trueNow() + 300_000, -300_000])
@@ -55,7 +55,7 @@ t.test('the measurement with the shortest round trip sets the clock', (t) => {
   t.end()
 })
 
-t.test('a slow measurement sets the clock only where its bounds exclude the value so far', (t) => {
+t.test('a slow measurement sets the clock only if its bounds exclude the current value', (t) => {
   const { clock, measure } = nodeOf(t)
   measure(0)
   t.equal(clock.offsetMs, 0)
@@ -68,7 +68,7 @@ t.test('a slow measurement sets the clock only where its bounds exclude the valu
   t.end()
 })
 
-t.test('a wrong clock is logged once when it is found, and once when it is right again', (t) => {
+t.test('a wrong clock is logged once when it is detected, and once when it is right again', (t) => {
   const { own, messages, measure } = nodeOf(t)
   const said = [1_000, 1_001, -300_000, 700, 499, -999, -1_001].map((ahead) => {
     own.ahead = ahead

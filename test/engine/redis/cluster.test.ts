@@ -14,7 +14,7 @@ t.teardown(() => app.disconnect())
 
 const builder = (options: Partial<RedisEngineOptions>): BuildEngine => (engine) => redis(app, { prefix: randomUUID(), ...options })({ ...engine, log: silent })
 
-t.test('on a Redis Cluster the engine keeps the contract', (t) => engineSuite(t, builder({})))
+t.test('on a Redis Cluster the engine fulfils the engine contract', (t) => engineSuite(t, builder({})))
 
 t.test('nodes on a Redis Cluster share streams, presence and questions', async (t) => {
   const build = builder({ prefix: randomUUID() })

@@ -33,7 +33,7 @@ for (const message of [
   'MOVED 1 127.0.0.1:1', 'ASK 1 127.0.0.1:1', 'TRYAGAIN Multiple keys request during rehashing of slot', 'CLUSTERDOWN The cluster is down',
   'LOADING Redis is loading the dataset in memory', 'MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to \'no\'.'
 ]) {
-  t.test(`what is refused with ${message.split(' ')[0]} is tried again on the same connection`, async (t) => {
+  t.test(`a command refused with ${message.split(' ')[0]} is retried on the same connection`, async (t) => {
     const client = new FakeRedis()
     client.answer = failingOnce(reply(message))
     const { commands, seen } = commandsOf(t, client)
@@ -67,7 +67,7 @@ t.test('any other refusal fails at once', async (t) => {
   t.strictSame(client.calls, ['get a'])
 })
 
-t.test('while a server of a cluster is away the connections to the others stay', async (t) => {
+t.test('while a server of a cluster is down the connections to the others stay open', async (t) => {
   for (const [isCluster, connections] of [[true, 1], [false, 2]] as const) {
     const client = new FakeRedis(isCluster)
     client.answer = failingOnce(new Error('Too many Cluster redirections. Last error: Error: Connection is closed.'))

@@ -21,7 +21,7 @@ t.test('bad options are refused by name', async (t) => {
   t.doesNotThrow(() => redis({}, { prefix: undefined }))
 })
 
-t.test('the app\'s own client is a model only: it is neither used nor closed, and its odd settings do no harm', async (t) => {
+t.test('the app\'s own client is only a template: it is neither used nor closed, and its unusual settings do no harm', async (t) => {
   const app = new Redis(server.port, '127.0.0.1', { db: 3, keyPrefix: 'app:', enableAutoPipelining: true, maxRetriesPerRequest: 0 })
   t.teardown(() => app.disconnect())
   await app.set('x', 1)
@@ -36,7 +36,7 @@ t.test('the app\'s own client is a model only: it is neither used nor closed, an
   t.equal(app.listenerCount('error'), before)
 })
 
-t.test('one prefix in two databases is two clusters', async (t) => {
+t.test('one prefix in two databases makes two separate clusters', async (t) => {
   const build = (db: number) => () => redis({ host: '127.0.0.1', port: server.port, db }, { prefix: 'two' })(context)
   const [a, b] = [await listening(t, build(0)), await listening(t, build(1))]
   for (const { engine } of [a, b]) await engine.subscribe('all')
@@ -47,7 +47,7 @@ t.test('one prefix in two databases is two clusters', async (t) => {
   t.strictSame(await a.engine.cluster.ask('any', null, 1_000), { answers: [], missing: [] })
 })
 
-t.test('a server that may not be written to is not available, and is found again when it may', async (t) => {
+t.test('a server that refuses writes is unavailable, and is detected when it accepts them again', async (t) => {
   const replica = await RedisServer.start(t)
   const { engine } = await listening(t, nodesOf(replica.port, { commandTimeoutMs: 500 }))
   await engine.publish(publication('all'), KEPT)
@@ -59,7 +59,7 @@ t.test('a server that may not be written to is not available, and is found again
   t.match(await waiting, { offset: 2 }, 'what was asked for meanwhile has not been refused')
 })
 
-t.test('a server that is full is not available for what needs room', async (t) => {
+t.test('a full server is unavailable for writes that need room', async (t) => {
   const full = await RedisServer.start(t)
   const { engine } = await listening(t, nodesOf(full.port))
   await engine.publish(publication('all'), KEPT)
@@ -69,7 +69,7 @@ t.test('a server that is full is not available for what needs room', async (t) =
   t.match(await engine.publish(publication('all'), KEPT), { offset: 2 })
 })
 
-t.test('what does not hold what it should is not available, and harms nothing else', async (t) => {
+t.test('a key with unexpected contents is unavailable, and affects nothing else', async (t) => {
   const prefix = 'wrong'
   const { engine, breaks, deliveries } = await listening(t, nodesOf(server.port, { prefix, checkMs: 50 }))
   await server.admin.set(`${prefix}:{channel:bad}:log`, 'no stream')
@@ -96,7 +96,7 @@ t.test('what does not hold what it should is not available, and harms nothing el
   await until(() => engine.cluster.availability.status === 'ready')
 })
 
-t.test('what cannot be read just now is read when it can: lost messages, and who is in a channel', async (t) => {
+t.test('lost messages and presence that cannot be read are read as soon as possible', async (t) => {
   const prefix = 'unreadable'
   const { log, messages } = keepingLog()
   const { engine, deliveries, changes } = await listening(t, nodesOf(server.port, { prefix, checkMs: 50 }, log))
@@ -119,7 +119,7 @@ t.test('what cannot be read just now is read when it can: lost messages, and who
   t.strictSame(await taken(changes, 1), ['bob joined a'])
 })
 
-t.test('a subscription that the server refuses is not available, until it allows it', async (t) => {
+t.test('a subscription that the server refuses is unavailable until the server allows it', async (t) => {
   const strict = await RedisServer.start(t)
   const prefix = 'refused'
   const { engine, deliveries } = await listening(t, nodesOf(strict.port, { prefix }))

@@ -9,7 +9,7 @@ import { FakeClock } from '../../fixtures/fake-clock.js'
 import { FakeRedis } from '../../fixtures/fake-redis.js'
 import { silent } from '../../fixtures/redis-nodes.js'
 
-t.test('an outage is reported after a moment, with its cause, and who waits is told', async (t) => {
+t.test('an outage is reported after a moment with its cause, and waiting calls are told', async (t) => {
   const clock = new FakeClock(t)
   const clients = [new FakeRedis(), new FakeRedis()]
   const [commands, messages] = clients.map((client): Link => {

@@ -17,14 +17,14 @@ function trying (t: Test, isCluster: boolean, refused: string, error: Error) {
 
 const denied = new Error("NOPERM this user has no permissions to run the 'eval' command")
 
-t.test('each command is tried, and one that is not permitted fails the start', async (t) => {
+t.test('each direct command is tried, and a missing permission fails startup', async (t) => {
   const { tried, calls } = trying(t, false, 'none', denied)
   await tried
   t.strictSame(calls(), ['eval return 1 0', 'pubsub numsub', 'unsubscribe nobody'])
   for (const refused of ['eval', 'pubsub', 'unsubscribe']) await t.rejects(trying(t, false, refused, denied).tried, denied)
 })
 
-t.test('a cluster is asked for its own, and another fault is left to the calls that follow', async (t) => {
+t.test('a cluster is tried with its own commands, and other faults are left to the calls that follow', async (t) => {
   const { tried, calls } = trying(t, true, 'eval', new Error('Connection is closed.'))
   await tried
   t.ok(calls().includes('pubsub shardnumsub'))

@@ -58,7 +58,7 @@ t.test('a question that Redis has lost is stored again, ended, or open with its 
   t.match(await answered(other!, open.callback_id), { won: true })
 })
 
-t.test('an open question in doubt stays open where all nodes that can have heard of an end say that there was none', async (t) => {
+t.test('an open question in doubt stays open if all nodes that could know an end report none', async (t) => {
   const { server, engines: [asking, other], goBack } = await nodes(t, 2)
   const record = question()
   await asking!.confirmations.create({ ...record, created_at: asking!.clock.now() }, due())
@@ -90,7 +90,7 @@ t.test('a question whose end no node can know is uncertain, and due to be announ
   t.match(await engine.confirmations.settle(records[0]!.callback_id, settlement()), { won: true, record: { uncertain: true } })
 })
 
-t.test('whoever meets a question in doubt has it cleared up first: by its id, in a list, when it is due, and before it ends', async (t) => {
+t.test('a question in doubt is resolved before it is read, listed, due or settled', async (t) => {
   const { server, engines: [engine, other] } = await nodes(t, 2)
   const doubt = async (at: number) => {
     const record = question({ created_at: engine!.clock.now() })
@@ -111,7 +111,7 @@ t.test('whoever meets a question in doubt has it cleared up first: by its id, in
   await until(async () => (await other!.confirmations.takeDue(10, 1)).due.some(({ record }) => record.callback_id === due))
 })
 
-t.test('an answer between nodes that says nothing is none', async (t) => {
+t.test('a malformed reply between nodes is ignored', async (t) => {
   const { server, engines: [engine, other] } = await nodes(t, 2)
   t.match(await engine!.cluster.ask('ends', 'nonsense', 1_000), { answers: [{ data: null }] })
   other!.cluster.onAsk('ends', () => ({ ends: [], since: 0 }))
@@ -122,7 +122,7 @@ t.test('an answer between nodes that says nothing is none', async (t) => {
   t.match(await engine!.confirmations.get(record.callback_id), { uncertain: true })
 })
 
-t.test('what could not be stored again is stored again later', async (t) => {
+t.test('a failed attempt to store a question again is retried later', async (t) => {
   const server = await RedisServer.start(t)
   const { log, messages } = keepingLog()
   const { engine } = await listening(t, nodesOf(server.port, { leaseMs: 600, checkMs: 50, commandTimeoutMs: 500 }, log))
@@ -141,7 +141,7 @@ t.test('what could not be stored again is stored again later', async (t) => {
   await until(async () => (await engine.confirmations.get(record.callback_id).catch(() => null))?.status === 'pending')
 })
 
-t.test('a question that somebody else asked, and that is gone, is watched no longer; an end that is none is no end', async (t) => {
+t.test('a lost question of another node is no longer watched; a malformed end is ignored', async (t) => {
   const { server, engines: [engine, other] } = await nodes(t, 2)
   const { confirmations } = other as RedisEngine
   const record = question()
@@ -156,7 +156,7 @@ t.test('a question that somebody else asked, and that is gone, is watched no lon
   t.strictSame([await confirmations.get(record.callback_id), told], [null, []])
 })
 
-t.test('the node that asked a question stores it again when Redis has lost it, and leaves one that is there', async (t) => {
+t.test('the asking node stores a lost question again, and leaves an existing one', async (t) => {
   const { server, engines: [engine] } = await nodes(t, 1)
   const { confirmations } = engine as RedisEngine
   const [lost, kept] = [question(), question()]

@@ -5,4 +5,4 @@ import { builder } from '../../fixtures/redis-nodes.js'
 
 const server = await RedisServer.start(t)
 
-t.test('the Redis engine keeps the contract', (t) => engineSuite(t, builder(server.port)))
+t.test('the Redis engine fulfils the engine contract', (t) => engineSuite(t, builder(server.port)))

@@ -9,7 +9,7 @@ import { root } from '../../fixtures/root.js'
 const names = new FaultNames(new Keys('app', 3, false), false, 3)
 const rule = '~app@3:* &app@3:* +@read +@write +@scripting +@pubsub -@dangerous +info +time +ping +select'
 
-t.test('what servers of several versions say of a missing permission is named, with the rule', async (t) => {
+t.test('permission errors of several server versions are explained, with the rule', async (t) => {
   t.equal(accessRule(new Keys('app', 3, false), false, 3), rule)
   for (const [says, text] of [
     ['WRONGPASS invalid username-password pair or user is disabled.', 'it refuses this user name and password (WRONGPASS), or the user is disabled'],
@@ -31,7 +31,7 @@ t.test('what servers of several versions say of a missing permission is named, w
   }
 })
 
-t.test('other faults are named without the rule, and unknown ones keep their own message', async (t) => {
+t.test('other faults are explained without the rule, and unknown ones keep their own message', async (t) => {
   for (const [error, text, isConfigured] of [
     [new Error('MISCONF Redis is configured to save RDB snapshots'), 'it refuses writes because it cannot save to disk (MISCONF)', false],
     [new Error('ERR DB index is out of range'), 'it has no database with this number (option db)', true],
@@ -67,7 +67,7 @@ t.test('every command that a script calls is probed for permission', async (t) =
   t.strictSame([...named].filter((name) => !scriptCommands.includes(name)), [])
 })
 
-t.test('a refusal names the command by the line of its script, and what it does not know as Redis says it', async (t) => {
+t.test('a refusal names the command by the line of its script, and unknown refusals keep the text of Redis', async (t) => {
   const script = { source: "local a = 1\nredis.call('HSET', KEYS[1])\nredis.call(command, KEYS[1])" }
   const cannot = (line: number) => `ERR The user executing the script can't run this command or subcommand script: a1, on @user_script:${line}.`
   const unnamed = 'its user may not run a command that scripts call'

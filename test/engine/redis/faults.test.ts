@@ -60,7 +60,7 @@ async function load (t: Test, server: RedisServer, retention: typeof KEPT | null
 const NONE = { lost: 0, duplicated: 0, disordered: 0 }
 
 for (const type of ['pubsub', 'normal']) {
-  t.test(`killing the ${type} connections again and again loses nothing, doubles nothing and keeps the order`, async (t) => {
+  t.test(`killing the ${type} connections repeatedly loses nothing, duplicates nothing and keeps the order`, async (t) => {
     const server = await RedisServer.start(t)
     const { end, nodes, failures } = await load(t, server)
     for (let kill = 0; kill < 20; kill++) {
@@ -77,7 +77,7 @@ for (const type of ['pubsub', 'normal']) {
   })
 }
 
-t.test('with no history, killing the pubsub connections does lose: the checks above can fail', async (t) => {
+t.test('without history, killing the pubsub connections loses messages, so the loss checks can fail', async (t) => {
   const server = await RedisServer.start(t)
   const { end } = await load(t, server, null)
   for (let kill = 0; kill < 5; kill++) {
@@ -87,7 +87,7 @@ t.test('with no history, killing the pubsub connections does lose: the checks ab
   t.ok((await end()).faults.lost > 0)
 })
 
-t.test('scripts that are flushed are there again, in the order of the calls', async (t) => {
+t.test('flushed scripts are loaded again, in the order of the calls', async (t) => {
   const server = await RedisServer.start(t)
   const { end, failures } = await load(t, server)
   for (let flush = 0; flush < 20; flush++) {
@@ -98,7 +98,7 @@ t.test('scripts that are flushed are there again, in the order of the calls', as
   t.strictSame([faults, failures], [NONE, []])
 })
 
-t.test('while the server is stopped every call fails in time, readiness says so, and then all goes on', async (t) => {
+t.test('while the server is stopped every call fails in time, readiness says so, and then everything continues', async (t) => {
   const server = await RedisServer.start(t)
   const { end, nodes, failures } = await load(t, server)
   const { engine } = nodes[1]!
@@ -146,7 +146,7 @@ t.test('while the server is stopped every call fails in time, readiness says so,
   t.ok(nodes.every(({ breaks }) => breaks.all.length === 0))
 })
 
-t.test('a server that forgets everything is noticed: a break, and another epoch', async (t) => {
+t.test('a server that forgets everything is noticed as a break and another epoch', async (t) => {
   const server = await RedisServer.start(t)
   const build = nodesOf(server.port, { checkMs: 100, leaseMs: 600 })
   const [a, b] = [await listening(t, build), await listening(t, build)]
@@ -167,7 +167,7 @@ t.test('a server that forgets everything is noticed: a break, and another epoch'
   await until(async () => (await b.engine.presence.list('a')).length === 1)
 })
 
-t.test('a break that nobody listens for does no harm', async (t) => {
+t.test('a break without listeners does no harm', async (t) => {
   const server = await RedisServer.start(t)
   const engine = await nodesOf(server.port, { checkMs: 50 })(ENGINE)
   t.teardown(() => engine.close())
@@ -181,7 +181,7 @@ t.test('a break that nobody listens for does no harm', async (t) => {
   t.equal(numberOf(await deliveries.next()), 2)
 })
 
-t.test('a server that lost the end of a stream is noticed, though the offsets have been given out again', async (t) => {
+t.test('a server that lost the end of a stream is noticed, even if the offsets have been assigned again', async (t) => {
   const server = await RedisServer.start(t)
   const proxy = await TcpProxy.start(t, server.port)
   const prefix = `lost-end-${Math.random()}`
@@ -204,7 +204,7 @@ t.test('a server that lost the end of a stream is noticed, though the offsets ha
   t.match(await near.engine.history('all', { epoch: start.epoch, offset: 2 }, 10), { isComplete: false })
 })
 
-t.test('with an append-only file that is written always, killing the server loses nothing', async (t) => {
+t.test('with an append-only file that is always synced, killing the server loses nothing', async (t) => {
   const server = await RedisServer.start(t, { isDurable: true, config: ['--appendfsync', 'always'] })
   const { end, nodes, failures } = await load(t, server)
   const record = question()
@@ -221,7 +221,7 @@ t.test('with an append-only file that is written always, killing the server lose
   t.match(await nodes[1]!.engine.confirmations.settle(record.callback_id, settlement()), { won: true })
 })
 
-t.test('without one, killing the server is a break on every topic, and none of its positions is complete', async (t) => {
+t.test('without an append-only file, killing the server is a break on every topic, and none of its positions is complete', async (t) => {
   const server = await RedisServer.start(t)
   const build = nodesOf(server.port)
   const nodes = [await listening(t, build), await listening(t, build)]
@@ -242,7 +242,7 @@ t.test('without one, killing the server is a break on every topic, and none of i
   }
 })
 
-t.test('a server that went back behind what it had given out begins a new epoch', async (t) => {
+t.test('a server that went back behind its assigned offsets begins a new epoch', async (t) => {
   const server = await RedisServer.start(t)
   const { engine, breaks, deliveries } = await listening(t, nodesOf(server.port, { checkMs: 50 }))
   const prefix = (await server.admin.keys('*')).find((key) => key.endsWith('{nodes}:leases'))!.split(':')[0]
@@ -256,7 +256,7 @@ t.test('a server that went back behind what it had given out begins a new epoch'
   t.match(await engine.publish(publication('all', { n: 4 }), KEPT), { epoch: position.epoch, offset: 1 })
 })
 
-t.test('closing takes no longer when the server is stopped', async (t) => {
+t.test('closing takes no longer if the server is stopped', async (t) => {
   const server = await RedisServer.start(t)
   const { engine } = await listening(t, nodesOf(server.port))
   await engine.subscribe('all')
@@ -270,7 +270,7 @@ t.test('closing takes no longer when the server is stopped', async (t) => {
   server.resume()
 })
 
-t.test('without a server there is no engine', async (t) => {
+t.test('the engine does not start without a server', async (t) => {
   const server = await RedisServer.start(t)
   await server.kill()
   const from = performance.now()

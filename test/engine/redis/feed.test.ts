@@ -29,7 +29,7 @@ function feedOf () {
   return { feed, delivered, breaks, failures, reads, receive, answer }
 }
 
-t.test('what comes before it is known where to begin is held; what was before that is dropped', (t) => {
+t.test('messages are held until the start of the feed is known; those from before it are dropped', (t) => {
   const { feed, delivered, reads, receive } = feedOf()
   receive(3, 4, null, 5)
   t.equal(feed.position, null)
@@ -51,7 +51,7 @@ t.test('a gap is filled before anything later is delivered', async (t) => {
   t.strictSame(delivered.slice(-1), [6])
 })
 
-t.test('a gap between what was held is found, too, as is one at the start', async (t) => {
+t.test('a gap among held messages is detected, as is one at the start', async (t) => {
   const { feed, delivered, reads, receive, answer } = feedOf()
   receive(3)
   feed.start(at(1))
@@ -62,7 +62,7 @@ t.test('a gap between what was held is found, too, as is one at the start', asyn
   t.strictSame(delivered, [2, 3, 4, 5, 6])
 })
 
-t.test('a history that comes in pages is read to its end', async (t) => {
+t.test('a history in pages is read to its end', async (t) => {
   const { feed, delivered, reads, answer } = feedOf()
   feed.start(at(0))
   feed.check(at(4))
@@ -75,7 +75,7 @@ t.test('a history that comes in pages is read to its end', async (t) => {
   t.equal(reads.length, 2)
 })
 
-t.test('more than can be held is read from the history instead', async (t) => {
+t.test('messages beyond the hold limit are read from the history instead', async (t) => {
   const { feed, delivered, receive, reads, answer } = feedOf()
   feed.start(at(0))
   receive(...Array.from({ length: 1_500 }, (_, n) => n + 2))
@@ -86,7 +86,7 @@ t.test('more than can be held is read from the history instead', async (t) => {
   t.strictSame([delivered.length, delivered.at(-1), reads.length], [1_502, 1_502, 2])
 })
 
-t.test('where the history does not reach, the feed goes on from its end and says so', async (t) => {
+t.test('if the history does not reach back, the feed continues from its end and reports a break', async (t) => {
   const { feed, delivered, breaks, reads, receive } = feedOf()
   feed.start(at(1))
   receive(9)
@@ -97,7 +97,7 @@ t.test('where the history does not reach, the feed goes on from its end and says
   t.strictSame(delivered, [10])
 })
 
-t.test('another epoch is a break, behind which all of it follows; what is left of the old one is dropped', async (t) => {
+t.test('another epoch is a break followed by all of it; leftovers of the old one are dropped', async (t) => {
   const { feed, delivered, breaks, reads, receive } = feedOf()
   feed.start(at(5))
   feed.receive(message(at(1, 'f')))
@@ -115,7 +115,7 @@ t.test('another epoch is a break, behind which all of it follows; what is left o
   t.strictSame([delivered, reads.length], [[1, 2], 3])
 })
 
-t.test('another epoch whose beginning is gone, or that is over meanwhile, is a break at its end', async (t) => {
+t.test('another epoch whose beginning is gone, or that has ended meanwhile, is a break at its end', async (t) => {
   const { feed, breaks, reads } = feedOf()
   feed.start(at(5))
   feed.receive(message(at(400, 'f')))
@@ -126,7 +126,7 @@ t.test('another epoch whose beginning is gone, or that is over meanwhile, is a b
   t.strictSame([breaks, feed.position], [[at(2, 'g')], at(2, 'g')])
 })
 
-t.test('a stream that begins in another epoch than the feed knew goes on without a break', async (t) => {
+t.test('a stream that begins in an epoch other than the feed\'s continues without a break', async (t) => {
   const { feed, delivered, breaks, reads } = feedOf()
   feed.start(at(0))
   feed.receive(message(at(1, 'f')))
@@ -137,7 +137,7 @@ t.test('a stream that begins in another epoch than the feed knew goes on without
   t.strictSame([delivered, breaks], [[1, 2], []])
 })
 
-t.test('a feed that is closed while it looks for a beginning breaks no more', async (t) => {
+t.test('a feed closed while it looks for a beginning reports no break', async (t) => {
   const { feed, breaks, reads } = feedOf()
   feed.start(at(5))
   feed.receive(message(at(1, 'f')))
@@ -149,7 +149,7 @@ t.test('a feed that is closed while it looks for a beginning breaks no more', as
   t.strictSame(breaks, [])
 })
 
-t.test('a history that cannot be read is tried again', async (t) => {
+t.test('a history that cannot be read is retried', async (t) => {
   const { feed, delivered, failures, reads, receive, answer } = feedOf()
   feed.start(at(0))
   receive(2)
@@ -161,7 +161,7 @@ t.test('a history that cannot be read is tried again', async (t) => {
   t.strictSame(delivered, [1, 2])
 })
 
-t.test('a feed that is closed delivers nothing and reads nothing', async (t) => {
+t.test('a closed feed delivers nothing and reads nothing', async (t) => {
   const { feed, delivered, reads, receive, answer } = feedOf()
   feed.start(at(0))
   receive(2)

@@ -3,7 +3,7 @@ import { Holding } from '../../../lib/engine/redis/holding.js'
 
 const KEPT = { size: 10, ttlMs: 60_000 }
 
-t.test('of messages in one history it says with which so many bytes have gone', (t) => {
+t.test('a holding finds the message with which a number of bytes is gone', (t) => {
   const holding = new Holding()
   for (const [offset, bytes] of [[3, 10], [5, 20], [6, 30]] as const) holding.add(bytes, offset, KEPT)
   for (const [bytes, offset] of [[1, 3], [10, 3], [11, 5], [30, 5], [31, 6], [60, 6], [61, 6]] as const) t.equal(holding.offsetFor(bytes), offset, `${bytes} bytes`)

@@ -23,7 +23,7 @@ const isAccepted = (prefix: string) => {
   }
 }
 
-t.test('engines of different prefixes or databases have no name in common', async (t) => {
+t.test('engines of different prefixes or databases share no name', async (t) => {
   const marks = ['', ':', '::', '@', '@1', ':cluster', ':publisher', `:cluster:${node}`, `:publisher:${node}`, ':{all}', ':{nodes}:leases', '{', '}', '*', '/', '.', '-']
   const given = ['a', 'b'].flatMap((start) => marks.flatMap((mark) => ['', ':', '@2', ':cluster'].map((end) => start + mark + end)))
   const prefixes = [...new Set(given)].filter(isAccepted)

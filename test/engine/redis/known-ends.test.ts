@@ -3,7 +3,7 @@ import { KnownEnds } from '../../../lib/engine/redis/known-ends.js'
 
 const of = (id: string, createdAt = 1) => ({ callback_id: id, created_at: createdAt })
 
-t.test('an end is kept once, as it was heard of first, and may be told later', async (t) => {
+t.test('an end is kept once, as first received, and may be reported later', async (t) => {
   const ends = new KnownEnds(60_000)
   t.strictSame([ends.get('a'), ends.isTold('a')], [null, false])
   ends.add(of('a'), '1', false)
@@ -13,7 +13,7 @@ t.test('an end is kept once, as it was heard of first, and may be told later', a
   t.strictSame([[...ends.values(-1)], ends.forgottenUntil], [[], 0])
 })
 
-t.test('the oldest go where they are too many, too large, or older than ended questions are kept', async (t) => {
+t.test('the oldest ends are evicted if they are too many, too large or older than the retention', async (t) => {
   const many = new KnownEnds(60_000)
   for (let n = 0; n <= 10_000; n++) many.add(of(String(n)), 'end', true)
   t.strictSame([many.get('0'), many.get('1')], [null, 'end'])

@@ -11,7 +11,7 @@ function lane (segment: string, number: number): Lane {
   return lane
 }
 
-t.test('a sighting is kept where its segment has gone at least as far, or ended no earlier', async (t) => {
+t.test('a sighting is covered if its segment has advanced as far, or ended no earlier', async (t) => {
   const seen = lane('1-a.x', 5)
   t.equal(seen.judge(state('1-a.x', 5)), 'kept')
   t.equal(seen.judge(state('1-a.x', 4)), 'lost')
@@ -21,7 +21,7 @@ t.test('a sighting is kept where its segment has gone at least as far, or ended 
   t.equal(new Lane('key').judge(state('1-a.x', 5)), null)
 })
 
-t.test('numbers of a lane only rise, within the current segment', async (t) => {
+t.test('numbers of a lane only rise within the current segment', async (t) => {
   const seen = lane('1-a.x', 5)
   t.ok(seen.advance('1-a.x', 4, 2))
   t.ok(seen.advance('1-a.x', 7, 3))
@@ -29,7 +29,7 @@ t.test('numbers of a lane only rise, within the current segment', async (t) => {
   t.match(seen, { segment: '1-a.x', number: 7, era: 3 })
 })
 
-t.test('a sighting in a segment that was left stays open until the server is known to have it', async (t) => {
+t.test('a sighting in an earlier segment stays open until the server is known to have it', async (t) => {
   const seen = lane('1-a.x', 5)
   seen.enter('1-a.y', 6, 1)
   t.equal(seen.judge(state('1-a.y', 6)), 'lost')
@@ -41,7 +41,7 @@ t.test('a sighting in a segment that was left stays open until the server is kno
   t.equal(seen.open.size, 0)
 })
 
-t.test('a sighting that a node has testified is accounted for in the next segment', async (t) => {
+t.test('a sighting in a testimony is accounted for in the next segment', async (t) => {
   const seen = lane('1-a.x', 5)
   seen.testify('m', '1-a.x')
   t.equal(seen.judge(state('1-a.x', 4)), 'lost', 'asked again about the same')
@@ -54,7 +54,7 @@ t.test('a sighting that a node has testified is accounted for in the next segmen
   t.strictSame([seen.fence, seen.open.size], [null, 0])
 })
 
-t.test('the name of a segment has its generation and its order', async (t) => {
+t.test('the name of a segment contains its generation and its order', async (t) => {
   t.equal(generationOf('12-ab.cd'), '12-ab')
   t.strictSame(['12-ab.cd', ''].map(orderOf), [12, 0])
   t.strictSame(asMarks('a 1 b 2'), new Map([['a', 1], ['b', 2]]))

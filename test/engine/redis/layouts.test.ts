@@ -39,7 +39,7 @@ async function wiretap (t: Test, prefix: string): Promise<string[]> {
   return payloads
 }
 
-t.test('each node says which layout it knows, as long as it has a lease; which one all knew is kept', async (t) => {
+t.test('each node announces its layout while it has a lease, and the one known to all is stored', async (t) => {
   const { build, layouts } = nodes()
   const [{ engine }, { engine: other }] = [await listening(t, build), await listening(t, build)]
   t.strictSame(await redis.hgetall(layouts), { [engine.cluster.nodeId]: '2', [other.cluster.nodeId]: '2', used: '2' })
@@ -49,7 +49,7 @@ t.test('each node says which layout it knows, as long as it has a lease; which o
   t.strictSame(await redis.hgetall(layouts), { [engine.cluster.nodeId]: '2', used: '2' })
 })
 
-t.test('while a node of layout 1 is there, nothing goes out that it would not understand', async (t) => {
+t.test('while a node of layout 1 is present, nothing is sent that it would not understand', async (t) => {
   const { prefix, build, leases, layouts } = nodes()
   const old = await oldNode(leases)
   const payloads = await wiretap(t, prefix)
@@ -71,7 +71,7 @@ t.test('while a node of layout 1 is there, nothing goes out that it would not un
   await until(async () => (await said(3)).startsWith('["'))
 })
 
-t.test('no layout is named until it is certain that every node knows it', async (t) => {
+t.test('no layout is announced until every node certainly knows it', async (t) => {
   const layouts = new Layouts(silent)
   t.equal(layouts.mark, '')
   layouts.renewed(2, false)
@@ -100,7 +100,7 @@ t.test('a request or a response of a node of layout 1 counts before its lease is
   }
 })
 
-t.test('a node refuses keys of a layout that it does not know, and names it', async (t) => {
+t.test('a node refuses keys of an unknown layout, and names it', async (t) => {
   const { build, layouts } = nodes()
   await redis.hset(layouts, { used: '3' })
   await t.rejects(async () => build({} as never), {
@@ -113,7 +113,7 @@ t.test('a node refuses keys of a layout that it does not know, and names it', as
   await listening(t, build)
 })
 
-t.test('messages of a layout that a node does not know are named, once', async (t) => {
+t.test('messages of an unknown layout are logged once', async (t) => {
   const { log, messages } = keepingLog()
   const { prefix, build } = nodes(log)
   const { engine, deliveries } = await listening(t, build)
@@ -139,7 +139,7 @@ async function layout1 (prefix: string, { run = runId, base = 0 } = {}): Promise
   await redis.hset(`${prefix}:beginnings:{all}:epoch`, { epoch: 'begun', before: '', last: '', since: Date.now(), run })
 }
 
-t.test('what nodes of layout 1 have left on this server goes on', async (t) => {
+t.test('streams of nodes of layout 1 on this server continue', async (t) => {
   const { prefix, build } = nodes()
   await layout1(prefix)
   const { engine } = await listening(t, build)
@@ -153,7 +153,7 @@ t.test('what nodes of layout 1 have left on this server goes on', async (t) => {
   t.match(await engine.history('user:b', { epoch: 'other', offset: 1 }, 10), { isComplete: true })
 })
 
-t.test('what they have left before the server was started again does not: the end of it may be lost', async (t) => {
+t.test('streams of nodes of layout 1 from before a server restart do not continue, since their end may be lost', async (t) => {
   for (const left of [{ run: '0'.repeat(40) }, { base: 1 }]) {
     const { prefix, build } = nodes()
     await layout1(prefix, left)
@@ -163,7 +163,7 @@ t.test('what they have left before the server was started again does not: the en
   }
 })
 
-t.test('it does where that is longer ago than a position lives', async (t) => {
+t.test('streams of nodes of layout 1 continue if the restart is longer ago than a position lives', async (t) => {
   const { prefix, build } = nodes()
   await layout1(prefix, { base: 1 })
   await (await build(ENGINE)).close()
@@ -174,7 +174,7 @@ t.test('it does where that is longer ago than a position lives', async (t) => {
   t.strictSame(found, [['old', 2]])
 })
 
-t.test('nodes of layout 1 find what this version has left as they know it', async (t) => {
+t.test('nodes of layout 1 understand the keys that this version leaves', async (t) => {
   const { prefix, build } = nodes()
   const { engine } = await listening(t, build)
   await engine.history('user:unbegun', null, 10)

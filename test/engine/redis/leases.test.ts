@@ -106,7 +106,7 @@ t.test('a removal that one node has begun is finished by another', async (t) => 
   t.strictSame(await present(other), [])
 })
 
-t.test('a lease that is renewed late, before any node has noticed, takes nobody out of presence', async (t) => {
+t.test('a lease renewed late but before any node noticed removes nobody from presence', async (t) => {
   const { prefix, near, far } = await start(t)
   const late = performance.now() + 700
   while (performance.now() < late) { /* both nodes are stopped, as they are where Redis is */ }
@@ -133,7 +133,7 @@ t.test('nodes add their sockets to presence again after Redis went back or lost 
   t.equal(await server.admin.hget(`${prefix}:{nodes}:terms`, nodeId), '4')
 })
 
-t.test('presence in Redis is compared with the sockets of the node at intervals', async (t) => {
+t.test('presence in Redis is reconciled with the node\'s sockets at intervals', async (t) => {
   const { prefix, near } = await start(t, { leaseMs: 60_000, presenceTtlMs: 1_000 })
   await server.admin.del(CHANNELS.flatMap((channel) => ['clients', 'users', 'nodes'].map((key) => `${prefix}:{channel:${channel}}:${key}`)))
   await until(async () => (await present(near)).length === 3)

@@ -91,7 +91,7 @@ t.test('a write on an old master that another server has replaced begins a new g
   t.equal(node.generations, 1)
 })
 
-t.test('a node that testified about its own server goes on when that is settled', async (t) => {
+t.test('a node that testified about its own server continues once that is settled', async (t) => {
   const server = new Server('m1', '1-a.x', 5)
   const node = nodeOn(t, server)
   await node.write()
@@ -100,7 +100,7 @@ t.test('a node that testified about its own server goes on when that is settled'
   t.match([server.segment, node.lane.fence, node.generations], ['1-a.x', null, 0])
 })
 
-t.test('after a server was settled meanwhile a write counts where it was kept, and is repeated where it was not', async (t) => {
+t.test('a write during a settlement counts if the server kept it, and is repeated if not', async (t) => {
   for (const isKept of [true, false]) {
     const server = new Server('m1', '1-a.x', 5)
     const node = nodeOn(t, server)
@@ -152,7 +152,7 @@ t.test('a message that the server does not have begins a new generation; one of 
   t.equal(node.generations, 1)
 })
 
-t.test('a node that has called nothing yet enters the segment of the first message', (t) => {
+t.test('a node that has made no call yet enters the segment of the first message', (t) => {
   const server = new Server('m1', '1-a.x', 5)
   const node = nodeOn(t, server)
   node.lineage.seen(node.lane, '1-a.x', 4)
@@ -171,7 +171,7 @@ t.test('a node that only listens enters a new segment with one read of the lane'
   t.match([node.lane.open.size, node.generations, server.looks], [0, 0, 1])
 })
 
-t.test('what is seen while a lane is read is not compared with that reading', async (t) => {
+t.test('messages seen while a lane is read are not compared with that reading', async (t) => {
   const server = new Server('m1', '1-a.x', 5)
   const node = nodeOn(t, server)
   await node.write()
@@ -185,7 +185,7 @@ t.test('what is seen while a lane is read is not compared with that reading', as
   t.match([server.segment, node.generations, node.lane.open.size, node.lane.number], ['1-a.y', 0, 0, server.number])
 })
 
-t.test('a check of sightings that failed is repeated', async (t) => {
+t.test('a failed check of sightings is repeated', async (t) => {
   const server = new Server('m1', '1-a.x', 5)
   const node = nodeOn(t, server)
   await node.write()
@@ -204,7 +204,7 @@ t.test('a check of sightings that failed is repeated', async (t) => {
   })
 })
 
-t.test('a silent node is waited for during the grace time, but not for a lane that nobody has used', async (t) => {
+t.test('a silent node is awaited during the grace time, but not for an unused lane', async (t) => {
   const server = new Server('m2', '1-a.x', 5, 'm1')
   const node = nodeOn(t, server, { peers: ['silent'], graceMs: 120 })
   const from = performance.now()
@@ -217,7 +217,7 @@ t.test('a silent node is waited for during the grace time, but not for a lane th
   t.strictSame([fresh.asked.length, fresh.server.segment.slice(0, 2)], [1, '1-'])
 })
 
-t.test('a lane that another node settles first is used as it was settled', async (t) => {
+t.test('a lane that another node settles first is used as settled', async (t) => {
   const server = new Server('m2', '1-a.x', 5, 'm1')
   const node = nodeOn(t, server, { peers: ['b'] })
   node.answers = [{ lanes: [{ verdict: 'kept', covered: [], uncovered: [] }], peers: ['self'] }]
@@ -231,7 +231,7 @@ t.test('a lane that another node settles first is used as it was settled', async
   await node.write()
 })
 
-t.test('a node that closes stops waiting for others', async (t) => {
+t.test('a closing node stops waiting for others', async (t) => {
   const node = nodeOn(t, new Server('m2', '1-a.x', 5, 'm1'), { peers: ['silent'] })
   const writing = node.write()
   await until(() => node.asked.length > 0)
@@ -246,7 +246,7 @@ t.test('an error other than UNSURE is passed on', async (t) => {
   await t.rejects(node.write(), { message: 'no' })
 })
 
-t.test('a node that leaves passes its sightings on to the others', async (t) => {
+t.test('a leaving node passes its sightings on to the others', async (t) => {
   const goes = nodeOn(t, new Server('m1', '1-a.x', 5))
   await goes.write()
   const lanes: Lane[] = Array.from({ length: 600 }, (_, at) => goes.lineage.lane(`lane ${at}`))
@@ -273,7 +273,7 @@ t.test('a message from an old master after the testimony is not accounted for by
   await until(() => next.segment.startsWith('2-'))
 })
 
-t.test('a node that had seen nothing accepts nothing from a server that it was asked about in vain', async (t) => {
+t.test('a node that had seen nothing accepts nothing from a server after an inquiry about it failed', async (t) => {
   const old = new Server('m1', '1-a.x', 5)
   const node = nodeOn(t, old)
   t.match(node.askAbout(old.promote('m2')), { lanes: [{ verdict: null }] })
@@ -281,7 +281,7 @@ t.test('a node that had seen nothing accepts nothing from a server that it was a
   t.match(old.segment, /^2-/)
 })
 
-t.test('sightings that are not settled are left to the others, and so is who has died', async (t) => {
+t.test('a leaving node passes on unsettled sightings, and the dead nodes it knows', async (t) => {
   const goes = nodeOn(t, new Server('m1', '1-a.x', 5))
   await goes.write()
   goes.lane.keepOpen('1-a.w', 9)
@@ -298,7 +298,7 @@ t.test('sightings that are not settled are left to the others, and so is who has
   t.match([stays.lane.segment, stays.generations], ['9-z.z', 1])
 })
 
-t.test('a node that leaves waits for what is under way, and accepts nothing more', async (t) => {
+t.test('a leaving node waits for calls in flight, and accepts no new ones', async (t) => {
   const server = new Server('m1', '1-a.x', 5)
   const node = nodeOn(t, server)
   const writing = node.write()
@@ -308,7 +308,7 @@ t.test('a node that leaves waits for what is under way, and accepts nothing more
   t.match(node.asked, [{ data: { lanes: [{ number: 6 }] } }])
 })
 
-t.test('a server that has less than before in the same segment has been restored', async (t) => {
+t.test('a server with a lower number in the same segment counts as restored', async (t) => {
   const server = new Server('m1', '1-a.x', 5)
   const node = nodeOn(t, server)
   await node.write()
@@ -317,7 +317,7 @@ t.test('a server that has less than before in the same segment has been restored
   t.match(server.segment, /^2-/)
 })
 
-t.test('many lanes that wait for other nodes warn of no leak', async (t) => {
+t.test('many lanes that wait for other nodes cause no leak warning', async (t) => {
   const heard = suspectedLeaks(t)
   const node = nodeOn(t, new Server('m2', '1-a.x', 5, 'm1'), { peers: ['other'] })
   const written = Array.from({ length: 20 }, (_, n) => t.rejects(node.lineage.run(node.lineage.lane(`lane ${n}`), WRITE, [], []), { code: 'WSM_ERR_UNAVAILABLE' }))

@@ -21,7 +21,7 @@ async function nodes (t: Test, options: RedisServerOptions = {}) {
 
 const ALWAYS = { isDurable: true, config: ['--appendfsync', 'always'] }
 
-t.test('after a restart that lost nothing clients recover, whether a node listened or not', async (t) => {
+t.test('after a restart without loss clients recover, whether a node listened or not', async (t) => {
   const { build, again, messages } = await nodes(t, ALWAYS)
   const [{ engine, breaks }, other] = [await listening(t, build), await listening(t, build)]
   const began = await other.engine.publish(publication('channel:a', { n: 1 }), KEPT)
@@ -37,7 +37,7 @@ t.test('after a restart that lost nothing clients recover, whether a node listen
   t.strictSame(messages.filter((message) => message.startsWith('Redis was')), ['Redis was restarted or failed over; nothing was lost'])
 })
 
-t.test('a node that has left is not waited for after a restart', async (t) => {
+t.test('a node that has left is not awaited after a restart', async (t) => {
   const server = await RedisServer.start(t, ALWAYS)
   // Long enough that the lease of the one that left is not seen to end.
   const build = nodesOf(server.port, { leaseMs: 60_000, commandTimeoutMs: 5_000 })
@@ -51,7 +51,7 @@ t.test('a node that has left is not waited for after a restart', async (t) => {
   t.match(await engine.history('channel:a', began, 10), { isComplete: true })
 })
 
-t.test('a node starts also where it must wait longer for what another has seen than a call may take', async (t) => {
+t.test('a node starts even if it must wait for another\'s sightings longer than a call may take', async (t) => {
   const server = await RedisServer.start(t, ALWAYS)
   const build = nodesOf(server.port, { leaseMs: 3_000, commandTimeoutMs: 500 })
   const before = await build(ENGINE)
@@ -65,7 +65,7 @@ t.test('a node starts also where it must wait longer for what another has seen t
   t.match(await engine.publish(publication('channel:a', { n: 2 }), KEPT), { offset: 1 })
 })
 
-t.test('a node that says what it has seen only when it is asked again is waited for, and what it has not lost is kept', async (t) => {
+t.test('a node that answers only the second inquiry is awaited, and what it has seen is kept', async (t) => {
   const { onAsk } = RedisCluster.prototype
   t.intercept(RedisCluster.prototype, 'onAsk', {
     value: function (this: RedisCluster, kind: string, listener: (data: unknown) => unknown) {
@@ -93,7 +93,7 @@ t.test('a node that says what it has seen only when it is asked again is waited 
   t.strictSame([...breaks.all, ...other.breaks.all], [])
 })
 
-t.test('after a rollback no earlier position is good, not even one that the server still has', async (t) => {
+t.test('after a rollback no earlier position is valid, not even one that the server still has', async (t) => {
   const { server, build, again, messages } = await nodes(t)
   const { engine } = await listening(t, build)
   const unbegun = await engine.subscribe('channel:b')
@@ -124,7 +124,7 @@ t.test('a write that only another node has seen counts as seen', async (t) => {
   await until(async () => (await engine.history('channel:a', first, 10).catch(() => null))?.isComplete === false)
 })
 
-t.test('a write that was delivered, but not answered to its publisher, counts as seen', async (t) => {
+t.test('a write that was delivered, but not confirmed to its publisher, counts as seen', async (t) => {
   const { server, build, lane } = await nodes(t, { config: ['--enable-debug-command', 'yes'] })
   const { engine, deliveries } = await listening(t, build)
   await engine.subscribe('channel:a')
@@ -140,7 +140,7 @@ t.test('a write that was delivered, but not answered to its publisher, counts as
   t.match(await engine.history('channel:b', unheard, 10), { isComplete: false })
 })
 
-t.test('no earlier position is good where no node is left that had seen a write', async (t) => {
+t.test('no earlier position is valid if no node is left that had seen a write', async (t) => {
   const { build, again } = await nodes(t, ALWAYS)
   const before = await build(ENGINE)
   const first = await before.publish(publication('channel:a', { n: 1 }), KEPT)
@@ -150,7 +150,7 @@ t.test('no earlier position is good where no node is left that had seen a write'
   t.match(await engine.history('channel:a', first, 10), { isComplete: false })
 })
 
-t.test('a node that died just before may have seen more; what one saw that died earlier is covered', async (t) => {
+t.test('a node that died just before may have seen more; sightings of earlier dead nodes are covered', async (t) => {
   const { server, build, again } = await nodes(t, ALWAYS)
   const { engine } = await listening(t, build)
   const first = await engine.publish(publication('channel:a', { n: 1 }), KEPT)
@@ -179,7 +179,7 @@ t.test('a node that died just before may have seen more; what one saw that died 
   await until(async () => (await engine.history('channel:a', first, 10).catch(() => null))?.isComplete === false)
 })
 
-t.test('a socket that has left does not come back into presence when Redis goes back', async (t) => {
+t.test('a socket that has left does not reappear in presence when Redis goes back', async (t) => {
   const { server, build, again } = await nodes(t)
   const [{ engine }, { engine: other }] = [await listening(t, build), await listening(t, build)]
   const client = (id: string) => ({ client_id: id, user_id: id })

@@ -35,7 +35,7 @@ function linkOf (t: Test, client: FakeRedis): Link {
   return link
 }
 
-t.test('a link that cannot connect keeps the reason, and tries again', async (t) => {
+t.test('a link that cannot connect keeps the reason, and retries', async (t) => {
   const client = new FakeRedis()
   const link = linkOf(t, client)
   const refusal = new Error('connect ECONNREFUSED')
@@ -48,7 +48,7 @@ t.test('a link that cannot connect keeps the reason, and tries again', async (t)
   t.equal(link.failure, null)
 })
 
-t.test('a link that waits for its first answer has no reason to name', async (t) => {
+t.test('a link that waits for its first connection has no failure reason', async (t) => {
   const client = new FakeRedis()
   client.connect = () => new Promise(() => {})
   const link = linkOf(t, client)
@@ -56,7 +56,7 @@ t.test('a link that waits for its first answer has no reason to name', async (t)
   await t.rejects(link.ready(new Deadline(1)), { code: 'WSM_ERR_UNAVAILABLE', message: /in time/, cause: undefined })
 })
 
-t.test('a link that is closed while it waits for its next try does not try again', async (t) => {
+t.test('a link that is closed while it waits for a retry does not retry', async (t) => {
   const clock = new FakeClock(t)
   const client = new FakeRedis()
   const link = linkOf(t, client)
@@ -91,7 +91,7 @@ t.test('a refused ping keeps the connection, an unanswered one drops it', async 
   t.notOk(link.isUp)
 })
 
-t.test('while the server is silent, and until all nodes can be back, others may be without their connections', async (t) => {
+t.test('while the server is silent, and until all nodes can be back, others may lack their connections', async (t) => {
   const clock = new FakeClock(t)
   const client = new FakeRedis()
   const link = linkOf(t, client)
@@ -124,7 +124,7 @@ t.test('while the server is silent, and until all nodes can be back, others may 
   t.notOk(link.isDoubtful)
 })
 
-t.test('so they may while this connection is lost, and for as long after it; the cause is known until then', async (t) => {
+t.test('while this connection is lost, and as long again, others may lack theirs; the cause is kept until then', async (t) => {
   const clock = new FakeClock(t)
   const client = new FakeRedis()
   const link = linkOf(t, client)
@@ -151,7 +151,7 @@ t.test('so they may while this connection is lost, and for as long after it; the
   }
 })
 
-t.test('a refused call is unavailable also without a listener for faults', async (t) => {
+t.test('a refused call is unavailable even without a listener for faults', async (t) => {
   const client = new FakeRedis()
   const link = linkOf(t, client)
   const refusal = Object.assign(new Error('ERR no'), { name: 'ReplyError' })
@@ -160,7 +160,7 @@ t.test('a refused call is unavailable also without a listener for faults', async
   await t.rejects(new Commands(link, 5_000).call('get', 'a'), { code: 'WSM_ERR_UNAVAILABLE', cause: refusal })
 })
 
-t.test('a server that does not say whether it evicts keys is unavailable', async (t) => {
+t.test('a server that does not tell its eviction policy is unavailable', async (t) => {
   const client = new FakeRedis()
   const link = linkOf(t, client)
   link.open()

@@ -17,7 +17,7 @@ t.teardown(() => app.disconnect())
 for (const admin of admins) await admin.config('SET', 'cluster-require-full-coverage', 'no')
 for (const admin of admins) await until(async () => /cluster_state:ok/.test(await admin.cluster('INFO') as string))
 
-t.test('a user of a Redis Cluster with the rule of the README can do all that the engine does, and is told what is missing', async (t) => {
+t.test('on a Redis Cluster a user with the rule of the README can do everything, and missing permissions are named', async (t) => {
   for (const admin of admins) await admin.acl('SETUSER', 'app', 'on', '>secret', ...ruleOf('Redis Cluster'))
   const user = new Cluster(ports.map((port) => ({ host: '127.0.0.1', port })), { lazyConnect: true, redisOptions: { username: 'app', password: 'secret' } })
   t.teardown(() => user.disconnect())

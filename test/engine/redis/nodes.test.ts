@@ -10,7 +10,7 @@ import { until } from '../../fixtures/until.js'
 
 const server = await RedisServer.start(t)
 
-t.test('what one node publishes reaches every node that is subscribed, and no other', async (t) => {
+t.test('a publication of one node reaches every subscribed node, and no other', async (t) => {
   const build = nodesOf(server.port)
   const [a, b, c] = [await listening(t, build), await listening(t, build), await listening(t, build)]
   const start = await a.engine.subscribe('all')
@@ -23,7 +23,7 @@ t.test('what one node publishes reaches every node that is subscribed, and no ot
   t.equal(c.deliveries.all.length, 0)
 })
 
-t.test('all nodes see what several publish at once in one order', async (t) => {
+t.test('all nodes see simultaneous publications of several nodes in one order', async (t) => {
   const build = nodesOf(server.port)
   const nodes = await Promise.all([1, 2, 3].map(() => listening(t, build)))
   for (const { engine } of nodes) await engine.subscribe('all')
@@ -38,7 +38,7 @@ t.test('all nodes see what several publish at once in one order', async (t) => {
   }
 })
 
-t.test('a user who is present on two nodes comes and goes once', async (t) => {
+t.test('a user who is present on two nodes joins and leaves once', async (t) => {
   const build = nodesOf(server.port)
   const [a, b] = [await listening(t, build), await listening(t, build)]
   for (const { engine } of [a, b]) await engine.subscribe('channel:a')
@@ -51,7 +51,7 @@ t.test('a user who is present on two nodes comes and goes once', async (t) => {
   for (const { changes } of [a, b]) t.strictSame(await taken(changes, 2), ['alice joined a', 'alice left a'])
 })
 
-t.test('who leaves while the one before them is still leaving is gone, too', async (t) => {
+t.test('a user who leaves while the previous leave is in progress is removed, too', async (t) => {
   const build = nodesOf(server.port)
   const [a, b] = [await listening(t, build), await listening(t, build)]
   await b.engine.subscribe('channel:a')
@@ -64,7 +64,7 @@ t.test('who leaves while the one before them is still leaving is gone, too', asy
   t.strictSame(await b.engine.presence.list('a'), [])
 })
 
-t.test('a node that closes takes its sockets along at once', async (t) => {
+t.test('a closing node removes its sockets at once', async (t) => {
   const build = nodesOf(server.port)
   const [a, b] = [await listening(t, build), await listening(t, build)]
   await b.engine.subscribe('channel:a')
@@ -75,7 +75,7 @@ t.test('a node that closes takes its sockets along at once', async (t) => {
   t.strictSame(await b.engine.cluster.ask('any', null, 1_000), { answers: [], missing: [] })
 })
 
-t.test('a node that was cut off tells of who came and went meanwhile, each once', async (t) => {
+t.test('a node that was cut off reports the joins and leaves it missed, each once', async (t) => {
   const proxy = await TcpProxy.start(t, server.port)
   const prefix = `roster-${Math.random()}`
   const near = await listening(t, nodesOf(server.port, { prefix }))
@@ -96,7 +96,7 @@ t.test('a node that was cut off tells of who came and went meanwhile, each once'
   t.equal(far.changes.all.length, 4)
 })
 
-t.test('the sockets of a node that is cut off go with its lease, and come back with it', async (t) => {
+t.test('the sockets of a node that is cut off disappear with its lease, and return with it', async (t) => {
   const proxy = await TcpProxy.start(t, server.port)
   const prefix = `lease-${Math.random()}`
   const options = { prefix, leaseMs: 600, commandTimeoutMs: 500, presenceTtlMs: 1_000 }
@@ -160,7 +160,7 @@ t.test('of simultaneous answers on three nodes exactly one wins, and every node 
   t.ok(told.every((counts) => [...counts.values()].every((count) => count === 1)))
 })
 
-t.test('an end that a node could not hear of is told when it is connected again', async (t) => {
+t.test('an end that a node missed is reported when it is connected again', async (t) => {
   const proxy = await TcpProxy.start(t, server.port)
   const options = { prefix: `missed-${Math.random()}`, commandTimeoutMs: 500 }
   const near = await listening(t, nodesOf(server.port, options))
@@ -178,7 +178,7 @@ t.test('an end that a node could not hear of is told when it is connected again'
   t.strictSame(told.map(({ callback_id: id }) => id), [asked.callback_id, seen.callback_id])
 })
 
-t.test('a subscription that is under way when the connection breaks is made on the next one', async (t) => {
+t.test('a subscription in progress when the connection breaks is made on the next one', async (t) => {
   const proxy = await TcpProxy.start(t, server.port)
   const prefix = `under-way-${Math.random()}`
   const near = await listening(t, nodesOf(server.port, { prefix }))
@@ -192,7 +192,7 @@ t.test('a subscription that is under way when the connection breaks is made on t
   t.equal(numberOf(await far.deliveries.next()), 1)
 })
 
-t.test('a gap in the stream of ends makes a node read its questions, and store again those that are lost', async (t) => {
+t.test('a gap in the stream of ended questions makes a node read its questions, and store lost ones again', async (t) => {
   const proxy = await TcpProxy.start(t, server.port)
   const options = { prefix: `ends-${Math.random()}`, commandTimeoutMs: 500, leaseMs: 600 }
   const near = await listening(t, nodesOf(server.port, options))
@@ -214,7 +214,7 @@ t.test('a gap in the stream of ends makes a node read its questions, and store a
   await until(() => told.length === 2)
 })
 
-t.test('ends that could not be looked for are looked for again', async (t) => {
+t.test('a failed lookup of missed ends is retried', async (t) => {
   const proxy = await TcpProxy.start(t, server.port)
   const options = { prefix: `again-${Math.random()}`, commandTimeoutMs: 500, leaseMs: 600 }
   const { log, messages } = keepingLog()
@@ -238,7 +238,7 @@ t.test('ends that could not be looked for are looked for again', async (t) => {
   t.strictSame([told, far.engine.confirmations.pendingCount()], [[id], 0])
 })
 
-t.test('a question that Redis has no more is open no longer', async (t) => {
+t.test('a question that Redis no longer has is not open any more', async (t) => {
   const { engine: { confirmations: store } } = await listening(t, nodesOf(server.port), { retainMs: 1 })
   const past = Date.now() - 1_000
   await store.create(question({ created_at: past, expires_at: past }))
@@ -249,7 +249,7 @@ t.test('a question that Redis has no more is open no longer', async (t) => {
   t.equal(store.pendingCount(), 2)
 })
 
-t.test('a node that closes takes no subscription any more, and tells of no end that is still on its way', async (t) => {
+t.test('a closing node accepts no subscription, and reports no end that is still in flight', async (t) => {
   const { engine } = await listening(t, nodesOf(server.port))
   const told: ConfirmationRecord[] = []
   engine.confirmations.onSettled((record) => { told.push(record) })
@@ -264,7 +264,7 @@ t.test('a node that closes takes no subscription any more, and tells of no end t
   t.strictSame(told, [])
 })
 
-t.test('a listener that fails keeps nothing from arriving', async (t) => {
+t.test('a failing listener does not stop later messages', async (t) => {
   const { engine } = await listening(t, nodesOf(server.port))
   const received: number[] = []
   engine.onDelivery((delivery) => {
@@ -277,7 +277,7 @@ t.test('a listener that fails keeps nothing from arriving', async (t) => {
   t.strictSame(received, [1, 2, 3])
 })
 
-t.test('what was done though nobody heard is not done twice', async (t) => {
+t.test('a call whose reply was lost is not executed twice', async (t) => {
   const proxy = await TcpProxy.start(t, server.port)
   const prefix = `retry-${Math.random()}`
   const near = await listening(t, nodesOf(server.port, { prefix }))
@@ -310,7 +310,7 @@ t.test('what was done though nobody heard is not done twice', async (t) => {
   t.strictSame([near.deliveries.all.length, near.changes.all.length, told.length], [3, 1, 1])
 })
 
-t.test('where Redis has lost the leases it is not known who is missing, until all have had time to come back', async (t) => {
+t.test('after Redis lost the leases, missing nodes are unknown until all have had time to return', async (t) => {
   const own = await RedisServer.start(t)
   const build = nodesOf(own.port, { prefix: 'lost', leaseMs: 900 })
   const [a, b] = [await listening(t, build), await listening(t, build)]
@@ -327,7 +327,7 @@ t.test('where Redis has lost the leases it is not known who is missing, until al
   t.match(await cluster.ask('count', null, 5_000), { answers: { length: 1 }, missing: [] })
 })
 
-t.test('nodes ask each other, and know who did not answer', async (t) => {
+t.test('nodes ask each other, and know which ones did not answer', async (t) => {
   const proxy = await TcpProxy.start(t, server.port)
   const options = { prefix: `ask-${Math.random()}` }
   const [a, b] = [await listening(t, nodesOf(server.port, options)), await listening(t, nodesOf(server.port, options))]
@@ -349,7 +349,7 @@ t.test('nodes ask each other, and know who did not answer', async (t) => {
   t.strictSame(await c.engine.cluster.ask('sum', [1, 2], 200), { answers: [], missing: null })
 })
 
-t.test('a node that has closed before it could answer has not answered', async (t) => {
+t.test('a node that closes before it could answer counts as missing', async (t) => {
   const options = { prefix: `late-${Math.random()}` }
   const { log, messages } = keepingLog()
   const asking = await listening(t, nodesOf(server.port, options))
@@ -364,7 +364,7 @@ t.test('a node that has closed before it could answer has not answered', async (
   t.strictSame(await answers, { answers: [], missing: [engine.cluster.nodeId] })
 })
 
-t.test('what no node has sent is dropped', async (t) => {
+t.test('messages that no node can have sent are dropped', async (t) => {
   const prefix = `garbage-${Math.random()}`
   const { log, messages } = keepingLog()
   const { engine, deliveries, changes } = await listening(t, nodesOf(server.port, { prefix }, log))
@@ -383,7 +383,7 @@ t.test('what no node has sent is dropped', async (t) => {
   t.strictSame(messages, Array.from({ length: garbage.length + 6 }, () => 'ignored a malformed message between nodes'))
 })
 
-t.test('every key goes by itself when its time is over', async (t) => {
+t.test('every key expires at its time', async (t) => {
   const prefix = `life-${Math.random()}`
   const { engine } = await listening(t, nodesOf(server.port, { prefix }))
   await engine.subscribe('all')
@@ -400,7 +400,7 @@ t.test('every key goes by itself when its time is over', async (t) => {
   for (const key of keys) t.ok(await server.admin.pttl(key) > 0, key)
 })
 
-t.test('a Redis that may evict is refused, unless that is accepted', async (t) => {
+t.test('a Redis that may evict is refused, unless acceptEviction is set', async (t) => {
   const evicting = await RedisServer.start(t, { config: ['--maxmemory', '100mb', '--maxmemory-policy', 'allkeys-lru'] })
   await t.rejects(listening(t, nodesOf(evicting.port)), { code: 'WSM_ERR_INVALID_OPTION', message: /allkeys-lru.*acceptEviction/s })
   await t.resolves(listening(t, nodesOf(evicting.port, { acceptEviction: true })))

@@ -35,7 +35,7 @@ function passagesOf (t: Test) {
   })
 }
 
-t.test('what is delivered at once is not delivered again when it comes back, and what comes from others is', async (t) => {
+t.test('an immediately delivered publication is not delivered again by its echo, and those of others are delivered', async (t) => {
   const state = passagesOf(t)
   const passed = state.pass(1, { except: ['client-1'] })
   t.strictSame(state.delivered, [{ ...publication('all', { n: 1 }), except: ['client-1'], position: null }])
@@ -48,7 +48,7 @@ t.test('what is delivered at once is not delivered again when it comes back, and
   t.strictSame(state.numbers(), [1, 2, 3, 3, 3])
 })
 
-t.test('behind something that is under way it waits until it comes back, and others wait behind it', async (t) => {
+t.test('a publication behind one in flight waits for its echo, and others wait behind it', async (t) => {
   const state = passagesOf(t)
   state.isUpToDate = false
   state.pass(1)
@@ -64,7 +64,7 @@ t.test('behind something that is under way it waits until it comes back, and oth
   t.equal(state.clock.timerCount, 0)
 })
 
-t.test('where Redis cannot be reached it is delivered behind what waits', async (t) => {
+t.test('if Redis is unreachable a publication is delivered behind those that wait', async (t) => {
   const state = passagesOf(t)
   state.isUpToDate = false
   const passed = [1, 2, 3].map((n) => state.pass(n))
@@ -81,7 +81,7 @@ t.test('where Redis cannot be reached it is delivered behind what waits', async 
   t.equal(state.published.length, 3)
 })
 
-t.test('once Redis is known to be away nothing waits for it, and what it does later is not delivered again', async (t) => {
+t.test('once Redis is known to be down nothing waits for it, and its late echoes are not delivered', async (t) => {
   const state = passagesOf(t)
   state.isUpToDate = false
   const passed = [state.pass(1), state.pass(2)]
@@ -94,7 +94,7 @@ t.test('once Redis is known to be away nothing waits for it, and what it does la
   t.strictSame(state.numbers(), [1, 2])
 })
 
-t.test('one that does not come back is delivered when its time is over', (t) => {
+t.test('a publication without an echo is delivered on time-out', (t) => {
   const state = passagesOf(t)
   state.isUpToDate = false
   state.pass(1)
@@ -106,7 +106,7 @@ t.test('one that does not come back is delivered when its time is over', (t) => 
   t.end()
 })
 
-t.test('where nobody is subscribed it goes to Redis unmarked, if that can be reached', async (t) => {
+t.test('without subscribers a publication goes to Redis unmarked, if Redis is reachable', async (t) => {
   const state = passagesOf(t)
   state.isSubscribed = false
   const passed = state.pass(1)
@@ -117,7 +117,7 @@ t.test('where nobody is subscribed it goes to Redis unmarked, if that can be rea
   t.strictSame([state.numbers(), state.published.length], [[], 1])
 })
 
-t.test('nothing of a topic is delivered once it is forgotten, and nothing at all once they are closed', async (t) => {
+t.test('nothing of a forgotten topic is delivered, and nothing at all after closing', async (t) => {
   const state = passagesOf(t)
   state.isUpToDate = false
   state.passages.forget('all')
@@ -133,7 +133,7 @@ t.test('nothing of a topic is delivered once it is forgotten, and nothing at all
   t.strictSame(state.numbers(), [])
 })
 
-t.test('nothing waits behind what was under way when the topic was forgotten', async (t) => {
+t.test('nothing waits behind publications that were in flight when the topic was forgotten', async (t) => {
   const state = passagesOf(t)
   state.isUpToDate = false
   state.pass(1)

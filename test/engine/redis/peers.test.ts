@@ -7,7 +7,7 @@ function renew (peers: Peers, leased: string[], isCertain = true): void {
   peers.renewed(leased, isCertain)
 }
 
-t.test('a node is known when it is heard of or has a lease, and never is a peer of itself', async (t) => {
+t.test('a node is known by a message or a lease, and is never its own peer', async (t) => {
   const peers = new Peers('self', 60_000)
   peers.heard('a')
   renew(peers, ['self', 'a', 'b'])
@@ -30,7 +30,7 @@ t.test('the sightings of a dead node are covered by one two renewals later', asy
   t.strictSame(peers.gone(era), { covered: [], uncovered: [] }, 'one that is heard of again is there')
 })
 
-t.test('no node is dead while leases may be lost', async (t) => {
+t.test('no node counts as dead while leases may be lost', async (t) => {
   const peers = new Peers('self', 60_000)
   renew(peers, ['a'])
   renew(peers, ['b'], false)
@@ -47,7 +47,7 @@ t.test('a node that has left does not come back, and its sightings are covered',
   t.strictSame(peers.dead, [])
 })
 
-t.test('a node that has been gone for long enough is forgotten', async (t) => {
+t.test('a node that has been gone long enough is forgotten', async (t) => {
   const peers = new Peers('self', -1)
   renew(peers, ['a'])
   renew(peers, [])

@@ -35,7 +35,7 @@ function storeOf (t: Test, { timeoutMs = 5_000, run = async (_call: string): Pro
   return { store, calls, told }
 }
 
-t.test('who is present is stored again long before Redis forgets it', async (t) => {
+t.test('presence is stored again long before Redis expires it', async (t) => {
   const clock = new FakeClock(t)
   const { store, calls } = storeOf(t)
   await store.add('room', client('a'))
@@ -45,7 +45,7 @@ t.test('who is present is stored again long before Redis forgets it', async (t) 
   t.ok(calls.length > length)
 })
 
-t.test('a node stays listed in a channel until the last of its sockets is out of it in Redis', async (t) => {
+t.test('a node stays listed in a channel until Redis has removed the last of its sockets', async (t) => {
   const gate = new Gate()
   const { store, calls } = storeOf(t, { run: async (call) => { if (call === 'some -first') await gate.wait() } })
   await Promise.all(['first', 'second'].map((id) => store.add('room', client(id))))
@@ -57,7 +57,7 @@ t.test('a node stays listed in a channel until the last of its sockets is out of
   t.strictSame(calls, ['enlist', 'some +first +second', 'some -first', 'some -second', 'srem'])
 })
 
-t.test('a socket that leaves while a call before it takes too long is taken out with the next renewal', async (t) => {
+t.test('a socket that leaves while an earlier call times out is removed with the next renewal', async (t) => {
   const gate = new Gate()
   const timeoutMs = 50
   const { store, calls } = storeOf(t, { timeoutMs, run: async (call) => { if (call === 'some +comes') await gate.wait() } })
@@ -74,7 +74,7 @@ t.test('a socket that leaves while a call before it takes too long is taken out 
   t.strictSame(calls.slice(3), ['enlist', 'all +stays'])
 })
 
-t.test('what could not be stored again either stays to be stored', async (t) => {
+t.test('presence that again could not be stored is kept for the next attempt', async (t) => {
   const state = { isAway: false }
   const { store, calls } = storeOf(t, { run: async () => { if (state.isAway) throw new Error('away') } })
   await store.add('room', client('a'))
@@ -87,7 +87,7 @@ t.test('what could not be stored again either stays to be stored', async (t) => 
   t.strictSame(calls, ['enlist', 'all +a +b'])
 })
 
-t.test('a node that leaves does not come into a channel any more', async (t) => {
+t.test('a leaving node enters no channel any more', async (t) => {
   const gate = new Gate()
   const { store, calls } = storeOf(t, { run: () => gate.wait() })
   const coming = store.add('room', client('late'))
@@ -98,7 +98,7 @@ t.test('a node that leaves does not come into a channel any more', async (t) => 
   t.strictSame(calls, ['enlist'])
 })
 
-t.test('a change that brings Redis back to what it was is not told of; what was asked for with it is', async (t) => {
+t.test('a change that only reconciles Redis is not reported; a requested change in the same call is', async (t) => {
   const { store, told } = storeOf(t, {
     run: async (call) => call.startsWith('all') ? ['7', 'left', '"gone"', '8', 'joined', '"stays"', '9', 'joined', '"comes"', '10', 'left', '"comes"'] : []
   })
@@ -107,7 +107,7 @@ t.test('a change that brings Redis back to what it was is not told of; what was 
   t.strictSame(told, ['comes joined room'])
 })
 
-t.test('a change is told once, also where its message is there before its answer, and the channel is left and entered meanwhile', async (t) => {
+t.test('a change is reported once, even if its message precedes its reply and the channel is left and entered meanwhile', async (t) => {
   const gate = new Gate()
   let number = 0
   const { store, told } = storeOf(t, {
@@ -131,7 +131,7 @@ t.test('a change is told once, also where its message is there before its answer
   t.strictSame(told, ['alice joined room'])
 })
 
-t.test('a change whose message has not come when the channel is left is told', async (t) => {
+t.test('a change whose message has not arrived when the channel is left is reported', async (t) => {
   const { store, told } = storeOf(t, { run: async (call) => ({ roster: [0, []], 'some +alice': ['1', 'joined', '"alice"'] })[call] })
   await store.watch('room')
   await store.add('room', client('alice'))
@@ -140,7 +140,7 @@ t.test('a change whose message has not come when the channel is left is told', a
   t.strictSame(told, ['alice joined room'])
 })
 
-t.test('a node that leaves tells of its own users, and not of those of a dead one', async (t) => {
+t.test('a leaving node reports its own users, and not those of a dead one', async (t) => {
   const { store, told } = storeOf(t, { run: async (call) => ({ smembers: ['room'], gone: ['1', 'left', '"alice"'] })[call] })
   await store.removeNode({ nodeId: 'dead', term: 1 })
   t.strictSame(told, [])

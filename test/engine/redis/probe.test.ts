@@ -83,7 +83,7 @@ t.test('with a fault at every master the node is unavailable unless one can be r
   t.equal((await after(EVERY_MS)).at(-1), 'unreachable access_denied')
 })
 
-t.test('a fault is probed soon after a call has failed, then every second, and is over after two good probes', async (t) => {
+t.test('a fault is probed soon after a failed call, then every second, and ends after two good probes', async (t) => {
   const { probe, faults, found, commands, after } = await probing(t, { isCluster: false })
   t.strictSame(found.splice(0), ['fine'])
   t.ok(commands[0]!.includes('HGET'), 'at first it is asked what may be done')
@@ -135,7 +135,7 @@ t.test('a node probes about as often as it renews its lease', async (t) => {
   t.ok(counts.probes >= 3, `${counts.probes} probes in 6 renewals`)
 })
 
-t.test('a refused call is named by what Redis refuses now, where it says that', async (t) => {
+t.test('the error of a refused call names the commands that Redis refuses now, if Redis tells', async (t) => {
   const { client, link, probe, faults } = await probing(t)
   const error = new Error('refused')
   t.equal(await probe.named(error), error, 'it refuses nothing')

@@ -8,7 +8,7 @@ const server = await RedisServer.start(t)
 
 const expired = settlement({ outcome: 'expired', proceed: false, answered_by: null })
 
-t.test('a question that a node of an earlier version asked ends as ever', async (t) => {
+t.test('a question asked by a node of an earlier version ends normally', async (t) => {
   const prefix = randomUUID()
   const { engine: { confirmations: store } } = await listening(t, nodesOf(server.port, { prefix }))
   const record = question()
@@ -18,7 +18,7 @@ t.test('a question that a node of an earlier version asked ends as ever', async 
   t.match(await store.settle(record.callback_id, expired), { won: true, record: { status: 'expired' } })
 })
 
-t.test('a question that a node of an earlier version asked is looked at before it is answered', async (t) => {
+t.test('a question asked by a node of an earlier version is read before it is answered', async (t) => {
   const prefix = randomUUID()
   const { engine: { confirmations: store } } = await listening(t, nodesOf(server.port, { prefix }))
   const record = question()
@@ -28,7 +28,7 @@ t.test('a question that a node of an earlier version asked is looked at before i
   t.match(await store.settle(record.callback_id, settlement()), { won: true })
 })
 
-t.test('questions that an earlier version ended, or that Redis does not have any more, are not due', async (t) => {
+t.test('questions that an earlier version ended, or that Redis no longer has, are not due', async (t) => {
   const prefix = randomUUID()
   const { engine: { confirmations: store } } = await listening(t, nodesOf(server.port, { prefix }))
   const [ended, gone, open] = [question(), question(), question()]
@@ -40,7 +40,7 @@ t.test('questions that an earlier version ended, or that Redis does not have any
   t.strictSame(await server.admin.zrange(`${base}:times`, 0, -1), [`announce ${open.callback_id}`])
 })
 
-t.test('a question that cannot be read is left out of what is due', async (t) => {
+t.test('an unreadable question is not among the due ones', async (t) => {
   const prefix = randomUUID()
   const { engine: { confirmations: store } } = await listening(t, nodesOf(server.port, { prefix }))
   const [malformed, open] = [question(), question()]
@@ -49,7 +49,7 @@ t.test('a question that cannot be read is left out of what is due', async (t) =>
   t.strictSame((await store.takeDue(10, 60_000)).due, [{ kind: 'announce', record: open }])
 })
 
-t.test('a question whose storing is sent again keeps what was noted of it', async (t) => {
+t.test('a question whose storing is repeated keeps its state', async (t) => {
   const { engine: { confirmations: store } } = await listening(t, nodesOf(server.port))
   const record = question()
   const due = [{ kind: 'announce', at: 1 }, { kind: 'expire', at: 2 }]

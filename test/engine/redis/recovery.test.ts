@@ -4,7 +4,7 @@ import { Recovery, type RecoveryParts } from '../../../lib/engine/redis/recovery
 import { FakeClock } from '../../fixtures/fake-clock.js'
 import { keepingLog } from '../../fixtures/redis-nodes.js'
 
-t.test('ended questions that a node has missed are read at once, and with each renewal until that succeeds', async (t) => {
+t.test('missed ends of questions are read at once, and with each renewal until that succeeds', async (t) => {
   const reads: string[] = []
   const nothing = () => {}
   const state = { isAway: true }

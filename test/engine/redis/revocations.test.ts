@@ -18,7 +18,7 @@ function news (store: { onLearned: (listener: () => void) => void }): { count: n
   return heard
 }
 
-t.test('a node that starts knows all that was stored before, however much it is', async (t) => {
+t.test('a starting node knows everything stored before, however much it is', async (t) => {
   const build = nodesOf(server.port)
   const [a, b] = [await listening(t, build, { maxRevocations: 5_000 }), await listening(t, build)]
   await Promise.all(Array.from({ length: 2_000 }, (_, n) => a.engine.revocations.add({ jti: `a-${n}`, expiresAt: later() })))
@@ -31,7 +31,7 @@ t.test('a node that starts knows all that was stored before, however much it is'
   t.equal(b.engine.revocations.isRevoked(token()), false, 'one that was there is told by whoever stored it')
 })
 
-t.test('what a node was not told of it reads of with its lease', async (t) => {
+t.test('a node reads revocations of which it was not notified when it renews its lease', async (t) => {
   const build = nodesOf(server.port, { leaseMs: 300 })
   const [a, b] = [await listening(t, build), await listening(t, build)]
   const { revocations } = b.engine
@@ -81,7 +81,7 @@ function holdUpReading (t: Test, gate: Gate): void {
 
 const IN_TIME = { withinMs: 10_000 }
 
-t.test('a node whose connections were cut, and are back, does not know before it has read on', async (t) => {
+t.test('a node whose connections were cut and are back does not know before it has read on', async (t) => {
   const proxy = await TcpProxy.start(t, server.port)
   const prefix = `back-${Math.random()}`
   const near = await listening(t, nodesOf(server.port, { prefix }))
@@ -126,7 +126,7 @@ t.test('a node that finds that Redis went back does not know before it has read 
   await until(() => engine.revocations.isRevoked(token()) === false, IN_TIME)
 })
 
-t.test('of several revocations of a user the latest moment and the latest expiry are stored', async (t) => {
+t.test('of several revocations of a user the latest time and the latest expiry are stored', async (t) => {
   const own = await RedisServer.start(t)
   const build = nodesOf(own.port, { prefix: 'twice' })
   const { engine: { revocations } } = await listening(t, build)
@@ -143,7 +143,7 @@ t.test('of several revocations of a user the latest moment and the latest expiry
   t.strictSame([await expiry('user:alice'), await expiry('jti:a-1')], [late, late])
 })
 
-t.test('a node without a lease does not know: nobody tells it', async (t) => {
+t.test('a node without a lease does not know, since it is not notified', async (t) => {
   const { engine } = await listening(t, nodesOf(server.port, { leaseMs: 900 }))
   t.equal(engine.revocations.isRevoked(token()), false)
   // As a process that was stopped finds it: its lease was over before it could be renewed.
@@ -154,7 +154,7 @@ t.test('a node without a lease does not know: nobody tells it', async (t) => {
   t.equal(engine.revocations.isRevoked(token()), false)
 })
 
-t.test('a lease that cannot be had is no knowledge', async (t) => {
+t.test('a failed lease renewal leaves a node without knowledge of revocations', async (t) => {
   const own = await RedisServer.start(t)
   const { log, messages } = keepingLog()
   const { engine } = await listening(t, nodesOf(own.port, { leaseMs: 300, prefix: 'lease' }, log))
@@ -167,7 +167,7 @@ t.test('a lease that cannot be had is no knowledge', async (t) => {
   t.ok(messages.includes('could not renew the lease of this node'))
 })
 
-t.test('what Redis has lost the nodes write back', async (t) => {
+t.test('the nodes write back revocations that Redis has lost', async (t) => {
   const own = await RedisServer.start(t)
   const build = nodesOf(own.port, { leaseMs: 300 })
   const a = await listening(t, build)
@@ -201,7 +201,7 @@ t.test('revocations survive all nodes and a lost Redis, tickets do not', async (
   t.equal(await engine.tickets.take('one'), null)
 })
 
-t.test('nothing stays for longer than it is needed', async (t) => {
+t.test('no revocation or ticket is kept longer than needed', async (t) => {
   const own = await RedisServer.start(t)
   const { engine } = await listening(t, nodesOf(own.port, { prefix: 'brief' }))
   const keys = async () => [...await own.admin.keys('brief:{~revocations}*'), ...await own.admin.keys('brief:{~tickets}*')]
@@ -213,7 +213,7 @@ t.test('nothing stays for longer than it is needed', async (t) => {
   await until(async () => (await keys()).length === 0)
 })
 
-t.test('tickets: what runs late, or twice, changes nothing', async (t) => {
+t.test('a ticket script that runs late, or twice, changes nothing', async (t) => {
   const build = nodesOf(server.port)
   const [a, b] = [await listening(t, build), await listening(t, build)]
   const user = { id: 'alice', claims: {}, expiresAt: null, issuedAt: null, jti: null }
@@ -224,7 +224,7 @@ t.test('tickets: what runs late, or twice, changes nothing', async (t) => {
   t.equal(await a.engine.tickets.take('one'), null, 'does not make it good again')
 })
 
-t.test('tickets: there is an end to them, and what is none is seen', async (t) => {
+t.test('tickets are limited, and a malformed one is noticed', async (t) => {
   const own = await RedisServer.start(t)
   const { log, messages } = keepingLog()
   const { engine: { tickets } } = await listening(t, nodesOf(own.port, { prefix: 'x' }, log))

@@ -20,7 +20,7 @@ function rosterOf () {
   return { roster, told, failures, stored, receive }
 }
 
-t.test('who is there to begin with is no news; changes that came meanwhile are told where they are newer', async (t) => {
+t.test('initial users are not reported; changes that arrive meanwhile are reported if they are newer', async (t) => {
   const { roster, told, stored, receive } = rosterOf()
   Object.assign(stored, { number: 2, users: ['alice', 'bob'] })
   const opened = roster.open()
@@ -32,7 +32,7 @@ t.test('who is there to begin with is no news; changes that came meanwhile are t
   t.equal(stored.reads, 1)
 })
 
-t.test('a change that was missed is found by its number', async (t) => {
+t.test('a missed change is detected by its number', async (t) => {
   const { roster, told, stored, receive } = rosterOf()
   Object.assign(stored, { number: 1, users: ['alice'] })
   await roster.open()
@@ -43,7 +43,7 @@ t.test('a change that was missed is found by its number', async (t) => {
   t.strictSame(told, ['alice left', 'carol joined', 'dora joined'])
 })
 
-t.test('where the numbers began again, it is looked who is there', async (t) => {
+t.test('if the numbering restarted, the users are read again', async (t) => {
   const { roster, told, stored, receive } = rosterOf()
   Object.assign(stored, { number: 7, users: ['alice'] })
   await roster.open()
@@ -55,7 +55,7 @@ t.test('where the numbers began again, it is looked who is there', async (t) => 
   t.equal(told.at(-1), 'bob left')
 })
 
-t.test('what cannot be read is read at the next occasion', async (t) => {
+t.test('a failed reading of users is repeated at the next occasion', async (t) => {
   const { roster, told, failures, stored, receive } = rosterOf()
   await roster.open()
   stored.isAway = true
@@ -68,7 +68,7 @@ t.test('what cannot be read is read at the next occasion', async (t) => {
   t.strictSame(told, ['bob joined', 'alice joined'])
 })
 
-t.test('a roster that is closed tells nothing', async (t) => {
+t.test('a closed roster reports nothing', async (t) => {
   const { roster, told, stored, receive } = rosterOf()
   await roster.open()
   Object.assign(stored, { number: 1, users: ['bob'] })
@@ -83,7 +83,7 @@ t.test('a roster that is closed tells nothing', async (t) => {
 /** A change of the node itself. */
 const own = (number: number, kind: 'joined' | 'left', user_id: string) => ({ number, kind, user_id, channel: 'a' })
 
-t.test('a change of the node itself is told once, whether the roster was opened before it or after', async (t) => {
+t.test('a node\'s own change is reported once, whether the roster was opened before it or after', async (t) => {
   const { roster, told, stored, receive } = rosterOf()
   Object.assign(stored, { number: 2, users: ['alice', 'bob'] })
   const opened = roster.open()
@@ -102,7 +102,7 @@ t.test('a change of the node itself is told once, whether the roster was opened 
   t.strictSame(told, ['alice joined', 'bob joined', 'carol joined'])
 })
 
-t.test('a change of the node itself whose message has not come is told when the roster is closed', async (t) => {
+t.test('a node\'s own change whose message has not arrived is reported when the roster closes', async (t) => {
   const { roster, told, stored } = rosterOf()
   await roster.open()
   roster.made(own(1, 'joined', 'alice'))

@@ -3,7 +3,7 @@ import { Shard } from '../../../lib/engine/redis/shard.js'
 import { FakeRedis } from '../../fixtures/fake-redis.js'
 import { silent } from '../../fixtures/redis-nodes.js'
 
-t.test('a subscription that is confirmed by a connection which has broken meanwhile rejects', async (t) => {
+t.test('a subscription confirmed by a connection that broke meanwhile rejects', async (t) => {
   const client = new FakeRedis()
   const nothing = () => {}
   const shard = new Shard(client, { factory: client.factory(), timeoutMs: 400, log: silent }, {

@@ -26,7 +26,7 @@ function shardsOf (t: Test, log = silent) {
 
 const LOST_AND_FOUND = ['behind', 'up to date', 'restored {x}']
 
-t.test('a channel is subscribed to once, at the server of its slot, and unsubscribed from there', async (t) => {
+t.test('a channel is subscribed to once at the server of its slot, and unsubscribed from there', async (t) => {
   const { cluster, shards, heard, map, at } = shardsOf(t)
   cluster.move('{y}', 'b:2')
   const early = shards.subscribe('{x}')
@@ -42,7 +42,7 @@ t.test('a channel is subscribed to once, at the server of its slot, and unsubscr
   shards.unsubscribe('{y}')
 })
 
-t.test('a subscription that the server ends is made again where its slot is by then', async (t) => {
+t.test('a subscription that the server ends is made again at the current server of its slot', async (t) => {
   const { cluster, shards, heard, map, at } = shardsOf(t)
   shards.follow(map)
   await Promise.all(['{x}', '{stays}'].map((channel) => shards.subscribe(channel)))
@@ -84,7 +84,7 @@ t.test('only the map of the latest client counts', async (t) => {
   t.strictSame(heard, [])
 })
 
-t.test('a slot that nobody has, or an unknown server, is waited for', async (t) => {
+t.test('a subscription waits for a slot without a server, or with an unknown one', async (t) => {
   const { log, messages } = keepingLog()
   const { cluster, shards, map, at } = shardsOf(t, log)
   shards.follow(map)
@@ -99,7 +99,7 @@ t.test('a slot that nobody has, or an unknown server, is waited for', async (t) 
   t.notOk(messages.includes('could not create a Redis connection'), 'none is made to a server that is unknown')
 })
 
-t.test('a subscription that is refused since its slot has moved is retried, also where the call gets no answer', async (t) => {
+t.test('a subscription that is refused since its slot has moved is retried, even if the call gets no reply', async (t) => {
   for (const isAnswered of [true, false]) {
     const { cluster, shards, map, at } = shardsOf(t)
     cluster.answer = async (_command, channel) => {
@@ -117,7 +117,7 @@ t.test('a subscription that is refused since its slot has moved is retried, also
   }
 })
 
-t.test('a refused subscription rejects, a lost one is retried on and on', async (t) => {
+t.test('a refused subscription rejects, a lost one is retried indefinitely', async (t) => {
   const { cluster, shards, heard, map, at } = shardsOf(t)
   shards.follow(map)
   cluster.answer = async () => { throw reply('NOPERM no') }
@@ -148,7 +148,7 @@ t.test('a broken connection affects its own channels only', async (t) => {
   t.equal(at('b:2'), whole)
 })
 
-t.test('a reply on a connection that has broken does not count', async (t) => {
+t.test('a reply on a broken connection does not count', async (t) => {
   const { cluster, shards, map, at } = shardsOf(t)
   cluster.answer = async (_command, channel) => {
     cluster.answer = async () => 'OK'
@@ -160,7 +160,7 @@ t.test('a reply on a connection that has broken does not count', async (t) => {
   t.ok(at('a:1').held.has('{x}'), 'it is subscribed to on the next one')
 })
 
-t.test('a lost channel that is unsubscribed from counts as behind no longer, and needs no call while its server is away', async (t) => {
+t.test('unsubscribing from a lost channel ends its backlog, and needs no call while its server is down', async (t) => {
   const { shards, heard, map, at, cluster } = shardsOf(t)
   shards.follow(map)
   await shards.subscribe('{x}')
@@ -173,7 +173,7 @@ t.test('a lost channel that is unsubscribed from counts as behind no longer, and
   t.strictSame(at('a:1').commands, ['ssubscribe {x}'])
 })
 
-t.test('a channel that is left while it is asked for is unsubscribed from when that is answered, unless it is wanted again', async (t) => {
+t.test('a channel left while its subscription is pending is unsubscribed on confirmation, unless it is wanted again', async (t) => {
   const { cluster, shards, map, at } = shardsOf(t)
   shards.follow(map)
   await shards.subscribe('{first}')
@@ -222,7 +222,7 @@ t.test('the connection to a server without slots is closed', async (t) => {
   t.ok(at('a:1').isDisconnected)
 })
 
-t.test('a node that is behind on two channels says so once, and once that it is up to date', async (t) => {
+t.test('a node that is behind on two channels reports it once, and once that it is up to date', async (t) => {
   const { cluster, shards, heard, map, at } = shardsOf(t)
   shards.follow(map)
   await Promise.all(['{x}', '{y}'].map((channel) => shards.subscribe(channel)))
@@ -241,7 +241,7 @@ t.test('a node that is behind on two channels says so once, and once that it is 
   t.equal(cluster.connections.size, 1)
 })
 
-t.test('a channel that could not be subscribed to, and is not wanted any more, does not have the map read again', async (t) => {
+t.test('a failed subscription that is no longer wanted does not reload the map', async (t) => {
   const clock = new FakeClock(t)
   const { cluster, shards, map } = shardsOf(t)
   const gate = new Gate()
@@ -259,7 +259,7 @@ t.test('a channel that could not be subscribed to, and is not wanted any more, d
   gate.open()
 })
 
-t.test('the connection to a master stays when nothing is subscribed to on it', async (t) => {
+t.test('the connection to a master stays open without subscriptions', async (t) => {
   const { shards, map, at } = shardsOf(t)
   shards.follow(map)
   await shards.subscribe('{x}')

@@ -70,7 +70,7 @@ t.test('a sender whose share is used up loses its oldest messages', async (t) =>
   t.strictSame((await taken()).filter((call) => call.startsWith('cut')), ['cut mallory a 2 0', 'cut mallory b 1 0', 'cut mallory b 2 0'])
 })
 
-t.test('what is behind the messages of others stays; a sender with nothing else is refused, until it has expired', async (t) => {
+t.test('messages behind those of others stay, and their sender is refused until they expire', async (t) => {
   const { clock, publish, taken } = sharesOf(t, { maxBytesPerSender: 4 * BYTES })
   const brief = { size: 100, ttlMs: 10_000 }
   for (const room of ['x', 'y', 'x', 'y']) publish(room, 'mallory', brief, 2)
@@ -85,7 +85,7 @@ t.test('what is behind the messages of others stays; a sender with nothing else 
   t.strictSame(await taken(), [])
 })
 
-t.test('in a stream of several, a sender\'s own oldest messages go before its share is used up', async (t) => {
+t.test('in a stream of several senders, a sender\'s own oldest messages go before its share is used up', async (t) => {
   const { logs, publish, taken } = sharesOf(t, { maxBytesPerSender: 100 * BYTES })
   publish('room', 'mallory')
   publish('room', 'alice')
@@ -97,7 +97,7 @@ t.test('in a stream of several, a sender\'s own oldest messages go before its sh
   t.strictSame(await taken(), [])
 })
 
-t.test('what is being published counts; what was not published does not', async (t) => {
+t.test('publications in flight count; failed ones do not', async (t) => {
   const { shares } = sharesOf(t, { maxBytesPerSender: 3 * BYTES })
   for (let n = 0; n < 3; n++) shares.reserve('mallory', BYTES)
   t.throws(() => shares.reserve('mallory', 1), usedUp)
@@ -107,7 +107,7 @@ t.test('what is being published counts; what was not published does not', async 
   t.throws(() => shares.reserve('bob', 3 * BYTES + 1), { code: 'WSM_ERR_RATE_LIMITED', message: /larger than/ })
 })
 
-t.test('what expires meanwhile, or is more than a history holds, is not counted', async (t) => {
+t.test('messages that expire meanwhile, or exceed the history\'s size, are not counted', async (t) => {
   const { clock, publish, taken } = sharesOf(t, { maxBytesPerSender: 4 * BYTES, maxBytes: 5 * BYTES })
   for (let n = 0; n < 20; n++) publish('short', 'alice', { size: 2, ttlMs: 1_000 })
   publish('long', 'alice')
@@ -121,7 +121,7 @@ t.test('what expires meanwhile, or is more than a history holds, is not counted'
   t.strictSame(await taken(), [])
 })
 
-t.test('what a sender holds, has begun or is publishing still counts after it has been silent for a while', async (t) => {
+t.test('the holdings of a sender still count after it has been silent for a while', async (t) => {
   const room = sharesOf(t, { maxBytesPerSender: 4 * BYTES })
   for (let n = 0; n < 3; n++) room.publish('room', 'mallory', KEPT, 2)
   room.clock.advance(30_000)
@@ -150,7 +150,7 @@ t.test('what a sender holds, has begun or is publishing still counts after it ha
   t.throws(() => shares.reserve('mallory', 2 * BYTES), usedUp)
 })
 
-t.test('over all bounds the messages of senders go first, then what was used longest ago', async (t) => {
+t.test('over all limits the messages of senders go first, then the least recently used', async (t) => {
   const { publish, taken } = sharesOf(t, { maxBytes: 10 * BYTES })
   publish('old')
   for (let n = 0; n < 2; n++) publish('hers', 'alice')
@@ -164,7 +164,7 @@ t.test('over all bounds the messages of senders go first, then what was used lon
   t.strictSame(await taken(), ['cut alice hers 2 0', 'clear old 1'])
 })
 
-t.test('messages of senders go first also where only one byte is too much', async (t) => {
+t.test('messages of senders go first even if only one byte is too much', async (t) => {
   const { publish, taken } = sharesOf(t, { maxBytes: 10 * BYTES })
   for (let n = 0; n < 3; n++) publish('room', 'mallory')
   publish('hers', 'alice')
@@ -193,7 +193,7 @@ t.test('a sender that has begun too many streams loses its own oldest ones', asy
   t.strictSame(await taken(), ['forget d 1', 'evicted 1'], 'it counts again when she publishes to it')
 })
 
-t.test('over all bounds the streams of senders go first, those of whoever has most before', async (t) => {
+t.test('over all limits the streams of senders go first, starting with the largest holders', async (t) => {
   const { store, publish, taken } = sharesOf(t, { maxTopics: 4 })
   publish('app')
   publish('both', 'alice')
@@ -218,7 +218,7 @@ t.test('a stream of several senders goes last once the app has published to it',
   t.match(await taken(), ['forget old 1'])
 })
 
-t.test('a store that is away is asked again when there is too much the next time', async (t) => {
+t.test('a store that was down is asked again at the next excess', async (t) => {
   const cases = [
     ['forget', ['a', 'b', 'c'], undefined, { maxTopics: 2 }],
     ['forget', ['a', 'b'], 'mallory', { maxTopicsPerSender: 1 }],
@@ -236,7 +236,7 @@ t.test('a store that is away is asked again when there is too much the next time
   }
 })
 
-t.test('a stream that is in use and was published to again meanwhile is counted once', async (t) => {
+t.test('a stream in use that was published to again meanwhile is counted once', async (t) => {
   const { store, publish, taken } = sharesOf(t, { maxTopics: 1 })
   store.inUse.add('a')
   publish('a')
@@ -247,7 +247,7 @@ t.test('a stream that is in use and was published to again meanwhile is counted 
   t.match(await taken(), ['forget a 2'])
 })
 
-t.test('streams that nobody can ask for any more are not counted', async (t) => {
+t.test('streams that can no longer be read are not counted', async (t) => {
   const { clock, publish, taken } = sharesOf(t, { maxTopics: 2 })
   for (const topic of ['a', 'b']) publish(topic, 'mallory')
   clock.advance(180_000)
@@ -255,7 +255,7 @@ t.test('streams that nobody can ask for any more are not counted', async (t) => 
   t.strictSame(await taken(), [])
 })
 
-t.test('the latest message stays, whoever has sent it, and what has nothing is not cleared again', async (t) => {
+t.test('the latest message stays, whoever sent it, and an empty stream is not cleared again', async (t) => {
   const { publish, taken } = sharesOf(t, { maxBytes: 3 * BYTES })
   for (let n = 0; n < 5; n++) publish('x', 'mallory')
   const cuts = (await taken()).filter((call) => call.startsWith('cut'))
@@ -265,7 +265,7 @@ t.test('the latest message stays, whoever has sent it, and what has nothing is n
   t.equal(new Set(cleared).size, cleared.length)
 })
 
-t.test('a cut that the store did not answer in a stream of several is asked for again', async (t) => {
+t.test('an unanswered cut in a stream of several senders is requested again', async (t) => {
   const { publish, taken, store, failures } = sharesOf(t, { maxBytesPerSender: 4 * BYTES })
   store.isAway = true
   for (const room of ['x', 'y', 'x', 'y']) publish(room, 'mallory', KEPT, 2)
@@ -275,7 +275,7 @@ t.test('a cut that the store did not answer in a stream of several is asked for 
   t.throws(() => { for (let n = 0; n < 9; n++) publish('x', 'mallory') }, usedUp)
 })
 
-t.test('a history over its limit that Redis cannot trim is in the log', async (t) => {
+t.test('a history over its limit that Redis cannot trim is logged', async (t) => {
   const server = await RedisServer.start(t)
   const { log, messages } = keepingLog()
   const { engine } = await listening(t, nodesOf(server.port, {}, log), { maxBytesPerSender: 1_000 })

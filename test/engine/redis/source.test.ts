@@ -30,7 +30,7 @@ t.test('clients of ioredis and options are told apart', async (t) => {
   for (const options of [{}, { host: 'h', port: 1 }, Object.assign(Object.create(null), { port: 1 }), runInNewContext('({ port: 1 })')]) t.equal(isSource(options), false)
 })
 
-t.test('what is neither a client of ioredis nor options is refused at registration, by name and without its secrets', async (t) => {
+t.test('values that are neither an ioredis client nor options are refused at registration, without their secrets', async (t) => {
   for (const [given, name] of [
     [undefined, 'undefined'], [null, 'null'], [6379, '6379'], ['redis://:hunter2@localhost', 'a URL'], [new URL('redis://:hunter2@localhost'), 'a URL'],
     [Redis, 'a function'], [[{ port: 6379 }], 'a list'], [Promise.resolve({}), 'a promise'],
@@ -50,6 +50,6 @@ t.test('options of the package redis, which ioredis would ignore, are refused by
   }
 })
 
-t.test('an app with such an engine does not start', async (t) => {
+t.test('an app with an invalid engine client does not start', async (t) => {
   await t.rejects(startApp(t, { engine: redis(new Commander() as never) }), { code: 'WSM_ERR_INVALID_OPTION', message: /node-redis/ })
 })

@@ -4,7 +4,7 @@ import { FakeRedis } from '../../fixtures/fake-redis.js'
 import { Gate } from '../../fixtures/gate.js'
 import { keepingLog } from '../../fixtures/redis-nodes.js'
 
-t.test('a channel that is left while a new connection subscribes to it is unsubscribed from there, too', async (t) => {
+t.test('a channel that is left while a new connection subscribes to it is unsubscribed there, too', async (t) => {
   const client = new FakeRedis()
   const { log, messages } = keepingLog()
   const up = new Gate()

@@ -11,7 +11,7 @@ function concluded (sayings: Record<string, Saying>) {
   return conclude(testimonies, 0)
 }
 
-t.test('a lane is kept where all nodes have answered, one has seen it, and none misses a write', async (t) => {
+t.test('a lane is kept if all nodes have answered, one has seen it, and none misses a write', async (t) => {
   t.equal(concluded({ a: { verdict: 'kept', peers: ['b'] }, b: { verdict: null, peers: ['a'] } }), 'kept')
   t.equal(concluded({ a: { verdict: 'kept', peers: ['b'] }, b: { verdict: 'lost', peers: ['a'] } }), 'lost')
   t.equal(concluded({ a: { verdict: null }, b: { verdict: null } }), 'unseen')
