@@ -2,7 +2,7 @@ import type { AdmittedUser, User } from './user.js'
 
 /** An open socket, as the app sees it, perhaps before it has said whose it is. */
 export interface AnyClient {
-  /** The socket's id; new on every connect. Knowing it grants no access. */
+  /** Socket id, new on every connect. Knowing it grants no access. */
   readonly id: string
   /** null: anonymous, or not authenticated yet. */
   readonly user: User | null

@@ -5,13 +5,13 @@ import type { AdmittedUser, User } from './user.js'
 import { isThenable } from './thenable.js'
 import { logThrown } from './thrown.js'
 
-/** The hooks of `ws.on()` and what a listener is handed (row F4). */
+/** Events of `ws.on()` and the payloads of their listeners (row F4). */
 export interface WsEvents {
   /** A socket is open and authenticated; its `connection` frame has been sent. */
   client_connected: { client: Client }
   /** A socket that was reported as connected has closed. */
   client_disconnected: { client: Client } & ConnectionEnd
-  /** A socket belongs to another user now, or to nobody, or has a fresh token. */
+  /** A socket switched to another user or to anonymous, or refreshed its token. */
   identity_changed: { client: Client, previous: AdmittedUser }
   /**
    * A frame that passed its schema, before its handler runs. Of `auth` and `change_user` only the type and the id. The client's user is
@@ -37,7 +37,7 @@ export interface WsEvents {
    * type and the id.
    */
   message_failed: { client: AnyClient, user: User | null, error: unknown, message?: Readonly<Record<string, unknown>> }
-  /** A question has ended. */
+  /** A question ended. */
   confirmation_settled: { confirmation: ConfirmationRecord }
   /**
    * A task was cancelled by its user, an administrator or the app. `task` is null if the task was not started with
@@ -64,7 +64,7 @@ const names: Record<WsEventName, true> = {
 }
 export const eventNames = Object.keys(names) as WsEventName[]
 
-/** A listener of one event. Its return value is ignored, except that a rejected promise is logged. */
+/** Listener of one event. Its return value is ignored, except that a rejected promise is logged. */
 export type WsListener<E extends WsEventName> = (event: WsEvents[E]) => unknown
 
 /** An event as a node emits it: its users can be null, whatever the app says of them. */
@@ -81,7 +81,7 @@ export class EventHub {
     this.#log = log
   }
 
-  /** Returns the undo; calling it twice is harmless. */
+  /** Adds a listener and returns the undo; calling it twice is harmless. */
   on<E extends WsEventName> (event: E, listener: WsListener<E>): () => void {
     // Wrapped, so that the same function can be registered twice and each undo takes back its own.
     const entry = { call: listener as WsListener<WsEventName> }
@@ -90,7 +90,7 @@ export class EventHub {
     return () => { entries.delete(entry) }
   }
 
-  /** Whether the event has a listener; callers skip building costly payloads otherwise. */
+  /** Returns true if the event has a listener; callers then skip costly payloads. */
   has (event: WsEventName): boolean {
     return (this.#listeners.get(event)?.size ?? 0) > 0
   }

@@ -183,7 +183,7 @@ export class WsManager {
     })
   }
 
-  /** Listens to what happens (row F4). Returns the undo; calling it twice is harmless. */
+  /** Listens to an event (row F4). Returns the undo; calling it twice is harmless. */
   on<E extends WsEventName> (event: E, listener: WsListener<E>): () => void {
     return call(this.#owner, methods['ws.on'], [event, listener], () => this.#node.events.on(event, listener))
   }
@@ -313,12 +313,12 @@ export class WsManager {
     return this.#node.registry.openCount
   }
 
-  /** Whether this node takes sockets (row A17). */
+  /** Whether this node accepts sockets (row A17). */
   getHealth (): NodeHealth {
     return { status: this.#host.isClosing() ? 'closing' : 'healthy', uptime_s: this.#uptimeSeconds() }
   }
 
-  /** Whether what the nodes share works for this node, with the reasons where it does not, and whether it closes. */
+  /** Returns whether the shared store works for this node, the reasons if not, and whether the node is closing. */
   getReadiness (): NodeReadiness {
     const { clock, readiness: { availability } } = this.#node
     const { status, reasons } = this.#host.isClosing() ? { status: 'closing' as const, reasons: [] } : availability

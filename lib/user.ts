@@ -1,6 +1,6 @@
 import type { Register } from './register.js'
 
-/** Who a socket or a request belongs to, read from a verified token. */
+/** The owner of a socket or request, read from a verified token. */
 export interface User {
   readonly id: string
   /** Claims of the token, as verified. */
@@ -19,7 +19,7 @@ export interface User {
 /** The user of a socket or request that has been let in. null, an anonymous one, only where {@link Register} says `anonymous: true`. */
 export type AdmittedUser = Register extends { anonymous: true } ? User | null : User
 
-/** Whether the token grants a permission: in `roles` or `scope`, as an array or as words in a string (RFC 8693, 4.2). */
+/** Returns true if `roles` or `scope` grants a permission, as an array or as words in a string (RFC 8693, 4.2). */
 export function isGranted (user: User, permission: string): boolean {
   return [user.claims.roles, user.claims.scope].some((granted) =>
     typeof granted === 'string' ? granted.split(' ').includes(permission) : Array.isArray(granted) && granted.includes(permission))

@@ -16,7 +16,7 @@ export type ConfirmationOutcome = Static<typeof ConfirmationOutcome>
 export const AnsweredBy = Type.Object({ user_id: UserId, client_id: Nullable(ClientId, { description: 'The socket; null: by REST' }) })
 export type AnsweredBy = Static<typeof AnsweredBy>
 
-/** What a person answers, by socket or by REST. */
+/** A person's answer, by socket or by REST. */
 export const ConfirmationAnswer = Type.Object({
   proceed: Type.Boolean({ description: 'true: go on; false: stop' }),
   feedback: Type.Optional(Feedback),
@@ -175,7 +175,7 @@ export const Rejected = Type.Object({
 })
 export type Rejected = Static<typeof Rejected>
 
-/** What `ws.getStatus()` and `GET /ws/status` say of this node (row A1). */
+/** Status of this node, as in `ws.getStatus()` and `GET /ws/status` (row A1). */
 export const NodeStatus = Type.Object({
   running: Type.Boolean(),
   host: Nullable(Type.String()),
@@ -229,7 +229,7 @@ export const NodeReadiness = Type.Object({
 })
 export type NodeReadiness = Static<typeof NodeReadiness>
 
-/** Whether this node takes sockets (row A17). */
+/** Whether this node accepts sockets (row A17). */
 export const NodeHealth = Type.Object({
   status: Type.Union([Type.Literal('healthy'), Type.Literal('closing')]),
   uptime_s: Type.Number()

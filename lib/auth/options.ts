@@ -14,7 +14,7 @@ export type AuthorizeSubscribe = (user: AdmittedUser, channel: string, client: C
 /** Decides who may send `user`, `channel` and `client` frames. */
 export type AuthorizeSend = (user: AdmittedUser, target: SendTarget, client: Client) => boolean | Promise<boolean>
 
-/** Options for who may connect, and who may do what. */
+/** Options for authentication and authorization. */
 export const authOptions = {
   jwt: Type.Optional(Type.Unsafe<FastifyJWTOptions>(JwtOptions)),
   authenticate: hook<(request: FastifyRequest) => AuthenticatedUser | null | Promise<AuthenticatedUser | null>>(

@@ -128,7 +128,7 @@ export function isDenial (error: unknown): error is DetailedError {
   return (error as DetailedError).statusCode === 403
 }
 
-/** Returns who asks, for the log. */
+/** Returns the caller, for the log. */
 export function namesOf (user: User | null, client: Pick<AnyClient, 'id'> | null): { user_id: string | null, client_id: string | null } {
   return { user_id: user?.id ?? null, client_id: client?.id ?? null }
 }

@@ -23,7 +23,7 @@ export class Nodes {
   readonly #registry: Registry
   readonly #status: () => NodeStatus
 
-  /** @param status what this node is doing */
+  /** @param status returns the status of this node */
   constructor (cluster: Cluster, registry: Registry, status: () => NodeStatus) {
     this.#cluster = cluster
     this.#registry = registry

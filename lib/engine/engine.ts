@@ -234,7 +234,7 @@ export interface Settlement {
 /** @property leftMs only while the question cannot expire yet */
 export interface Settled { won: boolean, record: ConfirmationRecord, leftMs?: number }
 
-/** Open, or how it ended. */
+/** Pending, or an outcome. */
 export const questionStatuses: readonly ConfirmationRecord['status'][] = ['pending', ...ConfirmationOutcome.anyOf.map((outcome) => outcome.const)]
 
 export interface ConfirmationFilter {

@@ -46,7 +46,7 @@ export class Health {
       if (this.#hasWarned) this.#log.info({ reasons: all }, 'Redis is fully available again')
     } else {
       this.#hasWarned = true
-      const part = status === 'degraded' ? 'a part of what the nodes share does not work' : 'nothing that the nodes share works'
+      const part = status === 'degraded' ? 'Redis is partly unavailable' : 'Redis is unavailable'
       this.#log.warn({ err: fault?.error, reasons: all }, `${part}: ${fault?.text ?? all.join(', ')}`)
     }
     this.#listener(this.#current)

@@ -72,8 +72,8 @@ t.test('startup names each missing part of the access rule', async (t) => {
 
 t.test('startup names other configuration faults', async (t) => {
   const options = await userWith(single)
-  await failing(t, { ...options, password: 'other' }, /does not accept this user name and password \(WRONGPASS\)/)
-  await failing(t, { ...await userWith(['~*', '&*', '+@all']), db: 99 }, /has no database of this number/)
+  await failing(t, { ...options, password: 'other' }, /refuses this user name and password \(WRONGPASS\)/)
+  await failing(t, { ...await userWith(['~*', '&*', '+@all']), db: 99 }, /has no database with this number/)
   const locked = await RedisServer.start(t, { config: ['--requirepass', 'secret'] })
   await failing(t, { host: '127.0.0.1', port: locked.port }, /requires a password, and none was given \(NOAUTH\)/)
   const { cert, key } = selfSigned()
@@ -101,7 +101,7 @@ t.test('a permission that is taken away is logged once, and the node is degraded
   await t.rejects(engine.subscribe('channel:a'), { code: 'WSM_ERR_UNAVAILABLE', message: /^Redis is not available: it refused a command: its user may not run info: allow it with \+info$/ })
   await until(() => engine.cluster.availability.status !== 'ready')
   t.strictSame(engine.cluster.availability, { status: 'degraded', reasons: ['access_denied'] })
-  const named = () => messages.filter((message) => message.startsWith('a part of what the nodes share does not work: its user may not run info: allow it with +info'))
+  const named = () => messages.filter((message) => message.startsWith('Redis is partly unavailable: its user may not run info: allow it with +info'))
   t.equal(named().length, 1)
   for (let n = 0; n < 3; n++) await t.rejects(engine.subscribe('channel:a'))
   await server.admin.acl('SETUSER', options.username, '-ping')
@@ -126,7 +126,7 @@ t.test('a node whose permissions are revoked, or whose password has changed, is 
   await server.admin.client('KILL', 'USER', options.username)
   await until(() => engine.cluster.availability.status === 'unavailable')
   t.strictSame(engine.cluster.availability.reasons, ['unreachable', 'access_denied'])
-  t.equal(messages.filter((message) => /^nothing that the nodes share works: it does not accept this user name and password/.test(message)).length, 1)
+  t.equal(messages.filter((message) => /^Redis is unavailable: it refuses this user name and password/.test(message)).length, 1)
   await t.rejects(engine.publish(publication('all'), KEPT), { code: 'WSM_ERR_UNAVAILABLE', message: /there is no connection$/ })
   await server.admin.acl('SETUSER', options.username, '>secret')
   await until(() => engine.cluster.availability.status === 'ready')

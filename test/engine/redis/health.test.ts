@@ -24,9 +24,9 @@ t.test('reasons of several sources are combined in one order, and a change is re
     'degraded subscriptions_behind',
     'ready'
   ])
-  t.equal(messages[1], 'a part of what the nodes share does not work: it is full')
+  t.equal(messages[1], 'Redis is partly unavailable: it is full')
   t.equal(messages.at(-1), 'Redis is fully available again')
-  t.equal(messages.filter((message) => message.startsWith('all')).length, 1)
+  t.equal(messages.filter((message) => message.startsWith('Redis is fully')).length, 1)
 })
 
 t.test('after closing nothing is reported', async (t) => {
