@@ -12,7 +12,7 @@ export const ConfirmationOutcome = Type.Union([
 ])
 export type ConfirmationOutcome = Static<typeof ConfirmationOutcome>
 
-/** Who answered: the user and the socket, or `client_id: null` for REST. */
+/** Who answered: user and socket; `client_id: null` for REST. */
 export const AnsweredBy = Type.Object({ user_id: UserId, client_id: Nullable(ClientId, { description: 'The socket; null: by REST' }) })
 export type AnsweredBy = Static<typeof AnsweredBy>
 
