@@ -78,7 +78,7 @@ export class UpgradeGate {
     }
   }
 
-  /** @throws WSM_ERR_NOT_FOUND, WSM_ERR_RATE_LIMITED, WSM_ERR_FORBIDDEN for an upgrade that is for no socket route */
+  /** @throws WSM_ERR_NOT_FOUND, WSM_ERR_RATE_LIMITED, WSM_ERR_FORBIDDEN for an upgrade of a route that is not a socket route */
   #assertSocket (request: FastifyRequest): void {
     const { url } = request.routeOptions
     const isEscaped = this.#escaped.has(request.raw)
