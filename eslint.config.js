@@ -23,7 +23,7 @@ export default [
     files: ['lib/**/*.ts', 'routes/**/*.ts'],
     ignores: [
       'lib/protocol/**', 'lib/socket/message.ts', 'lib/engine/redis/**', 'lib/validation/json-schema.ts', 'lib/validation/unique-list.ts', 'lib/options.ts',
-      'lib/errors.ts', 'routes/call.ts', 'routes/json-answer.ts'
+      'lib/wire-error.ts', 'routes/call.ts', 'routes/json-answer.ts'
     ],
     rules: { 'no-restricted-globals': ['error', 'JSON'] }
   },

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { BadJsonError, InternalError, TooLargeError, UnavailableError, UnsupportedMediaTypeError, detailsOf, toClientError, type DetailedError } from '../lib/errors.js'
+import { BadJsonError, InternalError, TooLargeError, UnavailableError, UnsupportedMediaTypeError } from '../lib/errors.js'
+import { detailsOf, toClientError, type DetailedError } from '../lib/wire-error.js'
 import { logThrown } from '../lib/thrown.js'
 import { sendable } from './json-answer.js'
 

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { HistoryQuery, StreamHistoryPage } from '../schemas/rest.js'
 import { isDenial, type Permissions } from '../lib/auth/permissions.js'
-import type { DetailedError } from '../lib/errors.js'
+import type { DetailedError } from '../lib/wire-error.js'
 import { isTopic } from '../lib/ids.js'
 import { invalidMessage } from '../lib/validation/faults.js'
 import { channelOf, topicOf } from '../lib/topic-names.js'

@@ -1,12 +1,17 @@
 import t from 'tap'
 import { AppError, errorCodes, errors } from '../lib/index.js'
-import { toClientError, toWire } from '../lib/errors.js'
+import { isOurs, toClientError, toWire, withDetails } from '../lib/wire-error.js'
 
 type Thrown = new (...args: unknown[]) => Error & { code: string, statusCode: number }
 
 const kinds = Object.entries(errors).filter(([name]) => name.endsWith('Error') && /^[A-Z]/.test(name))
   .map(([name, kind]) => ({ name, Thrown: kind as unknown as Thrown }))
 const catalogue = kinds.map(({ name, Thrown }) => ({ name, error: new Thrown('one', 'two') }))
+
+t.test('the exported errors are kinds of errors and nothing else', (t) => {
+  t.same(Object.entries(errors).filter(([name, kind]) => !name.endsWith('Error') || !(kind.prototype instanceof Error)), [])
+  t.end()
+})
 
 t.test('every error of the catalogue has its own code and status', async (t) => {
   t.ok(catalogue.length > errorCodes.length)
@@ -63,10 +68,10 @@ t.test('any other thrown value is sent as internal, without its contents', async
 })
 
 t.test('details of an error are sent', async (t) => {
-  const error = errors.withDetails(new errors.ForbiddenError('no'), { channel: 'a' })
+  const error = withDetails(new errors.ForbiddenError('no'), { channel: 'a' })
   t.match(toWire(error), { code: 'forbidden', message: 'no', details: { channel: 'a' } })
-  t.equal(errors.isOurs(error), true)
-  t.equal(errors.isOurs(new Error('no')), false)
+  t.equal(isOurs(error), true)
+  t.equal(isOurs(new Error('no')), false)
   t.ok(error instanceof errors.ForbiddenError)
 })
 
@@ -75,11 +80,11 @@ t.test('details that JSON cannot hold are dropped, and those sent are a copy', a
   circular.self = circular
   const throwing = { toJSON: () => { throw new Error('secret') } }
   for (const details of [1n, circular, throwing, { deep: [throwing] }]) {
-    const error = errors.withDetails(new errors.ForbiddenError('no'), details)
+    const error = withDetails(new errors.ForbiddenError('no'), details)
     t.same(toWire(error), { code: 'forbidden', message: 'no', statusCode: 403, details: undefined, retryAfterS: undefined, isAppError: false })
   }
   const details = { list: [1] }
-  const told = toWire(errors.withDetails(new errors.ForbiddenError('no'), details))
+  const told = toWire(withDetails(new errors.ForbiddenError('no'), details))
   details.list.push(2)
   t.same(told.details, { list: [1] })
 })
@@ -88,7 +93,7 @@ t.test('an unreadable thrown value is sent as internal', async (t) => {
   const fail = () => { throw new Error('secret') }
   const unreadable = new Proxy(new errors.ForbiddenError('no'), { get: fail, getPrototypeOf: fail, has: fail, ownKeys: fail })
   t.equal(toWire(unreadable).code, 'internal')
-  t.equal(errors.isOurs(unreadable), false)
+  t.equal(isOurs(unreadable), false)
   for (const property of ['code', 'message', 'statusCode', 'retryAfterS']) {
     t.equal(toWire(Object.defineProperty(new errors.ForbiddenError('no'), property, { get: fail })).code, 'internal', property)
   }

@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { AnyClient, Client } from '../client.js'
-import { ForbiddenError, InternalError, UnavailableError, toClientError, toWire, type DetailedError } from '../errors.js'
+import { ForbiddenError, InternalError, UnavailableError } from '../errors.js'
+import { toClientError, toWire, type DetailedError } from '../wire-error.js'
 import type { BoundedWaits } from '../bounded-waits.js'
 import { isThenable } from '../thenable.js'
 import { logThrown } from '../thrown.js'

@@ -1,5 +1,6 @@
 import type { ConfirmationRecord, ConfirmationOutcome } from '../../schemas/records.js'
-import { WaitInterruptedError, withDetails } from '../errors.js'
+import { WaitInterruptedError } from '../errors.js'
+import { withDetails } from '../wire-error.js'
 import type { Endings } from './endings.js'
 
 /** Time for the store to say how a question ended, before the wait for it is interrupted. */

@@ -1,7 +1,8 @@
 import { Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { assertArgument } from '../validation/call.js'
-import { InvalidArgumentError, isAppCode, isAppStatus } from '../errors.js'
+import { InvalidArgumentError } from '../errors.js'
+import { isAppCode, isAppStatus } from '../wire-error.js'
 
 /** Options of an `AppError`, beside its code and message. */
 export interface AppErrorOptions extends ErrorOptions {

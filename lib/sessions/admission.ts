@@ -5,9 +5,8 @@ import { ChannelName } from '../../schemas/fields.js'
 import { tokenFromFrame } from '../auth/credentials.js'
 import type { AuthOptions } from '../auth/options.js'
 import { isDenial, type Permissions } from '../auth/permissions.js'
-import {
-  ForbiddenError, InvalidHandshakeError, TooManyChannelsError, UnauthorizedError, UnavailableError, UpgradeRequiredError, toWire
-} from '../errors.js'
+import { ForbiddenError, InvalidHandshakeError, TooManyChannelsError, UnauthorizedError, UnavailableError, UpgradeRequiredError } from '../errors.js'
+import { toWire } from '../wire-error.js'
 import { decodePositions } from '../protocol/decode.js'
 import type { Positions } from '../recovery.js'
 import type { Connection } from '../socket/connection.js'

@@ -1,6 +1,7 @@
 import type { Rejected } from '../../schemas/records.js'
 import type { User } from '../user.js'
-import { RateLimitedError, typeRateLimited, withDetails } from '../errors.js'
+import { RateLimitedError } from '../errors.js'
+import { typeRateLimited, withDetails } from '../wire-error.js'
 import { Allowance, type Allowances } from './allowances.js'
 import type { Rate } from './rate.js'
 

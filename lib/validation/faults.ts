@@ -1,5 +1,6 @@
 import type { ValueError } from '@sinclair/typebox/errors'
-import { InvalidMessageError, withDetails, type DetailedError } from '../errors.js'
+import { InvalidMessageError } from '../errors.js'
+import { withDetails, type DetailedError } from '../wire-error.js'
 import { MOST_FAULTS, type Checker } from './compiled-schema.js'
 import type { Fault } from './part.js'
 import { unionMessage } from './reason.js'

@@ -9,6 +9,7 @@ import fastifySwagger from '@fastify/swagger'
 import Fastify from 'fastify'
 import t from 'tap'
 import wsPlugin, { AppError, errors } from '../../lib/index.js'
+import { withDetails } from '../../lib/wire-error.js'
 import { protocol, startApp, type AppOptions, type RestOptions } from '../fixtures/app.js'
 import { decompressBodies } from '../fixtures/decompression.js'
 import { Gate } from '../fixtures/gate.js'
@@ -34,7 +35,7 @@ t.test('a handler replies and fails by REST as it does by socket', async (t) => 
       ws.handle('same.early', { schema: open, reply: Type.String(), rest }, (_message, { reply }) => reply('early'))
       ws.handle('same.forbidden', { schema: open, authorize: () => false, rest }, () => SECRET)
       ws.handle('same.hook', { schema: open, authorize: () => { throw new Error(SECRET) }, rest }, () => SECRET)
-      ws.handle('same.missing', { schema: open, rest }, () => { throw errors.withDetails(new errors.NotFoundError('No such room'), { room: 7 }) })
+      ws.handle('same.missing', { schema: open, rest }, () => { throw withDetails(new errors.NotFoundError('No such room'), { room: 7 }) })
       ws.handle('same.later', { schema: open, rest }, () => { throw new errors.UnavailableError('Come back later') })
       ws.handle('same.broken', { schema: open, rest }, async () => { throw new Error(SECRET) })
       ws.handle('same.status', { schema: open, rest }, () => { throw Object.assign(new Error(SECRET), { statusCode: 502, code: 'E_UPSTREAM' }) })

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
-import { isOurs } from '../../errors.js'
+import { isOurs } from '../../wire-error.js'
 import { refusal } from './access.js'
 import type { RedisClient } from './client.js'
 import { Deadline } from './deadline.js'

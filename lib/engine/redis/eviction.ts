@@ -1,4 +1,5 @@
-import { InvalidOptionError, isOurs } from '../../errors.js'
+import { InvalidOptionError } from '../../errors.js'
+import { isOurs } from '../../wire-error.js'
 import { unavailable, type Deadline } from './deadline.js'
 import type { Link } from './link.js'
 

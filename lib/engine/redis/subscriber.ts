@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { isOurs } from '../../errors.js'
+import { isOurs } from '../../wire-error.js'
 import { refusal } from './access.js'
 import type { ClientFactory, RedisClient } from './client.js'
 import { isReply } from './error-replies.js'

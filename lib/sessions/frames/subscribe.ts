@@ -1,6 +1,7 @@
 import type { Permissions } from '../../auth/permissions.js'
 import type { User } from '../../user.js'
-import { ForbiddenError, withDetails, type DetailedError } from '../../errors.js'
+import { ForbiddenError } from '../../errors.js'
+import { withDetails, type DetailedError } from '../../wire-error.js'
 import type { Positions } from '../../recovery.js'
 import type { Memberships } from '../../streams/memberships.js'
 import type { StreamState } from '../../streams/topic.js'

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { createServer, type AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import { toWire } from '../../../lib/errors.js'
+import { toWire } from '../../../lib/wire-error.js'
 import type { RedisConnectionOptions } from '../../../lib/engine/redis/source.js'
 import { redis } from '../../../lib/engine/redis/redis.js'
 import { everything, ruleOf } from '../../fixtures/access-suite.js'
