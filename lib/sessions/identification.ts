@@ -112,7 +112,7 @@ export class Identification {
 
   async #unrevoked<U extends User | null> (identified: Promise<U>): Promise<U> {
     const user = await identified
-    if (user !== null) await this.#parts.revocations.assertGood(user)
+    if (user !== null) await this.#parts.revocations.assertNotRevoked(user)
     return user
   }
 

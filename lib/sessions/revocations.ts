@@ -140,22 +140,22 @@ export class Revocations implements Standing {
   }
 
   /**
-   * Whether a user may go on into what takes time; to be asked again by `assertGoodNow` when it is granted.
+   * Whether a user may go on into what takes time; to be asked again by `assertNotRevokedNow` when it is granted.
    *
    * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_UNAVAILABLE where it cannot be known in time
    */
-  async assertGood (user: User): Promise<void> {
+  async assertNotRevoked (user: User): Promise<void> {
     if (this.#store.isRevoked(user) === null) await this.#store.current()
-    this.assertGoodNow(user)
+    this.assertNotRevokedNow(user)
     this.#warnOf(user)
   }
 
   /**
    * In the turn in which something is granted: who is granted it from here on is found by the next revocation.
    *
-   * @throws as `assertGood`
+   * @throws as `assertNotRevoked`
    */
-  assertGoodNow (user: User): void {
+  assertNotRevokedNow (user: User): void {
     const isRevoked = this.#store.isRevoked(user)
     if (isRevoked === null) throw new UnavailableError('Revocations cannot be checked at the moment')
     if (isRevoked) throw new UnauthorizedError('The token has been revoked')
@@ -165,10 +165,10 @@ export class Revocations implements Standing {
    * The same, and that the token has not expired since: in the turn in which something is carried out that took time to ask for.
    *
    * @param since when it was good, milliseconds since 1970. A token that had expired by then was found good by another clock.
-   * @throws as `assertGood`
+   * @throws as `assertNotRevoked`
    */
   assertStillGood (user: User, since: number): void {
-    this.assertGoodNow(user)
+    this.assertNotRevokedNow(user)
     if (user.expiresAt !== null && user.expiresAt > since && user.expiresAt <= this.#clock.now()) throw new UnauthorizedError('The token has expired')
   }
 
