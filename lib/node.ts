@@ -11,7 +11,7 @@ import { BoundedWaits } from './bounded-waits.js'
 import { Readiness } from './cluster/readiness.js'
 import { Confirmations } from './confirmations/confirmations.js'
 import { OpenQuestions } from './confirmations/open-questions.js'
-import { Allowances } from './socket/allowances.js'
+import { RateBudgets } from './socket/rate-budgets.js'
 import { ClosingSockets } from './socket/closing.js'
 import { ConnectRate } from './sessions/connect-rate.js'
 import { Heartbeat } from './socket/heartbeat.js'
@@ -115,7 +115,7 @@ export function createNode ({ engine, authenticator, options, log }: NodeContext
 
   // Sockets.
   const heartbeat = new Heartbeat(registry, options.heartbeat)
-  const allowances = new Allowances(limits)
+  const rateBudgets = new RateBudgets(limits)
   const closing = new ClosingSockets({ maxClosing: limits.maxClosing, closeTimeoutMs: options.closeTimeoutMs, refusals: counters.refusals })
   const sendSettings = {
     outbox: new Outbox(),
@@ -129,7 +129,7 @@ export function createNode ({ engine, authenticator, options, log }: NodeContext
     maxErrorsPerMinute: limits.maxErrorsPerMinute,
     maxRateLimitedPerMinute: limits.maxRateLimitedPerMinute,
     maxPendingBytes: limits.maxPendingBytes,
-    allowances,
+    rateBudgets,
     closing,
     refusals: counters.refusals,
     closeTimeoutMs: options.closeTimeoutMs,
@@ -188,7 +188,7 @@ export function createNode ({ engine, authenticator, options, log }: NodeContext
     admission,
     lifecycle,
     heartbeat,
-    allowances,
+    rateBudgets,
     closing,
     deflatedFrames: new DeflatedFrames(options.compression.thresholdBytes),
     sendSettings,
@@ -207,7 +207,7 @@ export function createNode ({ engine, authenticator, options, log }: NodeContext
       heartbeat.stop()
       tokenExpiry.stop()
       hookWaits.close()
-      allowances.close()
+      rateBudgets.close()
       presence.close()
       taskHeartbeats.close()
       acknowledgements.close()

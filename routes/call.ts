@@ -9,7 +9,7 @@ import { RestContext } from '../lib/protocol/handler-context.js'
 import type { HandlerEntry, Handlers } from '../lib/protocol/handlers.js'
 import { replyJson } from '../lib/protocol/reply.js'
 import type { PendingRequests } from '../lib/http/pending-requests.js'
-import type { Allowances } from '../lib/socket/allowances.js'
+import type { RateBudgets } from '../lib/socket/rate-budgets.js'
 import type { Counters } from '../lib/telemetry/counters.js'
 import type { Access } from './access.js'
 import { answers, tags } from './answers.js'
@@ -25,7 +25,7 @@ export interface CallParts {
   access: Access
   handlers: Handlers
   requests: PendingRequests
-  allowances: Allowances
+  rateBudgets: RateBudgets
   counters: Counters
   limits: { maxPayloadBytes: number, maxDepth: number }
 }
@@ -38,22 +38,22 @@ export function noCallRoute (scope: Scope, { access }: Pick<CallParts, 'access'>
 }
 
 /** `POST call/<type>`: a handler by REST (row J1). The body is the message, and none is a message without fields; its type is in the path. */
-export function callRoute (scope: FastifyInstance, { access, handlers, requests, allowances, counters, limits }: CallParts, entry: HandlerEntry): void {
+export function callRoute (scope: FastifyInstance, { access, handlers, requests, rateBudgets, counters, limits }: CallParts, entry: HandlerEntry): void {
   const bodyLimit = Math.min(scope.initialConfig.bodyLimit!, limits.maxPayloadBytes)
-  /** Charges a call to the caller's allowance, as a frame is. */
+  /** Charges a call to the caller's budget, as a frame is. */
   const charge = async (request: FastifyRequest): Promise<void> => {
     const now = performance.now()
-    const allowance = request.wsUser === null ? allowances.ofNobody(networkOf(request.ip)) : allowances.of(request.wsUser.id)
-    const exceeded = allowances.take(allowance, sizeOf(request), now)
+    const budget = request.wsUser === null ? rateBudgets.ofNobody(networkOf(request.ip)) : rateBudgets.of(request.wsUser.id)
+    const exceeded = rateBudgets.take(budget, sizeOf(request), now)
     if (exceeded === null) {
-      const waitMs = entry.rate === null ? 0 : allowances.takeOfType(allowance, entry.type, entry.rate, now)
+      const waitMs = entry.rate === null ? 0 : rateBudgets.takeOfType(budget, entry.type, entry.rate, now)
       if (waitMs === 0) return
       counters.refusals.type_messages++
       throw typeRateLimited(entry.type, waitMs)
     }
     counters.refusals[exceeded]++
     throw Object.assign(new RateLimitedError('Too many frames, calls or bytes in too short a time'), {
-      retryAfterS: Math.ceil(allowances.waitMs(allowance, now) / 1000)
+      retryAfterS: Math.ceil(rateBudgets.waitMs(budget, now) / 1000)
     })
   }
   scope.route({

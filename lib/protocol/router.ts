@@ -77,7 +77,7 @@ export class Router {
       this.#counters.refusals.payload++
       return connection.close(closeCodes.messageTooBig, 'The frame is too big')
     }
-    const waitMs = connection.account.pace(data.length, connection.heardAt)
+    const waitMs = connection.budget.pace(data.length, connection.heardAt)
     if (waitMs > 0) {
       const error = withDetails(new RateLimitedError('Too many frames or bytes in too short a time'), { retry_after_ms: waitMs })
       return this.#fail(connection, error, undefined, peekId(data.toString('utf8', 0, PEEKED_BYTES)))
@@ -105,7 +105,7 @@ export class Router {
       assertFrame(message, json)
       const route = this.#routes.get(message.type)
       if (route === undefined) throw new UnknownTypeError(message.type.slice(0, 128))
-      if (route.rate != null) connection.account.paceType(route.type, route.rate)
+      if (route.rate != null) connection.budget.paceType(route.type, route.rate)
       this.#dispatch(connection, route, message)
     } catch (error) {
       this.#fail(connection, error, message)

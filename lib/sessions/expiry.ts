@@ -1,7 +1,7 @@
 import { closeCodes } from '../../schemas/codes.js'
 import type { Connection } from '../socket/connection.js'
 import type { Registry } from '../socket/registry.js'
-import { Sweep } from '../socket/sweep.js'
+import { PeriodicCheck } from '../socket/periodic-check.js'
 import type { Clock } from '../engine/engine.js'
 import { encodeFrame } from '../socket/message.js'
 
@@ -15,23 +15,23 @@ export class TokenExpiry {
   readonly #clock: Clock
   /** The expiry that a client was told of. */
   readonly #noticed = new WeakMap<Connection, number>()
-  readonly #sweeps: Sweep
+  readonly #periodicCheck: PeriodicCheck
 
   /** @param noticeMs how long before the end a client is told */
   constructor (registry: Registry, noticeMs: number, clock: Clock) {
     this.#registry = registry
     this.#noticeMs = noticeMs
     this.#clock = clock
-    this.#sweeps = new Sweep(registry, SWEEP_MS, () => this.#sweep())
+    this.#periodicCheck = new PeriodicCheck(registry, SWEEP_MS, () => this.#sweep())
   }
 
   start (): void {
-    this.#sweeps.start()
+    this.#periodicCheck.start()
   }
 
   /** Idempotent. */
   stop (): void {
-    this.#sweeps.stop()
+    this.#periodicCheck.stop()
   }
 
   #sweep (): void {

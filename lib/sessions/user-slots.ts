@@ -5,7 +5,7 @@ import type { Counters } from '../telemetry/counters.js'
 import type { ConnectionOrigin } from '../socket/origin.js'
 import type { Connection } from '../socket/connection.js'
 import type { Registry } from '../socket/registry.js'
-import { Share } from '../socket/share.js'
+import { Quota } from '../socket/quota.js'
 import type { SessionLimits, SessionOptions } from './options.js'
 
 /**
@@ -17,10 +17,10 @@ export class UserSlots {
   readonly #onDuplicate: SessionOptions['onDuplicateUser']
   readonly #maxPerUser: number
   readonly #counters: Counters
-  readonly #all: Share
+  readonly #all: Quota
   /** Nobody's yet: they wait for their first auth frame. */
-  readonly #waiting: Share
-  readonly #anonymous: Share
+  readonly #waiting: Quota
+  readonly #anonymous: Quota
 
   constructor (registry: Registry, { onDuplicateUser, limits }: Pick<SessionOptions, 'onDuplicateUser'> & { limits: SessionLimits }, counters: Counters) {
     const half = Math.max(1, Math.floor(limits.maxConnections / 2))
@@ -28,9 +28,9 @@ export class UserSlots {
     this.#onDuplicate = onDuplicateUser
     this.#maxPerUser = limits.maxConnectionsPerUser
     this.#counters = counters
-    this.#all = new Share(limits.maxConnections)
-    this.#waiting = new Share(Math.min(limits.maxUnauthenticated, half), limits.maxUnauthenticatedPerIp)
-    this.#anonymous = new Share(Math.min(limits.maxAnonymous, half), limits.maxAnonymousPerIp)
+    this.#all = new Quota(limits.maxConnections)
+    this.#waiting = new Quota(Math.min(limits.maxUnauthenticated, half), limits.maxUnauthenticatedPerIp)
+    this.#anonymous = new Quota(Math.min(limits.maxAnonymous, half), limits.maxAnonymousPerIp)
   }
 
   /**
@@ -39,7 +39,7 @@ export class UserSlots {
    * @throws WSM_ERR_UNAVAILABLE
    */
   assertCapacity (): void {
-    if (this.#all.usedUp('') === null) return
+    if (this.#all.reached('') === null) return
     this.#counters.refusals.connections++
     throw new UnavailableError('The server has too many connections')
   }
@@ -51,7 +51,7 @@ export class UserSlots {
    */
   assertMayOpen ({ awaitsAuth, ip, user }: ConnectionOrigin): void {
     this.assertCapacity()
-    if (awaitsAuth) this.#assertShare(this.#waiting, ip, 'unauthenticated', 'are waiting for their auth frame')
+    if (awaitsAuth) this.#assertQuota(this.#waiting, ip, 'unauthenticated', 'are waiting for their auth frame')
     else this.#assertFree(user, ip, null)
   }
 
@@ -96,12 +96,12 @@ export class UserSlots {
 
   /** Frees the slots of a socket that is closing or gone. Calling it twice is harmless. */
   ended (connection: Connection): void {
-    for (const share of [this.#all, this.#waiting, this.#anonymous]) share.delete(connection)
+    for (const quota of [this.#all, this.#waiting, this.#anonymous]) quota.delete(connection)
   }
 
   #assertFree (user: User | null, ip: string, self: Connection | null): void {
     if (user === null) {
-      if (self === null || !this.#anonymous.has(self)) this.#assertShare(this.#anonymous, ip, 'anonymous', 'are anonymous')
+      if (self === null || !this.#anonymous.has(self)) this.#assertQuota(this.#anonymous, ip, 'anonymous', 'are anonymous')
       return
     }
     if (this.#onDuplicate === 'replace') return
@@ -115,11 +115,11 @@ export class UserSlots {
     throw new TooManyConnectionsError(this.#maxPerUser)
   }
 
-  #assertShare (share: Share, ip: string, counter: 'unauthenticated' | 'anonymous', what: string): void {
-    const usedUp = share.usedUp(ip)
-    if (usedUp === null) return
-    this.#counters.refusals[usedUp === 'all' ? counter : `${counter}_per_ip` as const]++
-    if (usedUp === 'all') throw new UnavailableError(`Too many sockets ${what}`)
+  #assertQuota (quota: Quota, ip: string, counter: 'unauthenticated' | 'anonymous', what: string): void {
+    const reached = quota.reached(ip)
+    if (reached === null) return
+    this.#counters.refusals[reached === 'all' ? counter : `${counter}_per_ip` as const]++
+    if (reached === 'all') throw new UnavailableError(`Too many sockets ${what}`)
     throw new RateLimitedError(`Too many sockets from this address ${what}`)
   }
 }

@@ -6,8 +6,8 @@ import type { AnyClient, ConnectionEnd } from '../client.js'
 import { closeCodes } from '../../schemas/codes.js'
 import type { Clock } from '../engine/engine.js'
 import type { EncodedMessage } from './message.js'
-import { Account } from './account.js'
-import type { Allowances } from './allowances.js'
+import { ConnectionBudget } from './connection-budget.js'
+import type { RateBudgets } from './rate-budgets.js'
 import type { ClosingSockets } from './closing.js'
 import { ErrorCap } from './error-cap.js'
 import type { Grant } from './grant.js'
@@ -28,7 +28,7 @@ export interface ConnectionSettings extends InboxSettings {
   clock: Clock
   maxErrorsPerMinute: number
   maxRateLimitedPerMinute: number
-  allowances: Allowances
+  rateBudgets: RateBudgets
   closing: ClosingSockets
   /** Where refusals are counted. */
   refusals: Rejected
@@ -59,8 +59,8 @@ export class Connection implements AnyClient {
   readonly #queue: SendQueue
   readonly #settings: ConnectionSettings
   #grants: Map<string, Grant> | null = null
-  #account: Account | null = null
-  /** Counts refusals for want of an allowance. Made with the first such frame. */
+  #budget: ConnectionBudget | null = null
+  /** Counts refusals for lack of budget. Made with the first such frame. */
   #refusalCap: ErrorCap | null = null
   /** How the socket was cut, where that is known better here than by the socket. */
   #cutAs: ConnectionEnd | null = null
@@ -114,9 +114,9 @@ export class Connection implements AnyClient {
   }
 
   /** What the socket's frames are charged to. Made with the first of them. */
-  get account (): Account {
-    this.#account ??= new Account(this.user, this.#settings.allowances, this.#settings.refusals)
-    return this.#account
+  get budget (): ConnectionBudget {
+    this.#budget ??= new ConnectionBudget(this.user, this.#settings.rateBudgets, this.#settings.refusals)
+    return this.#budget
   }
 
   /** Attaches the listeners; called once, before anything is awaited, so that no frame is missed. */
@@ -248,7 +248,7 @@ export class Connection implements AnyClient {
   become (user: User | null): void {
     if (user?.id === this.user?.id) this.identity.user = user
     else this.identity = new Identity(user, this, this.#settings.log)
-    this.#account?.become(user)
+    this.#budget?.become(user)
   }
 
   toRecord (): ClientRecord {
@@ -279,6 +279,6 @@ export class Connection implements AnyClient {
 
   /** Charges a ping or an unsolicited pong like a frame: a ping is answered with as many bytes, which the client need not read. */
   #controlled (data: Buffer): void {
-    if (this.isOpen && this.account.pace(data.length, this.heardAt) > 0) this.refused()
+    if (this.isOpen && this.budget.pace(data.length, this.heardAt) > 0) this.refused()
   }
 }

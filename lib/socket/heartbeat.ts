@@ -1,6 +1,6 @@
 import { closeCodes } from '../../schemas/codes.js'
 import type { Registry } from './registry.js'
-import { Sweep } from './sweep.js'
+import { PeriodicCheck } from './periodic-check.js'
 
 export interface HeartbeatOptions { intervalMs: number, timeoutMs: number }
 
@@ -11,7 +11,7 @@ export interface HeartbeatOptions { intervalMs: number, timeoutMs: number }
 export class Heartbeat {
   readonly #registry: Registry
   readonly #options: HeartbeatOptions
-  readonly #sweeps: Sweep
+  readonly #periodicCheck: PeriodicCheck
   #due: NodeJS.Immediate | null = null
 
   constructor (registry: Registry, options: HeartbeatOptions) {
@@ -20,16 +20,16 @@ export class Heartbeat {
     const { intervalMs, timeoutMs } = options
     const sweepMs = Math.max(5, Math.min(1_000, intervalMs / 4, timeoutMs / 4))
     // Not in the timer's own turn: when the process was held up, the answers that have come meanwhile are read first.
-    this.#sweeps = new Sweep(registry, sweepMs, () => { this.#due = setImmediate(() => this.#sweep()) })
+    this.#periodicCheck = new PeriodicCheck(registry, sweepMs, () => { this.#due = setImmediate(() => this.#sweep()) })
   }
 
   start (): void {
-    this.#sweeps.start()
+    this.#periodicCheck.start()
   }
 
   /** Idempotent. */
   stop (): void {
-    this.#sweeps.stop()
+    this.#periodicCheck.stop()
     clearImmediate(this.#due!)
   }
 

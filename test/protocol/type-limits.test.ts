@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
-import { Allowances } from '../../lib/socket/allowances.js'
+import { RateBudgets } from '../../lib/socket/rate-budgets.js'
 import { Rate } from '../../lib/socket/rate.js'
 import { TypeLimits } from '../../lib/protocol/type-limits.js'
 import type { WsPluginOptions } from '../../lib/index.js'
@@ -11,56 +11,56 @@ const limits = { messagesPerSecond: 20, burst: 100, bytesPerSecond: 262_144, bur
 const schema = Type.Object({})
 
 t.test('a client that sends 40 cursors a second for a minute gets as many through as their type may, and all of its other frames', (t) => {
-  const allowances = new Allowances(limits)
-  const alice = allowances.of('alice')
+  const rateBudgets = new RateBudgets(limits)
+  const alice = rateBudgets.of('alice')
   const rate = new Rate(10, 10)
   let accepted = 0
   for (let now = 0; now < 60_000; now += 25) {
-    t.equal(allowances.take(alice, 60, now), null)
-    if (allowances.takeOfType(alice, 'cursor.moved', rate, now) === 0) accepted++
-    if (now % 100 === 0) t.equal(allowances.take(alice, 60, now), null, 'a frame of another type')
+    t.equal(rateBudgets.take(alice, 60, now), null)
+    if (rateBudgets.takeOfType(alice, 'cursor.moved', rate, now) === 0) accepted++
+    if (now % 100 === 0) t.equal(rateBudgets.take(alice, 60, now), null, 'a frame of another type')
   }
   t.ok(accepted >= 608 && accepted <= 610, `${accepted} of 2400`)
-  allowances.close()
+  rateBudgets.close()
   t.end()
 })
 
 t.test('a type may have a higher limit than all other frames together', (t) => {
-  const allowances = new Allowances({ ...limits, messagesPerSecond: 1, burst: 1 })
-  const alice = allowances.of('alice')
+  const rateBudgets = new RateBudgets({ ...limits, messagesPerSecond: 1, burst: 1 })
+  const alice = rateBudgets.of('alice')
   const rate = new Rate(1_000, 50)
   for (let i = 0; i < 50; i++) {
-    t.equal(allowances.take(alice, 1, 0), null)
-    t.equal(allowances.takeOfType(alice, 'cursor.moved', rate, 0), 0)
+    t.equal(rateBudgets.take(alice, 1, 0), null)
+    t.equal(rateBudgets.takeOfType(alice, 'cursor.moved', rate, 0), 0)
   }
-  t.equal(allowances.take(alice, 1, 0), null)
-  t.equal(allowances.takeOfType(alice, 'cursor.moved', rate, 0), 1, 'milliseconds until the next')
-  allowances.close()
+  t.equal(rateBudgets.take(alice, 1, 0), null)
+  t.equal(rateBudgets.takeOfType(alice, 'cursor.moved', rate, 0), 1, 'milliseconds until the next')
+  rateBudgets.close()
   t.end()
 })
 
 t.test('tiny messages that are refused end in a debt of bytes', (t) => {
-  const allowances = new Allowances({ ...limits, bytesPerSecond: 1_000, burstBytes: 2_560 })
-  const alice = allowances.of('alice')
+  const rateBudgets = new RateBudgets({ ...limits, bytesPerSecond: 1_000, burstBytes: 2_560 })
+  const alice = rateBudgets.of('alice')
   const rate = new Rate(1, 1)
-  const outcomes = Array.from({ length: 12 }, () => allowances.take(alice, 0, 0) ?? allowances.takeOfType(alice, 'cursor.moved', rate, 0))
+  const outcomes = Array.from({ length: 12 }, () => rateBudgets.take(alice, 0, 0) ?? rateBudgets.takeOfType(alice, 'cursor.moved', rate, 0))
   t.strictSame(outcomes, [0, ...Array(10).fill(1_000), 'bytes'])
-  allowances.close()
+  rateBudgets.close()
   t.end()
 })
 
 t.test('a user who exceeded the limit of a type is not forgotten', (t) => {
   const clock = new FakeClock(t)
-  const allowances = new Allowances(limits)
-  const alice = allowances.of('alice')
+  const rateBudgets = new RateBudgets(limits)
+  const alice = rateBudgets.of('alice')
   const rate = new Rate(0.1, 1)
-  t.equal(allowances.takeOfType(alice, 'export.start', rate, performance.now()), 0)
+  t.equal(rateBudgets.takeOfType(alice, 'export.start', rate, performance.now()), 0)
   clock.advance(5_000)
   t.notOk(alice.isForgotten)
-  t.equal(allowances.takeOfType(alice, 'export.start', rate, performance.now()), 5_000)
+  t.equal(rateBudgets.takeOfType(alice, 'export.start', rate, performance.now()), 5_000)
   clock.advance(5_000)
   t.ok(alice.isForgotten)
-  allowances.close()
+  rateBudgets.close()
   t.end()
 })
 

@@ -11,7 +11,7 @@ export const walkerFrame = (handlers: Handlers, contextOf: (exchange: Exchange<o
   const { walker, context = {} } = exchange.message
   const type = typeOf(walker)
   const rate = handlers.rateOf(type)
-  if (rate !== null) exchange.connection.account.paceType(type, rate)
+  if (rate !== null) exchange.connection.budget.paceType(type, rate)
   return handlers.call(type, context, (channel) => contextOf(exchange, channel), '/context')
 }, {
   replySchemaOf: ({ walker }) => handlers.replySchemaOf(typeOf(walker)),

@@ -26,7 +26,7 @@ export const subscribeFrame = (memberships: Memberships, permissions: Permission
     }
     const notBefore = new Map<string, number>()
     // Before the app is asked. A history that is read again costs as much as a channel that is joined.
-    connection.account.chargeJoins(channels.filter((channel) => !connection.grants.has(channel) || Object.hasOwn(recover, channel)).length + topics.length)
+    connection.budget.chargeJoins(channels.filter((channel) => !connection.grants.has(channel) || Object.hasOwn(recover, channel)).length + topics.length)
     for (const channel of channels) {
       try {
         notBefore.set(channel, await permissions.subscribe(connection.user, channel, connection))

@@ -24,7 +24,7 @@ export const sendFrames = (publisher: Publisher, permissions: Permissions, stand
     const ids = new Set(given)
     const json = toJson(message)
     // Once on arrival, and once for every target but the first.
-    if (ids.size > 1) connection.account.charge((ids.size - 1) * Buffer.byteLength(json))
+    if (ids.size > 1) connection.budget.charge((ids.size - 1) * Buffer.byteLength(json))
     const askedAt = standing.now()
     for (const id of ids) await permissions.send(user, { kind, id, data: message }, connection)
     for (const id of ids) {

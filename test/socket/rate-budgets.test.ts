@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { Allowances } from '../../lib/socket/allowances.js'
+import { RateBudgets } from '../../lib/socket/rate-budgets.js'
 import type { WsPluginOptions } from '../../lib/index.js'
 import { startApp } from '../fixtures/app.js'
 import type { Frame, TestClient } from '../fixtures/client.js'
@@ -11,53 +11,53 @@ const limits = { messagesPerSecond: 10, burst: 10, bytesPerSecond: 1_000, burstB
 
 t.test('a user who is not in debt is forgotten, and one who is is not', (t: Test) => {
   const clock = new FakeClock(t)
-  const allowances = new Allowances(limits)
-  const alice = allowances.of('alice')
-  t.equal(allowances.of('alice'), alice)
-  const bob = allowances.of('bob')
-  t.equal(allowances.take(alice, 100, performance.now()), null)
-  t.equal(allowances.takeJoins(bob, 10, performance.now()), 0)
+  const rateBudgets = new RateBudgets(limits)
+  const alice = rateBudgets.of('alice')
+  t.equal(rateBudgets.of('alice'), alice)
+  const bob = rateBudgets.of('bob')
+  t.equal(rateBudgets.take(alice, 100, performance.now()), null)
+  t.equal(rateBudgets.takeJoins(bob, 10, performance.now()), 0)
   t.equal(clock.timerCount, 1, 'one timer for all')
   clock.advance(5_000)
-  t.strictSame([alice.isForgotten, bob.isForgotten, allowances.size], [true, false, 1])
-  t.not(allowances.of('alice'), alice)
-  t.equal(allowances.of('bob'), bob)
+  t.strictSame([alice.isForgotten, bob.isForgotten, rateBudgets.size], [true, false, 1])
+  t.not(rateBudgets.of('alice'), alice)
+  t.equal(rateBudgets.of('bob'), bob)
   clock.advance(10_000)
-  t.equal(allowances.size, 0)
+  t.equal(rateBudgets.size, 0)
   t.equal(clock.timerCount, 0, 'and none without users')
-  allowances.of('carol')
+  rateBudgets.of('carol')
   t.equal(clock.timerCount, 1)
-  allowances.close()
-  allowances.of('dave')
+  rateBudgets.close()
+  rateBudgets.of('dave')
   t.equal(clock.timerCount, 0, 'nor after the end')
   t.end()
 })
 
 t.test('of very many users the oldest is evicted', (t) => {
-  const allowances = new Allowances(limits)
-  const first = allowances.of('first')
-  for (let i = 0; i < 100_000; i++) allowances.of(`user-${i}`)
-  t.strictSame([first.isForgotten, allowances.size], [true, 100_000])
-  allowances.close()
+  const rateBudgets = new RateBudgets(limits)
+  const first = rateBudgets.of('first')
+  for (let i = 0; i < 100_000; i++) rateBudgets.of(`user-${i}`)
+  t.strictSame([first.isForgotten, rateBudgets.size], [true, 100_000])
+  rateBudgets.close()
   t.end()
 })
 
-t.test('frames, bytes and joins have an allowance each', (t) => {
-  const allowances = new Allowances(limits)
-  const alice = allowances.of('alice')
-  t.equal(allowances.take(alice, 5_000, 0), null, 'larger than the burst')
-  t.equal(allowances.take(alice, 1, 0), 'bytes')
-  t.equal(allowances.waitMs(alice, 0), 3_001)
-  t.equal(allowances.take(alice, 1, 3_001), null)
-  allowances.chargeBytes(alice, 4_000, 10_000)
-  t.equal(allowances.take(alice, 1, 10_000), 'bytes')
-  for (let i = 0; i < 10; i++) t.equal(allowances.take(alice, 0, 20_000), null)
-  t.equal(allowances.take(alice, 0, 20_000), 'messages')
-  t.equal(allowances.waitMs(alice, 20_000), 100)
-  t.equal(allowances.takeJoins(alice, 100, 0), 0)
-  t.equal(allowances.takeJoins(alice, 1, 0), 91_000)
-  t.equal(allowances.takeJoins(alice, 1, 91_000), 0)
-  allowances.close()
+t.test('frames, bytes and joins have a budget each', (t) => {
+  const rateBudgets = new RateBudgets(limits)
+  const alice = rateBudgets.of('alice')
+  t.equal(rateBudgets.take(alice, 5_000, 0), null, 'larger than the burst')
+  t.equal(rateBudgets.take(alice, 1, 0), 'bytes')
+  t.equal(rateBudgets.waitMs(alice, 0), 3_001)
+  t.equal(rateBudgets.take(alice, 1, 3_001), null)
+  rateBudgets.chargeBytes(alice, 4_000, 10_000)
+  t.equal(rateBudgets.take(alice, 1, 10_000), 'bytes')
+  for (let i = 0; i < 10; i++) t.equal(rateBudgets.take(alice, 0, 20_000), null)
+  t.equal(rateBudgets.take(alice, 0, 20_000), 'messages')
+  t.equal(rateBudgets.waitMs(alice, 20_000), 100)
+  t.equal(rateBudgets.takeJoins(alice, 100, 0), 0)
+  t.equal(rateBudgets.takeJoins(alice, 1, 0), 91_000)
+  t.equal(rateBudgets.takeJoins(alice, 1, 91_000), 0)
+  rateBudgets.close()
   t.end()
 })
 
@@ -171,7 +171,7 @@ t.test('a socket of nobody has its own, and a switched one is charged to the new
   t.match(await ping(await server.connect('alice')), { code: 'rate_limited' })
 })
 
-t.test('to be nobody again gives no new allowance', async (t) => {
+t.test('to be nobody again gives no new budget', async (t) => {
   const server = await startSmall(t, { auth: { anonymous: true } })
   const client = await server.connect('', { token: null })
   await ping(client)

@@ -1,7 +1,7 @@
 import type { SocketLimits } from './options.js'
 import { Rate } from './rate.js'
 
-/** How often allowances that are no longer in debt are forgotten. */
+/** How often budgets that are no longer in debt are forgotten. */
 const SWEEP_MS = 5_000
 /** Bytes charged for a refused message of a type with a rate of its own, so that a flood of tiny ones is bounded, too. */
 const REFUSED_BYTES = 256
@@ -9,28 +9,28 @@ const REFUSED_BYTES = 256
 const MAX_USERS = 100_000
 
 /** Usage of one user's sockets, or of the calls of nobody at one address: when the next frame, byte and join are due, on the clock of `performance.now()`. */
-export class Allowance {
+export class RateBudget {
   frameDueAt = 0
   byteDueAt = 0
   joinDueAt = 0
   /** By type, for those that have a rate of their own. Made with the first such message. */
   byType: Map<string, number> | null = null
-  /** Set when this is evicted: its holders must look up the user's allowance again. */
+  /** Set when this is evicted: its holders must look up the user's budget again. */
   isForgotten = false
 }
 
-/** The allowance that a frame is over. */
+/** The rate that a frame exceeds. */
 export type Exceeded = 'messages' | 'bytes'
 
 /**
- * Limits what all sockets of a user send together. An allowance is forgotten as soon as it is no longer in debt, since it is then
+ * Limits what all sockets of a user send together. A budget is forgotten as soon as it is no longer in debt, since it is then
  * equal to a new one: reconnecting gains nothing, and nothing is kept of users who have left.
  */
-export class Allowances {
+export class RateBudgets {
   readonly #frames: Rate
   readonly #bytes: Rate
   readonly #joins: Rate
-  readonly #byHolder = new Map<string, Allowance>()
+  readonly #byHolder = new Map<string, RateBudget>()
   #timer: NodeJS.Timeout | null = null
   #isClosed = false
 
@@ -45,27 +45,27 @@ export class Allowances {
     return this.#byHolder.size
   }
 
-  of (userId: string): Allowance {
+  of (userId: string): RateBudget {
     return this.#of(`user:${userId}`)
   }
 
-  /** The allowance of calls by nobody; without an address each has its own. */
-  ofNobody (network: string | null): Allowance {
-    return network === null ? new Allowance() : this.#of(`network:${network}`)
+  /** The budget of calls by nobody; without an address each has its own. */
+  ofNobody (network: string | null): RateBudget {
+    return network === null ? new RateBudget() : this.#of(`network:${network}`)
   }
 
   /** Charges a frame of any size, unless the user is in debt. Hot: runs for every frame. */
-  take (allowance: Allowance, bytes: number, now: number): Exceeded | null {
-    const { frameDueAt, byteDueAt } = allowance
+  take (budget: RateBudget, bytes: number, now: number): Exceeded | null {
+    const { frameDueAt, byteDueAt } = budget
     if (this.#frames.waitMs(frameDueAt, now) > 0) return 'messages'
     if (this.#bytes.waitMs(byteDueAt, now) > 0) return 'bytes'
-    allowance.frameDueAt = this.#frames.charge(frameDueAt, now, 1)
-    allowance.byteDueAt = this.#bytes.charge(byteDueAt, now, bytes)
+    budget.frameDueAt = this.#frames.charge(frameDueAt, now, 1)
+    budget.byteDueAt = this.#bytes.charge(byteDueAt, now, bytes)
     return null
   }
 
   /** Milliseconds until frames are accepted again, after one was refused. */
-  waitMs ({ frameDueAt, byteDueAt }: Allowance, now: number): number {
+  waitMs ({ frameDueAt, byteDueAt }: RateBudget, now: number): number {
     return Math.ceil(Math.max(this.#frames.waitMs(frameDueAt, now), this.#bytes.waitMs(byteDueAt, now)))
   }
 
@@ -73,28 +73,28 @@ export class Allowances {
    * Charges a message to the rate of its type, unless the user is in debt there, in place of the frame that was charged already.
    * Returns 0, or the milliseconds until messages of the type are accepted again.
    */
-  takeOfType (allowance: Allowance, type: string, rate: Rate, now: number): number {
-    allowance.frameDueAt = this.#frames.charge(allowance.frameDueAt, now, -1)
-    const dueAt = allowance.byType?.get(type) ?? 0
+  takeOfType (budget: RateBudget, type: string, rate: Rate, now: number): number {
+    budget.frameDueAt = this.#frames.charge(budget.frameDueAt, now, -1)
+    const dueAt = budget.byType?.get(type) ?? 0
     const waitMs = rate.waitMs(dueAt, now)
     if (waitMs > 0) {
-      this.chargeBytes(allowance, REFUSED_BYTES, now)
+      this.chargeBytes(budget, REFUSED_BYTES, now)
       return Math.ceil(waitMs)
     }
-    (allowance.byType ??= new Map()).set(type, rate.charge(dueAt, now, 1))
+    (budget.byType ??= new Map()).set(type, rate.charge(dueAt, now, 1))
     return 0
   }
 
   /** Charges what a frame causes beyond its own size. */
-  chargeBytes (allowance: Allowance, bytes: number, now: number): void {
-    allowance.byteDueAt = this.#bytes.charge(allowance.byteDueAt, now, bytes)
+  chargeBytes (budget: RateBudget, bytes: number, now: number): void {
+    budget.byteDueAt = this.#bytes.charge(budget.byteDueAt, now, bytes)
   }
 
   /** Charges joins, unless the user is in debt. Returns 0, or the milliseconds until joins are accepted again. */
-  takeJoins (allowance: Allowance, joins: number, now: number): number {
-    const waitMs = this.#joins.waitMs(allowance.joinDueAt, now)
+  takeJoins (budget: RateBudget, joins: number, now: number): number {
+    const waitMs = this.#joins.waitMs(budget.joinDueAt, now)
     if (waitMs > 0) return Math.ceil(waitMs)
-    allowance.joinDueAt = this.#joins.charge(allowance.joinDueAt, now, joins)
+    budget.joinDueAt = this.#joins.charge(budget.joinDueAt, now, joins)
     return 0
   }
 
@@ -104,29 +104,29 @@ export class Allowances {
     clearInterval(this.#timer!)
   }
 
-  #of (holder: string): Allowance {
-    let allowance = this.#byHolder.get(holder)
-    if (allowance !== undefined) return allowance
+  #of (holder: string): RateBudget {
+    let budget = this.#byHolder.get(holder)
+    if (budget !== undefined) return budget
     if (this.#byHolder.size >= MAX_USERS) this.#forget(...this.#byHolder.entries().next().value!)
-    allowance = new Allowance()
-    this.#byHolder.set(holder, allowance)
+    budget = new RateBudget()
+    this.#byHolder.set(holder, budget)
     // Expiry must not keep the process alive.
     if (!this.#isClosed) this.#timer ??= setInterval(() => this.#sweep(performance.now()), SWEEP_MS).unref()
-    return allowance
+    return budget
   }
 
   #sweep (now: number): void {
-    for (const [holder, allowance] of this.#byHolder) {
-      const { frameDueAt, byteDueAt, joinDueAt, byType } = allowance
-      if (Math.max(frameDueAt, byteDueAt, joinDueAt, ...byType?.values() ?? []) <= now) this.#forget(holder, allowance)
+    for (const [holder, budget] of this.#byHolder) {
+      const { frameDueAt, byteDueAt, joinDueAt, byType } = budget
+      if (Math.max(frameDueAt, byteDueAt, joinDueAt, ...byType?.values() ?? []) <= now) this.#forget(holder, budget)
     }
     if (this.#byHolder.size > 0) return
     clearInterval(this.#timer!)
     this.#timer = null
   }
 
-  #forget (holder: string, allowance: Allowance): void {
+  #forget (holder: string, budget: RateBudget): void {
     this.#byHolder.delete(holder)
-    allowance.isForgotten = true
+    budget.isForgotten = true
   }
 }

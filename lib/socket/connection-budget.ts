@@ -2,23 +2,23 @@ import type { Rejected } from '../../schemas/records.js'
 import type { User } from '../user.js'
 import { RateLimitedError } from '../errors.js'
 import { typeRateLimited, withDetails } from '../wire-error.js'
-import { Allowance, type Allowances } from './allowances.js'
+import { RateBudget, type RateBudgets } from './rate-budgets.js'
 import type { Rate } from './rate.js'
 
 /** Charges a socket's frames to its user, or to the socket itself while it is anonymous. */
-export class Account {
-  readonly #allowances: Allowances
+export class ConnectionBudget {
+  readonly #rateBudgets: RateBudgets
   readonly #refusals: Rejected
   #userId: string | null
-  /** The socket's own allowance, used while it is anonymous. Kept, so that becoming anonymous again does not renew it. */
-  #own: Allowance | null = null
+  /** The socket's own budget, used while it is anonymous. Kept, so that becoming anonymous again does not renew it. */
+  #own: RateBudget | null = null
   /** The one in use. */
-  #current: Allowance | null = null
+  #current: RateBudget | null = null
 
   /** @param refusals where refusals are counted */
-  constructor (user: User | null, allowances: Allowances, refusals: Rejected) {
+  constructor (user: User | null, rateBudgets: RateBudgets, refusals: Rejected) {
     this.#userId = user?.id ?? null
-    this.#allowances = allowances
+    this.#rateBudgets = rateBudgets
     this.#refusals = refusals
   }
 
@@ -33,11 +33,11 @@ export class Account {
    * @param now when it arrived, on the clock of `performance.now()`
    */
   pace (bytes: number, now: number): number {
-    const allowance = this.#allowance()
-    const exceeded = this.#allowances.take(allowance, bytes, now)
+    const budget = this.#budget()
+    const exceeded = this.#rateBudgets.take(budget, bytes, now)
     if (exceeded === null) return 0
     this.#refusals[exceeded]++
-    return this.#allowances.waitMs(allowance, now)
+    return this.#rateBudgets.waitMs(budget, now)
   }
 
   /**
@@ -46,7 +46,7 @@ export class Account {
    * @throws WSM_ERR_RATE_LIMITED
    */
   paceType (type: string, rate: Rate): void {
-    const waitMs = this.#allowances.takeOfType(this.#allowance(), type, rate, performance.now())
+    const waitMs = this.#rateBudgets.takeOfType(this.#budget(), type, rate, performance.now())
     if (waitMs === 0) return
     this.#refusals.type_messages++
     throw typeRateLimited(type, waitMs)
@@ -54,7 +54,7 @@ export class Account {
 
   /** Charges what a frame causes beyond its own size. */
   charge (bytes: number): void {
-    this.#allowances.chargeBytes(this.#allowance(), bytes, performance.now())
+    this.#rateBudgets.chargeBytes(this.#budget(), bytes, performance.now())
   }
 
   /**
@@ -64,16 +64,16 @@ export class Account {
    */
   chargeJoins (joins: number): void {
     if (joins === 0) return
-    const waitMs = this.#allowances.takeJoins(this.#allowance(), joins, performance.now())
+    const waitMs = this.#rateBudgets.takeJoins(this.#budget(), joins, performance.now())
     if (waitMs === 0) return
     this.#refusals.joins++
     throw withDetails(new RateLimitedError('Too many channels joined in too short a time'), { retry_after_ms: waitMs })
   }
 
   /** Hot: runs for every frame. */
-  #allowance (): Allowance {
+  #budget (): RateBudget {
     if (this.#current === null || this.#current.isForgotten) {
-      this.#current = this.#userId === null ? this.#own ??= new Allowance() : this.#allowances.of(this.#userId)
+      this.#current = this.#userId === null ? this.#own ??= new RateBudget() : this.#rateBudgets.of(this.#userId)
     }
     return this.#current
   }

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Connection } from '../../lib/socket/connection.js'
 import { Registry } from '../../lib/socket/registry.js'
-import { Sweep } from '../../lib/socket/sweep.js'
+import { PeriodicCheck } from '../../lib/socket/periodic-check.js'
 import { FakeClock } from '../fixtures/fake-clock.js'
 
 t.test('a node looks at its sockets while there are any, from when it is started until it is stopped', (t) => {
@@ -9,7 +9,7 @@ t.test('a node looks at its sockets while there are any, from when it is started
   const registry = new Registry()
   const [first, second] = ['first', 'second'].map((id) => ({ id, connectedAt: 1, user: null }) as Connection)
   let looks = 0
-  const sweep = new Sweep(registry, 100, () => { looks++ })
+  const check = new PeriodicCheck(registry, 100, () => { looks++ })
   const looksAfter = (change: () => void) => {
     looks = 0
     change()
@@ -17,14 +17,14 @@ t.test('a node looks at its sockets while there are any, from when it is started
     return [looks, clock.timerCount]
   }
   t.strictSame(looksAfter(() => registry.add(first!)), [0, 0], 'not started')
-  t.strictSame(looksAfter(() => sweep.start()), [2, 1])
+  t.strictSame(looksAfter(() => check.start()), [2, 1])
   t.strictSame(looksAfter(() => registry.add(second!)), [3, 1])
   t.strictSame(looksAfter(() => registry.remove(first!)), [2, 1])
   t.strictSame(looksAfter(() => registry.remove(second!)), [0, 0], 'no socket')
   t.strictSame(looksAfter(() => registry.add(first!)), [2, 1])
-  t.strictSame(looksAfter(() => sweep.start()), [3, 1], 'started twice')
-  t.strictSame(looksAfter(() => sweep.stop()), [0, 0])
-  t.strictSame(looksAfter(() => sweep.stop()), [0, 0])
+  t.strictSame(looksAfter(() => check.start()), [3, 1], 'started twice')
+  t.strictSame(looksAfter(() => check.stop()), [0, 0])
+  t.strictSame(looksAfter(() => check.stop()), [0, 0])
   t.strictSame(looksAfter(() => registry.remove(first!)), [0, 0])
   t.end()
 })

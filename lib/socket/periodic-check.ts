@@ -1,17 +1,17 @@
 import type { Registry } from './registry.js'
 
 /** Looks at the sockets of a node at an interval, while there are any: without them a timer would only keep the process alive. */
-export class Sweep {
+export class PeriodicCheck {
   readonly #registry: Registry
   readonly #everyMs: number
-  readonly #look: () => void
+  readonly #check: () => void
   #isStarted = false
   #timer: NodeJS.Timeout | null = null
 
-  constructor (registry: Registry, everyMs: number, look: () => void) {
+  constructor (registry: Registry, everyMs: number, check: () => void) {
     this.#registry = registry
     this.#everyMs = everyMs
-    this.#look = look
+    this.#check = check
     registry.onOccupied(() => this.#update())
   }
 
@@ -30,6 +30,6 @@ export class Sweep {
     const isNeeded = this.#isStarted && this.#registry.isOccupied
     if (isNeeded === (this.#timer !== null)) return
     clearInterval(this.#timer!)
-    this.#timer = isNeeded ? setInterval(this.#look, this.#everyMs) : null
+    this.#timer = isNeeded ? setInterval(this.#check, this.#everyMs) : null
   }
 }

@@ -1,14 +1,14 @@
 import type { Connection } from './connection.js'
 import { networkOf } from './network.js'
 
-/** Which bound of a share is reached: the total, or that of one network. */
-export type UsedUp = 'all' | 'network'
+/** Which bound of a quota is reached: the total, or that of one network. */
+export type ReachedBound = 'all' | 'network'
 
 /**
- * Counts open sockets of one kind, in total and per network. Sockets that their client is closing are only removed when the share
+ * Counts open sockets of one kind, in total and per network. Sockets that their client is closing are only removed when the quota
  * is full, so a look costs nothing otherwise.
  */
-export class Share {
+export class Quota {
   readonly #max: number
   readonly #maxPerNetwork: number
   /** Members with their networks; null: no network. */
@@ -21,16 +21,16 @@ export class Share {
   }
 
   /** Returns the bound that keeps out another socket of that address; null: there is room. */
-  usedUp (ip: string): UsedUp | null {
+  reached (ip: string): ReachedBound | null {
     const network = networkOf(ip)
-    const usedUp = this.#usedUp(network)
-    if (usedUp === null) return null
+    const reached = this.#reached(network)
+    if (reached === null) return null
     for (const connection of this.#members.keys()) {
       if (connection.isOpen) continue
       this.delete(connection)
       connection.closedByClient()
     }
-    return this.#usedUp(network)
+    return this.#reached(network)
   }
 
   has (connection: Connection): boolean {
@@ -40,7 +40,7 @@ export class Share {
   /** Adding twice is harmless. */
   add (connection: Connection): void {
     if (this.#members.has(connection)) return
-    // A share without a bound for networks need not know them.
+    // A quota without a bound for networks need not know them.
     const network = this.#maxPerNetwork === Infinity ? null : networkOf(connection.ip)
     this.#members.set(connection, network)
     if (network !== null) this.#byNetwork.set(network, (this.#byNetwork.get(network) ?? 0) + 1)
@@ -55,7 +55,7 @@ export class Share {
     else this.#byNetwork.set(network, count)
   }
 
-  #usedUp (network: string | null): UsedUp | null {
+  #reached (network: string | null): ReachedBound | null {
     if (this.#members.size >= this.#max) return 'all'
     return network !== null && (this.#byNetwork.get(network) ?? 0) >= this.#maxPerNetwork ? 'network' : null
   }
