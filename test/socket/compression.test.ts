@@ -18,7 +18,7 @@ function inflate (payload: Buffer): string {
   return inflateRawSync(Buffer.concat([payload, Buffer.from([0, 0, 0xff, 0xff])]), { finishFlush: 2 }).toString()
 }
 
-t.test('long messages are compressed for those who read it, and plain for the others, in one batch', async (t) => {
+t.test('long messages are compressed for clients that negotiated it, and plain for the others, in one batch', async (t) => {
   const server = await startApp(t, plainly)
   const offer = 'permessage-deflate; client_max_window_bits'
   const [deflating, plain, tiny] = await Promise.all([
@@ -42,7 +42,7 @@ t.test('long messages are compressed for those who read it, and plain for the ot
   }
 })
 
-t.test('neither side keeps a context between messages', async (t) => {
+t.test('permessage-deflate is negotiated without context takeover on either side', async (t) => {
   const server = await startApp(t, { compression })
   const client = await RawClient.to(t, server)
   client.upgrade('/ws', { authorization: `Bearer ${server.token('alice')}`, 'sec-websocket-extensions': 'permessage-deflate' })
@@ -50,13 +50,13 @@ t.test('neither side keeps a context between messages', async (t) => {
   t.match(head, /^sec-websocket-extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r$/im)
 })
 
-t.test('it is off by default', async (t) => {
+t.test('compression is off by default', async (t) => {
   const server = await startApp(t)
   const client = await server.connect('alice', { socket: { perMessageDeflate: true } })
   t.equal(client.socket.extensions, '')
 })
 
-t.test('the client of ws reads it, and is read', async (t) => {
+t.test('the ws client exchanges compressed messages with the server', async (t) => {
   const server = await startApp(t, { compression })
   const client = await server.connect('alice', { socket: { perMessageDeflate: { threshold: 0 } } })
   t.equal(client.socket.extensions, 'permessage-deflate')
@@ -72,7 +72,7 @@ t.test('a decompression bomb is refused before it is unpacked', async (t) => {
   t.match(await client.closed, { code: 1009 })
 })
 
-t.test('Chromium reads it', async (t) => {
+t.test('Chromium reads compressed messages', async (t) => {
   const server = await startApp(t, plainly)
   const page = await openPage(t, await startBrowser(t), `${server.origin}/ws/health`)
   const received = page.evaluate(({ token, count }) => new Promise((resolve) => {
@@ -91,7 +91,7 @@ t.test('Chromium reads it', async (t) => {
   t.match(await received, { extensions: /^permessage-deflate/, messages: [long(1), long(2)] })
 })
 
-t.test('Python\'s websockets reads it', async (t) => {
+t.test('Python\'s websockets reads compressed messages', async (t) => {
   const server = await startApp(t, plainly)
   const script = `
 import asyncio, json, sys, websockets

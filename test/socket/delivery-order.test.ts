@@ -9,7 +9,7 @@ interface Modelled { client: TestClient & { id: string }, user: string, channels
 const CHANNELS = ['red', 'green', 'blue']
 
 for (const seed of [1, 2, 3]) {
-  t.test(`every socket gets what is its own, in order and once, whatever is sent in a turn (seed ${seed})`, async (t) => {
+  t.test(`every socket gets exactly its own messages, in order and once, for random sends in a turn (seed ${seed})`, async (t) => {
     const { pick, chance, int } = random(seed)
     const server = await startApp(t, { authorizeSubscribe: () => true, limits: { maxErrorsPerMinute: 1_000_000 } })
     const { ws } = server.app

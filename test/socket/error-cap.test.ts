@@ -26,7 +26,7 @@ t.test('the tenth error within a minute closes the socket with 1008, and nine do
   t.equal(bystander.count('error'), 0, 'another socket of the same user is not closed')
 })
 
-t.test('the option limits.maxErrorsPerMinute says how many', async (t) => {
+t.test('limits.maxErrorsPerMinute sets the number of errors that close a socket', async (t) => {
   const server = await startApp(t, { limits: { maxErrorsPerMinute: 1 } })
   const client = await server.connect('alice')
   misbehave(client, 1)
@@ -34,7 +34,7 @@ t.test('the option limits.maxErrorsPerMinute says how many', async (t) => {
   t.equal(client.count('error'), 1)
 })
 
-t.test('what the server got wrong is not held against the client', async (t) => {
+t.test('errors of the server do not count towards limits.maxErrorsPerMinute', async (t) => {
   const server = await startApp(t, {}, {
     after: ({ ws }) => {
       ws.handle('do.break', { schema: Type.Object({}) }, () => { throw new Error('broken') })
@@ -63,7 +63,7 @@ t.test('what the server got wrong is not held against the client', async (t) => 
   t.equal((await client.closed).code, 1008)
 })
 
-t.test('only errors of codes that PROTOCOL.md marks count, as its table says of each', async (t) => {
+t.test('only error codes that the table of PROTOCOL.md marks count towards limits.maxErrorsPerMinute', async (t) => {
   const protocol = await readFile(new URL('../../../schemas/PROTOCOL.md', import.meta.url), 'utf8')
   const rows = [...protocol.matchAll(/^\| `([a-z_]+)` \| (yes|no) \|/gm)].map(([, code, counts]) => [code!, counts!] as const)
   t.same(rows.map(([code]) => code), errorCodes, 'the table has a row for each code')
@@ -85,7 +85,7 @@ t.test('only errors of codes that PROTOCOL.md marks count, as its table says of 
   for (let n = 0; n < 3; n++) t.match(await client.request({ type: 'do.own' }), { type: 'error', code: 'OWN', app: true })
 })
 
-t.test('answers that come too late do not close the socket, however many', async (t) => {
+t.test('answers to confirmations that are settled never close the socket', async (t) => {
   const server = await startApp(t, { limits: { maxErrorsPerMinute: 2 } })
   const alice = await server.connect('alice')
   for (let n = 0; n < 3; n++) {
@@ -99,7 +99,7 @@ t.test('answers that come too late do not close the socket, however many', async
   t.match(await alice.request({ type: 'ping' }), { type: 'reply' })
 })
 
-t.test('errors are forgotten a minute after they happened, each by itself', async (t) => {
+t.test('each error stops counting a minute after it happened', async (t) => {
   const cap = new ErrorCap(3)
   t.equal(cap.hit(0), false)
   t.equal(cap.hit(30_000), false)

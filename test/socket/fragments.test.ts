@@ -16,7 +16,7 @@ function fragmented (pieces: number): Buffer {
   return Buffer.concat([unfinished(opcodes.text, text.slice(0, 5)), ...Array.from({ length: pieces - 2 }, () => unfinished(CONTINUATION, '')), maskedFrame(CONTINUATION, text.slice(5))])
 }
 
-t.test('a message in as many fragments as are allowed is read, one more closes with 1008', async (t) => {
+t.test('a message of limits.maxFragments fragments is read, and one of more closes with 1008', async (t) => {
   const server = await startApp(t, { limits: { maxFragments: 5 } })
   const client = await RawClient.open(t, server, 'alice')
   client.socket.write(fragmented(5))
@@ -28,7 +28,7 @@ t.test('a message in as many fragments as are allowed is read, one more closes w
   t.equal(server.app.ws.getStatus().rejected.fragments, 1)
 })
 
-t.test('a fragmented message as long as a frame may be is bounded, too', async (t) => {
+t.test('fragments that together exceed limits.maxPayloadBytes close the socket with 1009', async (t) => {
   const server = await startApp(t, { limits: { maxPayloadBytes: 100 } })
   const client = await RawClient.open(t, server, 'alice')
   client.socket.write(Buffer.concat([unfinished(opcodes.text, 'x'.repeat(60)), unfinished(CONTINUATION, 'x'.repeat(60))]))

@@ -22,7 +22,7 @@ async function nextPing (client: RawClient): Promise<Buffer> {
   }
 }
 
-t.test('a client that answers is pinged on and on, and its round-trip time is kept', async (t) => {
+t.test('a client that answers pings is pinged again and again, and its round-trip time is recorded', async (t) => {
   const { server, rtt } = await start(t, patient)
   const client = await server.connect('alice')
   await event(client.socket, 'ping')
@@ -33,13 +33,13 @@ t.test('a client that answers is pinged on and on, and its round-trip time is ke
   t.ok(measured >= 0 && measured < 5_000)
 })
 
-t.test('before the first answer there is no round-trip time', async (t) => {
+t.test('the round-trip time is null before the first pong', async (t) => {
   const { server, rtt } = await start(t, {})
   await server.connect('alice')
   t.equal(await rtt('alice'), null)
 })
 
-t.test('a socket that stays silent is closed with 4408, and cut when it stays silent on that', async (t) => {
+t.test('a silent socket is closed with 4408, and cut when it does not answer the close frame', async (t) => {
   const { server } = await start(t, { heartbeat: { intervalMs: 20, timeoutMs: 400 }, closeTimeoutMs: 60 })
   const ended = new Promise<number>((resolve) => server.app.ws.on('client_disconnected', ({ code }) => resolve(code)))
   const other = await server.connect('bob')
@@ -56,7 +56,7 @@ t.test('a socket that stays silent is closed with 4408, and cut when it stays si
   t.match(server.app.ws.getStatus(), { active_connections: 1, users: 1 }, 'the others stay')
 })
 
-t.test('a client that is busy talking and answers no ping lives, until it falls silent', async (t) => {
+t.test('a client that sends messages but no pongs stays open until it falls silent', async (t) => {
   const { server, rtt } = await start(t, { heartbeat: { intervalMs: 20, timeoutMs: 500 } })
   const client = await RawClient.open(t, server, 'alice')
   for (let pings = 0; pings < 3; pings++) {
@@ -90,7 +90,7 @@ t.test('a pong measures only the ping that it answers', async (t) => {
   t.type(await rtt('bob'), 'number')
 })
 
-t.test('an answer that waited while the process was held up counts', async (t) => {
+t.test('a pong that arrived while the event loop was blocked counts', async (t) => {
   const server = await startApp(t, { heartbeat: { intervalMs: 20, timeoutMs: 400 } })
   const pause = new Int32Array(new SharedArrayBuffer(4))
   let pings = 0
@@ -125,7 +125,7 @@ t.test('an answer that waited while the process was held up counts', async (t) =
   t.same(await closed, [1000], 'the server did not close it')
 })
 
-t.test('without a heartbeat nobody is pinged', async (t) => {
+t.test('no socket is pinged with heartbeat.enabled false', async (t) => {
   const { server } = await start(t, { heartbeat: { enabled: false, intervalMs: 5, timeoutMs: 5 } })
   const client = await server.connect('alice')
   client.socket.on('ping', () => t.fail('a ping came'))

@@ -45,7 +45,7 @@ async function answered (client: RawClient, id: number): Promise<number[]> {
   return ids
 }
 
-t.test('a frame that waits is read when it is its turn', async (t) => {
+t.test('a frame behind a barrier frame is handled when that is done', async (t) => {
   const { server, gate } = await start(t)
   const client = await server.connect('alice')
   client.send({ ...subscribe, id: 1 })
@@ -59,7 +59,7 @@ t.test('a frame that waits is read when it is its turn', async (t) => {
   t.same(client.received.slice(1).map(({ type, code }) => code ?? type), ['subscribed', 'subscription_confirmed', 'reply', 'bad_json', 'reply'])
 })
 
-t.test('with more than limits.maxPendingBytes of them the socket is not read until they are done, in order', async (t) => {
+t.test('a socket with more than limits.maxPendingBytes of waiting frames is paused until they are handled in order', async (t) => {
   const { server, gate, sockets, paused } = await start(t)
   const client = await RawClient.open(t, server, 'alice')
   const before = sockets[0]!.bytesRead
@@ -88,7 +88,7 @@ t.test('a single frame may be larger than limits.maxPendingBytes', async (t) => 
   t.match(await client.next(({ id }) => id === 3), { type: 'reply' })
 })
 
-t.test('a frame that must be waited for holds up those behind it, also when it has waited itself', async (t) => {
+t.test('a barrier frame holds up the frames behind it, also when it has waited itself', async (t) => {
   const { server, gate } = await start(t, { limits: { maxPendingBytes: 100 } })
   const client = await server.connect('alice')
   client.send({ ...subscribe, id: 1 })
@@ -104,7 +104,7 @@ t.test('a frame that must be waited for holds up those behind it, also when it h
   t.same(client.received.flatMap(({ id }) => id ?? []), [1, 2, 3, 4, 5, 6])
 })
 
-t.test('a client whose socket is not read is not taken for dead, and is looked after again afterwards', async (t) => {
+t.test('a paused socket is not closed as dead, and its heartbeat resumes afterwards', async (t) => {
   const { server, gate, paused } = await start(t, { heartbeat: { intervalMs: 20, timeoutMs: 200 }, limits: { maxPendingBytes: 100 } })
   const client = await RawClient.open(t, server, 'alice')
   client.send(opcodes.text, JSON.stringify({ ...subscribe, id: 1 }))
@@ -136,7 +136,7 @@ async function answeredBetweenPings (client: RawClient, id: number): Promise<num
   return ids
 }
 
-t.test('a socket that is not read can be closed, and what has waited is not handled any more', async (t) => {
+t.test('a paused socket can be closed, and its waiting frames are dropped', async (t) => {
   const { server, gate, paused } = await start(t, { closeTimeoutMs: 30_000, limits: { maxPendingBytes: 100 } })
   server.app.ws.on('message_received', ({ message }) => { if (message.type === 'where.am') t.fail('a frame was handled') })
   const ended = new Promise<number>((resolve) => server.app.ws.on('client_disconnected', ({ code }) => resolve(code)))
@@ -153,7 +153,7 @@ t.test('a socket that is not read can be closed, and what has waited is not hand
   t.equal(server.app.ws.getConnectionCount(), 1)
 })
 
-t.test('a client that resets its socket while that is not read is noticed by the next ping', async (t) => {
+t.test('a reset of a paused socket is detected by the next ping', async (t) => {
   const { server, paused } = await start(t, { heartbeat: { intervalMs: 20, timeoutMs: 10_000 }, limits: { maxPendingBytes: 100 } })
   const ended = new Promise<void>((resolve) => server.app.ws.on('client_disconnected', () => resolve()))
   const client = await RawClient.open(t, server, 'alice')
@@ -165,7 +165,7 @@ t.test('a client that resets its socket while that is not read is noticed by the
   t.equal(server.app.ws.getConnectionCount(), 0)
 })
 
-t.test('frames that a client sent before it left are handled, and leave nothing behind', async (t) => {
+t.test('frames that a client sent before it disconnected are handled, and leave nothing behind', async (t) => {
   const { server, gate } = await start(t, { channels: { '*': { presence: true } } })
   const handled = new Promise<void>((resolve) => server.app.ws.on('message_received', ({ message }) => { if (message.type === 'where.am') resolve() }))
   const ended = new Promise<void>((resolve) => server.app.ws.on('client_disconnected', () => resolve()))
@@ -182,7 +182,7 @@ t.test('frames that a client sent before it left are handled, and leave nothing 
   t.match(server.app.ws.getStatus(), { active_connections: 0, channels: 0 })
 })
 
-t.test('compressed frames that go on although the socket is not read are refused', async (t) => {
+t.test('compressed frames that keep arriving on a paused socket are refused', async (t) => {
   const { server, gate, paused } = await start(t, { compression: { enabled: true } })
   const client = await RawClient.to(t, server)
   client.upgrade('/ws', { authorization: `Bearer ${server.token('alice')}`, 'sec-websocket-extensions': 'permessage-deflate' })
@@ -205,7 +205,7 @@ t.test('compressed frames that go on although the socket is not read are refused
   t.ok(taken.length * 60_000 <= MAX_PENDING_BYTES + 60_000 + PIECE_BYTES + 60_000, `${taken.length} have waited`)
 })
 
-t.test('a client that is not read and reads nothing itself is cut when it should have answered a ping', async (t) => {
+t.test('a paused client that reads nothing itself is closed when its pong is overdue', async (t) => {
   const server = await startApp(t, {
     authorizeSubscribe: () => true, heartbeat: { intervalMs: 100, timeoutMs: 100 }, closeTimeoutMs: 100, limits: { maxQueueBytes: 200_000 }
   })

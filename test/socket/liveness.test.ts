@@ -2,7 +2,7 @@ import t from 'tap'
 import { Liveness } from '../../lib/socket/liveness.js'
 import { FakeClock } from '../fixtures/fake-clock.js'
 
-t.test('the time of a ping and its answer is in milliseconds, with two decimals', (t) => {
+t.test('the round-trip time is in milliseconds, with two decimals', (t) => {
   const clock = new FakeClock(t)
   const liveness = new Liveness()
   const data = liveness.pinging(0)

@@ -4,7 +4,7 @@ import { Registry } from '../../lib/socket/registry.js'
 import { PeriodicCheck } from '../../lib/socket/periodic-check.js'
 import { FakeClock } from '../fixtures/fake-clock.js'
 
-t.test('a node looks at its sockets while there are any, from when it is started until it is stopped', (t) => {
+t.test('a periodic check runs between start and stop while there are sockets', (t) => {
   const clock = new FakeClock(t)
   const registry = new Registry()
   const [first, second] = ['first', 'second'].map((id) => ({ id, connectedAt: 1, user: null }) as Connection)

@@ -9,7 +9,7 @@ import { RawClient, maskedFrame, opcodes } from '../fixtures/raw-client.js'
 
 const limits = { messagesPerSecond: 10, burst: 10, bytesPerSecond: 1_000, burstBytes: 2_000, joinsPerSecond: 1, joinsBurst: 10 }
 
-t.test('a user who is not in debt is forgotten, and one who is is not', (t: Test) => {
+t.test('a rate budget is dropped once its user is no longer in debt, and kept until then', (t: Test) => {
   const clock = new FakeClock(t)
   const rateBudgets = new RateBudgets(limits)
   const alice = rateBudgets.of('alice')
@@ -33,7 +33,7 @@ t.test('a user who is not in debt is forgotten, and one who is is not', (t: Test
   t.end()
 })
 
-t.test('of very many users the oldest is evicted', (t) => {
+t.test('over 100 000 users the oldest rate budget is evicted', (t) => {
   const rateBudgets = new RateBudgets(limits)
   const first = rateBudgets.of('first')
   for (let i = 0; i < 100_000; i++) rateBudgets.of(`user-${i}`)
@@ -42,7 +42,7 @@ t.test('of very many users the oldest is evicted', (t) => {
   t.end()
 })
 
-t.test('frames, bytes and joins have a budget each', (t) => {
+t.test('frames, bytes and joins are charged to separate rates', (t) => {
   const rateBudgets = new RateBudgets(limits)
   const alice = rateBudgets.of('alice')
   t.equal(rateBudgets.take(alice, 5_000, 0), null, 'larger than the burst')
@@ -61,7 +61,7 @@ t.test('frames, bytes and joins have a budget each', (t) => {
   t.end()
 })
 
-t.test('a frame too many is an error with its id, and not handled', async (t) => {
+t.test('a frame over messagesPerSecond gets a rate_limited error with its id, and is not handled', async (t) => {
   const server = await startApp(t, { limits: { messagesPerSecond: 1, burst: 3 } })
   const client = await server.connect('alice')
   const other = await server.connect('bob')
@@ -75,7 +75,7 @@ t.test('a frame too many is an error with its id, and not handled', async (t) =>
   t.equal(server.app.ws.getStatus().rejected.messages, 1)
 })
 
-t.test('frames too many are no errors: the socket stays, and is served when it has waited', async (t) => {
+t.test('frames over messagesPerSecond do not close the socket, which is served again after the wait', async (t) => {
   const server = await startApp(t, { limits: { messagesPerSecond: 20, burst: 5, maxErrorsPerMinute: 1 } })
   const client = await server.connect('alice')
   for (let i = 0; i < 200; i++) client.send({ type: 'ping', id: i })
@@ -85,7 +85,7 @@ t.test('frames too many are no errors: the socket stays, and is served when it h
   t.match(await client.request({ type: 'ping' }), { type: 'reply' })
 })
 
-t.test('who goes on for limits.maxRateLimitedPerMinute frames is closed with 1013, and may come back', async (t) => {
+t.test('a socket that exceeds limits.maxRateLimitedPerMinute is closed with 1013, and may reconnect', async (t) => {
   const server = await startApp(t, { limits: { messagesPerSecond: 1, burst: 5, maxErrorsPerMinute: 1, maxRateLimitedPerMinute: 30 } })
   const client = await server.connect('alice')
   for (let i = 0; i < 100; i++) client.send({ type: 'ping', id: i })
@@ -97,7 +97,7 @@ t.test('who goes on for limits.maxRateLimitedPerMinute frames is closed with 101
 })
 
 for (const kind of ['ping', 'pong'] as const) {
-  t.test(`${kind}s of the protocol count, too`, async (t) => {
+  t.test(`WebSocket ${kind}s count as frames`, async (t) => {
     const server = await startApp(t, { limits: { messagesPerSecond: 1, burst: 5, maxRateLimitedPerMinute: 3 } })
     const client = await RawClient.open(t, server, 'alice')
     for (let i = 0; i < 100; i++) client.socket.write(maskedFrame(opcodes[kind], 'x'))
@@ -118,7 +118,7 @@ async function ping (client: TestClient, bytes = 1_000): Promise<Frame> {
   return client.next((answer) => answer.id === id)
 }
 
-t.test('bytes are counted as well as frames, and all sockets of a user share them', async (t) => {
+t.test('all sockets of a user share one budget of bytes', async (t) => {
   const server = await startSmall(t)
   const clients = [await server.connect('alice'), await server.connect('alice')] as const
   for (const client of clients) t.match(await ping(client), { type: 'reply' })
@@ -131,7 +131,7 @@ t.test('bytes are counted as well as frames, and all sockets of a user share the
   t.match(server.app.ws.getStatus().rejected, { bytes: 2, messages: 0 })
 })
 
-t.test('of a frame that is refused for its size the id is found in its first 4096 bytes', async (t) => {
+t.test('a rate-limited frame is answered with its id where that is within the first 4096 bytes', async (t) => {
   const server = await startSmall(t)
   const client = await server.connect('alice')
   t.match(await ping(client, 4_000), { type: 'reply' })
@@ -142,14 +142,14 @@ t.test('of a frame that is refused for its size the id is found in its first 409
   t.notHas(await client.next('error'), { id: String })
 })
 
-t.test('a frame larger than the burst is taken, and paid for later', async (t) => {
+t.test('a frame larger than burstBytes is accepted, and later frames wait for it', async (t) => {
   const server = await startSmall(t)
   const client = await server.connect('alice')
   t.match(await ping(client, 10_000), { type: 'reply' })
   t.match(await client.request({ type: 'ping' }), { code: 'rate_limited' })
 })
 
-t.test('who connects again is still in debt', async (t) => {
+t.test('a user who reconnects is still in debt', async (t) => {
   const server = await startSmall(t)
   const client = await server.connect('alice')
   for (let i = 0; i < 2; i++) await ping(client)
@@ -159,7 +159,7 @@ t.test('who connects again is still in debt', async (t) => {
   t.match(await (await server.connect('alice')).request({ type: 'ping' }), { code: 'rate_limited' })
 })
 
-t.test('a socket of nobody has its own, and a switched one is charged to the new user', async (t) => {
+t.test('an anonymous socket has a rate budget of its own, and a switched socket is charged to the new user', async (t) => {
   const server = await startSmall(t, { auth: { anonymous: true } })
   const [one, other] = [await server.connect('', { token: null }), await server.connect('', { token: null })]
   const auth = (userId: string) => ({ type: 'auth', token: server.token(userId) })
@@ -171,7 +171,7 @@ t.test('a socket of nobody has its own, and a switched one is charged to the new
   t.match(await ping(await server.connect('alice')), { code: 'rate_limited' })
 })
 
-t.test('to be nobody again gives no new budget', async (t) => {
+t.test('a socket that becomes anonymous again gets no new rate budget', async (t) => {
   const server = await startSmall(t, { auth: { anonymous: true } })
   const client = await server.connect('', { token: null })
   await ping(client)
@@ -181,7 +181,7 @@ t.test('to be nobody again gives no new budget', async (t) => {
   t.match(await ping(client), { code: 'rate_limited' })
 })
 
-t.test('what a frame sends to others is charged once for each of them', async (t) => {
+t.test('a frame to several recipients is charged its bytes once for each', async (t) => {
   for (const [type, field] of [['user', 'user_ids'], ['channel', 'channel_ids'], ['client', 'client_ids']] as const) {
     const server = await startApp(t, { limits: { bytesPerSecond: 100, burstBytes: 2_000 }, authorizeSend: () => true })
     const client = await server.connect('alice')
@@ -194,7 +194,7 @@ t.test('what a frame sends to others is charged once for each of them', async (t
   }
 })
 
-t.test('joins are charged to the user, by channel', async (t) => {
+t.test('each joined channel is charged to its user', async (t) => {
   const server = await startApp(t, { limits: { joinsPerSecond: 1, joinsBurst: 10, maxErrorsPerMinute: 1 }, authorizeSubscribe: (_user, channel) => channel !== 'secret' })
   const [client, other] = [await server.connect('alice'), await server.connect('alice')]
   const names = (prefix: string, count: number) => Array.from({ length: count }, (_, i) => `${prefix}-${i}`)

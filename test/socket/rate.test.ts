@@ -16,7 +16,7 @@ function taker (rate: Rate) {
   return { state, take, waitMs: () => rate.waitMs(state.dueAt, state.now) }
 }
 
-t.test('a burst, and then so many a second', (t) => {
+t.test('a rate accepts a burst, and then its number of units a second', (t) => {
   const { state, take, waitMs } = taker(new Rate(20, 100))
   t.equal(take(150), 100)
   t.equal(waitMs(), 50)
@@ -32,7 +32,7 @@ t.test('a burst, and then so many a second', (t) => {
   t.end()
 })
 
-t.test('over a long time it is the rate, to the unit', (t) => {
+t.test('a rate is exact to the unit over a long time', (t) => {
   const { state, take } = taker(new Rate(20, 5))
   const start = state.now
   let taken = 0
@@ -41,7 +41,7 @@ t.test('over a long time it is the rate, to the unit', (t) => {
   t.end()
 })
 
-t.test('what is larger than the burst is taken whole, and paid for by a longer wait', (t) => {
+t.test('a rate accepts more units than its burst, followed by a longer wait', (t) => {
   const rate = new Rate(1_000, 100)
   const dueAt = rate.charge(0, 1_000, 5_000)
   t.equal(rate.waitMs(dueAt, 1_000), 5_000 - 99)
@@ -49,7 +49,7 @@ t.test('what is larger than the burst is taken whole, and paid for by a longer w
   t.end()
 })
 
-t.test('0 is no limit, and costs nothing', (t) => {
+t.test('a rate of 0 is no limit', (t) => {
   for (const rate of [new Rate(0, 1), new Rate(10_000_000, 10_000_000)]) {
     const { take } = taker(rate)
     const start = performance.now()

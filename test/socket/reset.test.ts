@@ -14,7 +14,7 @@ async function pair (t: Test): Promise<[Socket, Socket]> {
   return [accepted, client]
 }
 
-t.test('a socket is cut with a reset, also while its end is being sent', async (t) => {
+t.test('a socket is reset, also while its FIN is being sent', async (t) => {
   for (const isEnding of [false, true]) {
     const [socket, client] = await pair(t)
     const gone = new Promise<Error | null>((resolve) => {
@@ -31,7 +31,7 @@ t.test('a socket is cut with a reset, also while its end is being sent', async (
   }
 })
 
-t.test('a socket whose end waits behind what its client does not read is cut at once', async (t) => {
+t.test('a socket whose FIN waits behind unread data is reset at once', async (t) => {
   const [socket, client] = await pair(t)
   client.on('error', () => {})
   client.pause()
@@ -42,7 +42,7 @@ t.test('a socket whose end waits behind what its client does not read is cut at 
   client.destroy()
 })
 
-t.test('what cannot be reset is destroyed', (t) => {
+t.test('a stream that cannot be reset, or is of TLS, is destroyed', (t) => {
   const [stream, encrypted] = [new PassThrough(), Object.assign(new PassThrough(), { encrypted: true, resetAndDestroy: () => t.fail('a reset of TLS') })]
   reset(stream)
   reset(encrypted)

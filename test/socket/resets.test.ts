@@ -106,7 +106,7 @@ t.test('sockets that are reset at any moment of their first milliseconds leave n
   await assertNothingLeft(t, server, announced)
 })
 
-t.test('a socket that just ends, without a close frame, is a disconnect with 1006', async (t) => {
+t.test('a socket that ends without a close frame is a disconnect with 1006', async (t) => {
   const server = await startApp(t)
   const ended = new Promise<number>((resolve) => server.app.ws.on('client_disconnected', ({ code }) => resolve(code)))
   const client = await RawClient.open(t, server, 'alice')

@@ -22,7 +22,7 @@ async function stalled (t: Test, server: TestApp, userId: string): Promise<Stall
   return client
 }
 
-t.test('a client that does not read is cut with 1013, and everybody hears why', async (t) => {
+t.test('a client that does not read is cut with 1013, which events, status and log report', async (t) => {
   const server = await startApp(t, { limits: { maxQueueBytes: 100_000 } })
   const reader = await server.connect('reader')
   await stalled(t, server, 'sleeper')
@@ -56,7 +56,7 @@ t.test('with slowConsumer "drop" a client misses messages, and is told how many 
   t.strictSame(actions, ['drop'], 'told once for one gap')
 })
 
-t.test('what may not be missed comes behind the word about what is missing before it', async (t) => {
+t.test('with slowConsumer "drop" a frame of the protocol follows the notice of the messages dropped before it', async (t) => {
   const server = await startApp(t, { slowConsumer: 'drop', limits: { maxQueueBytes: 100_000 } })
   const client = await stalled(t, server, 'sleeper')
   const actions: string[] = []
@@ -77,7 +77,7 @@ t.test('what may not be missed comes behind the word about what is missing befor
   t.strictSame(actions, ['drop'])
 })
 
-t.test('what may not be missed cuts a client that does not read, also with "drop"', async (t) => {
+t.test('with slowConsumer "drop" frames of the protocol still cut a client that does not read', async (t) => {
   const server = await startApp(t, { slowConsumer: 'drop', limits: { maxQueueBytes: 100_000 } })
   await stalled(t, server, 'sleeper')
   await broadcastUntil(server, () => server.app.ws.getStatus().messages_dropped > 0)
@@ -89,7 +89,7 @@ t.test('what may not be missed cuts a client that does not read, also with "drop
   t.match(await gone, { code: 1013 })
 })
 
-t.test('what the app sends when it hears of a slow client comes behind what it was that did not fit', async (t) => {
+t.test('a message published by a slow_consumer listener follows the message that did not fit', async (t) => {
   for (const slowConsumer of ['disconnect', 'drop'] as const) {
     const server = await startApp(t, { slowConsumer, limits: { maxQueueBytes: 100_000 } })
     // Before the reader, so that it is handed each message first.
@@ -107,7 +107,7 @@ t.test('what the app sends when it hears of a slow client comes behind what it w
   }
 })
 
-t.test('a reading client gets many more messages in one turn than may wait', async (t) => {
+t.test('a client that reads gets more messages in one turn than limits.maxQueueMessages', async (t) => {
   const server = await startApp(t, { limits: { maxQueueMessages: 10 } })
   const client = await server.connect('reader')
   for (let number = 0; number < 200; number++) server.app.ws.sendToUser('reader', { type: 'test.numbered', number })
@@ -115,7 +115,7 @@ t.test('a reading client gets many more messages in one turn than may wait', asy
   t.equal(client.count('test.numbered'), 200)
 })
 
-t.test('a single message larger than the limit still goes out', async (t) => {
+t.test('a single message larger than limits.maxQueueBytes is still sent', async (t) => {
   const server = await startApp(t, { limits: { maxQueueBytes: 1_000 } })
   const client = await server.connect('reader')
   await server.app.ws.broadcast({ type: 'test.big', padding: 'x'.repeat(200_000) })
@@ -132,7 +132,7 @@ t.test('a stalled client that is cut while messages are dropped leaves nothing b
   t.match(server.app.ws.getStatus(), { active_connections: 0, users: 0 })
 })
 
-t.test('a client that pings and does not read the answers is ended by ws, also where it may send as much as it likes', async (t) => {
+t.test('a client that floods pings and does not read the pongs is ended without limits on its rate', async (t) => {
   const server = await startApp(t, { limits: { messagesPerSecond: 0 } })
   const client = await stalled(t, server, 'sleeper')
   const pings = Buffer.concat(Array.from({ length: 1_000 }, () => maskedFrame(opcodes.ping, 'x'.repeat(125))))

@@ -4,7 +4,7 @@ import t from 'tap'
 import { startApp } from '../fixtures/app.js'
 import { selfSigned } from '../fixtures/certificate.js'
 
-t.test('over TLS too a client that does not read is cut, and its handlers hear of it', async (t) => {
+t.test('a client that does not read is cut over TLS, and the signal of its handlers is aborted', async (t) => {
   const https = selfSigned()
   let signal: AbortSignal | undefined
   const server = await startApp(t, { limits: { maxQueueBytes: 100_000 } }, {

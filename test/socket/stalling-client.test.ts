@@ -15,7 +15,7 @@ function frame (payload: Buffer): Buffer {
   return Buffer.concat([header, payload])
 }
 
-t.test('the client that tests stall reads frames that arrive in pieces, also where a header is cut anywhere', async (t) => {
+t.test('StallingClient parses frames that arrive in pieces, whichever byte they are split at', async (t) => {
   const server = createServer().listen(0, '127.0.0.1')
   t.teardown(() => server.close())
   await once(server, 'listening')
