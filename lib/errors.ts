@@ -21,6 +21,8 @@ export const NotFoundError = define<[string]>('WSM_ERR_NOT_FOUND', 404, 'This do
 export const AlreadySettledError = define<[string]>('WSM_ERR_ALREADY_SETTLED', 409, 'This has already ended', '%s')
 export const TooManyChannelsError = define<[number]>(
   'WSM_ERR_TOO_MANY_CHANNELS', 429, 'The connection is a member of too many channels', 'A connection can be a member of at most %s channels')
+export const TooManyRolesError = define<[number, number]>(
+  'WSM_ERR_TOO_MANY_ROLES', 403, 'The user has too many roles', 'The token names %s roles; a user who connects can have at most %s')
 export const TooManyPendingError = define<[number, string]>(
   'WSM_ERR_TOO_MANY_PENDING', 429, 'Too many requests are in progress; wait for their replies', '%s %s are in progress; wait for their replies')
 export const RateLimitedError = define<[string]>('WSM_ERR_RATE_LIMITED', 429, 'Too many requests in too short a time', '%s')

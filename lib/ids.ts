@@ -1,9 +1,9 @@
-import { ChannelName, Jti, UserId } from '../schemas/fields.js'
+import { ChannelName, Jti, RoleName, TaskId, UserId } from '../schemas/fields.js'
 
 const MAX_USER_ID = UserId.maxLength!
 const MAX_JTI = Jti.maxLength!
-const MAX_CHANNEL = ChannelName.maxLength!
-const NAMED_TOPICS = new Map([['user', MAX_USER_ID], ['channel', MAX_CHANNEL]])
+const MAX_ROLE = RoleName.maxLength!
+const NAMED_TOPICS = new Map([['user', MAX_USER_ID], ['role', MAX_ROLE], ['channel', ChannelName.maxLength!], ['task', TaskId.maxLength!]])
 
 /*
  * Ids must be unambiguous. JSON rounds numbers above 2^53, so two of them could become one user. UTF-8, in Redis and on every
@@ -21,6 +21,11 @@ export function isTopic (topic: string): boolean {
 /** Reads a user id from a token's claim; null if the value is not a valid id. */
 export function userIdFrom (claim: unknown): string | null {
   return nameFrom(claim, MAX_USER_ID)
+}
+
+/** Tells whether a value can be the name of a role. */
+export function isRole (value: unknown): value is string {
+  return isName(value, MAX_ROLE)
 }
 
 /** Reads a token's `jti`; null if the value is not a valid one. */

@@ -119,6 +119,14 @@ export class WsManager {
     return call(this.#owner, methods['ws.sendToUser'], [userId, message, options], () => this.#node.publisher.publish(topicOf.user(userId), message, options))
   }
 
+  /**
+   * Sends to every socket of every user who has a role, as the claim `roles` of the socket's token says. Options and errors as for
+   * `broadcast`.
+   */
+  sendToRole (role: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
+    return call(this.#owner, methods['ws.sendToRole'], [role, message, options], () => this.#node.publisher.publish(topicOf.role(role), message, options))
+  }
+
   /** Sends to every member of a channel (row H1). Options and errors as for `broadcast`. */
   sendToChannel (channel: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
     return call(this.#owner, methods['ws.sendToChannel'], [channel, message, options], () => this.#node.publisher.publish(topicOf.channel(channel), message, options))
@@ -240,14 +248,14 @@ export class WsManager {
   /**
    * Reads the messages that a stream still keeps, oldest first.
    *
-   * @param topic `all`, `user:<user_id>` or `channel:<channel>`
+   * @param topic `all`, `user:<user_id>`, `role:<role>`, `channel:<channel>` or `task:<task_id>`
    * @param since position to read from, exclusive; by default everything
    * @returns `complete: false` and no messages if the history does not reach back to that position, or the stream has no history
    * @throws WSM_ERR_INVALID_ARGUMENT for a bad topic, WSM_ERR_UNAVAILABLE
    */
   history (topic: string, since?: StreamPosition): Promise<StreamHistory> {
     return call(this.#owner, methods['ws.history'], [topic, since], async () => {
-      if (!isTopic(topic)) throw new InvalidArgumentError('ws.history', 'topic: Expected "all", "user:<user_id>" or "channel:<channel>"')
+      if (!isTopic(topic)) throw new InvalidArgumentError('ws.history', 'topic: Expected "all", "user:<user_id>", "role:<role>", "channel:<channel>" or "task:<task_id>"')
       return this.#node.history.read(topic, since ?? null)
     })
   }

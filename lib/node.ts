@@ -21,6 +21,7 @@ import { Outbox } from './socket/outbox.js'
 import { Registry } from './socket/registry.js'
 import { DeflatedFrames } from './socket/websocket-encoding.js'
 import { TypeLimits } from './protocol/type-limits.js'
+import { RoleLimit } from './sessions/role-limit.js'
 import { UserSlots } from './sessions/user-slots.js'
 import type { Engine } from './engine/engine.js'
 import { EventHub } from './events.js'
@@ -99,7 +100,8 @@ export function createNode ({ engine, authenticator, options, log }: NodeContext
   const endpoints = new Endpoints(permissions, hookWaits, options.auth.timeoutMs, log)
   const connectRate = new ConnectRate(limits.connectionsPerIpPerMinute)
   const slots = new UserSlots(registry, options, counters)
-  const admission = new Admission({ connectRate, slots, identification, permissions, endpoints, revocations, counters }, options)
+  const roles = new RoleLimit(limits, counters)
+  const admission = new Admission({ connectRate, slots, roles, identification, permissions, endpoints, revocations, counters }, options)
   const lifecycle = new Lifecycle({
     registry,
     memberships,

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { ChannelName, ClientId, MessageType, Nullable, StreamPosition, TaskId, UserId } from '../schemas/fields.js'
+import { ChannelName, ClientId, MessageType, Nullable, RoleName, StreamPosition, TaskId, UserId } from '../schemas/fields.js'
 import { SendOptions } from '../schemas/messages.js'
 import { ConfirmationAnswer, AnsweredBy, TaskLogLine } from '../schemas/records.js'
 import { ConfirmationsQuery } from '../schemas/rest.js'
@@ -68,6 +68,7 @@ const TaskCancelOptions = Type.Object({
 export const signatures = {
   'ws.broadcast': { parameters: { message: Any, 'options?': SendOptions } },
   'ws.sendToUser': { parameters: { userId: UserId, message: Any, 'options?': SendOptions } },
+  'ws.sendToRole': { parameters: { role: RoleName, message: Any, 'options?': SendOptions } },
   'ws.sendToChannel': { parameters: { channel: ChannelName, message: Any, 'options?': SendOptions } },
   'ws.sendToClient': { parameters: { clientId: ClientId, message: Any, 'options?': Type.Object({ ...SendOptions.properties, ...Owner.properties }, closed) } },
   'ws.handle': { parameters: { type: Text, options: HandlerOptions, handler: Callback }, isSync: true },

@@ -4,9 +4,10 @@ import { isDenial, type Permissions } from '../lib/auth/permissions.js'
 import type { DetailedError } from '../lib/wire-error.js'
 import { isTopic } from '../lib/ids.js'
 import { invalidMessage } from '../lib/validation/faults.js'
-import { channelOf, topicOf } from '../lib/topic-names.js'
+import { channelOf, taskOf, topicOf, topicsOf } from '../lib/topic-names.js'
 import type { History, Readable } from '../lib/streams/history.js'
 import type { StreamRules } from '../lib/streams/stream-rules.js'
+import type { Tasks } from '../lib/tasks/tasks.js'
 import { userOf, type Access } from './access.js'
 import { answers, tags } from './answers.js'
 import type { Scope } from './scope.js'
@@ -17,9 +18,9 @@ const ALL: Readable = { notBefore: 0, isLatest: false }
 const FROM_START = 'You may not read this stream from its start: its rule recoverFrom is "position". Say in "after" what you have: <offset>:<epoch>'
 
 /** The parts that keep streams, and decide who may read them. */
-export interface HistoryParts { access: Access, history: History, rules: StreamRules, permissions: Permissions }
+export interface HistoryParts { access: Access, history: History, rules: StreamRules, permissions: Permissions, tasks: Pick<Tasks, 'get'> }
 
-export function historyRoutes (scope: Scope, { access, history, rules, permissions }: HistoryParts): void {
+export function historyRoutes (scope: Scope, { access, history, rules, permissions, tasks }: HistoryParts): void {
   /**
    * The part of a stream that the caller may read: what their socket could recover, or with permission all of it.
    *
@@ -27,13 +28,13 @@ export function historyRoutes (scope: Scope, { access, history, rules, permissio
    */
   async function readable (request: FastifyRequest, topic: string, isFromStart: boolean): Promise<Readable> {
     const user = userOf(request)
-    if (topic === topicOf.user(user.id)) return ALL
+    if (topic === topicOf.user(user.id) || await isOwnTask(topic, user.id)) return ALL
     const channel = channelOf(topic)
     const { fromStart, latest: isLatest } = rules.of(topic)
     const isAllowed = !isFromStart || fromStart || isLatest
     let refusal: DetailedError | null = null
     if (isAllowed) {
-      if (topic === topicOf.all) return ALL
+      if (topicsOf(user).includes(topic)) return ALL
       if (channel !== null) {
         try {
           return { notBefore: await permissions.subscribe(user, channel, null), isLatest }
@@ -51,6 +52,11 @@ export function historyRoutes (scope: Scope, { access, history, rules, permissio
     return ALL
   }
 
+  async function isOwnTask (topic: string, userId: string): Promise<boolean> {
+    const taskId = taskOf(topic)
+    return taskId !== null && (await tasks.get(taskId, { cluster: true }))?.user_id === userId
+  }
+
   scope.get('/history', {
     schema: {
       tags,
@@ -61,7 +67,7 @@ export function historyRoutes (scope: Scope, { access, history, rules, permissio
     onRequest: access.authenticated
   }, async (request) => {
     const { topic, limit, after } = request.query
-    if (!isTopic(topic)) throw invalidMessage([{ path: '/topic', message: 'Expected all, user:<user_id> or channel:<channel>' }])
+    if (!isTopic(topic)) throw invalidMessage([{ path: '/topic', message: 'Expected all, user:<user_id>, role:<role>, channel:<channel> or task:<task_id>' }])
     const part = await readable(request, topic, after === undefined)
     // The app may have taken its time.
     access.assertStillGood(request)

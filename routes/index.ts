@@ -48,7 +48,7 @@ function callerRoutes (instance: FastifyInstance, { node, manager, access, maxDe
   messageRoutes(scope, { access, publisher })
   clientRoutes(scope, { access, manager, nodes: manager.nodes })
   channelRoutes(scope, { access, topics, presence })
-  historyRoutes(scope, { access, history, rules, permissions })
+  historyRoutes(scope, { access, history, rules, permissions, tasks })
   confirmationRoutes(scope, { access, confirmations })
   taskRoutes(scope, { access, tasks })
   ticketRoutes(scope, { access, tickets })

@@ -1,5 +1,5 @@
 import { ClientDeliveryReport, DeliveryReport } from '../schemas/messages.js'
-import { ChannelParams, ClientParams, SendBody, UserParams } from '../schemas/rest.js'
+import { ChannelParams, ClientParams, RoleParams, SendBody, UserParams } from '../schemas/rest.js'
 import { NotFoundError, UnavailableError } from '../lib/errors.js'
 import type { Publisher } from '../lib/streams/publisher.js'
 import { topicOf } from '../lib/topic-names.js'
@@ -26,6 +26,13 @@ export function messageRoutes (scope: Scope, { access, publisher }: MessageParts
     },
     onRequest: access.permitted('send:user')
   }, ({ params, body }) => sent(publisher.publish(topicOf.user(params.user_id), body.message, body.options)))
+
+  scope.post('/roles/:role/messages', {
+    schema: {
+      tags, summary: 'A message to every socket of the users who have a role', params: RoleParams, body: SendBody, response: answers(DeliveryReport, 400, 401, 403, 413, 415, 503)
+    },
+    onRequest: access.permitted('send:role')
+  }, ({ params, body }) => sent(publisher.publish(topicOf.role(params.role), body.message, body.options)))
 
   scope.post('/channels/:channel/messages', {
     schema: {

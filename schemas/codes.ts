@@ -23,6 +23,8 @@ export const errorCodes = [
   'already_settled',
   /** The connection is already a member of `limits.maxChannelsPerConnection` channels. */
   'too_many_channels',
+  /** The token names more than `limits.maxRolesPerUser` roles. */
+  'too_many_roles',
   /** `limits.maxPendingHandlers` frames of this connection, or `limits.maxPendingRequests` REST requests, are in progress. */
   'too_many_pending',
   /** The user exceeded an allowance of frames, bytes, joins or tickets, or the address one of upgrades or sockets. */
@@ -49,7 +51,7 @@ export type ErrorCode = typeof errorCodes[number]
  * other clients, from time passing, or from limits with a cap of their own.
  */
 export const countedCodes: ReadonlySet<string> = new Set<ErrorCode>([
-  'bad_json', 'bad_frame', 'too_deep', 'unknown_type', 'invalid_message', 'unauthorized', 'forbidden', 'too_many_channels'
+  'bad_json', 'bad_frame', 'too_deep', 'unknown_type', 'invalid_message', 'unauthorized', 'forbidden', 'too_many_channels', 'too_many_roles'
 ])
 
 /**

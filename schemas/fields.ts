@@ -15,6 +15,9 @@ export const ClientId = Type.String({ minLength: 1, maxLength: 64, description: 
 /** A channel's name. */
 export const ChannelName = Type.String({ minLength: 1, maxLength: 200, pattern: WELL_FORMED, description: 'A channel' })
 
+/** A role, as the claim `roles` names it. */
+export const RoleName = Type.String({ minLength: 1, maxLength: 128, pattern: WELL_FORMED, description: 'A role of users, as named by the token' })
+
 export const TaskId = Type.String({ minLength: 1, maxLength: 256, pattern: WELL_FORMED, description: 'A task of the app' })
 
 export const CallbackId = Type.String({ minLength: 1, maxLength: 64, description: 'One question to one user' })

@@ -168,6 +168,7 @@ export const Rejected = Type.Object({
   fragments: refused('Frames over limits.maxFragments'),
   depth: refused('Frames and REST bodies over limits.maxDepth'),
   channels: refused('Subscriptions over limits.maxChannelsPerConnection'),
+  roles: refused('Sockets and auth frames over limits.maxRolesPerUser'),
   pending_handlers: refused('Frames over limits.maxPendingHandlers'),
   confirmations: refused('Questions over limits.maxPendingConfirmationsPerUser'),
   tickets: refused('Tickets refused because the user, or the node, had too many'),

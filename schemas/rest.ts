@@ -1,5 +1,5 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
-import { CallbackId, ChannelName, ClientId, Jti, Moment, Nullable, TaskId, Timestamp, UserId } from './fields.js'
+import { CallbackId, ChannelName, ClientId, Jti, Moment, Nullable, RoleName, TaskId, Timestamp, UserId } from './fields.js'
 import { Message, SendOptions } from './messages.js'
 import { ChannelSummary, ClientRecord, Completeness, ConfirmationRecord, ConfirmationOutcome, PresenceList, StreamHistory, TaskRecord } from './records.js'
 
@@ -22,6 +22,7 @@ export const SendBody = Type.Object({
 }, { additionalProperties: false })
 
 export const UserParams = Type.Object({ user_id: UserId })
+export const RoleParams = Type.Object({ role: RoleName })
 export const ChannelParams = Type.Object({ channel: ChannelName })
 export const ClientParams = Type.Object({ client_id: ClientId })
 export const ConfirmationParams = Type.Object({ callback_id: CallbackId })
@@ -69,7 +70,7 @@ export type ChannelPage = Static<typeof ChannelPage>
 export const ChannelsPage = Type.Object({ channels: Type.Array(ChannelSummary), next: Next })
 
 export const HistoryQuery = Type.Object({
-  topic: Type.String({ maxLength: 264, description: 'all, user:<user_id> or channel:<channel>' }),
+  topic: Type.String({ maxLength: 264, description: 'all, user:<user_id>, role:<role>, channel:<channel> or task:<task_id>' }),
   limit: Limit,
   after: Type.Optional(Type.String({ ...Cursor, description: 'What the page before gave as next, or a position: <offset>:<epoch>' }))
 }, { additionalProperties: false })

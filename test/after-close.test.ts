@@ -10,6 +10,7 @@ const step = { step: 1, message: 'Go on?' }
 const calls: Record<string, (ws: Awaited<ReturnType<typeof startApp>>['app']['ws']) => Promise<unknown>> = {
   broadcast: (ws) => ws.broadcast({ type: 'x.y' }),
   sendToUser: (ws) => ws.sendToUser('alice', { type: 'x.y' }),
+  sendToRole: (ws) => ws.sendToRole('editor', { type: 'x.y' }),
   sendToChannel: (ws) => ws.sendToChannel('room', { type: 'x.y' }),
   sendToClient: (ws) => ws.sendToClient('client', { type: 'x.y' }),
   notifyUser: (ws) => ws.notifyUser(step, { userId: 'alice', taskId: 'task' }),

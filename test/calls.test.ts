@@ -20,6 +20,7 @@ const methods = Object.entries<Signature>(signatures) as Array<[MethodName, Sign
 const good: Record<MethodName, unknown[]> = {
   'ws.broadcast': [message, { ack: { timeoutMs: 1, tries: 1 }, history: false, compress: false, except: ['x'] }],
   'ws.sendToUser': ['alice', message, {}],
+  'ws.sendToRole': ['editor', message, {}],
   'ws.sendToChannel': ['room', message, { history: undefined }],
   'ws.sendToClient': ['x', message, { userId: null }],
   'ws.handle': ['call.good', { schema, reply: schema, authorize: () => true }, nothing],

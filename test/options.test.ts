@@ -47,6 +47,7 @@ const defaults: Record<string, unknown> = {
   'compression.thresholdBytes': 1_024,
   'limits.maxConnections': 1_000,
   'limits.maxConnectionsPerUser': 10,
+  'limits.maxRolesPerUser': 100,
   'limits.maxUnauthenticated': 100,
   'limits.maxUnauthenticatedPerIp': 20,
   'limits.maxAnonymous': 500,

@@ -21,12 +21,14 @@ import { readHandshake } from './handshake.js'
 import type { Identification } from './identification.js'
 import type { SessionOptions } from './options.js'
 import type { Revocations } from './revocations.js'
+import type { RoleLimit } from './role-limit.js'
 import type { UserSlots } from './user-slots.js'
 
 /** The parts that an {@link Admission} needs. */
 export interface AdmissionParts {
   connectRate: ConnectRate
   slots: UserSlots
+  roles: RoleLimit
   identification: Identification
   permissions: Permissions
   endpoints: Endpoints
@@ -131,14 +133,15 @@ export class Admission {
   /**
    * Decides about the token of an `auth` frame; without one the socket becomes anonymous.
    *
-   * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_UNAVAILABLE; WSM_ERR_FORBIDDEN where a switch to another user is refused, or the user may not
+   * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_UNAVAILABLE, WSM_ERR_TOO_MANY_ROLES; WSM_ERR_FORBIDDEN where a switch to another user is refused, or the user may not
    *   join the channel of the URL; what a full slot throws, and an error of the app's own
    */
   async decideIdentity (connection: Connection, token: string | undefined): Promise<NewIdentity> {
     const { anonymous, identitySwitch } = this.#options
-    const { slots, permissions, revocations } = this.#parts
+    const { slots, roles, permissions, revocations } = this.#parts
     if (token === undefined && !anonymous) throw new UnauthorizedError('A token is needed')
     const user = token === undefined ? null : await connection.origin.verify(tokenFromFrame(token))
+    roles.assertFew(user)
     if (user?.id !== connection.user?.id) {
       if (identitySwitch === 'refuse' && connection.user !== null) throw new ForbiddenError('This socket may not switch to another user')
       slots.assertFree(user, connection)
@@ -162,10 +165,11 @@ export class Admission {
 
   /** Identity, channels, permission. */
   async #originOf (request: FastifyRequest, endpoint: EndpointRule | null): Promise<ConnectionOrigin> {
-    const { identification, permissions, endpoints, revocations } = this.#parts
+    const { identification, roles, permissions, endpoints, revocations } = this.#parts
     const { firstFrame, anonymous } = this.#options
     const { channel_id: channelId = null } = request.query as { channel_id?: unknown }
     const user = await identification.identifyUpgrade(request)
+    roles.assertFew(user)
     const identifiedAt = revocations.now()
     const mayWait = firstFrame && endpoint === null
     if (user === null && !anonymous && !mayWait) throw new UnauthorizedError('A token is needed')

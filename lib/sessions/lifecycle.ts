@@ -81,16 +81,18 @@ export class Lifecycle {
    * makes it anonymous. Subscriptions that are no longer allowed are left; another user does not keep the channels that the app put the
    * socket in.
    *
-   * @throws WSM_ERR_UNAUTHORIZED where the token has been revoked meanwhile, WSM_ERR_UNAVAILABLE where that cannot be known: the socket
-   *   keeps the user, the token and the subscriptions that it had
+   * @throws WSM_ERR_UNAUTHORIZED where the token has been revoked meanwhile, WSM_ERR_UNAVAILABLE where that cannot be known, or where the same
+   *   user's new roles cannot be joined: the socket keeps the user, the token and the subscriptions that it had
    */
   async identify (connection: Connection, identity: NewIdentity): Promise<void> {
     const { user, identifiedAt, since } = identity
     // It may have ended meanwhile, and nothing of it must come back.
     if (!connection.isOpen) return
     this.#admission.confirmIdentity(user, identifiedAt)
-    if (connection.isAdmitted && connection.user?.id === user?.id) return this.#refresh(connection, identity)
-    if (connection.isAdmitted) return this.#orClose(connection, this.#switch(connection, identity))
+    if (connection.isAdmitted) {
+      const changed = this.#change(connection, identity)
+      return connection.user?.id === user?.id ? changed : this.#orClose(connection, changed)
+    }
     this.#stopAuthTimer(connection)
     this.#registry.reindex(connection, () => connection.become(user))
     await this.#orClose(connection, this.#admit(connection, since))
@@ -147,26 +149,22 @@ export class Lifecycle {
     await this.#onAdmitted(connection)
   }
 
-  /** A fresh token of the same user: the connection stays in its topics, since a message that is sent meanwhile would be missed. */
-  #refresh (connection: Connection, { user, forbidden }: NewIdentity): void {
+  /**
+   * Gives the connection its user's fresh token, or makes it another user's: in one turn, so that it is never half of each. It stays in the
+   * topics of both, since a message that is sent meanwhile would be missed.
+   */
+  async #change (connection: Connection, { user, identifiedAt, forbidden }: NewIdentity): Promise<void> {
     const previous = connection.user
-    const lost = this.#leaveIf(connection, (channel, grant) => grant === 'subscribed' && forbidden.has(channel))
-    this.#registry.reindex(connection, () => connection.become(user))
-    this.#identified(connection, previous, lost, [])
-  }
-
-  /** Makes the connection another user's in one turn, so that it is never half of each. */
-  async #switch (connection: Connection, { user, identifiedAt, forbidden }: NewIdentity): Promise<void> {
-    const entry = await this.#memberships.prepareSwitch(connection, user)
+    const isSwitch = previous?.id !== user?.id
+    const entry = await this.#memberships.prepareChange(connection, user)
     if (!connection.isOpen || !this.#isConfirmed(connection, user, identifiedAt)) return entry.abandon()
-    const previous = connection.user
-    connection.identity.end()
-    const lost = this.#leaveIf(connection, (channel, grant) => grant === 'joined' || forbidden.has(channel))
-    this.#memberships.leaveIdentity(connection)
+    if (isSwitch) connection.identity.end()
+    const lost = this.#leaveIf(connection, (channel, grant) => grant === 'joined' ? isSwitch : forbidden.has(channel))
+    this.#memberships.leaveFor(connection, user)
     this.#registry.reindex(connection, () => connection.become(user))
     this.#identified(connection, previous, lost, entry.commit())
     await entry.catchUp()
-    await this.#onAdmitted(connection)
+    if (isSwitch) await this.#onAdmitted(connection)
   }
 
   /** Leaves channels as of now: the app may have moved the connection since they were asked for. Returns those. */

@@ -18,6 +18,7 @@ export type SessionOptions = OptionsOf<typeof sessionOptions>
 export const sessionLimits = {
   maxConnections: count(1_000, 'Open sockets on this node'),
   maxConnectionsPerUser: count(10, 'Open sockets of one user on this node'),
+  maxRolesPerUser: count(100, 'Roles of a user who connects; a token with more is refused'),
   maxUnauthenticated: count(100, 'Sockets on this node that wait for their first auth frame'),
   maxUnauthenticatedPerIp: count(20, 'Sockets of one address on this node that wait for their first auth frame'),
   maxAnonymous: count(500, 'Open anonymous sockets on this node (auth.anonymous)'),

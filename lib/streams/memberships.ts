@@ -6,7 +6,7 @@ import { IdentityChangedError, TooManyChannelsError } from '../errors.js'
 import type { Recovery } from '../recovery.js'
 import type { Acknowledgements } from './acknowledgements.js'
 import type { Presence } from './presence.js'
-import { channelOf, topicOf } from '../topic-names.js'
+import { channelOf, topicOf, topicsOf } from '../topic-names.js'
 import type { JoinRequest, PreparedJoin, StreamState } from './topic.js'
 import type { Topics } from './topics.js'
 
@@ -14,7 +14,7 @@ const NOTHING: Recovery = { positions: {}, notBefore: new Map() }
 /** The join of a connection that has ended. */
 const NO_JOIN: PreparedJoin = { commit: () => [], catchUp: async () => {}, abandon: () => {} }
 
-/** Who belongs where: every connection to `all` and to its user, and to the channels that it joined. */
+/** Who belongs where: every connection to `all`, to its user and the user's roles, and to the channels that it joined. */
 export class Memberships {
   readonly #topics: Topics
   readonly #presence: Presence
@@ -38,12 +38,14 @@ export class Memberships {
   }
 
   /**
-   * Prepares the new user's topic before a connection becomes that user's. In the turn of the switch the caller calls `leaveIdentity`, gives
-   * the connection its user, and commits; `catchUp` makes the new user present in the channels that the connection is still in.
+   * Prepares the topics that a connection gains with a fresh token of its user, new roles, or with another user. In the turn of the change
+   * the caller calls `leaveFor`, gives the connection its user, and commits; `catchUp` makes another user present in the channels that the
+   * connection is still in.
    */
-  async prepareSwitch (connection: Connection, user: User | null): Promise<PreparedJoin> {
-    // The connection is in the topic `all` already.
-    const { commit, catchUp, abandon } = await this.#prepare(connection, [], user === null ? [] : [topicOf.user(user.id)], NOTHING)
+  async prepareChange (connection: Connection, user: User | null): Promise<PreparedJoin> {
+    const held = topicsOf(connection.user)
+    const { commit, catchUp, abandon } = await this.#prepare(connection, [], topicsOf(user).filter((topic) => !held.includes(topic)), NOTHING)
+    if (user?.id === connection.user?.id) return { commit, catchUp, abandon }
     let channels: readonly string[] = []
     return {
       commit: () => {
@@ -58,17 +60,17 @@ export class Memberships {
     }
   }
 
-  /** Takes a connection out of its user's topic, and its user out of the presence of its channels. */
-  leaveIdentity (connection: Connection): void {
-    for (const channel of connection.channels) this.#presence.remove(channel, connection)
-    this.#leaveUser(connection)
+  /** Takes a connection out of its user's topics that the next one does not have; of another one it takes the user out of the presence of its channels. */
+  leaveFor (connection: Connection, next: User | null): void {
+    if (next?.id !== connection.user?.id) for (const channel of connection.channels) this.#presence.remove(channel, connection)
+    const kept = topicsOf(next)
+    for (const topic of topicsOf(connection.user)) if (!kept.includes(topic)) this.#leave(topic, connection)
   }
 
   /** Takes a connection out of all topics. */
   leaveAll (connection: Connection): void {
     for (const channel of connection.channels) this.leave(connection, channel)
-    this.#leaveUser(connection)
-    this.#leave(topicOf.all, connection)
+    for (const topic of topicsOf(connection.user)) this.#leave(topic, connection)
   }
 
   /**
@@ -186,10 +188,6 @@ export class Memberships {
     }
   }
 
-  #leaveUser (connection: Connection): void {
-    if (connection.user !== null) this.#leave(topicOf.user(connection.user.id), connection)
-  }
-
   #leave (topic: string, connection: Connection): void {
     this.#topics.leave(topic, connection)
     this.#acknowledgements.left(topic, connection)
@@ -205,9 +203,4 @@ export class Memberships {
 /** @throws WSM_ERR_IDENTITY_CHANGED */
 function assertLasts (identity: Identity): void {
   if (identity.isOver) throw new IdentityChangedError()
-}
-
-/** The topics that a connection is always in. */
-function topicsOf (user: User | null): string[] {
-  return user === null ? [topicOf.all] : [topicOf.all, topicOf.user(user.id)]
 }

@@ -1,7 +1,7 @@
 import type { Retention } from '../engine/engine.js'
 import { InvalidOptionError } from '../errors.js'
 import { namePattern } from '../name-pattern.js'
-import { channelOf, topicOf } from '../topic-names.js'
+import { channelOf, roleOf, topicOf } from '../topic-names.js'
 import type { StreamOptions } from './options.js'
 
 /** How a topic is kept. */
@@ -19,12 +19,12 @@ export interface StreamRule {
 type ChannelRule = StreamOptions['channels'][string]
 
 /**
- * Which rule is whose: `all` has the default, so have the users' topics, which are read from the start, channels what the patterns say that match their name,
- * each field as the last of them has it.
+ * The rule of each topic: `all` and roles have the default. So have users and tasks, whose topics are read from the start. Channels have
+ * what the patterns that match their name say, each field as the last of them has it.
  */
 export class StreamRules {
   readonly #default: StreamRule
-  /** A user's own stream is theirs from the start. */
+  /** Users' own streams, those of their tasks included, are theirs from the start. */
   readonly #ofUsers: StreamRule
   readonly #patterns: { matches: (channel: string) => boolean, rule: ChannelRule }[]
 
@@ -38,7 +38,7 @@ export class StreamRules {
 
   of (topic: string): StreamRule {
     const channel = channelOf(topic)
-    if (channel === null) return topic === topicOf.all ? this.#default : this.#ofUsers
+    if (channel === null) return topic === topicOf.all || roleOf(topic) !== null ? this.#default : this.#ofUsers
     let rule = this.#default
     for (const { matches, rule: next } of this.#patterns) if (matches(channel)) rule = merge(rule, next)
     return rule

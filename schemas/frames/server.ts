@@ -10,7 +10,7 @@ const frame = <T extends string, P extends TProperties>(type: T, properties: P, 
 const { epoch, offset } = StreamPosition.properties
 
 /** A place in the stream of a topic. */
-const positionFields = { topic: Type.String({ description: 'all, user:<user_id> or channel:<name>' }), epoch, offset }
+const positionFields = { topic: Type.String({ description: 'all, user:<user_id>, role:<role>, channel:<name> or task:<task_id>' }), epoch, offset }
 
 /** Field `stream` of a publication with history. */
 export const StreamField = Type.Object(positionFields, { description: 'Place of a publication in its stream' })

@@ -25,6 +25,7 @@ const routes: Record<string, (victim: Victim) => Partial<Call>> = {
   'GET /ws/ready': () => ({ status: 200 }),
   'POST /ws/broadcast': () => ({ status: 403, body: message }),
   'POST /ws/users/:user_id/messages': () => ({ status: 403, body: message }),
+  'POST /ws/roles/:role/messages': () => ({ status: 403, body: message }),
   'POST /ws/channels/:channel/messages': () => ({ status: 403, body: message }),
   'POST /ws/clients/:client_id/messages': () => ({ status: 403, body: message }),
   'GET /ws/clients': ({ id }) => ({ path: `/ws/clients?user_id=${id}`, status: 403 }),

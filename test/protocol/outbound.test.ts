@@ -11,6 +11,7 @@ function ways (ws: WsManager, clientId: string): Array<[string, (message: object
   return [
     ['broadcast', (message) => ws.broadcast(message)],
     ['sendToUser', (message) => ws.sendToUser('alice', message)],
+    ['sendToRole', (message) => ws.sendToRole('editor', message)],
     ['sendToChannel', (message) => ws.sendToChannel('room', message)],
     ['sendToClient', (message) => ws.sendToClient(clientId, message)]
   ]

@@ -12,6 +12,7 @@ function calls (ids: { client: string, question: string, task: string }): [RestA
     ['status', 'GET', '/ws/status'],
     ['broadcast', 'POST', '/ws/broadcast', message],
     ['send:user', 'POST', '/ws/users/alice/messages', message],
+    ['send:role', 'POST', '/ws/roles/editor/messages', message],
     ['send:channel', 'POST', '/ws/channels/room/messages', message],
     ['send:client', 'POST', `/ws/clients/${ids.client}/messages`, message],
     ['clients:list', 'GET', '/ws/clients'],

@@ -8,8 +8,8 @@ const rulesOf = (channels: Channels, history: WsPluginOptions['history'] = {}) =
 
 t.test('without a rule everything is kept as the options say', (t) => {
   const kept = { retention: { size: 300, ttlMs: 300_000 }, presence: false, latest: false, fromStart: false }
-  for (const topic of ['all', 'channel:room']) t.strictSame(rulesOf({}).of(topic), kept)
-  t.strictSame(rulesOf({}).of('user:alice'), { ...kept, fromStart: true }, 'a user\'s own stream is theirs from the start')
+  for (const topic of ['all', 'role:editor', 'channel:room']) t.strictSame(rulesOf({}).of(topic), kept)
+  for (const topic of ['user:alice', 'task:import']) t.strictSame(rulesOf({}).of(topic), { ...kept, fromStart: true }, 'a user\'s own stream is theirs from the start')
   t.strictSame(rulesOf({}, { size: 7, ttlMs: 8 }).of('all').retention, { size: 7, ttlMs: 8 })
   t.strictSame(rulesOf({}, { enabled: false }).of('all').retention, null)
   t.end()

@@ -5,7 +5,7 @@ import { withDetails, type DetailedError } from '../../wire-error.js'
 import type { Positions } from '../../recovery.js'
 import type { Memberships } from '../../streams/memberships.js'
 import type { StreamState } from '../../streams/topic.js'
-import { channelOf, topicOf } from '../../topic-names.js'
+import { channelOf, topicOf, topicsOf } from '../../topic-names.js'
 import { encodeFrame } from '../../socket/message.js'
 import { invalidMessage, unknownKeys } from '../../validation/faults.js'
 import { builtIn } from '../../protocol/router.js'
@@ -58,11 +58,10 @@ export const unsubscribeFrame = (memberships: Memberships) => builtIn('unsubscri
  * @throws WSM_ERR_INVALID_MESSAGE for a position of something else, which the client would take for recovered
  */
 function wanted (recover: Positions, channels: readonly string[], user: User | null): { positions: Positions, topics: string[] } {
-  const topics = (user === null ? [topicOf.all] : [topicOf.all, topicOf.user(user.id)])
-    .filter((topic) => Object.hasOwn(recover, topic) && !channels.includes(topic))
+  const topics = topicsOf(user).filter((topic) => Object.hasOwn(recover, topic) && !channels.includes(topic))
   const known = new Set([...channels, ...topics])
   const unknown = Object.keys(recover).filter((name) => !known.has(name))
-  if (unknown.length > 0) throw unknownKeys('/recover', unknown, 'Expected a name of channel_ids, "all", or "user:" with one\'s own user_id')
+  if (unknown.length > 0) throw unknownKeys('/recover', unknown, 'Expected a name of channel_ids, "all", "user:" with one\'s own user_id, or "role:" with one of one\'s own roles')
   const positions = Object.fromEntries([
     ...channels.filter((channel) => Object.hasOwn(recover, channel)).map((channel) => [topicOf.channel(channel), recover[channel]!]),
     ...topics.map((topic) => [topic, recover[topic]!])
