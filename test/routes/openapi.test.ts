@@ -22,6 +22,7 @@ const documented: Record<string, number[]> = {
   'GET /ws/health': [200, 503],
   'POST /ws/broadcast': [200, 400, 401, 403, 413, 415, 429, 503],
   'POST /ws/users/{user_id}/messages': [200, 400, 401, 403, 413, 415, 429, 503],
+  'POST /ws/roles/{role}/messages': [200, 400, 401, 403, 413, 415, 429, 503],
   'POST /ws/channels/{channel}/messages': [200, 400, 401, 403, 413, 415, 429, 503],
   'POST /ws/clients/{client_id}/messages': [200, 400, 401, 403, 404, 413, 415, 429, 503],
   'GET /ws/clients': [200, 400, 401, 403, 429, 503],
