@@ -31,5 +31,16 @@ export default [
     files: ['lib/**/*.ts', 'routes/**/*.ts'],
     ignores: ['lib/http/**'],
     rules: { 'no-restricted-properties': ['error', { property: 'websocketServer', message: 'Only lib/http knows @fastify/websocket.' }] }
+  },
+  {
+    // A limit counts what it refuses: its errors are made by its declaration. An engine knows no counters and reports its evictions.
+    files: ['lib/**/*.ts', 'routes/**/*.ts'],
+    ignores: ['lib/telemetry/**', 'lib/engine/used-share.ts', 'lib/wire-error.ts'],
+    rules: {
+      'no-restricted-syntax': ['error', {
+        selector: 'NewExpression[callee.name=/^(TooMany\\w+|RateLimited|TooDeep|AlreadyConnected)Error$/]',
+        message: 'Use the limit of lib/telemetry/limits.ts, which counts the refusal.'
+      }]
+    }
   }
 ]

@@ -309,9 +309,9 @@ export class WsManager {
       clock_offset_ms: this.#node.clock.offsetMs,
       users: registry.userCount,
       channels: [...topics.channels()].length,
-      slow_disconnects: counters.slowDisconnects,
-      messages_dropped: counters.messagesDropped,
-      rejected: { ...counters.refusals },
+      slow_disconnects: counters.limits.slow_disconnects.value,
+      messages_dropped: counters.limits.messages_dropped.value,
+      rejected: counters.rejected(),
       version
     }
   }

@@ -72,20 +72,20 @@ export function createNode ({ engine, authenticator, options, log }: NodeContext
   const events = new EventHub(log)
   const hookWaits = new BoundedWaits()
   const registry = new Registry()
-  engine.onEviction((messages) => { counters.refusals.history_per_sender += messages })
+  engine.onEviction((messages) => counters.limits.history_per_sender.count(messages))
 
   // Streams: topics, their members, and delivery to them.
   const rules = new StreamRules(options)
   const topics = new Topics(engine, rules)
   const presence = new Presence({ store: engine.presence, topics, rules, events, log })
   const acknowledgements = new Acknowledgements(topics, engine)
-  const memberships = new Memberships(topics, presence, acknowledgements, limits.maxChannelsPerConnection)
+  const memberships = new Memberships(topics, presence, acknowledgements, limits.maxChannelsPerConnection, counters.limits.channels)
   const history = new History(engine, rules)
   const outbound = new Outbound()
   const publisher = new Publisher({ engine, topics, rules, registry, outbound, acknowledgements }, options.ack)
 
   // Questions and tasks.
-  const openQuestions = new OpenQuestions(limits.maxPendingConfirmationsPerUser, counters)
+  const openQuestions = new OpenQuestions(limits.maxPendingConfirmationsPerUser, counters.limits.confirmations)
   const confirmations = new Confirmations({ engine, publisher, events, open: openQuestions, log }, options.confirmations)
   const taskStore = new TaskStore(options.tasks.retainMs)
   const taskHeartbeats = new TaskHeartbeats(publisher, taskStore, clock, log)
@@ -93,14 +93,14 @@ export function createNode ({ engine, authenticator, options, log }: NodeContext
 
   // Sessions: authentication, permissions and expiry.
   const permissions = new Permissions(options, hookWaits, log)
-  const tickets = new Tickets(engine.tickets, options.auth.ticketTtlMs, clock, counters)
-  const requests = new PendingRequests(limits.maxPendingRequests, clock, counters)
-  const revocations = new Revocations(engine, registry, requests, counters, { ttlMs: options.auth.revocationTtlMs, toleranceMs: authenticator.toleranceMs }, log)
+  const tickets = new Tickets(engine.tickets, options.auth.ticketTtlMs, clock, counters.limits.tickets)
+  const requests = new PendingRequests(limits.maxPendingRequests, clock, counters.limits.pending_requests)
+  const revocations = new Revocations(engine, registry, requests, counters.limits.revocations, { ttlMs: options.auth.revocationTtlMs, toleranceMs: authenticator.toleranceMs }, log)
   const identification = new Identification({ authenticator, tickets, revocations, waits: hookWaits, counters, log }, options)
   const endpoints = new Endpoints(permissions, hookWaits, options.auth.timeoutMs, log)
-  const connectRate = new ConnectRate(limits.connectionsPerIpPerMinute)
-  const slots = new UserSlots(registry, options, counters)
-  const roles = new RoleLimit(limits, counters)
+  const connectRate = new ConnectRate(limits.connectionsPerIpPerMinute, counters.limits.connections_per_ip)
+  const slots = new UserSlots(registry, options, counters.limits)
+  const roles = new RoleLimit(limits.maxRolesPerUser, counters.limits.roles)
   const admission = new Admission({ connectRate, slots, roles, identification, permissions, endpoints, revocations, counters }, options)
   const lifecycle = new Lifecycle({
     registry,
@@ -118,13 +118,13 @@ export function createNode ({ engine, authenticator, options, log }: NodeContext
   // Sockets.
   const heartbeat = new Heartbeat(registry, options.heartbeat)
   const rateBudgets = new RateBudgets(limits)
-  const closing = new ClosingSockets({ maxClosing: limits.maxClosing, closeTimeoutMs: options.closeTimeoutMs, refusals: counters.refusals })
+  const closing = new ClosingSockets({ maxClosing: limits.maxClosing, closeTimeoutMs: options.closeTimeoutMs, limits: counters.limits })
   const sendSettings = {
     outbox: new Outbox(),
     maxMessages: limits.maxQueueMessages,
     maxBytes: limits.maxQueueBytes,
     slowConsumer: options.slowConsumer,
-    onDropped: () => { counters.messagesDropped++ }
+    onDropped: () => counters.limits.messages_dropped.count()
   }
   const connectionSettings: ConnectionSettings = {
     clock,
@@ -133,11 +133,11 @@ export function createNode ({ engine, authenticator, options, log }: NodeContext
     maxPendingBytes: limits.maxPendingBytes,
     rateBudgets,
     closing,
-    refusals: counters.refusals,
+    limits: counters.limits,
     closeTimeoutMs: options.closeTimeoutMs,
     log,
     onSlow: (client, action) => {
-      if (action === 'disconnect') counters.slowDisconnects++
+      if (action === 'disconnect') counters.limits.slow_disconnects.count()
       client.log.warn({ action }, 'slow consumer: the client does not read its messages')
       // Deferred: messages published by a listener must not overtake the message that is being delivered.
       queueMicrotask(() => events.emit('slow_consumer', { client, action }))

@@ -1,17 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { preParsingHookHandler, RequestPayload } from 'fastify'
-import { TooDeepError } from '../lib/errors.js'
 import { DepthLimit } from '../lib/protocol/depth.js'
-import type { Counters } from '../lib/telemetry/counters.js'
+import type { Limits } from '../lib/telemetry/limits.js'
 
 const JSON_TYPE = /^[^;]*[/+]json\b/i
 
 /** The depth limit of frames for the bodies of REST requests, before they are parsed. */
-export function limitDepth (maxDepth: number, counters: Counters): preParsingHookHandler {
-  const tooDeep = () => {
-    counters.refusals.depth++
-    return new TooDeepError(maxDepth)
-  }
+export function limitDepth (maxDepth: number, limit: Limits['depth']): preParsingHookHandler {
+  const tooDeep = () => limit.refuse(maxDepth)
   return ({ headers }, _reply, payload, done) => {
     done(null, isJson(headers) ? limited(payload, new DepthLimit(maxDepth, tooDeep)) : payload)
   }

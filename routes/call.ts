@@ -1,8 +1,8 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { callReply } from '../schemas/rest.js'
-import { RateLimitedError, UnknownTypeError } from '../lib/errors.js'
-import { toClientError, typeRateLimited } from '../lib/wire-error.js'
+import { UnknownTypeError } from '../lib/errors.js'
+import { toClientError } from '../lib/wire-error.js'
 import { networkOf } from '../lib/socket/network.js'
 import { logThrown } from '../lib/thrown.js'
 import { RestContext } from '../lib/protocol/handler-context.js'
@@ -48,13 +48,9 @@ export function callRoute (scope: FastifyInstance, { access, handlers, requests,
     if (exceeded === null) {
       const waitMs = entry.rate === null ? 0 : rateBudgets.takeOfType(budget, entry.type, entry.rate, now)
       if (waitMs === 0) return
-      counters.refusals.type_messages++
-      throw typeRateLimited(entry.type, waitMs)
+      throw counters.limits.type_messages.refuse(entry.type, waitMs)
     }
-    counters.refusals[exceeded]++
-    throw Object.assign(new RateLimitedError('Too many frames, calls or bytes in too short a time'), {
-      retryAfterS: Math.ceil(rateBudgets.waitMs(budget, now) / 1000)
-    })
+    throw counters.limits[exceeded].refuse(rateBudgets.waitMs(budget, now), 'call')
   }
   scope.route({
     method: 'POST',
@@ -67,7 +63,7 @@ export function callRoute (scope: FastifyInstance, { access, handlers, requests,
     },
     validatorCompiler: () => anyObject,
     bodyLimit,
-    preParsing: limitDepth(limits.maxDepth, counters),
+    preParsing: limitDepth(limits.maxDepth, counters.limits.depth),
     preValidation: (request, _reply, done) => {
       if (request.body === undefined) request.body = {}
       done()

@@ -42,7 +42,7 @@ export function routes (instance: FastifyInstance, parts: RouteParts): void {
 function callerRoutes (instance: FastifyInstance, { node, manager, access, maxDepth }: RouteParts): void {
   const { publisher, topics, presence, history, rules, permissions, confirmations, tasks, tickets, revocations, requests, counters } = node
   instance.addHook('onRoute', (route) => { route.handler = access.guard(route.handler) })
-  instance.addHook('preParsing', limitDepth(maxDepth, counters))
+  instance.addHook('preParsing', limitDepth(maxDepth, counters.limits.depth))
   const scope = instance as unknown as Scope
   statusRoutes(scope, { access, manager })
   messageRoutes(scope, { access, publisher })

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
-import { ForbiddenError, InvalidOptionError } from '../errors.js'
+import { InvalidOptionError } from '../errors.js'
+import type { Limits } from '../telemetry/limits.js'
 
 /** Valid Host header (RFC 3986 section 3.2), so that a URL parser and a server read it alike. */
 const HOST = /^(?:\[[0-9a-f:.]+\]|[^\s/?#@\\:[\]]+)(?::\d+)?$/i
@@ -20,6 +21,7 @@ const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
  */
 export class OriginPolicy {
   readonly #allowed: '*' | ReadonlySet<string> | null
+  readonly #limit: Limits['origin']
 
   /**
    * @param origins allowed pages: a list of origins, compared exactly, in which `*` can stand for the first label of a host;
@@ -27,9 +29,10 @@ export class OriginPolicy {
    * @param readsCookies whether cookies may identify the user
    * @throws WSM_ERR_INVALID_OPTION for an origin that no browser sends, any other use of `*`, and `'*'` with cookies
    */
-  constructor (origins: '*' | readonly string[] | undefined, readsCookies: boolean) {
+  constructor (origins: '*' | readonly string[] | undefined, readsCookies: boolean, limit: Limits['origin']) {
     if (origins === '*' && readsCookies) throw new InvalidOptionError('origins', 'must not be "*" while cookies identify the user: any page could open a socket as its visitor')
     if (Array.isArray(origins)) for (const [index, origin] of origins.entries()) assertOrigin(origin, index)
+    this.#limit = limit
     this.#allowed = origins === '*' ? '*' : origins === undefined ? null : new Set(origins)
   }
 
@@ -45,7 +48,7 @@ export class OriginPolicy {
     const { origin } = request.headers
     if (this.#allowed === '*') return
     if (origin === undefined ? !isAmbient : this.#allowed === null ? isSameOrigin(origin, request) : isListed(origin, this.#allowed)) return
-    throw new ForbiddenError(origin === undefined ? 'A request with cookies, or with other credentials that browsers add, needs an Origin header' : 'This origin may not connect')
+    throw this.#limit.refuse(origin === undefined ? 'A request with cookies, or with other credentials that browsers add, needs an Origin header' : 'This origin may not connect')
   }
 
   /**

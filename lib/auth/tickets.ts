@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Ticket } from '../../schemas/rest.js'
 import type { Clock, TicketStore } from '../engine/engine.js'
-import { RateLimitedError, UnauthorizedError, UnavailableError } from '../errors.js'
-import type { Counters } from '../telemetry/counters.js'
+import { UnauthorizedError } from '../errors.js'
+import type { Limits } from '../telemetry/limits.js'
 import type { User } from '../user.js'
 
 /** RFC 6750 section 5.2 requires tokens that cannot be guessed: 128 bits. */
@@ -15,13 +15,13 @@ export class Tickets {
   readonly #store: TicketStore
   readonly #ttlMs: number
   readonly #clock: Clock
-  readonly #counters: Counters
+  readonly #limit: Limits['tickets']
 
-  constructor (store: TicketStore, ttlMs: number, clock: Clock, counters: Counters) {
+  constructor (store: TicketStore, ttlMs: number, clock: Clock, limit: Limits['tickets']) {
     this.#store = store
     this.#ttlMs = ttlMs
     this.#clock = clock
-    this.#counters = counters
+    this.#limit = limit
   }
 
   /** @throws WSM_ERR_RATE_LIMITED if the user has too many tickets, WSM_ERR_UNAVAILABLE if there is no room or no store */
@@ -30,11 +30,7 @@ export class Tickets {
     // Never outlives the token it was issued for; the socket it opens expires with that token, too.
     const expiresAt = Math.min(this.#clock.now() + this.#ttlMs, user.expiresAt ?? Infinity)
     const outcome = await this.#store.put(keyOf(ticket), user, expiresAt)
-    if (outcome !== 'kept') {
-      this.#counters.refusals.tickets++
-      if (outcome === 'user_full') throw new RateLimitedError('The user has too many tickets; use them, or wait until they expire')
-      throw new UnavailableError('There are too many tickets; try again later')
-    }
+    if (outcome !== 'kept') throw this.#limit.refuse(outcome === 'user_full' ? 'user' : 'node')
     return { ticket, expires_at: expiresAt }
   }
 

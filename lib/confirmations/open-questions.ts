@@ -1,24 +1,20 @@
-import { TooManyConfirmationsError } from '../errors.js'
-import type { Counters } from '../telemetry/counters.js'
+import type { Limits } from '../telemetry/limits.js'
 
 /** Counts the questions that this node waits for, by user, and refuses more than the limit. */
 export class OpenQuestions {
   readonly #max: number
-  readonly #counters: Counters
+  readonly #limit: Limits['confirmations']
   readonly #byUser = new Map<string, number>()
 
-  constructor (max: number, counters: Counters) {
+  constructor (max: number, limit: Limits['confirmations']) {
     this.#max = max
-    this.#counters = counters
+    this.#limit = limit
   }
 
   /** Counts a question until `end`. @throws WSM_ERR_TOO_MANY_CONFIRMATIONS */
   begin (userId: string): void {
     const open = this.#byUser.get(userId) ?? 0
-    if (open >= this.#max) {
-      this.#counters.refusals.confirmations++
-      throw new TooManyConfirmationsError(this.#max)
-    }
+    if (open >= this.#max) throw this.#limit.refuse(this.#max)
     this.#byUser.set(userId, open + 1)
   }
 

@@ -4,13 +4,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { User } from '../user.js'
 import type { Work } from '../sessions/revocations.js'
 import type { Clock } from '../engine/engine.js'
-import { TooManyPendingError, UnavailableError } from '../errors.js'
-import type { DetailedError } from '../wire-error.js'
-import type { Counters } from '../telemetry/counters.js'
+import { UnavailableError } from '../errors.js'
+import type { Limits } from '../telemetry/limits.js'
 import { PendingRequest } from './pending-request.js'
 
-/** Seconds after which a refused request may be retried. */
-const RETRY_AFTER_S = 1
 /** A connection that ignores refusals is destroyed at this multiple of the limit. */
 const PATIENCE = 2
 
@@ -24,7 +21,7 @@ type Connection = EventEmitter & { destroy: () => unknown, destroyed?: boolean }
 export class PendingRequests implements Work {
   readonly #max: number
   readonly #clock: Clock
-  readonly #counters: Counters
+  readonly #limit: Limits['pending_requests']
   readonly #byConnection = new WeakMap<Connection, Set<PendingRequest>>()
   readonly #byHolder = new Map<string, Set<PendingRequest>>()
   /** The request on whose behalf the app's code is running. */
@@ -34,10 +31,10 @@ export class PendingRequests implements Work {
   #named = 0
 
   /** @param max limit per user, per address of anonymous callers, and per connection */
-  constructor (max: number, clock: Clock, counters: Counters) {
+  constructor (max: number, clock: Clock, limit: Limits['pending_requests']) {
     this.#max = max
     this.#clock = clock
-    this.#counters = counters
+    this.#limit = limit
   }
 
   /**
@@ -64,7 +61,7 @@ export class PendingRequests implements Work {
     if (others.size <= this.#max) return pending
     if (others.size > this.#max * PATIENCE) connection.destroy()
     if (request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
-    throw this.#refusal('on this connection')
+    throw this.#limit.refuse(this.#max, 'on this connection')
   }
 
   /**
@@ -155,7 +152,7 @@ export class PendingRequests implements Work {
   #place (pending: PendingRequest, holder: string | null): void {
     if (holder === null) return
     const others = this.#byHolder.get(holder) ?? new Set()
-    if (others.size >= this.#max) throw this.#refusal('of this caller')
+    if (others.size >= this.#max) throw this.#limit.refuse(this.#max, 'of this caller')
     this.#byHolder.set(holder, others.add(pending))
   }
 
@@ -170,11 +167,6 @@ export class PendingRequests implements Work {
     const requests = this.#byHolder.get(pending.holder)
     requests?.delete(pending)
     if (requests?.size === 0) this.#byHolder.delete(pending.holder)
-  }
-
-  #refusal (where: string): DetailedError {
-    this.#counters.refusals.pending_requests++
-    return Object.assign(new TooManyPendingError(this.#max, `requests ${where}`), { retryAfterS: RETRY_AFTER_S })
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import { BadFrameError, BadJsonError, TooDeepError } from '../errors.js'
+import { BadFrameError, BadJsonError } from '../errors.js'
+import type { Limits } from '../telemetry/limits.js'
 import { RecoverQuery } from '../../schemas/frames/client.js'
 import { BACKSLASH, CLOSE_BRACE, CLOSE_BRACKET, OPEN_BRACE, OPEN_BRACKET, QUOTE, isJsonDeeperThan } from './depth.js'
 import { below, faultsOf, invalidMessage } from '../validation/faults.js'
@@ -21,8 +22,8 @@ const NUMBER = /[-+.\deE]{1,32}/y
  *
  * @throws WSM_ERR_TOO_DEEP, WSM_ERR_BAD_JSON, WSM_ERR_BAD_FRAME
  */
-export function decode (json: string, maxDepth: number): Record<string, unknown> {
-  if (isJsonDeeperThan(json, maxDepth)) throw new TooDeepError(maxDepth)
+export function decode (json: string, maxDepth: number, limit: Limits['depth']): Record<string, unknown> {
+  if (isJsonDeeperThan(json, maxDepth)) throw limit.refuse(maxDepth)
   let message
   try {
     message = JSON.parse(json)

@@ -2,15 +2,14 @@ import { clientFrames, type ClientFrame, type ClientFrameType } from '../../sche
 import { closeCodes } from '../../schemas/codes.js'
 import type { Connection } from '../socket/connection.js'
 import type { Rate } from '../socket/rate.js'
-import { RateLimitedError, TooManyPendingError, UnauthorizedError, UnknownTypeError } from '../errors.js'
-import { isOverTypeLimit, toWire, withDetails } from '../wire-error.js'
+import { UnauthorizedError, UnknownTypeError } from '../errors.js'
+import { isOverTypeLimit, toWire } from '../wire-error.js'
 import type { EventHub } from '../events.js'
 import type { Counters } from '../telemetry/counters.js'
 import { isThenable } from '../thenable.js'
 import { logThrown } from '../thrown.js'
 import type { CompiledSchema } from '../validation/compiled-schema.js'
-import { type ErrorCode, countedCodes } from '../../schemas/codes.js'
-import type { Rejected } from '../../schemas/records.js'
+import { countedCodes } from '../../schemas/codes.js'
 import { compile } from './compile.js'
 import { assertFrame, decode, frameId, peekId, type ClientMessage } from './decode.js'
 import { encodeFrame } from '../socket/message.js'
@@ -43,11 +42,6 @@ export interface RouterLimits { maxPayloadBytes: number, maxDepth: number, maxPe
 /** Length of the part that is searched for the id of a frame that is refused unread. Searching all of a large frame would take ten times as long as refusing it. */
 const PEEKED_BYTES = 4_096
 
-/** The limits that a frame can exceed here or in its handler, by the error's code. */
-const limitOf: { readonly [code in ErrorCode]?: keyof Rejected } = {
-  too_deep: 'depth', too_many_channels: 'channels', too_many_pending: 'pending_handlers'
-}
-
 /**
  * The way of a frame: one parse, one look-up, one compiled check, the handler, and then its one reply or error. Frames of a socket are
  * handled as they come and do not wait for each other, except behind a barrier: those are read when it is done.
@@ -73,15 +67,9 @@ export class Router {
     if (!connection.isOpen) return
     if (isBinary) return connection.close(closeCodes.unsupportedData, 'Binary frames are not understood')
     // A host that registered @fastify/websocket itself may have set a larger limit there.
-    if (data.length > this.#limits.maxPayloadBytes) {
-      this.#counters.refusals.payload++
-      return connection.close(closeCodes.messageTooBig, 'The frame is too big')
-    }
-    const waitMs = connection.budget.pace(data.length, connection.heardAt)
-    if (waitMs > 0) {
-      const error = withDetails(new RateLimitedError('Too many frames or bytes in too short a time'), { retry_after_ms: waitMs })
-      return this.#fail(connection, error, undefined, peekId(data.toString('utf8', 0, PEEKED_BYTES)))
-    }
+    if (data.length > this.#limits.maxPayloadBytes) return this.#counters.limits.payload.close(connection)
+    const refusal = connection.budget.pace(data.length, connection.heardAt)
+    if (refusal !== null) return this.#fail(connection, refusal, undefined, peekId(data.toString('utf8', 0, PEEKED_BYTES)))
     const { inbox } = connection
     if (inbox.isHeld && inbox.pending + inbox.waiting < this.#limits.maxPendingHandlers && inbox.wait(data)) return
     this.#read(connection, data)
@@ -101,7 +89,7 @@ export class Router {
     let message
     try {
       const json = data.toString()
-      message = decode(json, this.#limits.maxDepth)
+      message = decode(json, this.#limits.maxDepth, this.#counters.limits.depth)
       assertFrame(message, json)
       const route = this.#routes.get(message.type)
       if (route === undefined) throw new UnknownTypeError(message.type.slice(0, 128))
@@ -114,8 +102,9 @@ export class Router {
 
   #dispatch (connection: Connection, route: Route, message: ClientMessage): void {
     const { inbox } = connection
+    const { maxPendingHandlers } = this.#limits
     // Held: the frame could not wait with the others.
-    if (inbox.isHeld || inbox.pending >= this.#limits.maxPendingHandlers) throw new TooManyPendingError(this.#limits.maxPendingHandlers, 'frames of this connection')
+    if (inbox.isHeld || inbox.pending >= maxPendingHandlers) throw this.#counters.limits.pending_handlers.refuse(maxPendingHandlers)
     const handled = this.#handle(connection, route, message)
     if (route.isBarrier === true && handled !== undefined) inbox.hold(handled)
   }
@@ -169,8 +158,6 @@ export class Router {
 
   #fail (connection: Connection, error: unknown, message?: Record<string, unknown>, id = message && frameId(message)): void {
     const { code, statusCode, message: text, details, isAppError } = toWire(error)
-    const limit = limitOf[code as ErrorCode]
-    if (limit !== undefined) this.#counters.refusals[limit]++
     const isServerFault = statusCode >= 500
     if (isServerFault) logThrown(connection.log, 'error', error, handlerOf(message), 'a handler failed')
     else connection.log.debug({ code, type: message?.type }, 'a frame was refused')
@@ -179,10 +166,7 @@ export class Router {
       this.#events.emit('message_failed', { client: connection, user: connection.user, error, message: message && withoutToken(message) })
     }
     if (code === 'rate_limited' && !isOverTypeLimit(error)) return connection.refused()
-    if (countedCodes.has(code) && connection.errorCap.hit()) {
-      this.#counters.refusals.errors++
-      connection.close(closeCodes.policyViolation, 'Too many errors within a minute')
-    }
+    if (countedCodes.has(code) && connection.errorCap.hit()) this.#counters.limits.errors.close(connection)
   }
 }
 

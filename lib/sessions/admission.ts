@@ -5,7 +5,7 @@ import { ChannelName } from '../../schemas/fields.js'
 import { tokenFromFrame } from '../auth/credentials.js'
 import type { AuthOptions } from '../auth/options.js'
 import { isDenial, type Permissions } from '../auth/permissions.js'
-import { ForbiddenError, InvalidHandshakeError, TooManyChannelsError, UnauthorizedError, UnavailableError, UpgradeRequiredError } from '../errors.js'
+import { ForbiddenError, InvalidHandshakeError, UnauthorizedError, UnavailableError, UpgradeRequiredError } from '../errors.js'
 import { toWire } from '../wire-error.js'
 import { decodePositions } from '../protocol/decode.js'
 import type { Positions } from '../recovery.js'
@@ -87,7 +87,7 @@ export class Admission {
   async decide (request: FastifyRequest, endpoint: EndpointRule | null): Promise<Outcome> {
     try {
       if (this.#isClosing) throw new UnavailableError('The server is closing')
-      this.#countUpgrade(request)
+      this.#parts.connectRate.hit(request.ip)
       readHandshake(request.raw)
       this.#parts.slots.assertCapacity()
       this.#parts.identification.assertOrigin(request)
@@ -126,7 +126,7 @@ export class Admission {
    * @throws WSM_ERR_RATE_LIMITED, WSM_ERR_FORBIDDEN
    */
   screen (request: FastifyRequest): void {
-    this.#countUpgrade(request)
+    this.#parts.connectRate.hit(request.ip)
     this.#parts.identification.assertOrigin(request)
   }
 
@@ -179,7 +179,7 @@ export class Admission {
     const endpointSince = endpoint === null ? 0 : await endpoints.connect(endpoint, request, user)
     const endpointChannels = endpoint === null ? [] : await endpoints.channels(endpoint, request, user)
     if (new Set(channelId === null ? endpointChannels : [...endpointChannels, channelId]).size > this.#maxChannels) {
-      throw new TooManyChannelsError(this.#maxChannels)
+      throw this.#parts.counters.limits.channels.refuse(this.#maxChannels)
     }
     // The app may have taken its time.
     this.confirmIdentity(user, identifiedAt)
@@ -213,15 +213,6 @@ export class Admission {
       return true
     } catch (error) {
       if (isDenial(error)) return false
-      throw error
-    }
-  }
-
-  #countUpgrade ({ ip }: FastifyRequest): void {
-    try {
-      this.#parts.connectRate.hit(ip)
-    } catch (error) {
-      this.#parts.counters.refusals.connections_per_ip++
       throw error
     }
   }

@@ -1,5 +1,5 @@
-import { RateLimitedError } from '../errors.js'
 import { networkOf } from '../socket/network.js'
+import type { Limits } from '../telemetry/limits.js'
 
 const WINDOW_MS = 60_000
 /** Maximum number of addresses tracked; the oldest is evicted. */
@@ -8,12 +8,14 @@ const MAX_ADDRESSES = 100_000
 /** Counts the upgrade requests of every address, in minutes that begin with its first. */
 export class ConnectRate {
   readonly #max: number
+  readonly #limit: Limits['connections_per_ip']
   // In the order of their beginnings, so that what is over is always in front: no timer is needed.
   readonly #windows = new Map<string, { startedAt: number, count: number }>()
 
   /** @param max how many a minute; 0: any number */
-  constructor (max: number) {
+  constructor (max: number, limit: Limits['connections_per_ip']) {
     this.#max = max
+    this.#limit = limit
   }
 
   /** @throws WSM_ERR_RATE_LIMITED with when to come back */
@@ -27,8 +29,6 @@ export class ConnectRate {
     const window = this.#windows.get(key) ?? { startedAt: now, count: 0 }
     if (window.count === 0) this.#windows.set(key, window)
     if (++window.count <= this.#max) return
-    throw Object.assign(new RateLimitedError('Too many connections from this address'), {
-      retryAfterS: Math.ceil((window.startedAt + WINDOW_MS - now) / 1000)
-    })
+    throw this.#limit.refuse(window.startedAt + WINDOW_MS - now)
   }
 }

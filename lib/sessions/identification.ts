@@ -32,7 +32,7 @@ export class Identification {
   constructor (parts: IdentificationParts, { auth, authenticate, origins }: Pick<AuthOptions, 'auth' | 'authenticate' | 'origins'>) {
     this.#parts = parts
     this.#options = auth
-    this.#origins = new OriginPolicy(origins, auth.cookie !== undefined || authenticate !== undefined)
+    this.#origins = new OriginPolicy(origins, auth.cookie !== undefined || authenticate !== undefined, parts.counters.limits.origin)
   }
 
   /**
@@ -72,7 +72,7 @@ export class Identification {
    */
   assertOrigin (request: FastifyRequest): void {
     const isAmbient = ticketOf(request) === undefined && this.#parts.authenticator.isAmbient(request)
-    this.#counted(() => this.#origins.assertAllowed(request, isAmbient))
+    this.#origins.assertAllowed(request, isAmbient)
   }
 
   /** Returns what verifies the tokens of later `auth` frames; one function serves all connections, and keeps no request. */
@@ -85,7 +85,7 @@ export class Identification {
   }
 
   async #identify (request: FastifyRequest): Promise<User | null> {
-    this.#counted(() => this.#origins.assertNotForged(request, this.#parts.authenticator.isAmbient(request)))
+    this.#origins.assertNotForged(request, this.#parts.authenticator.isAmbient(request))
     return this.#inTime(this.#userOf(request))
   }
 
@@ -114,16 +114,6 @@ export class Identification {
     const user = await identified
     if (user !== null) await this.#parts.revocations.assertNotRevoked(user)
     return user
-  }
-
-  /** Counts what an origin is refused for. */
-  #counted (check: () => void): void {
-    try {
-      check()
-    } catch (error) {
-      this.#parts.counters.refusals.origin++
-      throw error
-    }
   }
 }
 

@@ -58,8 +58,7 @@ export class Lifecycle {
     if (connection.origin.awaitsAuth) {
       this.#authTimers.set(connection, setTimeout(() => {
         this.#authTimers.delete(connection)
-        this.#counters.refusals.auth_timeouts++
-        connection.close(closeCodes.timeout, 'No auth frame in time')
+        this.#counters.limits.auth_timeouts.close(connection)
       }, this.#authTimeoutMs))
       return
     }

@@ -12,7 +12,7 @@ import type { Clock, Cluster, Engine, Revocation, RevocationStore } from '../eng
 import { InvalidMessageError, UnauthorizedError, UnavailableError } from '../errors.js'
 import { inTime } from '../in-time.js'
 import { assertValid } from '../validation/faults.js'
-import type { Counters } from '../telemetry/counters.js'
+import type { Limits } from '../telemetry/limits.js'
 import type { User } from '../user.js'
 
 /** One token, or those of a user that were issued before a moment. */
@@ -78,7 +78,7 @@ export class Revocations implements Standing {
   readonly #clock: Clock
   readonly #registry: Registry
   readonly #work: Work
-  readonly #counters: Counters
+  readonly #limit: Limits['revocations']
   readonly #ttlMs: number
   readonly #toleranceMs: number
   readonly #log: FastifyBaseLogger
@@ -88,14 +88,14 @@ export class Revocations implements Standing {
    * @param ttlMs how long a revocation is kept where it is not known when its tokens have expired
    * @param toleranceMs how long after its expiry a token is still good; Infinity: for ever
    */
-  constructor ({ revocations: store, cluster, clock }: Pick<Engine, 'revocations' | 'cluster' | 'clock'>, registry: Registry, work: Work, counters: Counters,
+  constructor ({ revocations: store, cluster, clock }: Pick<Engine, 'revocations' | 'cluster' | 'clock'>, registry: Registry, work: Work, limit: Limits['revocations'],
     { ttlMs, toleranceMs }: { ttlMs: number, toleranceMs: number }, log: FastifyBaseLogger) {
     this.#store = store
     this.#cluster = cluster
     this.#clock = clock
     this.#registry = registry
     this.#work = work
-    this.#counters = counters
+    this.#limit = limit
     this.#ttlMs = ttlMs
     this.#toleranceMs = toleranceMs
     this.#log = log
@@ -120,10 +120,7 @@ export class Revocations implements Standing {
 
   async #revoke (target: RevocationTarget): Promise<RevocationReport> {
     const revocation = this.#revocationOf(target)
-    if (!await this.#store.add(revocation)) {
-      this.#counters.refusals.revocations++
-      throw new UnavailableError('There are too many revocations; revoke by user, or raise limits.maxRevocations')
-    }
+    if (!await this.#store.add(revocation)) throw this.#limit.refuse()
     const [here, isOver, { values, missing: others }] = await Promise.all([
       this.#endBy(revocation), inTime(this.#workEnded().then(() => true), TIMEOUT_MS, () => false), revokeCall.all(this.#cluster, revocation)
     ])

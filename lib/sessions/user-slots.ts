@@ -1,7 +1,7 @@
 import type { User } from '../user.js'
 import { closeCodes } from '../../schemas/codes.js'
-import { AlreadyConnectedError, RateLimitedError, TooManyConnectionsError, UnavailableError } from '../errors.js'
-import type { Counters } from '../telemetry/counters.js'
+import { AlreadyConnectedError } from '../errors.js'
+import type { Limits } from '../telemetry/limits.js'
 import type { ConnectionOrigin } from '../socket/origin.js'
 import type { Connection } from '../socket/connection.js'
 import type { Registry } from '../socket/registry.js'
@@ -16,18 +16,18 @@ export class UserSlots {
   readonly #registry: Registry
   readonly #onDuplicate: SessionOptions['onDuplicateUser']
   readonly #maxPerUser: number
-  readonly #counters: Counters
+  readonly #limits: Limits
   readonly #all: Quota
   /** Nobody's yet: they wait for their first auth frame. */
   readonly #waiting: Quota
   readonly #anonymous: Quota
 
-  constructor (registry: Registry, { onDuplicateUser, limits }: Pick<SessionOptions, 'onDuplicateUser'> & { limits: SessionLimits }, counters: Counters) {
+  constructor (registry: Registry, { onDuplicateUser, limits }: Pick<SessionOptions, 'onDuplicateUser'> & { limits: SessionLimits }, refusing: Limits) {
     const half = Math.max(1, Math.floor(limits.maxConnections / 2))
     this.#registry = registry
     this.#onDuplicate = onDuplicateUser
     this.#maxPerUser = limits.maxConnectionsPerUser
-    this.#counters = counters
+    this.#limits = refusing
     this.#all = new Quota(limits.maxConnections)
     this.#waiting = new Quota(Math.min(limits.maxUnauthenticated, half), limits.maxUnauthenticatedPerIp)
     this.#anonymous = new Quota(Math.min(limits.maxAnonymous, half), limits.maxAnonymousPerIp)
@@ -39,9 +39,7 @@ export class UserSlots {
    * @throws WSM_ERR_UNAVAILABLE
    */
   assertCapacity (): void {
-    if (this.#all.reached('') === null) return
-    this.#counters.refusals.connections++
-    throw new UnavailableError('The server has too many connections')
+    if (this.#all.reached('') !== null) throw this.#limits.connections.refuse()
   }
 
   /**
@@ -51,7 +49,7 @@ export class UserSlots {
    */
   assertMayOpen ({ awaitsAuth, ip, user }: ConnectionOrigin): void {
     this.assertCapacity()
-    if (awaitsAuth) this.#assertQuota(this.#waiting, ip, 'unauthenticated', 'are waiting for their auth frame')
+    if (awaitsAuth) this.#assertQuota(this.#waiting, ip, 'unauthenticated')
     else this.#assertFree(user, ip, null)
   }
 
@@ -80,10 +78,7 @@ export class UserSlots {
     this.#waiting.delete(connection)
     if (user !== null) this.#anonymous.delete(connection)
     if (user !== null && this.#onDuplicate === 'replace') {
-      for (const other of this.#registry.others(user.id, connection)) {
-        this.#counters.refusals.duplicate_user++
-        other.close(closeCodes.replaced, 'Replaced by a newer connection of the user')
-      }
+      for (const other of this.#registry.others(user.id, connection)) this.#limits.duplicate_user.close(other)
       return
     }
     try {
@@ -101,25 +96,17 @@ export class UserSlots {
 
   #assertFree (user: User | null, ip: string, self: Connection | null): void {
     if (user === null) {
-      if (self === null || !this.#anonymous.has(self)) this.#assertQuota(this.#anonymous, ip, 'anonymous', 'are anonymous')
+      if (self === null || !this.#anonymous.has(self)) this.#assertQuota(this.#anonymous, ip, 'anonymous')
       return
     }
     if (this.#onDuplicate === 'replace') return
     const others = this.#registry.others(user.id, self).length
-    if (this.#onDuplicate === 'refuse' && others > 0) {
-      this.#counters.refusals.duplicate_user++
-      throw new AlreadyConnectedError()
-    }
-    if (others < this.#maxPerUser) return
-    this.#counters.refusals.connections_per_user++
-    throw new TooManyConnectionsError(this.#maxPerUser)
+    if (this.#onDuplicate === 'refuse' && others > 0) throw this.#limits.duplicate_user.refuse()
+    if (others >= this.#maxPerUser) throw this.#limits.connections_per_user.refuse(this.#maxPerUser)
   }
 
-  #assertQuota (quota: Quota, ip: string, counter: 'unauthenticated' | 'anonymous', what: string): void {
+  #assertQuota (quota: Quota, ip: string, limit: 'unauthenticated' | 'anonymous'): void {
     const reached = quota.reached(ip)
-    if (reached === null) return
-    this.#counters.refusals[reached === 'all' ? counter : `${counter}_per_ip` as const]++
-    if (reached === 'all') throw new UnavailableError(`Too many sockets ${what}`)
-    throw new RateLimitedError(`Too many sockets from this address ${what}`)
+    if (reached !== null) throw this.#limits[reached === 'all' ? limit : `${limit}_per_ip` as const].refuse()
   }
 }

@@ -1,4 +1,4 @@
-import type { Rejected } from '../../schemas/records.js'
+import type { Limits } from '../telemetry/limits.js'
 import type { Transport } from './transport.js'
 
 export interface ClosingSettings {
@@ -6,8 +6,7 @@ export interface ClosingSettings {
   maxClosing: number
   /** How long a client may take to answer a close frame. */
   closeTimeoutMs: number
-  /** Where refusals are counted. */
-  refusals: Rejected
+  limits: Pick<Limits, 'closing'>
 }
 
 /**
@@ -46,7 +45,7 @@ export class ClosingSockets {
     for (const transport of this.#transports) {
       if (this.#transports.size <= this.#settings.maxClosing) return
       this.#transports.delete(transport)
-      this.#settings.refusals.closing++
+      this.#settings.limits.closing.count()
       transport.terminate()
     }
   }

@@ -1,25 +1,25 @@
-import type { Rejected } from '../../schemas/records.js'
 import type { User } from '../user.js'
-import { RateLimitedError } from '../errors.js'
-import { typeRateLimited, withDetails } from '../wire-error.js'
+import type { Limits } from '../telemetry/limits.js'
+import type { DetailedError } from '../wire-error.js'
 import { RateBudget, type RateBudgets } from './rate-budgets.js'
 import type { Rate } from './rate.js'
+
+type BudgetLimits = Pick<Limits, 'messages' | 'bytes' | 'type_messages' | 'joins'>
 
 /** Charges a socket's frames to its user, or to the socket itself while it is anonymous. */
 export class ConnectionBudget {
   readonly #rateBudgets: RateBudgets
-  readonly #refusals: Rejected
+  readonly #limits: BudgetLimits
   #userId: string | null
   /** The socket's own budget, used while it is anonymous. Kept, so that becoming anonymous again does not renew it. */
   #own: RateBudget | null = null
   /** The one in use. */
   #current: RateBudget | null = null
 
-  /** @param refusals where refusals are counted */
-  constructor (user: User | null, rateBudgets: RateBudgets, refusals: Rejected) {
+  constructor (user: User | null, rateBudgets: RateBudgets, limits: BudgetLimits) {
     this.#userId = user?.id ?? null
     this.#rateBudgets = rateBudgets
-    this.#refusals = refusals
+    this.#limits = limits
   }
 
   become (user: User | null): void {
@@ -28,16 +28,15 @@ export class ConnectionBudget {
   }
 
   /**
-   * Charges a frame. Returns 0, or if the user is in debt the milliseconds until frames are accepted again.
+   * Charges a frame. Returns null, or if the user is in debt the error to answer with. Hot: runs for every frame.
    *
    * @param now when it arrived, on the clock of `performance.now()`
    */
-  pace (bytes: number, now: number): number {
+  pace (bytes: number, now: number): DetailedError | null {
     const budget = this.#budget()
     const exceeded = this.#rateBudgets.take(budget, bytes, now)
-    if (exceeded === null) return 0
-    this.#refusals[exceeded]++
-    return this.#rateBudgets.waitMs(budget, now)
+    if (exceeded === null) return null
+    return this.#limits[exceeded].refuse(this.#rateBudgets.waitMs(budget, now), 'frame')
   }
 
   /**
@@ -47,9 +46,7 @@ export class ConnectionBudget {
    */
   paceType (type: string, rate: Rate): void {
     const waitMs = this.#rateBudgets.takeOfType(this.#budget(), type, rate, performance.now())
-    if (waitMs === 0) return
-    this.#refusals.type_messages++
-    throw typeRateLimited(type, waitMs)
+    if (waitMs > 0) throw this.#limits.type_messages.refuse(type, waitMs)
   }
 
   /** Charges what a frame causes beyond its own size. */
@@ -65,9 +62,7 @@ export class ConnectionBudget {
   chargeJoins (joins: number): void {
     if (joins === 0) return
     const waitMs = this.#rateBudgets.takeJoins(this.#budget(), joins, performance.now())
-    if (waitMs === 0) return
-    this.#refusals.joins++
-    throw withDetails(new RateLimitedError('Too many channels joined in too short a time'), { retry_after_ms: waitMs })
+    if (waitMs > 0) throw this.#limits.joins.refuse(waitMs)
   }
 
   /** Hot: runs for every frame. */

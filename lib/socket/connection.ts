@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
-import type { ClientRecord, Rejected } from '../../schemas/records.js'
+import type { ClientRecord } from '../../schemas/records.js'
 import type { User } from '../user.js'
 import type { AnyClient, ConnectionEnd } from '../client.js'
 import { closeCodes } from '../../schemas/codes.js'
 import type { Clock } from '../engine/engine.js'
+import type { Limits } from '../telemetry/limits.js'
 import type { EncodedMessage } from './message.js'
 import { ConnectionBudget } from './connection-budget.js'
 import type { RateBudgets } from './rate-budgets.js'
@@ -30,8 +31,7 @@ export interface ConnectionSettings extends InboxSettings {
   maxRateLimitedPerMinute: number
   rateBudgets: RateBudgets
   closing: ClosingSockets
-  /** Where refusals are counted. */
-  refusals: Rejected
+  limits: Limits
   /** How long a client may take to answer a close frame. */
   closeTimeoutMs: number
   log: FastifyBaseLogger
@@ -115,7 +115,7 @@ export class Connection implements AnyClient {
 
   /** What the socket's frames are charged to. Made with the first of them. */
   get budget (): ConnectionBudget {
-    this.#budget ??= new ConnectionBudget(this.user, this.#settings.rateBudgets, this.#settings.refusals)
+    this.#budget ??= new ConnectionBudget(this.user, this.#settings.rateBudgets, this.#settings.limits)
     return this.#budget
   }
 
@@ -135,7 +135,7 @@ export class Connection implements AnyClient {
         this.#controlled(data)
       },
       error: (error, limit) => {
-        if (limit !== null) this.#settings.refusals[limit]++
+        if (limit !== null) this.#settings.limits[limit].count()
         this.log.debug({ err: error }, 'the socket failed')
       },
       close: (code, reason) => {
@@ -186,9 +186,7 @@ export class Connection implements AnyClient {
   /** A frame was refused because there were too many. One now and then does no harm; a socket that goes on for long is closed. */
   refused (): void {
     this.#refusalCap ??= new ErrorCap(this.#settings.maxRateLimitedPerMinute)
-    if (!this.#refusalCap.hit()) return
-    this.#settings.refusals.rate_limited++
-    this.close(closeCodes.tryAgainLater, 'Too many frames for too long')
+    if (this.#refusalCap.hit()) this.#settings.limits.rate_limited.close(this)
   }
 
   /** Sends the close frame; nothing is sent after it. A client that does not answer in `closeTimeoutMs` is cut. */
@@ -279,6 +277,6 @@ export class Connection implements AnyClient {
 
   /** Charges a ping or an unsolicited pong like a frame: a ping is answered with as many bytes, which the client need not read. */
   #controlled (data: Buffer): void {
-    if (this.isOpen && this.budget.pace(data.length, this.heardAt) > 0) this.refused()
+    if (this.isOpen && this.budget.pace(data.length, this.heardAt) !== null) this.refused()
   }
 }

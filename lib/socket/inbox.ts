@@ -1,4 +1,4 @@
-import type { Rejected } from '../../schemas/records.js'
+import type { Limits } from '../telemetry/limits.js'
 import type { Liveness } from './liveness.js'
 import type { Transport } from './transport.js'
 
@@ -11,8 +11,7 @@ const PIECE_BYTES = 65_536
 export interface InboxSettings {
   /** Number of waiting bytes at which the socket is paused. */
   maxPendingBytes: number
-  /** Where pauses are counted. */
-  refusals: Rejected
+  limits: Pick<Limits, 'pending_bytes'>
 }
 
 /**
@@ -74,7 +73,7 @@ export class Inbox {
     this.#frames.push(copy)
     this.#bytes += copy.length
     if (this.#bytes >= this.#settings.maxPendingBytes && !this.isPaused) {
-      this.#settings.refusals.pending_bytes++
+      this.#settings.limits.pending_bytes.count()
       this.#transport.pause()
     }
     return true

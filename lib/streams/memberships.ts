@@ -2,7 +2,8 @@ import type { User } from '../user.js'
 import type { Grant } from '../socket/grant.js'
 import type { Connection } from '../socket/connection.js'
 import type { Identity } from '../socket/identity.js'
-import { IdentityChangedError, TooManyChannelsError } from '../errors.js'
+import { IdentityChangedError } from '../errors.js'
+import type { Limits } from '../telemetry/limits.js'
 import type { Recovery } from '../recovery.js'
 import type { Acknowledgements } from './acknowledgements.js'
 import type { Presence } from './presence.js'
@@ -23,12 +24,14 @@ export class Memberships {
   readonly #joins = new WeakMap<Connection, Set<ReadonlySet<string>>>()
   /** Maximum number of channels of one connection. */
   readonly maxChannels: number
+  readonly limit: Limits['channels']
 
-  constructor (topics: Topics, presence: Presence, acknowledgements: Acknowledgements, maxChannels: number) {
+  constructor (topics: Topics, presence: Presence, acknowledgements: Acknowledgements, maxChannels: number, limit: Limits['channels']) {
     this.#topics = topics
     this.#presence = presence
     this.#acknowledgements = acknowledgements
     this.maxChannels = maxChannels
+    this.limit = limit
   }
 
   /** Prepares the topics that a new connection is in from the beginning: `all`, its user's, and those of the channels. */
@@ -99,7 +102,7 @@ export class Memberships {
     const { identity } = connection
     assertLasts(identity)
     const after = new Set([...connection.channels, ...channels])
-    if (after.size > this.maxChannels) throw new TooManyChannelsError(this.maxChannels)
+    if (after.size > this.maxChannels) throw this.limit.refuse(this.maxChannels)
     const before = new Map(channels.map((channel) => [channel, connection.grants.get(channel)]))
     for (const [channel, held] of before) if (held !== 'joined') connection.grant(channel, grant)
     const joins = this.#joins.get(connection) ?? new Set()

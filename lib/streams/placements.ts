@@ -46,7 +46,7 @@ export class Placements {
    */
   async join (placement: Placement): Promise<boolean> {
     const placed = await this.#place(calls.join, placement, await this.#joinHere(placement))
-    if (typeof placed === 'object') throw new TooManyChannelsError(placed.max_channels)
+    if (typeof placed === 'object') throw this.#memberships.limit.relay(placed.max_channels)
     return placed
   }
 

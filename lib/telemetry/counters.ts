@@ -1,11 +1,18 @@
 import { Rejected } from '../../schemas/records.js'
+import type { Counter } from './counter.js'
+import { createLimits } from './limits.js'
 
-/** Counters of this node since it started. */
+/** Limits and counters of this node since it started, for the status and for metrics. */
 export class Counters {
-  /** Sockets that were cut because they did not read. */
-  slowDisconnects = 0
-  /** Messages dropped for sockets that did not read. */
-  messagesDropped = 0
-  /** Refusals per limit. */
-  readonly refusals = Object.fromEntries(Object.keys(Rejected.properties).map((limit) => [limit, 0])) as Rejected
+  readonly limits = createLimits()
+
+  /** All counters. */
+  all (): readonly Counter[] {
+    return Object.values(this.limits)
+  }
+
+  /** Refusals per limit, as in the status. */
+  rejected (): Rejected {
+    return Object.fromEntries(Object.keys(Rejected.properties).map((name) => [name, this.limits[name as keyof Rejected].value])) as Rejected
+  }
 }

@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { Tickets } from '../../lib/auth/tickets.js'
 import { localClock } from '../../lib/engine/clock.js'
 import { MemoryTicketStore } from '../../lib/engine/memory/tickets.js'
-import { Counters } from '../../lib/telemetry/counters.js'
+import { createLimits } from '../../lib/telemetry/limits.js'
 import { inAnHour, startApp, type TestApp } from '../fixtures/app.js'
 import { refusal } from '../fixtures/refusal.js'
 
@@ -14,9 +14,9 @@ async function ticketOf (server: TestApp, as = 'alice'): Promise<string> {
 
 const withTicket = (ticket: string) => ({ token: null, path: `/ws?ticket=${ticket}` })
 
-function ticketsIn (t: Test, store = new MemoryTicketStore(1_000), counters = new Counters()): Tickets {
+function ticketsIn (t: Test, store = new MemoryTicketStore(1_000), limit = createLimits().tickets): Tickets {
   t.teardown(() => store.close())
-  return new Tickets(store, 1_000, localClock, counters)
+  return new Tickets(store, 1_000, localClock, limit)
 }
 
 t.test('a ticket opens one socket, once, as its user and with the token\'s expiry', async (t) => {
@@ -82,8 +82,8 @@ t.test('a ticket expires by itself, or with the token', async (t) => {
 })
 
 t.test('tickets are limited per user and in all', async (t) => {
-  const counters = new Counters()
-  const tickets = ticketsIn(t, new MemoryTicketStore(1_000, { perUser: 3, inAll: 5 }), counters)
+  const limit = createLimits().tickets
+  const tickets = ticketsIn(t, new MemoryTicketStore(1_000, { perUser: 3, inAll: 5 }), limit)
   const first = await tickets.issue(alice)
   for (let i = 0; i < 2; i++) await tickets.issue(alice)
   await t.rejects(tickets.issue(alice), { code: 'WSM_ERR_RATE_LIMITED', statusCode: 429 })
@@ -92,7 +92,7 @@ t.test('tickets are limited per user and in all', async (t) => {
   t.pass('a used one makes room')
   for (let i = 0; i < 2; i++) await tickets.issue({ ...alice, id: 'bob' })
   await t.rejects(tickets.issue({ ...alice, id: 'cleo' }), { code: 'WSM_ERR_UNAVAILABLE', statusCode: 503 })
-  t.equal(counters.refusals.tickets, 2)
+  t.equal(limit.value, 2)
 })
 
 t.test('expired tickets make room for new ones', async (t) => {

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { ConnectRate } from '../../lib/sessions/connect-rate.js'
+import { createLimits } from '../../lib/telemetry/limits.js'
 import { startApp } from '../fixtures/app.js'
 import { refusal } from '../fixtures/refusal.js'
 
@@ -29,10 +30,11 @@ t.test('the address is the client\'s, behind a proxy that the app trusts', async
   t.equal((await refusal(from('203.0.113.1'))).statusCode, 429)
 })
 
+const limit = createLimits().connections_per_ip
 const over = { code: 'WSM_ERR_RATE_LIMITED' }
 
 t.test('a minute begins with the first upgrade of an address', (t) => {
-  const rate = new ConnectRate(2)
+  const rate = new ConnectRate(2, limit)
   for (const now of [1_000, 30_000]) rate.hit('a', now)
   t.throws(() => rate.hit('a', 60_999), { ...over, retryAfterS: 1 })
   rate.hit('b', 60_999)
@@ -43,8 +45,8 @@ t.test('a minute begins with the first upgrade of an address', (t) => {
 })
 
 t.test('0 is no limit, and what has no address has none', (t) => {
-  const off = new ConnectRate(0)
-  const one = new ConnectRate(1)
+  const off = new ConnectRate(0, limit)
+  const one = new ConnectRate(1, limit)
   for (let i = 0; i < 10_000; i++) {
     off.hit('a')
     one.hit('')
@@ -57,18 +59,18 @@ t.test('0 is no limit, and what has no address has none', (t) => {
 t.test('a network of IPv6 counts as one address', (t) => {
   const same = ['2001:db8:1:2::1', '2001:db8:1:2:ffff:ffff:ffff:ffff', '2001:db8:1:2::']
   for (const [first, ...others] of [same, ['2001:db8::1', '2001:db8:0:0:1::'], ['::1', '::2'], ['192.0.2.1', '::ffff:192.0.2.1']]) {
-    const rate = new ConnectRate(1)
+    const rate = new ConnectRate(1, limit)
     rate.hit(first)
     for (const other of others) t.throws(() => rate.hit(other), over, `${first} and ${other}`)
   }
-  const rate = new ConnectRate(1)
+  const rate = new ConnectRate(1, limit)
   for (const address of ['2001:db8:1:2::1', '2001:db8:1:3::1', '2001:db8::1', '::ffff:192.0.2.1', '::ffff:192.0.2.2']) rate.hit(address)
   t.pass('and others are others')
   t.end()
 })
 
 t.test('what is kept of addresses is bounded', (t) => {
-  const rate = new ConnectRate(1)
+  const rate = new ConnectRate(1, limit)
   for (let i = 0; i < 100_001; i++) rate.hit(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`, 0)
   rate.hit('10.0.0.0', 0)
   t.throws(() => rate.hit('10.1.0.0', 0), over, 'the oldest is forgotten, not the newer ones')

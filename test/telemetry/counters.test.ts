@@ -42,3 +42,16 @@ t.test('what a client does too much of is counted by its limit', async (t) => {
   t.equal((await big.closed).code, 1009)
   t.same(counted(), { connections: 1, depth: 1, channels: 1, pending_handlers: 1, errors: 1, payload: 1 })
 })
+
+t.test('an upgrade that asks for too many channels is counted as channels, with the channel of its URL and those of an endpoint', async (t) => {
+  const server = await startApp(t, { limits: { maxChannelsPerConnection: 1 }, authorizeSubscribe: () => true }, {
+    after: ({ ws }) => {
+      ws.endpoint('/rooms', { channels: ['a', 'b'], authorize: () => true })
+      ws.endpoint('/room', { channels: ['a'], authorize: () => true })
+    }
+  })
+  for (const path of ['/rooms', '/room?channel_id=b']) {
+    t.equal((await refusal(server.dial('alice', { path }))).statusCode, 429, path)
+  }
+  t.equal(server.app.ws.getStatus().rejected.channels, 2)
+})
