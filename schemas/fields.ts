@@ -7,23 +7,23 @@ import { Type, type SchemaOptions, type Static, type TSchema } from '@sinclair/t
 export const WELL_FORMED = '^(?:[^\\ud800-\\udfff]|[\\ud800-\\udbff][\\udc00-\\udfff])*$'
 
 /** Id of a user in the app: the token's subject. */
-export const UserId = Type.String({ minLength: 1, maxLength: 256, pattern: WELL_FORMED, description: 'The user, as named by the token' })
+export const UserId = Type.String({ minLength: 1, maxLength: 256, pattern: WELL_FORMED, description: 'Id of a user, as in the token' })
 
 /** One socket; new on every connect. */
-export const ClientId = Type.String({ minLength: 1, maxLength: 64, description: 'One socket; new on every connect' })
+export const ClientId = Type.String({ minLength: 1, maxLength: 64, description: 'Id of a socket; new on every connect' })
 
 /** A channel's name. */
-export const ChannelName = Type.String({ minLength: 1, maxLength: 200, pattern: WELL_FORMED, description: 'A channel' })
+export const ChannelName = Type.String({ minLength: 1, maxLength: 200, pattern: WELL_FORMED, description: 'Name of a channel' })
 
 /** A role, as the claim `roles` names it. */
-export const RoleName = Type.String({ minLength: 1, maxLength: 128, pattern: WELL_FORMED, description: 'A role of users, as named by the token' })
+export const RoleName = Type.String({ minLength: 1, maxLength: 128, pattern: WELL_FORMED, description: 'Name of a role, as in the claim roles of the token' })
 
-export const TaskId = Type.String({ minLength: 1, maxLength: 256, pattern: WELL_FORMED, description: 'A task of the app' })
+export const TaskId = Type.String({ minLength: 1, maxLength: 256, pattern: WELL_FORMED, description: 'Id of a task' })
 
-export const CallbackId = Type.String({ minLength: 1, maxLength: 64, description: 'One question to one user' })
+export const CallbackId = Type.String({ minLength: 1, maxLength: 64, description: 'Id of a question' })
 
 /** The name of a message: `chat.message`, `task_progress`. */
-export const MessageType = Type.String({ minLength: 1, maxLength: 128, description: 'The name of the message' })
+export const MessageType = Type.String({ minLength: 1, maxLength: 128, description: 'Type of the message' })
 
 /** A client's own correlation id, which its `reply` or `error` carries. Larger numbers would be rounded. */
 export const FrameId = Type.Union([
@@ -38,9 +38,9 @@ export const Timestamp = Type.Number({ description: 'Milliseconds since 1970-01-
 export const Moment = Type.Integer({ minimum: 1e12, maximum: 1e14, description: 'Milliseconds since 1970-01-01T00:00:00Z' })
 
 /** Claim that names a token (RFC 7519 section 4.1.7). */
-export const Jti = Type.String({ minLength: 1, maxLength: 512, pattern: WELL_FORMED, description: 'The token\'s own name, its claim jti' })
+export const Jti = Type.String({ minLength: 1, maxLength: 512, pattern: WELL_FORMED, description: 'Id of a token: its claim jti' })
 
-export const Feedback = Type.String({ maxLength: 10_000, description: 'What the person wrote, free text' })
+export const Feedback = Type.String({ maxLength: 10_000, description: 'Comment of the person who answers, free text' })
 
 export const Nullable = <T extends TSchema>(schema: T, options?: SchemaOptions) => Type.Union([schema, Type.Null()], options)
 
@@ -48,11 +48,11 @@ export const Nullable = <T extends TSchema>(schema: T, options?: SchemaOptions) 
 export const StreamPosition = Type.Object({
   epoch: Type.String({ minLength: 1, maxLength: 64 }),
   offset: Type.Integer({ minimum: 0 })
-}, { additionalProperties: false, description: 'A place in a stream' })
+}, { additionalProperties: false, description: 'Position in a stream' })
 export type StreamPosition = Static<typeof StreamPosition>
 
 /** Position from which a client continues a stream. */
 export const RecoverFrom = Type.Union([StreamPosition, Type.Literal('start')], {
-  description: 'What the client has of the stream; start: nothing, so that it gets whatever is kept'
+  description: 'Position after which the client resumes the stream; start: resume from the oldest message kept'
 })
 export type RecoverFrom = Static<typeof RecoverFrom>

@@ -13,31 +13,31 @@ export const ConfirmationOutcome = Type.Union([
 export type ConfirmationOutcome = Static<typeof ConfirmationOutcome>
 
 /** Who answered: user and socket; `client_id: null` for REST. */
-export const AnsweredBy = Type.Object({ user_id: UserId, client_id: Nullable(ClientId, { description: 'The socket; null: by REST' }) })
+export const AnsweredBy = Type.Object({ user_id: UserId, client_id: Nullable(ClientId, { description: 'Socket that answered; null: answered by REST' }) })
 export type AnsweredBy = Static<typeof AnsweredBy>
 
 /** A person's answer, by socket or by REST. */
 export const ConfirmationAnswer = Type.Object({
   proceed: Type.Boolean({ description: 'true: go on; false: stop' }),
   feedback: Type.Optional(Feedback),
-  answer: Type.Optional(Type.Unknown({ description: 'Checked by the schema that the question came with' }))
+  answer: Type.Optional(Type.Unknown({ description: 'Answer that matches the answer_schema of the question' }))
 }, { additionalProperties: false })
 export type ConfirmationAnswer = Static<typeof ConfirmationAnswer>
 
 /** The app's report on one step of a task, as shown in a question. */
 export const TaskStepResult = Type.Object({
-  step: Type.Union([Type.String(), Type.Number()], { description: 'The name or number of the step' }),
-  message: Type.String({ description: 'What the person reads' }),
-  result: Type.Optional(Type.Unknown({ description: 'What the step produced, any JSON' })),
-  completed: Type.Optional(Type.Boolean({ description: 'Whether the step is complete' })),
-  status: Type.Optional(Type.String({ description: 'For instance completed or failed' })),
-  error_code: Type.Optional(Nullable(Type.String(), { description: 'The code of the error that the step ended with' })),
-  error_message: Type.Optional(Nullable(Type.String(), { description: 'The text of the error that the step ended with' }))
+  step: Type.Union([Type.String(), Type.Number()], { description: 'Name or number of the step' }),
+  message: Type.String({ description: 'Text shown to the user' }),
+  result: Type.Optional(Type.Unknown({ description: 'Output of the step, any JSON' })),
+  completed: Type.Optional(Type.Boolean({ description: 'true: the step is complete' })),
+  status: Type.Optional(Type.String({ description: 'Status of the step, for example completed or failed' })),
+  error_code: Type.Optional(Nullable(Type.String(), { description: 'Code of the error that ended the step' })),
+  error_message: Type.Optional(Nullable(Type.String(), { description: 'Text of the error that ended the step' }))
 })
 export type TaskStepResult = Static<typeof TaskStepResult>
 
 const Uncertain = Type.Literal(true, {
-  description: 'Redis has lost some of its writes since the question was asked, and no node knows for certain that it had not been answered before'
+  description: 'Redis lost writes after the question was asked; an earlier answer may be among them'
 })
 
 /** The question as sent over the wire (row A5). */
@@ -56,7 +56,7 @@ export const TaskStepResultFrame = Type.Object({
   timestamp: Timestamp,
   expires_at: Timestamp,
   on_timeout: Type.Union([Type.Literal('proceed'), Type.Literal('cancel')]),
-  answer_schema: Type.Optional(Type.Unknown({ description: 'JSON Schema of the answer that is asked for' })),
+  answer_schema: Type.Optional(Type.Unknown({ description: 'JSON Schema of the expected answer' })),
   uncertain: Type.Optional(Uncertain)
 })
 export type TaskStepResultFrame = Static<typeof TaskStepResultFrame>
@@ -97,9 +97,9 @@ export const TaskRecord = Type.Object({
   user_id: UserId,
   title: Nullable(Type.String()),
   status: TaskStatus,
-  progress: Type.Number({ minimum: 0, maximum: 100, description: 'Percent' }),
-  message: Nullable(Type.String({ description: 'The latest progress message' })),
-  logs: Type.Array(TaskLogLine, { description: 'The last 200 lines' }),
+  progress: Type.Number({ minimum: 0, maximum: 100, description: 'Progress in percent' }),
+  message: Nullable(Type.String({ description: 'Latest progress message' })),
+  logs: Type.Array(TaskLogLine, { description: 'Latest 200 lines' }),
   result: Type.Unknown(),
   error: Nullable(Type.String()),
   started_at: Timestamp,
@@ -115,29 +115,29 @@ export const ClientRecord = Type.Object({
   ip: Type.String(),
   protocol: Nullable(Type.String()),
   connected_at: Timestamp,
-  rtt_ms: Nullable(Type.Number({ description: 'The latest ping round trip, milliseconds; null before the first' }))
+  rtt_ms: Nullable(Type.Number({ description: 'Latest ping round trip, milliseconds; null before the first pong' }))
 })
 export type ClientRecord = Static<typeof ClientRecord>
 
 /** Users and sockets in a channel; `user_id: null` for anonymous ones. */
 export const PresenceList = Type.Object({
-  clients: Type.Integer({ description: 'Sockets' }),
+  clients: Type.Integer({ description: 'Number of sockets' }),
   users: Type.Array(Type.Object({ user_id: Nullable(UserId), client_ids: Type.Array(ClientId) }))
 })
 export type PresenceList = Static<typeof PresenceList>
 
 /** The messages that a stream still keeps. */
 export const StreamHistory = Type.Object({
-  messages: Type.Array(Type.Object({ type: Type.String() }, { additionalProperties: true, description: 'As it was sent, with its stream' })),
+  messages: Type.Array(Type.Object({ type: Type.String() }, { additionalProperties: true, description: 'Message as sent, with its field stream' })),
   position: StreamPosition,
-  complete: Type.Boolean({ description: 'Whether nothing is missing behind the position that was asked for, or, from the start, of what the stream keeps; false where it is not kept' })
+  complete: Type.Boolean({ description: 'true: no message after the requested position is missing, or the whole history follows if no position was given; false also if the stream keeps no history' })
 })
 export type StreamHistory = Static<typeof StreamHistory>
 
 /** A channel with members on this node. */
 export const ChannelSummary = Type.Object({
   channel: Type.String(),
-  clients: Type.Integer({ description: 'Members on this node' })
+  clients: Type.Integer({ description: 'Number of members on this node' })
 })
 
 const refused = (description: string) => Type.Integer({ description })
@@ -152,16 +152,16 @@ export const Rejected = Type.Object({
   unauthenticated_per_ip: refused('Sockets over limits.maxUnauthenticatedPerIp'),
   anonymous: refused('Sockets over limits.maxAnonymous'),
   anonymous_per_ip: refused('Sockets over limits.maxAnonymousPerIp'),
-  closing: refused('Closing sockets that were cut over limits.maxClosing'),
-  auth_timeouts: refused('Sockets closed by auth.timeoutMs, without an auth frame'),
-  origin: refused('Requests of an origin that may not connect, or may have been forged'),
-  messages: refused('Frames over limits.messagesPerSecond, pings and calls by REST included'),
-  type_messages: refused('Messages over the limit of their type, limits.types or that of the handler'),
-  bytes: refused('Frames over limits.bytesPerSecond, calls by REST included'),
+  closing: refused('Closing sockets destroyed over limits.maxClosing'),
+  auth_timeouts: refused('Sockets closed because no auth frame arrived within auth.timeoutMs'),
+  origin: refused('Requests refused by the origin check'),
+  messages: refused('Frames over limits.messagesPerSecond, including pings and REST calls'),
+  type_messages: refused('Messages over a limit per type: limits.types, or limits of the handler'),
+  bytes: refused('Frames over limits.bytesPerSecond, including REST calls'),
   joins: refused('Subscriptions over limits.joinsPerSecond'),
-  pending_bytes: refused('Times that a socket was paused over limits.maxPendingBytes'),
+  pending_bytes: refused('Pauses of sockets over limits.maxPendingBytes'),
   pending_requests: refused('REST requests over limits.maxPendingRequests'),
-  history_per_sender: refused('Messages that left a history early over history.maxBytesPerSender or history.maxTopicsPerSender, or were refused for want of a share'),
+  history_per_sender: refused('Messages evicted or refused over history.maxBytesPerSender or history.maxTopicsPerSender'),
   errors: refused('Sockets closed by limits.maxErrorsPerMinute'),
   rate_limited: refused('Sockets closed by limits.maxRateLimitedPerMinute'),
   payload: refused('Frames over limits.maxPayloadBytes'),
@@ -171,7 +171,7 @@ export const Rejected = Type.Object({
   roles: refused('Sockets and auth frames over limits.maxRolesPerUser'),
   pending_handlers: refused('Frames over limits.maxPendingHandlers'),
   confirmations: refused('Questions over limits.maxPendingConfirmationsPerUser'),
-  tickets: refused('Tickets refused because the user, or the node, had too many'),
+  tickets: refused('Tickets refused because the user, the node or all nodes had too many'),
   revocations: refused('Revocations over limits.maxRevocations')
 })
 export type Rejected = Static<typeof Rejected>
@@ -185,11 +185,11 @@ export const NodeStatus = Type.Object({
   pending_callbacks: Type.Integer(),
   node_id: Type.String(),
   uptime_s: Type.Number(),
-  clock_offset_ms: Type.Integer({ description: 'How far the clock of this node is ahead of the one that all nodes share, Redis\'s; negative: behind it' }),
+  clock_offset_ms: Type.Integer({ description: 'Offset of this node\'s clock from the shared clock of Redis, milliseconds; negative: behind' }),
   users: Type.Integer({ description: 'Users with at least one open socket' }),
   channels: Type.Integer({ description: 'Channels with at least one member' }),
-  slow_disconnects: Type.Integer({ description: 'Sockets that were cut because they did not read' }),
-  messages_dropped: Type.Integer({ description: 'Messages that were left out for sockets that did not read' }),
+  slow_disconnects: Type.Integer({ description: 'Sockets disconnected because they did not read' }),
+  messages_dropped: Type.Integer({ description: 'Messages dropped for sockets that did not read' }),
   rejected: Rejected,
   version: Type.String()
 })
@@ -197,8 +197,8 @@ export type NodeStatus = Static<typeof NodeStatus>
 
 /** Whether all nodes have answered a request to all of them. */
 export const Completeness = Type.Object({
-  complete: Type.Boolean({ description: 'Whether every node has answered' }),
-  missing: Nullable(Type.Array(Type.String()), { description: 'The nodes that have not; null where it is not known which there are' })
+  complete: Type.Boolean({ description: 'true: every node answered' }),
+  missing: Nullable(Type.Array(Type.String()), { description: 'Ids of the nodes that did not answer; null: the list of nodes is unknown' })
 })
 
 /** Status of all nodes: totals and each node. */
@@ -223,10 +223,10 @@ export type AvailabilityReason = Static<typeof AvailabilityReason>
 /** Readiness of a node. */
 export const NodeReadiness = Type.Object({
   status: Type.Union([Type.Literal('ready'), Type.Literal('degraded'), Type.Literal('unavailable'), Type.Literal('closing')], {
-    description: 'degraded: a part of what the nodes share works; unavailable: nothing of it'
+    description: 'degraded: some shared services work; unavailable: none do'
   }),
-  reasons: Type.Array(AvailabilityReason, { description: 'Why it is degraded or unavailable' }),
-  clock_offset_ms: Type.Optional(Type.Integer({ description: 'Only where it is more than a second: how far the clock of this node is ahead, as in the status' }))
+  reasons: Type.Array(AvailabilityReason, { description: 'Reasons for degraded or unavailable' }),
+  clock_offset_ms: Type.Optional(Type.Integer({ description: 'Offset of this node\'s clock, milliseconds, as in the status; present only beyond one second' }))
 })
 export type NodeReadiness = Static<typeof NodeReadiness>
 

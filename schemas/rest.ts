@@ -9,11 +9,11 @@ import { ChannelSummary, ClientRecord, Completeness, ConfirmationRecord, Confirm
  */
 export const ErrorBody = Type.Object({
   statusCode: Type.Optional(Type.Integer()),
-  code: Type.Optional(Type.String({ description: 'WSM_ERR_…, or with app the app\'s own' })),
-  error: Type.Optional(Type.String({ description: 'The name of the status' })),
+  code: Type.Optional(Type.String({ description: 'WSM_ERR_… code of the plugin; with app: true, code of the app' })),
+  error: Type.Optional(Type.String({ description: 'Name of the HTTP status' })),
   message: Type.Optional(Type.String()),
   details: Type.Optional(Type.Unknown()),
-  app: Type.Optional(Type.Literal(true, { description: 'The code is the app\'s own' }))
+  app: Type.Optional(Type.Literal(true, { description: 'true: the code was defined by the app' }))
 }, { additionalProperties: true })
 
 export const SendBody = Type.Object({
@@ -28,10 +28,10 @@ export const ClientParams = Type.Object({ client_id: ClientId })
 export const ConfirmationParams = Type.Object({ callback_id: CallbackId })
 export const TaskParams = Type.Object({ task_id: TaskId })
 
-const Limit = Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'How many at the most' })
+const Limit = Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Maximum number of entries per page' })
 /** A timestamp and an id. */
-const Cursor = Type.String({ maxLength: 81, pattern: '^\\d{1,16}:[\\w-]{1,64}$', description: 'What the page before gave as next' })
-const Next = Nullable(Type.String(), { description: 'Pass it as after for the next page; null: this is the last' })
+const Cursor = Type.String({ maxLength: 81, pattern: '^\\d{1,16}:[\\w-]{1,64}$', description: 'Value of next from the previous page' })
+const Next = Nullable(Type.String(), { description: 'Cursor of the next page, to pass as after; null: last page' })
 
 export const ClientsQuery = Type.Object({
   user_id: Type.Optional(UserId),
@@ -41,7 +41,7 @@ export const ClientsQuery = Type.Object({
 export type ClientsQuery = Static<typeof ClientsQuery>
 
 export const ClientsPage = Type.Object({
-  total: Type.Integer({ description: 'Open sockets that match' }),
+  total: Type.Integer({ description: 'Number of matching open sockets' }),
   clients: Type.Array(ClientRecord),
   next: Next,
   ...Completeness.properties
@@ -50,19 +50,19 @@ export type ClientsPage = Static<typeof ClientsPage>
 
 export const ChannelsQuery = Type.Object({
   limit: Limit,
-  after: Type.Optional(Type.String({ maxLength: 200, description: 'What the page before gave as next' }))
+  after: Type.Optional(Type.String({ maxLength: 200, description: 'Value of next from the previous page' }))
 }, { additionalProperties: false })
 
 export const ChannelQuery = Type.Object({
-  limit: Type.Integer({ ...Limit, description: 'How many of the sockets at the most' }),
-  after: Type.Optional(Type.String({ maxLength: 321, pattern: '^[\\w-]{1,64}:', description: 'What the page before gave as next' }))
+  limit: Type.Integer({ ...Limit, description: 'Maximum number of sockets per page' }),
+  after: Type.Optional(Type.String({ maxLength: 321, pattern: '^[\\w-]{1,64}:', description: 'Value of next from the previous page' }))
 }, { additionalProperties: false })
 export type ChannelQuery = Static<typeof ChannelQuery>
 
 /** One channel, with or without members, and a page of its members. */
 export const ChannelPage = Type.Object({
   ...ChannelSummary.properties,
-  presence: Nullable(PresenceList, { description: 'Who is there, on all nodes, by user; null where no rule of the option channels gives the channel presence. clients counts all of them' }),
+  presence: Nullable(PresenceList, { description: 'Members on all nodes, grouped by user; null if no rule in the option channels enables presence. clients counts the sockets of all pages' }),
   next: Next
 })
 export type ChannelPage = Static<typeof ChannelPage>
@@ -70,9 +70,9 @@ export type ChannelPage = Static<typeof ChannelPage>
 export const ChannelsPage = Type.Object({ channels: Type.Array(ChannelSummary), next: Next })
 
 export const HistoryQuery = Type.Object({
-  topic: Type.String({ maxLength: 264, description: 'all, user:<user_id>, role:<role>, channel:<channel> or task:<task_id>' }),
+  topic: Type.String({ maxLength: 264, description: 'Topic of the stream: all, user:<user_id>, role:<role>, channel:<channel> or task:<task_id>' }),
   limit: Limit,
-  after: Type.Optional(Type.String({ ...Cursor, description: 'What the page before gave as next, or a position: <offset>:<epoch>' }))
+  after: Type.Optional(Type.String({ ...Cursor, description: 'Value of next from the previous page, or a position: <offset>:<epoch>' }))
 }, { additionalProperties: false })
 export type HistoryQuery = Static<typeof HistoryQuery>
 
@@ -83,27 +83,27 @@ export const StreamHistoryPage = Type.Object({
 export type StreamHistoryPage = Static<typeof StreamHistoryPage>
 
 export const DisconnectQuery = Type.Object({
-  reason: Type.Optional(Type.String({ maxLength: 123, description: 'The close reason that the client sees' }))
+  reason: Type.Optional(Type.String({ maxLength: 123, description: 'Close reason sent to the client' }))
 }, { additionalProperties: false })
 
 export const ConfirmationsQuery = Type.Object({
-  user_id: Type.Optional(Type.String({ description: 'Whose; by default the caller\'s own' })),
+  user_id: Type.Optional(Type.String({ description: 'Id of the user. Default: the caller' })),
   task_id: Type.Optional(TaskId),
-  status: Type.Optional(Type.Union([Type.Literal('pending'), ...ConfirmationOutcome.anyOf], { description: 'Open, or how it ended' })),
+  status: Type.Optional(Type.Union([Type.Literal('pending'), ...ConfirmationOutcome.anyOf], { description: 'Filter: pending, or an outcome' })),
   limit: Limit,
   after: Type.Optional(Cursor)
 }, { additionalProperties: false })
 
 export const ConfirmationsPage = Type.Object({
-  confirmations: Type.Array(ConfirmationRecord, { description: 'They can be fewer than the limit also where more follow' }),
+  confirmations: Type.Array(ConfirmationRecord, { description: 'May be shorter than limit even if more pages follow' }),
   next: Next
 })
 export type ConfirmationsPage = Static<typeof ConfirmationsPage>
 
 export const TasksQuery = Type.Object({
-  user_id: Type.Optional(Type.String({ description: 'Whose; by default the caller\'s own' })),
+  user_id: Type.Optional(Type.String({ description: 'Id of the user. Default: the caller' })),
   limit: Limit,
-  after: Type.Optional(Type.String({ maxLength: 273, pattern: '^\\d{1,16}:', description: 'What the page before gave as next' }))
+  after: Type.Optional(Type.String({ maxLength: 273, pattern: '^\\d{1,16}:', description: 'Value of next from the previous page' }))
 }, { additionalProperties: false })
 export type TasksQuery = Static<typeof TasksQuery>
 
@@ -115,16 +115,16 @@ export const TasksPage = Type.Object({ ...TasksHere.properties, ...Completeness.
 export type TasksPage = Static<typeof TasksPage>
 
 export const WaitQuery = Type.Object({
-  wait: Type.Number({ minimum: 0, maximum: 60, default: 0, description: 'Seconds to wait for the answer' })
+  wait: Type.Number({ minimum: 0, maximum: 60, default: 0, description: 'Maximum time to wait for the outcome, seconds' })
 }, { additionalProperties: false })
 
 export const CancelQuery = Type.Object({
-  reason: Type.Optional(Type.String({ maxLength: 500, description: 'What the asking code gets as feedback' }))
+  reason: Type.Optional(Type.String({ maxLength: 500, description: 'Feedback returned to the code that asked' }))
 }, { additionalProperties: false })
 
 /** Opens one socket, once. */
 export const Ticket = Type.Object({
-  ticket: Type.String({ description: '128 random bits' }),
+  ticket: Type.String({ description: 'Single-use ticket: 128 random bits' }),
   expires_at: Timestamp
 })
 export type Ticket = Static<typeof Ticket>
@@ -132,13 +132,13 @@ export type Ticket = Static<typeof Ticket>
 /** Selects one token by its `jti`, or a user's tokens by their issue time. */
 export const RevocationBody = Type.Object({
   jti: Type.Optional(Jti),
-  expires_at: Type.Optional(Type.Integer({ ...Moment, description: 'With jti: when the token expires by itself; by default it is remembered for auth.revocationTtlMs' })),
+  expires_at: Type.Optional(Type.Integer({ ...Moment, description: 'With jti: expiry of the token, milliseconds since 1970. Default: retain for auth.revocationTtlMs' })),
   user_id: Type.Optional(UserId),
-  issued_before: Type.Optional(Type.Integer({ ...Moment, description: 'With user_id: the tokens issued before this; by default before now' }))
+  issued_before: Type.Optional(Type.Integer({ ...Moment, description: 'With user_id: revoke tokens issued before this, milliseconds since 1970. Default: now' }))
 }, { additionalProperties: false, description: 'Either jti or user_id' })
 
 export const RevocationReport = Type.Object({
-  closed: Type.Integer({ description: 'Sockets that were open' }),
+  closed: Type.Integer({ description: 'Number of sockets closed' }),
   ...Completeness.properties
 })
 export type RevocationReport = Static<typeof RevocationReport>
@@ -147,5 +147,5 @@ export type RevocationReport = Static<typeof RevocationReport>
 export const callReply = <T extends TSchema>(reply: T) => Type.Object({ data: reply })
 
 export const StatusQuery = Type.Object({
-  cluster: Type.Boolean({ default: false, description: 'Of all nodes, not of this one alone' })
+  cluster: Type.Boolean({ default: false, description: 'true: report all nodes instead of only this one' })
 }, { additionalProperties: false })

@@ -18,48 +18,48 @@ export type AuthorizeSend = (user: AdmittedUser, target: SendTarget, client: Cli
 export const authOptions = {
   jwt: Type.Optional(Type.Unsafe<FastifyJWTOptions>(JwtOptions)),
   authenticate: hook<(request: FastifyRequest) => AuthenticatedUser | null | Promise<AuthenticatedUser | null>>(
-    'Identifies the user of a request; null: no credentials. By default the token of @fastify/jwt does'),
+    'Identifies the user of a request; null: no credentials. Default: verify a token with @fastify/jwt'),
   verifyToken: hook<(token: string) => AuthenticatedUser | null | Promise<AuthenticatedUser | null>>(
-    'With authenticate: identifies the user of an auth frame\'s token; by default such frames are refused'),
+    'With authenticate: identifies the user from the token in an auth frame. Default: auth frames are refused'),
   origins: Type.Optional(Type.Union([
     Type.Literal('*'),
-    Type.Array(Type.String({ pattern: '^(?:null|file://|[A-Za-z][A-Za-z0-9+.-]*://[^/?#@\\s]+/?)$', description: 'An origin, for instance https://app.example' }))
-  ], { description: 'Origins whose pages may open a socket, or change something by REST, for instance https://app.example or https://*.app.example; by default the same origin' })),
+    Type.Array(Type.String({ pattern: '^(?:null|file://|[A-Za-z][A-Za-z0-9+.-]*://[^/?#@\\s]+/?)$', description: 'An origin, for example https://app.example' }))
+  ], { description: 'Origins whose pages may open sockets or send REST requests that change state, for example https://app.example or https://*.app.example. Default: same origin only' })),
   auth: group({
     timeoutMs: milliseconds(5_000, 'Time allowed for authentication, for each decision of an authorize… hook, and for the first auth frame'),
-    expiryNoticeMs: milliseconds(30_000, 'How long before its token expires a client is warned'),
+    expiryNoticeMs: milliseconds(30_000, 'Time before token expiry at which the client gets a token_expiring frame'),
     firstFrame: Type.Boolean({
       default: false,
-      description: 'Open the socket without a token and wait for an auth frame'
+      description: 'Accept sockets without a token and wait for an auth frame'
     }),
-    anonymous: Type.Boolean({ default: false, description: 'Open the socket without a token, as an anonymous user (user_id null)' }),
+    anonymous: Type.Boolean({ default: false, description: 'Accept sockets without a token as anonymous (user_id null)' }),
     cookie: Type.Optional(Type.String({
       minLength: 1,
-      description: 'The cookie that may hold the token, parsed by @fastify/cookie; by default none'
+      description: 'Name of the cookie that may hold the token; requires @fastify/cookie. Default: no cookie is read'
     })),
-    ticketTtlMs: milliseconds(30_000, 'How long a ticket for a socket can be used'),
+    ticketTtlMs: milliseconds(30_000, 'Lifetime of a ticket'),
     identitySwitch: Type.Union([Type.Literal('allow'), Type.Literal('refuse')], {
       default: 'allow',
-      description: 'Whether an auth frame may switch a user\'s socket to another user, or make it anonymous'
+      description: 'Handling of an auth frame that would switch a user\'s socket to another user or make it anonymous'
     }),
     // May be half a year, which is longer than the longest timer.
     revocationTtlMs: Type.Integer({
       minimum: 1,
       maximum: 31_622_400_000,
       default: 2_592_000_000,
-      description: 'How long a revocation is remembered where the token\'s expiry is not given: the longest life of a token, milliseconds'
+      description: 'Retention of a revocation if the token expiry is unknown; at least the longest token lifetime, milliseconds'
     }),
-    requireExp: Type.Boolean({ default: true, description: 'Refuse tokens that never expire' }),
+    requireExp: Type.Boolean({ default: true, description: 'Refuse tokens without an exp claim' }),
     userIdClaim: Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })], {
       default: ['sub', 'user_id', 'id'],
-      description: 'The token\'s claim that names the user; of several the first that is there'
+      description: 'Token claim that holds the user id; of several, the first one present'
     })
-  }, 'Who may connect'),
+  }, 'Authentication'),
   authorize: hook<(request: FastifyRequest, action: RestAction, user: User) => boolean | Promise<boolean>>(
-    'Who may use a REST route; by default users whose roles or scope hold ws:admin'),
+    'Decides whether a user may use a REST route. Default: users whose roles or scope include ws:admin'),
   authorizeSubscribe: hook<AuthorizeSubscribe>(
-    'Who may join a channel, and from when on its history may be read ({ since }); by default nobody. client: null where there is no open socket'),
+    'Decides whether a user may join a channel; { since } limits the history that the user can read. client is null without an open socket. Default: nobody may'),
   authorizeSend: hook<AuthorizeSend>(
-    'Who may send user, channel and client frames; by default nobody')
+    'Decides whether a user may send user, channel and client frames. Default: nobody may')
 }
 export type AuthOptions = OptionsOf<typeof authOptions>

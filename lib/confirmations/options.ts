@@ -4,18 +4,18 @@ import { count, milliseconds, group, type OptionsOf } from '../option-types.js'
 /** Options of questions to people. */
 export const confirmationOptions = {
   confirmations: group({
-    timeoutMs: milliseconds(300_000, 'How long a question waits for its answer'),
+    timeoutMs: milliseconds(300_000, 'Time allowed for the answer to a question'),
     onTimeout: Type.Union([Type.Literal('proceed'), Type.Literal('cancel')], {
       default: 'cancel',
-      description: 'What an unanswered question means: silence is no consent, unless the app says so'
+      description: 'Result of a question that nobody answers in time: proceed or cancel'
     }),
-    retainMs: milliseconds(3_600_000, 'How long an ended question can still be read')
-  }, 'Questions to people')
+    retainMs: milliseconds(3_600_000, 'Retention of settled questions')
+  }, 'Questions to users')
 }
 export type ConfirmationOptions = OptionsOf<typeof confirmationOptions>
 
 /** Limits on questions. */
 export const confirmationLimits = {
-  maxPendingConfirmationsPerUser: count(100, 'Questions to one user that this node waits for')
+  maxPendingConfirmationsPerUser: count(100, 'Maximum number of open questions to one user that this node asked')
 }
 export type ConfirmationLimits = OptionsOf<typeof confirmationLimits>

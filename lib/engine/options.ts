@@ -3,5 +3,5 @@ import { hook } from '../option-types.js'
 
 /** Option of the engine. */
 export const engineOptions = {
-  engine: hook<EngineFactory>('Engine that the nodes share: redis(…) of fastify-ws-manager/redis; by default this node\'s memory')
+  engine: hook<EngineFactory>('Engine that the nodes share, for example redis() from fastify-ws-manager/redis. Default: in memory, for one node')
 }

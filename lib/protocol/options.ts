@@ -8,11 +8,11 @@ export const protocolLimits = {
   types: Type.Record(Type.String(), TypeLimit, {
     additionalProperties: false,
     default: {},
-    description: 'How fast a user may send messages of a type, in place of the two before, by type, in which * stands for any text; later ones win'
+    description: 'Rate limits per message type, which replace messagesPerSecond and burst for that type. * in a type matches any text; the last match wins'
   }),
   maxDepth: Type.Integer({
-    minimum: 1, maximum: MOST_KEPT_DEPTH, default: 32, description: 'Nesting of a client\'s frame, and of the body of a REST request, levels'
+    minimum: 1, maximum: MOST_KEPT_DEPTH, default: 32, description: 'Maximum nesting of client frames and REST bodies, levels'
   }),
-  maxPendingHandlers: count(100, 'Frames of one socket in progress, those that wait for an earlier one included')
+  maxPendingHandlers: count(100, 'Maximum number of frames of one socket that are running or queued')
 }
 export type ProtocolLimits = OptionsOf<typeof protocolLimits>

@@ -5,8 +5,8 @@ import { Rate } from '../socket/rate.js'
 
 /** Rate of one user's messages of one type, in place of `limits.messagesPerSecond` and `limits.burst`. */
 export const TypeLimit = Type.Object({
-  messagesPerSecond: Type.Number({ exclusiveMinimum: 0, maximum: 10_000_000, description: 'Messages of the type in the long run' }),
-  burst: Type.Integer({ minimum: 1, maximum: 10_000_000, description: 'Messages of the type at once' })
+  messagesPerSecond: Type.Number({ exclusiveMinimum: 0, maximum: 10_000_000, description: 'Sustained rate of messages of the type' }),
+  burst: Type.Integer({ minimum: 1, maximum: 10_000_000, description: 'Burst of messages of the type' })
 }, { additionalProperties: false })
 export type TypeLimit = Static<typeof TypeLimit>
 

@@ -5,25 +5,25 @@ import { count, rate, type OptionsOf } from '../option-types.js'
 export const sessionOptions = {
   rejectMode: Type.Union([Type.Literal('http'), Type.Literal('close')], {
     default: 'http',
-    description: 'How a socket is refused: with an HTTP status before the upgrade, or opened and closed with a code that a browser can read'
+    description: 'How a socket is refused: http answers the upgrade with an HTTP status; close accepts it and closes with a code that browsers can read'
   }),
   onDuplicateUser: Type.Union([Type.Literal('allow'), Type.Literal('replace'), Type.Literal('refuse')], {
     default: 'allow',
-    description: 'How a user\'s second connection is handled: allowed beside the first, replacing it (4409), or refused'
+    description: 'Handling of a user\'s second connection: allow both, replace the first (4409), or refuse the second'
   })
 }
 export type SessionOptions = OptionsOf<typeof sessionOptions>
 
 /** Limits on how many sockets there are. */
 export const sessionLimits = {
-  maxConnections: count(1_000, 'Open sockets on this node'),
-  maxConnectionsPerUser: count(10, 'Open sockets of one user on this node'),
-  maxRolesPerUser: count(100, 'Roles of a user who connects; a token with more is refused'),
-  maxUnauthenticated: count(100, 'Sockets on this node that wait for their first auth frame'),
-  maxUnauthenticatedPerIp: count(20, 'Sockets of one address on this node that wait for their first auth frame'),
-  maxAnonymous: count(500, 'Open anonymous sockets on this node (auth.anonymous)'),
-  maxAnonymousPerIp: count(100, 'Open anonymous sockets of one address on this node (auth.anonymous)'),
-  connectionsPerIpPerMinute: rate(600, 'Upgrade requests from one address within a minute'),
-  maxRevocations: count(100_000, 'Revocations that are remembered')
+  maxConnections: count(1_000, 'Maximum number of open sockets, per node'),
+  maxConnectionsPerUser: count(10, 'Maximum number of open sockets of one user, per node'),
+  maxRolesPerUser: count(100, 'Maximum number of roles in a token; a token with more is refused'),
+  maxUnauthenticated: count(100, 'Maximum number of sockets that await their first auth frame, per node'),
+  maxUnauthenticatedPerIp: count(20, 'Maximum number of sockets of one address that await their first auth frame, per node'),
+  maxAnonymous: count(500, 'Maximum number of anonymous sockets, per node (auth.anonymous)'),
+  maxAnonymousPerIp: count(100, 'Maximum number of anonymous sockets of one address, per node (auth.anonymous)'),
+  connectionsPerIpPerMinute: rate(600, 'Maximum number of upgrade requests from one address per minute'),
+  maxRevocations: count(100_000, 'Maximum number of stored revocations')
 }
 export type SessionLimits = OptionsOf<typeof sessionLimits>

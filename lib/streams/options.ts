@@ -2,52 +2,52 @@ import { Type } from '@sinclair/typebox'
 import { count, milliseconds, group, type OptionsOf } from '../option-types.js'
 
 const recoverFrom = (otherwise: string, options: { default?: 'position' } = {}) => Type.Union([Type.Literal('position'), Type.Literal('start')], {
-  description: `Whether clients may ask for all that is kept, or only for what is behind a position${otherwise}`, ...options
+  description: `Where recovery may begin: at a known position only, or also at the start of the history${otherwise}`, ...options
 })
 
 const ChannelRule = Type.Object({
   history: Type.Optional(Type.Union([
     Type.Literal(false),
     Type.Object({
-      size: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000, description: 'Messages of each stream; by default history.size' })),
-      ttlMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 2_147_483_647, description: 'How long a message is kept, milliseconds; by default history.ttlMs' }))
+      size: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000, description: 'Messages kept per stream. Default: history.size' })),
+      ttlMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 2_147_483_647, description: 'Retention of a message, milliseconds. Default: history.ttlMs' }))
     }, { additionalProperties: false })
-  ], { description: 'What is kept; false: nothing. By default as the option history says' })),
-  presence: Type.Optional(Type.Boolean({ description: 'Know who is there, and tell the members; by default false' })),
+  ], { description: 'History of the channel; false: none. Default: the option history' })),
+  presence: Type.Optional(Type.Boolean({ description: 'Track the members and announce joins and leaves to them. Default: false' })),
   recover: Type.Optional(Type.Union([Type.Literal('missed'), Type.Literal('latest')], {
-    description: 'What a subscriber gets: what it missed (the default), or the last message alone'
+    description: 'Messages that a subscriber recovers: all it missed (the default), or only the latest'
   })),
-  recoverFrom: Type.Optional(recoverFrom('; by default history.recoverFrom'))
+  recoverFrom: Type.Optional(recoverFrom('. Default: history.recoverFrom'))
 }, { additionalProperties: false })
 
 /** Options of streams and channels. */
 export const streamOptions = {
   history: group({
-    enabled: Type.Boolean({ default: true, description: 'Keep the latest messages, so that clients that were away can recover them' }),
-    size: Type.Integer({ minimum: 1, maximum: 100_000, default: 300, description: 'Messages of each stream' }),
-    ttlMs: milliseconds(300_000, 'How long a message is kept'),
+    enabled: Type.Boolean({ default: true, description: 'Keep recent messages so that reconnecting clients can recover them' }),
+    size: Type.Integer({ minimum: 1, maximum: 100_000, default: 300, description: 'Messages kept per stream' }),
+    ttlMs: milliseconds(300_000, 'Retention of a message'),
     recoverFrom: recoverFrom('', { default: 'position' }),
-    maxBytes: Type.Integer({ minimum: 1, default: 67_108_864, description: 'Size of all histories together, of what each node has published, bytes' }),
-    maxTopics: count(100_000, 'Streams without members that are remembered, of those that each node has published to'),
-    maxBytesPerSender: count(4_194_304, 'Size of the messages in all histories that one user sent to others, bytes; over that the user\'s own oldest are evicted, or the frame is refused'),
-    maxTopicsPerSender: count(1_000, 'Streams that only one user\'s frames have published to; over that the user\'s own oldest are evicted'),
+    maxBytes: Type.Integer({ minimum: 1, default: 67_108_864, description: 'Maximum total size of the messages in all histories that this node published, bytes' }),
+    maxTopics: count(100_000, 'Maximum number of streams without members that are remembered, among those this node published to'),
+    maxBytesPerSender: count(4_194_304, 'Maximum total size of one user\'s messages in the histories of others, bytes; beyond it the user\'s oldest messages are evicted, or the frame is refused'),
+    maxTopicsPerSender: count(1_000, 'Maximum number of streams that only one user\'s frames published to; beyond it the user\'s oldest are evicted'),
     // Nodes compare their positions with those in Redis at intervals of seconds.
-    positionTtlMs: Type.Integer({ minimum: 60_000, maximum: 2_147_483_647, default: 86_400_000, description: 'How long the position of an unused stream is remembered, milliseconds' })
-  }, 'History of the streams'),
+    positionTtlMs: Type.Integer({ minimum: 60_000, maximum: 2_147_483_647, default: 86_400_000, description: 'Retention of the position of an unused stream, milliseconds' })
+  }, 'Stream history'),
   channels: Type.Record(Type.String(), ChannelRule, {
     additionalProperties: false,
     default: {},
-    description: 'Rules by channel name, in which * stands for any text; later ones win'
+    description: 'Rules by channel name. * in a name matches any text; per field, the last match wins'
   }),
   ack: group({
-    timeoutMs: milliseconds(5_000, 'How long an acknowledgement is waited for in all, the tries together'),
-    tries: Type.Integer({ minimum: 1, maximum: 100, default: 3, description: 'How often a message is sent, at equal intervals' })
+    timeoutMs: milliseconds(5_000, 'Total time allowed for the acknowledgement, over all tries'),
+    tries: Type.Integer({ minimum: 1, maximum: 100, default: 3, description: 'Maximum number of sends, at equal intervals' })
   }, 'Acknowledged sends')
 }
 export type StreamOptions = OptionsOf<typeof streamOptions>
 
 /** Limits on memberships. */
 export const streamLimits = {
-  maxChannelsPerConnection: count(100, 'Channels that one socket can be a member of')
+  maxChannelsPerConnection: count(100, 'Maximum number of channels per socket')
 }
 export type StreamLimits = OptionsOf<typeof streamLimits>

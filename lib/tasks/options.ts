@@ -4,8 +4,8 @@ import { milliseconds, group, type OptionsOf } from '../option-types.js'
 /** Options of tasks. */
 export const taskOptions = {
   tasks: group({
-    retainMs: milliseconds(3_600_000, 'How long an ended task can still be read'),
-    cancelUnknown: Type.Boolean({ default: false, description: 'Announce a cancel frame for a task that ws.tasks has not started' })
-  }, 'Tasks that users watch')
+    retainMs: milliseconds(3_600_000, 'Retention of ended tasks'),
+    cancelUnknown: Type.Boolean({ default: false, description: 'Accept and announce cancel frames for tasks that ws.tasks did not start' })
+  }, 'Tasks')
 }
 export type TaskOptions = OptionsOf<typeof taskOptions>

@@ -9,10 +9,10 @@ const frame = <P extends TProperties>(type: string, properties: P) => Type.Objec
 }, { additionalProperties: false })
 
 /** As long as its frame may be. On an upgrade it must fit into the request headers, 16 KiB by Node's default. */
-const Token = Type.Optional(Type.String({ description: 'A JWT, with or without "Bearer " before it; without one: the anonymous user' }))
+const Token = Type.Optional(Type.String({ description: 'JWT, with or without the prefix "Bearer "; omitted: become anonymous' }))
 const Channels = Type.Array(ChannelName, { minItems: 1, maxItems: 100 })
-const Data = Type.Object({}, { additionalProperties: true, description: 'The message that the receivers get' })
-const Echo = Type.Optional(Type.Boolean({ description: 'false: the socket that sends it does not get it itself' }))
+const Data = Type.Object({}, { additionalProperties: true, description: 'Message for the receivers' })
+const Echo = Type.Optional(Type.Boolean({ description: 'false: do not send the message back to this socket' }))
 
 /** Frames that a client may send, besides the app's own messages. */
 export const clientFrames = {
@@ -23,7 +23,7 @@ export const clientFrames = {
   subscribe: frame('subscribe', {
     channel_ids: Type.Optional(Channels),
     user_id: Type.Optional(UserId),
-    recover: Type.Optional(Type.Record(Type.String(), RecoverFrom, { additionalProperties: false, description: 'What the client has of which channel, of `all` and of its own user\'s stream' }))
+    recover: Type.Optional(Type.Record(Type.String(), RecoverFrom, { additionalProperties: false, description: 'Positions to resume from, by channel name or by topic: `all`, and the `user:` and `role:` streams of this user' }))
   }),
   unsubscribe: frame('unsubscribe', { channel_ids: Channels }),
   ack: frame('ack', { message_id: Type.String({ minLength: 1, maxLength: 64 }) }),
@@ -32,11 +32,11 @@ export const clientFrames = {
   walker: frame('walker', {
     walker: MessageType,
     context: Type.Optional(Type.Object({}, { additionalProperties: true })),
-    response: Type.Optional(Type.Boolean({ description: 'Send a reply also when the frame has no id' }))
+    response: Type.Optional(Type.Boolean({ description: 'true: send a reply even if the frame has no id' }))
   }),
   user: frame('user', {
     user_ids: Type.Optional(Type.Array(UserId, { minItems: 1, maxItems: 100 })),
-    root_ids: Type.Optional(Type.Array(UserId, { minItems: 1, maxItems: 100, description: 'The same as user_ids' })),
+    root_ids: Type.Optional(Type.Array(UserId, { minItems: 1, maxItems: 100, description: 'Alias of user_ids' })),
     data: Data,
     echo: Echo
   }),

@@ -8,12 +8,12 @@ const milliseconds = (value: number, minimum: number, description: string) =>
 /** The engine's options, with their units and defaults. */
 export const RedisOptionsSchema = Type.Object({
   // A topic's name is the hash tag of its keys, so no braces may precede it. The database number follows an @.
-  prefix: Type.String({ pattern: '^[^{}@\\s]+$', default: 'wsm', description: 'What the names of all keys and channels begin with; without {, }, @ and white space' }),
-  commandTimeoutMs: milliseconds(2_000, 10, 'How long any call may take'),
-  leaseMs: milliseconds(15_000, 300, 'How long a node counts as alive that is not heard of'),
-  checkMs: milliseconds(3_000, 10, 'How often it is checked that no message was lost on the way to this node'),
-  presenceTtlMs: milliseconds(600_000, 1_000, 'How long presence is kept when all nodes are gone'),
-  acceptEviction: Type.Boolean({ default: false, description: 'Start although Redis may evict keys' })
+  prefix: Type.String({ pattern: '^[^{}@\\s]+$', default: 'wsm', description: 'Prefix of all key and channel names; without {, }, @ or white space' }),
+  commandTimeoutMs: milliseconds(2_000, 10, 'Time-out of a call'),
+  leaseMs: milliseconds(15_000, 300, 'Lease of a node: a node that stays silent longer counts as dead'),
+  checkMs: milliseconds(3_000, 10, 'Interval between checks for messages lost on the way to this node'),
+  presenceTtlMs: milliseconds(600_000, 1_000, 'Retention of presence after all nodes have ended'),
+  acceptEviction: Type.Boolean({ default: false, description: 'Start even if the eviction policy of Redis may remove keys' })
 }, { additionalProperties: false })
 
 /** Options of the engine; each has a default. */
