@@ -23,7 +23,7 @@ const reached = (way: string) => way === 'sendToClient' ? { recipients: 1 } : { 
 async function start (t: Test) {
   const server = await startApp(t)
   const { ws } = server.app
-  const client = await server.connect('alice')
+  const client = await server.connect('alice', { claims: { roles: ['editor'] } })
   await ws.join(client.id, 'room')
   return { ws, client, ways: ways(ws, client.id) }
 }

@@ -3,7 +3,7 @@ import type { ConnectionEnd } from '../../lib/client.js'
 import { MemoryTransport } from '../fixtures/memory-transport.js'
 import { transportSuite } from '../fixtures/transport-suite.js'
 
-await transportSuite(t, async () => {
+transportSuite(t, async () => {
   const transport = new MemoryTransport()
   return {
     transport,

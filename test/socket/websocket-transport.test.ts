@@ -48,7 +48,7 @@ async function open (t: Test) {
   }
 }
 
-await transportSuite(t, open)
+transportSuite(t, open)
 
 t.test('a close reason is cut to the bytes that a close frame can hold', async (t) => {
   const { transport, client } = await open(t)

@@ -202,7 +202,7 @@ for (const [name, engineOf] of engines) {
     t.equal(await read('bob', `channel:secret&after=0:${secret.epoch}`), 403)
     t.match(await read('alice', `channel:secret&after=0:${secret.epoch}`), { messages: [{ n: 5 }] })
     t.match(await read('admin', 'channel:secret'), { messages: [{ n: 5 }] })
-    for (const topic of ['room', 'task:1', 'user:', 'channel:', 'constructor:x', `user:${'x'.repeat(257)}`, '%ED%A0%80', '']) t.equal(await read('admin', topic), 400, topic)
+    for (const topic of ['room', 'task:', 'user:', 'channel:', 'constructor:x', `user:${'x'.repeat(257)}`, '%ED%A0%80', '']) t.equal(await read('admin', topic), 400, topic)
   })
 }
 

@@ -125,7 +125,7 @@ t.test('a channel without the rule has none, and the app is told which one is mi
   const alice = await server.connect('alice', { path: '/ws?channel_id=hall' })
   await alice.close()
   t.strictSame(told(alice), [])
-  await t.rejects(ws.presence('hall'), { code: 'WSM_ERR_NO_PRESENCE', statusCode: 500, message: /channel "hall".*"channels".*\{ "hall": \{ presence: true \} \}/ })
+  await t.rejects(ws.presence('hall'), { code: 'WSM_ERR_NO_PRESENCE', statusCode: 500, message: /Channel "hall".*"channels".*\{ "hall": \{ presence: true \} \}/ })
   t.same((await server.rest('GET', '/ws/channels/hall')).body, { channel: 'hall', clients: 0, presence: null, next: null })
   t.strictSame(events, [])
 })
