@@ -79,7 +79,7 @@ export function createNode ({ engine, authenticator, options, log }: NodeContext
   const topics = new Topics(engine, rules)
   const presence = new Presence({ store: engine.presence, topics, rules, events, log })
   const acknowledgements = new Acknowledgements(topics, engine)
-  const memberships = new Memberships(topics, presence, acknowledgements, limits.maxChannelsPerConnection, counters.limits.channels)
+  const memberships = new Memberships({ topics, presence, acknowledgements, limit: counters.limits.channels }, limits.maxChannelsPerConnection)
   const history = new History(engine, rules)
   const outbound = new Outbound()
   const publisher = new Publisher({ engine, topics, rules, registry, outbound, acknowledgements }, options.ack)
@@ -95,7 +95,10 @@ export function createNode ({ engine, authenticator, options, log }: NodeContext
   const permissions = new Permissions(options, hookWaits, log)
   const tickets = new Tickets(engine.tickets, options.auth.ticketTtlMs, clock, counters.limits.tickets)
   const requests = new PendingRequests(limits.maxPendingRequests, clock, counters.limits.pending_requests)
-  const revocations = new Revocations(engine, registry, requests, counters.limits.revocations, { ttlMs: options.auth.revocationTtlMs, toleranceMs: authenticator.toleranceMs }, log)
+  const revocations = new Revocations(
+    { engine, registry, work: requests, limit: counters.limits.revocations, log },
+    { ttlMs: options.auth.revocationTtlMs, toleranceMs: authenticator.toleranceMs }
+  )
   const identification = new Identification({ authenticator, tickets, revocations, waits: hookWaits, counters, log }, options)
   const endpoints = new Endpoints(permissions, hookWaits, options.auth.timeoutMs, log)
   const connectRate = new ConnectRate(limits.connectionsPerIpPerMinute, counters.limits.connections_per_ip)

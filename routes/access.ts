@@ -48,7 +48,7 @@ export class Access {
     const user = userOf(request)
     if (user.id === ownerId) return
     await this.#parts.permissions.rest(request, action, user)
-    this.assertStillGood(request)
+    this.assertTokenStillValid(request)
   }
 
   /**
@@ -57,14 +57,14 @@ export class Access {
    *
    * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_UNAVAILABLE where it cannot be known
    */
-  assertStillGood (request: FastifyRequest): void {
+  assertTokenStillValid (request: FastifyRequest): void {
     const { wsUser: user, wsPending: pending } = request
-    if (user !== null) this.#parts.revocations.assertStillGood(user, pending!.identifiedAt)
+    if (user !== null) this.#parts.revocations.assertTokenStillValid(user, pending!.identifiedAt)
   }
 
   /** Checks the token, and starts the request's work in the same turn. */
   async carryOut<T> (request: FastifyRequest, work: () => T): Promise<Awaited<T>> {
-    this.assertStillGood(request)
+    this.assertTokenStillValid(request)
     return this.#parts.requests.run(request.wsPending!, work)
   }
 

@@ -44,7 +44,7 @@ export function confirmationRoutes (scope: Scope, { access, confirmations }: Con
     // Another fault is met again by the second look.
     const later = await confirmations.poll(callbackId, pending.signal).catch(() => inTime(confirmations.get(callbackId), LOOK_MS, tooLate))
       .finally(() => clearTimeout(timer))
-    access.assertStillGood(request)
+    access.assertTokenStillValid(request)
     return found(later, 'question')
   })
 

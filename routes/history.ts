@@ -70,7 +70,7 @@ export function historyRoutes (scope: Scope, { access, history, rules, permissio
     if (!isTopic(topic)) throw invalidMessage([{ path: '/topic', message: 'Expected all, user:<user_id>, role:<role>, channel:<channel> or task:<task_id>' }])
     const part = await readable(request, topic, after === undefined)
     // The app may have taken its time.
-    access.assertStillGood(request)
+    access.assertTokenStillValid(request)
     return history.page(topic, positionOf(after), limit, part)
   })
 }

@@ -8,7 +8,7 @@ export interface Authenticator {
    *
    * @throws WSM_ERR_UNAUTHORIZED for bad credentials, WSM_ERR_FORBIDDEN, WSM_ERR_UNAVAILABLE if they cannot be checked now
    */
-  identify (request: FastifyRequest): Promise<User | null>
+  authenticate (request: FastifyRequest): Promise<User | null>
   /** Returns true if a browser may have added the request's credentials by itself, such as cookies and Basic credentials, or if that is unknown. */
   isAmbient (request: FastifyRequest): boolean
   /** Time that a token remains valid after its expiry, milliseconds; Infinity if expiry is ignored. */

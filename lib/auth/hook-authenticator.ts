@@ -28,7 +28,7 @@ export class HookAuthenticator implements Authenticator {
     this.#log = log
   }
 
-  identify (request: FastifyRequest): Promise<User | null> {
+  authenticate (request: FastifyRequest): Promise<User | null> {
     return this.#ask('authenticate', () => this.#authenticate(request))
   }
 

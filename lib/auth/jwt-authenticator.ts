@@ -20,7 +20,7 @@ export class JwtAuthenticator implements Authenticator {
     this.#cookie = cookie
   }
 
-  async identify (request: FastifyRequest): Promise<User | null> {
+  async authenticate (request: FastifyRequest): Promise<User | null> {
     // Browsers add cookies by themselves, so an explicitly sent token takes precedence.
     const token = tokenFrom(request.headers) ?? this.#unsigned(request)
     return token === null ? null : this.#tokens.verify(request, token)

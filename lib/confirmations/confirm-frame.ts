@@ -9,6 +9,6 @@ export const confirmFrame = (confirmations: Confirmations, revocations: Revocati
   const user = userOf(connection)
   const askedAt = revocations.now()
   const record = await confirmations.answer(callbackId, { proceed, feedback, answer }, { user_id: user.id, client_id: connection.id },
-    () => revocations.assertStillGood(user, askedAt))
+    () => revocations.assertTokenStillValid(user, askedAt))
   return { callback_id: callbackId, outcome: record.status, proceed: record.proceed, answered_by: record.answered_by }
 })

@@ -101,7 +101,7 @@ export class SocketContext implements CallContext {
 
   get send () {
     return (message: object): void => {
-      const encoded = call(this, methods['context.send'], [message], () => this.#outbound.encode(message))
+      const encoded = call(this, methods['context.send'], [message], () => this.#outbound.encodeMessage(message))
       if (!this.#identity.isOver) this.#connection.send(encoded)
     }
   }

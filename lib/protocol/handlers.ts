@@ -3,7 +3,7 @@ import { ChannelName, FrameId } from '../../schemas/fields.js'
 import { APP_TYPE_PATTERN } from '../../schemas/frames/types.js'
 import { toTypeBox, type AnySchema, type StaticOf } from '../any-schema.js'
 import { namesOf, type Permissions } from '../auth/permissions.js'
-import type { Standing } from '../auth/standing.js'
+import type { TokenCheck } from '../auth/token-check.js'
 import { InvalidHandlerError, UnknownTypeError } from '../errors.js'
 import { namePattern } from '../name-pattern.js'
 import type { Rate } from '../socket/rate.js'
@@ -83,12 +83,12 @@ export interface HandlerEntry {
 export class Handlers {
   readonly #entries = new Map<string, HandlerEntry>()
   readonly #permissions: Permissions
-  readonly #standing: Standing
+  readonly #tokenCheck: TokenCheck
   readonly #limits: TypeLimits
 
-  constructor (permissions: Permissions, standing: Standing, limits: TypeLimits) {
+  constructor (permissions: Permissions, tokenCheck: TokenCheck, limits: TypeLimits) {
     this.#permissions = permissions
-    this.#standing = standing
+    this.#tokenCheck = tokenCheck
     this.#limits = limits
   }
 
@@ -129,12 +129,12 @@ export class Handlers {
         // Only a context of a socket has a channel.
         if (channel !== null) context.assertMember!()
         if (authorize === undefined) return handler(message, its)
-        const askedAt = this.#standing.now()
+        const askedAt = this.#tokenCheck.now()
         const { client, user } = context
         const question = { hook: 'authorize', about: { type, channel, ...namesOf(user, client) }, denial: `You may not call ${type}` }
         return this.#permissions.decide(question, () => authorize(its, message)).then(() => {
           // While the app decided, the token may have been revoked, and the socket may have left the channel.
-          if (user !== null) this.#standing.assertStillGood(user, askedAt)
+          if (user !== null) this.#tokenCheck.assertTokenStillValid(user, askedAt)
           if (channel !== null) context.assertMember!()
           return handler(message, its)
         })

@@ -65,7 +65,7 @@ export class Outbound {
   }
 
   /** Encodes a message for one socket. @throws as `toJson` */
-  encode (message: object): EncodedMessage {
+  encodeMessage (message: object): EncodedMessage {
     return new EncodedMessage(this.toJson(message), true, true)
   }
 }

@@ -36,18 +36,18 @@ export interface AdmissionParts {
   counters: Counters
 }
 
-/** The outcome for an upgrade: what its socket starts with, or the close frame that a socket is opened for and refused by. */
+/** The outcome of an upgrade: the origin of its socket, or the close frame with which the socket is refused after it opens. */
 export type Outcome = { origin: ConnectionOrigin } | { close: { code: CloseCode, reason: string } }
 
-/** A token that came by frame: whose the socket becomes, and what that user may read. */
+/** The identity that a socket gets by an `auth` frame, with what its user may read. */
 export interface NewIdentity {
   /** null: the socket becomes anonymous. */
   user: User | null
-  /** When that was known, milliseconds since 1970. */
+  /** When the user was identified, milliseconds since 1970. */
   identifiedAt: number
-  /** For the first token: since when the channel of the URL may be read. */
+  /** For the first token: from when on the channel of the URL may be read. */
   since: number
-  /** For a later token: the channels that the socket subscribed to, and that the user may not read. */
+  /** For a later token: channels that the socket subscribed to and that the user may not read. */
   forbidden: ReadonlySet<string>
 }
 
@@ -56,9 +56,9 @@ const NO_BOUNDS = new Map<string, number>()
 const checkChannel = TypeCompiler.Compile(ChannelName)
 
 /**
- * Decides who gets in, in two steps. `decide` takes its time: it asks the app, and others may take the last slot meanwhile. So `confirm`
- * looks again at all that can have changed, in the turn in which the socket opens. `auth` frames go through `decideIdentity` and
- * `confirmIdentity` likewise.
+ * Admits sockets, in two steps. `decide` asks the app, which takes time, and the last slot may be taken meanwhile. So `confirm`
+ * re-checks everything that may have changed, in the turn in which the socket opens. `auth` frames pass `decideIdentity` and
+ * `confirmIdentity` in the same way.
  */
 export class Admission {
   readonly #parts: AdmissionParts
@@ -74,7 +74,7 @@ export class Admission {
     this.#maxChannels = limits.maxChannelsPerConnection
   }
 
-  /** Admits nobody from now on. */
+  /** Refuses all further sockets: the server is closing. */
   close (): void {
     this.#isClosing = true
   }
@@ -82,7 +82,7 @@ export class Admission {
   /**
    * Decides about an upgrade. `auth.firstFrame` does not apply to endpoints, which must know the user before the socket opens.
    *
-   * @throws the refusal, where it must be the HTTP answer: by `rejectMode`, or because there is no handshake, and so no socket to close
+   * @throws the refusal if it must be the HTTP answer: because of `rejectMode`, or because the handshake is invalid and no socket can be opened to close
    */
   async decide (request: FastifyRequest, endpoint: EndpointRule | null): Promise<Outcome> {
     try {
@@ -100,7 +100,7 @@ export class Admission {
   /**
    * Confirms a decision in the turn in which the socket opens.
    *
-   * @param mode `close` where the upgrade has been answered already
+   * @param mode `close` if the upgrade has been answered already
    * @throws as `decide`
    */
   confirm (outcome: Outcome, mode = this.#rejectMode): Outcome {
@@ -121,7 +121,7 @@ export class Admission {
   }
 
   /**
-   * Counts an upgrade that is for no socket route, and checks its origin, as for one that is.
+   * Applies the connect rate and the origin check to an upgrade of a URL that is no socket route.
    *
    * @throws WSM_ERR_RATE_LIMITED, WSM_ERR_FORBIDDEN
    */
@@ -131,10 +131,10 @@ export class Admission {
   }
 
   /**
-   * Decides about the token of an `auth` frame; without one the socket becomes anonymous.
+   * Decides about the token of an `auth` frame; without a token the socket becomes anonymous.
    *
-   * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_UNAVAILABLE, WSM_ERR_TOO_MANY_ROLES; WSM_ERR_FORBIDDEN where a switch to another user is refused, or the user may not
-   *   join the channel of the URL; what a full slot throws, and an error of the app's own
+   * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_UNAVAILABLE, WSM_ERR_TOO_MANY_ROLES; WSM_ERR_FORBIDDEN if a switch to another user is refused or the user may not
+   *   join the channel of the URL; as `UserSlots.assertFree` if there is no slot; or an error of the app's own
    */
   async decideIdentity (connection: Connection, token: string | undefined): Promise<NewIdentity> {
     const { anonymous, identitySwitch } = this.#options
@@ -148,22 +148,22 @@ export class Admission {
     }
     const identifiedAt = revocations.now()
     const { channelId } = connection.origin
-    // With a token at the upgrade this was asked before the socket opened.
+    // With a token at the upgrade, `decide` has asked this before.
     const since = connection.isAdmitted || channelId === null ? 0 : await permissions.subscribe(user, channelId, connection)
     const forbidden = await this.#forbiddenTo(user, connection)
     return { user, identifiedAt, since, forbidden }
   }
 
   /**
-   * Confirms that a user's token is still good, in the turn in which the socket becomes the user's: from then on a revocation finds it.
+   * Confirms that a user's token is still valid, in the turn in which the socket becomes the user's: from then on a revocation ends the socket.
    *
-   * @throws WSM_ERR_UNAUTHORIZED where it was revoked, or has expired, since it was verified; WSM_ERR_UNAVAILABLE
+   * @throws WSM_ERR_UNAUTHORIZED if the token was revoked or has expired since it was verified; WSM_ERR_UNAVAILABLE
    */
   confirmIdentity (user: User | null, identifiedAt: number): void {
-    if (user !== null) this.#parts.revocations.assertStillGood(user, identifiedAt)
+    if (user !== null) this.#parts.revocations.assertTokenStillValid(user, identifiedAt)
   }
 
-  /** Identity, channels, permission. */
+  /** Identifies the user, and asks the app for channels and permissions. */
   async #originOf (request: FastifyRequest, endpoint: EndpointRule | null): Promise<ConnectionOrigin> {
     const { identification, roles, permissions, endpoints, revocations } = this.#parts
     const { firstFrame, anonymous } = this.#options
@@ -181,12 +181,12 @@ export class Admission {
     if (new Set(channelId === null ? endpointChannels : [...endpointChannels, channelId]).size > this.#maxChannels) {
       throw this.#parts.counters.limits.channels.refuse(this.#maxChannels)
     }
-    // The app may have taken its time.
+    // The hooks of the app may have taken a while.
     this.confirmIdentity(user, identifiedAt)
     const notBefore = channelSince === null && endpointChannels.length === 0 ? NO_BOUNDS : new Map(endpointChannels.map((channel) => [channel, endpointSince]))
     if (channelSince !== null) notBefore.set(channelId as string, Math.max(channelSince, notBefore.get(channelId as string) ?? 0))
     return {
-      // A socket of a Unix domain, or of injectWS, has no address.
+      // A Unix domain socket, or one of injectWS, has no address.
       ip: request.ip ?? '',
       user,
       identifiedAt,
@@ -198,7 +198,7 @@ export class Admission {
     }
   }
 
-  /** The channels that a connection subscribed to, and that a user may not read. */
+  /** Returns the channels that a connection subscribed to and that a user may not read. */
   async #forbiddenTo (user: User | null, connection: Connection): Promise<Set<string>> {
     const forbidden = new Set<string>()
     for (const [channel, grant] of connection.isAdmitted ? connection.grants : []) {
@@ -218,14 +218,14 @@ export class Admission {
   }
 }
 
-/** @throws the error, where it must be the HTTP answer */
+/** @throws the error if it must be the HTTP answer */
 function refusal (error: unknown, mode: SessionOptions['rejectMode']): Outcome {
   // Without a handshake there is no socket to send a close frame on.
   if (mode === 'http' || error instanceof UpgradeRequiredError || error instanceof InvalidHandshakeError) throw error
   return { close: closeFrameFor(error) }
 }
 
-/** The close frame that says the same as a refusal's HTTP status. */
+/** Returns the close frame that corresponds to a refusal's HTTP status. */
 export function closeFrameFor (refusal: unknown): { code: CloseCode, reason: string } {
   const { code, message: reason } = toWire(refusal)
   switch (code) {

@@ -5,20 +5,20 @@ const WINDOW_MS = 60_000
 /** Maximum number of addresses tracked; the oldest is evicted. */
 const MAX_ADDRESSES = 100_000
 
-/** Counts the upgrade requests of every address, in minutes that begin with its first. */
+/** Limits the upgrade requests of an address per minute; the minute begins with the first of them. */
 export class ConnectRate {
   readonly #max: number
   readonly #limit: Limits['connections_per_ip']
-  // In the order of their beginnings, so that what is over is always in front: no timer is needed.
+  // Ordered by start, so expired windows are always in front and no timer is needed.
   readonly #windows = new Map<string, { startedAt: number, count: number }>()
 
-  /** @param max how many a minute; 0: any number */
+  /** @param max upgrade requests per minute; 0: unlimited */
   constructor (max: number, limit: Limits['connections_per_ip']) {
     this.#max = max
     this.#limit = limit
   }
 
-  /** @throws WSM_ERR_RATE_LIMITED with when to come back */
+  /** @throws WSM_ERR_RATE_LIMITED with the time to wait */
   hit (ip: string | undefined, now = performance.now()): void {
     const key = networkOf(ip)
     if (this.#max === 0 || key === null) return

@@ -5,19 +5,19 @@ import { PeriodicCheck } from '../socket/periodic-check.js'
 import type { Clock } from '../engine/engine.js'
 import { encodeFrame } from '../socket/message.js'
 
-/** How late a socket may be closed after its token has expired. */
+/** Interval of the checks: maximum delay between a token's expiry and the closing of its socket. */
 const SWEEP_MS = 500
 
-/** A socket does not outlive its token: its client is told in time to send a fresh one, and closed where it did not. */
+/** Closes sockets when their token expires, after a notice that gives the client time to send a fresh one. */
 export class TokenExpiry {
   readonly #registry: Registry
   readonly #noticeMs: number
   readonly #clock: Clock
-  /** The expiry that a client was told of. */
+  /** The expiry for which each client was last notified. */
   readonly #noticed = new WeakMap<Connection, number>()
   readonly #periodicCheck: PeriodicCheck
 
-  /** @param noticeMs how long before the end a client is told */
+  /** @param noticeMs how long before the expiry the client is notified */
   constructor (registry: Registry, noticeMs: number, clock: Clock) {
     this.#registry = registry
     this.#noticeMs = noticeMs
@@ -40,7 +40,7 @@ export class TokenExpiry {
       if (!connection.isOpen || !connection.isAdmitted) continue
       const expiresAt = connection.user?.expiresAt ?? Infinity
       if (expiresAt <= now) {
-        connection.log.info('the token of the client has expired')
+        connection.log.info('closing the socket: its token has expired')
         connection.expel(closeCodes.unauthorized, 'The token has expired')
       } else if (expiresAt - this.#noticeMs <= now && this.#noticed.get(connection) !== expiresAt) {
         this.#noticed.set(connection, expiresAt)

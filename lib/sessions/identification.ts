@@ -15,20 +15,20 @@ export interface IdentificationParts {
   authenticator: Authenticator
   tickets: Tickets
   revocations: Revocations
-  /** Ends the checks that are under way when the server closes. */
+  /** Ends pending checks when the server closes. */
   waits: BoundedWaits
   counters: Counters
   log: FastifyBaseLogger
 }
 
-/** Tells whose a request is, and whether its page may send it. */
+/** Identifies the user of a request, and checks its origin. */
 export class Identification {
   readonly #parts: IdentificationParts
   readonly #options: AuthOptions['auth']
   readonly #origins: OriginPolicy
   #verify: ((token: string) => Promise<User>) | null = null
 
-  /** @throws WSM_ERR_INVALID_OPTION for `origins` that cannot be meant */
+  /** @throws WSM_ERR_INVALID_OPTION for invalid `origins` */
   constructor (parts: IdentificationParts, { auth, authenticate, origins }: Pick<AuthOptions, 'auth' | 'authenticate' | 'origins'>) {
     this.#parts = parts
     this.#options = auth
@@ -36,9 +36,9 @@ export class Identification {
   }
 
   /**
-   * The user of a REST request.
+   * Returns the user of a REST request.
    *
-   * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_UNAVAILABLE, WSM_ERR_FORBIDDEN for one that another site may have forged
+   * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_UNAVAILABLE; WSM_ERR_FORBIDDEN for a request that another site may have forged
    */
   async identify (request: FastifyRequest): Promise<User> {
     const user = await this.#identify(request)
@@ -47,7 +47,7 @@ export class Identification {
   }
 
   /**
-   * The user of a request that does what a socket can do, too. null: the caller is anonymous, as sockets may be.
+   * Returns the user of a request that does what a socket can do; null for an anonymous caller, if `auth.anonymous` allows that.
    *
    * @throws as `identify`
    */
@@ -56,7 +56,7 @@ export class Identification {
   }
 
   /**
-   * The user of an upgrade, by its ticket or its token; null: it has neither.
+   * Returns the user of an upgrade, by its ticket or token; null if it has neither.
    *
    * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_UNAVAILABLE
    */
@@ -75,7 +75,7 @@ export class Identification {
     this.#origins.assertAllowed(request, isAmbient)
   }
 
-  /** Returns what verifies the tokens of later `auth` frames; one function serves all connections, and keeps no request. */
+  /** Returns the function that verifies tokens of later `auth` frames. All connections share one, which keeps no request alive. */
   verifierFor (request: FastifyRequest): (token: string) => Promise<User> {
     if (this.#verify === null) {
       const verify = this.#parts.authenticator.detached(request)
@@ -90,9 +90,9 @@ export class Identification {
   }
 
   async #userOf (request: FastifyRequest): Promise<User | null> {
-    // A request of injectWS has no raw headers.
+    // A request made by injectWS has no raw headers.
     assertOneAuthorization(request.raw.rawHeaders ?? [])
-    return this.#parts.authenticator.identify(request)
+    return this.#parts.authenticator.authenticate(request)
   }
 
   async #redeem (request: FastifyRequest, ticket: unknown): Promise<User> {
@@ -100,7 +100,7 @@ export class Identification {
     return this.#parts.tickets.redeem(ticket)
   }
 
-  /** Checks that the user's token has not been revoked, and bounds all in time: a key source or a hook of the app may hang. */
+  /** Checks also that the token has not been revoked, and limits the time for everything: a key source or a hook of the app may hang. */
   #inTime<U extends User | null> (identified: Promise<U>): Promise<U> {
     const { timeoutMs } = this.#options
     return this.#parts.waits.wait(this.#unrevoked(identified), timeoutMs, (isClosing) => {
@@ -117,7 +117,7 @@ export class Identification {
   }
 }
 
-/** The ticket of an upgrade; REST requests do not accept one. */
+/** Returns the ticket of an upgrade; REST requests do not accept one. */
 function ticketOf (request: FastifyRequest): unknown {
   return (request.query as { ticket?: unknown }).ticket
 }

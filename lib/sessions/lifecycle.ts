@@ -24,11 +24,11 @@ export interface LifecycleParts {
   counters: Counters
   /** Time allowed for the first `auth` frame. */
   authTimeoutMs: number
-  /** Called when a socket has been admitted, and when it has become another user's: its user's open questions are sent to it. */
+  /** Called when a socket has been admitted or has switched users; sends it the open questions of its user. */
   onAdmitted: (connection: Connection) => Promise<void>
 }
 
-/** What a connection goes through: it opens, authenticates, may become another user's, and ends. */
+/** Takes a connection through its life: opening, authentication, changes of identity, end. */
 export class Lifecycle {
   readonly #registry: Registry
   readonly #memberships: Memberships
@@ -51,7 +51,7 @@ export class Lifecycle {
     this.#onAdmitted = onAdmitted
   }
 
-  /** An admission has been confirmed in this turn, and the socket is open. Without a token it now has `auth.timeoutMs` for its first `auth` frame. */
+  /** Opens a connection whose admission was confirmed in this turn. Without a token it has `auth.timeoutMs` for its first `auth` frame. */
   open (connection: Connection): void {
     this.#slots.opened(connection)
     this.#registry.add(connection)
@@ -65,7 +65,7 @@ export class Lifecycle {
     connection.inbox.hold(this.#orClose(connection, this.#admit(connection)))
   }
 
-  /** A socket is gone: nothing of it stays. */
+  /** Releases everything that belongs to a socket that has ended. */
   end (connection: Connection, end: ConnectionEnd): void {
     this.#slots.ended(connection)
     this.#stopAuthTimer(connection)
@@ -76,16 +76,16 @@ export class Lifecycle {
   }
 
   /**
-   * A token came by frame: the first one admits the connection; a later one refreshes its user, or gives it to another user or, with null,
-   * makes it anonymous. Subscriptions that are no longer allowed are left; another user does not keep the channels that the app put the
-   * socket in.
+   * Applies the token of an `auth` frame. The first one admits the connection; a later one refreshes its user, or switches it to another
+   * user or, with null, to anonymous. Subscriptions that are no longer allowed are left; a switch also ends the memberships that the app
+   * has given the socket.
    *
-   * @throws WSM_ERR_UNAUTHORIZED where the token has been revoked meanwhile, WSM_ERR_UNAVAILABLE where that cannot be known, or where the same
-   *   user's new roles cannot be joined: the socket keeps the user, the token and the subscriptions that it had
+   * @throws WSM_ERR_UNAUTHORIZED if the token was revoked meanwhile; WSM_ERR_UNAVAILABLE if that is unknown, or if the same user's new
+   *   roles cannot be joined. The socket then keeps its user, token and subscriptions
    */
-  async identify (connection: Connection, identity: NewIdentity): Promise<void> {
+  async changeIdentity (connection: Connection, identity: NewIdentity): Promise<void> {
     const { user, identifiedAt, since } = identity
-    // It may have ended meanwhile, and nothing of it must come back.
+    // It may have ended meanwhile, and must not be registered again.
     if (!connection.isOpen) return
     this.#admission.confirmIdentity(user, identifiedAt)
     if (connection.isAdmitted) {
@@ -98,9 +98,9 @@ export class Lifecycle {
   }
 
   /**
-   * What the `connection` frame says (row J2).
+   * Returns the data of the `connection` frame (row J2).
    *
-   * @param entered the streams that the connection has just come into
+   * @param entered the streams that the connection has just joined
    */
   describe (connection: Connection, entered: readonly StreamState[] = []): ConnectionData {
     return {
@@ -128,7 +128,11 @@ export class Lifecycle {
     }
   }
 
-  /** @param since from when on the channel of the URL may be read, where that was not known at the upgrade */
+  /**
+   * Joins the first topics, and announces the connection.
+   *
+   * @param since from when on the channel of the URL may be read, if that was not known at the upgrade
+   */
   async #admit (connection: Connection, since = 0): Promise<void> {
     const { channelId, endpointChannels, recovery: { positions, notBefore } } = connection.origin
     const channels = new Map<string, Grant>(endpointChannels.map((channel) => [channel, 'joined']))
@@ -138,7 +142,7 @@ export class Lifecycle {
     if (!connection.isOpen) return entry.abandon()
     const states = entry.commit()
     connection.isAdmitted = true
-    // At once: a socket that has just opened still holds back the answer to its upgrade.
+    // Flushed at once, so that the frame leaves together with the answer to the upgrade, which is still held back.
     connection.send(this.#connectionFrame(connection, states))
     connection.flush()
     connection.log.info('client connected')
@@ -149,8 +153,8 @@ export class Lifecycle {
   }
 
   /**
-   * Gives the connection its user's fresh token, or makes it another user's: in one turn, so that it is never half of each. It stays in the
-   * topics of both, since a message that is sent meanwhile would be missed.
+   * Refreshes the connection's user or switches it to another, in one turn, so that it never belongs to both. It stays in the topics
+   * that both have, so that it misses no message sent meanwhile.
    */
   async #change (connection: Connection, { user, identifiedAt, forbidden }: NewIdentity): Promise<void> {
     const previous = connection.user
@@ -161,27 +165,27 @@ export class Lifecycle {
     const lost = this.#leaveIf(connection, (channel, grant) => grant === 'joined' ? isSwitch : forbidden.has(channel))
     this.#memberships.leaveFor(connection, user)
     this.#registry.reindex(connection, () => connection.become(user))
-    this.#identified(connection, previous, lost, entry.commit())
+    this.#announceIdentity(connection, previous, lost, entry.commit())
     await entry.catchUp()
     if (isSwitch) await this.#onAdmitted(connection)
   }
 
-  /** Leaves channels as of now: the app may have moved the connection since they were asked for. Returns those. */
+  /** Leaves channels, and returns them. Uses the current grants, which the app may have changed since the permissions were asked for. */
   #leaveIf (connection: Connection, isLost: (channel: string, grant: Grant) => boolean): string[] {
     const lost = [...connection.grants].filter(([channel, grant]) => isLost(channel, grant)).map(([channel]) => channel)
     for (const channel of lost) this.#memberships.leave(connection, channel)
     return lost
   }
 
-  /** Tells the client and the app of a connection's new token or user. */
-  #identified (connection: Connection, previous: User | null, lost: readonly string[], states: readonly StreamState[]): void {
+  /** Announces a connection's new token or user to the client and the app. */
+  #announceIdentity (connection: Connection, previous: User | null, lost: readonly string[], states: readonly StreamState[]): void {
     connection.send(this.#connectionFrame(connection, states))
     for (const channel of lost) connection.send(encodeFrame({ type: 'unsubscribed', channel, reason: 'forbidden' }))
     this.#slots.taken(connection)
     this.#events.emit('identity_changed', { client: connection, previous })
   }
 
-  /** The last check of a token. Closes the socket if the token is no longer good. */
+  /** Checks a token for the last time. Closes the socket if the token is no longer valid. */
   #isConfirmed (connection: Connection, user: User | null, identifiedAt: number): boolean {
     try {
       this.#admission.confirmIdentity(user, identifiedAt)

@@ -4,7 +4,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { Jti, Moment, UserId } from '../../schemas/fields.js'
 import type { RevocationReport } from '../../schemas/rest.js'
 import { closeCodes } from '../../schemas/codes.js'
-import type { Standing } from '../auth/standing.js'
+import type { TokenCheck } from '../auth/token-check.js'
 import { clusterCall } from '../cluster/call.js'
 import type { Connection } from '../socket/connection.js'
 import type { Registry } from '../socket/registry.js'
@@ -15,7 +15,7 @@ import { assertValid } from '../validation/faults.js'
 import type { Limits } from '../telemetry/limits.js'
 import type { User } from '../user.js'
 
-/** One token, or those of a user that were issued before a moment. */
+/** Schema of {@link RevocationTarget}. */
 export const Target = Type.Object({
   jti: Type.Optional(Jti),
   expiresAt: Type.Optional(Moment),
@@ -23,56 +23,64 @@ export const Target = Type.Object({
   issuedBefore: Type.Optional(Moment)
 }, { additionalProperties: false })
 
-/** What `ws.revoke()` takes; times are milliseconds since 1970. */
+/** The tokens to revoke: one, or all of a user issued before a moment. Times are milliseconds since 1970. */
 export type RevocationTarget =
   | {
     /** The token's claim `jti`. */
     jti: string
-    /** When the token expires by itself, milliseconds since 1970; by default the revocation is kept for `auth.revocationTtlMs`. */
+    /** Expiry of the token, milliseconds since 1970; by default the revocation is kept for `auth.revocationTtlMs`. */
     expiresAt?: number | undefined
   }
   | {
     /** The user whose tokens are revoked. */
     userId: string
     /**
-     * Which tokens: those issued before, milliseconds since 1970; by default until now, on the clock that all nodes share. A later moment
-     * also revokes what is issued from now until then: for issuers whose clock is ahead.
+     * Revokes tokens issued before this moment, milliseconds since 1970; by default now, on the clock that all nodes share. A later
+     * moment also revokes tokens that are issued until then, for issuers whose clock is ahead.
      */
     issuedBefore?: number | undefined
   }
 
-/** The message by which a node tells the others of a revocation. */
+/** The notice that a node sends to the others for a revocation. */
 const RevocationNotice = Type.Union([
   Type.Object({ jti: Type.String(), expiresAt: Type.Number() }),
   Type.Object({ userId: Type.String(), issuedBefore: Type.Number(), expiresAt: Type.Number() })
 ])
 
-/** Work for users other than their sockets: REST requests in progress. */
+/** Work in progress for users outside of their sockets: REST requests. */
 export interface Work {
   /** Signals the work of revoked users to stop. Resolves when all of it has settled. */
   ended: (isRevoked: (user: User) => boolean) => Promise<void>
-  /** Runs a revocation that may be part of such work. Neither it nor any other revocation waits for that work. */
+  /** Runs a revocation that a request in progress may have caused. No revocation waits for that request, to avoid a deadlock. */
   unawaited: <T>(revoke: () => Promise<T>) => Promise<T>
 }
 
 const checkTarget = TypeCompiler.Compile(Target)
 
-/** How long a node may take: longer than its clients may take to answer the close frame. */
+/** Time allowed for a node to carry out a revocation: more than its clients have to answer the close frame. */
 const TIMEOUT_MS = 3_000
 const revokeCall = clusterCall('revoke', { request: RevocationNotice, response: Type.Integer(), timeoutMs: TIMEOUT_MS })
 /** Tolerated difference between the clocks of token issuers and nodes. */
 const CLOCKS_MS = 60_000
 
+/** The parts that {@link Revocations} need. */
+export interface RevocationsParts {
+  engine: Pick<Engine, 'revocations' | 'cluster' | 'clock'>
+  registry: Registry
+  work: Work
+  limit: Limits['revocations']
+  log: FastifyBaseLogger
+}
+
 /**
- * Tokens that are worth nothing before they expire. A revocation is stored, then every node is told of it; each ends the
- * sockets that it is about, and answers when they are gone, and when what their users' requests had begun is done. So when
- * `revoke` resolves, and no node is missing, nothing reaches such a socket any more, nothing is carried out for such a
- * request, and nobody gets in: whoever was let in before is among those that are ended, whoever comes after is refused, and
- * what is on its way is asked again in the turn in which it is granted.
+ * Revokes tokens before they expire. A revocation is stored, then sent to every node; each node ends the affected sockets and
+ * requests, and answers when they are gone. When `revoke` resolves and no node is missing, no message reaches such a socket any
+ * more, no such request has an effect, and the token is not accepted anywhere: sockets admitted before were ended, later attempts
+ * are refused, and attempts in progress are re-checked in the turn in which they are granted.
  *
- * A node that is missing ends them when it is back. Until it has caught up it grants nothing.
+ * A missing node ends its sockets when it is back. Until it has caught up, it grants nothing.
  */
-export class Revocations implements Standing {
+export class Revocations implements TokenCheck {
   readonly #store: RevocationStore
   readonly #cluster: Cluster
   readonly #clock: Clock
@@ -85,11 +93,11 @@ export class Revocations implements Standing {
   #hasWarned = false
 
   /**
-   * @param ttlMs how long a revocation is kept where it is not known when its tokens have expired
-   * @param toleranceMs how long after its expiry a token is still good; Infinity: for ever
+   * @param ttlMs lifetime of a revocation whose tokens have no known expiry
+   * @param toleranceMs how long a token is accepted after its expiry; Infinity: for ever
    */
-  constructor ({ revocations: store, cluster, clock }: Pick<Engine, 'revocations' | 'cluster' | 'clock'>, registry: Registry, work: Work, limit: Limits['revocations'],
-    { ttlMs, toleranceMs }: { ttlMs: number, toleranceMs: number }, log: FastifyBaseLogger) {
+  constructor ({ engine, registry, work, limit, log }: RevocationsParts, { ttlMs, toleranceMs }: { ttlMs: number, toleranceMs: number }) {
+    const { revocations: store, cluster, clock } = engine
     this.#store = store
     this.#cluster = cluster
     this.#clock = clock
@@ -108,11 +116,11 @@ export class Revocations implements Standing {
   }
 
   /**
-   * Resolves when no socket of the revoked is left, to how many there were, and nothing is done for them any more: a node
-   * where that takes too long is missing, this one too.
+   * Revokes tokens. Resolves, with the number of closed sockets, when no affected socket or request is left; a node where that takes
+   * too long is reported as missing, including this one.
    *
-   * @throws WSM_ERR_INVALID_MESSAGE; WSM_ERR_UNAVAILABLE where it could not be stored, or there is no room for it: then it
-   *   may hold or not
+   * @throws WSM_ERR_INVALID_MESSAGE; WSM_ERR_UNAVAILABLE if the revocation could not be stored or `limits.maxRevocations` is reached:
+   *   it may be in force or not
    */
   revoke (target: RevocationTarget): Promise<RevocationReport> {
     return this.#work.unawaited(() => this.#revoke(target))
@@ -127,19 +135,19 @@ export class Revocations implements Standing {
     const missing = isOver || others === null ? others : [...others, this.#cluster.nodeId]
     const closed = values.reduce((sum, count) => sum + count, here)
     const report = { closed, complete: missing !== null && missing.length === 0, missing }
-    this.#log.info({ ...target, ...report }, 'tokens were revoked')
+    this.#log.info({ ...target, ...report }, 'revoked tokens')
     return report
   }
 
-  /** This moment, for `assertStillGood`. */
+  /** Returns the current time of the shared clock, for `assertTokenStillValid`. */
   now (): number {
     return this.#clock.now()
   }
 
   /**
-   * Whether a user may go on into what takes time; to be asked again by `assertNotRevokedNow` when it is granted.
+   * Checks a user's token before a lengthy operation; call `assertNotRevokedNow` again when its result is granted.
    *
-   * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_UNAVAILABLE where it cannot be known in time
+   * @throws WSM_ERR_UNAUTHORIZED; WSM_ERR_UNAVAILABLE if the revocations cannot be read in time
    */
   async assertNotRevoked (user: User): Promise<void> {
     if (this.#store.isRevoked(user) === null) await this.#store.current()
@@ -148,7 +156,7 @@ export class Revocations implements Standing {
   }
 
   /**
-   * In the turn in which something is granted: who is granted it from here on is found by the next revocation.
+   * Checks a user's token in the turn in which something is granted: from that turn on, a revocation ends what was granted.
    *
    * @throws as `assertNotRevoked`
    */
@@ -159,12 +167,13 @@ export class Revocations implements Standing {
   }
 
   /**
-   * The same, and that the token has not expired since: in the turn in which something is carried out that took time to ask for.
+   * Checks also that the token has not expired while the request waited.
    *
-   * @param since when it was good, milliseconds since 1970. A token that had expired by then was found good by another clock.
+   * @param since when the token was last accepted, milliseconds since 1970. If it had expired by then, the verifier's own clock or
+   *   tolerance accepted it, so its expiry is ignored.
    * @throws as `assertNotRevoked`
    */
-  assertStillGood (user: User, since: number): void {
+  assertTokenStillValid (user: User, since: number): void {
     this.assertNotRevokedNow(user)
     if (user.expiresAt !== null && user.expiresAt > since && user.expiresAt <= this.#clock.now()) throw new UnauthorizedError('The token has expired')
   }
@@ -180,10 +189,10 @@ export class Revocations implements Standing {
       const moment = issuedBefore ?? this.#clock.now()
       return { userId, issuedBefore: moment, expiresAt: keptUntil(Math.max(moment, this.#clock.now()) + this.#ttlMs) }
     }
-    throw new InvalidMessageError('name one token by its jti, with its expiry or without, or a user, with the moment or without')
+    throw new InvalidMessageError('name one token (its jti, optionally its expiry) or one user (the user id, optionally a moment)')
   }
 
-  /** When a token is worth nothing any more: by its expiry where that is known and counts. */
+  /** Returns the time from which a token is refused anyway: its expiry plus the tolerance, or, if unknown, the lifetime of a revocation. */
   #endOf (expiresAt: number | undefined): number {
     const unknown = this.#clock.now() + this.#ttlMs
     if (expiresAt === undefined) return unknown
@@ -198,11 +207,11 @@ export class Revocations implements Standing {
     return this.#work.ended((user) => this.#store.isRevoked(user) === true)
   }
 
-  /** Ends the sockets whose user's token is revoked. Resolves when they are gone, to how many were open. */
+  /** Ends the sockets whose token is revoked. Resolves when they are gone, to the number that were open. */
   async #end (connections: Iterable<Connection>): Promise<number> {
     const revoked = [...connections].filter(({ user }) => user !== null && this.#store.isRevoked(user) === true)
     const open = revoked.filter(({ isOpen }) => isOpen)
-    for (const connection of open) connection.log.info('the token of the client has been revoked')
+    for (const connection of open) connection.log.info('closing the socket: its token has been revoked')
     await Promise.all(revoked.map((connection) => connection.expel(closeCodes.unauthorized, 'The token has been revoked')))
     return open.length
   }

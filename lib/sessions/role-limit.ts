@@ -1,7 +1,7 @@
 import type { Limits } from '../telemetry/limits.js'
 import { rolesOf, type User } from '../user.js'
 
-/** Limits the roles of a user who opens a socket, or takes one over: each is a topic that the socket is a member of. */
+/** Limits the roles of a socket's user, since each role is a topic that the socket joins. */
 export class RoleLimit {
   readonly #max: number
   readonly #limit: Limits['roles']

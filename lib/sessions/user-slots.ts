@@ -10,7 +10,7 @@ import type { SessionLimits, SessionOptions } from './options.js'
 
 /**
  * Limits the open sockets: in total, per user, unauthenticated and anonymous ones (rows A9, A12). A slot is free as soon as the
- * close frame is sent. Sockets without a user never take more than half of all slots; the rest is for users.
+ * close frame is sent. Sockets without a user take at most half of all slots; the rest is reserved for users.
  */
 export class UserSlots {
   readonly #registry: Registry
@@ -18,7 +18,7 @@ export class UserSlots {
   readonly #maxPerUser: number
   readonly #limits: Limits
   readonly #all: Quota
-  /** Nobody's yet: they wait for their first auth frame. */
+  /** Sockets that wait for their first `auth` frame. */
   readonly #waiting: Quota
   readonly #anonymous: Quota
 
@@ -34,7 +34,7 @@ export class UserSlots {
   }
 
   /**
-   * Checks that the node has room for another socket: first, before any work on its request, and again when it opens.
+   * Checks that the node has room for another socket: before any work on its request, and again when it opens.
    *
    * @throws WSM_ERR_UNAVAILABLE
    */
@@ -43,7 +43,7 @@ export class UserSlots {
   }
 
   /**
-   * Whether a socket that starts so may open.
+   * Checks that there is a slot for a socket of this origin.
    *
    * @throws WSM_ERR_UNAVAILABLE, WSM_ERR_RATE_LIMITED, WSM_ERR_ALREADY_CONNECTED, WSM_ERR_TOO_MANY_CONNECTIONS
    */
@@ -54,7 +54,7 @@ export class UserSlots {
   }
 
   /**
-   * Checks that a socket may become a user's, or with null anonymous. The socket itself is not counted.
+   * Checks that there is a slot for a socket that switches to a user, or to anonymous (null). The socket itself is not counted.
    *
    * @throws WSM_ERR_UNAVAILABLE, WSM_ERR_RATE_LIMITED, WSM_ERR_ALREADY_CONNECTED, WSM_ERR_TOO_MANY_CONNECTIONS
    */
@@ -70,8 +70,8 @@ export class UserSlots {
   }
 
   /**
-   * Called when a socket has become its user's. With `replace` the user's other sockets are closed; otherwise this one is, if the
-   * limit was reached since it was checked.
+   * Takes the slot of a socket that has switched to its user. With `replace` the user's other sockets are closed; otherwise this
+   * one is, if the limit was reached since the check.
    */
   taken (connection: Connection): void {
     const { user } = connection

@@ -4,24 +4,33 @@ import type { Engine, HistoryPage, Position } from '../engine/engine.js'
 import { toMessage } from '../protocol/delivery.js'
 import { encodeFrame } from '../socket/message.js'
 
-/** How many messages are read at once; between two such pages other sockets have their turn. */
+/** Maximum number of messages in a page; other sockets get their turn between two pages. */
 export const PAGE_SIZE = 100
-/** Total size of a page, so that a socket never holds more than this and one message. */
+/** Maximum size of a page: a socket never holds more than this and one message. */
 export const PAGE_BOUNDS = { maxBytes: 65_536 } as const
 
-/** What a catch-up needs of the topic on this node. */
+/** The topic that a connection catches up with. */
 export interface LiveTopic {
   readonly name: string
-  /** Where the stream is on this node. */
+  /** Position of the stream on this node. */
   readonly position: Position
 }
 
+/** The reader of a {@link CatchUp}, and the stream that it reads. */
+export interface CatchUpParts {
+  engine: Engine
+  topic: LiveTopic
+  connection: Connection
+  /** Position to start from. */
+  since: Position
+}
+
 /**
- * Brings one connection from a position of a stream to where the stream is now. What is published meanwhile does not reach
- * it by itself: it is in the history, and read from there in its turn, so that there is neither a gap nor a double.
+ * Brings one connection from an earlier position of a stream to the current one. Messages published meanwhile are not delivered to it
+ * live; it reads them from the history in order, so there are neither gaps nor duplicates.
  */
 export class CatchUp {
-  /** What the connection has; everything behind it is still to come. */
+  /** Position of the last message sent to the connection. */
   position: Position
   readonly #engine: Engine
   readonly #topic: LiveTopic
@@ -29,8 +38,8 @@ export class CatchUp {
   readonly #goLive: (catchUp: CatchUp) => void
   #isOver = false
 
-  /** @param goLive called in the turn in which nothing is missing any more, unless the connection is gone before */
-  constructor (engine: Engine, topic: LiveTopic, connection: Connection, since: Position, goLive: (catchUp: CatchUp) => void) {
+  /** @param goLive called in the turn in which the connection has caught up, unless it has left or ended before */
+  constructor ({ engine, topic, connection, since }: CatchUpParts, goLive: (catchUp: CatchUp) => void) {
     this.#engine = engine
     this.#topic = topic
     this.#connection = connection
@@ -44,12 +53,12 @@ export class CatchUp {
     return this.position.epoch === epoch && this.position.offset >= offset
   }
 
-  /** The connection has left, or begins anew. */
+  /** Stops the catch-up: the connection has left, or starts another one. */
   stop (): void {
     this.#isOver = true
   }
 
-  /** Reads and sends page after page, no faster than the client reads; resolves when it is over. Never rejects. */
+  /** Sends page after page, no faster than the client reads. Resolves when the catch-up is over; never rejects. */
   async run (): Promise<void> {
     while (await this.#isReading() && !this.isThere) {
       const live = this.#topic.position
@@ -61,14 +70,14 @@ export class CatchUp {
         if (delivery.except?.includes(this.#connection.id) !== true) this.#connection.send(toMessage(delivery))
         this.position = delivery.position!
       }
-      // A stream that has not begun is at offset 0 of more than one epoch.
+      // An empty stream can be at offset 0 of several epochs: `isThere` would never be true.
       if (page.top.offset === 0 && live.offset === 0 && live === this.#topic.position) break
       await setImmediate()
     }
     if (this.#isGoing()) this.#goLive(this)
   }
 
-  /** null: the history cannot be reached. */
+  /** Reads a page; null: the history is unreachable. */
   async #read (): Promise<HistoryPage | null> {
     try {
       return await this.#engine.history(this.#topic.name, this.position, PAGE_SIZE, PAGE_BOUNDS)
@@ -77,7 +86,7 @@ export class CatchUp {
     }
   }
 
-  /** Waits until the client has read its queue. False: the catch-up has ended. */
+  /** Waits for the client to drain its queue. Resolves to false if the catch-up has ended. */
   async #isReading (): Promise<boolean> {
     while (this.#isGoing() && this.#connection.isCongested) await this.#connection.drained()
     return this.#isGoing()
@@ -87,7 +96,7 @@ export class CatchUp {
     return !this.#isOver && this.#connection.isOpen
   }
 
-  /** What is missing cannot be had: the client is told, and goes on from here. */
+  /** Sends a gap frame for messages that the history no longer has, and continues at the current position. */
   #skip (): void {
     this.position = this.#topic.position
     this.#connection.send(gapFrame(this.#topic.name, this.position))
@@ -95,7 +104,7 @@ export class CatchUp {
   }
 }
 
-/** Says that messages of a stream may be missing here, and where it goes on. */
+/** Makes a gap frame: messages may be missing before this position. */
 export function gapFrame (topic: string, { epoch, offset }: Position) {
   return encodeFrame({ type: 'gap', topic, epoch, offset })
 }

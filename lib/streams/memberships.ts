@@ -12,21 +12,29 @@ import type { JoinRequest, PreparedJoin, StreamState } from './topic.js'
 import type { Topics } from './topics.js'
 
 const NOTHING: Recovery = { positions: {}, notBefore: new Map() }
-/** The join of a connection that has ended. */
+/** A join without effect, for a connection that has ended. */
 const NO_JOIN: PreparedJoin = { commit: () => [], catchUp: async () => {}, abandon: () => {} }
 
-/** Who belongs where: every connection to `all`, to its user and the user's roles, and to the channels that it joined. */
+/** The parts that {@link Memberships} need. */
+export interface MembershipsParts {
+  topics: Topics
+  presence: Presence
+  acknowledgements: Acknowledgements
+  limit: Limits['channels']
+}
+
+/** Keeps every connection in its topics: `all`, those of its user and the user's roles, and its channels. */
 export class Memberships {
   readonly #topics: Topics
   readonly #presence: Presence
   readonly #acknowledgements: Acknowledgements
-  /** Joins under way, each by its channels. */
+  /** Joins in progress, each as the set of its channels. */
   readonly #joins = new WeakMap<Connection, Set<ReadonlySet<string>>>()
   /** Maximum number of channels of one connection. */
   readonly maxChannels: number
   readonly limit: Limits['channels']
 
-  constructor (topics: Topics, presence: Presence, acknowledgements: Acknowledgements, maxChannels: number, limit: Limits['channels']) {
+  constructor ({ topics, presence, acknowledgements, limit }: MembershipsParts, maxChannels: number) {
     this.#topics = topics
     this.#presence = presence
     this.#acknowledgements = acknowledgements
@@ -34,16 +42,16 @@ export class Memberships {
     this.limit = limit
   }
 
-  /** Prepares the topics that a new connection is in from the beginning: `all`, its user's, and those of the channels. */
+  /** Prepares a new connection's first topics: `all`, its user's, and its channels. */
   prepareEntry (connection: Connection, channels: Map<string, Grant>, recovery: Recovery): Promise<PreparedJoin> {
     for (const [channel, grant] of channels) connection.grant(channel, grant)
     return this.#prepare(connection, [...channels.keys()], topicsOf(connection.user), recovery)
   }
 
   /**
-   * Prepares the topics that a connection gains with a fresh token of its user, new roles, or with another user. In the turn of the change
-   * the caller calls `leaveFor`, gives the connection its user, and commits; `catchUp` makes another user present in the channels that the
-   * connection is still in.
+   * Prepares the topics that a connection gains with a fresh token (new roles) or another user. In the turn of the change the caller
+   * calls `leaveFor`, sets the connection's user, and commits; after a switch of users, `catchUp` adds the new user to the presence of
+   * the channels that the connection is still in.
    */
   async prepareChange (connection: Connection, user: User | null): Promise<PreparedJoin> {
     const held = topicsOf(connection.user)
@@ -63,25 +71,25 @@ export class Memberships {
     }
   }
 
-  /** Takes a connection out of its user's topics that the next one does not have; of another one it takes the user out of the presence of its channels. */
+  /** Removes a connection from the topics that its next user does not have; if that is another user, also the current one from the presence of its channels. */
   leaveFor (connection: Connection, next: User | null): void {
     if (next?.id !== connection.user?.id) for (const channel of connection.channels) this.#presence.remove(channel, connection)
     const kept = topicsOf(next)
     for (const topic of topicsOf(connection.user)) if (!kept.includes(topic)) this.#leave(topic, connection)
   }
 
-  /** Takes a connection out of all topics. */
+  /** Removes a connection from all topics. */
   leaveAll (connection: Connection): void {
     for (const channel of connection.channels) this.leave(connection, channel)
     for (const topic of topicsOf(connection.user)) this.#leave(topic, connection)
   }
 
   /**
-   * Joins channels: all of them or none. Joining one twice is harmless, also at once: a channel is left only when no join of it has
-   * succeeded or is under way. Of two grants the app's counts.
+   * Joins channels: all or none. Joining twice is harmless, also concurrently: a failed join leaves a channel only if no other join of
+   * it has succeeded or is in progress. Of two grants, the app's takes precedence.
    *
-   * @throws WSM_ERR_TOO_MANY_CHANNELS, WSM_ERR_UNAVAILABLE; WSM_ERR_IDENTITY_CHANGED where the socket becomes another user's
-   *   meanwhile: it is in none of them then
+   * @throws WSM_ERR_TOO_MANY_CHANNELS, WSM_ERR_UNAVAILABLE; WSM_ERR_IDENTITY_CHANGED if the socket switches to another user meanwhile:
+   *   it is then in none of them
    */
   async join (connection: Connection, channels: readonly string[], grant: Grant): Promise<void> {
     const joining = await this.prepareJoin(connection, channels, grant)
@@ -90,14 +98,14 @@ export class Memberships {
   }
 
   /**
-   * Prepares the joining of channels, for a caller that tells the client between `commit` and `catchUp`. Each of the three steps throws
-   * WSM_ERR_IDENTITY_CHANGED where the socket has become another user's; otherwise as `join`.
+   * Prepares a join of channels, for a caller that notifies the client between `commit` and `catchUp`. Each of the three steps throws
+   * WSM_ERR_IDENTITY_CHANGED if the socket has switched to another user; otherwise as `join`.
    *
-   * @param recovery what the client has of the topics
-   * @param topics others that the connection is in, and recovers
+   * @param recovery the client's positions in the topics
+   * @param topics further topics that the connection is in already, and recovers
    */
   async prepareJoin (connection: Connection, channels: readonly string[], grant: Grant, recovery = NOTHING, topics: readonly string[] = []): Promise<PreparedJoin> {
-    // Its leaving has been announced, or will be, so it must not join anything.
+    // The socket's leaving has been or will be announced, so it must not join anything.
     if (!connection.isOpen) return NO_JOIN
     const { identity } = connection
     assertLasts(identity)
@@ -127,7 +135,7 @@ export class Memberships {
       }
     } catch (error) {
       joins.delete(join)
-      // The next user's memberships are not this one's to end.
+      // After a switch the memberships are the next user's.
       if (!identity.isOver) for (const [channel, held] of before) this.#undo(connection, channel, held)
       throw error
     }
@@ -139,12 +147,12 @@ export class Memberships {
     this.#presence.remove(channel, connection)
   }
 
-  /** Tells whether the connection is a member of a channel, and not only on its way into it. */
+  /** Tells whether the connection is a member of a channel; false while it is still joining. */
   has (connection: Connection, channel: string): boolean {
     return this.#topics.has(topicOf.channel(channel), connection)
   }
 
-  /** Where the connection is in its streams. */
+  /** Returns the connection's state in each of its streams. */
   states (connection: Connection): StreamState[] {
     return [...topicsOf(connection.user), ...connection.channels.map(topicOf.channel)]
       .map((topic) => this.#topics.stateOf(topic, connection))
@@ -152,9 +160,9 @@ export class Memberships {
   }
 
   /**
-   * A join of a channel has failed: the connection is what it was, unless another join makes it a member.
+   * Restores a channel's grant after a failed join, and leaves the channel unless another join makes the connection a member.
    *
-   * @param held the grant from before it; undefined: none
+   * @param held the grant before the join; undefined: none
    */
   #undo (connection: Connection, channel: string, held: Grant | undefined): void {
     // Left meanwhile.
@@ -164,11 +172,11 @@ export class Memberships {
     if (!isJoining && !this.has(connection, channel)) this.leave(connection, channel)
   }
 
-  /** Prepares topics and channels, which the connection is told the presence of. */
+  /** Prepares topics and channels. For channels with presence, `catchUp` also sends the connection the list. */
   async #prepare (connection: Connection, channels: readonly string[], topics: readonly string[], { positions, notBefore }: Recovery): Promise<PreparedJoin> {
     const { identity } = connection
     await Promise.all(channels.map((channel) => this.#appear(channel, connection)))
-    // The app may have taken it out of one meanwhile; of another user's socket it is in none.
+    // The app may have removed it from a channel meanwhile; after a switch of users none is left.
     const remaining = channels.filter((channel) => !identity.isOver && connection.grants.has(channel))
     const request = (topic: string, channel: string): JoinRequest => (
       { topic, since: Object.hasOwn(positions, topic) ? positions[topic]! : null, notBefore: notBefore.get(channel) ?? 0 })

@@ -180,7 +180,7 @@ export class Topics {
     }
     topic.remove(connection)
     const { from, top } = page
-    const catchUp = new CatchUp(this.#engine, topic as LiveTopic, connection, from, (done) => topic.goLive(connection, done))
+    const catchUp = new CatchUp({ engine: this.#engine, topic: topic as LiveTopic, connection, since: from }, (done) => topic.goLive(connection, done))
     if (catchUp.isThere) {
       topic.goLive(connection, catchUp)
     } else {

@@ -4,13 +4,13 @@ import type { Lifecycle } from '../lifecycle.js'
 import { builtIn } from '../../protocol/router.js'
 
 /**
- * `auth` and `change_user`: a token for this socket, its first or a fresh one, of the same user or another (row J6).
- * Without a token the socket becomes anonymous where that is allowed. A bad token changes nothing, nor does another user's
- * where `auth.identitySwitch` refuses it; an anonymous socket can still become a user's.
+ * `auth` and `change_user`: give the socket its first token or a fresh one, of the same user or another (row J6). Without a token
+ * the socket becomes anonymous, if `auth.anonymous` allows that. A bad token changes nothing, nor does another user's token if
+ * `auth.identitySwitch` is `refuse`; an anonymous socket can authenticate in any case.
  */
 export const authFrames = (admission: Admission, lifecycle: Lifecycle) => {
   const run = async ({ token }: { token?: string }, connection: Connection) => {
-    await lifecycle.identify(connection, await admission.decideIdentity(connection, token))
+    await lifecycle.changeIdentity(connection, await admission.decideIdentity(connection, token))
     return lifecycle.describe(connection)
   }
   const traits = { isBarrier: true, isOpenToAll: true }

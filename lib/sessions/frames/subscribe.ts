@@ -11,21 +11,21 @@ import { invalidMessage, unknownKeys } from '../../validation/faults.js'
 import { builtIn } from '../../protocol/router.js'
 
 /**
- * `subscribe`: all of the channels or none, each from the position that the client has of it on. With a user_id (row A6) it
- * confirms what every socket has: its own user. `recover` can also name the streams that every socket is in.
+ * `subscribe`: joins all of the channels or none, each from the client's position. A user_id (row A6) is accepted if it is the
+ * socket's own user, whose topic every socket is in anyway. `recover` can also name the topics that the socket is in already.
  */
 export const subscribeFrame = (memberships: Memberships, permissions: Permissions) => builtIn('subscribe',
   async ({ message: { channel_ids: given = [], user_id: userId, recover = {} }, connection }) => {
     const channels = [...new Set(given)]
     const { positions, topics } = wanted(recover, channels, connection.user)
     if (given.length === 0 && userId === undefined && topics.length === 0) {
-      throw invalidMessage([{ path: '/channel_ids', message: 'Either channel_ids or user_id is needed' }])
+      throw invalidMessage([{ path: '/channel_ids', message: 'Either channel_ids or user_id is required' }])
     }
     if (userId !== undefined && userId !== connection.user?.id) {
       throw new ForbiddenError('You may not subscribe to another user')
     }
     const notBefore = new Map<string, number>()
-    // Before the app is asked. A history that is read again costs as much as a channel that is joined.
+    // Charged before the app is asked. Reading a history again costs as much as joining a channel.
     connection.budget.chargeJoins(channels.filter((channel) => !connection.grants.has(channel) || Object.hasOwn(recover, channel)).length + topics.length)
     for (const channel of channels) {
       try {
@@ -43,7 +43,7 @@ export const subscribeFrame = (memberships: Memberships, permissions: Permission
     return confirmed
   }, { isBarrier: true })
 
-/** `unsubscribe`: leaving a channel that one is not in is harmless. */
+/** `unsubscribe`: leaves channels. Leaving one twice is harmless. */
 export const unsubscribeFrame = (memberships: Memberships) => builtIn('unsubscribe', ({ message, connection }) => {
   for (const channel of message.channel_ids) {
     memberships.leave(connection, channel)
@@ -53,15 +53,16 @@ export const unsubscribeFrame = (memberships: Memberships) => builtIn('unsubscri
 }, { isBarrier: true })
 
 /**
- * The client's positions by topic, and the topics that are not channels. A name in `channel_ids` is the channel's.
+ * Returns the client's positions by topic, and the topics among them that are not channels. A name that is also in `channel_ids`
+ * means the channel.
  *
- * @throws WSM_ERR_INVALID_MESSAGE for a position of something else, which the client would take for recovered
+ * @throws WSM_ERR_INVALID_MESSAGE for a position of any other stream: the client would believe that it was recovered
  */
 function wanted (recover: Positions, channels: readonly string[], user: User | null): { positions: Positions, topics: string[] } {
   const topics = topicsOf(user).filter((topic) => Object.hasOwn(recover, topic) && !channels.includes(topic))
   const known = new Set([...channels, ...topics])
   const unknown = Object.keys(recover).filter((name) => !known.has(name))
-  if (unknown.length > 0) throw unknownKeys('/recover', unknown, 'Expected a name of channel_ids, "all", "user:" with one\'s own user_id, or "role:" with one of one\'s own roles')
+  if (unknown.length > 0) throw unknownKeys('/recover', unknown, 'Expected a name from channel_ids, "all", "user:<your user_id>" or "role:<one of your roles>"')
   const positions = Object.fromEntries([
     ...channels.filter((channel) => Object.hasOwn(recover, channel)).map((channel) => [topicOf.channel(channel), recover[channel]!]),
     ...topics.map((topic) => [topic, recover[topic]!])
@@ -69,7 +70,7 @@ function wanted (recover: Positions, channels: readonly string[], user: User | n
   return { positions, topics }
 }
 
-/** Without a position where the channel is not kept; `channel` is null for a stream that is none. */
+/** Makes the frame; its position is null if the stream is not kept, and `channel` is null for other topics. */
 function subscribedFrame ({ topic, position, recovered, missed }: StreamState) {
   return encodeFrame({ type: 'subscribed', channel: channelOf(topic), topic, epoch: position?.epoch ?? null, offset: position?.offset ?? null, recovered, missed })
 }

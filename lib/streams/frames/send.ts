@@ -1,7 +1,7 @@
 import { reservedFields } from '../../../schemas/messages.js'
 import type { SendTarget } from '../../auth/decisions.js'
 import type { Permissions } from '../../auth/permissions.js'
-import type { Standing } from '../../auth/standing.js'
+import type { TokenCheck } from '../../auth/token-check.js'
 import type { Connection } from '../../socket/connection.js'
 import type { Publisher } from '../publisher.js'
 import { topicOf } from '../../topic-names.js'
@@ -14,7 +14,7 @@ import { builtIn } from '../../protocol/router.js'
  * `user`, `channel` and `client`: what one client says to others, where the app allows it (row J5). The receivers get
  * the fields of `data` as the message, with `from` set by the server; its type is the frame's own unless data has one.
  */
-export const sendFrames = (publisher: Publisher, permissions: Permissions, standing: Standing, outbound: Outbound) => {
+export const sendFrames = (publisher: Publisher, permissions: Permissions, tokenCheck: TokenCheck, outbound: Outbound) => {
   const send = async (kind: SendTarget['kind'], given: readonly string[], { data, echo }: { data: object, echo?: boolean }, connection: Connection) => {
     // The user as of now: an auth frame may follow while the app is asked.
     const { id: clientId, user } = connection
@@ -25,11 +25,11 @@ export const sendFrames = (publisher: Publisher, permissions: Permissions, stand
     const json = toJson(message)
     // Once on arrival, and once for every target but the first.
     if (ids.size > 1) connection.budget.charge((ids.size - 1) * Buffer.byteLength(json))
-    const askedAt = standing.now()
+    const askedAt = tokenCheck.now()
     for (const id of ids) await permissions.send(user, { kind, id, data: message }, connection)
     for (const id of ids) {
       // The app, and each of the sends, may have taken its time.
-      if (user !== null) standing.assertStillGood(user, askedAt)
+      if (user !== null) tokenCheck.assertTokenStillValid(user, askedAt)
       if (kind === 'client') await publisher.forwardToClient(id, json)
       else await publisher.forward(topicOf[kind](id), json, { isDroppable: true, except: echo === false ? [clientId] : undefined, sender })
     }

@@ -1,7 +1,7 @@
 import type { User } from '../user.js'
 
 /** Re-checks verified tokens, which may have been revoked or expired since. */
-export interface Standing {
+export interface TokenCheck {
   /** Clock for revocations, milliseconds since 1970. */
   now: () => number
   /**
@@ -10,5 +10,5 @@ export interface Standing {
    * @param since when the token was verified or last checked, by `now()`
    * @throws WSM_ERR_UNAUTHORIZED if the token has expired or was revoked since; WSM_ERR_UNAVAILABLE if that is unknown
    */
-  assertStillGood: (user: User, since: number) => void
+  assertTokenStillValid: (user: User, since: number) => void
 }
