@@ -134,7 +134,7 @@ t.test('a wrong type is refused by the name of the option', (t) => {
       t.throws(() => normalizeOptions({ [group]: value } as WsPluginOptions), { code: 'WSM_ERR_INVALID_OPTION', message: `option "${group}" is not valid` }, group)
     }
   }
-  t.throws(() => normalizeOptions(withOption('limits.maxConnections', '1000')), { message: 'option "limits.maxConnections" is not valid: Expected integer, got "1000" (Open sockets on this node)' })
+  t.throws(() => normalizeOptions(withOption('limits.maxConnections', '1000')), { message: 'option "limits.maxConnections" is not valid: Expected integer, got "1000" (Maximum number of open sockets, per node)' })
   t.throws(() => normalizeOptions(withOption('heartbeat.enabled', 1)), { message: 'got 1' })
   t.throws(() => normalizeOptions(withOption('heartbeat.intervalMs', true)), { message: 'got true' })
   t.throws(() => normalizeOptions(withOption('path', [])), { message: 'got an array' })

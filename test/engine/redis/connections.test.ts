@@ -17,7 +17,7 @@ t.test('bad options are refused by name', async (t) => {
   ] as const) {
     t.throws(() => redis({}, options as object), { code: 'WSM_ERR_INVALID_OPTION', message: new RegExp(`"${name}"`) })
   }
-  t.throws(() => redis({}, { prefix: 'a@1' }), { message: /What the names of all keys and channels begin with; without {, }, @ and white space/ })
+  t.throws(() => redis({}, { prefix: 'a@1' }), { message: /Prefix of all key and channel names; without {, }, @ or white space/ })
   t.doesNotThrow(() => redis({}, { prefix: undefined }))
 })
 
