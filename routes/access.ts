@@ -11,7 +11,7 @@ import type { PendingRequests } from '../lib/http/pending-requests.js'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The state of a REST request of the plugin while it is answered; null before that. */
+    /** State of a REST request of the plugin while it is answered; null before that. */
     wsPending: PendingRequest | null
   }
 }
@@ -21,7 +21,7 @@ type Hook = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
 /** The parts that decide whether a request is served. */
 export interface AccessParts { identification: Identification, permissions: Permissions, revocations: Revocations, requests: PendingRequests }
 
-/** Who may use a REST route: hooks for `onRequest`, and checks for handlers that first look at whose something is. */
+/** Access control of the REST routes: hooks for `onRequest`, and checks for handlers that must first find the owner of a record. */
 export class Access {
   readonly #parts: AccessParts
 
@@ -29,13 +29,13 @@ export class Access {
     this.#parts = parts
   }
 
-  /** Everybody with a good token and fewer than `limits.maxPendingRequests` requests in progress. */
+  /** Admits callers with a valid token and fewer than `limits.maxPendingRequests` requests in progress. */
   readonly authenticated: Hook = (request, reply) => this.#begin(request, reply, (identification) => identification.identify(request))
 
-  /** Everybody whom the socket takes: nobody, too, where sockets may be anonymous. */
+  /** Admits the same callers, and anonymous ones if sockets may be anonymous. */
   readonly callers: Hook = (request, reply) => this.#begin(request, reply, (identification) => identification.identifyCaller(request))
 
-  /** Those whom `authorize` allows the action. */
+  /** Admits callers for whom `authorize` allows the action. */
   permitted (action: RestAction): Hook {
     return async (request, reply) => {
       await this.authenticated(request, reply)
@@ -43,7 +43,7 @@ export class Access {
     }
   }
 
-  /** The owner, and those whom `authorize` allows the action. */
+  /** Checks that the caller is the owner, or that `authorize` allows the action. */
   async owned (request: FastifyRequest, ownerId: string, action: RestAction): Promise<void> {
     const user = userOf(request)
     if (user.id === ownerId) return
@@ -52,10 +52,10 @@ export class Access {
   }
 
   /**
-   * Checks that the token has not expired or been revoked since the request began: once the body has arrived, which takes as long
-   * as its sender likes, and after every hook of the app.
+   * Checks that the token has not expired or been revoked since the request began. Called once the body has arrived, which takes as
+   * long as its sender likes, and after every hook of the app.
    *
-   * @throws WSM_ERR_UNAUTHORIZED, WSM_ERR_UNAVAILABLE where it cannot be known
+   * @throws WSM_ERR_UNAUTHORIZED; WSM_ERR_UNAVAILABLE if that is unknown
    */
   assertTokenStillValid (request: FastifyRequest): void {
     const { wsUser: user, wsPending: pending } = request
@@ -68,7 +68,7 @@ export class Access {
     return this.#parts.requests.run(request.wsPending!, work)
   }
 
-  /** The same for all that a route's handler does. */
+  /** Wraps a route's handler in `carryOut`. */
   guard (handler: RouteOptions['handler']): RouteOptions['handler'] {
     const access = this
     return function (request, reply) {
@@ -85,12 +85,16 @@ export class Access {
   }
 }
 
-/** The user that one of the hooks above has found. */
+/** Returns the user identified by one of the hooks above. */
 export function userOf (request: FastifyRequest): User {
   return request.wsUser!
 }
 
-/** @throws WSM_ERR_NOT_FOUND for null */
+/**
+ * Returns the value.
+ *
+ * @throws WSM_ERR_NOT_FOUND for null
+ */
 export function found<T> (value: T | null, what: string): T {
   if (value === null) throw new NotFoundError(`There is no such ${what}`)
   return value

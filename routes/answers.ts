@@ -2,16 +2,17 @@ import type { TSchema } from '@sinclair/typebox'
 import { ErrorBody } from '../schemas/rest.js'
 
 /**
- * The answers of a route for callers who are known: what it answers when all is well, and the faults that it can have. One
- * fault they all have: too many requests of one caller.
+ * Makes the response schemas of a route for identified callers: success, and the given error statuses. 429 is always among them: too
+ * many requests of one caller.
  */
 export function answers<T extends TSchema, S extends number> (ok: T, ...statuses: S[]): { 200: T } & Record<S | 429, typeof ErrorBody> {
   return { 200: ok, ...faults<S | 429>(...statuses, 429) }
 }
 
+/** Makes the response schemas of error statuses. */
 export function faults<S extends number> (...statuses: S[]): Record<S, typeof ErrorBody> {
   return Object.fromEntries(statuses.map((status) => [status, ErrorBody])) as Record<S, typeof ErrorBody>
 }
 
-/** What the OpenAPI page files the routes under. */
+/** Tags of the routes in OpenAPI. */
 export const tags = ['ws']

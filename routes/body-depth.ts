@@ -5,7 +5,7 @@ import type { Limits } from '../lib/telemetry/limits.js'
 
 const JSON_TYPE = /^[^;]*[/+]json\b/i
 
-/** The depth limit of frames for the bodies of REST requests, before they are parsed. */
+/** Applies the depth limit of frames to bodies of REST requests, before they are parsed. */
 export function limitDepth (maxDepth: number, limit: Limits['depth']): preParsingHookHandler {
   const tooDeep = () => limit.refuse(maxDepth)
   return ({ headers }, _reply, payload, done) => {
@@ -21,6 +21,6 @@ function limited (payload: RequestPayload, limit: DepthLimit): RequestPayload {
   // Fastify removes its error listener once a body exceeds the limit; without this one the error would be uncaught.
   limit.on('error', () => {})
   payload.on('error', (error) => limit.destroy(error))
-  // What a plugin that decompresses says of the body's length on the wire.
+  // Length of the body on the wire, set by plugins that decompress it.
   return Object.defineProperty(payload.pipe(limit), 'receivedEncodedLength', { get: () => payload.receivedEncodedLength })
 }

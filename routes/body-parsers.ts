@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest, RequestPayload } from 'fastify'
 import { BadJsonError, UnsupportedMediaTypeError } from '../lib/errors.js'
 
-/** Replaces the host's parsers in a scope: bodies are JSON, and where there is none any content type will do. */
+/** Replaces the host's body parsers in a scope: bodies must be JSON; an empty body may have any content type. */
 export function useOwnParsers (scope: FastifyInstance): void {
   const parse = scope.getDefaultJsonParser('error', 'error')
   scope.removeAllContentTypeParsers()

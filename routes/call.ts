@@ -20,7 +20,7 @@ import { validatorCompiler } from './validator.js'
 /** Accepts any object: `Handlers.call` checks the handler's own schema, as it does for frames. */
 const anyObject = validatorCompiler({ schema: Type.Object({}), httpPart: 'body' })
 
-/** The handlers, and the limits of those who call them. */
+/** The parts that a call passes through, and its limits. */
 export interface CallParts {
   access: Access
   handlers: Handlers
@@ -30,14 +30,14 @@ export interface CallParts {
   limits: { maxPayloadBytes: number, maxDepth: number }
 }
 
-/** Answers calls of types that REST does not serve. */
+/** Refuses calls of types that have no handler for REST. */
 export function noCallRoute (scope: Scope, { access }: Pick<CallParts, 'access'>): void {
   scope.post('/call/:type', { schema: { params: Type.Object({ type: Type.String() }), hide: true } as object, onRequest: access.callers }, ({ params }) => {
     throw new UnknownTypeError((params as { type: string }).type)
   })
 }
 
-/** `POST call/<type>`: a handler by REST (row J1). The body is the message, and none is a message without fields; its type is in the path. */
+/** `POST call/<type>`: calls a handler by REST (row J1). The body is the message without its type; an empty body is a message without fields. */
 export function callRoute (scope: FastifyInstance, { access, handlers, requests, rateBudgets, counters, limits }: CallParts, entry: HandlerEntry): void {
   const bodyLimit = Math.min(scope.initialConfig.bodyLimit!, limits.maxPayloadBytes)
   /** Charges a call to the caller's budget, as a frame is. */
@@ -70,7 +70,7 @@ export function callRoute (scope: FastifyInstance, { access, handlers, requests,
     },
     onRequest: access.callers,
     preHandler: charge,
-    // The first reply counts: an early one, the handler's result, or its error.
+    // Only the first reply counts: an early one, the handler's result, or its error.
     handler: (request) => new Promise((resolve, reject) => {
       const { wsUser: user } = request
       const log = request.log.child({ user_id: user?.id ?? null })
@@ -94,7 +94,7 @@ export function callRoute (scope: FastifyInstance, { access, handlers, requests,
   })
 }
 
-/** Returns the size of a body when uncompressed: its length on the wire can be unknown, or that of the compressed form. */
+/** Returns the uncompressed size of a body, since its Content-Length can be missing or that of the compressed form. */
 function sizeOf ({ headers, body }: FastifyRequest): number {
   const { 'content-length': length, 'content-encoding': encoding } = headers
   if (length !== undefined && encoding === undefined) return Number(length)

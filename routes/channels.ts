@@ -7,7 +7,7 @@ import type { Access } from './access.js'
 import { answers, tags } from './answers.js'
 import type { Scope } from './scope.js'
 
-/** The parts of a node that know its channels. */
+/** The parts that the channel routes read. */
 export interface ChannelParts { access: Access, topics: Topics, presence: Presence }
 
 export function channelRoutes (scope: Scope, { access, topics, presence }: ChannelParts): void {
@@ -20,7 +20,7 @@ export function channelRoutes (scope: Scope, { access, topics, presence }: Chann
   })
 
   scope.get('/channels/:channel', {
-    schema: { tags, summary: 'One channel, with members or without, and who is there', params: ChannelParams, querystring: ChannelQuery, response: answers(ChannelPage, 400, 401, 403, 503) },
+    schema: { tags, summary: 'One channel, with its presence', params: ChannelParams, querystring: ChannelQuery, response: answers(ChannelPage, 400, 401, 403, 503) },
     onRequest: access.permitted('channels:read')
   }, async ({ params: { channel }, query }) => ({
     channel,

@@ -28,7 +28,7 @@ export function clientRoutes (scope: Scope, { access, manager, nodes }: ClientPa
       summary: 'Closes a socket with code 4403',
       params: ClientParams,
       querystring: DisconnectQuery,
-      response: { 204: Type.Null({ description: 'It is closed' }), ...faults(400, 401, 403, 404, 429, 503) }
+      response: { 204: Type.Null({ description: 'The socket is closed' }), ...faults(400, 401, 403, 404, 429, 503) }
     },
     onRequest: access.permitted('clients:disconnect')
   }, async ({ params, query }, reply) => {

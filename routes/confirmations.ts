@@ -7,12 +7,12 @@ import { found, userOf, type Access } from './access.js'
 import { answers, tags } from './answers.js'
 import type { Scope } from './scope.js'
 
-/** Bound of a long poll in place of the host's `handlerTimeout`: the longest `wait`, and time for the look before and after it. */
+/** Time limit of a long poll in place of the host's `handlerTimeout`: the longest `wait`, plus time for reading the question before and after it. */
 const LONGEST_POLL_MS = 70_000
-/** Time allowed for reading a question after the poll has failed. */
+/** Time allowed for reading a question after its poll has failed. */
 const LOOK_MS = 400
 
-/** The questions, and who may see them. */
+/** The parts that the confirmation routes need. */
 export interface ConfirmationParts { access: Access, confirmations: Confirmations }
 
 export function confirmationRoutes (scope: Scope, { access, confirmations }: ConfirmationParts): void {
@@ -29,7 +29,7 @@ export function confirmationRoutes (scope: Scope, { access, confirmations }: Con
 
   scope.get('/confirmations/:callback_id', {
     schema: {
-      tags, summary: 'One question; with wait, as soon as it has ended or that many seconds later', params: ConfirmationParams, querystring: WaitQuery, response: answers(ConfirmationRecord, 400, 401, 403, 404, 503)
+      tags, summary: 'One question; with wait, answered when it is settled or after that many seconds', params: ConfirmationParams, querystring: WaitQuery, response: answers(ConfirmationRecord, 400, 401, 403, 404, 503)
     },
     handlerTimeout: LONGEST_POLL_MS,
     onRequest: access.authenticated
@@ -38,10 +38,10 @@ export function confirmationRoutes (scope: Scope, { access, confirmations }: Con
     const record = found(await confirmations.get(callbackId), 'question')
     await access.owned(request, record.user_id, 'confirmations:read')
     if (request.query.wait === 0 || record.status !== 'pending') return record
-    // It ends before its time when the caller hangs up, or the token is revoked.
+    // The signal also fires when the caller hangs up or the token is revoked.
     const pending = request.wsPending!
     const timer = setTimeout(() => pending.stop(), request.query.wait * 1000)
-    // Another fault is met again by the second look.
+    // After a failed poll the question is read once more; a persistent fault is thrown by that read.
     const later = await confirmations.poll(callbackId, pending.signal).catch(() => inTime(confirmations.get(callbackId), LOOK_MS, tooLate))
       .finally(() => clearTimeout(timer))
     access.assertTokenStillValid(request)

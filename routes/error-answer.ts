@@ -5,14 +5,14 @@ import { detailsOf, toClientError, type DetailedError } from '../lib/wire-error.
 import { logThrown } from '../lib/thrown.js'
 import { sendable } from './json-answer.js'
 
-/** Seconds after which a client may try again what is out of reach now. */
+/** Default of `Retry-After` for 503, seconds. */
 const RETRY_AFTER_S = 2
-/** Fastify's errors about bodies. */
+/** Prefix of Fastify's error codes about bodies. */
 const BODY_FAULT = 'FST_ERR_CTP_'
 
 /**
- * Answers every fault of our routes in one shape. Faults that Fastify finds in a body get codes of ours, refusals by the host keep
- * theirs; what is not a fault of the request is logged and answered without its inside.
+ * Answers every error of the plugin's routes in one shape. Fastify's errors about bodies get codes of the plugin; refusals by the host
+ * keep theirs. Unexpected errors are logged, and answered without details.
  */
 export function answerError (error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const { isForeign, statusCode, code, message, details, retryAfterS, isAppError } = toAnswer(error)
@@ -21,7 +21,7 @@ export function answerError (error: unknown, request: FastifyRequest, reply: Fas
   if (statusCode === 401) reply.header('www-authenticate', 'Bearer')
   // RFC 9113 section 8.2.2: HTTP/2 has neither of these, and Node throws for one of them.
   if (statusCode === 426 && request.raw.httpVersionMajor < 2) {
-    // Node does not add to a Connection header that is set: a client that keeps connections must hear that this one ends.
+    // Node does not extend a Connection header that is set, so `close` must be added if this connection ends.
     reply.header('sec-websocket-version', '13').header('upgrade', 'websocket').header('connection', reply.raw.shouldKeepAlive ? 'upgrade' : 'upgrade, close')
   }
   if (statusCode === 503 || retryAfterS !== undefined) reply.header('retry-after', retryAfterS ?? RETRY_AFTER_S)
@@ -32,11 +32,11 @@ export function answerError (error: unknown, request: FastifyRequest, reply: Fas
 interface Answer extends Pick<DetailedError, 'message' | 'details' | 'retryAfterS' | 'isAppError'> {
   statusCode: number
   code: string | undefined
-  /** Whether it is an unexpected error, which is logged, and whose text the caller must not see. */
+  /** Whether the error is unexpected: it is logged, and its text is hidden from the caller. */
   isForeign: boolean
 }
 
-/** Reads it once: a hook of the host can throw anything. */
+/** Converts an error, reading each property once: a hook of the host can throw anything. */
 function toAnswer (error: unknown): Answer {
   try {
     const { statusCode, code, message, retryAfterS, isAppError } = error as DetailedError
@@ -56,10 +56,10 @@ function toAnswer (error: unknown): Answer {
       }
     }
     if (error instanceof UnavailableError || error instanceof InternalError) return answerOf(error, false)
-    // What the host uses against overload says so by its status, and a load balancer must see it.
+    // An overload protection of the host sets status 503, which a load balancer must see.
     if (statusCode === 503) return answerOf(new UnavailableError('The server is overloaded or unavailable'), true)
   } catch {
-    // It cannot be read.
+    // A getter of the error threw.
   }
   return answerOf(new InternalError(), true)
 }

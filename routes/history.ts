@@ -14,15 +14,15 @@ import type { Scope } from './scope.js'
 
 const ALL: Readable = { notBefore: 0, isLatest: false }
 
-/** A denial that says what would be allowed. */
-const FROM_START = 'You may not read this stream from its start: its rule recoverFrom is "position". Say in "after" what you have: <offset>:<epoch>'
+/** Denial that names the alternative. */
+const FROM_START = 'You may not read this stream from its start: its rule recoverFrom is "position". Give your position in "after": <offset>:<epoch>'
 
-/** The parts that keep streams, and decide who may read them. */
+/** The parts that the history route needs. */
 export interface HistoryParts { access: Access, history: History, rules: StreamRules, permissions: Permissions, tasks: Pick<Tasks, 'get'> }
 
 export function historyRoutes (scope: Scope, { access, history, rules, permissions, tasks }: HistoryParts): void {
   /**
-   * The part of a stream that the caller may read: what their socket could recover, or with permission all of it.
+   * Returns the part of a stream that the caller may read: what their socket could recover, or all of it if `authorize` allows that.
    *
    * @throws WSM_ERR_FORBIDDEN, WSM_ERR_UNAVAILABLE, and errors of the app's own
    */
@@ -60,7 +60,7 @@ export function historyRoutes (scope: Scope, { access, history, rules, permissio
   scope.get('/history', {
     schema: {
       tags,
-      summary: 'What a stream still has, oldest first: one\'s own, what one\'s socket could recover, or with permission any',
+      summary: 'History of a stream, oldest first: one\'s own, what one\'s socket could recover, or with permission any',
       querystring: HistoryQuery,
       response: answers(StreamHistoryPage, 400, 401, 403, 503)
     },
@@ -69,13 +69,13 @@ export function historyRoutes (scope: Scope, { access, history, rules, permissio
     const { topic, limit, after } = request.query
     if (!isTopic(topic)) throw invalidMessage([{ path: '/topic', message: 'Expected all, user:<user_id>, role:<role>, channel:<channel> or task:<task_id>' }])
     const part = await readable(request, topic, after === undefined)
-    // The app may have taken its time.
+    // Asking the app may have taken a while.
     access.assertTokenStillValid(request)
     return history.page(topic, positionOf(after), limit, part)
   })
 }
 
-/** Reads `<offset>:<epoch>`; null: from the start. */
+/** Parses `<offset>:<epoch>`; null: from the start. */
 function positionOf (after: string | undefined) {
   if (after === undefined) return null
   const [offset, epoch] = after.split(':') as [string, string]

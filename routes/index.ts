@@ -18,7 +18,7 @@ import { probeRoutes, statusRoutes } from './status.js'
 import { taskRoutes } from './tasks.js'
 import { ticketRoutes } from './tickets.js'
 
-/** The parts that the routes are handed out of, each file only those it names. */
+/** The parts of a node that are passed to the routes; each file gets only those that it declares. */
 export interface RouteParts {
   node: Node
   manager: WsManager
@@ -28,17 +28,17 @@ export interface RouteParts {
   maxDepth: number
 }
 
-/** The plugin's routes, below its path. */
+/** Registers the plugin's routes below its path. */
 export function routes (instance: FastifyInstance, parts: RouteParts): void {
   ownRoutes(instance)
   useOwnParsers(instance)
   socketRoute(instance, '', parts.sockets, null)
   probeRoutes(instance as unknown as Scope, { manager: parts.manager })
-  // In a scope of their own, since a connect must not pay for their hooks.
+  // In a scope of their own, so that their hooks do not slow down connects.
   instance.register(async (rest) => callerRoutes(rest, parts))
 }
 
-/** The routes for callers who are known. */
+/** Registers the routes that identify their callers. */
 function callerRoutes (instance: FastifyInstance, { node, manager, access, maxDepth }: RouteParts): void {
   const { publisher, topics, presence, history, rules, permissions, confirmations, tasks, tickets, revocations, requests, counters } = node
   instance.addHook('onRoute', (route) => { route.handler = access.guard(route.handler) })

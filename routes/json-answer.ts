@@ -1,17 +1,17 @@
 import type { FastifyReply } from 'fastify'
 
 /**
- * Makes an answer JSON. Fastify sends text as it is: neither `preSerialization` hooks of the host nor its serializers come to see it.
+ * Serializes an answer to JSON. Fastify sends text as it is, so `preSerialization` hooks and serializers of the host do not run.
  *
- * @throws what a `toJSON` of the app throws
+ * @throws any error of a `toJSON` of the app
  */
 export function sendable (reply: FastifyReply, answer: unknown): string {
   const json = JSON.stringify(answer)
-  // A hook of the host may have chosen one for this reply, which would get the text, too.
+  // A hook of the host may have set a serializer on this reply, which would also run for text.
   reply.serializer(null as never)
   reply.type('application/json; charset=utf-8')
   return json
 }
 
-/** For routes whose answers are {@link sendable}, so that what it makes is never called: the host's might not be able to read their schemas. */
+/** Replaces the host's serializer compiler, which might not support the schemas. Its serializers never run, since answers are {@link sendable}. */
 export const serializerCompiler = () => JSON.stringify

@@ -8,10 +8,10 @@ import type { Access } from './access.js'
 import { answers, tags } from './answers.js'
 import type { Scope } from './scope.js'
 
-/** The body holds the message: faults are named as those that the check of the body finds. */
+/** Prefixes the paths of faults with `/message`, since the body holds the message there. */
 const sent = <T>(report: Promise<T>): Promise<T> => report.catch((error: unknown) => { throw partOfRequest('/message', error) })
 
-/** The part that sends. */
+/** The parts that the message routes need. */
 export interface MessageParts { access: Access, publisher: Publisher }
 
 export function messageRoutes (scope: Scope, { access, publisher }: MessageParts): void {

@@ -4,8 +4,8 @@ import { sendable, serializerCompiler } from './json-answer.js'
 import { validatorCompiler } from './validator.js'
 
 /**
- * Makes a route the plugin's own: it checks requests and answers faults by itself, whatever compilers, formatters and error handlers
- * the host has set for its routes.
+ * Isolates a route from the host: requests are validated and errors answered by the plugin, whatever compilers, formatters and error
+ * handlers the host has set.
  */
 export function ownRoute<R extends RouteOptions> (route: R): R {
   return {
@@ -13,12 +13,12 @@ export function ownRoute<R extends RouteOptions> (route: R): R {
     serializerCompiler,
     errorHandler: answerError,
     ...route,
-    // A transform of the host for @fastify/swagger may only read schemas of its own kind.
+    // A transform of the host for @fastify/swagger may not support TypeBox schemas.
     config: { ...route.config, wsRoute: true, ...{ swaggerTransform: false } }
   }
 }
 
-/** The same for all routes that a scope adds from now on, REST routes with their answers. */
+/** Does the same for all routes that a scope adds from now on, and serializes the answers of REST routes. */
 export function ownRoutes (scope: FastifyInstance): void {
   scope.addHook('onRoute', (route) => {
     const { handler } = route

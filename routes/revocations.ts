@@ -5,21 +5,21 @@ import type { Access } from './access.js'
 import { answers, tags } from './answers.js'
 import type { Scope } from './scope.js'
 
-/** The revocations, and the requests that one of them may end. */
+/** The parts that the revocation route needs. */
 export interface RevocationParts { access: Access, revocations: Revocations, requests: PendingRequests }
 
 export function revocationRoutes (scope: Scope, { access, revocations, requests }: RevocationParts): void {
   scope.post('/revocations', {
     schema: {
       tags,
-      summary: 'Makes a token, or a user\'s tokens, worth nothing, and closes their sockets on all nodes',
+      summary: 'Revokes a token, or a user\'s tokens, and closes their sockets on all nodes',
       body: RevocationBody,
       response: answers(RevocationReport, 400, 401, 403, 413, 415, 503)
     },
     onRequest: access.permitted('revocations:create')
   }, (request) => {
     const { jti, expires_at: expiresAt, user_id: userId, issued_before: issuedBefore } = request.body
-    // It may be the caller's own.
+    // The caller may revoke the token of this very request.
     return requests.named(request.wsPending!, () => revocations.revoke({ jti, expiresAt, userId, issuedBefore } as RevocationTarget))
   })
 }

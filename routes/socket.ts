@@ -24,12 +24,12 @@ import { ownRoute } from './own-route.js'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** What was decided about an upgrade, between the decision and the socket. */
+    /** Decision about an upgrade, kept until its socket opens; null before that. */
     wsAdmission: Admitted | null
   }
 }
 
-/** The parts that a socket meets from its upgrade to its first frame. */
+/** The parts that take a socket from its upgrade to its first frame. */
 export interface SocketParts {
   admission: Admission
   lifecycle: Lifecycle
@@ -44,13 +44,16 @@ export interface SocketParts {
 
 interface Admitted { outcome: Outcome, response: ServerResponse }
 
+/** An upgraded request with its socket, and the response that Fastify made for it. */
+interface Upgraded { socket: WebSocket, request: IncomingMessage, response: ServerResponse }
+
 const SocketQuery = Type.Object({
   channel_id: Type.Optional(ChannelName),
-  recover: Type.Optional(Type.String({ description: 'What the client has of its streams, JSON: {topic: {epoch, offset}}' })),
+  recover: Type.Optional(Type.String({ description: 'Positions of the client in its streams, JSON: {topic: {epoch, offset}}' })),
   ticket: Type.Optional(Type.String({ maxLength: 64, description: 'From POST tickets, in place of a token' }))
 }, { additionalProperties: true })
 
-/** A route for sockets: the plugin's own, or with a rule the app's. */
+/** Registers a socket route: the plugin's own, or with a rule an endpoint of the app. */
 export function socketRoute (fastify: FastifyInstance, url: string, parts: SocketParts, rule: EndpointRule | null): void {
   const { admission, upgrades, closing } = parts
 
@@ -64,7 +67,7 @@ export function socketRoute (fastify: FastifyInstance, url: string, parts: Socke
       querystring: SocketQuery,
       response: { 101: Type.Null({ description: 'The socket is open' }), ...faults(400, 401, 403, 409, 426, 429, 503) }
     },
-    // The channel is checked with the rest of the admission, whose refusals can also be close frames.
+    // Admission checks the channel, since its refusals can also be close frames.
     attachValidation: true,
     onRequest: async (request, reply) => {
       if (request.ws) request.wsAdmission = { outcome: await admission.decide(request, rule), response: reply.raw }
@@ -74,7 +77,7 @@ export function socketRoute (fastify: FastifyInstance, url: string, parts: Socke
         const admitted = request.wsAdmission!
         admitted.outcome = admission.confirm(admitted.outcome)
         offerOnlyOurs(request.raw)
-        // What answers the upgrade and the first frame leave in one write.
+        // The answer to the upgrade and the first frame leave in one write.
         upgrades.socketOf(request.raw).cork()
       }
       done()
@@ -85,28 +88,28 @@ export function socketRoute (fastify: FastifyInstance, url: string, parts: Socke
       const { outcome: confirmed, response } = request.wsAdmission!
       const raw = upgrades.socketOf(request.raw)
       closing.trim()
-      // Once more: a `verifyClient` of the host may have taken its time since.
+      // Confirmed again: a `verifyClient` of the host may have taken a while since.
       const outcome = admission.confirm(confirmed, 'close')
-      if ('origin' in outcome) open(socket, request.raw, outcome.origin, response, parts)
+      if ('origin' in outcome) open({ socket, request: request.raw, response }, outcome.origin, parts)
       else closing.close(new WebSocketTransport(socket, raw, plainFrames), outcome.close.code, outcome.close.reason)
-      // Being admitted to what is in memory takes no turn of its own: the first frame leaves with the answer to the upgrade.
+      // With the memory engine admission ends within this turn, so the first frame leaves with the answer to the upgrade.
       setImmediate(() => raw.uncork())
     }
   }))
 }
 
-/** Nothing here waits: a frame that follows the upgrade in the same packet must find its listener. */
-function open (socket: WebSocket, upgrade: IncomingMessage, origin: ConnectionOrigin, response: ServerResponse, parts: SocketParts): void {
+/** Opens the connection synchronously: a frame may follow the upgrade in the same packet, and must find its listener. */
+function open ({ socket, request, response }: Upgraded, origin: ConnectionOrigin, parts: SocketParts): void {
   const { lifecycle, router, webSocketServer, upgrades, deflatedFrames, sendSettings, connectionSettings } = parts
-  // From here on the socket is ours: @fastify/websocket would log every reset with its request, which its listener keeps
-  // alive, and close the socket with 1005 when the server closes.
+  // Take the socket over from @fastify/websocket: its listener would log every reset with the request, which it keeps alive, and
+  // it would close the socket with 1005 when the server closes.
   socket.removeAllListeners('error')
-  // There are no clients where the app has switched off their tracking.
+  // `clients` is undefined if the app has disabled client tracking.
   webSocketServer.clients?.delete(socket)
-  const raw = upgrades.socketOf(upgrade)
-  // The socket would keep the answer alive, the answer its request, and both everything that Fastify hung on them.
+  const raw = upgrades.socketOf(request)
+  // Otherwise the socket keeps the response, the request, and everything that Fastify attached to them in memory.
   response.detachSocket(raw as Socket)
-  const encoding = readsCompressed(socket, upgrade.headers['sec-websocket-extensions']) ? deflatedFrames : plainFrames
+  const encoding = readsCompressed(socket, request.headers['sec-websocket-extensions']) ? deflatedFrames : plainFrames
   const transport = new WebSocketTransport(socket, raw, encoding)
   const connection = new Connection(transport, new SendQueue(transport, sendSettings), origin, connectionSettings)
   connection.inbox.onReleased(() => router.release(connection))

@@ -5,7 +5,7 @@ import { found, userOf, type Access } from './access.js'
 import { answers, tags } from './answers.js'
 import type { Scope } from './scope.js'
 
-/** The tasks, and who may see them. */
+/** The parts that the task routes need. */
 export interface TaskParts { access: Access, tasks: Tasks }
 
 export function taskRoutes (scope: Scope, { access, tasks }: TaskParts): void {

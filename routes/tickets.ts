@@ -4,13 +4,13 @@ import { userOf, type Access } from './access.js'
 import { answers, tags } from './answers.js'
 import type { Scope } from './scope.js'
 
-/** The part that issues tickets. */
+/** The parts that the ticket route needs. */
 export interface TicketParts { access: Access, tickets: Tickets }
 
 export function ticketRoutes (scope: Scope, { access, tickets }: TicketParts): void {
   scope.post('/tickets', {
     schema: {
-      tags, summary: 'A ticket: opens one socket, once, as the caller, by ?ticket= in its URL', response: answers(Ticket, 400, 401, 403, 413, 415, 503)
+      tags, summary: 'Issues a single-use ticket, which opens one socket as the caller by ?ticket= in its URL', response: answers(Ticket, 400, 401, 403, 413, 415, 503)
     },
     onRequest: access.authenticated
   }, async (request, reply) => {

@@ -4,8 +4,8 @@ import { faultsOf, invalidMessage } from '../lib/validation/faults.js'
 import { CompiledSchema } from '../lib/validation/compiled-schema.js'
 
 /**
- * Checks requests with the same checks as frames, so that both find the same faults. Only what comes as text, in the
- * path and the query, is converted to the schema's types and gets its defaults.
+ * Validates requests like frames, so that both report the same faults. Only path and query, which arrive as text, are converted to the
+ * schema's types and get its defaults.
  */
 export const validatorCompiler = ({ schema: given, httpPart }: { schema: unknown, httpPart?: string }) => {
   const schema = given as TSchema

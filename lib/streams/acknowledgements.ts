@@ -12,7 +12,7 @@ import { Handovers, type HandoverClaim } from './handovers.js'
 /** Which sockets have acknowledged a message, by client id, and which have not. */
 export interface AckReport { acked: string[], missing: string[] }
 
-/** When a message is sent again, as nodes tell each other since version 0.2. */
+/** When a message is redelivered. Part of the messages between nodes since version 0.2. */
 export const Schedule = Type.Object({
   /** Time after each try, milliseconds. */
   timeoutMs: Type.Integer({ minimum: 1 }),
@@ -21,41 +21,41 @@ export const Schedule = Type.Object({
 })
 export type Schedule = Static<typeof Schedule>
 
-/** Divides the time that an acknowledged send takes in all among its tries. */
+/** Divides the total time of an acknowledged send among its tries. */
 export function scheduleOf ({ timeoutMs, tries }: Required<AckOptions>): Schedule {
   return { timeoutMs: Math.max(1, Math.floor(timeoutMs / tries)), retries: tries - 1 }
 }
 
-/** Returns the time of all tries together, milliseconds. */
+/** Returns the total time of all tries, milliseconds. */
 export function waitOf ({ timeoutMs, retries }: Schedule): number {
   return timeoutMs * (retries + 1)
 }
 
-/** One socket that is waited for; another of the same user can take the place of one that has ended. */
+/** One awaited acknowledgement. If its socket ends, another socket of the same user can take it over. */
 interface Slot {
   connection: Connection
   userId: string | null
-  /** The socket that has acknowledged, which may be one of another node. */
+  /** Id of the socket that has acknowledged, which may be on another node; null: none yet. */
   ackedBy: string | null
-  /** Whether the other nodes look for one, too. */
+  /** Whether it has been offered to the other nodes. */
   isOffered: boolean
 }
 
-/** A message that is not acknowledged by everybody yet. */
+/** A message with acknowledgements outstanding. */
 interface Pending {
   messageId: string
-  /** Who comes into this topic meanwhile may be one of those that were there, come back. */
+  /** The topic that a returning client joins again. */
   topic: string
   slots: Slot[]
-  /** Sockets that came later and have nobody's place yet. */
+  /** Sockets that joined later and have not taken over a slot. */
   newcomers: Set<Connection>
-  /** null: it is not sent yet. */
+  /** null: not sent yet. */
   publication: Publication | null
   position: Position | null
-  /** Made when it is sent again for the first time. */
+  /** Made for the first redelivery. */
   message: EncodedMessage | null
   begunAt: number
-  /** How long it is waited for, all tries together. */
+  /** Total time of all tries, milliseconds. */
   waitMs: number
   retriesLeft: number
   timeoutMs: number
@@ -63,13 +63,13 @@ interface Pending {
   settle: (report: AckReport) => void
 }
 
-/** How long, and for how many messages, it is kept who acknowledged what this node does not wait for, or not yet. */
+/** How long early acknowledgements are kept, and of how many messages. */
 const EARLY_MS = 5_000
 const MAX_EARLY = 10_000
 
-/** Sends that say who did not answer (row A10). */
+/** Tracks acknowledged sends, and reports which sockets did not answer (row A10). */
 export class Acknowledgements {
-  /** Who has acknowledged, and whose socket it was then. */
+  /** Acknowledgements of messages that this node does not await (yet): the sockets, each with its user at that time. */
   readonly #early = new ExpiringMap<string, Map<Connection, string | null>>(EARLY_MS)
   readonly #pending = new Map<string, Pending>()
   readonly #byTopic = new Map<string, Set<Pending>>()
@@ -86,10 +86,10 @@ export class Acknowledgements {
   }
 
   /**
-   * Waits for the acknowledgements of a message. Begun before it is sent: the first can come right after.
+   * Awaits the acknowledgements of a message. Called before the send, since the first can arrive right after it.
    *
-   * @param topic where one that comes back would come to
-   * @returns `sent`, to be called with what has been sent, and the report
+   * @param topic the topic that a returning client joins again
+   * @returns `sent`, to be called after the send, `giveUp`, to be called if it failed, and the report
    */
   expect (messageId: string, topic: string, connections: readonly Connection[], schedule: Schedule) {
     const { timeoutMs, retries } = schedule
@@ -128,12 +128,12 @@ export class Acknowledgements {
       if (isComplete(pending)) this.#finish(pending)
       else pending.timer = setTimeout(() => this.#retry(pending), timeoutMs)
     }
-    /** The message could not be sent: nobody is waited for. */
+    /** Ends the wait: the message could not be sent. */
     const giveUp = (): void => this.#finish(pending)
     return { report, sent, giveUp }
   }
 
-  /** An `ack` frame; one that is late, or of a socket that was not asked, changes nothing. */
+  /** Handles an `ack` frame; a late one, or one of a socket that was not asked, changes nothing. */
   acknowledge (messageId: string, connection: Connection): void {
     const pending = this.#pending.get(messageId)
     const slot = pending?.slots.find((slot) => slot.connection === connection && slot.userId === userOf(connection))
@@ -141,7 +141,7 @@ export class Acknowledgements {
     else if (!this.#handovers.acknowledge(messageId, connection)) this.#keep(messageId, connection)
   }
 
-  /** A connection has come into a topic: it gets what somebody of its user, who is gone, has not acknowledged. */
+  /** Called when a connection has joined a topic: it takes over acknowledgements of its user's sockets that have ended. */
   joined (state: StreamState, connection: Connection): void {
     for (const pending of this.#byTopic.get(state.topic) ?? []) {
       if (connection.user === null || pending.slots.some((slot) => slot.connection === connection)) continue
@@ -151,7 +151,7 @@ export class Acknowledgements {
     this.#handovers.joined(state.topic, connection)
   }
 
-  /** A connection has left a topic, or ended. */
+  /** Called when a connection has left a topic, or ended. */
   left (topic: string, connection: Connection): void {
     for (const pending of this.#byTopic.get(topic) ?? []) {
       pending.newcomers.delete(connection)
@@ -160,14 +160,14 @@ export class Acknowledgements {
     this.#handovers.left(topic, connection)
   }
 
-  /** Ends every wait, with what is known. */
+  /** Ends every wait; reports contain the acknowledgements so far. */
   close (): void {
     for (const pending of this.#pending.values()) this.#finish(pending)
     this.#handovers.close()
     this.#early.clear()
   }
 
-  /** A message can be here, and acknowledged, before the node that waits for that has said so. */
+  /** Keeps an early acknowledgement: a message can arrive before the notice of the node that awaits its acknowledgements. */
   #keep (messageId: string, connection: Connection): void {
     const connections = this.#early.get(messageId)
     if (connections !== undefined) connections.set(connection, userOf(connection))
@@ -182,9 +182,9 @@ export class Acknowledgements {
   }
 
   /**
-   * Gives the places of those that have ended to newcomers of the same user, or offers them to the other nodes.
+   * Hands the slots of ended sockets over to newcomers of the same user, or offers them to the other nodes.
    *
-   * @param recovering the one that finds the message in the history that it gets anyway
+   * @param recovering a newcomer that gets the message from the history anyway; null: none
    */
   #fill (pending: Pending, recovering: Connection | null): void {
     for (const slot of pending.slots) {
@@ -216,7 +216,7 @@ export class Acknowledgements {
     })
   }
 
-  /** A socket of the user has acknowledged on another node. */
+  /** Handles the claim of another node, where a socket of the user has acknowledged. */
   #claimed ({ message_id: messageId, user_id: userId, client_id: clientId }: HandoverClaim & { client_id: string }): void {
     const pending = this.#pending.get(messageId)
     const slot = pending?.slots.find((slot) => slot.userId === userId && this.#isOrphaned(pending, slot))
@@ -230,18 +230,17 @@ export class Acknowledgements {
 
   #send (pending: Pending, slot: Slot): void {
     if (pending.publication === null || !this.#canGet(pending, slot)) return
-    // Again it goes out beside the stream: a client that is past that place, or has not got there yet, must not take it
-    // for its own.
+    // A redelivery carries no position: it is out of order, and the client must not take it for its position in the stream.
     pending.message ??= toMessage({ ...pending.publication, position: null })
     slot.connection.send(pending.message)
   }
 
-  /** Whether another socket of the user may acknowledge in place of this one, which is gone; never for an anonymous one. */
+  /** Whether the slot's socket is gone and another of its user may take it over; never for an anonymous socket. */
   #isOrphaned (pending: Pending, slot: Slot): boolean {
     return slot.ackedBy === null && slot.userId !== null && !this.#canGet(pending, slot)
   }
 
-  /** Whether the connection is still whose and where it was. */
+  /** Whether the connection is open, and still has the same user and topic. */
   #canGet ({ topic }: Pending, { connection, userId }: Slot): boolean {
     return connection.isOpen && userOf(connection) === userId && this.#topics.has(topic, connection)
   }
@@ -271,7 +270,7 @@ function isComplete ({ slots }: Pending): boolean {
   return slots.every(({ ackedBy }) => ackedBy !== null)
 }
 
-/** Whether what follows the connection's join has the message in it. */
+/** Whether the connection's recovery contains the message. */
 function recovers ({ recovered, position }: StreamState, pending: Pending): boolean {
   return recovered && pending.position !== null && position!.epoch === pending.position.epoch && position!.offset < pending.position.offset
 }

@@ -8,7 +8,7 @@ import type { EncodedMessage } from '../socket/message.js'
 
 const Duration = Type.Integer({ minimum: 0, maximum: 2_147_483_647 })
 
-/** An acknowledgement that a node still waits for although its socket has ended: a socket of the same user on another node may give it. */
+/** Offers an awaited acknowledgement whose socket has ended to sockets of the same user on other nodes. */
 const HandoverOffer = Type.Object({
   message_id: Type.String(),
   topic: Type.String(),
@@ -29,14 +29,14 @@ export type HandoverOffer = Static<typeof HandoverOffer>
 const HandoverClaim = Type.Object({ message_id: Type.String(), user_id: Type.String(), client_id: Nullable(Type.String()) })
 export type HandoverClaim = Static<typeof HandoverClaim>
 
-// The responses are ignored. The kinds are those of version 0.2.
+// The responses are ignored. The names of these calls are those of version 0.2.
 const offerCall = clusterCall('vacant', { request: HandoverOffer, response: Type.Unknown() })
 const claimCall = clusterCall('taken', { request: HandoverClaim, response: Type.Unknown() })
 
 interface Handover {
   offer: HandoverOffer
   message: EncodedMessage
-  /** The socket of this node that has got the message, and has not acknowledged it yet. */
+  /** The socket of this node that was sent the message and has not acknowledged it yet; null: none. */
   holder: { connection: Connection, again: NodeJS.Timeout } | null
   end: NodeJS.Timeout
 }
@@ -44,18 +44,18 @@ interface Handover {
 export interface HandoverEvents {
   /** The members of a topic on this node. */
   members: (topic: string) => Connection[]
-  /** The sockets of this node that have acknowledged a message which this node does not wait for. */
+  /** The sockets of this node that have acknowledged a message whose acknowledgements this node does not await. */
   early: (messageId: string) => Iterable<Connection>
-  /** A socket of another node has claimed an offer of this one. */
+  /** Called when another node has claimed an offer of this one for its socket. */
   onClaim: (claim: HandoverClaim & { client_id: string }) => void
 }
 
-/** Hands awaited acknowledgements over to the node to which a client has come back. */
+/** Hands awaited acknowledgements over to the node that a client has reconnected to. */
 export class Handovers {
   readonly #cluster: Cluster
   readonly #clock: Clock
   readonly #events: HandoverEvents
-  /** By message; the offers of one user are interchangeable. */
+  /** By message id; several offers for one user are interchangeable. */
   readonly #handovers = new Map<string, Set<Handover>>()
 
   constructor ({ cluster, clock }: Pick<Engine, 'cluster' | 'clock'>, events: HandoverEvents) {
@@ -66,16 +66,17 @@ export class Handovers {
     claimCall.serve(cluster, (claim) => this.#claimed(claim))
   }
 
-  /** Makes an offer to the other nodes. */
+  /** Sends an offer to the other nodes. */
   offer (offer: HandoverOffer): void {
     offerCall.all(this.#cluster, { ...offer, sent_at: this.#clock.now() - offer.age_ms })
   }
 
-  /** Withdraws an offer: a socket of this node has it. */
+  /** Withdraws an offer, since a socket of this node has taken it over. */
   withdraw (messageId: string, userId: string): void {
     this.#claim({ message_id: messageId, user_id: userId, client_id: null })
   }
 
+  /** Called when a connection has joined a topic: it takes over an open offer for its user. */
   joined (topic: string, connection: Connection): void {
     for (const handover of this.#all()) {
       const { offer } = handover
@@ -83,7 +84,7 @@ export class Handovers {
     }
   }
 
-  /** A socket that leaves before it has acknowledged leaves its offer to the next one. */
+  /** Called when a connection has left a topic: the offer that it has not acknowledged is open again. */
   left (topic: string, connection: Connection): void {
     for (const handover of this.#all()) {
       if (handover.holder?.connection !== connection || handover.offer.topic !== topic) continue
@@ -92,7 +93,7 @@ export class Handovers {
     }
   }
 
-  /** Returns false where the connection holds no such offer. */
+  /** Handles an acknowledgement. Returns false if the connection holds no such offer. */
   acknowledge (messageId: string, connection: Connection): boolean {
     const handover = this.#heldBy(connection, messageId)
     if (handover === undefined || handover.offer.user_id !== connection.user?.id) return false
@@ -118,7 +119,7 @@ export class Handovers {
     const siblings = this.#handovers.get(id)
     if (siblings === undefined) this.#handovers.set(id, new Set([handover]))
     else siblings.add(handover)
-    // The client may have come back before its end was noticed, and have read the message in the history.
+    // The client may have reconnected, and recovered the message from the history, before its old node noticed the end.
     const early = [...this.#events.early(id)].find((connection) => this.#canTake(offer, connection))
     if (early !== undefined) return this.#fill(handover, early)
     const back = this.#events.members(topic).find((connection) => connection.connectedAt >= sentAt && this.#canTake(offer, connection))
@@ -127,7 +128,7 @@ export class Handovers {
 
   #give (handover: Handover, connection: Connection): void {
     const { offer: { user_id: userId, again_ms: againMs }, message } = handover
-    // The socket can switch users, and stay in the topic.
+    // The socket can switch users and stay in the topic.
     const send = () => { if (connection.user?.id === userId) connection.send(message) }
     handover.holder = { connection, again: setInterval(send, againMs) }
     send()
@@ -142,7 +143,7 @@ export class Handovers {
   #claimed (claim: HandoverClaim): void {
     const { message_id: id, user_id: userId, client_id: clientId } = claim
     if (clientId !== null) this.#events.onClaim({ ...claim, client_id: clientId })
-    // One offer of the user is gone on every node.
+    // Each claim removes one offer of the user on every node.
     const handovers = [...this.#handovers.get(id) ?? []].filter(({ offer }) => offer.user_id === userId)
     const handover = handovers.find(({ holder }) => holder === null)
     if (handover !== undefined) this.#drop(handover)
@@ -152,7 +153,7 @@ export class Handovers {
     claimCall.all(this.#cluster, claim)
   }
 
-  /** Whether the connection is the user's, and holds no other offer of the same message. */
+  /** Whether the connection is the user's and holds no other offer of the same message. */
   #canTake ({ message_id: id, user_id: userId }: HandoverOffer, connection: Connection): boolean {
     return connection.isOpen && connection.user?.id === userId && this.#heldBy(connection, id) === undefined
   }

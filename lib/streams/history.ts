@@ -5,18 +5,18 @@ import { toObject } from '../protocol/delivery.js'
 import { PAGE_BOUNDS, PAGE_SIZE } from './catch-up.js'
 import type { StreamRules } from './stream-rules.js'
 
-/** Size of a page that is answered at once. */
+/** Maximum size of a page for REST. */
 const ANSWER_BYTES = 1_048_576
 
 /** The part of a stream that a caller may read. */
 export interface Readable {
-  /** When the oldest message that may be read was published, milliseconds since 1970; 0: any. */
+  /** Only messages published from this moment on may be read, milliseconds since 1970; 0: all. */
   notBefore: number
-  /** Whether only the last message may be read, as a socket gets it of a channel for late values. */
+  /** Whether only the last message may be read, as for sockets in a channel with `recover: 'latest'`. */
   isLatest: boolean
 }
 
-/** Reads what the streams still have, for the app and for users. Of a stream that is not kept nothing is ever complete. */
+/** Reads the histories of streams, for the app and for users. For a stream without history, `complete` is always false. */
 export class History {
   readonly #engine: Engine
   readonly #rules: StreamRules
@@ -26,7 +26,7 @@ export class History {
     this.#rules = rules
   }
 
-  /** From a position on, or from the oldest; to where the stream was at the first reading. */
+  /** Reads from a position, or from the oldest message, up to the end of the stream as of the first read. */
   async read (topic: string, since: Position | null): Promise<StreamHistory> {
     let page = await this.#engine.history(topic, since, PAGE_SIZE, PAGE_BOUNDS)
     const { top, isComplete } = page
@@ -38,7 +38,7 @@ export class History {
     return { messages: deliveries.map(toObject), position: deliveries.at(-1)?.position ?? top, complete: this.#isKept(topic) && isComplete && page.isComplete }
   }
 
-  /** A part of it: what is readable, at most `limit` messages. */
+  /** Reads a page of at most `limit` readable messages. */
   async page (topic: string, since: Position | null, limit: number, { notBefore, isLatest }: Readable): Promise<StreamHistoryPage> {
     const from = isLatest ? await this.#beforeLatest(topic, since) : since
     const { entries, isComplete, top } = await this.#engine.history(topic, from, isLatest ? 1 : limit, { maxBytes: ANSWER_BYTES, notBefore })
@@ -47,7 +47,7 @@ export class History {
     return { messages: entries.map(toObject), position, complete: this.#isKept(topic) && isComplete, next: isLast ? null : `${position.offset}:${position.epoch}` }
   }
 
-  /** The position before the last message; that of a reader who has it, or of a stream without messages, as it is. */
+  /** Returns the position before the last message; `since` itself if the reader has that message or there is none. */
   async #beforeLatest (topic: string, since: Position | null): Promise<Position | null> {
     const { top: { epoch, offset } } = await this.#engine.history(topic, null, 0)
     return offset === 0 || (since?.epoch === epoch && since.offset === offset) ? since : { epoch, offset: offset - 1 }

@@ -6,16 +6,16 @@ import type { Cluster } from '../engine/engine.js'
 import { IdentityChangedError, TooManyChannelsError, UnavailableError } from '../errors.js'
 import type { Memberships } from './memberships.js'
 
-/** A socket, and the channel that it is put into or taken out of. */
+/** A socket, and the channel that it is added to or removed from. */
 const Placement = Type.Object({
   client_id: Type.String(),
-  /** The user that it must belong to; null: it must be anonymous; missing: any user. */
+  /** The user that the socket must belong to; null: it must be anonymous; missing: any user. */
   user_id: Type.Optional(Nullable(UserId)),
   channel: ChannelName
 })
 export type Placement = Static<typeof Placement>
 
-/** False: the node has no such socket. An object: the socket is in as many channels as it may be. */
+/** False: the node has no such socket. An object: the socket has reached its maximum number of channels. */
 const Placed = Type.Union([Type.Boolean(), Type.Object({ max_channels: Type.Integer() })])
 type Placed = Static<typeof Placed>
 
@@ -24,7 +24,7 @@ const calls = {
   leave: clusterCall('leave', { request: Placement, response: Placed })
 }
 
-/** Puts sockets of any node into channels and takes them out: this node its own, and the others theirs. */
+/** Adds sockets of any node to channels and removes them; each node handles its own sockets. */
 export class Placements {
   readonly #cluster: Cluster
   readonly #registry: Registry
@@ -39,10 +39,10 @@ export class Placements {
   }
 
   /**
-   * Resolves to whether the socket is in the channel.
+   * Adds a socket to a channel. Resolves to whether it is in the channel.
    *
-   * @throws WSM_ERR_TOO_MANY_CHANNELS; WSM_ERR_UNAVAILABLE where a node that may have the socket did not answer, or could not join
-   *   it; it may be in the channel then
+   * @throws WSM_ERR_TOO_MANY_CHANNELS; WSM_ERR_UNAVAILABLE if a node that may have the socket did not answer, or could not join
+   *   the channel; the socket may be in the channel then
    */
   async join (placement: Placement): Promise<boolean> {
     const placed = await this.#place(calls.join, placement, await this.#joinHere(placement))
@@ -51,9 +51,9 @@ export class Placements {
   }
 
   /**
-   * Resolves to whether there is such a socket; it is not in the channel then.
+   * Removes a socket from a channel. Resolves to whether there is such a socket.
    *
-   * @throws WSM_ERR_UNAVAILABLE where a node that may have the socket did not answer
+   * @throws WSM_ERR_UNAVAILABLE if a node that may have the socket did not answer
    */
   async leave (placement: Placement): Promise<boolean> {
     return await this.#place(calls.leave, placement, this.#leaveHere(placement)) !== false
@@ -73,7 +73,7 @@ export class Placements {
     if (connection === null) return false
     try {
       await this.#memberships.join(connection, [channel], 'joined')
-      // It may have ended meanwhile, or have been taken out again.
+      // It may have ended or been removed meanwhile.
       return this.#memberships.has(connection, channel)
     } catch (error) {
       if (error instanceof IdentityChangedError) return false

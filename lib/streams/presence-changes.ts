@@ -24,7 +24,7 @@ export class PresenceChanges {
 
   /**
    * @param windowMs how long changes are collected
-   * @param tell called with all changes of a channel within that time, in the order of the latest of each user
+   * @param tell called with all changes of a channel within a window, ordered by the latest change of each user
    */
   constructor (windowMs: number, tell: (channel: string, changes: Iterable<UserChange>) => void) {
     this.#windowMs = windowMs
@@ -47,7 +47,7 @@ export class PresenceChanges {
     else this.#timer ??= setTimeout(() => this.#flush(), this.#windowMs)
   }
 
-  /** From now on nothing is collected: changes are told at once. */
+  /** Reports the collected changes, and all further ones at once. */
   close (): void {
     this.#isClosed = true
     clearTimeout(this.#timer!)

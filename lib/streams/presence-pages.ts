@@ -14,7 +14,7 @@ export function byUser (clients: readonly PresentClient[]): PresenceList {
   return { clients: clients.length, users: [...users].map(([user_id, client_ids]) => ({ user_id, client_ids })) }
 }
 
-/** A page of sockets, by user and then by id, anonymous ones first. The cursor is `<client_id>:<user_id>` of its last one. */
+/** Returns a page of sockets, by user and then by id, anonymous ones first. The cursor is `<client_id>:<user_id>` of the last one. */
 export function pageOfPresent (clients: readonly PresentClient[], { limit, after }: ChannelQuery): Pick<ChannelPage, 'presence' | 'next'> {
   const place = after === undefined ? null : placeOf(after)
   const behind = clients.filter((client) => place === null || byPlace(client, place) > 0).sort(byPlace)
@@ -31,7 +31,7 @@ function placeOf (cursor: string): PresentClient {
   return { client_id: cursor.slice(0, end), user_id: cursor.slice(end + 1) }
 }
 
-/** The id of a user is never empty, so an empty one stands for none. */
+/** Compares by user, then by id. User ids are never empty, so an empty one means anonymous. */
 function byPlace (a: PresentClient, b: PresentClient): number {
   return compareTexts(a.user_id ?? '', b.user_id ?? '') || compareTexts(a.client_id, b.client_id)
 }

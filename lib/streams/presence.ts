@@ -14,12 +14,12 @@ import type { StreamRules } from './stream-rules.js'
 import { topicOf } from '../topic-names.js'
 import type { Topics } from './topics.js'
 
-/** How often a list that changed while it was read is read again; after that it is used as it is. */
+/** Maximum number of reads of a list that changes meanwhile; after that the latest one is used. */
 const MAX_READS = 5
-/** How long changes of a channel are collected before its members are told of them. */
+/** How long changes of a channel are collected before they are announced to its members. */
 const WINDOW_MS = 100
 
-/** The parts that presence works with. */
+/** The parts that {@link Presence} needs. */
 export interface PresenceParts {
   store: PresenceStore
   topics: Topics
@@ -28,7 +28,7 @@ export interface PresenceParts {
   log: FastifyBaseLogger
 }
 
-/** Who is in the channels that have it by rule: the members are told when a user comes and when the user has left. */
+/** Tracks who is in the channels that have presence by rule, and announces to their members when users join and leave. */
 export class Presence {
   readonly #store: PresenceStore
   readonly #topics: Topics
@@ -37,7 +37,7 @@ export class Presence {
   readonly #log: FastifyBaseLogger
   readonly #changes = new PresenceChanges(WINDOW_MS, (channel, changes) => this.#tellChanges(channel, changes))
   readonly #lists = new RecentLists()
-  /** The channels whose list is being read, and whether they have changed since. */
+  /** Reads of lists in progress, and whether each channel has changed since. */
   readonly #reads = new Set<{ channel: string, isStale: boolean }>()
 
   constructor ({ store, topics, rules, events, log }: PresenceParts) {
@@ -49,49 +49,49 @@ export class Presence {
     store.onChange((change) => this.#changed(change))
   }
 
-  /** Whether the channel has it. */
+  /** Whether the channel has presence. */
   covers (channel: string): boolean {
     return this.#rules.of(topicOf.channel(channel)).presence
   }
 
-  /** Resolves when everybody can see the connection; a channel without presence is passed over. */
+  /** Adds a connection. Resolves when all nodes can see it, and at once for a channel without presence. */
   async add (channel: string, connection: Connection): Promise<void> {
     if (this.covers(channel)) await this.#store.add(channel, entryOf(connection))
   }
 
-  /** Tells a member who is there; what changes from then on it is told like all the others. */
+  /** Sends a member the presence list; later changes are announced to it like to all members. */
   async tell (channel: string, connection: Connection): Promise<void> {
     if (!this.covers(channel)) return
     const { identity } = connection
     try {
       const { clients, asOf } = await this.#read(channel)
-      // Meanwhile it may have become another user's, or have left: who is there is not for it to know.
+      // It may have switched users or left meanwhile, and must not see the list then.
       if (identity.isOver || !connection.grants.has(channel)) return
       connection.send(encodeFrame({ type: 'presence', channel, ...byUser(clients) }))
       this.#lists.add(channel, connection, asOf)
     } catch (error) {
-      logThrown(this.#log, 'warn', error, { channel }, 'a socket could not be told who is in the channel')
+      logThrown(this.#log, 'warn', error, { channel }, 'the presence list could not be sent to a socket')
     }
   }
 
   remove (channel: string, connection: Connection): void {
     if (!this.covers(channel)) return
     this.#store.remove(channel, entryOf(connection)).catch((error: unknown) => {
-      logThrown(this.#log, 'warn', error, { channel }, 'a socket that left could not be taken out of the presence list')
+      logThrown(this.#log, 'warn', error, { channel }, 'a socket that left could not be removed from the presence list')
     })
   }
 
   /**
-   * Who is there, by user.
+   * Lists the members of a channel, by user.
    *
-   * @throws WSM_ERR_NO_PRESENCE for a channel that has none, WSM_ERR_UNAVAILABLE
+   * @throws WSM_ERR_NO_PRESENCE for a channel without presence, WSM_ERR_UNAVAILABLE
    */
   async list (channel: string): Promise<PresenceList> {
     if (!this.covers(channel)) throw new NoPresenceError(channel, channel)
     return byUser((await this.#read(channel)).clients)
   }
 
-  /** A part of the same. */
+  /** Returns a page of the list. */
   async page (channel: string, query: ChannelQuery): Promise<Pick<ChannelPage, 'presence' | 'next'>> {
     return pageOfPresent((await this.#read(channel)).clients, query)
   }
@@ -101,7 +101,7 @@ export class Presence {
     this.#lists.close()
   }
 
-  /** Who is there, as of which change at least. */
+  /** Reads the list, and the number of a change that it certainly includes. */
   async #read (channel: string): Promise<{ clients: PresentClient[], asOf: number }> {
     const read = { channel, isStale: false }
     this.#reads.add(read)
@@ -113,7 +113,7 @@ export class Presence {
         read.isStale = false
         asOf = this.#changes.number
         clients = await this.#store.list(channel)
-        // A change that came meanwhile may be in the list or not; those that come after it are told to the members.
+        // A change that arrived during the read may be in the list or not, so read again.
       } while (read.isStale && ++reads < MAX_READS)
       return { clients, asOf }
     } finally {

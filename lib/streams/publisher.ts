@@ -14,13 +14,13 @@ import type { StreamRules } from './stream-rules.js'
 import { topicOf } from '../topic-names.js'
 import type { Topics } from './topics.js'
 
-/** Time for the other nodes to say who has acknowledged, when the wait for that is over. */
+/** Time for the other nodes to report acknowledgements after the wait for those is over. */
 const SAY_MS = 500
 
 const NOBODY: ClientDeliveryReport = { recipients: 0 }
 const NOT_ACKNOWLEDGED: ClientDeliveryReport = { recipients: 0, acked: [], missing: [] }
 
-/** What one node asks the others to send to a socket of theirs. */
+/** Asks the other nodes to send a message to one of their sockets. */
 const Direct = Type.Object({
   client_id: Type.String(),
   /** The user that it must belong to; null: it must be anonymous; missing: any user. */
@@ -31,7 +31,7 @@ const Direct = Type.Object({
 })
 type Direct = Static<typeof Direct>
 
-/** What one node asks the others to wait for. */
+/** Asks the other nodes to await acknowledgements of a message. */
 const Expected = Type.Object({
   message_id: Type.String(),
   topic: Type.String(),
@@ -52,16 +52,16 @@ export interface ClientSendOptions extends SendOptions {
 
 /** How a frame of the protocol is sent. */
 export interface AnnounceOptions {
-  /** Whether a slow consumer may miss it, where the app chose to drop; default false. */
+  /** Whether it may be dropped for a slow consumer with `slowConsumer: 'drop'`; default false. */
   isDroppable?: boolean
-  /** Whether it goes into the stream, so that who was away gets it; default true. */
+  /** Whether it is kept in the history, so that clients that were away can recover it; default true. */
   history?: boolean
   except?: readonly string[] | undefined
-  /** The client that sent the frame, if one did: its share of the histories is charged. */
+  /** The client that sent it, if any: charged to that sender's quota of the histories. */
   sender?: string | undefined
 }
 
-/** The parts that a publisher works with. */
+/** The parts that a {@link Publisher} needs. */
 export interface PublisherParts {
   engine: Engine
   topics: Topics
@@ -71,10 +71,14 @@ export interface PublisherParts {
   acknowledgements: Acknowledgements
 }
 
-/** @property isComplete whether the other nodes get it */
+/**
+ * A publication handed to the engine.
+ *
+ * @property isComplete whether it reaches the other nodes
+ */
 interface Handed { position: Position | null, isComplete: boolean }
 
-/** The way out: a message is checked and encoded once, then handed to the engine, which hands it to the topics. */
+/** Publishes messages: checks and encodes each once, then hands it to the engine, which delivers it to the topics. */
 export class Publisher {
   readonly #engine: Engine
   readonly #topics: Topics
@@ -84,7 +88,7 @@ export class Publisher {
   readonly #acknowledgements: Acknowledgements
   readonly #ack: Required<AckOptions>
 
-  /** @param ack what an acknowledged send does not say itself */
+  /** @param ack defaults for acknowledged sends */
   constructor ({ engine, topics, rules, registry, outbound, acknowledgements }: PublisherParts, ack: Required<AckOptions>) {
     this.#engine = engine
     this.#topics = topics
@@ -97,7 +101,7 @@ export class Publisher {
     sendCall.serve(engine.cluster, (direct) => this.#sendHere(direct))
   }
 
-  /** A message of the app, to every member of a topic. */
+  /** Publishes a message of the app to every member of a topic. */
   async publish (topic: string, message: object, options: SendOptions = {}): Promise<DeliveryReport> {
     const { ack, history, compress = true, except } = options
     const publication = { topic, json: this.#outbound.toJson(message), isDroppable: true, isCompressible: compress, except }
@@ -107,19 +111,19 @@ export class Publisher {
     return isComplete ? { localRecipients, position } : { localRecipients, position, complete: false }
   }
 
-  /** A frame of the protocol, to every member of a topic. Resolves to whether the other nodes get it. */
+  /** Publishes a frame of the protocol to every member of a topic. Resolves to whether it reaches the other nodes. */
   async announce (topic: string, frame: ServerFrame, options: AnnounceOptions = {}): Promise<boolean> {
     return this.forward(topic, toJson(frame), options)
   }
 
-  /** Publishes a client's message, as JSON, to every member of a topic. Resolves to whether the other nodes get it. */
+  /** Publishes a client's message, as JSON, to every member of a topic. Resolves to whether it reaches the other nodes. */
   async forward (topic: string, json: string, { isDroppable = false, history, except, sender }: AnnounceOptions): Promise<boolean> {
     const publication = { topic, json, isDroppable, isCompressible: true, except, ...sender !== undefined && { sender } }
     const { isComplete } = await this.#hand(publication, history)
     return isComplete
   }
 
-  /** A message of the app, to one socket, on whichever node it is. It is part of no stream. */
+  /** Sends a message of the app to one socket of any node. It is not part of a stream. */
   async sendToClient (clientId: string, message: object, { ack, compress = true, userId }: ClientSendOptions = {}): Promise<ClientDeliveryReport> {
     return this.#sendTo({ client_id: clientId, ...userId !== undefined && { user_id: userId }, json: this.#outbound.toJson(message), compress, ...ack !== undefined && { ack: scheduleOf({ ...this.#ack, ...ack }) } })
   }
@@ -145,7 +149,7 @@ export class Publisher {
       connection.send(toMessage({ ...publication, position: null }))
       return { recipients: 1 }
     }
-    // Who comes back comes to their own topic; the socket of nobody does not come back.
+    // A user who reconnects joins their own topic again; an anonymous socket cannot be recognized.
     const topic = connection.user === null ? topicOf.all : topicOf.user(connection.user.id)
     return this.#acknowledged(topic, publication, [connection], ack, async (withId) => {
       connection.send(toMessage({ ...withId, position: null }))
@@ -153,7 +157,7 @@ export class Publisher {
     })
   }
 
-  /** Each node waits for its own members, and says in the end who they were. */
+  /** Publishes a message whose acknowledgements each node awaits from its own members, and merges their reports. */
   async #publishAcknowledged (publication: Publication, history: boolean | undefined, given: AckOptions): Promise<DeliveryReport> {
     const { topic, except = [] } = publication
     const ack = scheduleOf({ ...this.#ack, ...given })
@@ -176,7 +180,7 @@ export class Publisher {
     }
   }
 
-  /** What another node publishes is waited for here. What is sent again has no position: the client knows it by its id. */
+  /** Awaits the acknowledgements of this node's members for a message of another node. Redeliveries carry no position: clients recognize them by `message_id`. */
   async #expectHere ({ message_id: messageId, topic, json, except, ack }: Expected): Promise<ClientDeliveryReport> {
     const connections = this.#topics.members(topic, except)
     const { report, sent } = this.#acknowledgements.expect(messageId, topic, connections, ack)
@@ -198,7 +202,7 @@ export class Publisher {
     return { recipients: connections.length, ...await report }
   }
 
-  /** To every member of a topic, on every node. */
+  /** Hands a publication to the engine, which delivers it to every member of the topic on all nodes. */
   async #hand (publication: Publication, history: boolean | undefined): Promise<Handed> {
     const retention = history === false ? null : this.#rules.of(publication.topic).retention
     if (retention === null) return { position: null, isComplete: await this.#engine.pass(publication) }

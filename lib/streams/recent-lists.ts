@@ -1,11 +1,11 @@
 import type { Connection } from '../socket/connection.js'
 
-/** How long a list's version is remembered; a change can arrive that long after it was stored. */
+/** How long a list's version is remembered: longer than a change takes from the store to this node. */
 const LATE_MS = 2_000
 
 /** The members that were sent a channel's presence list within the last seconds, and the change that each list is as of. */
 export class RecentLists {
-  /** Two generations, the older of which is dropped as a whole: no list needs a timer of its own. */
+  /** Two generations; the older is dropped as a whole, so no list needs its own timer. */
   #newer = new Map<string, Map<Connection, number>>()
   #older = new Map<string, Map<Connection, number>>()
   #timer: NodeJS.Timeout | null = null

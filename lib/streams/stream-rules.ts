@@ -4,27 +4,27 @@ import { namePattern } from '../name-pattern.js'
 import { channelOf, roleOf, topicOf } from '../topic-names.js'
 import type { StreamOptions } from './options.js'
 
-/** How a topic is kept. */
+/** Rule of one topic. */
 export interface StreamRule {
-  /** null: nothing is kept, and the topic has no positions. */
+  /** null: no history, and no positions. */
   retention: Retention | null
-  /** Whether it is known who is in the channel, and told. */
+  /** Whether the channel has presence. */
   presence: boolean
-  /** Whether who comes gets the last message, instead of everything since its own position. */
+  /** Whether a subscriber gets only the last message, instead of everything after its position. */
   latest: boolean
-  /** True if a client without a position may ask for all that is kept. */
+  /** Whether a client without a position may read the whole history. */
   fromStart: boolean
 }
 
 type ChannelRule = StreamOptions['channels'][string]
 
 /**
- * The rule of each topic: `all` and roles have the default. So have users and tasks, whose topics are read from the start. Channels have
- * what the patterns that match their name say, each field as the last of them has it.
+ * Determines the rule of each topic. `all` and roles have the default rule; users and tasks too, except that their topics can be read
+ * from the start. For channels the rules of all matching patterns are merged; the last one that sets a field wins.
  */
 export class StreamRules {
   readonly #default: StreamRule
-  /** Users' own streams, those of their tasks included, are theirs from the start. */
+  /** Topics of users and tasks, which their user can read from the start. */
   readonly #ofUsers: StreamRule
   readonly #patterns: { matches: (channel: string) => boolean, rule: ChannelRule }[]
 
@@ -54,12 +54,12 @@ function merge (rule: StreamRule, { history, presence, recover, recoverFrom }: C
   }
 }
 
-/** What a rule that switches history on where it is off by default does not say. */
+/** Fallback for a rule that enables history while the default disables it. */
 const DEFAULT_RETENTION: Retention = { size: 300, ttlMs: 300_000 }
 
 /** @throws WSM_ERR_INVALID_OPTION */
 function matcher (pattern: string): (channel: string) => boolean {
   const matches = namePattern(pattern)
   if (matches !== null) return matches
-  throw new InvalidOptionError('channels', `has a bad pattern "${pattern}": a channel's name, up to 200 characters, in which * stands for any text`)
+  throw new InvalidOptionError('channels', `has a bad pattern "${pattern}": expected a channel name of up to 200 characters, in which * matches any text`)
 }

@@ -7,57 +7,57 @@ import type { StreamRule } from './stream-rules.js'
 /** A topic that a connection wants to be a member of. */
 export interface JoinRequest {
   topic: string
-  /** The client's position; `start`: it asks for all that is kept; null: for nothing. */
+  /** The client's position; `start`: the whole history is requested; null: none of it. */
   since: RecoverFrom | null
-  /** When the oldest message that it may read was published, milliseconds since 1970; by default any. */
+  /** Only messages published from this moment on may be read, milliseconds since 1970; by default all. */
   notBefore?: number
 }
 
-/** A connection on its way into a topic. */
+/** A join in progress. */
 export interface Join { topic: Topic, request: JoinRequest, connection: Connection, page: HistoryPage | null, hasLeft: boolean }
 
-/** Where a connection is in a topic's stream. */
+/** The state of a connection in a topic's stream. */
 export interface StreamState {
   topic: string
-  /** null: the topic is not kept. */
+  /** null: the topic has no history. */
   position: Position | null
-  /** True if everything behind `position` follows. */
+  /** Whether all messages after `position` follow. */
   recovered: boolean
-  /** How many messages of the history follow. */
+  /** Number of messages from the history that follow. */
   missed: number
 }
 
 /**
- * A join that takes effect when it is committed. What the caller sends between `commit` and `catchUp`, which it calls in the same turn,
- * comes before every message of the topics.
+ * A join that takes effect when it is committed. The caller calls `commit` and `catchUp` in the same turn; frames that it sends between
+ * them precede every message of the topics.
  */
 export interface PreparedJoin {
   /**
-   * Makes the connection a member, and tells where it is in each stream. Does nothing for a connection that has ended meanwhile, and passes
-   * over a topic that it has left.
+   * Makes the connection a member, and returns its state in each stream. Does nothing for a connection that has ended meanwhile, and skips
+   * topics that it has left.
    */
   commit: () => StreamState[]
-  /** Sends the history that was asked for. Resolves when all of it has been sent. */
+  /** Sends the requested history. Resolves when all of it has been sent. */
   catchUp: () => Promise<void>
-  /** Ends a join that is not committed. Harmless after `commit`. */
+  /** Ends a join without committing it. Harmless after `commit`. */
   abandon: () => void
 }
 
-/** A topic on this node: who is in it, who is coming, and where its stream is. */
+/** A topic on this node: its members, its joins in progress, and the position of its stream. */
 export class Topic {
   readonly name: string
   readonly rule: StreamRule
-  /** Those that get what is delivered. */
+  /** Members that get deliveries live. */
   readonly members = new Set<Connection>()
-  /** Those that are on their way in. */
+  /** Joins in progress. */
   readonly joins = new Set<Join>()
-  /** Members that still get what was before; null: nobody. */
+  /** Members that are still catching up; null: none. */
   catchUps: Map<Connection, CatchUp> | null = null
-  /** Members that have read further than what was delivered here; null: nobody. */
+  /** Members that have read the history further than this node's last delivery; null: none. */
   ahead: Map<Connection, Position> | null = null
-  /** Settles when deliveries reach this node. */
+  /** Resolves when the engine is subscribed, so that deliveries reach this node. */
   ready!: Promise<void>
-  /** Of the last delivery on this node; null before the topic is ready. */
+  /** Position of the last delivery on this node; null before the topic is ready. */
   position: Position | null = null
 
   constructor (name: string, rule: StreamRule) {
@@ -65,7 +65,7 @@ export class Topic {
     this.rule = rule
   }
 
-  /** Whether messages of it are kept; it has positions for its members only then. */
+  /** Whether the topic has a history. Only then do its members have positions. */
   get isKept (): boolean {
     return this.rule.retention !== null
   }
@@ -74,24 +74,25 @@ export class Topic {
     return this.members.size + (this.catchUps?.size ?? 0)
   }
 
-  /** null: it is no member. */
+  /** Returns a member's position; null: not a member. */
   positionOf (connection: Connection): Position | null {
     if (this.members.has(connection)) return this.ahead?.get(connection) ?? this.position
     return this.catchUps?.get(connection)?.position ?? null
   }
 
+  /** Makes the connection a member that is catching up. */
   catchUp (connection: Connection, catchUp: CatchUp): void {
     (this.catchUps ??= new Map()).set(connection, catchUp)
   }
 
-  /** From the next delivery on that it does not have, the connection is a member like the others. */
+  /** Ends a catch-up: the connection gets deliveries live, from the first one that it does not have. */
   goLive (connection: Connection, { position }: CatchUp): void {
     this.remove(connection)
     this.members.add(connection)
     if (position.offset > this.position!.offset) (this.ahead ??= new Map()).set(connection, position)
   }
 
-  /** Whether a connection that was ahead has what is delivered now; when the delivery is at last past it, it is ahead no more. */
+  /** Whether a member that is ahead has read this delivery already. The first delivery past its position ends its being ahead. */
   hasAlready (connection: Connection, { epoch, offset }: Position): boolean {
     const ahead = this.ahead?.get(connection)
     if (ahead === undefined) return false

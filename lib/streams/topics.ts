@@ -11,14 +11,14 @@ import { Topic, type Join, type JoinRequest, type PreparedJoin, type StreamState
 const NOBODY: ReadonlySet<Connection> = new Set()
 
 /**
- * Which connections of this node are members of which topic. The engine is subscribed to a topic while it has a member
- * here, or one on its way.
+ * The topics of this node and their members. The engine is subscribed to a topic as long as it has a member or a join in progress
+ * here.
  */
 export class Topics {
   readonly #topics = new Map<string, Topic>()
-  /** Settles when the earlier catch-ups of a connection have ended. */
+  /** Resolves when the earlier catch-ups of a connection have ended. */
   readonly #catchingUp = new WeakMap<Connection, Promise<void>>()
-  /** The channels among them, by name. */
+  /** The channels among the topics, ordered by name. */
   readonly #channels = new OrderedSet<string>(compareTexts)
   readonly #engine: Engine
   readonly #rules: StreamRules
@@ -31,10 +31,10 @@ export class Topics {
   }
 
   /**
-   * Prepares the joining of several topics, so that the connection can become a member of all of them in one turn. Resolves when each of
-   * them reaches this node; the caller must then commit or abandon the join. Joining twice is harmless.
+   * Prepares a join of several topics, so that the connection becomes a member of all of them in one turn. Resolves when deliveries of
+   * all of them reach this node; the caller must then commit or abandon the join. Joining twice is harmless.
    *
-   * @throws WSM_ERR_UNAVAILABLE where a topic or its history is out of reach: then nothing is left to abandon
+   * @throws WSM_ERR_UNAVAILABLE if a topic or its history is unreachable; there is nothing to abandon then
    */
   async prepare (connection: Connection, requests: readonly JoinRequest[]): Promise<PreparedJoin> {
     const joins = requests.map((request): Join => ({ topic: this.#open(request.topic), request, connection, page: null, hasLeft: false }))
@@ -60,7 +60,7 @@ export class Topics {
     }
   }
 
-  /** From now on nothing of the topic reaches the connection. Leaving twice is harmless. */
+  /** Removes a connection from a topic at once. Leaving twice is harmless. */
   leave (topic: string, connection: Connection): void {
     const entry = this.#topics.get(topic)
     if (entry === undefined) return
@@ -69,7 +69,7 @@ export class Topics {
     this.#release(entry)
   }
 
-  /** Where a member is in the stream; null where it is no member. */
+  /** Returns a member's state in the stream; null: not a member. */
   stateOf (topic: string, connection: Connection): StreamState | null {
     const entry = this.#topics.get(topic)
     const position = entry?.positionOf(connection) ?? null
@@ -80,7 +80,7 @@ export class Topics {
     return this.#topics.get(topic)?.positionOf(connection) != null
   }
 
-  /** Channels with at least one member here, by name; with `after` those behind that name. */
+  /** Channels with at least one member on this node, by name; with `after` only those after that name. */
   * channels (after: string | null = null): IterableIterator<{ channel: string, clients: number }> {
     for (const channel of this.#channels.values(after)) {
       const { size } = this.#topics.get(topicOf.channel(channel))!
@@ -88,14 +88,14 @@ export class Topics {
     }
   }
 
-  /** The open members, those that are still catching up included, without those named. */
+  /** Open members, including those that are catching up, without the excepted ids. */
   members (topic: string, except: readonly string[] = []): Connection[] {
     const entry = this.#topics.get(topic)
     if (entry === undefined) return []
     return [...entry.members, ...entry.catchUps?.keys() ?? []].filter(({ isOpen, id }) => isOpen && !except.includes(id))
   }
 
-  /** How many those are. Hot: runs for every message that the app sends. */
+  /** Number of those members. Hot: runs for every message that the app sends. */
   count (topic: string, except?: readonly string[]): number {
     const entry = this.#topics.get(topic)
     if (entry === undefined) return 0
@@ -119,11 +119,11 @@ export class Topics {
 
   async #subscribe (topic: Topic): Promise<void> {
     const position = await this.#engine.subscribe(topic.name)
-    // What was delivered before this was continued is ahead of it.
+    // A delivery that arrived before this continuation is newer.
     topic.position ??= position
   }
 
-  /** Ends joins, whether or not the connection has become a member. Releasing twice is harmless. */
+  /** Ends joins, whether or not they were committed. Releasing twice is harmless. */
   #releaseAll (joins: readonly Join[]): void {
     for (const join of joins) {
       join.topic.joins.delete(join)
@@ -131,7 +131,7 @@ export class Topics {
     }
   }
 
-  /** Lets go of a topic that has no member any more, and none on its way. */
+  /** Drops a topic that has neither members nor joins in progress. */
   #release (topic: Topic): void {
     if (topic.size > 0 || topic.joins.size > 0 || this.#topics.get(topic.name) !== topic) return
     this.#topics.delete(topic.name)
@@ -140,7 +140,7 @@ export class Topics {
     this.#engine.unsubscribe(topic.name)
   }
 
-  /** One after the other, so that a connection holds one page at a time, however many topics it has come into. */
+  /** Runs catch-ups one after the other, so that a connection holds one page at a time, however many topics it has joined. */
   #runInTurn (connection: Connection, catchUps: readonly CatchUp[]): Promise<void> {
     const before = this.#catchingUp.get(connection)
     const run = async () => {
@@ -152,7 +152,7 @@ export class Topics {
     return caughtUp
   }
 
-  /** Waits until the topic reaches this node, and checks whether the history still has what the connection may have missed. */
+  /** Waits until the topic is ready, and checks whether the history still has everything that the connection missed. */
   async #prepare (join: Join): Promise<void> {
     const { topic, request: { since } } = join
     await topic.ready
@@ -170,7 +170,7 @@ export class Topics {
     join.page = await this.#engine.history(topic.name, from === 'start' ? null : from, 0, { notBefore })
   }
 
-  /** Makes the connection a member, at once or by a catch-up that is still to run. */
+  /** Makes the connection a member: live at once, or with a catch-up that the caller runs. */
   #enter ({ topic, connection, page }: Join, catchUps: CatchUp[]): StreamState {
     const isMember = topic.positionOf(connection) !== null
     if (page === null || !page.isComplete) {
@@ -185,7 +185,7 @@ export class Topics {
       topic.goLive(connection, catchUp)
     } else {
       topic.catchUp(connection, catchUp)
-      // Run later: the client is first told that messages follow.
+      // Run later: the client must first be told that messages follow.
       catchUps.push(catchUp)
     }
     return { topic: topic.name, position: from, recovered: true, missed: top.offset - from.offset }
@@ -197,7 +197,7 @@ export class Topics {
     const { position, except } = delivery
     if (position !== null) topic.position = position
     const { members, ahead } = topic
-    // Who is catching up finds what has a position in the history.
+    // Members that are catching up read messages with a position from the history.
     const others = position === null && topic.catchUps !== null ? topic.catchUps.keys() : NOBODY
     if (members.size === 0 && others === NOBODY) return
     const message = toMessage(delivery)
@@ -209,7 +209,7 @@ export class Topics {
     for (const connection of others) if (except?.includes(connection.id) !== true) connection.send(message)
   }
 
-  /** Messages were lost between the nodes: whoever is there is told. Who is catching up finds out by itself. */
+  /** Sends a gap frame to the live members: messages between nodes were lost. Members that are catching up detect the gap themselves. */
   #break (name: string, position: Position): void {
     const topic = this.#topics.get(name)
     if (topic === undefined) return

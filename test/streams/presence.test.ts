@@ -248,8 +248,8 @@ t.test('a store that cannot be reached costs the list, and not the membership', 
   await ws.leave(client.id, 'room.1')
   await client.settled()
   t.strictSame(told(client), [])
-  t.ok(server.logs.some(({ msg, err }) => msg === 'a socket could not be told who is in the channel' && err.message === 'out of reach'))
-  t.ok(server.logs.some(({ msg }) => msg === 'a socket that left could not be taken out of the presence list'))
+  t.ok(server.logs.some(({ msg, err }) => msg === 'the presence list could not be sent to a socket' && err.message === 'out of reach'))
+  t.ok(server.logs.some(({ msg }) => msg === 'a socket that left could not be removed from the presence list'))
 })
 
 t.test('a socket that the app took out of the channel meanwhile is not told who is there', async (t) => {

@@ -11,24 +11,24 @@ import type { Outbound } from '../../protocol/outbound.js'
 import { builtIn } from '../../protocol/router.js'
 
 /**
- * `user`, `channel` and `client`: what one client says to others, where the app allows it (row J5). The receivers get
- * the fields of `data` as the message, with `from` set by the server; its type is the frame's own unless data has one.
+ * `user`, `channel` and `client`: send a client's message to others, if the app allows it (row J5). Receivers get the fields of `data`
+ * as the message, with `from` set by the server; its type is the frame's own unless `data` has one.
  */
 export const sendFrames = (publisher: Publisher, permissions: Permissions, tokenCheck: TokenCheck, outbound: Outbound) => {
   const send = async (kind: SendTarget['kind'], given: readonly string[], { data, echo }: { data: object, echo?: boolean }, connection: Connection) => {
-    // The user as of now: an auth frame may follow while the app is asked.
+    // The user at arrival: an `auth` frame may change it while the app is asked.
     const { id: clientId, user } = connection
     const message = { ...toMessage(kind, data, outbound), from: { client_id: clientId, user_id: user?.id ?? null } }
-    // Who is nobody has no other name than the socket's.
+    // An anonymous sender is known only by its socket.
     const sender = user === null ? `client:${clientId}` : `user:${user.id}`
     const ids = new Set(given)
     const json = toJson(message)
-    // Once on arrival, and once for every target but the first.
+    // Charged once on arrival, so here once for each further target.
     if (ids.size > 1) connection.budget.charge((ids.size - 1) * Buffer.byteLength(json))
     const askedAt = tokenCheck.now()
     for (const id of ids) await permissions.send(user, { kind, id, data: message }, connection)
     for (const id of ids) {
-      // The app, and each of the sends, may have taken its time.
+      // Asking the app, and each send, may have taken a while.
       if (user !== null) tokenCheck.assertTokenStillValid(user, askedAt)
       if (kind === 'client') await publisher.forwardToClient(id, json)
       else await publisher.forward(topicOf[kind](id), json, { isDroppable: true, except: echo === false ? [clientId] : undefined, sender })
@@ -38,7 +38,7 @@ export const sendFrames = (publisher: Publisher, permissions: Permissions, token
     builtIn('user', ({ message, connection }) => {
       const ids = message.user_ids ?? message.root_ids
       if (ids === undefined) throw invalidMessage([{ path: '/user_ids', message: 'Expected required property' }])
-      if (ids !== message.root_ids && message.root_ids !== undefined) throw invalidMessage([{ path: '/root_ids', message: 'Expected nothing beside user_ids' }])
+      if (ids !== message.root_ids && message.root_ids !== undefined) throw invalidMessage([{ path: '/root_ids', message: 'Must not be given together with user_ids' }])
       return send('user', ids, message, connection)
     }),
     builtIn('channel', ({ message, connection }) => send('channel', message.channel_ids, message, connection)),
@@ -46,7 +46,7 @@ export const sendFrames = (publisher: Publisher, permissions: Permissions, token
   ]
 }
 
-/** @throws WSM_ERR_INVALID_MESSAGE for data that would look like a frame of the protocol, or is not as its type is declared */
+/** @throws WSM_ERR_INVALID_MESSAGE for data that would look like a frame of the protocol, or does not match the schema declared for its type */
 function toMessage (kind: string, data: object, outbound: Outbound): object {
   const message: Record<string, unknown> = { type: kind, ...data }
   for (const field of reservedFields) delete message[field]
