@@ -156,7 +156,7 @@ t.test('a JavaScript caller is told what is wrong', async (t) => {
     ['ws.broadcast', [message, { histroy: false }], 'options.histroy: Unexpected property, did you mean "history"?'],
     ['ws.broadcast', [message, { except: ['x', 5] }], 'options.except[1]: Expected string'],
     ['ws.broadcast', [{ type: 'app.note', n: 1n }], 'message: It cannot be sent as JSON: '],
-    ['ws.join', ['x', ['room']], 'channel: Expected string (A channel)'],
+    ['ws.join', ['x', ['room']], 'channel: Expected string (Name of a channel)'],
     ['ws.declare', ['', schema], 'type: Expected string length greater or equal to 1'],
     ['ws.notifyUser', [{ step: 1, message: 'x', result: 1n }, { userId: 'alice', taskId: 'task' }], 'result: '],
     ['ws.notifyUser', [{ step: 1, message: 'x' }, { userId: 'alice', taskId: 'task', answer: Type.Object({ at: Type.Date() }) }], 'options.answer: The answer schema has a Type.Date'],
