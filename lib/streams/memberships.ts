@@ -13,7 +13,10 @@ import type { Topics } from './topics.js'
 
 const NOTHING: Recovery = { positions: {}, notBefore: new Map() }
 /** A join without effect, for a connection that has ended. */
-const NO_JOIN: PreparedJoin = { commit: () => [], catchUp: async () => {}, abandon: () => {} }
+/** A prepared join that its caller commits in any case. */
+type CommittableJoin = Pick<PreparedJoin, 'commit' | 'catchUp'>
+
+const NO_JOIN: CommittableJoin = { commit: () => [], catchUp: async () => {} }
 
 /** The parts that {@link Memberships} need. */
 export interface MembershipsParts {
@@ -104,7 +107,7 @@ export class Memberships {
    * @param recovery the client's positions in the topics
    * @param topics further topics that the connection is in already, and recovers
    */
-  async prepareJoin (connection: Connection, channels: readonly string[], grant: Grant, recovery = NOTHING, topics: readonly string[] = []): Promise<PreparedJoin> {
+  async prepareJoin (connection: Connection, channels: readonly string[], grant: Grant, recovery = NOTHING, topics: readonly string[] = []): Promise<CommittableJoin> {
     // The socket's leaving has been or will be announced, so it must not join anything.
     if (!connection.isOpen) return NO_JOIN
     const { identity } = connection
@@ -130,8 +133,7 @@ export class Memberships {
         catchUp: async () => {
           await catchUp()
           assertLasts(identity)
-        },
-        abandon
+        }
       }
     } catch (error) {
       joins.delete(join)
