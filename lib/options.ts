@@ -31,7 +31,7 @@ export const OptionsSchema = Type.Object({
     ...streamLimits,
     ...httpLimits,
     ...confirmationLimits
-  }, 'Limits on what clients can use')
+  }, 'Limits on the resources of clients')
 }, { additionalProperties: false })
 
 /** Options that the app passes to `register`. All have defaults, except `jwt` if the app has no @fastify/jwt. */

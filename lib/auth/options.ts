@@ -8,7 +8,7 @@ import type { JoinDecision, RestAction, SendTarget } from './decisions.js'
 import { JwtOptions } from './jwt-options.js'
 import { milliseconds, group, hook, type OptionsOf } from '../option-types.js'
 
-/** Decides who may join a channel; `client` is null where there is no open socket. */
+/** Decides who may join a channel; `client` is null without an open socket. */
 export type AuthorizeSubscribe = (user: AdmittedUser, channel: string, client: Client | null) => JoinDecision | Promise<JoinDecision>
 
 /** Decides who may send `user`, `channel` and `client` frames. */

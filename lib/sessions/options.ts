@@ -5,7 +5,7 @@ import { count, rate, type OptionsOf } from '../option-types.js'
 export const sessionOptions = {
   rejectMode: Type.Union([Type.Literal('http'), Type.Literal('close')], {
     default: 'http',
-    description: 'How a socket is refused: http answers the upgrade with an HTTP status; close accepts it and closes with a code that browsers can read'
+    description: 'Handling of a refused socket: http answers the upgrade with an HTTP status; close accepts it and closes with a code that browsers can read'
   }),
   onDuplicateUser: Type.Union([Type.Literal('allow'), Type.Literal('replace'), Type.Literal('refuse')], {
     default: 'allow',
@@ -14,7 +14,7 @@ export const sessionOptions = {
 }
 export type SessionOptions = OptionsOf<typeof sessionOptions>
 
-/** Limits on how many sockets there are. */
+/** Limits on the number of sockets. */
 export const sessionLimits = {
   maxConnections: count(1_000, 'Maximum number of open sockets, per node'),
   maxConnectionsPerUser: count(10, 'Maximum number of open sockets of one user, per node'),

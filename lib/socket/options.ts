@@ -20,7 +20,7 @@ export const socketOptions = {
 }
 export type SocketOptions = OptionsOf<typeof socketOptions>
 
-/** Limits on what one socket, and one user, can use. */
+/** Limits on the resources of one socket and one user. */
 export const socketLimits = {
   maxClosing: count(1_000, 'Maximum number of closing sockets that await the client\'s close frame, per node; the oldest is destroyed when another socket opens'),
   messagesPerSecond: rate(20, 'Sustained rate of frames and REST calls per user, over all sockets'),
