@@ -162,7 +162,7 @@ export class Revocations implements TokenCheck {
    */
   assertNotRevokedNow (user: User): void {
     const isRevoked = this.#store.isRevoked(user)
-    if (isRevoked === null) throw new UnavailableError('Revocations cannot be checked at the moment')
+    if (isRevoked === null) throw new UnavailableError('Revocations are temporarily unavailable')
     if (isRevoked) throw new UnauthorizedError('The token has been revoked')
   }
 

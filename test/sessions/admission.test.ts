@@ -13,7 +13,7 @@ t.test('?channel_id= joins a channel that the user may join', async (t) => {
   t.match(await client.request({ type: 'unsubscribe', channel_ids: ['room 7/ä'] }), { type: 'reply' }, 'it is a subscription like any other')
 })
 
-t.test('?channel_id= of a channel that the user may not join opens nothing', async (t) => {
+t.test('an upgrade with ?channel_id= of a forbidden channel is refused', async (t) => {
   for (const authorizeSubscribe of [undefined, () => false, async () => false, () => 'yes' as never]) {
     const options = authorizeSubscribe === undefined ? {} : { authorizeSubscribe }
     const server = await startApp(t, options)
@@ -27,7 +27,7 @@ t.test('?channel_id= of a channel that the user may not join opens nothing', asy
   }
 })
 
-t.test('a malformed channel_id is 400, or 1008, also when everything is allowed', async (t) => {
+t.test('an upgrade with a malformed channel_id is refused with 400 or closed with 1008, even if all channels are allowed', async (t) => {
   for (const query of ['channel_id=', 'channel_id=a&channel_id=b', `channel_id=${'x'.repeat(201)}`]) {
     const server = await startApp(t, { authorizeSubscribe: () => true })
     const answer = await refusal(server.dial('alice', { path: `/ws?${query}` }))
@@ -38,14 +38,14 @@ t.test('a malformed channel_id is 400, or 1008, also when everything is allowed'
   }
 })
 
-t.test('who has no good token learns nothing about channels', async (t) => {
+t.test('an upgrade without a valid token is refused before its channel is checked', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: () => { t.fail('nobody is asked'); return true } })
   for (const path of ['/ws?channel_id=secret', '/ws?channel_id=']) {
     t.equal((await refusal(server.dial('alice', { token: 'bad', path }))).statusCode, 401)
   }
 })
 
-t.test('an authorizeSubscribe that fails is 503, or 1013, and the log says why', async (t) => {
+t.test('an upgrade whose authorizeSubscribe fails is refused with 503 or closed with 1013, and the error is logged', async (t) => {
   const authorizeSubscribe = () => { throw new Error('the database is down') }
   const server = await startApp(t, { authorizeSubscribe })
   const answer = await refusal(server.dial('alice', { path: '/ws?channel_id=news' }))
@@ -60,18 +60,18 @@ t.test('an authorizeSubscribe that fails is 503, or 1013, and the log says why',
   t.notMatch(end.reason, /database/)
 })
 
-t.test('an authorizeSubscribe that hangs is given up after auth.timeoutMs', async (t) => {
+t.test('an upgrade whose authorizeSubscribe hangs is refused after auth.timeoutMs', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: () => new Promise(() => {}), auth: { timeoutMs: 30 } })
   t.match(await refusal(server.dial('alice', { path: '/ws?channel_id=news' })), { statusCode: 503, body: { code: 'WSM_ERR_UNAVAILABLE' } })
 })
 
-t.test('other query parameters are let be', async (t) => {
+t.test('an upgrade may have other query parameters', async (t) => {
   const server = await startApp(t)
   const client = await server.connect('alice', { path: '/ws?v=2&channel=x' })
   t.match(client.received[0], { data: { channel_id: null, channels: [] } })
 })
 
-t.test('a host\'s own hook can refuse an upgrade before the plugin is asked', async (t) => {
+t.test('a hook of the host can refuse an upgrade before the plugin handles it', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: () => { t.fail('nobody is asked'); return true } }, {
     before: (app) => { app.addHook('onRequest', async (request, reply) => { if (request.headers['x-blocked']) return reply.code(429).send({ statusCode: 429 }) }) }
   })
@@ -79,7 +79,7 @@ t.test('a host\'s own hook can refuse an upgrade before the plugin is asked', as
   t.equal(answer.statusCode, 429)
 })
 
-t.test('the address of the client is kept, as the host trusts its proxies', async (t) => {
+t.test('a connection keeps the client\'s address as determined by the host\'s trustProxy', async (t) => {
   for (const [trustProxy, ip] of [[false, '127.0.0.1'], [true, '203.0.113.7']] as const) {
     const server = await startApp(t, {}, { fastify: { trustProxy } })
     const client = await server.connect('alice', { socket: { headers: { 'x-forwarded-for': '203.0.113.7' } } })

@@ -4,7 +4,7 @@ import { startApp } from '../fixtures/app.js'
 
 const open = { auth: { anonymous: true } }
 
-t.test('without a token the socket is open as nobody', async (t) => {
+t.test('with auth.anonymous an upgrade without a token opens an anonymous socket', async (t) => {
   const server = await startApp(t, open, {
     after: (app) => app.ws.handle('test.who', { schema: Type.Object({}) }, (_message, { user }) => ({ user }))
   })
@@ -17,7 +17,7 @@ t.test('without a token the socket is open as nobody', async (t) => {
   t.match((await server.rest('GET', '/ws/clients')).body.clients, [{ client_id: client.id, user_id: null }])
 })
 
-t.test('nobody has no user\'s rights', async (t) => {
+t.test('an anonymous socket has no rights of a user', async (t) => {
   const server = await startApp(t, open)
   const client = await server.connect('alice', { token: null })
   t.match(await client.request({ type: 'confirm', callback_id: 'x', proceed: true }), { code: 'unauthorized' })
@@ -26,21 +26,21 @@ t.test('nobody has no user\'s rights', async (t) => {
   t.match(await client.request({ type: 'subscribe', channel_ids: ['news'] }), { code: 'forbidden' })
 })
 
-t.test('authorizeSubscribe is asked about nobody too', async (t) => {
+t.test('authorizeSubscribe is called for anonymous sockets, too', async (t) => {
   const server = await startApp(t, { ...open, authorizeSubscribe: (user, channel) => user !== null || channel === 'public' })
   const client = await server.connect('alice', { token: null, path: '/ws?channel_id=public' })
   t.same(client.received[0]!.data.channels, ['public'])
   t.match(await client.request({ type: 'subscribe', channel_ids: ['members'] }), { code: 'forbidden' })
 })
 
-t.test('a bad token is refused, never silently nobody', async (t) => {
+t.test('with auth.anonymous a bad token is refused, and the socket does not become anonymous', async (t) => {
   const server = await startApp(t, { ...open, rejectMode: 'close' })
   const client = await server.dial('alice', { token: 'bad' }).opened()
   t.match(await client.closed, { code: 4401 })
   t.equal((await server.rest('GET', '/ws/status', { as: null })).status, 401, 'and REST needs a token')
 })
 
-t.test('nobody becomes a user, and a user nobody', async (t) => {
+t.test('an auth frame switches a socket from anonymous to a user and back', async (t) => {
   const server = await startApp(t, open)
   const client = await server.connect('alice', { token: null })
   t.match(await client.request({ type: 'auth', token: server.token('alice') }), { data: { user_id: 'alice' } })
@@ -53,7 +53,7 @@ t.test('nobody becomes a user, and a user nobody', async (t) => {
   t.match(await client.request({ type: 'change_user' }), { data: { user_id: null } }, 'twice is harmless')
 })
 
-t.test('a first frame is not waited for where nobody may connect', async (t) => {
+t.test('with auth.anonymous a socket without a token is admitted at once, even with auth.firstFrame', async (t) => {
   const server = await startApp(t, { auth: { anonymous: true, firstFrame: true, timeoutMs: 20 } })
   const client = await server.connect('alice', { token: null })
   const waiting = await startApp(t, { auth: { firstFrame: true, timeoutMs: 40 } })

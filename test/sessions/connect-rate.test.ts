@@ -4,7 +4,7 @@ import { createLimits } from '../../lib/telemetry/limits.js'
 import { startApp } from '../fixtures/app.js'
 import { refusal } from '../fixtures/refusal.js'
 
-t.test('an address has so many upgrades a minute, and is told when to come back', async (t) => {
+t.test('an address over limits.connectionsPerIpPerMinute is refused with 429 and the time to wait', async (t) => {
   const server = await startApp(t, { limits: { connectionsPerIpPerMinute: 3 }, auth: { firstFrame: true } })
   await server.connect('alice')
   await server.dial('', { token: null }).opened()
@@ -16,13 +16,13 @@ t.test('an address has so many upgrades a minute, and is told when to come back'
   t.equal((await server.rest('GET', '/ws/status')).body.rejected.connections_per_ip, 1, 'REST is not counted')
 })
 
-t.test('with rejectMode close that is 1013', async (t) => {
+t.test('with rejectMode close an address over limits.connectionsPerIpPerMinute is closed with 1013', async (t) => {
   const server = await startApp(t, { limits: { connectionsPerIpPerMinute: 1 }, rejectMode: 'close' })
   await server.connect('alice')
   t.match(await (await server.dial('alice').opened()).closed, { code: 1013 })
 })
 
-t.test('the address is the client\'s, behind a proxy that the app trusts', async (t) => {
+t.test('behind a trusted proxy upgrades are counted by the client\'s address', async (t) => {
   const server = await startApp(t, { limits: { connectionsPerIpPerMinute: 1 } }, { fastify: { trustProxy: true } })
   const from = (address: string) => server.dial('alice', { socket: { headers: { 'x-forwarded-for': address } } })
   await from('203.0.113.1').opened()
@@ -33,7 +33,7 @@ t.test('the address is the client\'s, behind a proxy that the app trusts', async
 const limit = createLimits().connections_per_ip
 const over = { code: 'WSM_ERR_RATE_LIMITED' }
 
-t.test('a minute begins with the first upgrade of an address', (t) => {
+t.test('the minute of the connect rate begins with the first upgrade of an address', (t) => {
   const rate = new ConnectRate(2, limit)
   for (const now of [1_000, 30_000]) rate.hit('a', now)
   t.throws(() => rate.hit('a', 60_999), { ...over, retryAfterS: 1 })
@@ -44,7 +44,7 @@ t.test('a minute begins with the first upgrade of an address', (t) => {
   t.end()
 })
 
-t.test('0 is no limit, and what has no address has none', (t) => {
+t.test('a connect rate of 0 is no limit, and sockets without an address are not counted', (t) => {
   const off = new ConnectRate(0, limit)
   const one = new ConnectRate(1, limit)
   for (let i = 0; i < 10_000; i++) {
@@ -56,7 +56,7 @@ t.test('0 is no limit, and what has no address has none', (t) => {
   t.end()
 })
 
-t.test('a network of IPv6 counts as one address', (t) => {
+t.test('upgrades from one IPv6 network are counted together', (t) => {
   const same = ['2001:db8:1:2::1', '2001:db8:1:2:ffff:ffff:ffff:ffff', '2001:db8:1:2::']
   for (const [first, ...others] of [same, ['2001:db8::1', '2001:db8:0:0:1::'], ['::1', '::2'], ['192.0.2.1', '::ffff:192.0.2.1']]) {
     const rate = new ConnectRate(1, limit)
@@ -69,7 +69,7 @@ t.test('a network of IPv6 counts as one address', (t) => {
   t.end()
 })
 
-t.test('what is kept of addresses is bounded', (t) => {
+t.test('the connect rate tracks a bounded number of addresses', (t) => {
   const rate = new ConnectRate(1, limit)
   for (let i = 0; i < 100_001; i++) rate.hit(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`, 0)
   rate.hit('10.0.0.0', 0)

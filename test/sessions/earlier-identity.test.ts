@@ -41,7 +41,7 @@ function holdUp (t: Test, method: 'add' | 'list', gate: Gate, end: () => void = 
   })
 }
 
-t.test('a handler that is still at work when its socket becomes another user\'s has no effect on it, by any of its methods', async (t) => {
+t.test('a handler has no effect on its socket by any method after the socket has switched users', async (t) => {
   const { server, ws, contexts, gate } = await start(t)
   const client = await server.connect('alice')
   const failures: Array<WsEvents['message_failed']> = []
@@ -85,7 +85,7 @@ t.test('a handler that is still at work when its socket becomes another user\'s 
   t.match(await ws.sendToChannel('alices', { type: 'app.x' }), { localRecipients: 0 })
 })
 
-t.test('a handler that is at work goes on when its user refreshes the token', async (t) => {
+t.test('a handler continues when its user refreshes the token', async (t) => {
   const { server, contexts, gate } = await start(t)
   const client = await server.connect('alice')
   client.send({ type: 'hold.on', id: 1 })
@@ -103,7 +103,7 @@ t.test('a handler that is at work goes on when its user refreshes the token', as
   t.same((await client.request({ type: 'connection' })).data.channels, [])
 })
 
-t.test('nobody\'s handlers end when the socket becomes somebody\'s, and the other way round', async (t) => {
+t.test('handlers end when their socket switches between anonymous and a user', async (t) => {
   const { server, contexts, gate } = await start(t, { auth: { anonymous: true } })
   const client = await server.connect('', { token: null })
   client.send({ type: 'hold.on', id: 'nobody' })
@@ -119,7 +119,7 @@ t.test('nobody\'s handlers end when the socket becomes somebody\'s, and the othe
   t.match(await client.next(({ id }) => id === 'nobody again'), { type: 'reply', data: null })
 })
 
-t.test('as many frames as can be at work at once may wait for their answers when the user changes', async (t) => {
+t.test('all frames in progress get an answer when their socket switches users', async (t) => {
   const { server, gate } = await start(t, { limits: { maxErrorsPerMinute: 2, maxPendingHandlers: 50 } })
   const client = await server.connect('alice')
   for (let id = 0; id < 40; id++) client.send({ type: 'hold.on', id })
@@ -130,7 +130,7 @@ t.test('as many frames as can be at work at once may wait for their answers when
   t.equal(client.received.filter(({ id }) => typeof id === 'number').length, 40, 'one answer each')
 })
 
-t.test('what a handler comes to after the change is the log\'s alone; where it was stopped that is no error', async (t) => {
+t.test('a handler\'s result after its socket has switched users is only logged, and not as an error if the handler was aborted', async (t) => {
   const gate = new Gate()
   const server = await startApp(t, {}, {
     after: ({ ws }) => {
@@ -160,7 +160,7 @@ t.test('what a handler comes to after the change is the log\'s alone; where it w
   t.match(failures, [['alice', 'bob', 'too late'], ['alice', 'bob', /switched users before this was done/]])
 })
 
-t.test('ws.join() that began when the socket was its first user\'s does not put the next one into the channel', async (t) => {
+t.test('a ws.join() in progress when its socket switches users does not join the next user', async (t) => {
   const gate = new Gate()
   const { server, ws } = await start(t)
   holdUp(t, 'add', gate)
@@ -177,7 +177,7 @@ t.test('ws.join() that began when the socket was its first user\'s does not put 
   t.same(await ws.presence('present'), { clients: 0, users: [] })
 })
 
-t.test('a join that fails after the change takes the next user out of nothing', async (t) => {
+t.test('a join that fails after its socket has switched users does not remove the next user from a channel', async (t) => {
   const gate = new Gate()
   const { server, ws, contexts } = await start(t)
   const client = await server.connect('alice')
@@ -195,7 +195,7 @@ t.test('a join that fails after the change takes the next user out of nothing', 
   t.match(await ws.presence('present'), { users: [{ user_id: 'bob' }] })
 })
 
-t.test('a join that ends after the change leaves the next user in the same channel as he was', async (t) => {
+t.test('a join that ends after its socket has switched users keeps the next user in that channel', async (t) => {
   const gate = new Gate()
   const { server, ws, contexts } = await start(t)
   const client = await server.connect('alice')
@@ -213,7 +213,7 @@ t.test('a join that ends after the change leaves the next user in the same chann
   t.equal(client.count('presence'), 1, 'he is told once who is there')
 })
 
-t.test('who is in a channel is not told the next user of the socket', async (t) => {
+t.test('a presence list requested by a socket\'s earlier user is not sent to its next user', async (t) => {
   const gate = new Gate()
   const { server, ws, contexts } = await start(t)
   const client = await server.connect('alice')
@@ -230,7 +230,7 @@ t.test('who is in a channel is not told the next user of the socket', async (t) 
   t.match(await ws.sendToChannel('present', { type: 'app.x' }), { localRecipients: 0 })
 })
 
-t.test('what an abort listener does in the turn of the change does not reach the next user', async (t) => {
+t.test('a message sent by an abort listener when its socket switches users does not reach the next user', async (t) => {
   const { server, ws, contexts } = await start(t)
   const client = await server.connect('alice')
   client.send({ type: 'hold.on', id: 1 })
@@ -251,7 +251,7 @@ t.test('what an abort listener does in the turn of the change does not reach the
   t.same((await client.request({ type: 'connection' })).data.channels, [])
 })
 
-t.test('join, leave and sendToClient do nothing where the socket is not the named user\'s', async (t) => {
+t.test('join, leave and sendToClient with a userId have no effect on a socket of another user', async (t) => {
   const { server, ws } = await start(t, { auth: { anonymous: true } })
   const client = await server.connect('alice')
   const nobody = await server.connect('', { token: null })
@@ -270,7 +270,7 @@ t.test('join, leave and sendToClient do nothing where the socket is not the name
   }
 })
 
-t.test('an acknowledgement of the next user is not one of the user who was asked', async (t) => {
+t.test('an acknowledgement by a socket\'s next user does not count for its earlier user', async (t) => {
   const { server, ws } = await start(t)
   const client = await server.connect('alice')
   const report = ws.sendToUser('alice', { type: 'app.asked' }, { ack: { timeoutMs: 300, tries: 1 } })

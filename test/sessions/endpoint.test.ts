@@ -8,7 +8,7 @@ const desk = (rule: Partial<EndpointRule> = {}) => (app: FastifyInstance) => {
   app.ws.endpoint('/desk/:room', { channels: ['desk'], authorize: () => true, ...rule })
 }
 
-t.test('a socket of an endpoint is in its channels from the start', async (t) => {
+t.test('a socket of an endpoint is in the endpoint\'s channels from the start', async (t) => {
   const server = await startApp(t, {}, { after: desk({ channels: ['desk', 'staff'] }) })
   const client = await server.connect('alice', { path: '/desk/7' })
   t.match(client.received[0], { type: 'connection', data: { user_id: 'alice', channel_id: null, channels: ['desk', 'staff'] } })
@@ -18,7 +18,7 @@ t.test('a socket of an endpoint is in its channels from the start', async (t) =>
   t.same((await server.connect('alice')).received[0]!.data.channels, [], 'the plugin\'s own route has none of them')
 })
 
-t.test('channels can depend on the request and the user', async (t) => {
+t.test('an endpoint\'s channels can depend on the request and the user', async (t) => {
   for (const delay of [false, true]) {
     const server = await startApp(t, {}, {
       after: desk({
@@ -33,14 +33,14 @@ t.test('channels can depend on the request and the user', async (t) => {
   }
 })
 
-t.test('channels of an endpoint are the app\'s: kept for the same user, dropped for another', async (t) => {
+t.test('a socket keeps an endpoint\'s channels when its user refreshes the token, and leaves them when it switches users', async (t) => {
   const server = await startApp(t, {}, { after: desk() })
   const client = await server.connect('alice', { path: '/desk/7' })
   t.same((await client.request({ type: 'auth', token: server.token('alice') })).data.channels, ['desk'])
   t.same((await client.request({ type: 'auth', token: server.token('bob') })).data.channels, [])
 })
 
-t.test('only true lets a client in', async (t) => {
+t.test('an endpoint admits a client only if authorize returns true', async (t) => {
   for (const answer of [false, undefined, 1, 'yes']) {
     const server = await startApp(t, {}, { after: desk({ authorize: () => answer as boolean, channels: () => { t.fail('it is refused already'); return [] } }) })
     t.match(await refusal(server.dial('alice', { path: '/desk/7' })), { statusCode: 403, body: { code: 'WSM_ERR_FORBIDDEN' } }, String(answer))
@@ -52,7 +52,7 @@ t.test('only true lets a client in', async (t) => {
   t.match(await bob.closed, { code: 4403 })
 })
 
-t.test('a rule that throws lets nobody in, and tells nobody why', async (t) => {
+t.test('an endpoint whose rule throws refuses the client, and the error is hidden from it', async (t) => {
   const fail = () => { throw new Error('the database is down') }
   const rules: Array<Partial<EndpointRule>> = [
     { authorize: fail }, { authorize: async () => fail() }, { channels: fail }, { channels: async () => fail() },
@@ -75,7 +75,7 @@ t.test('a rule that throws lets nobody in, and tells nobody why', async (t) => {
   }
 })
 
-t.test('more channels than a connection may have let nobody in', async (t) => {
+t.test('an endpoint refuses a client with more than limits.maxChannelsPerConnection channels', async (t) => {
   const server = await startApp(t, { limits: { maxChannelsPerConnection: 2 }, authorizeSubscribe: () => true }, {
     after: desk({ channels: ['a', 'b'] })
   })
@@ -86,29 +86,29 @@ t.test('more channels than a connection may have let nobody in', async (t) => {
   await server.connect('alice', { path: '/desk/7?channel_id=b' })
 })
 
-t.test('a rule that hangs is given up after auth.timeoutMs', async (t) => {
+t.test('an endpoint whose rule hangs refuses the client after auth.timeoutMs', async (t) => {
   const server = await startApp(t, { auth: { timeoutMs: 30 } }, { after: desk({ channels: () => new Promise(() => {}) }) })
   t.match(await refusal(server.dial('alice', { path: '/desk/7' })), { statusCode: 503 })
 })
 
-t.test('an endpoint needs a token, and does not wait for a first frame', async (t) => {
+t.test('an endpoint refuses an upgrade without a token, even with auth.firstFrame', async (t) => {
   const server = await startApp(t, { auth: { firstFrame: true } }, { after: desk({ authorize: () => { t.fail('nobody is asked'); return true } }) })
   t.equal((await refusal(server.dial('alice', { token: null, path: '/desk/7' }))).statusCode, 401)
 })
 
-t.test('an endpoint of an anonymous app decides about nobody itself', async (t) => {
+t.test('with auth.anonymous an endpoint\'s authorize decides about anonymous clients', async (t) => {
   const server = await startApp(t, { auth: { anonymous: true } }, { after: desk({ authorize: (_request, user) => user === null }) })
   const client = await server.connect('nobody', { token: null, path: '/desk/7' })
   t.match(client.received[0], { data: { user_id: null, channels: ['desk'] } })
   t.equal((await refusal(server.dial('alice', { path: '/desk/7' }))).statusCode, 403)
 })
 
-t.test('a plain GET on an endpoint is 426', async (t) => {
+t.test('a GET request without upgrade on an endpoint is answered with 426', async (t) => {
   const server = await startApp(t, {}, { after: desk() })
   t.match(await server.rest('GET', '/desk/7'), { status: 426, body: { code: 'WSM_ERR_UPGRADE_REQUIRED' } })
 })
 
-t.test('an endpoint of a scope has its prefix and its hooks, and is checked by its own rule all the same', async (t) => {
+t.test('an endpoint in a scope has the scope\'s prefix and hooks, and its own rule is checked as well', async (t) => {
   const asked: string[] = []
   const server = await startApp(t, {}, {
     after: async (app) => {
@@ -131,7 +131,7 @@ t.test('an endpoint of a scope has its prefix and its hooks, and is checked by i
   t.same(asked, [path, path, path], 'elsewhere they are not asked')
 })
 
-t.test('without a scope it is in that of the plugin', async (t) => {
+t.test('an endpoint without a scope belongs to the scope of the plugin', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   let server!: TestApp
@@ -144,7 +144,7 @@ t.test('without a scope it is in that of the plugin', async (t) => {
   await server.connect('alice', { path: '/api/desk' })
 })
 
-t.test('a scope that does not have the plugin is refused', async (t) => {
+t.test('an endpoint in a scope without the plugin is refused', async (t) => {
   const [one, two] = [await startApp(t), Fastify()]
   for (const scope of [two, {}]) {
     t.throws(() => one.app.ws.endpoint('/desk', { channels: [], authorize: () => true }, { scope: scope as FastifyInstance }), { code: 'WSM_ERR_INVALID_HANDLER', message: /"\/desk".*scope/ })

@@ -5,7 +5,7 @@ import { SECRET, startApp, type TestApp } from '../fixtures/app.js'
 /** A token that expires at a whole second, as tokens do. */
 const inSeconds = (seconds: number) => Math.floor(Date.now() / 1000) + seconds
 
-t.test('a socket is closed when its token expires, also when nothing happens on it', async (t) => {
+t.test('an idle socket is closed with 4401 when its token expires', async (t) => {
   const server = await startApp(t)
   const exp = inSeconds(2)
   const client = await server.connect('alice', { claims: { exp } })
@@ -15,7 +15,7 @@ t.test('a socket is closed when its token expires, also when nothing happens on 
   t.same(client.received.filter(({ type }) => type === 'token_expiring'), [{ type: 'token_expiring', expires_at: exp * 1000 }], 'told once')
 })
 
-t.test('a fresh token in time keeps the socket, with all that it has', async (t) => {
+t.test('a socket with a fresh token in time stays open with its channels', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: () => true })
   const client = await server.connect('alice', { claims: { exp: inSeconds(2) }, path: '/ws?channel_id=room' })
   await client.next('token_expiring')
@@ -30,13 +30,13 @@ t.test('a fresh token in time keeps the socket, with all that it has', async (t)
   t.match(await server.app.ws.sendToChannel('room', { type: 'x.y' }), { localRecipients: 1 })
 })
 
-t.test('the notice comes as early as the app wants it', async (t) => {
+t.test('token_expiring is sent as early as the app configures', async (t) => {
   const server = await startApp(t, { auth: { expiryNoticeMs: 3_600_000 } })
   const client = await server.connect('alice', { claims: { exp: inSeconds(600) } })
   await client.next('token_expiring')
 })
 
-t.test('who has no token that ends stays', async (t) => {
+t.test('a socket whose token has no expiry stays open', async (t) => {
   const server = await startApp(t, { auth: { anonymous: true, requireExp: false } })
   const [nobody, forever] = [await server.connect('', { token: null }), await server.connect('alice', { claims: { exp: undefined } })]
   const other = await server.connect('bob', { claims: { exp: inSeconds(2) } })
@@ -66,7 +66,7 @@ const ends: Array<[verify: object, claimsOf: (end: number) => object]> = [
   [{ clockTolerance: 60_000 }, (end) => ({ exp: end - 60 })], [{ maxAge: '1m' }, (end) => ({ iat: end - 60, exp: end + 600 })]
 ]
 
-t.test('a socket lives as long as the verifier takes its token, and no longer', async (t) => {
+t.test('a socket stays open exactly as long as the verifier accepts its token', async (t) => {
   // Longer ago than revocations are kept for the sake of wrong clocks.
   const exp = inSeconds(-300)
   const living = await Promise.all(tolerances.flatMap(([name, verify, claimsOf, lateMs]) => [true, false].map(async (isHosts) => {

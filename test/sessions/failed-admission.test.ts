@@ -15,7 +15,7 @@ function outage (t: Test): { reach: () => void, fail: () => void } {
   return { reach: () => { isDown = false }, fail: () => { isDown = true } }
 }
 
-t.test('a socket that the engine cannot serve is closed with 1011, and may come back when it can', async (t) => {
+t.test('a socket whose topics cannot be joined is closed with 1011, and can connect when the engine works again', async (t) => {
   const { reach } = outage(t)
   const server = await startApp(t)
   const events: string[] = []
@@ -33,7 +33,7 @@ t.test('a socket that the engine cannot serve is closed with 1011, and may come 
   await again.next('app.hello')
 })
 
-t.test('so is one whose first frame cannot be served', async (t) => {
+t.test('a socket whose topics cannot be joined after its first auth frame is closed with 1011', async (t) => {
   outage(t)
   const server = await startApp(t, { auth: { firstFrame: true } })
   const client = await server.dial('alice', { token: null }).opened()
@@ -43,7 +43,7 @@ t.test('so is one whose first frame cannot be served', async (t) => {
   t.equal(client.count('reply'), 0)
 })
 
-t.test('so is one that cannot be served as its new user', async (t) => {
+t.test('a socket that cannot join its new user\'s topics is closed with 1011', async (t) => {
   const { reach, fail } = outage(t)
   reach()
   const server = await startApp(t)

@@ -7,7 +7,7 @@ import { forge } from '../fixtures/tokens.js'
 
 const waiting = { auth: { firstFrame: true } }
 
-t.test('a first auth frame opens the socket for its user', async (t) => {
+t.test('a first auth frame authenticates the socket', async (t) => {
   const server = await startApp(t, waiting)
   const connected: unknown[] = []
   server.app.ws.on('client_connected', ({ client }) => { connected.push(client.user?.id) })
@@ -21,14 +21,14 @@ t.test('a first auth frame opens the socket for its user', async (t) => {
   await client.next('app.hello')
 })
 
-t.test('change_user is the same frame by another name', async (t) => {
+t.test('a change_user frame authenticates a socket like an auth frame', async (t) => {
   const server = await startApp(t, waiting)
   const client = await server.dial('alice', { token: null }).opened()
   client.send({ action: 'change_user', token: server.token('alice') })
   t.match(await client.next(), { type: 'connection', data: { user_id: 'alice' } })
 })
 
-t.test('before it has authenticated a socket can do nothing, and nothing reaches it', async (t) => {
+t.test('an unauthenticated socket can send no other frame and receives no message', async (t) => {
   const server = await startApp(t, { ...waiting, authorizeSubscribe: () => true, authorizeSend: () => true, limits: { maxErrorsPerMinute: 100 } }, {
     after: (app) => app.ws.handle('test.hit', { schema: Type.Object({}) }, () => t.fail('a handler was reached'))
   })
@@ -50,7 +50,7 @@ t.test('before it has authenticated a socket can do nothing, and nothing reaches
   t.same([...new Set(client.received.map(({ type }) => type))].sort(), ['error', 'pong', 'reply'])
 })
 
-t.test('frames that follow the auth frame without waiting are the user\'s', async (t) => {
+t.test('frames sent right behind the first auth frame are handled as the user\'s', async (t) => {
   const server = await startApp(t, { ...waiting, authorizeSubscribe: (user) => user?.id === 'alice', jwt: { secret: async () => SECRET } })
   const client = await RawClient.to(t, server)
   const frames = [{ type: 'auth', token: forge({ sub: 'alice' }) }, { type: 'subscribe', channel_ids: ['news'] }, { type: 'connection', id: 1 }]
@@ -74,7 +74,7 @@ t.test('a socket without an auth frame in time is closed with 4408', async (t) =
   t.equal(server.app.ws.getConnectionCount(), 0)
 })
 
-t.test('neither a ping nor a bad token buys more time', async (t) => {
+t.test('neither a ping nor a bad token extends the time for the first auth frame', async (t) => {
   const server = await startApp(t, { auth: { firstFrame: true, timeoutMs: 60 }, limits: { maxErrorsPerMinute: 1000 } })
   const client = await server.dial('alice', { token: null }).opened()
   const talk = async (): Promise<never> => {
@@ -86,7 +86,7 @@ t.test('neither a ping nor a bad token buys more time', async (t) => {
   t.match(await Promise.race([client.closed, talk()]), { code: 4408 })
 })
 
-t.test('after an auth frame in time the socket stays', async (t) => {
+t.test('a socket with an auth frame in time stays open', async (t) => {
   const server = await startApp(t, { auth: { firstFrame: true, timeoutMs: 800 } })
   const client = await server.dial('alice', { token: null }).opened()
   const other = await server.dial('bob', { token: null }).opened()
@@ -96,7 +96,7 @@ t.test('after an auth frame in time the socket stays', async (t) => {
   t.equal(server.app.ws.getConnectionCount(), 1)
 })
 
-t.test('a bad first token is an error, and a good one may follow', async (t) => {
+t.test('a bad token in the first auth frame is an error, and a valid one may follow', async (t) => {
   const server = await startApp(t, waiting)
   const client = await server.dial('alice', { token: null }).opened()
   t.match(await client.request({ type: 'auth', token: 'bad' }), { code: 'unauthorized' })
@@ -105,14 +105,14 @@ t.test('a bad first token is an error, and a good one may follow', async (t) => 
   t.match(await client.request({ type: 'auth', token: server.token('alice') }), { data: { user_id: 'alice' } })
 })
 
-t.test('a token at the upgrade counts as ever', async (t) => {
+t.test('a token at the upgrade is accepted with auth.firstFrame, too', async (t) => {
   const server = await startApp(t, waiting)
   const client = await server.connect('alice')
   t.equal(client.received[0]!.data.user_id, 'alice')
   t.equal((await refusal(server.dial('alice', { token: 'bad' }))).statusCode, 401)
 })
 
-t.test('the channel of the URL is asked for when the user is known', async (t) => {
+t.test('authorizeSubscribe for the channel of the URL is called once the first auth frame has identified the user', async (t) => {
   const server = await startApp(t, { ...waiting, authorizeSubscribe: (user, channel) => user?.id === 'alice' && channel === 'news' })
   const client = await server.dial('x', { token: null, path: '/ws?channel_id=news' }).opened()
   t.match(await client.request({ type: 'auth', token: server.token('bob') }), { type: 'error', code: 'forbidden' })
@@ -121,7 +121,7 @@ t.test('the channel of the URL is asked for when the user is known', async (t) =
   t.match(await server.app.ws.sendToChannel('news', { type: 'app.news' }), { localRecipients: 1 })
 })
 
-t.test('a client that leaves while its token is verified leaves nothing behind', async (t) => {
+t.test('a client that disconnects while its first token is verified leaves nothing behind', async (t) => {
   let answer = (_secret: string) => {}
   const asked = new EventTarget()
   const secret = () => new Promise<string>((resolve) => {

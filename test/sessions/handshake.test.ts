@@ -140,7 +140,7 @@ t.test('the opening handshake follows RFC 6455', async (t) => {
   await check(t, await startApp(t), openings)
 })
 
-t.test('only the plugin\'s subprotocol is ever selected, whoever else may choose', async (t) => {
+t.test('only the plugin\'s subprotocol is selected, even if the host selects others', async (t) => {
   await check(t, await startApp(t), subprotocols)
   await check(t, await startApp(t, { rejectMode: 'close' }), [...subprotocols, ['refused', { authorization: null, 'sec-websocket-protocol': 'mqtt' }, 101, 'no sec-websocket-protocol']])
 })
@@ -161,7 +161,7 @@ t.test('an unacceptable offer of compression is declined, and a malformed one is
   }
 })
 
-t.test('an invalid handshake is refused in the plugin\'s shape, even if refusals are close frames, and is counted', async (t) => {
+t.test('an invalid handshake is refused with a JSON error and counted, even with rejectMode close', async (t) => {
   for (const rejectMode of ['http', 'close'] as const) {
     const server = await startApp(t, { rejectMode, limits: { connectionsPerIpPerMinute: 3 } })
     for (const [change, statusCode, code] of [[{ upgrade: 'h2c' }, 400, 'WSM_ERR_INVALID_HANDSHAKE'], [{ 'sec-websocket-version': '8' }, 426, 'WSM_ERR_UPGRADE_REQUIRED']] as const) {

@@ -17,7 +17,7 @@ async function switched (t: Test, options: WsPluginOptions = channels) {
   return { server, client, ws: server.app.ws }
 }
 
-t.test('a switched socket gets the new user\'s messages and no more of the old one\'s', async (t) => {
+t.test('a socket that switches users receives the new user\'s messages and none of the old user\'s', async (t) => {
   const { server, client, ws } = await switched(t)
   await ws.sendToUser('alice', { type: 'app.before' })
   t.match(await client.request({ type: 'change_user', token: server.token('bob') }), { type: 'reply', data: { user_id: 'bob', client_id: client.id } })
@@ -32,7 +32,7 @@ t.test('a switched socket gets the new user\'s messages and no more of the old o
   t.equal(ws.getStatus().users, 1)
 })
 
-t.test('where a switch is refused the socket stays its user\'s, and a fresh token is taken', async (t) => {
+t.test('with identitySwitch refuse a socket keeps its user, and accepts a fresh token of the same user', async (t) => {
   const server = await startApp(t, { auth: { identitySwitch: 'refuse', anonymous: true } })
   const client = await server.connect('alice')
   for (const frame of [{ type: 'change_user', token: server.token('bob') }, { type: 'auth', token: server.token('bob') }, { type: 'change_user' }]) {
@@ -45,7 +45,7 @@ t.test('where a switch is refused the socket stays its user\'s, and a fresh toke
   t.match(await nobody.request({ type: 'auth', token: server.token('alice') }), { code: 'forbidden' }, 'once')
 })
 
-t.test('the channels are asked for again, and left where the new user may not be', async (t) => {
+t.test('a socket that switches users leaves channels that the new user may not join', async (t) => {
   const { server, client, ws } = await switched(t)
   client.send({ type: 'change_user', token: server.token('bob'), id: 1 })
   t.match(await client.next(), { type: 'connection', data: { user_id: 'bob', channels: ['both'] } })
@@ -59,7 +59,7 @@ t.test('the channels are asked for again, and left where the new user may not be
   t.equal(client.count('app.a') + client.count('app.app'), 0)
 })
 
-t.test('the same user\'s fresh token keeps everything', async (t) => {
+t.test('a socket keeps its channels and messages when its user refreshes the token', async (t) => {
   const { server, client, ws } = await switched(t)
   const exp = Math.floor(Date.now() / 1000) + 60
   const heard: unknown[] = []
@@ -75,14 +75,14 @@ t.test('the same user\'s fresh token keeps everything', async (t) => {
   t.equal(client.count('app.hello'), 1)
 })
 
-t.test('a refreshed user who lost a permission loses the channel, but not those that the app chose', async (t) => {
+t.test('a refreshed user who lost a permission leaves that channel, but not those that the app joined', async (t) => {
   const { server, client } = await switched(t, { authorizeSubscribe: (user, channel) => user?.claims.suspended !== true || channel === 'both' })
   await client.request({ type: 'auth', token: server.token('alice', { suspended: true }) })
   t.match(await client.next('unsubscribed'), { channel: 'a', reason: 'forbidden' })
   t.same((await client.request({ type: 'connection' })).data.channels, ['both', 'app'])
 })
 
-t.test('a bad token changes nothing', async (t) => {
+t.test('a bad token in an auth frame does not change the socket\'s user or channels', async (t) => {
   const { server, client, ws } = await switched(t)
   ws.on('identity_changed', () => { t.fail('nothing changed') })
   for (const token of ['bad', forge({ sub: 'bob' }, { secret: 'another secret, and a long one too' }), forge({ sub: 'bob', exp: 1 })]) {
@@ -95,7 +95,7 @@ t.test('a bad token changes nothing', async (t) => {
   t.equal(server.app.ws.getConnectionCount(), 1)
 })
 
-t.test('the new user is asked what is still open, the old one\'s questions stay with the old one', async (t) => {
+t.test('a socket that switches users gets the new user\'s open questions, and the old user\'s stay theirs', async (t) => {
   const { server, client, ws } = await switched(t)
   const abort = new AbortController()
   const ask = (userId: string) => ws.notifyUser({ step: 1, message: `${userId}?` }, { userId, taskId: 'task', signal: abort.signal })
@@ -112,7 +112,7 @@ t.test('the new user is asked what is still open, the old one\'s questions stay 
   await Promise.all(asked)
 })
 
-t.test('frames wait while the identity changes, so that each is the right user\'s', async (t) => {
+t.test('frames behind a change_user frame wait, and are handled as the new user\'s', async (t) => {
   const server = await startApp(t, { ...channels, jwt: { secret: async () => SECRET } })
   const client = await server.connect('alice', { token: forge({ sub: 'alice' }) })
   client.send({ type: 'subscribe', channel_ids: ['a'], id: 'a as alice' })
@@ -125,7 +125,7 @@ t.test('frames wait while the identity changes, so that each is the right user\'
   t.match(client.queue.find(({ id }) => id === 'a as bob'), { type: 'error', code: 'forbidden' })
 })
 
-t.test('a socket that the app moves while permissions are asked for keeps no channel of the old user', async (t) => {
+t.test('a channel that the app joins while a socket switches users is left when the switch is done', async (t) => {
   let allow = (_allowed: boolean) => {}
   let isAsked = () => {}
   const asked = new Promise<void>((resolve) => { isAsked = resolve })
@@ -143,7 +143,7 @@ t.test('a socket that the app moves while permissions are asked for keeps no cha
   t.match(await client.next('unsubscribed'), { channel: 'late', reason: 'forbidden' })
 })
 
-t.test('a socket that ends while permissions are asked for comes back to nobody', async (t) => {
+t.test('a socket that ends while it switches users is not registered for the new user', async (t) => {
   let allow = (_allowed: boolean) => {}
   let isAsked = () => {}
   const asked = new Promise<void>((resolve) => { isAsked = resolve })
@@ -166,7 +166,7 @@ t.test('a socket that ends while permissions are asked for comes back to nobody'
   t.match(server.app.ws.getStatus(), { active_connections: 0, users: 0, channels: 0 })
 })
 
-t.test('log lines name the user of their time', async (t) => {
+t.test('log lines name the user that the socket had at that time', async (t) => {
   const { server, client, ws } = await switched(t)
   const ended = new Promise<void>((resolve) => ws.on('client_disconnected', () => resolve()))
   await client.request({ type: 'change_user', token: server.token('bob') })
@@ -176,7 +176,7 @@ t.test('log lines name the user of their time', async (t) => {
   t.match(server.logs.find(({ msg }) => msg === 'client disconnected'), { user_id: 'bob', client_id: client.id })
 })
 
-t.test('while the app cannot decide about subscriptions a token changes nothing, and can be sent again', async (t) => {
+t.test('a token whose permissions cannot be checked changes nothing, and can be sent again', async (t) => {
   let isAway = false
   const fail = () => { throw new Error('the database is away') }
   const { server, client, ws } = await switched(t, { ...channels, auth: { anonymous: true }, authorizeSubscribe: (user, channel) => isAway && channel === 'both' ? fail() : user?.id === 'alice' })
@@ -195,7 +195,7 @@ t.test('while the app cannot decide about subscriptions a token changes nothing,
   t.match(await client.request({ type: 'auth', token: server.token('alice', { exp: later }) }), { data: { channels: ['a', 'both', 'app'], expires_at: later * 1_000 } })
 })
 
-t.test('while the app cannot decide about the channel of the URL, the first token can be sent again', async (t) => {
+t.test('a first token can be sent again if authorizeSubscribe failed for the channel of the URL', async (t) => {
   let isAway = true
   const authorizeSubscribe = async () => {
     if (isAway) throw new Error('the database is away')

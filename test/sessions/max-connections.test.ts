@@ -7,7 +7,7 @@ import { RawClient } from '../fixtures/raw-client.js'
 import { refusal } from '../fixtures/refusal.js'
 import { until } from '../fixtures/until.js'
 
-t.test('one socket too many is 503 before the upgrade, and the others stay', async (t) => {
+t.test('a socket over limits.maxConnections is refused with 503, and the others stay open', async (t) => {
   const server = await startApp(t, { limits: { maxConnections: 2 } })
   const clients = [await server.connect('alice'), await server.connect('bob')]
   const answer = await refusal(server.dial('carol', { token: 'unread' }))
@@ -16,14 +16,14 @@ t.test('one socket too many is 503 before the upgrade, and the others stay', asy
   t.match(server.app.ws.getStatus(), { active_connections: 2, rejected: { connections: 1 } })
 })
 
-t.test('however many come at the same time', async (t) => {
+t.test('limits.maxConnections holds for simultaneous upgrades', async (t) => {
   const server = await startApp(t, { limits: { maxConnections: 3 } })
   const outcomes = await Promise.all(Array.from({ length: 30 }, () => server.dial('alice').opened().then(() => 101, ({ statusCode }) => statusCode)))
   t.same(outcomes.sort(), [101, 101, 101, ...Array(27).fill(503)])
   t.match(server.app.ws.getStatus(), { active_connections: 3, rejected: { connections: 27 } })
 })
 
-t.test('of many that were let past the first check only as many open as there is room for', async (t) => {
+t.test('limits.maxConnections holds for sockets that passed the first check together', async (t) => {
   const gate = new Gate()
   let arrived = 0
   const authorizeSubscribe = async () => {
@@ -39,7 +39,7 @@ t.test('of many that were let past the first check only as many open as there is
   t.match(server.app.ws.getStatus(), { active_connections: 3, rejected: { connections: 7 } })
 })
 
-t.test('of many upgrades that wait for the host\'s verifyClient only as many sockets stay open as there is room for', async (t) => {
+t.test('limits.maxConnections holds for upgrades that wait together for the host\'s verifyClient', async (t) => {
   const gate = new Gate()
   let arrived = 0
   const verifyClient: VerifyClientCallbackAsync = (_info, accept) => {
@@ -58,7 +58,7 @@ t.test('of many upgrades that wait for the host\'s verifyClient only as many soc
   t.match(server.app.ws.getStatus(), { active_connections: 3, rejected: { connections: 2 } })
 })
 
-t.test('with rejectMode close it is closed with 1013', async (t) => {
+t.test('with rejectMode close a socket over limits.maxConnections is closed with 1013', async (t) => {
   const server = await startApp(t, { limits: { maxConnections: 2 }, rejectMode: 'close' })
   server.app.ws.on('client_connected', ({ client }) => { if (client.user?.id === 'carol') t.fail('it never was a client') })
   const clients = [await server.connect('alice'), await server.connect('bob')]
@@ -69,7 +69,7 @@ t.test('with rejectMode close it is closed with 1013', async (t) => {
   t.match(server.app.ws.getStatus(), { active_connections: 2, users: 2 })
 })
 
-t.test('when one leaves another can come', async (t) => {
+t.test('a socket that closes frees its slot of limits.maxConnections', async (t) => {
   const server = await startApp(t, { limits: { maxConnections: 1 } })
   for (const user of ['alice', 'bob', 'alice']) {
     const ended = new Promise<void>((resolve) => {
@@ -82,14 +82,14 @@ t.test('when one leaves another can come', async (t) => {
   t.equal(server.app.ws.getConnectionCount(), 0)
 })
 
-t.test('a socket without an identity takes a place', async (t) => {
+t.test('an unauthenticated socket counts towards limits.maxConnections', async (t) => {
   const server = await startApp(t, { limits: { maxConnections: 2 }, auth: { firstFrame: true } })
   await server.dial('alice', { token: null }).opened()
   await server.connect('bob')
   t.match(await refusal(server.dial('carol')), { statusCode: 503 })
 })
 
-t.test('who is refused and does not answer the close frame is cut', async (t) => {
+t.test('a refused socket that does not answer the close frame is cut', async (t) => {
   const server = await startApp(t, { limits: { maxConnections: 1 }, rejectMode: 'close', closeTimeoutMs: 30 })
   await server.connect('alice')
   const client = await RawClient.to(t, server)

@@ -4,7 +4,7 @@ import { startApp } from '../fixtures/app.js'
 import { refusal } from '../fixtures/refusal.js'
 import { badTokens } from '../fixtures/tokens.js'
 
-t.test('a bad token is an HTTP 401 before the upgrade', async (t) => {
+t.test('an upgrade with a bad token is refused with 401', async (t) => {
   const server = await startApp(t)
   for (const [fault, token] of Object.entries(badTokens())) {
     const answer = await refusal(server.dial('alice', { token }))
@@ -20,7 +20,7 @@ t.test('a bad token is an HTTP 401 before the upgrade', async (t) => {
   t.equal(server.app.ws.getConnectionCount(), 0)
 })
 
-t.test('with rejectMode close a bad token is a 4401 that a browser can read', async (t) => {
+t.test('with rejectMode close a socket with a bad token is closed with 4401', async (t) => {
   const server = await startApp(t, { rejectMode: 'close' })
   for (const [fault, token] of Object.entries({ ...badTokens(), missing: null })) {
     const client = await server.dial('alice', { token }).opened()
@@ -30,7 +30,7 @@ t.test('with rejectMode close a bad token is a 4401 that a browser can read', as
   t.equal(server.app.ws.getConnectionCount(), 0)
 })
 
-t.test('a bad token is a 401 for REST too', async (t) => {
+t.test('a REST request with a bad token is refused with 401', async (t) => {
   const server = await startApp(t)
   for (const [fault, token] of Object.entries(badTokens())) {
     const answer = await server.rest('GET', '/ws/status', { as: null, headers: { authorization: `Bearer ${token}` } })
@@ -40,7 +40,7 @@ t.test('a bad token is a 401 for REST too', async (t) => {
   t.equal((await server.rest('GET', '/ws/status', { as: null })).status, 401)
 })
 
-t.test('a bad token in an auth frame is an error, and the socket stays what it was', async (t) => {
+t.test('a bad token in an auth frame is answered with an error, and the socket stays open with its user', async (t) => {
   const server = await startApp(t, { limits: { maxErrorsPerMinute: 100 } })
   const client = await server.connect('alice')
   for (const [fault, token] of Object.entries(badTokens())) {

@@ -31,7 +31,7 @@ for (const [name, engineOf, count] of engines) {
     return [nodes[0]!, nodes.at(-1)!]
   }
 
-  t.test(`${name}: a message to a role reaches every socket of the users who have it, on whichever node`, async (t) => {
+  t.test(`${name}: a message to a role reaches all sockets of its users on all nodes`, async (t) => {
     const [a, b] = await start(t)
     const alice = await a.connect('alice', { claims: { roles: ['editor', 'editor', 7, '', 'x'.repeat(129), 'lone \ud800', 'ws:admin'] } })
     const bob = await b.connect('bob', { claims: { roles: 'author  editor' } })
@@ -55,7 +55,7 @@ for (const [name, engineOf, count] of engines) {
     t.match(await b.app.ws.sendToRole('author', { type: 'x.n', n: 4 }), { localRecipients: 0 })
   })
 
-  t.test(`${name}: the messages of a role are recovered by who has it, by URL and by subscribe`, async (t) => {
+  t.test(`${name}: users recover messages of their roles by URL and by subscribe`, async (t) => {
     const [a, b] = await start(t)
     const claims = { roles: ['editor'] }
     const before = await a.connect('alice', { claims })
@@ -78,7 +78,7 @@ for (const [name, engineOf, count] of engines) {
     t.same(numbers(stranger), [])
   })
 
-  t.test(`${name}: a fresh token moves a socket between its user's roles, and a role that stays misses nothing`, async (t) => {
+  t.test(`${name}: a fresh token changes the roles of a socket, which misses no message of a role that it keeps`, async (t) => {
     const [a, b] = await start(t)
     const client = await a.connect('alice', { claims: { roles: ['author', 'editor'] } })
     const over = new AbortController()
@@ -101,7 +101,7 @@ for (const [name, engineOf, count] of engines) {
     t.match(await a.app.ws.sendToRole('editor', { type: 'x.n', n: 0 }), { localRecipients: 0 })
   })
 
-  t.test(`${name}: a socket that switches users leaves the roles of the old one and has those of the new one`, async (t) => {
+  t.test(`${name}: a socket that switches users leaves the old user's roles and joins the new user's`, async (t) => {
     const [a] = await start(t, { auth: { anonymous: true } })
     const client = await a.connect('alice', { claims: { roles: ['author', 'editor'] } })
     const members = async () => {
@@ -116,7 +116,7 @@ for (const [name, engineOf, count] of engines) {
     t.same(await members(), [0, 0, 0])
   })
 
-  t.test(`${name}: users read the streams of their roles and tasks, and others with permission`, async (t) => {
+  t.test(`${name}: users can read the history of their own roles and tasks, and of others with permission`, async (t) => {
     const [a, b] = await start(t, { history: { recoverFrom: 'start' } })
     await a.app.ws.sendToRole('editor', { type: 'x.n', n: 1 })
     await a.app.ws.tasks.start({ userId: 'alice', taskId: 'import' })
@@ -160,7 +160,7 @@ t.test('a user with too many roles is refused at the upgrade and in an auth fram
   t.same(await (await closing.dial('alice', { claims: { roles } }).opened()).closed, { code: 1008, reason: message })
 })
 
-t.test('a fresh token whose new role cannot be joined is refused, and the socket stays as it was', async (t) => {
+t.test('a fresh token whose new role cannot be joined is refused, and the socket keeps its roles', async (t) => {
   const { subscribe } = MemoryEngine.prototype
   t.intercept(MemoryEngine.prototype, 'subscribe', {
     value: async function (this: MemoryEngine, topic: string) {
@@ -178,7 +178,7 @@ t.test('a fresh token whose new role cannot be joined is refused, and the socket
   t.same(rolesOf(await client.request({ type: 'auth', token: server.token('alice', { roles: ['editor'] }) })), ['role:editor'])
 })
 
-t.test('a socket leaves the roles that it came with, also where the app has changed the claims meanwhile', async (t) => {
+t.test('a socket leaves the roles that it joined with, even if the app has changed the claims meanwhile', async (t) => {
   const claims = { roles: ['editor'] }
   const server = await startApp(t, { jwt: undefined, authenticate: () => ({ id: 'alice', claims }) }, { before: (app) => { app.decorate('jwt', {} as never) } })
   const client = await server.connect('', { token: null })

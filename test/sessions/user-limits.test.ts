@@ -17,7 +17,7 @@ function held (count: number) {
   return { authorizeSubscribe, allAsked, gate }
 }
 
-t.test('a user can have so many sockets: one more is 429 before the upgrade, or 1013', async (t) => {
+t.test('a socket over limits.maxConnectionsPerUser is refused with 429 or closed with 1013', async (t) => {
   const server = await startApp(t, { limits: { maxConnectionsPerUser: 2 } })
   const clients = [await server.connect('alice'), await server.connect('alice')]
   t.match(await refusal(server.dial('alice')), { statusCode: 429, body: { code: 'WSM_ERR_TOO_MANY_CONNECTIONS', message: /2 connections/ } })
@@ -33,14 +33,14 @@ t.test('a user can have so many sockets: one more is 429 before the upgrade, or 
   await first.settled()
 })
 
-t.test('however many come at the same time', async (t) => {
+t.test('limits.maxConnectionsPerUser holds for simultaneous upgrades', async (t) => {
   const server = await startApp(t, { limits: { maxConnectionsPerUser: 3 } })
   const outcomes = await Promise.all(Array.from({ length: 30 }, () => server.dial('alice').opened().then(() => 101, ({ statusCode }) => statusCode)))
   t.same(outcomes.sort(), [101, 101, 101, ...Array(27).fill(429)])
   t.equal(server.app.ws.getConnectionCount(), 3)
 })
 
-t.test('an auth frame does not get around it', async (t) => {
+t.test('limits.maxConnectionsPerUser holds for auth frames, also simultaneous ones', async (t) => {
   const { authorizeSubscribe, allAsked, gate } = held(3)
   const server = await startApp(t, { auth: { firstFrame: true }, limits: { maxConnectionsPerUser: 1 }, authorizeSubscribe })
   const token = server.token('alice')
@@ -78,7 +78,7 @@ t.test('onDuplicateUser replace closes the older socket with 4409', async (t) =>
   t.match(server.app.ws.getStatus(), { active_connections: 1, users: 1, rejected: { duplicate_user: 3 } })
 })
 
-t.test('of many that replace each other at once one stays', async (t) => {
+t.test('with onDuplicateUser replace one of many simultaneous sockets stays open', async (t) => {
   const server = await startApp(t, { onDuplicateUser: 'replace' })
   const clients = await Promise.all(Array.from({ length: 10 }, () => server.dial('alice').opened()))
   while (server.app.ws.getConnectionCount() > 1) await new Promise((resolve) => setImmediate(resolve))
@@ -87,7 +87,7 @@ t.test('of many that replace each other at once one stays', async (t) => {
   t.match(await stays!.request({ type: 'connection' }), { data: { user_id: 'alice' } })
 })
 
-t.test('onDuplicateUser refuse keeps the older: 409, or 4409, and an error for an auth frame', async (t) => {
+t.test('onDuplicateUser refuse answers the newer socket with 409, 4409 or, for an auth frame, an error', async (t) => {
   const server = await startApp(t, { onDuplicateUser: 'refuse', auth: { firstFrame: true, anonymous: false } })
   const first = await server.connect('alice')
   t.match(await refusal(server.dial('alice')), { statusCode: 409, body: { code: 'WSM_ERR_ALREADY_CONNECTED' } })
@@ -105,7 +105,7 @@ t.test('onDuplicateUser refuse keeps the older: 409, or 4409, and an error for a
   t.equal(closing.app.ws.getStatus().rejected.duplicate_user, 1, 'nobody is not one user')
 })
 
-t.test('sockets that ask together for a user that may have one are told so, too', async (t) => {
+t.test('with onDuplicateUser refuse one of two simultaneous first auth frames is closed with 4409', async (t) => {
   const { authorizeSubscribe, allAsked, gate } = held(2)
   const server = await startApp(t, { onDuplicateUser: 'refuse', auth: { firstFrame: true }, authorizeSubscribe })
   const clients = await Promise.all([1, 2].map(() => server.dial('', { token: null, path: '/ws?channel_id=news' }).opened()))
@@ -116,7 +116,7 @@ t.test('sockets that ask together for a user that may have one are told so, too'
   t.equal(server.app.ws.getConnectionCount(), 1)
 })
 
-t.test('so many sockets may wait for their auth frame; those with a token are not concerned', async (t) => {
+t.test('limits.maxUnauthenticated limits sockets that wait for their first auth frame, and no others', async (t) => {
   for (const rejectMode of ['http', 'close'] as const) {
     const server = await startApp(t, { auth: { firstFrame: true }, limits: { maxUnauthenticated: 2 }, rejectMode })
     const waiting = await Promise.all([1, 2].map(() => server.dial('', { token: null }).opened()))

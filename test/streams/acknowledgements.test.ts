@@ -19,7 +19,7 @@ async function start (t: Test, options: WsPluginOptions = {}) {
 const isAcked = (frame: Frame) => frame.type === 'x.y'
 const patient = { ack: { timeoutMs: 60_000 } }
 
-t.test('the report says who acknowledged, for one client, a user, a channel and all', async (t) => {
+t.test('the report of an acknowledged send lists who acknowledged, for a client, a user, a channel and all', async (t) => {
   const { server, ws } = await start(t)
   const alice = acknowledging(await server.connect('alice'))
   const alice2 = acknowledging(await server.connect('alice'))
@@ -39,13 +39,13 @@ t.test('the report says who acknowledged, for one client, a user, a channel and 
     { status: 200, body: acked(bob) })
 })
 
-t.test('with nobody there nobody is waited for', async (t) => {
+t.test('an acknowledged send without recipients resolves at once', async (t) => {
   const { ws } = await start(t)
   t.same(await withoutPosition(ws.sendToUser('carol', { type: 'x.y' }, patient)), { localRecipients: 0, acked: [], missing: [] })
   t.same(await ws.sendToClient('gone', { type: 'x.y' }, patient), { recipients: 0, acked: [], missing: [] })
 })
 
-t.test('it is sent again to those who have not answered, as often as asked, and then they are missing', async (t) => {
+t.test('an unacknowledged message is sent again as often as configured, then reported as missing', async (t) => {
   const { server, ws } = await start(t)
   const quick = acknowledging(await server.connect('alice'))
   const silent = await server.connect('alice')
@@ -62,7 +62,7 @@ t.test('it is sent again to those who have not answered, as often as asked, and 
   t.match(await silent.request({ type: 'ack', message_id: 'unheard of' }), { type: 'reply', data: null }, 'a late one is harmless')
 })
 
-t.test('the time is that of all tries together, whatever it is', (t) => {
+t.test('ack.timeoutMs is the total time of all tries', (t) => {
   t.strictSame(scheduleOf({ timeoutMs: 5_000, tries: 3 }), { timeoutMs: 1_666, retries: 2 }, 'as nodes of version 0.2 know it')
   t.strictSame(scheduleOf({ timeoutMs: 600_000, tries: 1 }), { timeoutMs: 600_000, retries: 0 })
   t.strictSame(scheduleOf({ timeoutMs: 1, tries: 5 }), { timeoutMs: 1, retries: 4 })
@@ -70,7 +70,7 @@ t.test('the time is that of all tries together, whatever it is', (t) => {
   t.end()
 })
 
-t.test('sent again it says nothing of a place in the stream, which the client may be past already', async (t) => {
+t.test('a redelivered message carries no stream position', async (t) => {
   const { server, ws } = await start(t)
   const client = await server.connect('alice')
   const report = ws.sendToUser('alice', { type: 'x.y' }, { ack: { timeoutMs: 40, tries: 2 } })
@@ -84,7 +84,7 @@ t.test('sent again it says nothing of a place in the stream, which the client ma
   await report
 })
 
-t.test('an answer after the second try counts; one of a socket that was not asked does not', async (t) => {
+t.test('an acknowledgement of the redelivery counts, and one of another socket does not', async (t) => {
   const { server, ws } = await start(t)
   const alice = await server.connect('alice')
   const bob = await server.connect('bob')
@@ -96,7 +96,7 @@ t.test('an answer after the second try counts; one of a socket that was not aske
   t.same(await withoutPosition(report), { localRecipients: 1, acked: [alice.id], missing: [] })
 })
 
-t.test('who comes back within the time gets it again, in the place of the socket that has ended', async (t) => {
+t.test('a user who reconnects in time gets the message again, and acknowledges for the ended socket', async (t) => {
   const { server, ws } = await start(t)
   for (const send of [
     (id: string) => ws.sendToClient(id, { type: 'x.y' }, patient),
@@ -120,7 +120,7 @@ t.test('who comes back within the time gets it again, in the place of the socket
   }
 })
 
-t.test('who recovers finds it in the history, once', async (t) => {
+t.test('a client that recovers an awaited message gets it once, from the history', async (t) => {
   const { server, ws } = await start(t)
   const before = await server.connect('alice')
   const { topic, epoch, offset } = before.received[0]!.data.streams[1]
@@ -132,7 +132,7 @@ t.test('who recovers finds it in the history, once', async (t) => {
   t.same(await withoutPosition(report), { localRecipients: 1, acked: [after.id], missing: [] })
 })
 
-t.test('a return that is faster than the server\'s notice takes the place when it is free', async (t) => {
+t.test('a client that reconnects before its old socket ends takes over the acknowledgement afterwards', async (t) => {
   const { server, ws } = await start(t)
   const before = await server.connect('alice')
   const report = ws.sendToUser('alice', { type: 'x.y' }, patient)
@@ -144,7 +144,7 @@ t.test('a return that is faster than the server\'s notice takes the place when i
   t.same(await withoutPosition(report), { localRecipients: 1, acked: [after.id], missing: [] })
 })
 
-t.test('nobody gets it who may not any more', async (t) => {
+t.test('a message is not redelivered to a socket that has left the topic or switched users', async (t) => {
   const { server, ws } = await start(t)
   const [kicked, switched, anonymous] = [await server.connect('alice'), await server.connect('alice'), await server.connect('carol')]
   for (const { id } of [kicked, switched, anonymous]) await ws.join(id, 'room')
@@ -160,7 +160,7 @@ t.test('nobody gets it who may not any more', async (t) => {
   }
 })
 
-t.test('nobody takes the place of an anonymous socket', async (t) => {
+t.test('an acknowledgement of an anonymous socket is never handed over', async (t) => {
   const { server, ws } = await start(t, { auth: { anonymous: true } })
   const nobody = await server.connect('', { token: null })
   const report = ws.sendToClient(nobody.id, { type: 'x.y' }, { ack: { timeoutMs: 100, tries: 1 } })
@@ -174,7 +174,7 @@ t.test('nobody takes the place of an anonymous socket', async (t) => {
   }
 })
 
-t.test('a message that cannot be sent is waited for by nobody, and the caller hears why', async (t) => {
+t.test('an acknowledged send that fails rejects and awaits nothing', async (t) => {
   const { server, ws } = await start(t)
   await server.connect('alice')
   await t.rejects(ws.sendToUser('alice', { type: 'x.y', message_id: '1' }, patient), { code: 'WSM_ERR_INVALID_ARGUMENT' })
@@ -182,7 +182,7 @@ t.test('a message that cannot be sent is waited for by nobody, and the caller he
   await t.rejects(ws.sendToUser('alice', { type: 'x.y' }, patient), { message })
 })
 
-t.test('a server that closes waits for nobody', async (t) => {
+t.test('a closing server ends waits for acknowledgements', async (t) => {
   const { server, ws } = await start(t)
   const alice = await server.connect('alice')
   const report = ws.sendToUser('alice', { type: 'x.y' }, patient)
@@ -191,7 +191,7 @@ t.test('a server that closes waits for nobody', async (t) => {
   t.same(await withoutPosition(report), { localRecipients: 1, acked: [], missing: [alice.id] })
 })
 
-t.test('a socket of nobody is waited for like any other', async (t) => {
+t.test('acknowledgements of anonymous sockets are awaited, too', async (t) => {
   const { server, ws } = await start(t, { auth: { anonymous: true } })
   const [quick, silent] = [acknowledging(await server.connect('', { token: null })), await server.connect('', { token: null })]
   const report = await withoutPosition(ws.broadcast({ type: 'x.y' }, { ack: { timeoutMs: 40, tries: 2 } }))
@@ -200,7 +200,7 @@ t.test('a socket of nobody is waited for like any other', async (t) => {
   t.equal(silent.count('x.y'), 2)
 })
 
-t.test('an acknowledgement that comes before the message is waited for counts; what ends before it is sent stays ended', async (t) => {
+t.test('an acknowledgement that arrives before the wait begins counts, and a wait ended before the send stays ended', async (t) => {
   const engine = new MemoryEngine(memoryOptions())
   t.teardown(() => engine.close())
   const acknowledgements = new Acknowledgements(nodeOn(engine).node.topics, engine)
@@ -216,7 +216,7 @@ t.test('an acknowledgement that comes before the message is waited for counts; w
   t.same(await second.report, { acked: [], missing: ['early'] })
 })
 
-t.test('an early acknowledgement counts for the user whose socket it was then', async (t) => {
+t.test('an early acknowledgement counts for the user that the socket had then', async (t) => {
   const engine = new MemoryEngine(memoryOptions())
   const { node } = nodeOn(engine)
   const acknowledgements = new Acknowledgements(node.topics, engine)

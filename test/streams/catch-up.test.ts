@@ -60,7 +60,7 @@ function setUp (deliveredTo: number, historyTo = deliveredTo) {
   return { topics, connection, client, received, states, join, read, onCheck, deliver, breakStream, entry }
 }
 
-t.test('what the history was ahead by is not delivered again', async (t) => {
+t.test('a message already read from the history is not delivered again live', async (t) => {
   const { received, states, join, read, deliver, topics, connection } = setUp(2, 5)
   const joined = join(at(0));
   (await read()).answer(page(1, 5))
@@ -80,7 +80,7 @@ t.test('what the history was ahead by is not delivered again', async (t) => {
   t.strictSame(gone.received, ['1', '2', '3', '4', '5'])
 })
 
-t.test('a new epoch ends being ahead', async (t) => {
+t.test('after a catch-up that read ahead, messages of a new epoch are delivered', async (t) => {
   const { received, join, read, deliver, breakStream } = setUp(1)
   const joined = join(at(0));
   (await read()).answer(page(1, 4))
@@ -97,7 +97,7 @@ t.test('a new epoch ends being ahead', async (t) => {
   t.strictSame(second.received, ['1', '2', '3', '4', 'gap 1', '2'])
 })
 
-t.test('what is delivered while the history is read comes in its place', async (t) => {
+t.test('a message delivered during a catch-up is sent in its order from the history', async (t) => {
   const { received, join, read, deliver } = setUp(3)
   const joined = join(at(0))
   const first = await read()
@@ -113,7 +113,7 @@ t.test('what is delivered while the history is read comes in its place', async (
   t.strictSame(received, ['1', '2', '3', '4', '5', '6'])
 })
 
-t.test('a history that runs away from its reader ends with a gap, and so does one that breaks', async (t) => {
+t.test('a catch-up ends with a gap frame if the history evicts unread messages or breaks', async (t) => {
   const { received, join, read, deliver } = setUp(3)
   const joined = join(at(0));
   (await read()).answer(page(1, 1, 3));
@@ -131,7 +131,7 @@ t.test('a history that runs away from its reader ends with a gap, and so does on
   t.strictSame(other.received, ['1', '2', 'gap 9', '10'])
 })
 
-t.test('a history that cannot be read any more ends with a gap; one that cannot be read at all fails the join', async (t) => {
+t.test('a catch-up whose history becomes unreachable ends with a gap frame, and a join whose history is unreachable fails', async (t) => {
   const { received, join, read, deliver } = setUp(3)
   const joined = join(at(0));
   (await read()).answer(page(1, 1, 3));
@@ -146,7 +146,7 @@ t.test('a history that cannot be read any more ends with a gap; one that cannot 
   t.equal(other.topics.count('x'), 0)
 })
 
-t.test('who has left is not gone on with, whatever the history answers', async (t) => {
+t.test('a catch-up stops when its connection has left, whatever the history returns', async (t) => {
   for (const answer of [page(2, 3), unreachable(at(3)), new Error('out of reach')]) {
     const { topics, connection, received, join, read, deliver } = setUp(3)
     const joined = join(at(0));
@@ -161,7 +161,7 @@ t.test('who has left is not gone on with, whatever the history answers', async (
   }
 })
 
-t.test('joining again in the middle begins where that join says', async (t) => {
+t.test('joining again during a catch-up starts over at the new position', async (t) => {
   const { received, join, read, onCheck, deliver, topics, connection } = setUp(3)
   const first = join(at(0));
   (await read()).answer(page(1, 1, 3))
@@ -178,7 +178,7 @@ t.test('joining again in the middle begins where that join says', async (t) => {
   t.strictSame(received, ['1', '2', '3', '4'])
 })
 
-t.test('a congested client is waited for, until it has gone', async (t) => {
+t.test('a catch-up waits for a congested client until that disconnects', async (t) => {
   const { client, received, join, read } = setUp(3)
   let waits = 0
   client.isCongested = true
@@ -194,7 +194,7 @@ t.test('a congested client is waited for, until it has gone', async (t) => {
   t.strictSame(other.received, [])
 })
 
-t.test('a client that goes while it is waited for in the middle of a page gets no more of it', async (t) => {
+t.test('a client that disconnects during a page of its catch-up gets no more of it', async (t) => {
   const { client, received, join, read } = setUp(3)
   const { send } = client
   client.send = (message) => {
@@ -208,7 +208,7 @@ t.test('a client that goes while it is waited for in the middle of a page gets n
   t.strictSame(received, ['1'])
 })
 
-t.test('a stream that begins while its beginning is read is read on', async (t) => {
+t.test('a catch-up continues if an empty stream gets its first message during the read', async (t) => {
   const { received, join, read, deliver, onCheck } = setUp(0)
   onCheck(async () => ({ entries: [], isComplete: true, from: at(0, 'before'), top: at(1) }))
   const joined = join(at(0, 'before'))
@@ -221,7 +221,7 @@ t.test('a stream that begins while its beginning is read is read on', async (t) 
   t.strictSame(received, ['1', '2'])
 })
 
-t.test('who is not ahead gets what another one has already', async (t) => {
+t.test('a member that is not ahead gets a delivery that another has read already', async (t) => {
   const { received, topics, join, read, deliver } = setUp(1)
   const joined = join(at(0));
   (await read()).answer(page(1, 3))
@@ -235,7 +235,7 @@ t.test('who is not ahead gets what another one has already', async (t) => {
   t.strictSame([received, others], [['1', '2', '3'], 1])
 })
 
-t.test('a stream that has still not begun is at its beginning, in whichever epoch', async (t) => {
+t.test('a catch-up of an empty stream ends at once, whatever its epoch', async (t) => {
   const { received, join, read, deliver, onCheck } = setUp(0)
   onCheck(async () => ({ entries: [], isComplete: true, from: at(0, 'before'), top: at(1) }))
   const joined = join(at(0, 'before'));
@@ -245,7 +245,7 @@ t.test('a stream that has still not begun is at its beginning, in whichever epoc
   t.strictSame(received, ['1'])
 })
 
-t.test('a reading that is behind the deliveries is not the end', async (t) => {
+t.test('a catch-up continues if the page read is older than this node\'s deliveries', async (t) => {
   const { received, join, read, onCheck } = setUp(1)
   onCheck(async () => ({ entries: [], isComplete: true, from: at(0), top: at(1) }))
   const joined = join(at(0));

@@ -32,7 +32,7 @@ function start () {
   return { checker, journal, publish, enter, receive, recover, witness }
 }
 
-t.test('who gets everything from its position on has lost nothing', async (t) => {
+t.test('the checker reports no loss for a client that got everything after its position', async (t) => {
   const { checker, publish, enter, receive, recover } = start()
   publish(2)
   enter(2)
@@ -44,7 +44,7 @@ t.test('who gets everything from its position on has lost nothing', async (t) =>
   t.match(checker.report(), { ...CLEAN, published: 6, sockets: 1, delivered: 4 })
 })
 
-t.test('a message that is missing without a word is silently lost, at the end and in the middle, known to others or not', async (t) => {
+t.test('the checker counts an unannounced missing message as silently lost, in the middle and at the end', async (t) => {
   for (const isKnown of [true, false]) {
     const { checker, publish, enter, receive, witness } = start()
     enter(0)
@@ -55,7 +55,7 @@ t.test('a message that is missing without a word is silently lost, at the end an
   }
 })
 
-t.test('one that is missing behind "recovered" is counted as a false promise, too', async (t) => {
+t.test('the checker counts a message missing after recovered true as a false promise, too', async (t) => {
   const { checker, publish, enter, receive, recover } = start()
   enter(0)
   publish(4)
@@ -65,14 +65,14 @@ t.test('one that is missing behind "recovered" is counted as a false promise, to
   t.match(checker.report(), { silentlyLost: 1, falselyRecovered: 1 })
 })
 
-t.test('so is a recovery from another position than the client has', async (t) => {
+t.test('the checker counts a recovery from another position than the client\'s as a false promise', async (t) => {
   const { checker, enter } = start()
   enter(3)
   enter(5, { asked: at(3), recovered: true })
   t.match(checker.report(), { falselyRecovered: 1 })
 })
 
-t.test('"recovered: false" and a gap announce what is before them, and nothing behind', async (t) => {
+t.test('the checker accepts recovered false and a gap as announcing losses before them only', async (t) => {
   for (const kind of ['entered', 'gap'] as const) {
     const { checker, journal, publish, enter, receive, witness } = start()
     enter(0)
@@ -86,7 +86,7 @@ t.test('"recovered: false" and a gap announce what is before them, and nothing b
   }
 })
 
-t.test('another epoch announces what was published before it', async (t) => {
+t.test('the checker accepts a new epoch as announcing losses before it', async (t) => {
   const { checker, publish, enter, receive } = start()
   enter(0)
   publish(3)
@@ -96,7 +96,7 @@ t.test('another epoch announces what was published before it', async (t) => {
   t.match(checker.report(), { lost: 3, announced: 2, silentlyLost: 1 })
 })
 
-t.test('"dropped" announces as many as it says, where it says it', async (t) => {
+t.test('the checker accepts a dropped frame as announcing as many losses as it counts, at its place', async (t) => {
   const { checker, journal, publish, enter, receive } = start()
   enter(0)
   publish(8)
@@ -106,7 +106,7 @@ t.test('"dropped" announces as many as it says, where it says it', async (t) => 
   t.match(checker.report(), { lost: 5, announced: 2, silentlyLost: 3 })
 })
 
-t.test('a stream that is not kept announces nothing', async (t) => {
+t.test('the checker does not accept the join of a stream that is not kept as an announcement', async (t) => {
   const { checker, journal, publish } = start()
   const enter = () => journal.write({ kind: 'entered', topic: 'all', position: null, asked: null, recovered: false })
   const receive = (n: number) => journal.write({ kind: 'received', topic: 'all', producer: 'p', n, position: null })
@@ -118,7 +118,7 @@ t.test('a stream that is not kept announces nothing', async (t) => {
   t.match(checker.report(), { lost: 1, announced: 0, silentlyLost: 1, falselyRecovered: 0 })
 })
 
-t.test('what comes once more in a new epoch is counted apart', async (t) => {
+t.test('the checker counts duplicates in a new epoch separately', async (t) => {
   const { checker, journal, publish, enter, receive } = start()
   enter(0)
   publish()
@@ -128,7 +128,7 @@ t.test('what comes once more in a new epoch is counted apart', async (t) => {
   t.match(checker.report(), { repeated: 1, duplicated: 0 })
 })
 
-t.test('twice, too early and uninvited are each counted as what they are', async (t) => {
+t.test('the checker counts duplicate, early and unauthorized messages separately', async (t) => {
   const { checker, publish, enter, receive } = start()
   publish()
   receive(1)
@@ -138,7 +138,7 @@ t.test('twice, too early and uninvited are each counted as what they are', async
   t.match(checker.report(), { lost: 0, strays: 1, reordered: 1, duplicated: 1 })
 })
 
-t.test('an offset that goes back is out of order, whoever published', async (t) => {
+t.test('the checker counts a decreasing offset as out of order, whoever published', async (t) => {
   const { checker, journal, enter } = start()
   enter(0)
   for (const [producer, offset] of [['p', 2], ['q', 1]] as const) {
@@ -148,7 +148,7 @@ t.test('an offset that goes back is out of order, whoever published', async (t) 
   t.match(checker.report(), { reordered: 1, lost: 0 })
 })
 
-t.test('who leaves is to get what was there when it asked to, and nothing later', async (t) => {
+t.test('the checker expects a leaving client to get messages up to its request and none later', async (t) => {
   for (const hasCaughtUp of [true, false]) {
     const { checker, journal, publish, enter, receive } = start()
     enter(0)
@@ -162,7 +162,7 @@ t.test('who leaves is to get what was there when it asked to, and nothing later'
   }
 })
 
-t.test('who comes back to a stream that it has left, from where it was, is to get what was meanwhile', async (t) => {
+t.test('the checker expects a client that rejoins from its old position to get the messages in between', async (t) => {
   const { checker, journal, publish, enter, receive, recover, witness } = start()
   enter(0)
   publish()
@@ -175,7 +175,7 @@ t.test('who comes back to a stream that it has left, from where it was, is to ge
   t.match(checker.report(), { silentlyLost: 1, falselyRecovered: 1, strays: 0 })
 })
 
-t.test('what was not for a socket, or may not have been published, need not come', async (t) => {
+t.test('the checker does not expect messages for others or of uncertain publication', async (t) => {
   const { checker, publish, enter } = start()
   enter(0)
   publish(1, { except: ['socket'] })
@@ -183,7 +183,7 @@ t.test('what was not for a socket, or may not have been published, need not come
   t.match(checker.report(), CLEAN)
 })
 
-t.test('an acknowledgement of what did not come is false', async (t) => {
+t.test('the checker counts an acknowledgement of a message that did not arrive as false', async (t) => {
   const { checker, publish, enter, receive } = start()
   enter(0)
   publish(2, { acked: ['socket'] })
@@ -209,7 +209,7 @@ function startRollback () {
   return { ...run, publish, lost, anew, other }
 }
 
-t.test('a client that is away while its stream goes back is lied to by "recovered: true", behind the rollback and before it', async (t) => {
+t.test('the checker counts recovered true across a rollback as a false promise', async (t) => {
   for (const isAhead of [true, false]) {
     const { checker, journal, publish, recover, lost, anew } = startRollback()
     lost.forEach((of, n) => publish(isAhead ? journal : null, 3 + n, of))
@@ -222,7 +222,7 @@ t.test('a client that is away while its stream goes back is lied to by "recovere
   }
 })
 
-t.test('the end of an epoch announces what went with either of its histories, unless "recovered: true" had denied it', async (t) => {
+t.test('the checker accepts the end of an epoch as announcing losses unless recovered true had denied them', async (t) => {
   for (const isDenied of [true, false]) {
     const { checker, journal, publish, enter, recover, lost, anew, other } = startRollback()
     lost.forEach((of, n) => publish(null, 3 + n, of))
@@ -236,7 +236,7 @@ t.test('the end of an epoch announces what went with either of its histories, un
   }
 })
 
-t.test('a client that is dropped while it recovers, and comes back to another epoch, was told of the loss', async (t) => {
+t.test('the checker accepts a new epoch as announcing the losses of an interrupted recovery', async (t) => {
   const { checker, journal, publish, enter, recover, lost, anew } = startRollback()
   lost.forEach((of, n) => publish(null, 3 + n, of))
   recover(2)

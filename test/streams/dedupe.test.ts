@@ -46,7 +46,7 @@ const recovering = ({ epoch, offset }: Frame) => `/ws?recover=${encodeURICompone
 const own = (client: TestClient): Frame => client.received[0]!.data.streams.find(({ topic }: Frame) => topic === 'user:alice')
 
 for (const [name, start] of layouts) {
-  t.test(`${name}: a client that keeps the message_ids handles each message once, whichever way its copies come`, async (t) => {
+  t.test(`${name}: a client that remembers message_ids handles each message once, whichever way its copies arrive`, async (t) => {
     const [here, there] = await start(t, {})
     const alice = new Recipient()
     const first = await here.connect('alice')
@@ -68,7 +68,7 @@ for (const [name, start] of layouts) {
     t.match(own(third), { recovered: true, missed: 1 })
   })
 
-  t.test(`${name}: no copy is sent when the send has ended, except from the history, and none when that has let it go`, async (t) => {
+  t.test(`${name}: after an acknowledged send has ended, copies come only from the history, and none once it has expired`, async (t) => {
     const [here, there] = await start(t, { history: { size: 1 } })
     const alice = new Recipient()
     const silent = await here.connect('alice')

@@ -111,7 +111,7 @@ async function start (t: Test, options: WsPluginOptions) {
 
 const redisServer = await RedisServer.start(t)
 for (const [name, options] of [['memory', {}], ['Redis', { engine: redis({ port: redisServer.port, host: '127.0.0.1' }, { prefix: 'ended' }) }]] as const) {
-  t.test(`a socket that ends on its way into a channel is not in it (${name})`, async (t) => {
+  t.test(`a socket that ends during a join is not in the channel (${name})`, async (t) => {
     const { server, hold } = await start(t, options)
     const { ws } = server.app
     const watcher = await server.connect('watcher')

@@ -26,7 +26,7 @@ async function run (t: Test, options: WsPluginOptions, given: Pick<FaultRunOptio
 /** What holds in every run. */
 const NOTHING_WRONG = { uncertain: 0, duplicated: 0, repeated: 0, reordered: 0, falselyRecovered: 0, strays: 0, falselyAcked: 0 }
 
-t.test('whoever is dropped, in whatever way, gets everything in order and once', async (t) => {
+t.test('clients dropped in any way receive everything in order and without duplicates', async (t) => {
   const { drops, dropsInRecovery, floods, status, ...report } = await run(t, { history: ENOUGH }, { steps: 14, floodBytes: FLOOD_BYTES })
   t.match(report, { ...NOTHING_WRONG, lost: 0, silentlyLost: 0 })
   t.ok(drops > 250 * LENGTH && report.delivered > 5_000 * LENGTH, 'enough has happened')
@@ -34,19 +34,19 @@ t.test('whoever is dropped, in whatever way, gets everything in order and once',
   t.ok(floods > 0 && Number(status.slow_disconnects) > 0, 'sockets that did not read were cut')
 })
 
-t.test('who does not read misses what it is told that it misses', async (t) => {
+t.test('clients that do not read miss only messages that are reported as dropped', async (t) => {
   const { status, ...report } = await run(t, { history: ENOUGH, slowConsumer: 'drop' }, { steps: 6, floodBytes: FLOOD_BYTES })
   t.match(report, { ...NOTHING_WRONG, silentlyLost: 0 })
   t.ok(Number(status.messages_dropped) > 0 && report.announced > 0, 'messages were left out')
 })
 
-t.test('what a short history has not kept is announced', async (t) => {
+t.test('messages that a short history has not kept are announced as missed', async (t) => {
   const report = await run(t, { history: { size: 4 } }, { steps: 6 })
   t.match(report, { ...NOTHING_WRONG, silentlyLost: 0 })
   t.ok(report.announced > 0, 'messages were lost')
 })
 
-t.test('without a history the same clients lose messages, and the checker says so', async (t) => {
+t.test('without a history the same clients lose messages, and the checker detects it', async (t) => {
   const report = await run(t, { history: { enabled: false } }, { steps: 6 })
   t.match(report, { ...NOTHING_WRONG, announced: 0 })
   t.ok(report.silentlyLost > 100, 'with the same eyes')

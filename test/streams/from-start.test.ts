@@ -41,7 +41,7 @@ for (const [name, engineOf] of engines) {
   const start = (t: Test, options: WsPluginOptions = {}): Promise<TestApp> =>
     startApp(t, { engine: engineOf(), authorizeSubscribe: () => true, ...options })
 
-  t.test(`${name}: what was sent to a user before their first socket reaches them, by URL and by subscribe`, async (t) => {
+  t.test(`${name}: a user recovers messages sent before their first socket, by URL and by subscribe`, async (t) => {
     const server = await start(t)
     const { ws } = server.app
     for (const n of [1, 2, 3]) await toAlice(ws, n)
@@ -63,7 +63,7 @@ for (const [name, engineOf] of engines) {
     t.strictSame(numbers(byFrame), [1, 2, 3, 4])
   })
 
-  t.test(`${name}: all and channels only where the rule says so`, async (t) => {
+  t.test(`${name}: all and channels can be recovered from the start only if their rule allows it`, async (t) => {
     const server = await start(t, { history: { recoverFrom: START }, channels: { closed: { recoverFrom: 'position' } } })
     const strict = await start(t, { channels: { room: { recoverFrom: START } } })
     for (const { app: { ws } } of [server, strict]) {
@@ -86,7 +86,7 @@ for (const [name, engineOf] of engines) {
     t.strictSame(numbers(third), [1, 2])
   })
 
-  t.test(`${name}: never what is older than the moment that the app names`, async (t) => {
+  t.test(`${name}: recovery from the start skips messages older than the since of authorizeSubscribe`, async (t) => {
     let since = 0
     const server = await start(t, { history: { recoverFrom: START }, authorizeSubscribe: () => ({ since }) })
     const { ws } = server.app
@@ -109,7 +109,7 @@ for (const [name, engineOf] of engines) {
     t.strictSame(told(later, 'channel:room'), { offset: 3, recovered: true, missed: 0 })
   })
 
-  t.test(`${name}: within the bounds of the history, and the offset says how many are gone`, async (t) => {
+  t.test(`${name}: recovery from the start begins at the oldest kept message, and its offset tells how many are gone`, async (t) => {
     const server = await start(t, { history: { size: 2 } })
     for (const n of [1, 2, 3, 4, 5]) await toAlice(server.app.ws, n)
     const client = await server.connect('alice', { path: asking(['user:alice']) })
@@ -123,7 +123,7 @@ for (const [name, engineOf] of engines) {
     t.strictSame(numbers(without), [])
   })
 
-  t.test(`${name}: a channel for late values gives its last one, and nothing where there is none`, async (t) => {
+  t.test(`${name}: recovery from the start of a channel with recover latest returns only its last message, if there is one`, async (t) => {
     const server = await start(t, { channels: { price: { recover: 'latest' } } })
     const client = await server.connect('alice')
     const ask = async () => {
@@ -147,7 +147,7 @@ for (const [name, engineOf] of engines) {
     t.match(await server.app.ws.history('channel:price'), { messages: [{ n: 1 }, { n: 2 }], complete: true }, 'the app reads what is kept')
   })
 
-  t.test(`${name}: what is read of a late value is the caller's to read`, async (t) => {
+  t.test(`${name}: GET /ws/history of a channel with recover latest returns only what the caller may read`, async (t) => {
     const server = await start(t, { channels: { price: { recover: 'latest' } }, authorizeSubscribe: (user) => user?.id === 'bob' && { since: Date.now() + 60_000 } })
     const rest = (as: string) => server.rest('GET', '/ws/history?topic=channel:price', { as })
     t.match(await rest('bob'), { status: 200, body: { messages: [], position: { offset: 0 }, complete: true, next: null } })
@@ -157,7 +157,7 @@ for (const [name, engineOf] of engines) {
     t.match(await rest('admin'), { status: 200, body: { messages: [{ n: 1 }, { n: 2 }] } }, 'with permission what is kept')
   })
 
-  t.test(`${name}: nothing of a stream that is not kept is complete`, async (t) => {
+  t.test(`${name}: the history of a stream that is not kept is never complete`, async (t) => {
     const server = await start(t, { history: { recoverFrom: START }, channels: { tick: { history: false } } })
     await toRoom(server.app.ws, 1, 'tick')
     const now = await server.app.ws.history('channel:tick')
@@ -166,7 +166,7 @@ for (const [name, engineOf] of engines) {
     t.match(await server.rest('GET', '/ws/history?topic=channel:tick', { as: 'bob' }), { status: 200, body: { messages: [], complete: false, next: null } })
   })
 
-  t.test(`${name}: the app and users read streams of any kind, as far as they may`, async (t) => {
+  t.test(`${name}: the app and permitted users can read streams of every kind`, async (t) => {
     const server = await start(t, { history: { recoverFrom: 'position' }, channels: { open: { recoverFrom: START } }, authorizeSubscribe: (user, channel) => channel !== 'secret' || user?.id === 'alice' })
     const { ws } = server.app
     for (const n of [1, 2, 3]) await toAlice(ws, n)
@@ -206,14 +206,14 @@ for (const [name, engineOf] of engines) {
   })
 }
 
-t.test('a stream may be everybody\'s from the start', async (t) => {
+t.test('with history.recoverFrom start all streams can be recovered from the start', async (t) => {
   const server = await startApp(t, { history: { recoverFrom: START }, authorizeSubscribe: () => { throw new Error('the database is away') } })
   await toAll(server.app.ws, 1)
   t.match(await server.rest('GET', '/ws/history?topic=all', { as: 'bob' }), { status: 200, body: { messages: [{ n: 1 }] } })
   t.match(await server.rest('GET', '/ws/history?topic=channel:room', { as: 'bob' }), { status: 503 }, 'a hook that fails denies')
 })
 
-t.test('a socket that was switched to another user asks for that user\'s stream', async (t) => {
+t.test('a socket that has switched users can recover the new user\'s stream from the start', async (t) => {
   const server = await startApp(t, { auth: { anonymous: true, firstFrame: true }, authorizeSubscribe: () => true })
   for (const n of [1, 2]) await toAlice(server.app.ws, n)
   const client = await server.connect('', { token: null, path: asking(['user:alice']) })
@@ -225,7 +225,7 @@ t.test('a socket that was switched to another user asks for that user\'s stream'
   t.strictSame(numbers(client), [1, 2])
 })
 
-t.test('a first auth frame gets what the URL asked for', async (t) => {
+t.test('a first auth frame recovers from the start if the URL asked for it', async (t) => {
   const server = await startApp(t, { auth: { firstFrame: true } })
   await toAlice(server.app.ws, 1)
   const client = await server.dial('', { token: null, path: asking(['user:alice']) }).opened()
@@ -233,7 +233,7 @@ t.test('a first auth frame gets what the URL asked for', async (t) => {
   t.strictSame(numbers(client), [1])
 })
 
-t.test('a channel may have the name of a stream', async (t) => {
+t.test('a channel whose name looks like a topic is recovered as a channel', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: () => true, history: { recoverFrom: START }, limits: { joinsPerSecond: 1, joinsBurst: 2 } })
   await toAll(server.app.ws, 1)
   await toRoom(server.app.ws, 2, 'all')
@@ -246,7 +246,7 @@ t.test('a channel may have the name of a stream', async (t) => {
   t.match(await client.request({ type: 'subscribe', recover: { all: START } }), { code: 'rate_limited' }, 'a history that is read costs a join')
 })
 
-t.test('another word than start is refused', async (t) => {
+t.test('a recover position that is another word than start is refused', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: () => true })
   const client = await server.connect('alice')
   t.match(await client.request({ type: 'subscribe', channel_ids: ['room'], recover: { room: 'end' } }), { code: 'invalid_message' })

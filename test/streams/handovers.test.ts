@@ -33,7 +33,7 @@ async function leave (node: TestApp, client: TestClient): Promise<void> {
 /** Nodes hear what a node asks in order: resolves when the others know what this one waits for. */
 const heard = (node: TestApp) => node.app.ws.getStatus({ cluster: true })
 
-t.test('who comes back to another node acknowledges from there, whichever node has sent the message', async (t) => {
+t.test('a client that reconnects to another node can acknowledge there, whichever node sent the message', async (t) => {
   const [a, b, c] = await startNodes(t)
   for (const [sender, send] of [
     [a, () => a.app.ws.sendToUser('alice', MESSAGE, patient)],
@@ -59,7 +59,7 @@ t.test('who comes back to another node acknowledges from there, whichever node h
   }
 })
 
-t.test('a return that is faster than the notice of the old node takes the place when it is free', async (t) => {
+t.test('a client that reconnects to another node before its old socket ends takes over the acknowledgement afterwards', async (t) => {
   const [a, b, c] = await startNodes(t)
   const early = await c.connect('alice')
   const before = await b.connect('alice')
@@ -78,7 +78,7 @@ t.test('a return that is faster than the notice of the old node takes the place 
   t.same(new Set((await report).acked), new Set([early.id, after.id]))
 })
 
-t.test('who has recovered and acknowledged it before the old node noticed has the place', async (t) => {
+t.test('an acknowledgement on another node counts, even if it arrives before the old node notices the disconnect', async (t) => {
   const [a, b, c] = await startNodes(t)
   const before = await b.connect('alice')
   const { topic, epoch, offset } = before.received[0]!.data.streams[1]
@@ -94,7 +94,7 @@ t.test('who has recovered and acknowledged it before the old node noticed has th
   t.equal(after.count('x.y'), 1)
 })
 
-t.test('what a socket acknowledged as another user\'s does not count for the user that it has now', async (t) => {
+t.test('an acknowledgement that a socket sent as another user is not handed over to its current user', async (t) => {
   const [a, b, c] = await startNodes(t)
   const before = await b.connect('alice')
   const other = await c.connect('bob')
@@ -107,7 +107,7 @@ t.test('what a socket acknowledged as another user\'s does not count for the use
   t.same(await withoutPosition(report), { localRecipients: 0, acked: [], missing: [before.id] })
 })
 
-t.test('of two that come back to two nodes each has a place, and who comes later has none', async (t) => {
+t.test('two sockets that reconnect to two nodes take over one acknowledgement each, and a later one none', async (t) => {
   const [a, b, c] = await startNodes(t)
   const before = [await b.connect('alice'), await b.connect('alice')]
   const report = b.app.ws.sendToUser('alice', MESSAGE, patient)
@@ -128,7 +128,7 @@ t.test('of two that come back to two nodes each has a place, and who comes later
   }
 })
 
-t.test('two that come back to one node have a place each', async (t) => {
+t.test('two sockets that reconnect to one node take over one acknowledgement each', async (t) => {
   const [a, b, c] = await startNodes(t)
   const before = [await b.connect('alice'), await b.connect('alice')]
   const report = a.app.ws.broadcast(MESSAGE, patient)
@@ -142,7 +142,7 @@ t.test('two that come back to one node have a place each', async (t) => {
   t.same(new Set((await report).acked), new Set(after.map(({ id }) => id)))
 })
 
-t.test('who becomes another user on the way is not sent it again, and cannot acknowledge it', async (t) => {
+t.test('a socket that switches users after a handover gets no redelivery and cannot acknowledge', async (t) => {
   const [a, b, c] = await startNodes(t)
   const before = await b.connect('alice')
   const report = a.app.ws.broadcast(MESSAGE, { ack: { timeoutMs: 1_200, tries: 4 } })
@@ -159,7 +159,7 @@ t.test('who becomes another user on the way is not sent it again, and cannot ack
   t.equal(after.count('x.y'), count)
 })
 
-t.test('a place that the old node could give away itself is given to nobody else', async (t) => {
+t.test('an acknowledgement taken over on the old node is not handed over to another node', async (t) => {
   const [a, b, c] = await startNodes(t)
   const before = await b.connect('alice')
   const report = a.app.ws.sendToUser('alice', MESSAGE, patient)
@@ -176,7 +176,7 @@ t.test('a place that the old node could give away itself is given to nobody else
   t.same(await withoutPosition(report), { localRecipients: 0, acked: [after.id], missing: [] })
 })
 
-t.test('it is sent again there, too, and whoever leaves without an answer leaves the place to the next', async (t) => {
+t.test('the new node redelivers a handed-over message, and the next socket takes over if the first leaves without an answer', async (t) => {
   const [a, b, c] = await startNodes(t)
   const before = await b.connect('alice', { path: '/ws?channel_id=room' })
   const report = a.app.ws.sendToChannel('room', MESSAGE, { ack: { timeoutMs: 10_000, tries: 100 } })
@@ -190,7 +190,7 @@ t.test('it is sent again there, too, and whoever leaves without an answer leaves
   t.same(await withoutPosition(report), { localRecipients: 0, acked: [after.id], missing: [] })
 })
 
-t.test('what nobody takes in time is missing, and is not offered any longer', async (t) => {
+t.test('an acknowledgement that is not taken over in time is reported as missing, and its offer ends', async (t) => {
   const [a, b, c] = await startNodes(t)
   const before = await b.connect('alice')
   const report = a.app.ws.sendToUser('alice', MESSAGE, { ack: { timeoutMs: 300, tries: 2 } })
@@ -204,7 +204,7 @@ t.test('what nobody takes in time is missing, and is not offered any longer', as
   t.equal(late.count('x.y'), 0)
 })
 
-t.test('a node that closes forgets the places of others', async (t) => {
+t.test('a closing node drops the acknowledgements handed over to it', async (t) => {
   const [a, b, c] = await startNodes(t)
   const before = await b.connect('alice')
   const report = a.app.ws.sendToUser('alice', MESSAGE, { ack: { timeoutMs: 400, tries: 1 } })
@@ -217,7 +217,7 @@ t.test('a node that closes forgets the places of others', async (t) => {
   t.same(await withoutPosition(report), { localRecipients: 0, acked: [], missing: [before.id] })
 })
 
-t.test('a socket that came back before the offer of its place arrives gets it, however long that takes', async (t) => {
+t.test('a socket that reconnected before a delayed offer arrives takes it over', async (t) => {
   const options = { engine: redis({ port: server.port, host: '127.0.0.1' }, { prefix: 'handovers-late' }) }
   const node = await startApp(t, options)
   const engine = await redis({ port: server.port, host: '127.0.0.1' }, { prefix: 'handovers-late' })({ ...ENGINE, log: node.app.log })
@@ -234,7 +234,7 @@ t.test('a socket that came back before the offer of its place arrives gets it, h
   await alice.next('x.y')
 })
 
-t.test('a malformed place is not served, and one taken by an unknown socket changes nothing', async (t) => {
+t.test('a malformed offer is not served, and a claim by an unknown socket changes nothing', async (t) => {
   const { app } = await startApp(t, { engine: redis({ port: server.port, host: '127.0.0.1' }, { prefix: 'handovers-odd' }) })
   const engine = await redis({ port: server.port, host: '127.0.0.1' }, { prefix: 'handovers-odd' })({ ...ENGINE, log: app.log })
   t.teardown(() => engine.close())
@@ -248,7 +248,7 @@ t.test('a malformed place is not served, and one taken by an unknown socket chan
   }
 })
 
-t.test('a report says when a node has not said who acknowledged there', async (t) => {
+t.test('the report of an acknowledged send has complete false if a node does not report its acknowledgements', async (t) => {
   const [a] = await startNodes(t)
   const alice = acknowledging(await a.connect('alice'))
   for (const missing of [['gone'], null]) {

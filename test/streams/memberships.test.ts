@@ -5,7 +5,7 @@ import { errors } from '../../lib/index.js'
 import { startApp } from '../fixtures/app.js'
 import { Gate } from '../fixtures/gate.js'
 
-t.test('a socket is a member of all and of its user from its first frame on', async (t) => {
+t.test('a socket is a member of all and of its user\'s topic from its first frame on', async (t) => {
   const server = await startApp(t)
   const { ws } = server.app
   // As early as an app can: in the event, before anything else can happen.
@@ -18,7 +18,7 @@ t.test('a socket is a member of all and of its user from its first frame on', as
   t.same(client.received.slice(0, 3).map(({ type }) => type), ['connection', 'x.all', 'x.user'])
 })
 
-t.test('nothing of a socket stays when it is gone', async (t) => {
+t.test('a socket that has ended leaves no memberships behind', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: () => true })
   const { ws } = server.app
   const gone = new Promise((resolve) => { ws.on('client_disconnected', resolve) })
@@ -37,7 +37,7 @@ t.test('nothing of a socket stays when it is gone', async (t) => {
   t.equal(stays.count('x.y'), 1)
 })
 
-t.test('an anonymous socket hears what is for all and what is for its channels', async (t) => {
+t.test('an anonymous socket receives messages to all and to its channels', async (t) => {
   const server = await startApp(t, { auth: { anonymous: true }, authorizeSubscribe: (user) => user === null })
   const { ws } = server.app
   const client = await server.connect('nobody', { token: null })
@@ -49,7 +49,7 @@ t.test('an anonymous socket hears what is for all and what is for its channels',
   await client.close()
 })
 
-t.test('a channel that could not be joined is left again, and those of before are kept', async (t) => {
+t.test('a failed join leaves its channels again, and keeps earlier memberships', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: () => true })
   const { ws } = server.app
   const client = await server.connect('alice')
@@ -67,7 +67,7 @@ t.test('a channel that could not be joined is left again, and those of before ar
   t.match(await ws.sendToChannel('kept', { type: 'x.y' }), { localRecipients: 1 })
 })
 
-t.test('a channel that the app takes back while it is joined is not joined', async (t) => {
+t.test('a channel that the app removes a socket from during the join is not joined', async (t) => {
   const server = await startApp(t, { channels: { room: { presence: true } } })
   const { ws } = server.app
   const client = await server.connect('alice')
@@ -89,7 +89,7 @@ t.test('a channel that the app takes back while it is joined is not joined', asy
 })
 
 for (const order of ['before', 'after']) {
-  t.test(`of two joins of a channel at once the one that succeeds counts, where the other fails ${order} that`, async (t) => {
+  t.test(`of two concurrent joins of a channel the successful one counts if the other fails ${order} it`, async (t) => {
     const server = await startApp(t, { channels: { '*': { presence: true } } })
     const { ws } = server.app
     const client = await server.connect('alice')
@@ -121,7 +121,7 @@ for (const order of ['before', 'after']) {
   })
 }
 
-t.test('of joins that all fail nothing stays, and a grant from before is what it was', async (t) => {
+t.test('concurrent joins that all fail leave nothing behind, and restore an earlier grant', async (t) => {
   const server = await startApp(t, { channels: { '*': { presence: true } }, authorizeSubscribe: () => true })
   const { ws } = server.app
   const client = await server.connect('alice')
@@ -138,7 +138,7 @@ t.test('of joins that all fail nothing stays, and a grant from before is what it
   t.match(await client.request({ type: 'connection' }), { data: { channels: ['new'] } })
 })
 
-t.test('a channel that the app has put a socket in stays the app\'s, whether the client subscribes to it or a join fails', async (t) => {
+t.test('a membership given by the app stays so when the client subscribes to the channel or a join fails', async (t) => {
   let isAllowed = true
   const server = await startApp(t, { channels: { failing: { presence: true } }, authorizeSubscribe: () => isAllowed })
   const { ws } = server.app

@@ -60,7 +60,7 @@ class ModelClient {
 }
 
 for (const seed of [1, 2, 3]) {
-  t.test(`nobody gets what they are not a member for, and members everything, of the history too (seed ${seed})`, async (t) => {
+  t.test(`sockets receive all messages and history of their topics and no others, for random joins and sends (seed ${seed})`, async (t) => {
     const { pick, chance, int } = random(seed)
     const forbidden = new Set<string>()
     const server = await startApp(t, {

@@ -6,7 +6,7 @@ import { RedisServer } from '../fixtures/redis.js'
 
 t.setTimeout(300_000)
 
-t.test('whoever comes back to another node gets everything in order and once', async (t) => {
+t.test('clients that reconnect to another node receive everything in order and without duplicates', async (t) => {
   const { port } = await RedisServer.start(t)
   const nodes = await Promise.all(['one', 'two'].map(() => startApp(t, {
     ...SERVER_OPTIONS, engine: redis({ host: '127.0.0.1', port }), history: { size: 100_000 }

@@ -36,7 +36,7 @@ function holdJoins (t: Test, joins = 1): Gate {
   return gate
 }
 
-t.test('a socket of another node is put into a channel and taken out of it', async (t) => {
+t.test('ws.join() and ws.leave() work for a socket of another node', async (t) => {
   const { ws, there, alice } = await start(t)
   t.equal(await ws.join(alice.id, 'room-1'), true)
   t.equal(await ws.join(alice.id, 'room-1', { userId: 'alice' }), true, 'twice is harmless')
@@ -48,7 +48,7 @@ t.test('a socket of another node is put into a channel and taken out of it', asy
   t.same((await alice.request({ type: 'connection' })).data.channels, [])
 })
 
-t.test('nothing happens to a socket that is gone, or of another user', async (t) => {
+t.test('ws.join() and ws.leave() have no effect on a socket that has ended or belongs to another user', async (t) => {
   const { ws, there, alice } = await start(t)
   await ws.join(alice.id, 'room-1')
   for (const [id, guard] of [['gone', {}], [alice.id, { userId: 'bob' }], [alice.id, { userId: null }]] as const) {
@@ -62,7 +62,7 @@ t.test('nothing happens to a socket that is gone, or of another user', async (t)
   t.equal(await ws.join(alice.id, 'room-2'), false)
 })
 
-t.test('a socket of another node that is in as many channels as it may be is put into no other one', async (t) => {
+t.test('ws.join() rejects for a socket of another node that has reached its maximum of channels', async (t) => {
   const { ws, there, alice } = await start(t, { limits: { maxChannelsPerConnection: 1 } })
   await ws.join(alice.id, 'room-1')
   const fault = { code: 'WSM_ERR_TOO_MANY_CHANNELS', statusCode: 429, message: /at most 1 channels/ }
@@ -70,7 +70,7 @@ t.test('a socket of another node that is in as many channels as it may be is put
   await t.rejects(there.app.ws.join(alice.id, 'room-2'), fault, 'as on its own node')
 })
 
-t.test('a socket that ends, or becomes another user\'s, on its way into a channel is not in it', async (t) => {
+t.test('ws.join() resolves to false if the socket ends or switches users meanwhile', async (t) => {
   for (const change of ['end', 'switch'] as const) {
     const { ws, there, alice } = await start(t)
     const gate = holdJoins(t, 2)
@@ -84,7 +84,7 @@ t.test('a socket that ends, or becomes another user\'s, on its way into a channe
   }
 })
 
-t.test('where a node does not answer it is said that nothing is known', async (t) => {
+t.test('ws.join() and ws.leave() reject with unavailable if a node does not answer', async (t) => {
   const { ws, there, alice } = await start(t)
   for (const missing of [['silent'], null]) {
     const silent = t.intercept(RedisCluster.prototype, 'ask', { value: async () => ({ answers: [], missing }) })
@@ -98,7 +98,7 @@ t.test('where a node does not answer it is said that nothing is known', async (t
   t.same((await alice.request({ type: 'connection' })).data.channels, ['room-1'])
 })
 
-t.test('a malformed request to put a socket into a channel, or take it out, is not served', async (t) => {
+t.test('a malformed join or leave request of another node is not served', async (t) => {
   const { engine, alice } = await start(t)
   const other = await engine({ ...ENGINE, log: { error () {}, warn () {}, info () {}, debug () {} } as never })
   t.teardown(() => other.close())
@@ -109,7 +109,7 @@ t.test('a malformed request to put a socket into a channel, or take it out, is n
   }
 })
 
-t.test('on one node a socket that is not there is not there', async (t) => {
+t.test('on a single node ws.join() and ws.leave() of an unknown socket resolve to false', async (t) => {
   const { app } = await startApp(t)
   t.same([await app.ws.join('gone', 'room'), await app.ws.leave('gone', 'room')], [false, false])
 })

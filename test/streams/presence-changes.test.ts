@@ -18,7 +18,7 @@ function start (t: Test) {
   return { clock, changes, add, taken }
 }
 
-t.test('what happens within a window is told at its end, by channel and user, the latest last', (t) => {
+t.test('presence changes of a window are reported at its end by channel and user, the latest last', (t) => {
   const { clock, changes, add, taken } = start(t)
   add('a alice joined')
   clock.advance(99)
@@ -34,7 +34,7 @@ t.test('what happens within a window is told at its end, by channel and user, th
   t.end()
 })
 
-t.test('changes that cancel each other are none, however many there are', (t) => {
+t.test('presence changes of a user that cancel out are marked so, however many there are', (t) => {
   const { clock, add, taken } = start(t)
   add('a alice joined', 'a bob left', 'a bob joined', 'a alice left')
   for (let i = 0; i < 10; i++) add('a carol joined', 'a carol left')
@@ -43,7 +43,7 @@ t.test('changes that cancel each other are none, however many there are', (t) =>
   t.end()
 })
 
-t.test('at the end what was collected is told, and from then on everything at once', (t) => {
+t.test('closing reports the collected presence changes, and later ones at once', (t) => {
   const { clock, changes, add, taken } = start(t)
   add('a alice joined')
   changes.close()

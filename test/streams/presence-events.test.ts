@@ -24,7 +24,7 @@ const subscribe = { type: 'subscribe', channel_ids: ['room-1'] }
 const unsubscribe = { type: 'unsubscribe', channel_ids: ['room-1'] }
 
 for (const [name, engine] of [['memory', undefined], ['Redis', onRedis('events')]] as const) {
-  t.test(`every user who comes and leaves is told of, the first of the room and the last, too (${name})`, async (t) => {
+  t.test(`user_joined and user_left are emitted for every user, including a channel's first and last (${name})`, async (t) => {
     const { node, told } = await start(t, engine)
     const [alice, bob] = [await node.connect('alice'), await node.connect('bob')]
     await alice.request(subscribe)
@@ -43,7 +43,7 @@ for (const [name, engine] of [['memory', undefined], ['Redis', onRedis('events')
   })
 }
 
-t.test('each node tells of the users that came to it, and of those that come while it has members', async (t) => {
+t.test('a node emits user_joined for its own users, and for others while it has members in the channel', async (t) => {
   const [a, d] = [await start(t, onRedis('two')), await start(t, onRedis('two'))]
   const comes = async ({ node }: { node: TestApp }, user: string) => {
     const client = await node.connect(user)

@@ -40,7 +40,7 @@ async function gone (ws: Awaited<ReturnType<typeof start>>['ws'], close: () => u
   await noticed
 }
 
-t.test('members hear who is there, who comes with a first socket and who leaves with the last', async (t) => {
+t.test('members get the presence list, and are told of a user\'s first socket and of the last one leaving', async (t) => {
   const { server, ws, events } = await start(t)
   const alice = await server.connect('alice', { path: room })
   const bob = await server.connect('bob')
@@ -57,7 +57,7 @@ t.test('members hear who is there, who comes with a first socket and who leaves 
   t.strictSame(events, ['user_joined room.1 alice', 'user_joined room.1 bob', 'user_left room.1 bob'])
 })
 
-t.test('a user who comes and goes within a moment is told of to nobody', async (t) => {
+t.test('a user who joins and leaves within the presence window is not announced', async (t) => {
   const { server, ws, events } = await start(t)
   const watcher = await server.connect('watcher', { path: room })
   await watcher.next('presence')
@@ -75,7 +75,7 @@ t.test('a user who comes and goes within a moment is told of to nobody', async (
   t.strictSame(events, ['user_joined room.1 watcher', 'user_joined room.1 bob'])
 })
 
-t.test('whoever was told who is there shortly before two changes that cancel each other, or in between, is told of the second', async (t) => {
+t.test('a member whose presence list is about as old as two changes that cancel out is told of the second', async (t) => {
   const { server, ws, events } = await start(t)
   const watcher = await server.connect('watcher', { path: room })
   await watcher.next('presence')
@@ -96,7 +96,7 @@ t.test('whoever was told who is there shortly before two changes that cancel eac
   t.strictSame(events, ['watcher', 'bob', 'carol'].map((user) => `user_joined room.1 ${user}`))
 })
 
-t.test('what changes together reaches a member in one write', async (t) => {
+t.test('presence changes of one window reach a member in one write', async (t) => {
   const { server, ws } = await start(t)
   const watcher = await server.connect('watcher', { path: room })
   await watcher.next('presence')
@@ -109,7 +109,7 @@ t.test('what changes together reaches a member in one write', async (t) => {
   t.equal(chunks.length, 1)
 })
 
-t.test('when the server closes, what is collected is told first', async (t) => {
+t.test('a closing server announces the collected presence changes first', async (t) => {
   const { server, ws, events } = await start(t)
   const watcher = await server.connect('watcher', { path: room })
   const alice = await server.connect('alice')
@@ -120,7 +120,7 @@ t.test('when the server closes, what is collected is told first', async (t) => {
   t.strictSame(told(watcher), ['presence watcher:1', 'left alice'])
 })
 
-t.test('a channel without the rule has none, and the app is told which one is missing', async (t) => {
+t.test('presence of a channel without the rule rejects with an error that names the rule', async (t) => {
   const { server, ws, events } = await start(t)
   const alice = await server.connect('alice', { path: '/ws?channel_id=hall' })
   await alice.close()
@@ -130,7 +130,7 @@ t.test('a channel without the rule has none, and the app is told which one is mi
   t.strictSame(events, [])
 })
 
-t.test('joining and leaving by the app count like subscribing, and twice like once', async (t) => {
+t.test('ws.join() and ws.leave() change presence like subscribing, and twice like once', async (t) => {
   const { server, ws, events } = await start(t)
   const alice = await server.connect('alice')
   await ws.join(alice.id, 'room.1')
@@ -143,7 +143,7 @@ t.test('joining and leaving by the app count like subscribing, and twice like on
   t.strictSame(events, ['user_joined room.1 alice', 'user_left room.1 alice'])
 })
 
-t.test('a socket that changes its user leaves as one and comes as the other', async (t) => {
+t.test('a socket that switches users leaves the presence list as one user and joins as the other', async (t) => {
   const { server, ws, events } = await start(t)
   const watcher = await server.connect('watcher', { path: room })
   const alice = await server.connect('alice', { path: room })
@@ -155,7 +155,7 @@ t.test('a socket that changes its user leaves as one and comes as the other', as
   t.equal(events.length, 4)
 })
 
-t.test('anonymous sockets are in the list, and not told of', async (t) => {
+t.test('anonymous sockets are in the presence list, but not announced', async (t) => {
   const { server, ws, events } = await start(t, { auth: { anonymous: true } })
   const nobody = await server.connect('', { token: null, path: room })
   const other = await server.connect('', { token: null, path: room })
@@ -165,7 +165,7 @@ t.test('anonymous sockets are in the list, and not told of', async (t) => {
   t.strictSame(events, [])
 })
 
-t.test('a socket that dies without a word does not stay in the list', async (t) => {
+t.test('a socket that ends without a close frame is removed from the presence list', async (t) => {
   const { server, ws, events } = await start(t, { heartbeat: { intervalMs: 20, timeoutMs: 300 }, closeTimeoutMs: 20 })
   const watcher = await server.connect('watcher', { path: room })
   await until(() => events.length === 1)
@@ -176,7 +176,7 @@ t.test('a socket that dies without a word does not stay in the list', async (t) 
   t.strictSame(events, ['user_joined room.1 watcher', 'user_joined room.1 alice', 'user_left room.1 alice'])
 })
 
-t.test('REST lists the channels, and who is in one', async (t) => {
+t.test('REST lists the channels, and the presence of one', async (t) => {
   const { server } = await start(t)
   const alice = await server.connect('alice', { path: room })
   await server.connect('bob', { path: '/ws?channel_id=hall' })
@@ -192,7 +192,7 @@ t.test('REST lists the channels, and who is in one', async (t) => {
   t.match(await server.rest('GET', '/ws/channels/room.1', { as: 'bob' }), { status: 403 })
 })
 
-t.test('REST lists who is in a channel in pages of sockets, anonymous ones first', async (t) => {
+t.test('REST lists the presence of a channel in pages of sockets, anonymous ones first', async (t) => {
   const { server, ws } = await start(t, { auth: { anonymous: true } })
   const clients = []
   for (const user of ['', '', 'alice', 'alice', 'alice', 'bob:b', 'carol']) clients.push(await server.connect(user, { path: room, ...user === '' && { token: null } }))
@@ -214,7 +214,7 @@ t.test('REST lists who is in a channel in pages of sockets, anonymous ones first
   for (const query of ['limit=0', 'limit=1001', 'after=nothing', 'before=1']) t.equal((await server.rest('GET', `/ws/channels/room.1?${query}`)).status, 400, query)
 })
 
-t.test('a list that changes while it is read is read again, but not for ever', async (t) => {
+t.test('a presence list that changes while it is read is read again, a bounded number of times', async (t) => {
   const engine = new MemoryEngine(memoryOptions())
   t.teardown(() => engine.close())
   const { node: { presence } } = nodeOn(engine, { channels: { '*': { presence: true } } })
@@ -238,7 +238,7 @@ t.test('a list that changes while it is read is read again, but not for ever', a
   t.equal(reads, 7)
 })
 
-t.test('a store that cannot be reached costs the list, and not the membership', async (t) => {
+t.test('a socket joins a channel without its presence list if the presence store is unreachable', async (t) => {
   const { server, ws } = await start(t)
   const fail = { value: async () => { throw new Error('out of reach') } }
   t.intercept(MemoryPresenceStore.prototype, 'list', fail)
@@ -252,7 +252,7 @@ t.test('a store that cannot be reached costs the list, and not the membership', 
   t.ok(server.logs.some(({ msg }) => msg === 'a socket that left could not be removed from the presence list'))
 })
 
-t.test('a socket that the app took out of the channel meanwhile is not told who is there', async (t) => {
+t.test('a socket that the app removes from the channel meanwhile gets no presence list', async (t) => {
   const { server, ws } = await start(t)
   const alice = await server.connect('alice')
   const gate = new Gate()

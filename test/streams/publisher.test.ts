@@ -26,7 +26,7 @@ async function startParty (t: Test) {
   return { server, ws, alice, alice2, bob, got }
 }
 
-t.test('a message reaches exactly those it is for, and the report says how many', async (t) => {
+t.test('a message reaches exactly its recipients, and the report counts them', async (t) => {
   const { ws, alice2, bob, got } = await startParty(t)
   t.match(await ws.broadcast({ type: 'x.y', n: 1 }), { localRecipients: 3 })
   t.same(await got(1), [1, 1, 1])
@@ -41,7 +41,7 @@ t.test('a message reaches exactly those it is for, and the report says how many'
   t.same(await got(5), [1, 0, 0])
 })
 
-t.test('the report says where in its stream a message is, acknowledged or not, and null where it is not kept', async (t) => {
+t.test('a delivery report has the message\'s position, acknowledged or not, and null if it is not kept', async (t) => {
   const { ws, alice } = await startParty(t)
   for (const send of [
     (options: SendOptions) => ws.broadcast({ type: 'x.y' }, options),
@@ -58,7 +58,7 @@ t.test('the report says where in its stream a message is, acknowledged or not, a
   }
 })
 
-t.test('a message for nobody reaches nobody', async (t) => {
+t.test('a message to a topic without members reaches no socket', async (t) => {
   const { ws, bob, got } = await startParty(t)
   t.match(await ws.sendToUser('carol', { type: 'x.y', n: 1 }), { localRecipients: 0 })
   await t.rejects(async () => ws.sendToUser('', { type: 'x.y', n: 1 }), { code: 'WSM_ERR_INVALID_ARGUMENT' })
@@ -70,7 +70,7 @@ t.test('a message for nobody reaches nobody', async (t) => {
   t.same(await got(1), [0, 0, 0])
 })
 
-t.test('except leaves sockets out, of whatever it is sent to', async (t) => {
+t.test('except excludes sockets from every kind of send', async (t) => {
   const { ws, alice, alice2, bob, got } = await startParty(t)
   t.match(await ws.broadcast({ type: 'x.y', n: 1 }, { except: [alice2.id, bob.id, 'gone'] }), { localRecipients: 1 })
   t.same(await got(1), [1, 0, 0])
@@ -83,7 +83,7 @@ t.test('except leaves sockets out, of whatever it is sent to', async (t) => {
   t.same(await got(5), [0, 0, 0])
 })
 
-t.test('the same object is sent to all, and stays as it is', async (t) => {
+t.test('one message object is sent to all recipients and not modified', async (t) => {
   const { ws, alice, bob } = await startParty(t)
   const message = Object.freeze({ type: 'x.y', n: 1, nested: Object.freeze({ list: Object.freeze([1]) }) })
   await ws.sendToUser('alice', message)
@@ -96,7 +96,7 @@ t.test('the same object is sent to all, and stays as it is', async (t) => {
   t.match(await alice.next('x.y'), { n: 2 }, 'what is sent is what it was when it was sent')
 })
 
-t.test('messages to one socket keep their order, whichever way they take', async (t) => {
+t.test('messages to one socket keep their order across all kinds of send', async (t) => {
   const { ws, alice } = await startParty(t)
   const ways = [
     (n: number) => ws.broadcast({ type: 'x.y', n }),
@@ -109,7 +109,7 @@ t.test('messages to one socket keep their order, whichever way they take', async
   t.same(alice.received.filter(({ type }) => type === 'x.y').map(({ n }) => n), Array.from({ length: 200 }, (_, n) => n))
 })
 
-t.test('a socket that is closing gets nothing and does not count', async (t) => {
+t.test('a closing socket receives no message and is not counted as a recipient', async (t) => {
   const { server, ws, alice2, got } = await startParty(t)
   // It never answers the close frame, so that the server waits for it.
   const silent = await RawClient.open(t, server, 'alice')
@@ -128,7 +128,7 @@ t.test('a socket that is closing gets nothing and does not count', async (t) => 
   t.match(await ws.sendToUser('alice', { type: 'x.y', n: 6 }), { localRecipients: 1 })
 })
 
-t.test('a socket that has not authenticated yet gets nothing and does not count', async (t) => {
+t.test('an unauthenticated socket receives no message and is not counted as a recipient', async (t) => {
   const server = await startApp(t, { auth: { firstFrame: true } })
   const { ws } = server.app
   const client = await server.dial('alice', { token: null }).opened()
@@ -142,7 +142,7 @@ t.test('a socket that has not authenticated yet gets nothing and does not count'
   t.same(client.received.filter(({ type }) => type === 'x.y').map(({ n }) => n), [2, 3])
 })
 
-t.test('a send that the other nodes may miss is not complete, acknowledged or not', async (t) => {
+t.test('the report of a send that may not reach other nodes has complete false, acknowledged or not', async (t) => {
   const engine = new MemoryEngine(memoryOptions())
   t.teardown(() => engine.close())
   const { node: { publisher } } = nodeOn(engine)
@@ -155,7 +155,7 @@ t.test('a send that the other nodes may miss is not complete, acknowledged or no
   }
 })
 
-t.test('other nodes have the time of an acknowledged send to answer, and no more than a moment beyond it', async (t) => {
+t.test('an acknowledged send waits for other nodes as long as for its acknowledgements, plus a short margin', async (t) => {
   const engine = new MemoryEngine(memoryOptions())
   t.teardown(() => engine.close())
   const asked = t.capture(engine.cluster, 'ask', async () => ({ answers: [], missing: [] }))
@@ -167,7 +167,7 @@ t.test('other nodes have the time of an acknowledged send to answer, and no more
   t.strictSame(asked().map(({ args }) => args as unknown as [string, object, number]).map(([kind, , timeoutMs]) => [kind, timeoutMs]), [['send', 60_500], ['expect', 60_500], ['send', 2_000]])
 })
 
-t.test('an acknowledged send ends in its time where another node does not answer', async (t) => {
+t.test('an acknowledged send ends in time if another node does not answer', async (t) => {
   const engine = new MemoryEngine(memoryOptions())
   t.teardown(() => engine.close())
   const clock = new FakeClock(t)
@@ -179,7 +179,7 @@ t.test('an acknowledged send ends in its time where another node does not answer
   t.strictSame(await report, { localRecipients: 0, position: null, acked: [], missing: [], complete: false })
 })
 
-t.test('a socket that was not found is gone, unless a node has not answered', async (t) => {
+t.test('sendToClient reports an unknown socket as not found only if all nodes have answered', async (t) => {
   const engine = new MemoryEngine(memoryOptions())
   const server = await startApp(t, { engine: async () => engine })
   const { ws } = server.app

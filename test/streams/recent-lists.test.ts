@@ -5,7 +5,7 @@ import { FakeClock } from '../fixtures/fake-clock.js'
 
 const [alice, bob] = [{} as Connection, {} as Connection]
 
-t.test('a list is remembered for a while, the latest of each member', (t: Test) => {
+t.test('recent lists keep the latest list of each member for a while', (t: Test) => {
   const clock = new FakeClock(t)
   const lists = new RecentLists()
   lists.add('a', alice, 1)

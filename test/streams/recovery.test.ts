@@ -33,7 +33,7 @@ async function send (count: number, publish: (message: object) => Promise<unknow
   for (let n = from; n < from + count; n++) await publish({ type: 'x.n', n })
 }
 
-t.test('every message says where in its stream it is', async (t) => {
+t.test('every message of a stream carries its position', async (t) => {
   const server = await start(t)
   const { ws } = server.app
   const client = await server.connect('alice', { path: '/ws?channel_id=room' })
@@ -55,7 +55,7 @@ t.test('every message says where in its stream it is', async (t) => {
   for (const [type, stream] of expected) t.strictSame(client.streamOf(await client.next(type)), stream, type)
 })
 
-t.test('a client that was away gets what it missed, of all of its streams, in order and once, and then what is new', async (t) => {
+t.test('a client that was away recovers all of its streams in order and without duplicates before new messages', async (t) => {
   const server = await start(t)
   const { ws } = server.app
   const before = await server.connect('alice', { path: '/ws?channel_id=room' })
@@ -82,7 +82,7 @@ t.test('a client that was away gets what it missed, of all of its streams, in or
   t.equal(after.received[0]!.type, 'connection')
 })
 
-t.test('a channel recovers by its subscription, from a position that was told before any message', async (t) => {
+t.test('a subscribe frame recovers a channel from the position given before its first message', async (t) => {
   const server = await start(t)
   const { ws } = server.app
   const before = await server.connect('alice')
@@ -96,7 +96,7 @@ t.test('a channel recovers by its subscription, from a position that was told be
   t.strictSame(types, [['subscribed', 'a', true, 3], ['subscribed', 'b', true, 0], 1, 2, 3, ['subscription_confirmed'], ['reply']])
 })
 
-t.test('what cannot be had is said, never left out', async (t) => {
+t.test('a recovery that is not possible is reported with recovered false', async (t) => {
   const server = await start(t, { channels: { short: { history: { size: 3 } }, brief: { history: { ttlMs: 40 } }, none: { history: false } } })
   const { ws } = server.app
   const client = await server.connect('alice')
@@ -127,7 +127,7 @@ t.test('what cannot be had is said, never left out', async (t) => {
   t.strictSame(numbers(client), [2, 3, 4])
 })
 
-t.test('the permission is asked again', async (t) => {
+t.test('a recovery needs a fresh permission for its channel', async (t) => {
   let isOpen = true
   const server = await startApp(t, { authorizeSubscribe: () => isOpen })
   const client = await server.connect('alice')
@@ -143,7 +143,7 @@ t.test('the permission is asked again', async (t) => {
   t.strictSame(numbers(again), [])
 })
 
-t.test('a position that is none is refused', async (t) => {
+t.test('a malformed recover position is refused', async (t) => {
   const server = await start(t)
   for (const bad of ['', '{', '[]', '1', 'null', '{"all":1}', '{"all":{"epoch":"e"}}', '{"all":{"epoch":"e","offset":-1}}', '{"all":{"epoch":"e","offset":1.5}}',
     '{"all":{"epoch":"e","offset":1,"more":1}}', '{"a\\nb":7}']) {
@@ -153,7 +153,7 @@ t.test('a position that is none is refused', async (t) => {
   t.match(await client.request({ type: 'subscribe', channel_ids: ['a'], recover: { a: { epoch: 'e', offset: -1 } } }), { code: 'invalid_message' })
 })
 
-t.test('a long gap comes in pages, with what is sent meanwhile in its place, and other sockets have their turns', async (t) => {
+t.test('a long recovery is sent in pages, in order with new messages, without blocking other sockets', async (t) => {
   const server = await start(t, { history: { size: 2_000 } })
   const { ws } = server.app
   const before = await server.connect('alice')
@@ -177,7 +177,7 @@ t.test('a long gap comes in pages, with what is sent meanwhile in its place, and
   t.ok(bobs.some((count) => count < 1_000), 'the other one heard while it was going on')
 })
 
-t.test('a client that reads slowly gets its history no faster, and is not cut for it', async (t) => {
+t.test('a recovery waits for a slow client, and does not get it cut', async (t) => {
   const server = await start(t, { limits: { maxQueueBytes: 100_000 } })
   const { ws } = server.app
   const before = await server.connect('alice')
@@ -201,7 +201,7 @@ t.test('a client that reads slowly gets its history no faster, and is not cut fo
   t.equal(ws.getStatus().slow_disconnects, 0)
 })
 
-t.test('who leaves or is gone in the middle gets no more of it', async (t) => {
+t.test('a recovery stops when its client leaves the channel or disconnects', async (t) => {
   const server = await start(t, { limits: { maxQueueBytes: 50_000 }, history: { size: 1_000 } })
   const { ws } = server.app
   const before = await server.connect('alice')
@@ -225,7 +225,7 @@ t.test('who leaves or is gone in the middle gets no more of it', async (t) => {
   await client.settled()
 })
 
-t.test('who is catching up counts as a member, and hears what is only for now', async (t) => {
+t.test('a member that is catching up counts as a recipient, and receives messages without history at once', async (t) => {
   const server = await start(t, { history: { size: 1_000 }, limits: { maxQueueBytes: 50_000 } })
   const { ws } = server.app
   const before = await server.connect('alice')
@@ -245,7 +245,7 @@ t.test('who is catching up counts as a member, and hears what is only for now', 
   t.equal(client.count('x.now'), 1)
 })
 
-t.test('a late value: who subscribes gets the last one, unless they have it', async (t) => {
+t.test('a subscriber of a channel with recover latest receives the last message unless it has that', async (t) => {
   const server = await start(t, { channels: { 'price.*': { history: { size: 1 }, recover: 'latest' } } })
   const { ws } = server.app
   const client = await server.connect('alice')
@@ -265,7 +265,7 @@ t.test('a late value: who subscribes gets the last one, unless they have it', as
   t.strictSame(numbers(client), [3, 3, 3])
 })
 
-t.test('subscribing again changes nothing, and with a position gives again what is behind it', async (t) => {
+t.test('subscribing again recovers nothing without a position, and all messages after it with one', async (t) => {
   const server = await start(t)
   const client = await server.connect('alice')
   await client.request({ type: 'subscribe', channel_ids: ['room'] })
@@ -280,7 +280,7 @@ t.test('subscribing again changes nothing, and with a position gives again what 
   t.strictSame(numbers(client), [1, 2, 3, 2, 3, 4])
 })
 
-t.test('another user goes on with their own stream, and with nothing of the one before', async (t) => {
+t.test('a socket that switches users continues in the new user\'s stream only', async (t) => {
   const server = await start(t)
   const { ws } = server.app
   const client = await server.connect('alice')
@@ -303,7 +303,7 @@ t.test('a first auth frame recovers what the URL asked for', async (t) => {
   t.strictSame(numbers(after), [1, 2])
 })
 
-t.test('the app can read what a stream still has', async (t) => {
+t.test('ws.history() returns the kept messages of a stream', async (t) => {
   const server = await start(t, { history: { size: 500 } })
   const { ws } = server.app
   t.match(await ws.history('channel:room'), { messages: [], position: { offset: 0 }, complete: true })

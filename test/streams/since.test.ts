@@ -28,7 +28,7 @@ async function start (t: Test, decide: (moment: number) => unknown, options: WsP
   return { server, send, beginning, recover: encodeURIComponent(JSON.stringify({ 'channel:room': beginning })) }
 }
 
-t.test('a subscription recovers nothing from before the moment that the app names, and says truly what follows', async (t) => {
+t.test('a subscription recovers only messages after the since of authorizeSubscribe, and counts them correctly', async (t) => {
   const { server, beginning, send } = await start(t, since)
   const client = await server.connect('new')
   await client.request({ type: 'subscribe', channel_ids: ['room'], recover: { room: beginning } })
@@ -38,7 +38,7 @@ t.test('a subscription recovers nothing from before the moment that the app name
   t.strictSame(numbers(client), [3, 4])
 })
 
-t.test('nor does a channel of the URL, with a token or with a first auth frame', async (t) => {
+t.test('the channel of the URL recovers only messages after the since of authorizeSubscribe, with a token or a first auth frame', async (t) => {
   const { server, recover } = await start(t, since, { auth: { firstFrame: true } })
   const path = `/ws?channel_id=room&recover=${recover}`
   const client = await server.connect('new', { path })
@@ -50,7 +50,7 @@ t.test('nor does a channel of the URL, with a token or with a first auth frame',
   t.strictSame(numbers(late), [3])
 })
 
-t.test('nor do the channels of an endpoint, whose own decision may name a moment, too; the later one counts', async (t) => {
+t.test('an endpoint\'s channels recover only messages after its since or authorizeSubscribe\'s, whichever is later', async (t) => {
   for (const [ofDesk, ofChannel] of [[0, null], [-60_000, 0], [0, -60_000]] as const) {
     const { server, recover } = await start(t, (moment) => since(moment + ofChannel!), {}, (moment) => since(moment + ofDesk))
     const client = await server.connect('new', { path: `/desk?recover=${recover}${ofChannel === null ? '' : '&channel_id=room'}` })
@@ -59,7 +59,7 @@ t.test('nor do the channels of an endpoint, whose own decision may name a moment
   }
 })
 
-t.test('nor does a late value', async (t) => {
+t.test('a channel with recover latest sends its last message only if that is after since', async (t) => {
   const options: WsPluginOptions = { channels: { room: { recover: 'latest' } } }
   for (const [decide, expected] of [[(moment: number) => since(moment + 60_000), []], [since, [3]]] as const) {
     const { server } = await start(t, decide, options)
@@ -70,7 +70,7 @@ t.test('nor does a late value', async (t) => {
   }
 })
 
-t.test('a refreshed token asks again, and what is recovered then is from after the new moment', async (t) => {
+t.test('after a token refresh a subscription recovers only messages after the new since', async (t) => {
   let later = 0
   const { server, beginning } = await start(t, (moment) => since(moment + later))
   const client = await server.connect('new')
@@ -82,14 +82,14 @@ t.test('a refreshed token asks again, and what is recovered then is from after t
   t.match(client.received.filter(({ type }) => type === 'subscribed')[1], { offset: 3, recovered: true, missed: 0 })
 })
 
-t.test('without a moment a member recovers whatever the stream keeps', async (t) => {
+t.test('without since a subscription recovers all kept messages', async (t) => {
   const { server, beginning } = await start(t, () => true)
   const client = await server.connect('new')
   await client.request({ type: 'subscribe', channel_ids: ['room'], recover: { room: beginning } })
   t.strictSame(numbers(client), [1, 2, 3])
 })
 
-t.test('a decision that is none is a fault of the app: nothing is joined, and the log names the hook and what is wrong', async (t) => {
+t.test('an invalid since of authorizeSubscribe joins nothing, and the log names the hook and the fault', async (t) => {
   let bad: unknown
   const { server, beginning } = await start(t, () => bad)
   const client = await server.connect('new')

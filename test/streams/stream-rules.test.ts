@@ -6,7 +6,7 @@ type Channels = NonNullable<WsPluginOptions['channels']>
 
 const rulesOf = (channels: Channels, history: WsPluginOptions['history'] = {}) => new StreamRules(normalizeOptions({ channels, history }))
 
-t.test('without a rule everything is kept as the options say', (t) => {
+t.test('topics without a rule are kept as the history options say', (t) => {
   const kept = { retention: { size: 300, ttlMs: 300_000 }, presence: false, latest: false, fromStart: false }
   for (const topic of ['all', 'role:editor', 'channel:room']) t.strictSame(rulesOf({}).of(topic), kept)
   for (const topic of ['user:alice', 'task:import']) t.strictSame(rulesOf({}).of(topic), { ...kept, fromStart: true }, 'a user\'s own stream is theirs from the start')
@@ -15,7 +15,7 @@ t.test('without a rule everything is kept as the options say', (t) => {
   t.end()
 })
 
-t.test('a rule is for the channels that its pattern matches, whole', (t) => {
+t.test('a rule applies to channels whose whole name matches its pattern', (t) => {
   const cases: Array<[string, string[], string[]]> = [
     ['room', ['room'], ['room.1', 'my room', 'ROOM', '']],
     ['room.*', ['room.', 'room.1', 'room.a.b'], ['room', 'aroom.1']],
@@ -36,7 +36,7 @@ t.test('a rule is for the channels that its pattern matches, whole', (t) => {
   t.end()
 })
 
-t.test('a name that is made to be slow is not', (t) => {
+t.test('a channel name crafted to slow down pattern matching does not', (t) => {
   const rules = rulesOf({ [`${'a*'.repeat(99)}b`]: { presence: true } })
   const before = performance.now()
   t.equal(rules.of(`channel:${'a'.repeat(200)}`).presence, false)
@@ -44,7 +44,7 @@ t.test('a name that is made to be slow is not', (t) => {
   t.end()
 })
 
-t.test('of several rules each field is as the last one has it', (t) => {
+t.test('of several matching rules the last one that sets a field wins', (t) => {
   const rules = rulesOf({
     '*': { history: { size: 5 }, presence: true, recoverFrom: 'start' },
     'a.*': { history: false },
@@ -60,7 +60,7 @@ t.test('of several rules each field is as the last one has it', (t) => {
   t.end()
 })
 
-t.test('a bad rule fails the registration, and is named', (t) => {
+t.test('a bad channel rule fails the registration with its name', (t) => {
   for (const pattern of ['', 'a**b', 'x'.repeat(201)]) t.throws(() => rulesOf({ [pattern]: {} }), { code: 'WSM_ERR_INVALID_OPTION', message: '"channels" has a bad pattern' })
   for (const rule of [{ history: true }, { history: { size: 0 } }, { history: { size: 1.5 } }, { history: { more: 1 } }, { presence: 1 }, { recover: 'all' }, { recoverFrom: 'end' }, { more: 1 }, null]) {
     t.throws(() => rulesOf({ room: rule } as never), { code: 'WSM_ERR_INVALID_OPTION', message: '"channels.room' }, JSON.stringify(rule))

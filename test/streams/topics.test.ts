@@ -60,7 +60,7 @@ function setUp (options: WsPluginOptions = {}) {
 const delivery = (topic: string, except?: string[]): Delivery => (
   { topic, json: '{"type":"x.y"}', isDroppable: true, isCompressible: true, except, position: null })
 
-t.test('the engine is subscribed for the first member and released with the last', async (t) => {
+t.test('the engine is subscribed to a topic for its first member, and unsubscribed with the last', async (t) => {
   const { engine, topics, joined, join } = setUp()
   const a = connection('a').connection
   const b = connection('b').connection
@@ -85,7 +85,7 @@ t.test('the engine is subscribed for the first member and released with the last
   t.same(engine.calls.slice(4), ['unsubscribe x'], 'who left on the way is no member')
 })
 
-t.test('joining is done when the engine is subscribed, for those who come later, too', async (t) => {
+t.test('a join resolves when the engine is subscribed, also for later joins of the topic', async (t) => {
   const { engine, join } = setUp()
   const done: string[] = []
   const first = join('x', connection('a').connection).then(() => done.push('first'))
@@ -101,7 +101,7 @@ t.test('joining is done when the engine is subscribed, for those who come later,
   await join('x', connection('d').connection)
 })
 
-t.test('an engine that cannot subscribe fails everybody who joins', async (t) => {
+t.test('an engine that cannot subscribe fails all joins of the topic', async (t) => {
   const { engine, join } = setUp()
   engine.subscribe = () => Promise.reject(new Error('out of reach'))
   const a = connection('a').connection
@@ -109,7 +109,7 @@ t.test('an engine that cannot subscribe fails everybody who joins', async (t) =>
   await t.rejects(join('x', connection('b').connection), { message: 'out of reach' })
 })
 
-t.test('a delivery goes to the members of its topic, but not to those who are excepted', async (t) => {
+t.test('a delivery goes to the members of its topic except the excluded ones', async (t) => {
   const { engine, topics, joined } = setUp()
   const [a, b, c] = [connection('a'), connection('b'), connection('c')]
   await joined('x', a.connection)
@@ -132,7 +132,7 @@ t.test('a connection that has ended becomes a member of nothing', async (t) => {
   t.same(engine.calls, ['subscribe x', 'unsubscribe x'])
 })
 
-t.test('channels are counted, other topics are not', async (t) => {
+t.test('channels() lists channels and no other topics', async (t) => {
   const { topics, joined } = setUp()
   const { connection: a } = connection('a')
   for (const topic of ['all', 'user:channel:x', 'channel:x', 'channel:y']) await joined(topic, a)
@@ -141,7 +141,7 @@ t.test('channels are counted, other topics are not', async (t) => {
   t.same([...topics.channels()], [{ channel: 'y', clients: 1 }])
 })
 
-t.test('that deliveries were lost is told where a client could have asked for them', async (t) => {
+t.test('lost deliveries are announced with a gap frame on topics with history only', async (t) => {
   for (const enabled of [true, false]) {
     const { engine, joined } = setUp({ history: { enabled } })
     const { connection: alice, received } = connection('alice')
@@ -151,7 +151,7 @@ t.test('that deliveries were lost is told where a client could have asked for th
   }
 })
 
-t.test('a topic that has no members any more hears of nothing', async (t) => {
+t.test('a delivery or gap of a topic without members has no effect', async (t) => {
   const { engine, topics, joined } = setUp()
   const { connection: alice, received } = connection('alice')
   await joined('channel:room', alice)

@@ -4,7 +4,7 @@ import { startApp } from '../../fixtures/app.js'
 const open = (_user: unknown, channel: string) => !channel.startsWith('secret')
 const many = { limits: { maxErrorsPerMinute: 1_000 } }
 
-t.test('a channel that the app allows is joined, with a frame for each and one for all', async (t) => {
+t.test('subscribing to allowed channels sends a subscribed frame for each and one confirmation', async (t) => {
   const asked: unknown[] = []
   const server = await startApp(t, {
     authorizeSubscribe: (user, channel) => {
@@ -25,14 +25,14 @@ t.test('a channel that the app allows is joined, with a frame for each and one f
   t.same(client.received.filter(({ type }) => type === 'news.flash').map(({ of }) => of), ['a'])
 })
 
-t.test('every channel is closed unless the app opens it', async (t) => {
+t.test('subscribing to a channel is refused unless the app allows it', async (t) => {
   const server = await startApp(t)
   const client = await server.connect('alice')
   t.match(await client.request({ type: 'subscribe', channel_ids: ['lobby'] }), { code: 'forbidden', details: { channel: 'lobby' } })
   t.match(await server.app.ws.sendToChannel('lobby', { type: 'news.flash' }), { localRecipients: 0 })
 })
 
-t.test('a hook that fails denies, and the client does not read why', async (t) => {
+t.test('a failing authorizeSubscribe hook denies, and its error is hidden from the client', async (t) => {
   const server = await startApp(t, {
     authorizeSubscribe: (_user, channel) => {
       if (channel === 'throw') throw new Error('hunter2')
@@ -49,7 +49,7 @@ t.test('a hook that fails denies, and the client does not read why', async (t) =
   t.equal(server.app.ws.getStatus().channels, 0)
 })
 
-t.test('all of the channels are joined or none', async (t) => {
+t.test('a subscribe frame joins all of its channels or none', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: open })
   const client = await server.connect('alice')
   await client.request({ type: 'subscribe', channel_ids: ['kept'] })
@@ -60,7 +60,7 @@ t.test('all of the channels are joined or none', async (t) => {
   t.equal(server.app.ws.getStatus().channels, 1)
 })
 
-t.test('authorizeSubscribe sees the channels from before the frame, of which all are joined or none', async (t) => {
+t.test('authorizeSubscribe sees the channels that the client had before the subscribe frame', async (t) => {
   const seen: unknown[] = []
   const server = await startApp(t, {
     authorizeSubscribe: (_user, channel, socket) => {
@@ -74,7 +74,7 @@ t.test('authorizeSubscribe sees the channels from before the frame, of which all
   t.same(seen, [['a'], ['b'], ['c', 'a', 'b']])
 })
 
-t.test('subscribing twice is harmless, and so is leaving a channel that one is not in', async (t) => {
+t.test('subscribing to a channel twice and leaving it twice are harmless', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: open })
   const client = await server.connect('alice')
   await client.request({ type: 'subscribe', channel_ids: ['a', 'a'] })
@@ -89,7 +89,7 @@ t.test('subscribing twice is harmless, and so is leaving a channel that one is n
   t.match(await server.app.ws.sendToChannel('a', { type: 'news.flash' }), { localRecipients: 0 }, 'once is enough to leave')
 })
 
-t.test('a connection is a member of limits.maxChannelsPerConnection channels at the most', async (t) => {
+t.test('a connection can be a member of at most limits.maxChannelsPerConnection channels', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: open, limits: { maxChannelsPerConnection: 2 } })
   const client = await server.connect('alice')
   t.match(await client.request({ type: 'subscribe', channel_ids: ['a', 'b', 'c'] }), { code: 'too_many_channels' })
@@ -101,7 +101,7 @@ t.test('a connection is a member of limits.maxChannelsPerConnection channels at 
   t.match(await client.request({ type: 'subscribe', channel_ids: ['c'] }), { type: 'reply' })
 })
 
-t.test('user_id confirms one\'s own user, and never another', async (t) => {
+t.test('the user_id of a subscribe frame must be the client\'s own', async (t) => {
   const server = await startApp(t, many)
   const client = await server.connect('alice')
   client.send({ type: 'subscribe', user_id: 'alice' })
@@ -115,7 +115,7 @@ t.test('user_id confirms one\'s own user, and never another', async (t) => {
   t.equal(client.count('mail.new'), 1, 'confirming it does not deliver twice')
 })
 
-t.test('a position in recover of something that the frame does not name is refused, by key', async (t) => {
+t.test('a recover position of a stream that the subscribe frame does not name is refused by key', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: open, ...many })
   const client = await server.connect('alice')
   const at = { epoch: 'x', offset: 0 }
@@ -132,7 +132,7 @@ t.test('a position in recover of something that the frame does not name is refus
   t.same(client.received.filter(({ type }) => type === 'subscribed').map(({ topic }) => topic), ['user:alice', 'channel:room', 'channel:user:bob', 'channel:all'])
 })
 
-t.test('what is no list of channel names is refused', async (t) => {
+t.test('a subscribe frame with an invalid list of channels is refused', async (t) => {
   const server = await startApp(t, { authorizeSubscribe: open, ...many })
   const client = await server.connect('alice')
   const bad = [undefined, [], 'a', [''], [1], [null], ['x'.repeat(201)], Array.from({ length: 101 }, (_, i) => `c${i}`), { 0: 'a' }]

@@ -25,7 +25,7 @@ async function startParty (t: Test, options: WsPluginOptions = {}, more: AppOpti
 
 const allow = { authorizeSend: () => true }
 
-t.test('what a client sends to others goes nowhere unless the app allows it', async (t) => {
+t.test('user, channel and client frames are refused unless the app allows them', async (t) => {
   const hooks: Array<[string, WsPluginOptions, string]> = [
     ['without a hook', {}, 'forbidden'],
     ['a hook that says no', { authorizeSend: () => false }, 'forbidden'],
@@ -45,7 +45,7 @@ t.test('what a client sends to others goes nowhere unless the app allows it', as
   }
 })
 
-t.test('what the app allows is delivered to exactly whom it is for, with from', async (t) => {
+t.test('allowed user, channel and client frames reach exactly their receivers, with from', async (t) => {
   const { alice, bob, bob2, carol, counts } = await startParty(t, allow)
   const from = { client_id: alice.id, user_id: 'alice' }
   alice.send({ type: 'user', user_ids: ['bob', 'nobody'], data: { text: 'hi' } })
@@ -62,7 +62,7 @@ t.test('what the app allows is delivered to exactly whom it is for, with from', 
   t.same(await alice.request({ type: 'client', client_ids: ['gone'], data: {} }).then(({ type, data }) => [type, data]), ['reply', null])
 })
 
-t.test('with echo: false a sender does not get what it sends, its user\'s other sockets do', async (t) => {
+t.test('with echo false the sender does not receive its own message, but its user\'s other sockets do', async (t) => {
   const { bob, carol, counts } = await startParty(t, allow)
   await bob.request({ type: 'channel', channel_ids: ['room'], data: { text: 'hi' }, echo: false })
   await bob.request({ type: 'user', user_ids: ['bob'], data: { text: 'hi' }, echo: false })
@@ -71,7 +71,7 @@ t.test('with echo: false a sender does not get what it sends, its user\'s other 
   t.same(await counts('user'), [0, 0, 1, 0])
 })
 
-t.test('somebody who is named twice gets the message once', async (t) => {
+t.test('a receiver named twice in one frame gets the message once', async (t) => {
   const { alice, bob, counts } = await startParty(t, allow)
   await alice.request({ type: 'user', user_ids: ['bob', 'bob'], data: {} })
   await alice.request({ type: 'channel', channel_ids: ['room', 'room'], data: {} })
@@ -81,7 +81,7 @@ t.test('somebody who is named twice gets the message once', async (t) => {
   t.same(await counts('client'), [0, 1, 0, 0])
 })
 
-t.test('the app is asked about every receiver with the message as it would arrive, and one refusal stops all', async (t) => {
+t.test('authorizeSend is called for every receiver with the final message, and one refusal stops all sends', async (t) => {
   const asked: Array<[string | undefined, SendTarget]> = []
   const { alice, counts } = await startParty(t, {
     authorizeSend: async (user, target) => {
@@ -96,7 +96,7 @@ t.test('the app is asked about every receiver with the message as it would arriv
   t.same(await counts('chat'), [0, 0, 0, 0])
 })
 
-t.test('nobody can pose as the server or as somebody else', async (t) => {
+t.test('a client\'s message cannot pose as a frame of the server or of another user', async (t) => {
   const { alice, bob, bob2, carol } = await startParty(t, allow)
   const data = { stream: { topic: 'all' }, from: { user_id: 'admin' }, message_id: 'x', requires_ack: true, text: 'hi' }
   await alice.request({ type: 'user', user_ids: ['bob'], data })
@@ -113,7 +113,7 @@ t.test('nobody can pose as the server or as somebody else', async (t) => {
   t.same(arrived, [own, own, ['connection', 'pong', 'reply']])
 })
 
-t.test('data that is no message is refused', async (t) => {
+t.test('a frame to others whose data is no message is refused', async (t) => {
   const { alice, counts } = await startParty(t, allow)
   for (const type of ['', 1, null, {}, 'x'.repeat(129)]) {
     t.match(await alice.request({ type: 'user', user_ids: ['bob'], data: { type } }), { code: 'invalid_message', details: [{ path: '/data/type' }] })
@@ -133,7 +133,7 @@ t.test('data that is no message is refused', async (t) => {
   t.same(await counts('channel'), [0, 0, 0, 0])
 })
 
-t.test('a type that the app has declared is held to its schema, whoever sends it', async (t) => {
+t.test('a message of a declared type must match its schema, even from a client', async (t) => {
   const { alice, bob } = await startParty(t, allow, {
     after: ({ ws }) => ws.declare('chat.message', Type.Object({ type: Type.Literal('chat.message'), text: Type.String() }, { additionalProperties: false }))
   })
@@ -146,7 +146,7 @@ t.test('a type that the app has declared is held to its schema, whoever sends it
   t.equal(bob.count('chat.message'), 1)
 })
 
-t.test('an anonymous sender has no user, and the app decides', async (t) => {
+t.test('an anonymous socket can send to others if the app allows it, with from.user_id null', async (t) => {
   const { server, bob } = await startParty(t, { auth: { anonymous: true }, authorizeSend: (user, { kind }) => user === null && kind === 'user' })
   const nobody = await server.connect('nobody', { token: null })
   t.match(await nobody.request({ type: 'channel', channel_ids: ['room'], data: {} }), { code: 'forbidden' })
@@ -154,7 +154,7 @@ t.test('an anonymous sender has no user, and the app decides', async (t) => {
   t.same(await bob.next('user'), { type: 'user', from: { client_id: nobody.id, user_id: null } })
 })
 
-t.test('a message is its sender\'s, also when the socket becomes another user\'s while the app is asked', async (t) => {
+t.test('a message keeps its sender when the socket switches users while the app is asked', async (t) => {
   const gate = new Gate()
   const asked: Array<string | undefined> = []
   const { server, alice, bob } = await startParty(t, {

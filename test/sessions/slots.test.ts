@@ -18,7 +18,7 @@ const kinds = [
 ] as const
 
 for (const { what, auth, limit, counter } of kinds) {
-  t.test(`one address can have only so many sockets that ${what}`, async (t) => {
+  t.test(`one address has a limited number of sockets that ${what}`, async (t) => {
     for (const rejectMode of ['http', 'close'] as const) {
       const server = await start(t, { auth, rejectMode, limits: { [`${limit}PerIp`]: 2 } })
       const open = (address: string) => from(server, address).opened()
@@ -36,7 +36,7 @@ for (const { what, auth, limit, counter } of kinds) {
     }
   })
 
-  t.test(`no more sockets than allowed ${what}, however many connect at once`, async (t) => {
+  t.test(`the limits on sockets that ${what} hold for simultaneous upgrades`, async (t) => {
     const server = await start(t, { auth, limits: { [`${limit}PerIp`]: 3, [limit]: 5 } })
     const outcomes = await Promise.all(['203.0.113.1', '203.0.113.2'].flatMap((address) => Array.from({ length: 10 }, () =>
       from(server, address).opened().then(() => 101, ({ statusCode }) => statusCode))))
@@ -46,7 +46,7 @@ for (const { what, auth, limit, counter } of kinds) {
     t.equal(rejected[counter] + rejected[`${counter}_per_ip`], 15)
   })
 
-  t.test(`sockets that ${what} take at most half of all places`, async (t) => {
+  t.test(`sockets that ${what} take at most half of limits.maxConnections`, async (t) => {
     const server = await start(t, { auth, limits: { maxConnections: 5 } })
     for (let i = 0; i < 2; i++) await server.dial('', nobody).opened()
     t.match(await refusal(server.dial('', nobody)), { statusCode: 503, headers: { 'retry-after': /\d/ }, body: { code: 'WSM_ERR_UNAVAILABLE' } })
@@ -56,7 +56,7 @@ for (const { what, auth, limit, counter } of kinds) {
   })
 }
 
-t.test('a socket that becomes somebody\'s gives its place back, and takes one when it becomes nobody\'s', async (t) => {
+t.test('a socket frees its anonymous slot when it authenticates, and takes one when it becomes anonymous', async (t) => {
   const server = await start(t, { auth: { anonymous: true }, limits: { maxAnonymous: 1, maxErrorsPerMinute: 100 } })
   const client = await server.connect('', nobody)
   t.match(await client.request({ type: 'auth' }), { type: 'reply' }, 'nobody may stay nobody')
@@ -70,7 +70,7 @@ t.test('a socket that becomes somebody\'s gives its place back, and takes one wh
   t.equal((await refusal(server.dial('', nobody))).statusCode, 503)
 })
 
-t.test('of sockets that become nobody\'s together only so many stay', async (t) => {
+t.test('limits.maxAnonymous holds for sockets that become anonymous simultaneously', async (t) => {
   const gate = new Gate()
   let asked = 0
   const server = await start(t, {
@@ -103,7 +103,7 @@ async function stubborn (t: Test, server: TestApp, userId: string): Promise<RawC
   return client
 }
 
-t.test('a place is free when the close frame is sent', async (t) => {
+t.test('a slot is free as soon as the server has sent the close frame', async (t) => {
   const server = await start(t, { limits: { maxConnections: 2, maxErrorsPerMinute: 1 }, closeTimeoutMs: 30_000, auth: { firstFrame: true } })
   const waiting = await server.dial('', nobody).opened()
   await stubborn(t, server, 'bob')
@@ -114,7 +114,7 @@ t.test('a place is free when the close frame is sent', async (t) => {
   await server.connect('dave')
 })
 
-t.test('a place is free when the client has sent its close frame, though it does not end the socket', async (t) => {
+t.test('a slot is free as soon as the client has sent its close frame, even if it keeps the socket open', async (t) => {
   const server = await start(t, { limits: { maxConnections: 2 }, closeTimeoutMs: 100 })
   const client = await RawClient.open(t, server, 'alice')
   await server.connect('bob')
@@ -124,7 +124,7 @@ t.test('a place is free when the client has sent its close frame, though it does
   await client.ended
 })
 
-t.test('of more than limits.maxClosing sockets that are closing the oldest is cut when another opens', async (t) => {
+t.test('the oldest of more than limits.maxClosing closing sockets is cut when another socket opens', async (t) => {
   for (const rejectMode of ['http', 'close'] as const) {
     const server = await start(t, { limits: { maxClosing: 2, maxErrorsPerMinute: 1 }, closeTimeoutMs: 30_000, rejectMode })
     const closing: RawClient[] = []
@@ -139,7 +139,7 @@ t.test('of more than limits.maxClosing sockets that are closing the oldest is cu
   }
 })
 
-t.test('sockets that are refused after they opened are bounded, too', async (t) => {
+t.test('sockets refused after they opened count towards limits.maxClosing', async (t) => {
   const server = await start(t, { limits: { maxClosing: 1 }, closeTimeoutMs: 30_000, rejectMode: 'close' })
   const refused: RawClient[] = []
   for (let i = 0; i < 3; i++) {
@@ -154,7 +154,7 @@ t.test('sockets that are refused after they opened are bounded, too', async (t) 
   for (const client of refused) client.reset()
 })
 
-t.test('when all sockets are closed at once none is cut for that', async (t) => {
+t.test('limits.maxClosing cuts no socket while the server closes', async (t) => {
   const server = await start(t, { limits: { maxClosing: 1 }, drain: { windowMs: 0 } })
   const clients: TestClient[] = []
   for (const user of ['alice', 'bob', 'carol']) clients.push(await server.connect(user))
