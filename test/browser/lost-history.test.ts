@@ -5,7 +5,7 @@ import { startExample } from '../fixtures/process.js'
 
 const browser = await startBrowser(t)
 
-t.test('the chat says how many messages the server does not have any more', async (t) => {
+t.test('the page shows how many missed chat messages the server no longer has', async (t) => {
   const { origin } = await startExample(t, { CHAT_HISTORY: '2' })
   const [ann, ben] = [await openPage(t, browser, origin), await openPage(t, browser, origin)]
   await signIn(ann, 'ann')
@@ -28,7 +28,7 @@ t.test('the chat says how many messages the server does not have any more', asyn
   t.same(await chatOf(ann), [first, note, 'five', 'six', 'seven'], 'it stays where something is missing, and is said once')
 })
 
-t.test('amid a stream of messages every hole is told, as large as it is', async (t) => {
+t.test('the page shows every gap in a stream of chat messages with its exact size', async (t) => {
   const { origin } = await startExample(t, { CHAT_HISTORY: '3' })
   const page = await openPage(t, browser, origin)
   await signIn(page, 'ann')
@@ -56,7 +56,7 @@ t.test('amid a stream of messages every hole is told, as large as it is', async 
   t.ok(holes.some((hole) => hole !== null), 'there were some')
 })
 
-t.test('a page says so when the server has forgotten everything', async (t) => {
+t.test('the page shows that history is lost after the server restarts without it', async (t) => {
   const env = { JWT_SECRET: 'the same secret before and after a restart' }
   const { origin, child } = await startExample(t, env)
   const page = await openPage(t, browser, origin)

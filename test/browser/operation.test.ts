@@ -10,7 +10,7 @@ const JWT_SECRET = 'a secret of nodes that is long enough'
 
 const browser = await startBrowser(t)
 
-t.test('a page says when part of the service is out of reach, and when it is back', async (t) => {
+t.test('the page shows when part of the service is unavailable, and when it has recovered', async (t) => {
   const redis = await RedisServer.start(t, { isDurable: true })
   const { origin } = await startExample(t, { REDIS_URL: `redis://127.0.0.1:${redis.port}`, JWT_SECRET, BATCH_MS: '500' })
   const page = await openPage(t, browser, origin)
@@ -38,7 +38,7 @@ t.test('a page says when part of the service is out of reach, and when it is bac
   t.strictSame(await states(), [], 'it was connected all the time')
 })
 
-t.test('a page refreshes its token in time, and keeps its socket', async (t) => {
+t.test('the page refreshes its token before it expires, and keeps its socket', async (t) => {
   // The server says that a token ends 30 s before: a second after this one was issued.
   const { origin } = await startExample(t, { TOKEN_TTL_S: '31' })
   const page = await openPage(t, browser, origin)

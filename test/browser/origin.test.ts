@@ -34,7 +34,7 @@ const connect = (url: string, protocols: string[] = []) => `new Promise((resolve
   socket.onerror = () => resolve('refused')
 })`
 
-t.test('a page of another origin cannot use a visitor\'s cookie, and the app\'s own page can', async (t) => {
+t.test('a visitor\'s cookie authenticates the app\'s own page, and no page of another origin', async (t) => {
   const server = await startWithCookies(t)
   const foreign = await startForeign(t)
   const url = `${server.origin.replace('http', 'ws')}/ws`
@@ -50,7 +50,7 @@ t.test('a page of another origin cannot use a visitor\'s cookie, and the app\'s 
   t.equal(server.app.ws.getStatus().rejected.origin, 3)
 })
 
-t.test('a page from a file has no origin in a browser, and cannot connect, whatever is listed', async (t) => {
+t.test('a page from a file cannot connect, even if origins lists file://', async (t) => {
   const server = await startApp(t, { origins: ['file://'] })
   const file = join(t.testdir({ 'page.html': '<!doctype html><title>From a file</title>' }), 'page.html')
   const page = await openPage(t, browser, pathToFileURL(file).href)
@@ -58,7 +58,7 @@ t.test('a page from a file has no origin in a browser, and cannot connect, whate
   t.equal(server.app.ws.getStatus().rejected.origin, 1)
 })
 
-t.test('a page of another origin can connect where the app lists it, and only there', async (t) => {
+t.test('a page of another origin can connect only to an app that lists it in origins', async (t) => {
   const foreign = await startForeign(t)
   const [listing, closed] = [await startWithCookies(t, { origins: [foreign] }), await startApp(t)]
   const page = await openPage(t, browser, foreign)

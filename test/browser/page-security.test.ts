@@ -6,7 +6,7 @@ import { startExample } from '../fixtures/process.js'
 const { origin } = await startExample(t)
 const browser = await startBrowser(t)
 
-t.test('every answer has the security headers', async (t) => {
+t.test('every response of the example app has the security headers', async (t) => {
   const json = { 'content-type': 'application/json' }
   const requests: Array<[path: string, status: number, init?: RequestInit]> = [
     ['/', 200], ['/app.js', 200], ['/style.css', 200], ['/docs/static/index.html', 200], ['/docs/json', 200], ['/ws/health', 200],
@@ -26,7 +26,7 @@ t.test('every answer has the security headers', async (t) => {
   }
 })
 
-t.test('the page does everything under its policy', async (t) => {
+t.test('every function of the page works under its Content Security Policy', async (t) => {
   // A page that is refused something fails this test.
   const page = await openPage(t, browser, origin)
   await signIn(page, 'admin')
@@ -38,7 +38,7 @@ t.test('the page does everything under its policy', async (t) => {
   t.pass('and no console line says otherwise')
 })
 
-t.test('markup that gets into the page runs nothing', async (t) => {
+t.test('the Content Security Policy blocks scripts and resources of injected markup', async (t) => {
   const page = await browser.newPage()
   t.teardown(() => page.close())
   await page.goto(origin)
@@ -58,7 +58,7 @@ t.test('markup that gets into the page runs nothing', async (t) => {
   t.equal(await page.evaluate(() => 'ran' in window), false)
 })
 
-t.test('no other page can show it in a frame', async (t) => {
+t.test('the page cannot be shown in a frame of another page', async (t) => {
   const page = await browser.newPage()
   t.teardown(() => page.close())
   const refused = page.waitForEvent('console', (message) => message.text().includes("frame-ancestors 'none'"))

@@ -8,7 +8,7 @@ import { until } from '../fixtures/until.js'
 const { origin } = await startExample(t)
 const browser = await startBrowser(t)
 
-t.test('sign in, start a task, answer its question, see it finish', async (t) => {
+t.test('a user signs in, starts a task, answers its question and sees it finish in the page', async (t) => {
   const page = await openPage(t, browser, origin)
   await signIn(page, 'ann')
   await page.click(id('start-task'))
@@ -23,7 +23,7 @@ t.test('sign in, start a task, answer its question, see it finish', async (t) =>
   t.notMatch(await page.title(), /^\(1\)/)
 })
 
-t.test('answering in one window closes the question in the other', async (t) => {
+t.test('answering a question in one window closes it in the user\'s other window', async (t) => {
   const [first, second] = [await openPage(t, browser, origin), await openPage(t, browser, origin)]
   await signIn(first, 'ben')
   await signIn(second, 'ben')
@@ -36,7 +36,7 @@ t.test('answering in one window closes the question in the other', async (t) => 
   t.pass('the first window says that the answer came from another')
 })
 
-t.test('a question survives a reload, and nobody else sees it', async (t) => {
+t.test('a question survives a reload of the page, and other users do not see it', async (t) => {
   const [alice, bob] = [await openPage(t, browser, origin), await openPage(t, browser, origin)]
   await signIn(alice, 'cleo')
   await signIn(bob, 'bob')
@@ -51,7 +51,7 @@ t.test('a question survives a reload, and nobody else sees it', async (t) => {
   await alice.waitForSelector(`${id('task')}[data-status="done"]`)
 })
 
-t.test('a cancelled task says so and takes its question along', async (t) => {
+t.test('the page shows a cancelled task as such, and removes its question', async (t) => {
   const page = await openPage(t, browser, origin)
   await signIn(page, 'dan')
   await page.click(id('start-task'))
@@ -62,7 +62,7 @@ t.test('a cancelled task says so and takes its question along', async (t) => {
   t.equal(await page.locator(id('question')).count(), 0)
 })
 
-t.test('a fourth import is refused while three run, and the page says so until there is room', async (t) => {
+t.test('a fourth import is refused while three run, and the page shows that until one ends', async (t) => {
   const page = await openPage(t, browser, origin)
   await signIn(page, 'eve')
   for (let n = 1; n <= 3; n++) {
@@ -79,7 +79,7 @@ t.test('a fourth import is refused while three run, and the page says so until t
   t.equal(await page.locator(id('start-notice')).isVisible(), false)
 })
 
-t.test('people chat, and the administrator is heard by everybody', async (t) => {
+t.test('users chat in the page, and an announcement by the administrator reaches everybody', async (t) => {
   const { origin } = await startExample(t)
   const [alice, admin] = [await openPage(t, browser, origin), await openPage(t, browser, origin)]
   await signIn(alice, 'alice')
@@ -96,7 +96,7 @@ t.test('people chat, and the administrator is heard by everybody', async (t) => 
   t.match(await admin.locator(id('announcement-result')).textContent(), /2 sockets/)
 })
 
-t.test('the page comes back by itself when the server has gone away', async (t) => {
+t.test('the page reconnects by itself after the server has restarted', async (t) => {
   const env = { JWT_SECRET: 'the same secret before and after a restart' }
   const { origin, child } = await startExample(t, env)
   const page = await openPage(t, browser, origin)

@@ -5,7 +5,7 @@ import { startExample } from '../fixtures/process.js'
 
 const browser = await startBrowser(t)
 
-t.test('the chat shows who is there: each user once, until the last tab is closed', async (t) => {
+t.test('the chat lists each present user once, until the user\'s last tab is closed', async (t) => {
   const { origin } = await startExample(t)
   const [ann, ben] = [await openPage(t, browser, origin), await openPage(t, browser, origin)]
   await signIn(ann, 'ann')

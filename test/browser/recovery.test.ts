@@ -6,7 +6,7 @@ import { TcpProxy } from '../fixtures/tcp-proxy.js'
 
 const browser = await startBrowser(t)
 
-t.test('a lost connection misses nothing, how tasks and questions ended included', async (t) => {
+t.test('a page that lost its connection recovers all messages, and how tasks and questions ended', async (t) => {
   const { origin } = await startExample(t)
   const proxy = await TcpProxy.start(t, Number(new URL(origin).port))
   const [far, near] = [await openPage(t, browser, `http://127.0.0.1:${proxy.port}`), await openPage(t, browser, origin)]
@@ -38,7 +38,7 @@ t.test('a lost connection misses nothing, how tasks and questions ended included
   t.equal(await far.locator(id('recovery-notice')).isVisible(), false)
 })
 
-t.test('an announcement that was made meanwhile is shown, and stays when the page is loaded again', async (t) => {
+t.test('a page that was away shows the announcement made meanwhile, also after a reload', async (t) => {
   const { origin } = await startExample(t)
   const [ann, admin] = [await openPage(t, browser, origin), await openPage(t, browser, origin)]
   await signIn(ann, 'ann')

@@ -5,7 +5,7 @@ import { startExample } from '../fixtures/process.js'
 
 const browser = await startBrowser(t)
 
-t.test('a reload misses nothing: what was said meanwhile is there, once and in order', async (t) => {
+t.test('a reloaded page shows messages sent meanwhile, in order and without duplicates', async (t) => {
   const { origin } = await startExample(t)
   const [ann, ben] = [await openPage(t, browser, origin), await openPage(t, browser, origin)]
   await signIn(ann, 'ann')
@@ -33,7 +33,7 @@ t.test('a reload misses nothing: what was said meanwhile is there, once and in o
   t.same(await chatOf(cleo), ['one', 'two', 'three', 'four', 'five', 'six'], 'a page that is new is told what is known')
 })
 
-t.test('reloads amid a stream of messages lose none of them and double none', async (t) => {
+t.test('reloads of a page amid a stream of messages neither lose nor duplicate any', async (t) => {
   const { origin } = await startExample(t, { CHAT_HISTORY: '10000' })
   const page = await openPage(t, browser, origin)
   await signIn(page, 'ann')

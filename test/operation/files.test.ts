@@ -36,7 +36,7 @@ const image = Object.fromEntries(given!.split(' ').map((pair) => pair.split('=')
 /** A command in JSON, which runs without a shell. */
 const commandOf = (instruction: RegExp) => JSON.parse(instruction.exec(dockerfile)![1]!) as string[]
 
-t.test('compose.yaml: three nodes with variables that the app knows', async (t) => {
+t.test('compose.yaml starts three nodes with valid environment variables', async (t) => {
   t.equal(Object.keys(nodes).length, 3)
   for (const [name, { build, environment, depends_on: needs, stop_grace_period: grace }] of Object.entries(nodes)) {
     t.equal(join(folder, build!.context), root, name)
@@ -52,7 +52,7 @@ t.test('compose.yaml: three nodes with variables that the app knows', async (t) 
   }
 })
 
-t.test('compose.yaml: nginx has the shipped configuration, and every node', async (t) => {
+t.test('compose.yaml runs nginx with the shipped configuration in front of every node', async (t) => {
   t.same(nginx.configs, [{ source: 'nginx', target: '/etc/nginx/nginx.conf' }, { source: 'nodes', target: '/etc/nginx/nginx-nodes.conf' }])
   t.equal(join(folder, compose.configs.nginx!.file!), join(folder, 'nginx.conf'))
   const config = await read('nginx.conf')
@@ -66,7 +66,7 @@ t.test('compose.yaml: nginx has the shipped configuration, and every node', asyn
   t.equal(bare(content!), bare(await read('nginx-nodes.conf')))
 })
 
-t.test('compose.yaml: Redis evicts nothing, and keeps what it has', async (t) => {
+t.test('compose.yaml runs Redis without eviction and with persistence', async (t) => {
   const [program, ...config] = redis.command!
   t.equal(program, 'redis-server')
   const { admin } = await RedisServer.start(t, { config })
@@ -74,7 +74,7 @@ t.test('compose.yaml: Redis evicts nothing, and keeps what it has', async (t) =>
   t.same(await admin.config('GET', 'appendonly'), ['appendonly', 'yes'])
 })
 
-t.test('Dockerfile: what is copied is there, and not ignored', async (t) => {
+t.test('the Dockerfile copies only files that exist and are not ignored', async (t) => {
   const ignored = await read('Dockerfile.dockerignore')
   const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.*) \S+$/gm)].flatMap(([, sources]) => sources!.split(' '))
   t.ok(copied.length > 5)
@@ -99,7 +99,7 @@ async function importedPackages (): Promise<string[]> {
   return [...imported]
 }
 
-t.test('Dockerfile: it keeps the packages that the example app imports', async (t) => {
+t.test('the Dockerfile keeps the packages that the example app imports', async (t) => {
   const { name: own, dependencies, devDependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
   const [, kept] = /^ {4}((?:@?[\w-]+\/?[\w-]* )+)\\$/m.exec(dockerfile)!
   const imported = await importedPackages()
@@ -107,7 +107,7 @@ t.test('Dockerfile: it keeps the packages that the example app imports', async (
   for (const name of kept!.trim().split(' ')) t.ok(name in devDependencies, name)
 })
 
-t.test('example-app/package.json lists what npm start needs and nothing else, in the versions of development', async (t) => {
+t.test('example-app/package.json lists exactly the packages that npm start needs, in the versions of development', async (t) => {
   const { name: own, dependencies, devDependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
   const listed: Record<string, string> = JSON.parse(await read('package.json')).dependencies
   const imported = (await importedPackages()).filter((name) => name !== own)
@@ -122,7 +122,7 @@ t.test('example-app/package.json lists what npm start needs and nothing else, in
   t.same(installed.filter((path) => packages[path].version !== ofDevelopment[path]?.version), [])
 })
 
-t.test('Dockerfile: it runs the app as it is built, as nobody in particular, and asks whether it is ready', async (t) => {
+t.test('the Dockerfile runs the built app as an unprivileged user, with a readiness check', async (t) => {
   t.match(dockerfile, /^USER node$/m)
   t.same(commandOf(/^CMD (.*)$/m), ['node', 'dist/example-app/server.js'])
   const [program, ...args] = commandOf(/^ {2}CMD (.*)$/m)

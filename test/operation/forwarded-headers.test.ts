@@ -21,7 +21,7 @@ const forged = {
   'x-real-ip': '203.0.113.9'
 }
 
-t.test('nginx passes on nothing that a client says about itself or about the host', async (t) => {
+t.test('nginx replaces the forwarded headers that a client sends', async (t) => {
   let received: IncomingHttpHeaders = {}
   const node = createServer((request, response) => {
     received = request.headers
@@ -39,7 +39,7 @@ t.test('nginx passes on nothing that a client says about itself or about the hos
   }
 })
 
-t.test('a page of another site opens no socket by saying that it is the host', async (t) => {
+t.test('a page of another site cannot open a socket by forging forwarded headers', async (t) => {
   const { origin: node } = await startExample(t, { JWT_SECRET, TRUST_PROXY: 'loopback' })
   const origin = await startNginx(t, { nodes: [node] })
   const protocols = ['ws-manager.v1', `bearer.${forge({ sub: 'alice' }, { secret: JWT_SECRET })}`]

@@ -55,7 +55,7 @@ async function nodeOfChat (): Promise<ServerProcess> {
   return found!
 }
 
-t.test('sockets are spread over the nodes, and what is sent by REST reaches all of them', async (t) => {
+t.test('nginx spreads sockets over the nodes, and messages sent by REST reach all of them', async (t) => {
   const clients = await Promise.all(Array.from({ length: 9 }, (_, n) => connect(`user-${n}`)))
   const status = await call('GET', '/ws/status?cluster=true') as { complete: boolean, nodes: { active_connections: number }[] }
   t.match(status, { complete: true, active_connections: 9 })
@@ -72,7 +72,7 @@ t.test('sockets are spread over the nodes, and what is sent by REST reaches all 
   await Promise.all(clients.map((client) => client.close()))
 })
 
-t.test('a long poll waits at any node, and its answer comes at once', async (t) => {
+t.test('long polls at all nodes are answered as soon as the question is settled', async (t) => {
   const alice = await connect('alice')
   const asAlice = callOf([origin], token('alice'))
   await asAlice('POST', '/tasks')
@@ -85,7 +85,7 @@ t.test('a long poll waits at any node, and its answer comes at once', async (t) 
   await alice.close()
 })
 
-t.test('a task is shown, asks and is cancelled, on whichever node the page is', async (t) => {
+t.test('a page can follow and cancel a task, whichever node it is connected to', async (t) => {
   const page = await openPage(t, browser, origin)
   await signIn(page, 'cleo')
   await page.click(id('start-task'))
@@ -101,13 +101,13 @@ t.test('a task is shown, asks and is cancelled, on whichever node the page is', 
   t.pass('by REST, at any node')
 })
 
-t.test('limits by address count the client\'s, as nginx sees it, and not what it says', async (t) => {
+t.test('behind nginx limits count the client\'s real address, not a forged one', async (t) => {
   const client = await connect('alice', { localAddress: '127.0.0.2', headers: { 'x-forwarded-for': '203.0.113.9' } })
   t.match(await call('GET', `/ws/clients/${client.id}`), { ip: '127.0.0.2' })
   await client.close()
 })
 
-t.test('idle sockets live longer than nginx leaves connections by default', async (t) => {
+t.test('idle sockets stay open beyond the default timeouts of nginx', async (t) => {
   const config = await readFile(join(root, 'example-app/nginx.conf'), 'utf8')
   const [, location] = /location = \/ws \{([^}]*)\}/.exec(config)!
   const { heartbeat } = normalizeOptions({})
@@ -123,7 +123,7 @@ t.test('idle sockets live longer than nginx leaves connections by default', asyn
   await lasting.close()
 })
 
-t.test('a node that is killed and one that is drained, under load: nothing is lost, and nothing is doubled', async (t) => {
+t.test('killing one node and draining another under load neither loses nor duplicates messages', async (t) => {
   const page = await openPage(t, browser, origin)
   await signIn(page, 'ann')
   await inChat(page)

@@ -27,7 +27,7 @@ async function startImport (origin: string, user: string): Promise<void> {
 
 const refuses = (origin: string) => fetch(origin).then(() => false, () => true)
 
-t.test('SIGTERM: a node takes nobody new, tells its clients when to come back, and ends with 0', async (t) => {
+t.test('on SIGTERM a node refuses new sockets, tells its clients when to reconnect, and exits with 0', async (t) => {
   const { port } = await RedisServer.start(t)
   const env = { JWT_SECRET, REDIS_URL: `redis://127.0.0.1:${port}`, DRAIN_WINDOW_MS: '1000' }
   const [{ origin, child }, other] = await Promise.all([startExample(t, env), startExample(t, env)])
@@ -54,7 +54,7 @@ t.test('SIGTERM: a node takes nobody new, tells its clients when to come back, a
   t.match(await again.next('task_done'), { status: 'failed', error: /The server restarts/ }, 'its imports end with it, and say so')
 })
 
-t.test('SIGINT: the only node tells how its imports ended before it goes', async (t) => {
+t.test('on SIGINT a single node announces how its imports ended before it exits', async (t) => {
   const { origin, child } = await startExample(t, { JWT_SECRET })
   const client = await connect(origin, 'alice')
   await startImport(origin, 'alice')
@@ -68,7 +68,7 @@ t.test('SIGINT: the only node tells how its imports ended before it goes', async
   t.same(await gone, [0, null])
 })
 
-t.test('a second signal ends it at once', async (t) => {
+t.test('a second signal ends a node at once', async (t) => {
   const { origin, child } = await startExample(t, { JWT_SECRET })
   const silent = await connect(origin, 'alice')
   silent.socket.pause()
@@ -81,7 +81,7 @@ t.test('a second signal ends it at once', async (t) => {
   t.ok(performance.now() - begun < 2_500, 'without waiting for anybody')
 })
 
-t.test('a token is still good after a restart in development, where no JWT_SECRET is set', async (t) => {
+t.test('in development a token stays valid across a restart without JWT_SECRET', async (t) => {
   const { origin, child } = await startExample(t)
   const login = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"username":"alice"}' }
   const { token } = await (await fetch(`${origin}/login`, login)).json() as { token: string }
@@ -94,7 +94,7 @@ t.test('a token is still good after a restart in development, where no JWT_SECRE
   t.same(await Promise.all([who({}), who({ NODE_ENV: 'production' })]), [200, 401])
 })
 
-t.test('the secret of development is made once, for its owner alone to read, and not kept where it cannot be', async (t) => {
+t.test('the development secret is created once, readable by its owner only, and not stored if that is impossible', async (t) => {
   const folder = t.testdir()
   const file = join(folder, '.secret')
   const secret = developmentSecret({}, file)
@@ -107,7 +107,7 @@ t.test('the secret of development is made once, for its owner alone to read, and
   t.not(developmentSecret({}, nowhere), developmentSecret({}, nowhere))
 })
 
-t.test('a bad configuration is refused by name', async (t) => {
+t.test('an invalid environment variable of the example app is refused by name', async (t) => {
   t.match(readConfig({ PORT: '8080', HOST: '::1' }), { PORT: 8080, HOST: '::1', TOKEN_TTL_S: 28_800 })
   t.throws(() => readConfig({ PORT: 'http' }), /env\/PORT/)
   t.throws(() => readConfig({ JWT_SECRET: 'short' }), /env\/JWT_SECRET/)

@@ -27,7 +27,7 @@ async function isLie (engine: Engine, away: Position | null, n: number): Promise
   return isComplete && !entries.some((entry) => numberOf(entry) === n)
 }
 
-t.test('an epoch is given out once, though a publication that was lost is sent again', async (t) => {
+t.test('an epoch is assigned once, even if a lost publication is sent again', async (t) => {
   const { master, engines: [near] } = await nodes(t, 1)
   const proxy = await TcpProxy.start(t, master.port)
   const far = (await listening(t, nodesOf(proxy.port, { prefix: PREFIX, leaseMs: 30_000, checkMs: 60_000 }))).engine
@@ -46,7 +46,7 @@ t.test('an epoch is given out once, though a publication that was lost is sent a
   t.notOk(await isLie(near, second, 3))
 })
 
-t.test('a node that has testified about a server says what it has seen about an older one', async (t) => {
+t.test('a node that has reported on one Redis master still detects the rollback to an older one', async (t) => {
   const { master, engines: [idle, other] } = await nodes(t, 2)
   const away = await send(other, 1)
   await master.keep('old')
@@ -65,7 +65,7 @@ t.test('a node that has testified about a server says what it has seen about an 
   t.notOk(await isLie(idle, away, 3))
 })
 
-t.test('a node that leaves tells one that has been idle of a newer generation: of its streams, and its tickets', async (t) => {
+t.test('a leaving node tells an idle one about newer positions of streams and spent tickets', async (t) => {
   const { master, engines: [idle, leaves] } = await nodes(t, 2)
   const away = await send(leaves, 1)
   await leaves.tickets.put('key', alice, leaves.clock.now() + 60_000)
@@ -80,7 +80,7 @@ t.test('a node that leaves tells one that has been idle of a newer generation: o
   t.notOk(await isLie(idle, away, 3))
 })
 
-t.test('nothing is accepted behind the farewell of a node', async (t) => {
+t.test('a node accepts no publication after its farewell', async (t) => {
   const { master, engines: [leaves] } = await nodes(t, 1)
   const ear = master.admin.duplicate()
   t.teardown(() => ear.disconnect())
@@ -93,7 +93,7 @@ t.test('nothing is accepted behind the farewell of a node', async (t) => {
   await closing
 })
 
-t.test('a node that leaves tells the others the ends of questions that they may not have heard of', async (t) => {
+t.test('a leaving node tells the others how questions were settled that they may not know of', async (t) => {
   const { master, engines: [stays, leaves] } = await nodes(t, 2)
   const record = question({ created_at: stays.clock.now() })
   await stays.confirmations.create(record)
@@ -110,7 +110,7 @@ t.test('a node that leaves tells the others the ends of questions that they may 
   t.match(await confirmations.settle(record.callback_id, { ...settlement(), outcome: 'declined', proceed: false }), { won: false, record: { status: 'confirmed' } })
 })
 
-t.test('a snapshot that is restored into a running server is noticed', async (t) => {
+t.test('a snapshot restored into a running Redis server is detected', async (t) => {
   const { master, engines: [engine] } = await nodes(t, 1)
   const away = await send(engine, 1)
   await master.keep()

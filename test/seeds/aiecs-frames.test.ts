@@ -21,7 +21,7 @@ async function ask (t: Test, answer: (question: Frame) => object) {
   return { client, other, question, confirmation: await confirmation }
 }
 
-t.test('the browser example\'s heartbeat is answered', async (t) => {
+t.test('the heartbeat of the AIECS browser example is answered', async (t) => {
   const server = await startApp(t, { auth: { anonymous: true } })
   const clients: TestClient[] = [await server.connect('alice'), await server.connect('nobody', { token: null })]
   for (const client of clients) {
@@ -32,7 +32,7 @@ t.test('the browser example\'s heartbeat is answered', async (t) => {
   }
 })
 
-t.test('the browser example answers a question', async (t) => {
+t.test('the AIECS browser example can answer a question', async (t) => {
   for (const [proceed, feedback] of [[true, 'Agree to continue'], [false, 'Cancel execution']] as const) {
     const { client, other, question, confirmation } = await ask(t, ({ callback_id }) => ({ action: 'confirm', callback_id, proceed, feedback }))
     t.match(question, { type: 'task_step_result', message: 'Go on?', callback_id: String }, 'what the example reads is there')
@@ -45,7 +45,7 @@ t.test('the browser example answers a question', async (t) => {
   }
 })
 
-t.test('the documented confirmation is accepted from the user who was asked, and from nobody else', async (t) => {
+t.test('the documented AIECS confirmation is accepted only from the user who was asked', async (t) => {
   const server = await startApp(t)
   const { ws } = server.app
   const alice = await server.connect('user_123')
@@ -60,7 +60,7 @@ t.test('the documented confirmation is accepted from the user who was asked, and
   t.match(await confirmation, { proceed: true, feedback: 'Agree to continue execution', outcome: 'confirmed' })
 })
 
-t.test('the documented cancellation stops the task, and its user hears of it', async (t) => {
+t.test('the documented AIECS cancellation stops the task and notifies its user', async (t) => {
   const server = await startApp(t)
   const { ws } = server.app
   const client = await server.connect('user_123')
@@ -76,7 +76,7 @@ t.test('the documented cancellation stops the task, and its user hears of it', a
   t.equal(bystander.count('task_cancelled'), 0, 'there everybody hears of it')
 })
 
-t.test('the documented notifications are sent as they are, and the documented progress as a task\'s', async (t) => {
+t.test('the documented AIECS notifications are sent unchanged, and its progress as that of a task', async (t) => {
   const server = await startApp(t)
   const { ws } = server.app
   const client = await server.connect('user_123')
@@ -97,14 +97,14 @@ t.test('the documented notifications are sent as they are, and the documented pr
   t.equal(bystander.count('task_progress'), 0, 'there everybody hears of it')
 })
 
-t.test('subscribe is accepted for one\'s own user, by action', async (t) => {
+t.test('an AIECS subscribe by action is accepted for the client\'s own user', async (t) => {
   const server = await startApp(t)
   const client = await server.connect('user_123')
   client.send({ action: 'subscribe', user_id: 'user_123' })
   t.match(await client.next('subscription_confirmed'), { user_id: 'user_123' })
 })
 
-t.test('an unknown action and bad JSON are answered with an error, and the socket stays', async (t) => {
+t.test('an unknown AIECS action and invalid JSON are answered with an error, and the socket stays open', async (t) => {
   const server = await startApp(t)
   const client = await server.connect('user_123')
   client.send({ action: 'dance' })

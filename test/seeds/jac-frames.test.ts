@@ -27,7 +27,7 @@ function startJac (t: Test, options: WsPluginOptions = {}): Promise<TestApp> {
   })
 }
 
-t.test('the ws library connects with a header, a browser without one', async (t) => {
+t.test('jac-cloud clients connect with a token in a header, and browsers without one', async (t) => {
   const server = await startJac(t)
   const headers = { Authorization: `Bearer ${server.token('alice')}` }
   const authenticated = await server.dial('', { token: null, protocols: [], socket: { headers } }).opened()
@@ -38,7 +38,7 @@ t.test('the ws library connects with a header, a browser without one', async (t)
   t.equal((await refusal(closed.dial('', { token: null, protocols: [] }))).statusCode, 401, 'public only where the app allows it')
 })
 
-t.test('?channel_id= subscribes at connect, where the app allows it', async (t) => {
+t.test('jac-cloud\'s ?channel_id= subscribes at connect if the app allows it', async (t) => {
   const server = await startJac(t, { authorizeSubscribe: (_user, channel) => channel === 'anystring' })
   const client = await server.connect('alice', { path: '/ws?channel_id=anystring' })
   t.match(client.received[0], { type: 'connection', data: { channel_id: 'anystring', channels: ['anystring'] } })
@@ -47,7 +47,7 @@ t.test('?channel_id= subscribes at connect, where the app allows it', async (t) 
   t.equal((await refusal(server.dial('alice', { path: '/ws?channel_id=otherstring' }))).statusCode, 403)
 })
 
-t.test('a walker event runs the walker, and response: true brings its result', async (t) => {
+t.test('a jac-cloud walker event runs the walker, and returns its result with response true', async (t) => {
   const server = await startJac(t)
   const client = await server.connect('alice')
   client.send({ type: 'walker', walker: 'your_event_name', response: true, context: { val: 1 } })
@@ -57,7 +57,7 @@ t.test('a walker event runs the walker, and response: true brings its result', a
   t.match(await server.rest('POST', '/ws/call/walker.your_event_name', { body: { val: 1 } }), { status: 200, body: { data: 'Do something 1!' } })
 })
 
-t.test('user, channel and client events reach whom they name, with from', async (t) => {
+t.test('jac-cloud\'s user, channel and client events reach the named receivers, with from', async (t) => {
   const server = await startJac(t)
   const sender = await server.connect('alice')
   const target = await server.connect('n::672b35cec309e5ef8469c372', { path: '/ws?channel_id=anystring' })
@@ -82,7 +82,7 @@ t.test('user, channel and client events reach whom they name, with from', async 
   for (const socket of [stranger, sender]) t.same(socket.received.map(({ type }) => type), ['connection', 'pong', 'reply'])
 })
 
-t.test('user, channel and client events are denied unless the app allows them', async (t) => {
+t.test('jac-cloud\'s user, channel and client events are denied unless the app allows them', async (t) => {
   const server = await startJac(t, { authorizeSend: undefined })
   const sender = await server.connect('alice')
   const target = await server.connect('bob', { path: '/ws?channel_id=anystring' })
@@ -98,7 +98,7 @@ t.test('user, channel and client events are denied unless the app allows them', 
   t.same(target.received.map(({ type }) => type), ['connection', 'pong', 'reply'])
 })
 
-t.test('change_user switches between users and the public one, and a bad token changes nothing', async (t) => {
+t.test('jac-cloud\'s change_user switches between users and the public one, and a bad token changes nothing', async (t) => {
   const server = await startJac(t)
   const client = await server.connect('', { token: null })
   for (const scheme of ['bearer', 'Bearer']) {
@@ -117,7 +117,7 @@ t.test('change_user switches between users and the public one, and a bad token c
   t.match(await alice.next('error'), { code: 'unauthorized' }, 'nor where nobody is public')
 })
 
-t.test('a walker notifies its own socket, users, channels and clients', async (t) => {
+t.test('a jac-cloud walker notifies its own socket, users, channels and clients', async (t) => {
   const server = await startJac(t)
   const caller = await server.connect('alice')
   const byUser = await server.connect('bob')
@@ -131,7 +131,7 @@ t.test('a walker notifies its own socket, users, channels and clients', async (t
   }
 })
 
-t.test('in place of a channel of its own a connection has its client_id, with client frames', async (t) => {
+t.test('a jac-cloud connection is addressed by its client_id and client frames in place of its own channel', async (t) => {
   const { port } = await RedisServer.start(t)
   const engine = redis({ host: '127.0.0.1', port })
   const options: WsPluginOptions = { authorizeSend: (_user, { kind }) => kind === 'client' }
