@@ -49,7 +49,7 @@ export class ConnectionBudget {
     if (waitMs > 0) throw this.#limits.type_messages.refuse(type, waitMs)
   }
 
-  /** Charges what a frame causes beyond its own size. */
+  /** Charges the work that a frame causes beyond its own size. */
   charge (bytes: number): void {
     this.#rateBudgets.chargeBytes(this.#budget(), bytes, performance.now())
   }

@@ -19,12 +19,12 @@ import type { ConnectionOrigin } from './origin.js'
 import type { SendQueue } from './send-queue.js'
 import type { Transport } from './transport.js'
 
-/** How long a client may take to answer a close frame while somebody waits for its end. */
+/** Time allowed for a client to answer a close frame while a caller awaits its end. */
 const FAREWELL_MS = 1_000
 
 const NO_GRANTS: ReadonlyMap<string, Grant> = new Map()
 
-/** What all connections of a node have in common. */
+/** Settings shared by all connections of a node. */
 export interface ConnectionSettings extends InboxSettings {
   clock: Clock
   maxErrorsPerMinute: number
@@ -32,12 +32,12 @@ export interface ConnectionSettings extends InboxSettings {
   rateBudgets: RateBudgets
   closing: ClosingSockets
   limits: Limits
-  /** How long a client may take to answer a close frame. */
+  /** Time allowed for a client to answer a close frame. */
   closeTimeoutMs: number
   log: FastifyBaseLogger
-  /** A client did not read what was sent to it. */
+  /** Called when a client has not read its messages. */
   onSlow: (connection: Connection, action: 'drop' | 'disconnect') => void
-  /** The server has sent the close frame, or cut the socket. */
+  /** Called when the server has sent the close frame or cut the socket. */
   onClosing: (connection: Connection) => void
 }
 
@@ -48,23 +48,23 @@ export class Connection implements AnyClient {
   readonly origin: ConnectionOrigin
   readonly errorCap: ErrorCap
   readonly inbox: Inbox
-  /** Whose the socket is; another object as soon as it is another user's. */
+  /** Owner of the socket. Replaced by another object when the socket switches users. */
   identity: Identity
-  /** Whether it is known who the socket belongs to; until then only `auth` frames are read. */
+  /** Whether the socket is authenticated, or anonymous; before that only `auth` frames are accepted. */
   isAdmitted = false
   readonly liveness = new Liveness()
-  /** When anything last arrived, on the clock of `performance.now()`. */
+  /** Time of the latest arrival of any data, on the clock of `performance.now()`. */
   heardAt = performance.now()
   readonly #transport: Transport
   readonly #queue: SendQueue
   readonly #settings: ConnectionSettings
   #grants: Map<string, Grant> | null = null
   #budget: ConnectionBudget | null = null
-  /** Counts refusals for lack of budget. Made with the first such frame. */
+  /** Counts rate-limited frames. Created with the first one. */
   #refusalCap: ErrorCap | null = null
-  /** How the socket was cut, where that is known better here than by the socket. */
+  /** Close code and reason of a socket that was cut, since the transport only reports 1006. */
   #cutAs: ConnectionEnd | null = null
-  /** One wait for the end, however many ask for it: they share one listener and one timer. */
+  /** Promise of the end, shared by all callers together with one listener and one timer. */
   #gone: Promise<void> | null = null
 
   constructor (transport: Transport, queue: SendQueue, origin: ConnectionOrigin, settings: ConnectionSettings) {
@@ -78,7 +78,7 @@ export class Connection implements AnyClient {
     this.inbox = new Inbox(transport, this.liveness, settings)
   }
 
-  /** Whether messages can still be handed to the socket: no close frame was sent or received. */
+  /** Whether messages can be sent: no close frame was sent or received. */
   get isOpen (): boolean {
     return this.#queue.isOpen && this.#cutAs === null
   }
@@ -95,7 +95,7 @@ export class Connection implements AnyClient {
     return [...this.grants.keys()]
   }
 
-  /** The channels, and why the connection is a member of each. */
+  /** The channels, each with the grant of its membership. */
   get grants (): ReadonlyMap<string, Grant> {
     return this.#grants ?? NO_GRANTS
   }
@@ -108,12 +108,12 @@ export class Connection implements AnyClient {
     return this.identity.user
   }
 
-  /** Names the socket and the user that it has now. */
+  /** Logger that names the socket and its current user. */
   get log (): FastifyBaseLogger {
     return this.identity.log
   }
 
-  /** What the socket's frames are charged to. Made with the first of them. */
+  /** Budget that the socket's frames are charged to. Created with the first one. */
   get budget (): ConnectionBudget {
     this.#budget ??= new ConnectionBudget(this.user, this.#settings.rateBudgets, this.#settings.limits)
     return this.#budget
@@ -145,7 +145,7 @@ export class Connection implements AnyClient {
     })
   }
 
-  /** Hands a message to the socket; on a socket that is closing it goes nowhere. */
+  /** Sends a message; on a closing socket it is discarded. */
   send (message: EncodedMessage): void {
     if (this.#cutAs !== null) return
     const result = this.#queue.send(message)
@@ -158,17 +158,17 @@ export class Connection implements AnyClient {
     }
   }
 
-  /** Whether the queue is so full that producers which can wait should. */
+  /** Whether the queue is so full that producers should wait if they can. */
   get isCongested (): boolean {
     return this.#queue.isCongested
   }
 
-  /** Resolves when everything that waits now has left, or the socket is gone. */
+  /** Resolves when all messages queued now have been handed to the kernel, or the socket has ended. */
   drained (): Promise<void> {
     return this.#queue.drained()
   }
 
-  /** Writes what waits, instead of at the end of this turn. */
+  /** Writes the queued messages now instead of at the end of this turn. */
   flush (): void {
     this.#queue.flush()
   }
@@ -183,7 +183,7 @@ export class Connection implements AnyClient {
     this.#transport.ping(this.liveness.pinging(this.#queue.flushedBytes))
   }
 
-  /** A frame was refused because there were too many. One now and then does no harm; a socket that goes on for long is closed. */
+  /** Counts a rate-limited frame, and closes the socket if there are too many within a minute. */
   refused (): void {
     this.#refusalCap ??= new ErrorCap(this.#settings.maxRateLimitedPerMinute)
     if (this.#refusalCap.hit()) this.#settings.limits.rate_limited.close(this)
@@ -197,7 +197,7 @@ export class Connection implements AnyClient {
     this.#over()
   }
 
-  /** The client is ending the socket: it has as long for that as if the server had. */
+  /** Called when the client has sent its close frame: it has `closeTimeoutMs` to end the socket, as if the server had closed it. */
   closedByClient (): void {
     this.#settings.closing.add(this.#transport)
   }
@@ -229,7 +229,7 @@ export class Connection implements AnyClient {
     clearTimeout(timer)
   }
 
-  /** Cuts the socket without a word. */
+  /** Cuts the socket without a close frame. */
   terminate (): void {
     this.#transport.terminate()
   }
@@ -242,7 +242,7 @@ export class Connection implements AnyClient {
     return this.#grants?.delete(channel) === true
   }
 
-  /** The same user with a fresh token, or another: who that is ends the identity before. */
+  /** Sets the user: the same one with a fresh token, or another, for whom a new identity begins. */
   become (user: User | null): void {
     if (user?.id === this.user?.id) this.identity.user = user
     else this.identity = new Identity(user, this, this.#settings.log)
@@ -261,14 +261,14 @@ export class Connection implements AnyClient {
     }
   }
 
-  /** Ends a socket whose close frame would wait behind what the client does not read. */
+  /** Resets a socket whose close frame would wait behind messages that the client does not read. */
   #cut (code: number, reason: string): void {
     this.#cutAs = { code, reason }
     this.#queue.destroy()
     this.#over()
   }
 
-  /** The server has ended the socket. */
+  /** Cleans up after the server has closed or cut the socket. */
   #over (): void {
     this.inbox.clear()
     this.identity.abort()

@@ -3,15 +3,15 @@ const WINDOW_MS = 60_000
 /** Counts one connection's errors, or refused frames, within the last minute. */
 export class ErrorCap {
   readonly #max: number
-  // When the latest errors happened; made with the first one, since most connections never have any.
+  // Times of the latest errors; created with the first one, since most connections never have any.
   #times: number[] | null = null
 
-  /** @param max how many errors within a minute are too many */
+  /** @param max number of errors within a minute that is too many */
   constructor (max: number) {
     this.#max = max
   }
 
-  /** Counts an error. Returns whether it was one too many. */
+  /** Counts an error. Returns whether the maximum is reached. */
   hit (now = performance.now()): boolean {
     const times = this.#times ??= []
     times.push(now)

@@ -5,8 +5,8 @@ import { PeriodicCheck } from './periodic-check.js'
 export interface HeartbeatOptions { intervalMs: number, timeoutMs: number }
 
 /**
- * Pings every connection and closes those that stay silent. One timer for all of them: each is pinged an interval
- * after its last ping, the first after it connected, so the pings are as spread as the connects were.
+ * Pings every connection and closes those that stay silent. One timer serves all of them: each is pinged an interval after its
+ * connect or last ping, so pings are as spread out as the connects were.
  */
 export class Heartbeat {
   readonly #registry: Registry
@@ -19,7 +19,7 @@ export class Heartbeat {
     this.#options = options
     const { intervalMs, timeoutMs } = options
     const sweepMs = Math.max(5, Math.min(1_000, intervalMs / 4, timeoutMs / 4))
-    // Not in the timer's own turn: when the process was held up, the answers that have come meanwhile are read first.
+    // Not in the timer's own turn: after the event loop was blocked, pongs that arrived meanwhile are read first.
     this.#periodicCheck = new PeriodicCheck(registry, sweepMs, () => { this.#due = setImmediate(() => this.#sweep()) })
   }
 
@@ -41,19 +41,19 @@ export class Heartbeat {
       const sinceMs = now - liveness.pingedAt
       const { intervalMs, timeoutMs } = this.#options
       if (connection.inbox.isPaused) {
-        // The answers of a socket that is paused are not read: only a client that reads nothing itself is cut. It is pinged all the
-        // same, so that TCP finds out where the client is gone.
+        // Pongs of a paused socket are not read, so it is only closed if the client itself reads nothing. It is still pinged, so
+        // that TCP detects a client that is gone.
         if (liveness.awaitsPong && sinceMs >= timeoutMs && connection.isStuck) {
-          connection.log.info('the client does not read')
+          connection.log.info('closing the socket: the client does not read')
           connection.close(closeCodes.timeout, 'Nothing was read')
         } else if (sinceMs >= Math.max(intervalMs, timeoutMs)) connection.ping()
       } else if (!liveness.awaitsPong) {
         if (sinceMs >= intervalMs) connection.ping()
       } else if (connection.heardAt > liveness.pingedAt) {
-        // Its pong is late, but it is alive: messages count too.
+        // The pong is late, but other messages show that the client is alive.
         liveness.awaitsPong = false
       } else if (sinceMs >= timeoutMs) {
-        connection.log.info('the client did not answer a ping in time')
+        connection.log.info('closing the socket: the client did not answer a ping in time')
         connection.close(closeCodes.timeout, 'No answer to a ping')
       }
     }

@@ -9,7 +9,7 @@ export interface IdentityHolder { readonly id: string, readonly isOpen: boolean 
 
 /** A frame that is being handled. */
 export interface Unanswered {
-  /** Gives the frame its one answer now, since its identity has ended. */
+  /** Answers the frame now, since its identity has ended. */
   abandon: (reason: Error) => void
 }
 
@@ -20,7 +20,7 @@ export interface Unanswered {
 export class Identity {
   /** null: anonymous. Replaced when the same user sends a fresh token. */
   user: User | null
-  /** Whether the socket is another user's now. */
+  /** Whether the socket has switched to another user. */
   isOver = false
   readonly #holder: IdentityHolder
   readonly #parentLog: FastifyBaseLogger
@@ -40,7 +40,7 @@ export class Identity {
     return this.#log
   }
 
-  /** Fires when the socket is another user's, or over. Made when first asked for. */
+  /** Fires when the socket has switched users or ended. Created on first use. */
   get signal (): AbortSignal {
     if (this.#abort === null) {
       this.#abort = guardedAbort((thrown) => logThrown(this.log, 'error', thrown, {}, 'an abort listener failed'))
@@ -50,7 +50,7 @@ export class Identity {
     return this.#abort.signal
   }
 
-  /** The frame is being handled until `finish`. */
+  /** Registers a frame that is handled until `finish`. */
   begin (frame: Unanswered): void {
     (this.#unanswered ??= new Set()).add(frame)
   }
@@ -59,7 +59,7 @@ export class Identity {
     this.#unanswered?.delete(frame)
   }
 
-  /** The socket is about to become another user's: what has no answer gets it now. */
+  /** Ends the identity before a switch of users: frames in progress are answered now. */
   end (): void {
     this.isOver = true
     const reason = new IdentityChangedError()
@@ -68,7 +68,7 @@ export class Identity {
     this.#abort?.abort(reason)
   }
 
-  /** The socket is over. */
+  /** Ends the identity with its socket. */
   abort (): void {
     this.#abort?.abort()
   }

@@ -54,7 +54,7 @@ export class Inbox {
     this.#onReleased = listener
   }
 
-  /** Later frames wait until this is done. It must not reject, and only one can be under way. */
+  /** Makes later frames wait for this promise. It must not reject, and only one can be in progress. */
   hold (work: Promise<void>): void {
     this.isHeld = true
     work.then(() => {
@@ -63,7 +63,7 @@ export class Inbox {
     })
   }
 
-  /** Queues a frame, whatever its size. False: the socket is paused, and more has arrived than one chunk. */
+  /** Queues a frame of any size. Returns false if the socket is paused and more than one chunk has arrived since. */
   wait (data: Buffer): boolean {
     if (this.isPaused && (this.#lateBytes += data.length) > PIECE_BYTES) return false
     // A copy outside of Node's pool: ws may hand out a few bytes of a large chunk, which they would keep alive.
@@ -87,7 +87,7 @@ export class Inbox {
     return data
   }
 
-  /** The server has ended the socket: drops the waiting frames, and resumes reading for the answer to the close frame. */
+  /** Called when the server has ended the socket: drops the waiting frames, and resumes reading for the answer to the close frame. */
   clear (): void {
     this.#frames = null
     this.#bytes = 0

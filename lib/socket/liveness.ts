@@ -1,4 +1,4 @@
-/** What the WebSocket pings of a socket say of it. */
+/** State of a socket's WebSocket pings. */
 export class Liveness {
   /** When the latest ping was sent, or the socket opened, on the clock of `performance.now()`. */
   pingedAt = performance.now()
@@ -9,7 +9,7 @@ export class Liveness {
   /** The latest round trip in milliseconds; null before the first. */
   rttMs: number | null = null
 
-  /** A ping is sent now; what it carries. */
+  /** Records that a ping is sent now, and returns its payload. */
   pinging (flushedBytes: number): string {
     this.pingedAt = performance.now()
     this.flushedBytes = flushedBytes
@@ -17,7 +17,7 @@ export class Liveness {
     return String(this.pingedAt)
   }
 
-  /** A pong came. False: it answers an earlier ping, or none, and measures nothing. */
+  /** Records a pong. Returns false if it answers an earlier ping, or none, and measures nothing. */
   ponged (data: string, now: number): boolean {
     if (data !== String(this.pingedAt)) return false
     this.awaitsPong = false

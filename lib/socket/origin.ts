@@ -1,12 +1,12 @@
 import type { Recovery } from '../recovery.js'
 import type { User } from '../user.js'
 
-/** What a connection keeps of its upgrade: nothing else of the request outlives it. */
+/** The facts that a connection keeps from its upgrade; nothing else of the request outlives it. */
 export interface ConnectionOrigin {
   ip: string
   /** null: anonymous, or not authenticated yet. */
   user: User | null
-  /** When that was known, milliseconds since 1970. */
+  /** When the user was identified, milliseconds since 1970. */
   identifiedAt: number
   /** Whether the socket waits for its first `auth` frame. */
   awaitsAuth: boolean

@@ -16,14 +16,14 @@ export interface Outgoing {
 export class Path implements Batch {
   readonly parent: Path | null
   readonly message: EncodedMessage
-  /** How many messages. */
+  /** Number of messages. */
   readonly count: number
-  /** How long their plain frames are. */
+  /** Total size of their plain frames. */
   readonly bytes: number
   #last: Path | null = null
   #encoding: Encoding | null = null
   #joined!: Buffer
-  /** The same for further encodings. Most paths have none. */
+  /** Buffers of further encodings. Most paths have none. */
   #others: Map<Encoding, Buffer> | null = null
 
   constructor (parent: Path | null, message: EncodedMessage) {
@@ -34,8 +34,8 @@ export class Path implements Batch {
   }
 
   /**
-   * The path that has one message more. A message is handed to all of its sockets in one go, so whoever extends this
-   * path by it comes right after the others: remembering the last extension is enough for them to share it.
+   * Returns the path with one message more. A message is sent to all of its sockets in one go, so all extensions by it follow each
+   * other: remembering the last one is enough for them to share it.
    */
   extend (message: EncodedMessage): Path {
     if (this.#last?.message !== message) this.#last = new Path(this, message)
@@ -73,7 +73,7 @@ export class Path implements Batch {
  */
 export class Outbox {
   #waiting: Outgoing[] = []
-  // The first extension of every socket that had nothing yet: what `Path.extend` does for the others.
+  // Path of the first message for sockets without queued ones, shared like the extensions of `Path.extend`.
   #first: Path | null = null
   #isScheduled = false
 

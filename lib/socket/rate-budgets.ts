@@ -1,14 +1,14 @@
 import type { SocketLimits } from './options.js'
 import { Rate } from './rate.js'
 
-/** How often budgets that are no longer in debt are forgotten. */
+/** Interval at which budgets that are no longer in debt are removed. */
 const SWEEP_MS = 5_000
 /** Bytes charged for a refused message of a type with a rate of its own, so that a flood of tiny ones is bounded, too. */
 const REFUSED_BYTES = 256
 /** Maximum number of users tracked; the oldest is evicted. */
 const MAX_USERS = 100_000
 
-/** Usage of one user's sockets, or of the calls of nobody at one address: when the next frame, byte and join are due, on the clock of `performance.now()`. */
+/** Usage of one user's sockets, or of anonymous calls from one address: when the next frame, byte and join are due, on the clock of `performance.now()`. */
 export class RateBudget {
   frameDueAt = 0
   byteDueAt = 0
@@ -23,8 +23,8 @@ export class RateBudget {
 export type Exceeded = 'messages' | 'bytes'
 
 /**
- * Limits what all sockets of a user send together. A budget is forgotten as soon as it is no longer in debt, since it is then
- * equal to a new one: reconnecting gains nothing, and nothing is kept of users who have left.
+ * Limits the rates of all sockets of a user together. A budget is removed once it is no longer in debt, since it then equals a new
+ * one: reconnecting gains nothing, and users who have left take no memory.
  */
 export class RateBudgets {
   readonly #frames: Rate
@@ -49,7 +49,7 @@ export class RateBudgets {
     return this.#of(`user:${userId}`)
   }
 
-  /** The budget of calls by nobody; without an address each has its own. */
+  /** Returns the budget of anonymous calls from an address; without an address each call gets its own. */
   ofNobody (network: string | null): RateBudget {
     return network === null ? new RateBudget() : this.#of(`network:${network}`)
   }
@@ -85,7 +85,7 @@ export class RateBudgets {
     return 0
   }
 
-  /** Charges what a frame causes beyond its own size. */
+  /** Charges the work that a frame causes beyond its own size. */
   chargeBytes (budget: RateBudget, bytes: number, now: number): void {
     budget.byteDueAt = this.#bytes.charge(budget.byteDueAt, now, bytes)
   }
@@ -98,7 +98,7 @@ export class RateBudgets {
     return 0
   }
 
-  /** Stops forgetting. */
+  /** Stops the removal of budgets. */
   close (): void {
     this.#isClosed = true
     clearInterval(this.#timer!)

@@ -2,12 +2,12 @@ import { compareTexts } from '../pages.js'
 import { OrderedSet } from '../engine/ordered-set.js'
 import type { Connection } from './connection.js'
 
-/** A socket's place in lists. */
+/** Position of a socket in lists, oldest first. */
 export interface ConnectionPlace { readonly connectedAt: number, readonly id: string }
 
 const NONE: ReadonlySet<Connection> = new Set()
 
-/** Every connection of this node, by id and by user. */
+/** Registry of this node's connections, by id and by user. */
 export class Registry {
   readonly #byId = new Map<string, Connection>()
   readonly #inOrder = new OrderedSet<Connection, ConnectionPlace>(byPlace)
@@ -15,7 +15,7 @@ export class Registry {
   readonly #onOccupied: (() => void)[] = []
   #whenEmpty: (() => void) | null = null
 
-  /** Open sockets, the ones that have not authenticated yet included; one that is closing does not count (row A2). */
+  /** Number of open sockets, including unauthenticated ones; closing ones do not count (row A2). */
   get openCount (): number {
     let count = 0
     for (const connection of this.#byId.values()) if (connection.isOpen) count++
@@ -52,7 +52,7 @@ export class Registry {
     this.#onOccupied.push(listener)
   }
 
-  /** Runs `change`, which may give the connection another user. */
+  /** Runs `change`, and updates the index if it has set another user. */
   reindex (connection: Connection, change: () => void): void {
     this.#unindex(connection)
     change()
@@ -60,7 +60,7 @@ export class Registry {
   }
 
   /**
-   * null: there is no open socket of that id whose user is known.
+   * Returns an open, authenticated or anonymous socket by its id; null: none.
    *
    * @param userId the user that it must belong to; null: it must be anonymous; missing: any user
    */
@@ -70,7 +70,7 @@ export class Registry {
     return userId === undefined || userId === (connection.user?.id ?? null) ? connection : null
   }
 
-  /** The open sockets whose user is known, of one user or of all, oldest first; with `after` those behind that place. None must come or go meanwhile. */
+  /** Iterates over the admitted open sockets, of one user or of all, oldest first; with `after` only those behind that position. The registry must not change meanwhile. */
   * open (userId?: string, after: ConnectionPlace | null = null): IterableIterator<Connection> {
     const connections = userId === undefined
       ? this.#inOrder.values(after)
@@ -78,19 +78,19 @@ export class Registry {
     for (const connection of connections) if (isUsable(connection)) yield connection
   }
 
-  /** Number of sockets that `open` finds. */
+  /** Number of sockets that `open` yields. */
   countOpen (userId?: string): number {
     let count = 0
     for (const connection of userId === undefined ? this.all() : this.of(userId)) if (isUsable(connection)) count++
     return count
   }
 
-  /** A user's open sockets, with or without one, those included that are not announced yet. */
+  /** A user's open sockets except `self`, including those not admitted yet. */
   others (userId: string, self: Connection | null = null): Connection[] {
     return [...this.of(userId)].filter((connection) => connection !== self && connection.isOpen)
   }
 
-  /** A user's sockets that have not ended, the closing ones included. */
+  /** A user's sockets that have not ended, including closing ones. */
   of (userId: string): Iterable<Connection> {
     return this.#byUser.get(userId) ?? NONE
   }
@@ -99,7 +99,7 @@ export class Registry {
     return this.#byId.values()
   }
 
-  /** Resolves when no connection is left, at once where there is none. */
+  /** Resolves when no connection is left. */
   async empty (): Promise<void> {
     if (this.#byId.size > 0) await new Promise<void>((resolve) => { this.#whenEmpty = resolve })
   }

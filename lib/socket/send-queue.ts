@@ -2,37 +2,37 @@ import { encodeFrame, type EncodedMessage } from './message.js'
 import type { Outbox, Outgoing, Path } from './outbox.js'
 import type { Transport } from './transport.js'
 
-/** A queue counts as congested when it is this part of a limit full. */
+/** Fraction of a limit from which a queue counts as congested. */
 const CONGESTED_FROM = 4
 const NO_PATH = { count: 0, bytes: 0 }
 
-/** What all connections of a node have in common. */
+/** Settings shared by all queues of a node. */
 export interface SendSettings {
   outbox: Outbox
-  /** How much may wait for one socket; a single message is taken whatever its size. */
+  /** Maximum size of one socket's queue; a single message may be larger. */
   maxMessages: number
   maxBytes: number
-  /** What becomes of a socket that does not read. */
+  /** How a socket that does not read is handled. */
   slowConsumer: 'disconnect' | 'drop'
-  /** Called for every message that is left out. */
+  /** Called for every dropped message. */
   onDropped: () => void
 }
 
-/** What became of a message: queued, left out, or the end of the socket. */
+/** Result of a send: the message was queued or dropped, or the socket must be cut. */
 export type SendResult = 'queued' | 'dropped' | 'overflow'
 
-/** The messages that wait for one client. All of a turn leave in one write, at its end. */
+/** Queue of one client's messages. All messages of a turn are written together at its end. */
 export class SendQueue implements Outgoing {
   path: Path | null = null
   readonly #transport: Transport
   readonly #settings: SendSettings
-  /** How many messages the raw socket has not passed on; stands only while its writableLength is not 0. */
+  /** Number of messages that the raw socket has not handed to the kernel; valid only while its writableLength is not 0. */
   #stuck = 0
-  /** How much more can be taken before the socket is looked at again. */
+  /** Room that is left before the socket must be checked again. */
   #roomBytes = 0
   #roomMessages = 0
   #dropped = 0
-  /** How many of those the client was told of. */
+  /** Number of those that the client was notified of. */
   #told = 0
 
   constructor (transport: Transport, settings: SendSettings) {
@@ -45,12 +45,12 @@ export class SendQueue implements Outgoing {
     return this.#transport.isOpen
   }
 
-  /** How many messages were left out since the client stopped reading. */
+  /** Number of messages dropped since the client stopped reading. */
   get dropped (): number {
     return this.#dropped
   }
 
-  /** Whether so much waits that what can wait elsewhere should. */
+  /** Whether the queue is so full that producers should wait if they can. */
   get isCongested (): boolean {
     const { maxBytes, maxMessages } = this.#settings
     const stuckBytes = this.#transport.bufferedBytes
@@ -64,17 +64,17 @@ export class SendQueue implements Outgoing {
     return this.#transport.flushedBytes
   }
 
-  /** Resolves when everything that waits now has left, or the socket is gone. */
+  /** Resolves when all messages queued now have been handed to the kernel, or the socket has ended. */
   async drained (): Promise<void> {
     this.flush()
-    // Also when there is nothing: whoever asks goes on in a later turn.
+    // Also for an empty queue: the caller must always continue in a later turn.
     if (this.isOpen) await new Promise<void>((resolve) => this.#transport.onDrained(resolve))
   }
 
-  /** Hot: runs once for every message and socket. On a socket that is closing the message goes nowhere. */
+  /** Queues a message; on a closing socket it is discarded. Hot: runs once for every message and socket. */
   send (message: EncodedMessage): SendResult {
     const { path } = this
-    // What has room this turn needs no look at the socket: what is stuck there can only have become less.
+    // Within the room of this turn the socket need not be checked: its backlog can only have shrunk.
     if (path === null || this.#dropped > 0 || path.bytes + message.frame.length > this.#roomBytes || path.count >= this.#roomMessages) {
       return this.isOpen ? this.#sendFirst(message) : 'queued'
     }
@@ -82,11 +82,11 @@ export class SendQueue implements Outgoing {
     return 'queued'
   }
 
-  /** The first message of a turn, or one that there may be no room for. */
+  /** Queues the first message of a turn, or one that may exceed the limit. */
   #sendFirst (message: EncodedMessage): SendResult {
     if (this.#dropped > 0 && message.isDroppable) return this.#drop()
     if (!this.#hasRoom(message)) {
-      // What was only collected for the end of this turn may find its way out now.
+      // Flush what was collected for the end of this turn: the socket may accept it now.
       this.flush()
       if (!this.#hasRoom(message)) {
         return this.#settings.slowConsumer === 'drop' && message.isDroppable ? this.#drop() : 'overflow'
@@ -97,7 +97,7 @@ export class SendQueue implements Outgoing {
     return 'queued'
   }
 
-  /** Writes what waits; on a socket that is closing it goes nowhere, since nothing may follow a close frame. */
+  /** Writes the queued messages; on a closing socket they are discarded, since nothing may follow a close frame. */
   flush (): void {
     const { path } = this
     this.path = null
@@ -106,13 +106,13 @@ export class SendQueue implements Outgoing {
     this.#stuck = this.#transport.bufferedBytes === 0 ? 0 : this.#stuck + path.count
   }
 
-  /** Throws away what waits here. False: some of it is in the socket already. */
+  /** Discards the queued messages. Returns false if some are in the raw socket already. */
   discard (): boolean {
     this.path = null
     return this.#transport.bufferedBytes === 0
   }
 
-  /** Cuts the socket and lets go of all that waits, here and in the kernel. */
+  /** Cuts the socket, and discards all messages queued here and in the kernel. */
   destroy (): void {
     this.path = null
     this.#transport.reset()
@@ -124,11 +124,11 @@ export class SendQueue implements Outgoing {
     const { count, bytes } = this.path ?? NO_PATH
     this.#roomBytes = maxBytes - stuckBytes
     this.#roomMessages = maxMessages - (stuckBytes === 0 ? 0 : this.#stuck)
-    // A single message is taken whatever its size.
+    // A single message is accepted whatever its size.
     return (stuckBytes === 0 && count === 0) || (bytes + frame.length <= this.#roomBytes && count < this.#roomMessages)
   }
 
-  /** From the first one on everything that may be left out is, until the client has read what waits; then it is told. */
+  /** Drops a message, and all further droppable ones until the client has read its backlog; then the client is notified. */
   #drop (): SendResult {
     this.#dropped++
     this.#settings.onDropped()
@@ -141,7 +141,7 @@ export class SendQueue implements Outgoing {
     this.#dropped = this.#told = 0
   }
 
-  /** Before whatever comes behind the missing messages: a client that has that, and no more, must not take all before it for read. */
+  /** Sends the `dropped` frame before any message that follows the missing ones: a client must not take its later position for complete. */
   #tell (): void {
     const count = this.#dropped - this.#told
     this.#told = this.#dropped

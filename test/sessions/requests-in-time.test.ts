@@ -13,7 +13,7 @@ const schema = Type.Object({})
 const token = (fields: object = {}) => forge({ sub: 'admin', roles: ['ws:admin'], iat: Math.floor(Date.now() / 1000) - 10, jti: 'laptop', ...fields })
 const bearer = (of = token()) => ({ authorization: `Bearer ${of}` })
 
-t.test('a request whose token is revoked between its head and its body has no effect', async (t) => {
+t.test('a REST request is re-checked when its body has arrived, and has no effect if its token was revoked', async (t) => {
   const bodies = new LateBodies()
   const called: string[] = []
   const server = await startApp(t, {}, {

@@ -88,6 +88,6 @@ async function replace (deployment: Deployment, load: Load, index: number, versi
   await deployment.allReady()
 }
 
-fault(`three nodes of ${name} become nodes of this version`, (t) => roll(t, { from: earlier, to: root, nodes: [0, 1, 2], noticeMs: 0 }), PATIENT)
+fault(`three nodes of ${name} are upgraded to this version under load, one after the other`, (t) => roll(t, { from: earlier, to: root, nodes: [0, 1, 2], noticeMs: 0 }), PATIENT)
 
-fault(`one node of three becomes one of ${name}`, (t) => roll(t, { from: root, to: earlier, nodes: [0], noticeMs: 6_000 }), PATIENT)
+fault(`one of three nodes is downgraded to ${name} under load`, (t) => roll(t, { from: root, to: earlier, nodes: [0], noticeMs: 6_000 }), PATIENT)
