@@ -1,9 +1,9 @@
 import type { FastifyBaseLogger } from 'fastify'
+import type { StreamPosition } from '../../schemas/fields.js'
 import { ConfirmationOutcome, type AnsweredBy, type AvailabilityReason, type ConfirmationRecord } from '../../schemas/records.js'
 import type { User } from '../user.js'
 
-/** A position in a stream. Offsets are 1, 2, 3… within an epoch; a new epoch means that continuity was lost. */
-export interface Position { epoch: string, offset: number }
+export type { StreamPosition }
 
 /** Bounds of a stream's history. */
 export interface Retention {
@@ -30,7 +30,7 @@ export interface Publication {
 /** A publication on its way to the members. */
 export interface Delivery extends Publication {
   /** null: not kept in the history, and not recoverable. */
-  position: Position | null
+  position: StreamPosition | null
 }
 
 /** A page of a stream's history. */
@@ -40,9 +40,9 @@ export interface HistoryPage {
   /** Whether nothing is missing between the requested position and the first entry, or the end of the stream. */
   isComplete: boolean
   /** Position where the page begins; to read everything behind it, continue from here. */
-  from: Position
+  from: StreamPosition
   /** Last position of the stream at the time of reading. */
-  top: Position
+  top: StreamPosition
 }
 
 /** Further limits of a page. */
@@ -110,7 +110,7 @@ export interface Engine {
    * @throws WSM_ERR_UNAVAILABLE if the result is not known in time; it may have been published, or may still be
    * @throws WSM_ERR_RATE_LIMITED if the sender's share of the histories has no room; it was not published
    */
-  publish (publication: Publication, retention: Retention): Promise<Position>
+  publish (publication: Publication, retention: Retention): Promise<StreamPosition>
   /**
    * Delivers to current members and keeps nothing. Local delivery happens within the call, or once all earlier publications of
    * this node on the topic are delivered; exactly once, even if the shared store fails. Never rejects.
@@ -125,7 +125,7 @@ export interface Engine {
    *
    * @throws WSM_ERR_UNAVAILABLE
    */
-  subscribe (topic: string): Promise<Position>
+  subscribe (topic: string): Promise<StreamPosition>
   /** Takes effect immediately: the listener receives nothing more of the topic. Stream and history are kept. */
   unsubscribe (topic: string): void
   /**
@@ -134,11 +134,11 @@ export interface Engine {
    *
    * @throws WSM_ERR_UNAVAILABLE
    */
-  history (topic: string, since: Position | null, limit: number, bounds?: PageBounds): Promise<HistoryPage>
+  history (topic: string, since: StreamPosition | null, limit: number, bounds?: PageBounds): Promise<HistoryPage>
   /** Sets the single receiver of deliveries; call it before any subscribe. */
   onDelivery (listener: (delivery: Delivery) => void): void
   /** Sets the single listener for lost deliveries of a subscribed topic; it gets the position from which deliveries continue. */
-  onBreak (listener: (topic: string, position: Position) => void): void
+  onBreak (listener: (topic: string, position: StreamPosition) => void): void
   /** Sets the single listener for messages that were evicted early, or refused, because their sender's share was used up. */
   onEviction (listener: (messages: number) => void): void
   /** Idempotent. */

@@ -1,7 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import type { AckOptions } from '../../schemas/messages.js'
 import type { Connection } from '../socket/connection.js'
-import type { Engine, Position, Publication } from '../engine/engine.js'
+import type { Engine, StreamPosition, Publication } from '../engine/engine.js'
 import { ExpiringMap } from '../engine/expiring-map.js'
 import { toMessage } from '../protocol/delivery.js'
 import type { EncodedMessage } from '../socket/message.js'
@@ -51,7 +51,7 @@ interface Pending {
   newcomers: Set<Connection>
   /** null: not sent yet. */
   publication: Publication | null
-  position: Position | null
+  position: StreamPosition | null
   /** Made for the first redelivery. */
   message: EncodedMessage | null
   begunAt: number
@@ -121,7 +121,7 @@ export class Acknowledgements {
     const siblings = this.#byTopic.get(topic)
     if (siblings === undefined) this.#byTopic.set(topic, new Set([pending]))
     else siblings.add(pending)
-    const sent = (publication: Publication, position: Position | null): void => {
+    const sent = (publication: Publication, position: StreamPosition | null): void => {
       pending.publication = publication
       pending.position = position
       if (this.#pending.get(messageId) !== pending) return

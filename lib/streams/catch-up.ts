@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Connection } from '../socket/connection.js'
-import type { Engine, HistoryPage, Position } from '../engine/engine.js'
+import type { Engine, HistoryPage, StreamPosition } from '../engine/engine.js'
 import { toMessage } from '../protocol/delivery.js'
 import { encodeFrame } from '../socket/message.js'
 
@@ -13,7 +13,7 @@ export const PAGE_BOUNDS = { maxBytes: 65_536 } as const
 export interface LiveTopic {
   readonly name: string
   /** Position of the stream on this node. */
-  readonly position: Position
+  readonly position: StreamPosition
 }
 
 /** The reader of a {@link CatchUp}, and the stream that it reads. */
@@ -22,7 +22,7 @@ export interface CatchUpParts {
   topic: LiveTopic
   connection: Connection
   /** Position to start from. */
-  since: Position
+  since: StreamPosition
 }
 
 /**
@@ -31,7 +31,7 @@ export interface CatchUpParts {
  */
 export class CatchUp {
   /** Position of the last message sent to the connection. */
-  position: Position
+  position: StreamPosition
   readonly #engine: Engine
   readonly #topic: LiveTopic
   readonly #connection: Connection
@@ -105,6 +105,6 @@ export class CatchUp {
 }
 
 /** Makes a gap frame: messages may be missing before this position. */
-export function gapFrame (topic: string, { epoch, offset }: Position) {
+export function gapFrame (topic: string, { epoch, offset }: StreamPosition) {
   return encodeFrame({ type: 'gap', topic, epoch, offset })
 }

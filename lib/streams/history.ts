@@ -1,6 +1,6 @@
 import type { StreamHistory } from '../../schemas/records.js'
 import type { StreamHistoryPage } from '../../schemas/rest.js'
-import type { Engine, Position } from '../engine/engine.js'
+import type { Engine, StreamPosition } from '../engine/engine.js'
 import { toObject } from '../protocol/delivery.js'
 import { PAGE_BOUNDS, PAGE_SIZE } from './catch-up.js'
 import type { StreamRules } from './stream-rules.js'
@@ -27,7 +27,7 @@ export class History {
   }
 
   /** Reads from a position, or from the oldest message, up to the end of the stream as of the first read. */
-  async read (topic: string, since: Position | null): Promise<StreamHistory> {
+  async read (topic: string, since: StreamPosition | null): Promise<StreamHistory> {
     let page = await this.#engine.history(topic, since, PAGE_SIZE, PAGE_BOUNDS)
     const { top, isComplete } = page
     const deliveries = [...page.entries]
@@ -39,7 +39,7 @@ export class History {
   }
 
   /** Reads a page of at most `limit` readable messages. */
-  async page (topic: string, since: Position | null, limit: number, { notBefore, isLatest }: Readable): Promise<StreamHistoryPage> {
+  async page (topic: string, since: StreamPosition | null, limit: number, { notBefore, isLatest }: Readable): Promise<StreamHistoryPage> {
     const from = isLatest ? await this.#beforeLatest(topic, since) : since
     const { entries, isComplete, top } = await this.#engine.history(topic, from, isLatest ? 1 : limit, { maxBytes: ANSWER_BYTES, notBefore })
     const position = entries.at(-1)?.position ?? top
@@ -48,7 +48,7 @@ export class History {
   }
 
   /** Returns the position before the last message; `since` itself if the reader has that message or there is none. */
-  async #beforeLatest (topic: string, since: Position | null): Promise<Position | null> {
+  async #beforeLatest (topic: string, since: StreamPosition | null): Promise<StreamPosition | null> {
     const { top: { epoch, offset } } = await this.#engine.history(topic, null, 0)
     return offset === 0 || (since?.epoch === epoch && since.offset === offset) ? since : { epoch, offset: offset - 1 }
   }

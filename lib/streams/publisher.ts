@@ -6,7 +6,7 @@ import { ClientDeliveryReport, type DeliveryReport, type SendOptions, type AckOp
 import type { Connection } from '../socket/connection.js'
 import type { Registry } from '../socket/registry.js'
 import { clusterCall, type ClusterReplies } from '../cluster/call.js'
-import type { Engine, Position, Publication } from '../engine/engine.js'
+import type { Engine, StreamPosition, Publication } from '../engine/engine.js'
 import { toJson, toMessage, withFields } from '../protocol/delivery.js'
 import type { Outbound } from '../protocol/outbound.js'
 import { Schedule, scheduleOf, waitOf, type Acknowledgements } from './acknowledgements.js'
@@ -76,7 +76,7 @@ export interface PublisherParts {
  *
  * @property isComplete whether it reaches the other nodes
  */
-interface Handed { position: Position | null, isComplete: boolean }
+interface Handed { position: StreamPosition | null, isComplete: boolean }
 
 /** Publishes messages: checks and encodes each once, then hands it to the engine, which delivers it to the topics. */
 export class Publisher {
@@ -189,7 +189,7 @@ export class Publisher {
   }
 
   async #acknowledged (topic: string, plain: Publication, connections: readonly Connection[], ack: Schedule,
-    send: (publication: Publication, messageId: string) => Promise<Position | null>): Promise<ClientDeliveryReport> {
+    send: (publication: Publication, messageId: string) => Promise<StreamPosition | null>): Promise<ClientDeliveryReport> {
     const messageId = randomUUID()
     const publication = { ...plain, json: withFields(plain.json, { message_id: messageId, requires_ack: true }) }
     const { report, sent, giveUp } = this.#acknowledgements.expect(messageId, topic, connections, ack)

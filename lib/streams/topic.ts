@@ -1,6 +1,6 @@
 import type { RecoverFrom } from '../../schemas/fields.js'
 import type { Connection } from '../socket/connection.js'
-import type { HistoryPage, Position } from '../engine/engine.js'
+import type { HistoryPage, StreamPosition } from '../engine/engine.js'
 import type { CatchUp } from './catch-up.js'
 import type { StreamRule } from './stream-rules.js'
 
@@ -20,7 +20,7 @@ export interface Join { topic: Topic, request: JoinRequest, connection: Connecti
 export interface StreamState {
   topic: string
   /** null: the topic has no history. */
-  position: Position | null
+  position: StreamPosition | null
   /** Whether all messages after `position` follow. */
   recovered: boolean
   /** Number of messages from the history that follow. */
@@ -54,11 +54,11 @@ export class Topic {
   /** Members that are still catching up; null: none. */
   catchUps: Map<Connection, CatchUp> | null = null
   /** Members that have read the history further than this node's last delivery; null: none. */
-  ahead: Map<Connection, Position> | null = null
+  ahead: Map<Connection, StreamPosition> | null = null
   /** Resolves when the engine is subscribed, so that deliveries reach this node. */
   ready!: Promise<void>
   /** Position of the last delivery on this node; null before the topic is ready. */
-  position: Position | null = null
+  position: StreamPosition | null = null
 
   constructor (name: string, rule: StreamRule) {
     this.name = name
@@ -75,7 +75,7 @@ export class Topic {
   }
 
   /** Returns a member's position; null: not a member. */
-  positionOf (connection: Connection): Position | null {
+  positionOf (connection: Connection): StreamPosition | null {
     if (this.members.has(connection)) return this.ahead?.get(connection) ?? this.position
     return this.catchUps?.get(connection)?.position ?? null
   }
@@ -93,7 +93,7 @@ export class Topic {
   }
 
   /** Whether a member that is ahead has read this delivery already. The first delivery past its position ends its being ahead. */
-  hasAlready (connection: Connection, { epoch, offset }: Position): boolean {
+  hasAlready (connection: Connection, { epoch, offset }: StreamPosition): boolean {
     const ahead = this.ahead?.get(connection)
     if (ahead === undefined) return false
     if (ahead.epoch === epoch && offset <= ahead.offset) return true

@@ -1,6 +1,6 @@
 import type { Connection } from '../socket/connection.js'
 import { compareTexts } from '../pages.js'
-import type { Delivery, Engine, Position } from '../engine/engine.js'
+import type { Delivery, Engine, StreamPosition } from '../engine/engine.js'
 import { OrderedSet } from '../engine/ordered-set.js'
 import { toMessage } from '../protocol/delivery.js'
 import { CatchUp, gapFrame, type LiveTopic } from './catch-up.js'
@@ -210,7 +210,7 @@ export class Topics {
   }
 
   /** Sends a gap frame to the live members: messages between nodes were lost. Members that are catching up detect the gap themselves. */
-  #break (name: string, position: Position): void {
+  #break (name: string, position: StreamPosition): void {
     const topic = this.#topics.get(name)
     if (topic === undefined) return
     topic.position = position

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { DueTime, DueTimes, Engine, Position, Publication, Retention } from '../../lib/engine/engine.js'
+import type { DueTime, DueTimes, Engine, StreamPosition, Publication, Retention } from '../../lib/engine/engine.js'
 import { MemoryEngine } from '../../lib/engine/memory/engine.js'
 import type { WsPluginOptions } from '../../lib/index.js'
 import type { ConfirmationRecord } from '../../schemas/records.js'
@@ -42,7 +42,7 @@ class SharedEngine extends MemoryEngine {
     Object.defineProperty(this.cluster, 'availability', { get: () => ({ status: this.isReady ? 'ready' : 'unavailable', reasons: [] }) })
   }
 
-  override async publish (publication: Publication, retention: Retention): Promise<Position> {
+  override async publish (publication: Publication, retention: Retention): Promise<StreamPosition> {
     this.#fail('publish')
     this.published.push(JSON.parse(publication.json))
     await this.onPublished()

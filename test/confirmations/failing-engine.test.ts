@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import type { ConfirmationStore, Position, Publication, Retention, Settlement } from '../../lib/engine/engine.js'
+import type { ConfirmationStore, StreamPosition, Publication, Retention, Settlement } from '../../lib/engine/engine.js'
 import { MemoryEngine } from '../../lib/engine/memory/engine.js'
 import type { ConfirmationRecord } from '../../schemas/records.js'
 import { question } from '../fixtures/engine-suite.js'
@@ -38,7 +38,7 @@ class FarEngine extends MemoryEngine {
     }
   }
 
-  override async publish (publication: Publication, retention: Retention): Promise<Position> {
+  override async publish (publication: Publication, retention: Retention): Promise<StreamPosition> {
     if (this.failsToPublish) throw new Error('out of reach')
     this.published.push(JSON.parse(publication.json))
     return super.publish(publication, retention)

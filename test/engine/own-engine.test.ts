@@ -18,7 +18,7 @@ const cluster: EngineContract.Cluster = {
 function streams () {
   const offsets = new Map<string, number>()
   let deliver: (delivery: EngineContract.Delivery) => void = () => {}
-  const positionOf = (topic: string): EngineContract.Position => ({ epoch: 'own', offset: offsets.get(topic) ?? 0 })
+  const positionOf = (topic: string): EngineContract.StreamPosition => ({ epoch: 'own', offset: offsets.get(topic) ?? 0 })
   return {
     publish: async (publication: EngineContract.Publication) => {
       offsets.set(publication.topic, positionOf(publication.topic).offset + 1)

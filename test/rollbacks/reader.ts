@@ -1,4 +1,4 @@
-import type { Engine, Position } from '../../lib/engine/engine.js'
+import type { Engine, StreamPosition } from '../../lib/engine/engine.js'
 import type { Accepted } from './world.js'
 
 /** Somebody who reads one stream, on one node or another, with pauses. */
@@ -6,9 +6,9 @@ export class Reader {
   readonly topic: string
   engine: Engine | null = null
   isThere = false
-  #position: Position | null = null
+  #position: StreamPosition | null = null
   /** From where on nothing may be missing: what is behind this position, and whose publication began later. */
-  #base: { position: Position, at: number } | null = null
+  #base: { position: StreamPosition, at: number } | null = null
   readonly #got = new Set<number>()
   /** What came while it was coming in; null when it is not. */
   #held: (() => void)[] | null = null
@@ -46,7 +46,7 @@ export class Reader {
     this.isThere = false
   }
 
-  receive (n: number, position: Position): void {
+  receive (n: number, position: StreamPosition): void {
     if (this.#held !== null) {
       this.#held.push(() => this.receive(n, position))
       return
@@ -58,7 +58,7 @@ export class Reader {
   }
 
   /** It was told that something may be missing. */
-  break (position: Position): void {
+  break (position: StreamPosition): void {
     if (this.#held === null) this.#start(position)
     else this.#held.push(() => this.break(position))
   }
@@ -96,7 +96,7 @@ export class Reader {
     return true
   }
 
-  #start (position: Position): void {
+  #start (position: StreamPosition): void {
     this.#position = position
     this.#base = { position, at: performance.now() }
   }

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import type { Engine, Position } from '../../lib/engine/engine.js'
+import type { Engine, StreamPosition } from '../../lib/engine/engine.js'
 import type { RedisEngine } from '../../lib/engine/redis/engine.js'
 import { KEPT, listening, numberOf, publication, question, settlement } from '../fixtures/engine-suite.js'
 import { nodesOf } from '../fixtures/redis-nodes.js'
@@ -22,7 +22,7 @@ async function nodes (t: Test, count: number) {
 const send = (engine: Engine, n: number) => engine.publish(publication('channel:x', { n }), KEPT)
 
 /** Tells whether somebody who comes back to a node would be told that nothing is missing, without this message. */
-async function isLie (engine: Engine, away: Position | null, n: number): Promise<boolean> {
+async function isLie (engine: Engine, away: StreamPosition | null, n: number): Promise<boolean> {
   const { isComplete, entries } = await engine.history('channel:x', away, 10)
   return isComplete && !entries.some((entry) => numberOf(entry) === n)
 }

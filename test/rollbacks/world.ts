@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import type { Delivery, Engine, Position } from '../../lib/engine/engine.js'
+import type { Delivery, Engine, StreamPosition } from '../../lib/engine/engine.js'
 import { inTime } from '../../lib/in-time.js'
 import { ENGINE, KEPT, numberOf, publication, type BuildEngine } from '../fixtures/engine-suite.js'
 import type { random } from '../fixtures/random.js'
@@ -12,7 +12,7 @@ import { Reader } from './reader.js'
 export type Chance = ReturnType<typeof random>
 
 /** An accepted message: its publisher was told its position, or it was delivered. */
-export interface Accepted { n: number, position: Position, begunAt: number }
+export interface Accepted { n: number, position: StreamPosition, begunAt: number }
 
 interface Node { engine: Engine, proxy: TcpProxy }
 
@@ -98,7 +98,7 @@ export class World {
     }
   }
 
-  #note (topic: string, n: number, position: Position): void {
+  #note (topic: string, n: number, position: StreamPosition): void {
     const all = this.#accepted.get(topic)
     if (all !== undefined && !all.some((accepted) => accepted.n === n)) all.push({ n, position, begunAt: this.#begun.get(n)! })
   }

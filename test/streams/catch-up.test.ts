@@ -1,30 +1,30 @@
 import t from 'tap'
 import type { Connection } from '../../lib/socket/connection.js'
-import type { Delivery, Engine, HistoryPage, Position } from '../../lib/engine/engine.js'
+import type { Delivery, Engine, HistoryPage, StreamPosition } from '../../lib/engine/engine.js'
 import { normalizeOptions } from '../../lib/options.js'
 import { StreamRules } from '../../lib/streams/stream-rules.js'
 import type { StreamState } from '../../lib/streams/topic.js'
 import { Topics } from '../../lib/streams/topics.js'
 
-const at = (offset: number, epoch = 'e'): Position => ({ epoch, offset })
+const at = (offset: number, epoch = 'e'): StreamPosition => ({ epoch, offset })
 const entry = (offset: number, epoch = 'e'): Delivery => (
   { topic: 'x', json: `{"n":${offset}}`, isDroppable: true, isCompressible: true, position: at(offset, epoch) })
 const page = (from: number, to: number, top = to, epoch = 'e'): HistoryPage => (
   { entries: Array.from({ length: to - from + 1 }, (_, i) => entry(from + i, epoch)), isComplete: true, from: at(from - 1, epoch), top: at(top, epoch) })
-const unreachable = (top: Position): HistoryPage => ({ entries: [], isComplete: false, from: top, top })
+const unreachable = (top: StreamPosition): HistoryPage => ({ entries: [], isComplete: false, from: top, top })
 
 /** A node whose deliveries are behind what its history reads: as it is where messages come over a network. */
 function setUp (deliveredTo: number, historyTo = deliveredTo) {
-  const reads: Array<{ since: Position | null, answer: (page: HistoryPage | Error) => void }> = []
+  const reads: Array<{ since: StreamPosition | null, answer: (page: HistoryPage | Error) => void }> = []
   let deliver!: (delivery: Delivery) => void
   let reached: () => Promise<HistoryPage> = async () => ({ entries: [], isComplete: true, from: at(0), top: at(historyTo) })
-  let breakStream!: (topic: string, position: Position) => void
+  let breakStream!: (topic: string, position: StreamPosition) => void
   const engine = {
     onDelivery: (listener: typeof deliver) => { deliver = listener },
     onBreak: (listener: typeof breakStream) => { breakStream = listener },
     subscribe: async () => at(deliveredTo),
     unsubscribe: () => {},
-    history: (_topic: string, since: Position, limit: number) => {
+    history: (_topic: string, since: StreamPosition, limit: number) => {
       // Whether the history reaches the position, which is asked before the client becomes a member.
       if (limit === 0) return reached()
       return new Promise<HistoryPage>((resolve, reject) => {
@@ -46,7 +46,7 @@ function setUp (deliveredTo: number, historyTo = deliveredTo) {
   }
   const connection = client as unknown as Connection
   const states: StreamState[] = []
-  const join = async (since: Position | null) => {
+  const join = async (since: StreamPosition | null) => {
     const joining = await topics.prepare(connection, [{ topic: 'x', since }])
     states.push(...joining.commit())
     await joining.catchUp()

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { Checker, type Position } from '../fixtures/checker.js'
+import { Checker, type StreamPosition } from '../fixtures/checker.js'
 
-const at = (offset: number, epoch = 'a'): Position => ({ epoch, offset })
+const at = (offset: number, epoch = 'a'): StreamPosition => ({ epoch, offset })
 const CLEAN = {
   lost: 0, announced: 0, silentlyLost: 0, duplicated: 0, repeated: 0, reordered: 0, falselyRecovered: 0, strays: 0, falselyAcked: 0, examples: []
 }
@@ -16,7 +16,7 @@ function start () {
       if (isTaken) checker.accepted(published, acked)
     }
   }
-  const enter = (offset: number, { asked = null, recovered = false, epoch = 'a' }: { asked?: Position | null, recovered?: boolean, epoch?: string } = {}) =>
+  const enter = (offset: number, { asked = null, recovered = false, epoch = 'a' }: { asked?: StreamPosition | null, recovered?: boolean, epoch?: string } = {}) =>
     journal.write({ kind: 'entered', topic: 'all', position: at(offset, epoch), asked, recovered })
   const receive = (...numbers: number[]) => {
     for (const n of numbers) journal.write({ kind: 'received', topic: 'all', producer: 'p', n, position: at(n) })

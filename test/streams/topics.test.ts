@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Connection } from '../../lib/socket/connection.js'
-import type { Delivery, Engine, Position } from '../../lib/engine/engine.js'
+import type { Delivery, Engine, StreamPosition } from '../../lib/engine/engine.js'
 import { normalizeOptions, type WsPluginOptions } from '../../lib/options.js'
 import { StreamRules } from '../../lib/streams/stream-rules.js'
 import { Topics } from '../../lib/streams/topics.js'
@@ -11,17 +11,17 @@ class SlowEngine {
   readonly calls: string[] = []
   readonly gates: Gate[] = []
   deliver: (delivery: Delivery) => void = () => {}
-  break: (topic: string, position: Position) => void = () => {}
+  break: (topic: string, position: StreamPosition) => void = () => {}
 
   onDelivery (listener: (delivery: Delivery) => void): void {
     this.deliver = listener
   }
 
-  onBreak (listener: (topic: string, position: Position) => void): void {
+  onBreak (listener: (topic: string, position: StreamPosition) => void): void {
     this.break = listener
   }
 
-  async subscribe (topic: string): Promise<Position> {
+  async subscribe (topic: string): Promise<StreamPosition> {
     const gate = new Gate()
     this.calls.push(`subscribe ${topic}`)
     this.gates.push(gate)

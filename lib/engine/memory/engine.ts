@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { localClock } from '../clock.js'
-import type { Availability, Cluster, ClusterAnswers, Delivery, Engine, EngineContext, HistoryPage, PageBounds, Position, Publication, Retention } from '../engine.js'
+import type { Availability, Cluster, ClusterAnswers, Delivery, Engine, EngineContext, HistoryPage, PageBounds, StreamPosition, Publication, Retention } from '../engine.js'
 import { MemoryConfirmationStore } from './confirmations.js'
 import { MemoryPresenceStore } from './presence.js'
 import { MemoryRevocationStore } from './revocations.js'
@@ -28,7 +28,7 @@ export class MemoryEngine implements Engine {
     this.#streams = new Streams(limits, (messages) => this.#onEviction(messages))
   }
 
-  async publish (publication: Publication, retention: Retention): Promise<Position> {
+  async publish (publication: Publication, retention: Retention): Promise<StreamPosition> {
     const delivery = this.#streams.append(publication, retention)
     if (this.#streams.isSubscribed(publication.topic)) this.#listener(delivery)
     return delivery.position
@@ -39,7 +39,7 @@ export class MemoryEngine implements Engine {
     return true
   }
 
-  async subscribe (topic: string): Promise<Position> {
+  async subscribe (topic: string): Promise<StreamPosition> {
     return this.#streams.subscribe(topic)
   }
 
@@ -47,7 +47,7 @@ export class MemoryEngine implements Engine {
     this.#streams.unsubscribe(topic)
   }
 
-  async history (topic: string, since: Position | null, limit: number, bounds?: PageBounds): Promise<HistoryPage> {
+  async history (topic: string, since: StreamPosition | null, limit: number, bounds?: PageBounds): Promise<HistoryPage> {
     return this.#streams.read(topic, since, limit, bounds)
   }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import type { Delivery, Position } from '../engine.js'
+import type { Delivery, StreamPosition } from '../engine.js'
 
-export type StreamDelivery = Delivery & { position: Position }
+export type StreamDelivery = Delivery & { position: StreamPosition }
 
 export interface Entry {
   delivery: StreamDelivery
@@ -65,7 +65,7 @@ export class Stream {
     return this.#entries.at(-1)
   }
 
-  get top (): Position {
+  get top (): StreamPosition {
     return { epoch: this.epoch, offset: this.offset }
   }
 

@@ -1,4 +1,4 @@
-import type { EngineContext, HistoryBounds, HistoryPage, PageBounds, Position, Publication, Retention } from '../engine.js'
+import type { EngineContext, HistoryBounds, HistoryPage, PageBounds, StreamPosition, Publication, Retention } from '../engine.js'
 import { largerThanShare, shareUsedUp } from '../used-share.js'
 import { Beginnings } from './beginnings.js'
 import { Senders } from './senders.js'
@@ -46,7 +46,7 @@ export class Streams {
     return stream === undefined ? this.#silent.has(topic) : stream.isSubscribed
   }
 
-  subscribe (topic: string): Position {
+  subscribe (topic: string): StreamPosition {
     const stream = this.#streams.get(topic)
     if (stream === undefined) {
       const epoch = this.#epochOf(topic)
@@ -89,7 +89,7 @@ export class Streams {
     return delivery
   }
 
-  read (topic: string, since: Position | null, limit: number, { maxBytes = Infinity, notBefore = 0 }: PageBounds = {}): HistoryPage {
+  read (topic: string, since: StreamPosition | null, limit: number, { maxBytes = Infinity, notBefore = 0 }: PageBounds = {}): HistoryPage {
     const stream = this.#streams.get(topic)
     if (stream === undefined) {
       // Reading must not create a stream, nor invent a position that no client can have.

@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { channelOf } from '../../topic-names.js'
-import type { Delivery, Engine, EngineContext, HistoryPage, PageBounds, Position, Publication, Retention } from '../engine.js'
+import type { Delivery, Engine, EngineContext, HistoryPage, PageBounds, StreamPosition, Publication, Retention } from '../engine.js'
 import { FaultNames, isUnnamed } from './access.js'
 import type { ClientFactory } from './client.js'
 import { RedisClock } from './clock.js'
@@ -58,7 +58,7 @@ export class RedisEngine implements Engine {
   readonly #isCluster: boolean
   readonly #log: FastifyBaseLogger
   #onDelivery: (delivery: Delivery) => void = () => {}
-  #onBreak: (topic: string, position: Position) => void = () => {}
+  #onBreak: (topic: string, position: StreamPosition) => void = () => {}
   #onEviction: (messages: number) => void = () => {}
   #closed: Promise<void> | null = null
 
@@ -152,7 +152,7 @@ export class RedisEngine implements Engine {
     }
   }
 
-  publish (publication: Publication, retention: Retention): Promise<Position> {
+  publish (publication: Publication, retention: Retention): Promise<StreamPosition> {
     return this.#doubting(this.#streams.publish(publication, retention))
   }
 
@@ -162,7 +162,7 @@ export class RedisEngine implements Engine {
     return isPassed && !this.#connectivity.isDoubtful
   }
 
-  async subscribe (topic: string): Promise<Position> {
+  async subscribe (topic: string): Promise<StreamPosition> {
     if (this.#closed !== null) throw unavailable('the engine is closed')
     const deadline = new Deadline(this.#timeoutMs)
     const position = await this.#doubting(this.#streams.subscribe(topic))
@@ -184,7 +184,7 @@ export class RedisEngine implements Engine {
     if (channel !== null) this.presence.unwatch(channel)
   }
 
-  history (topic: string, since: Position | null, limit: number, bounds?: PageBounds): Promise<HistoryPage> {
+  history (topic: string, since: StreamPosition | null, limit: number, bounds?: PageBounds): Promise<HistoryPage> {
     return this.#streams.history(topic, since, limit, bounds)
   }
 
@@ -192,7 +192,7 @@ export class RedisEngine implements Engine {
     this.#onDelivery = listener
   }
 
-  onBreak (listener: (topic: string, position: Position) => void): void {
+  onBreak (listener: (topic: string, position: StreamPosition) => void): void {
     this.#onBreak = listener
   }
 
@@ -254,7 +254,7 @@ export class RedisEngine implements Engine {
     else this.#onDelivery(delivery)
   }
 
-  #break (topic: string, position: Position): void {
+  #break (topic: string, position: StreamPosition): void {
     if (topic === SETTLED_STREAM) this.#recovery.missedEnds()
     else this.#onBreak(topic, position)
   }

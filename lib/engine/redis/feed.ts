@@ -1,9 +1,9 @@
-import type { Delivery, HistoryPage, Position } from '../engine.js'
+import type { Delivery, HistoryPage, StreamPosition } from '../engine.js'
 
 export interface FeedEvents {
-  read: (since: Position) => Promise<HistoryPage>
+  read: (since: StreamPosition) => Promise<HistoryPage>
   deliver: (delivery: Delivery) => void
-  break: (position: Position) => void
+  break: (position: StreamPosition) => void
   fail: (error: unknown) => void
 }
 
@@ -14,7 +14,7 @@ const MAX_HELD = 1_000
 export class Feed {
   readonly #events: FeedEvents
   /** Position of the latest delivery; null until the start is known. */
-  #position: Position | null = null
+  #position: StreamPosition | null = null
   #held: Delivery[] = []
   #isFilling = false
   #isClosed = false
@@ -25,12 +25,12 @@ export class Feed {
     this.#events = events
   }
 
-  get position (): Position | null {
+  get position (): StreamPosition | null {
     return this.#position
   }
 
   /** Starts delivering behind a position, including messages that have already arrived. */
-  start (position: Position): void {
+  start (position: StreamPosition): void {
     this.#position = position
     if (!this.#release()) this.fill()
   }
@@ -45,7 +45,7 @@ export class Feed {
   }
 
   /** Compares with the stream's current position, and fetches what is missing. */
-  check ({ epoch, offset }: Position): void {
+  check ({ epoch, offset }: StreamPosition): void {
     if (this.#position !== null && (epoch !== this.#position.epoch || offset !== this.#position.offset)) this.fill()
   }
 
@@ -78,7 +78,7 @@ export class Feed {
   }
 
   /** Skips an unrecoverable gap. A stream that began anew continues from its beginning, any other with its next message. */
-  async #break (top: Position): Promise<HistoryPage> {
+  async #break (top: StreamPosition): Promise<HistoryPage> {
     const beginning = { epoch: top.epoch, offset: 0 }
     let page: HistoryPage = { entries: [], isComplete: false, from: top, top }
     if (top.epoch !== this.#position!.epoch) page = await this.#events.read(beginning)

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Delivery, HistoryBounds, HistoryPage, PageBounds, Position, Publication, Retention } from '../engine.js'
+import type { Delivery, HistoryBounds, HistoryPage, PageBounds, StreamPosition, Publication, Retention } from '../engine.js'
 import { refusal } from './access.js'
 import { Batches } from './batches.js'
 import type { Commands } from './commands.js'
@@ -33,11 +33,11 @@ export interface StreamEvents {
   /** Called with the number of messages evicted or refused because a sender's share was used up. */
   evicted: (messages: number) => void
   deliver: (delivery: Delivery) => void
-  break: (topic: string, position: Position) => void
+  break: (topic: string, position: StreamPosition) => void
 }
 
 interface Publishing { publication: Publication, tail: string, retention: Retention | null }
-interface Asking { topic: string, known: Position | null }
+interface Asking { topic: string, known: StreamPosition | null }
 
 interface Subscribed {
   feed: Feed
@@ -45,8 +45,8 @@ interface Subscribed {
   /** Number of this node's publications in flight. */
   publishing: number
   /** Latest one that has completed. */
-  published: Position | null
-  opened: Promise<Position>
+  published: StreamPosition | null
+  opened: Promise<StreamPosition>
 }
 
 /** Time for which a node's latest batch is remembered; an abandoned connection delivers nothing later than this. */
@@ -71,8 +71,8 @@ export class Streams {
   readonly #events: StreamEvents
   readonly #log: FastifyBaseLogger
   readonly #feeds = new Map<string, Subscribed>()
-  readonly #publications: Batches<Publishing, Position | null>
-  readonly #positions: Batches<Asking, Position>
+  readonly #publications: Batches<Publishing, StreamPosition | null>
+  readonly #positions: Batches<Asking, StreamPosition>
   readonly #shares: Shares
   readonly #timer: NodeJS.Timeout
   #batches = 0
@@ -104,7 +104,7 @@ export class Streams {
     return this.#settings.isCluster ? 'SPUBLISH' : 'PUBLISH'
   }
 
-  publish (publication: Publication, retention: Retention): Promise<Position> {
+  publish (publication: Publication, retention: Retention): Promise<StreamPosition> {
     if (publication.sender !== undefined) return this.#publishCharged(publication, publication.sender, retention)
     return this.#append(publication, retention)
   }
@@ -114,7 +114,7 @@ export class Streams {
     await this.#push(publication, null)
   }
 
-  subscribe (topic: string): Promise<Position> {
+  subscribe (topic: string): Promise<StreamPosition> {
     const subscribed = this.#feeds.get(topic)
     if (subscribed !== undefined) return subscribed.opened.then(() => subscribed.feed.position!)
     const feed = new Feed({
@@ -161,7 +161,7 @@ export class Streams {
     subscribed.feed.receive(delivery)
   }
 
-  async history (topic: string, since: Position | null, limit: number, { maxBytes = Infinity, notBefore = 0 }: PageBounds = {}): Promise<HistoryPage> {
+  async history (topic: string, since: StreamPosition | null, limit: number, { maxBytes = Infinity, notBefore = 0 }: PageBounds = {}): Promise<HistoryPage> {
     const keys = [...this.#keys.beginnings(topic), ...this.#keys.stream(topic)]
     const args = [...this.#times(), since?.epoch ?? '', since?.offset ?? 0, limit, Math.min(maxBytes, Number.MAX_SAFE_INTEGER), notBefore]
     const [epoch, offset, isComplete, first, tails] =
@@ -195,12 +195,12 @@ export class Streams {
     this.#feeds.clear()
   }
 
-  async #append (publication: Publication, retention: Retention): Promise<Position> {
+  async #append (publication: Publication, retention: Retention): Promise<StreamPosition> {
     const subscribed = this.#feeds.get(publication.topic)
-    if (subscribed === undefined) return await this.#push(publication, retention) as Position
+    if (subscribed === undefined) return await this.#push(publication, retention) as StreamPosition
     subscribed.publishing++
     try {
-      const position = await this.#push(publication, retention) as Position
+      const position = await this.#push(publication, retention) as StreamPosition
       subscribed.published = position
       return position
     } finally {
@@ -208,11 +208,11 @@ export class Streams {
     }
   }
 
-  #push (publication: Publication, retention: Retention | null): Promise<Position | null> {
+  #push (publication: Publication, retention: Retention | null): Promise<StreamPosition | null> {
     return this.#publications.push(this.#batchOf(publication.topic), { publication, tail: tailOf(publication), retention })
   }
 
-  async #publishCharged (publication: Publication, sender: string, retention: Retention): Promise<Position> {
+  async #publishCharged (publication: Publication, sender: string, retention: Retention): Promise<StreamPosition> {
     const bytes = Buffer.byteLength(publication.json)
     this.#shares.reserve(sender, bytes)
     try {
@@ -223,7 +223,7 @@ export class Streams {
     }
   }
 
-  async #open (topic: string, opening: Omit<Subscribed, 'opened'>): Promise<Position> {
+  async #open (topic: string, opening: Omit<Subscribed, 'opened'>): Promise<StreamPosition> {
     const deadline = new Deadline(this.#settings.timeoutMs)
     try {
       await deadline.race(this.#subscriber.subscribe(this.#keys.channel(topic)))
@@ -258,7 +258,7 @@ export class Streams {
   }
 
   /** @param topic '' on a single server: any topics */
-  async #publish (batch: Publishing[], leftMs: number, topic: string): Promise<(Position | null | Error)[]> {
+  async #publish (batch: Publishing[], leftMs: number, topic: string): Promise<(StreamPosition | null | Error)[]> {
     const { isCluster, nodeId } = this.#settings
     const keys = [this.#keys.publisher(isCluster ? topic : null, nodeId), ...this.#keys.beginnings(topic)]
     const streams: (string | number)[] = []
@@ -311,7 +311,7 @@ export class Streams {
     return messages === -1 ? null : messages
   }
 
-  async #ask (batch: Asking[], leftMs: number, topic: string): Promise<Position[]> {
+  async #ask (batch: Asking[], leftMs: number, topic: string): Promise<StreamPosition[]> {
     const keys: string[] = [...this.#keys.beginnings(topic)]
     const args: (string | number)[] = this.#times()
     for (const { topic: name, known } of batch) {

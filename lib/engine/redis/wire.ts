@@ -3,7 +3,7 @@ import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import { Jti, Nullable, UserId } from '../../../schemas/fields.js'
 import { ConfirmationRecord, ConfirmationOutcome, AnsweredBy } from '../../../schemas/records.js'
 import type { User } from '../../user.js'
-import type { Delivery, Position, Publication } from '../engine.js'
+import type { Delivery, StreamPosition, Publication } from '../engine.js'
 import type { NumberedChange } from './roster.js'
 
 /*
@@ -112,7 +112,7 @@ export function strangeLayoutOf (payload: string): string | null {
 }
 
 /** Decodes an entry of the log; null as for `decode`. */
-export function decodeEntry (topic: string, { epoch, offset }: Position, tail: string): Delivery | null {
+export function decodeEntry (topic: string, { epoch, offset }: StreamPosition, tail: string): Delivery | null {
   return deliveryOf(topic, `["${epoch}",${offset},${tail}`)
 }
 

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import type { HistoryPage, Position } from '../../../lib/engine/engine.js'
+import type { HistoryPage, StreamPosition } from '../../../lib/engine/engine.js'
 import { Streams, type StreamLimits } from '../../../lib/engine/memory/streams.js'
 import { FakeClock } from '../../fixtures/fake-clock.js'
 
@@ -38,7 +38,7 @@ t.test('messages expire at their time and no sooner, even if nobody reads', (t) 
 
 t.test('all histories together hold at most maxBytes; the least recently used lose messages first', (t) => {
   const { append, lengthOf } = streamsOf(t, { maxBytes: 10 * BYTES })
-  const last: Record<string, Position> = {}
+  const last: Record<string, StreamPosition> = {}
   for (const topic of ['a', 'b', 'a', 'b', 'c', 'c', 'c', 'c', 'c', 'c']) last[topic] = append(topic)
   t.strictSame(['a', 'b', 'c'].map(lengthOf), [2, 2, 6], 'as many as there is room for')
   append('c')

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import type { Position } from '../../../lib/engine/engine.js'
+import type { StreamPosition } from '../../../lib/engine/engine.js'
 import type { RedisEngineOptions } from '../../../lib/engine/redis/options.js'
 import { redis } from '../../../lib/engine/redis/redis.js'
 import { slotOf, tagOf } from '../../../lib/engine/redis/slots.js'
@@ -41,7 +41,7 @@ t.test('joining and leaving topics without publications leaves no key behind', a
 t.test('a position of a stream that has not begun is valid for two windows, and no longer', async (t) => {
   const { build, age } = nodes()
   const { engine } = await listening(t, build)
-  const told: Position[] = []
+  const told: StreamPosition[] = []
   const tell = async () => {
     told.push(await engine.subscribe('channel:a'))
     engine.unsubscribe('channel:a')

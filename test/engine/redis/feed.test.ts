@@ -1,15 +1,15 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import type { Delivery, HistoryPage, Position } from '../../../lib/engine/engine.js'
+import type { Delivery, HistoryPage, StreamPosition } from '../../../lib/engine/engine.js'
 import { Feed } from '../../../lib/engine/redis/feed.js'
 
-const at = (offset: number, epoch = 'e'): Position => ({ epoch, offset })
-const message = (position: Position | null): Delivery => ({ topic: 'all', json: '{"n":1}', isDroppable: false, isCompressible: false, position })
+const at = (offset: number, epoch = 'e'): StreamPosition => ({ epoch, offset })
+const message = (position: StreamPosition | null): Delivery => ({ topic: 'all', json: '{"n":1}', isDroppable: false, isCompressible: false, position })
 
 /** A feed on a history that the test answers for. */
 function feedOf () {
-  const [delivered, breaks, failures]: [(string | number)[], Position[], unknown[]] = [[], [], []]
-  const reads: { since: Position, resolve: (page: HistoryPage) => void, reject: (error: Error) => void }[] = []
+  const [delivered, breaks, failures]: [(string | number)[], StreamPosition[], unknown[]] = [[], [], []]
+  const reads: { since: StreamPosition, resolve: (page: HistoryPage) => void, reject: (error: Error) => void }[] = []
   const feed = new Feed({
     read: (since) => new Promise((resolve, reject) => reads.push({ since, resolve, reject })),
     deliver: ({ position }) => { delivered.push(position?.offset ?? 'passing') },
