@@ -53,7 +53,7 @@ t.test('hooks that never decide are answered with unavailable in time, and the l
     t.match(found, [{ level: 50, timeout_ms: 500 }], JSON.stringify(line))
     t.equal(found.length, 1)
   }
-  t.match(server.logs.filter(({ msg }) => /an endpoint took too long/.test(msg)), [{ endpoint: '/list', user_id: 'una', timeout_ms: 500 }])
+  t.match(server.logs.filter(({ msg }) => /the channels function of an endpoint timed out/.test(msg)), [{ endpoint: '/list', user_id: 'una', timeout_ms: 500 }])
 })
 
 t.test('upgrades whose hooks have not decided are refused at once when the server closes', async (t) => {
