@@ -10,12 +10,22 @@ export function reachableFrom (entries) {
     const file = left.pop()
     if (reached.has(file)) continue
     reached.add(file)
-    const { importedFiles } = ts.preProcessFile(readFileSync(file, 'utf8'), true, true)
-    for (const { fileName } of importedFiles) {
-      if (fileName.startsWith('.')) left.push(resolve(dirname(file), fileName.replace(/\.js$/, '.d.ts')))
-    }
+    for (const module of modulesIn(file)) if (module.startsWith('.')) left.push(resolve(dirname(file), module.replace(/\.js$/, '.d.ts')))
   }
   return reached
+}
+
+/** Modules that a declaration file imports, or exports something of: `ts.preProcessFile` passes over `export * as name from`. */
+function modulesIn (file) {
+  const modules = []
+  const visit = (node) => {
+    const { moduleSpecifier, argument } = node
+    if (moduleSpecifier !== undefined) modules.push(moduleSpecifier.text)
+    if (ts.isImportTypeNode(node)) modules.push(argument.literal.text)
+    ts.forEachChild(node, visit)
+  }
+  visit(ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest))
+  return modules
 }
 
 /** Names that a declaration file exports as types alone; it lists them one by one, in `export type { … }`. */

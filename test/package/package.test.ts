@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, readFile, readdir, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Kind } from '@sinclair/typebox'
 import t from 'tap'
@@ -80,6 +80,14 @@ t.test('nothing in the package names this machine, a source map that is not ther
   t.same(pathsOf((text) => text.includes(root), /./), [])
   t.same(pathsOf((text) => /^\/\/# sourceMappingURL/m.test(text), /\.c?js$/), [])
   t.same(pathsOf((text) => /\brows? [A-Z]\d/.test(text), /\.d\.c?ts$/), [])
+})
+
+t.test('every module that a declaration in the package names is in the package', async (t) => {
+  const declarations = paths.filter((path) => /\.d\.c?ts$/.test(path))
+  const named = await Promise.all(declarations.map(async (path) => [...(await contentOf(path)).matchAll(/(?:from|import\() ?['"](\.[^'"]+)['"]/g)]
+    .map(([, module]) => join(dirname(path), module!.replace(/\.(c?)js$/, '.d.$1ts')))))
+  t.ok(named.flat().length > 100)
+  t.same(named.flat().filter((path) => !paths.includes(path)), [])
 })
 
 t.test('every declaration in the package can be reached from its entries', async (t) => {
