@@ -5,7 +5,6 @@
  *
  * The earlier version is built from Git, in a temporary folder.
  */
-process.env.WSM_OLD_NODES = '1'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { parseArgs } from 'node:util'
