@@ -15,7 +15,7 @@ export function developmentSecret (env: NodeJS.ProcessEnv = process.env, file = 
   const draft = `${file}.${process.pid}`
   try {
     writeFileSync(draft, fresh, { mode: 0o600 })
-    // Of several processes that start at once one makes the file, whole, and all read it.
+    // Several processes may start at once: one makes the file, whole, and all read it.
     try { linkSync(draft, file) } catch {}
     rmSync(draft)
     const kept = readFileSync(file, 'utf8')

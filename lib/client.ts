@@ -17,9 +17,9 @@ export interface AnyClient {
 
 /** An open socket that is authenticated, or may be anonymous. */
 export interface Client extends AnyClient {
-  /** Whose it is at this moment; null, anonymous, only where `Register` says `anonymous: true`. */
+  /** Current user; null (anonymous) only with `anonymous: true` in `Register`. */
   readonly user: AdmittedUser
 }
 
-/** How a connection ended: the close frame's code and reason, 1006 without one (RFC 6455 section 7.1.5). */
+/** End of a connection: the close frame's code and reason, 1006 without one (RFC 6455 section 7.1.5). */
 export interface ConnectionEnd { code: number, reason: string }

@@ -40,7 +40,7 @@ export type ManagerParts = Pick<Node,
   | 'cluster' | 'clock' | 'confirmations' | 'contextOf' | 'counters' | 'events' | 'handlers' | 'history' | 'log' | 'memberships' | 'outbound'
   | 'presence' | 'publisher' | 'readiness' | 'registry' | 'revocations' | 'router' | 'taskHeartbeats' | 'tasks' | 'topics'>
 
-/** Where an endpoint belongs in the app. */
+/** Place of an endpoint in the app. */
 export interface EndpointOptions {
   /** Scope of the app whose prefix and hooks apply to the endpoint; by default the plugin's own. */
   scope?: Pick<FastifyInstance, 'ws'> | undefined
@@ -321,7 +321,7 @@ export class WsManager {
     return this.#node.registry.openCount
   }
 
-  /** Whether this node accepts sockets (row A17). */
+  /** Tells whether this node accepts sockets (row A17). */
   getHealth (): NodeHealth {
     return { status: this.#host.isClosing() ? 'closing' : 'healthy', uptime_s: this.#uptimeSeconds() }
   }

@@ -11,7 +11,7 @@ export interface User {
    * `ignoreExpiration` into account.
    */
   readonly expiresAt: number | null
-  /** When the token was issued (`iat`), milliseconds since 1970; null if unknown. */
+  /** Time of issue of the token (`iat`), milliseconds since 1970; null if unknown. */
   readonly issuedAt: number | null
   /** The token's name (`jti`), by which it can be revoked; null if it has none. */
   readonly jti: string | null

@@ -32,7 +32,7 @@ export function answerError (error: unknown, request: FastifyRequest, reply: Fas
 interface Answer extends Pick<DetailedError, 'message' | 'details' | 'retryAfterS' | 'isAppError'> {
   statusCode: number
   code: string | undefined
-  /** Whether the error is unexpected: it is logged, and its text is hidden from the caller. */
+  /** True if the error is unexpected: it is logged, and its text is hidden from the caller. */
   isForeign: boolean
 }
 

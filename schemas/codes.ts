@@ -17,7 +17,7 @@ export const errorCodes = [
   'unauthorized',
   /** The user may not do this. */
   'forbidden',
-  /** What the frame names does not exist. */
+  /** The subject of the frame does not exist. */
   'not_found',
   /** The question is already answered, or the task has ended; `details` has the outcome. */
   'already_settled',

@@ -2,7 +2,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import { CallbackId, ClientId, Feedback, Nullable, StreamPosition, TaskId, Timestamp, UserId } from './fields.js'
 
 /**
- * How a question ended. `confirmed` and `declined`: a person answered; `expired`: no answer in time; `cancelled`: by the app, the
+ * Outcome of a question. `confirmed` and `declined`: a person answered; `expired`: no answer in time; `cancelled`: by the app, the
  * user's `cancel` frame or a `DELETE`; `aborted`: the asking code's signal fired; `closed`: the only server closed; if other
  * nodes keep running, the question stays open.
  */
@@ -12,7 +12,7 @@ export const ConfirmationOutcome = Type.Union([
 ])
 export type ConfirmationOutcome = Static<typeof ConfirmationOutcome>
 
-/** Who answered: user and socket; `client_id: null` for REST. */
+/** User and socket of an answer; `client_id: null` for REST. */
 export const AnsweredBy = Type.Object({ user_id: UserId, client_id: Nullable(ClientId, { description: 'Socket that answered; null: answered by REST' }) })
 export type AnsweredBy = Static<typeof AnsweredBy>
 
@@ -195,7 +195,7 @@ export const NodeStatus = Type.Object({
 })
 export type NodeStatus = Static<typeof NodeStatus>
 
-/** Whether all nodes have answered a request to all of them. */
+/** Completeness of a request to all nodes. */
 export const Completeness = Type.Object({
   complete: Type.Boolean({ description: 'true: every node answered' }),
   missing: Nullable(Type.Array(Type.String()), { description: 'Ids of the nodes that did not answer; null: the list of nodes is unknown' })
@@ -230,7 +230,7 @@ export const NodeReadiness = Type.Object({
 })
 export type NodeReadiness = Static<typeof NodeReadiness>
 
-/** Whether this node accepts sockets (row A17). */
+/** Health of a node: it accepts sockets, or closes (row A17). */
 export const NodeHealth = Type.Object({
   status: Type.Union([Type.Literal('healthy'), Type.Literal('closing')]),
   uptime_s: Type.Number()

@@ -32,7 +32,7 @@ module.exports = { ...require('${from}') }
 `
 }
 
-/** As Fastify's own plugins do: `require()` answers the plugin, which has everything else as its properties, itself included. */
+/** Follows Fastify's own plugins: `require()` answers the plugin, which has everything else as its properties, itself included. */
 function pluginText ({ from }, plugin) {
   return `'use strict'
 

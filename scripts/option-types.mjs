@@ -59,13 +59,13 @@ function typeOf (schema, place) {
   }
 }
 
-/** Whether the whole type can be told from the schema. Functions and the options of others cannot. */
+/** Tells whether the whole type can be told from the schema. Functions and the options of others cannot. */
 function isPlain (schema) {
   if (schema[Kind] === 'Object') return schema.additionalProperties !== true
   return ['String', 'Integer', 'Number', 'Boolean', 'Null', 'Literal', 'Array', 'Union'].includes(schema[Kind])
 }
 
-/** Whether it knows the fields of another package's options by their names alone: their types are in the type that it was given. */
+/** Tells whether it knows the fields of another package's options by their names alone: their types are in the type that it was given. */
 function hasNamesAlone ({ properties }) {
   return Object.values(properties).some(({ description, [Kind]: kind }) => kind === 'Unknown' && description === undefined)
 }

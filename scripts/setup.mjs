@@ -32,7 +32,7 @@ function arePackagesInstalled (folder) {
   return existsSync(installed) && statSync(installed).mtimeMs >= statSync(`${folder}package-lock.json`).mtimeMs
 }
 
-/** Whoever has the packages of development has those of the example app among them; else the plugin's own code finds them by a link. */
+/** A development install includes the packages of the example app; otherwise a link leads the plugin's code to them. */
 function installExampleApp () {
   if (existsSync(packages) && !isLinked()) {
     if (!arePackagesInstalled(root)) install(root)

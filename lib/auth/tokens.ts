@@ -16,14 +16,14 @@ export interface TokenRules {
   method: string
   /** Reads a token's claims. */
   decode: Decode
-  /** Whether the decorator reads the Authorization header. */
+  /** True if the decorator reads the Authorization header. */
   readsHeader: boolean
   /** Claims that may name the user, first match wins. */
   claimNames: readonly string[]
-  /** Whether tokens without `exp` are refused. */
+  /** True if tokens without `exp` are refused. */
   requireExp: boolean
   lifetime: TokenLifetime
-  /** Whether @fastify/cookie signs the cookie that may hold the token. */
+  /** True if @fastify/cookie signs the cookie that may hold the token. */
   isCookieSigned: boolean
 }
 

@@ -16,7 +16,7 @@ export interface ClusterCallOptions<Request extends TSchema, Response extends TS
 /** Responses of the other nodes. */
 export interface ClusterReplies<T> {
   values: T[]
-  /** Whether every other node has responded. */
+  /** True if every other node has responded. */
   complete: boolean
   /** Nodes that timed out, failed or sent a malformed response; null: the set of nodes is unknown. */
   missing: string[] | null

@@ -30,7 +30,7 @@ export interface DeclinedQuestion extends QuestionEnd {
   answered_by: AnsweredBy
 }
 
-/** Nobody answered in time. `proceed` is as `onTimeout` says. */
+/** No answer came in time. `onTimeout` decides about `proceed`. */
 export interface ExpiredQuestion extends QuestionEnd {
   outcome: 'expired'
   proceed: boolean
@@ -144,14 +144,14 @@ function answerSchema (schema: TSchema): TSchema {
   }
 }
 
-/** Whether no answer means to proceed. */
+/** Tells whether no answer means to proceed. */
 export function meansProceed ({ question }: ConfirmationRecord): boolean {
   return question.on_timeout === 'proceed'
 }
 
 export function toConfirmation<A> (record: ConfirmationRecord): UserConfirmation<A> {
   const { callback_id, proceed, status, feedback, answer, answered_by, uncertain } = record
-  // Which fields there are goes by the status; a record does not say so in its type.
+  // The fields depend on the status, which the type of a record does not say.
   return {
     proceed: proceed === true,
     outcome: status,

@@ -17,9 +17,9 @@ export interface Publication {
   topic: string
   /** The message as JSON, an object with at least one field. */
   json: string
-  /** Whether it may be dropped for a slow consumer, if the app chose to drop. */
+  /** True if it may be dropped for a slow consumer, if the app chose to drop. */
   isDroppable: boolean
-  /** Whether it may be compressed. */
+  /** True if it may be compressed. */
   isCompressible: boolean
   /** Client ids that are excluded. */
   except?: readonly string[] | undefined
@@ -37,7 +37,7 @@ export interface Delivery extends Publication {
 export interface HistoryPage {
   /** In order and without gaps, each with its position. */
   entries: readonly Delivery[]
-  /** Whether nothing is missing between the requested position and the first entry, or the end of the stream. */
+  /** True if nothing is missing between the requested position and the first entry, or the end of the stream. */
   isComplete: boolean
   /** Position where the page begins; to read everything behind it, continue from here. */
   from: StreamPosition
@@ -194,7 +194,7 @@ export interface PresenceStore {
 export interface Clock {
   /** Milliseconds since 1970, a whole number. */
   now (): number
-  /** How far this node's own clock, `Date.now()`, is ahead of the shared one, milliseconds; negative: behind. */
+  /** Lead of this node's own clock, `Date.now()`, over the shared one, milliseconds; negative: it is behind. */
   readonly offsetMs: number
 }
 
@@ -276,7 +276,7 @@ export interface DueTimes { due: { kind: string, record: ConfirmationRecord }[],
  * entirely is stored again by the node that asked it.
  */
 export interface ConfirmationStore {
-  /** Whether questions survive the node that asked them. */
+  /** True if questions survive the node that asked them. */
   readonly outlivesNode: boolean
   /**
    * Resolves when the record is stored; the question may then be sent.

@@ -5,7 +5,7 @@ const QUIET_MS = 300
 
 /** Computes how long a closing server waits. All times are of `performance.now()`. */
 export class ClosingTime {
-  /** When idle connections began to be ended. */
+  /** Time at which the end of idle connections began. */
   #windingUpAt = Infinity
   /** Deadline for arriving requests; unlimited before the end. */
   deadline = Infinity

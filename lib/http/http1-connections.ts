@@ -5,7 +5,7 @@ import type { ClosingTime } from './closing-time.js'
 
 interface Connection {
   acceptedAt: number
-  /** When its last response ended; null before its first request. */
+  /** Time at which its last response ended; null before its first request. */
   quietSince: number | null
   /** Response of the latest request; null between two requests. */
   last: ServerResponse | null

@@ -11,9 +11,9 @@ export class PendingRequest {
   holder: string | null = null
   /** When the caller was identified, milliseconds since 1970. */
   identifiedAt = 0
-  /** Whether its response can still be sent. */
+  /** True if its response can still be sent. */
   isOpen = true
-  /** Whether its work is in progress. */
+  /** True if its work is in progress. */
   isWorking = false
   /** Number of revocations that this request itself awaits: two revocations awaiting each other's request would deadlock. */
   revoking = 0

@@ -16,7 +16,7 @@ export interface ShutdownSettings {
   drainMs: number
   /** Window over which clients' reconnects are spread. */
   windowMs: number
-  /** Whether other nodes keep running. */
+  /** True if other nodes keep running. */
   isOneOfMany: boolean
   /** Time for clients to answer the close frame. */
   closeTimeoutMs: number

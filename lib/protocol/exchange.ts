@@ -6,11 +6,11 @@ import { encodeReply, replyJson, type ReplySchema } from './reply.js'
 /** Answers a frame with an error. */
 interface Failing { fail: (exchange: Exchange, error: unknown) => void }
 
-/** How frames of a type are replied to. */
+/** Replies to the frames of one type. */
 export interface ReplyTraits<M extends object = ClientMessage> {
   /** Returns the schema of the reply to a frame; null, the default: a reply is anything that JSON can hold. */
   replySchemaOf?: (message: M) => ReplySchema | null
-  /** Whether a frame without an `id` gets a reply, too; default: it gets none. */
+  /** Tells whether a frame without an `id` gets a reply, too; default: it gets none. */
   wantsReply?: (message: M) => boolean
 }
 
@@ -21,13 +21,13 @@ export class Exchange<M extends object = ClientMessage> {
   readonly connection: Connection
   /** The identity that sent it, even if the socket switches users meanwhile. */
   readonly identity: Identity
-  /** Whether the answer is given. */
+  /** True if the answer is given. */
   isAnswered = false
   readonly #id: string | number | undefined
   readonly #wantsReply: boolean
   readonly #schema: ReplySchema | null
   readonly #failing: Failing
-  /** Whether a reply is given, which for a frame that wants none means: checked. */
+  /** True if a reply is given, which for a frame that wants none means: checked. */
   #isReplied = false
 
   constructor (message: M, connection: Connection, traits: ReplyTraits<M>, failing: Failing) {

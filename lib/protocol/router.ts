@@ -16,13 +16,13 @@ import { encodeFrame } from '../socket/message.js'
 import { Exchange, type ReplyTraits } from './exchange.js'
 import { assertValid } from '../validation/faults.js'
 
-/** How frames of one type are handled. */
+/** Handling of the frames of one type. */
 export interface Route extends ReplyTraits {
   type: string
   check: CompiledSchema
-  /** Whether later frames of the socket wait until this one is done: it changes the socket's user, or what the socket may read. */
+  /** True if later frames of the socket wait until this one is done: it changes the socket's user, or what the socket may read. */
   isBarrier?: boolean
-  /** Whether the frame may come before the socket has authenticated. */
+  /** True if the frame may come before the socket has authenticated. */
   isOpenToAll?: boolean
   /** Rate of one user's frames; null: they count like any other. */
   rate?: Rate | null

@@ -43,7 +43,7 @@ export type Outcome = { origin: ConnectionOrigin } | { close: { code: CloseCode,
 export interface NewIdentity {
   /** null: the socket becomes anonymous. */
   user: User | null
-  /** When the user was identified, milliseconds since 1970. */
+  /** Time of the user's identification, milliseconds since 1970. */
   identifiedAt: number
   /** For the first token: from when on the channel of the URL may be read. */
   since: number

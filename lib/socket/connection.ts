@@ -50,7 +50,7 @@ export class Connection implements AnyClient {
   readonly inbox: Inbox
   /** Owner of the socket. Replaced by another object when the socket switches users. */
   identity: Identity
-  /** Whether the socket is authenticated, or anonymous; before that only `auth` frames are accepted. */
+  /** True if the socket is authenticated, or anonymous; before that only `auth` frames are accepted. */
   isAdmitted = false
   readonly liveness = new Liveness()
   /** Time of the latest arrival of any data, on the clock of `performance.now()`. */
@@ -78,7 +78,7 @@ export class Connection implements AnyClient {
     this.inbox = new Inbox(transport, this.liveness, settings)
   }
 
-  /** Whether messages can be sent: no close frame was sent or received. */
+  /** True if messages can be sent: no close frame was sent or received. */
   get isOpen (): boolean {
     return this.#queue.isOpen && this.#cutAs === null
   }
@@ -158,7 +158,7 @@ export class Connection implements AnyClient {
     }
   }
 
-  /** Whether the queue is so full that producers should wait if they can. */
+  /** True if the queue is so full that producers should wait if they can. */
   get isCongested (): boolean {
     return this.#queue.isCongested
   }

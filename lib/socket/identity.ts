@@ -20,7 +20,7 @@ export interface Unanswered {
 export class Identity {
   /** null: anonymous. Replaced when the same user sends a fresh token. */
   user: User | null
-  /** Whether the socket has switched to another user. */
+  /** True if the socket has switched to another user. */
   isOver = false
   readonly #holder: IdentityHolder
   readonly #parentLog: FastifyBaseLogger

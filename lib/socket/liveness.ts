@@ -2,7 +2,7 @@
 export class Liveness {
   /** When the latest ping was sent, or the socket opened, on the clock of `performance.now()`. */
   pingedAt = performance.now()
-  /** Whether that ping has no answer yet. */
+  /** True if that ping has no answer yet. */
   awaitsPong = false
   /** Bytes that had left the socket when that ping was sent. */
   flushedBytes = 0

@@ -14,7 +14,7 @@ export interface Encoding {
 export class EncodedMessage {
   /** A whole WebSocket frame, header and payload. Limits count its bytes on every transport. */
   readonly frame: Buffer
-  /** Whether a slow consumer may miss it, where the app chose to drop: the app's own messages, unlike the protocol's. */
+  /** True if a slow consumer may miss it, where the app chose to drop: the app's own messages, unlike the protocol's. */
   readonly isDroppable: boolean
   readonly isCompressible: boolean
   readonly #headerBytes: number

@@ -6,9 +6,9 @@ export interface ConnectionOrigin {
   ip: string
   /** null: anonymous, or not authenticated yet. */
   user: User | null
-  /** When the user was identified, milliseconds since 1970. */
+  /** Time of the user's identification, milliseconds since 1970. */
   identifiedAt: number
-  /** Whether the socket waits for its first `auth` frame. */
+  /** True if the socket waits for its first `auth` frame. */
   awaitsAuth: boolean
   /** The channel of `?channel_id=`. */
   channelId: string | null

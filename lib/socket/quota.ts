@@ -1,7 +1,7 @@
 import type { Connection } from './connection.js'
 import { networkOf } from './network.js'
 
-/** Which bound of a quota is reached: the total, or that of one network. */
+/** Bound of a quota that is reached: the total, or that of one network. */
 export type ReachedBound = 'all' | 'network'
 
 /**

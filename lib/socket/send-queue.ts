@@ -12,7 +12,7 @@ export interface SendSettings {
   /** Maximum size of one socket's queue; a single message may be larger. */
   maxMessages: number
   maxBytes: number
-  /** How a socket that does not read is handled. */
+  /** Handling of a socket that does not read. */
   slowConsumer: 'disconnect' | 'drop'
   /** Called for every dropped message. */
   onDropped: () => void
@@ -40,7 +40,7 @@ export class SendQueue implements Outgoing {
     this.#settings = settings
   }
 
-  /** Whether no close frame was sent or received. */
+  /** True if no close frame was sent or received. */
   get isOpen (): boolean {
     return this.#transport.isOpen
   }
@@ -50,7 +50,7 @@ export class SendQueue implements Outgoing {
     return this.#dropped
   }
 
-  /** Whether the queue is so full that producers should wait if they can. */
+  /** True if the queue is so full that producers should wait if they can. */
   get isCongested (): boolean {
     const { maxBytes, maxMessages } = this.#settings
     const stuckBytes = this.#transport.bufferedBytes

@@ -12,7 +12,7 @@ import { Handovers, type HandoverClaim } from './handovers.js'
 /** Which sockets have acknowledged a message, by client id, and which have not. */
 export interface AckReport { acked: string[], missing: string[] }
 
-/** When a message is redelivered. Part of the messages between nodes since version 0.2. */
+/** Times of redelivery of a message. Part of the messages between nodes since version 0.2. */
 export const Schedule = Type.Object({
   /** Time after each try, milliseconds. */
   timeoutMs: Type.Integer({ minimum: 1 }),
@@ -37,7 +37,7 @@ interface Slot {
   userId: string | null
   /** Id of the socket that has acknowledged, which may be on another node; null: none yet. */
   ackedBy: string | null
-  /** Whether it has been offered to the other nodes. */
+  /** True if it has been offered to the other nodes. */
   isOffered: boolean
 }
 
@@ -63,7 +63,7 @@ interface Pending {
   settle: (report: AckReport) => void
 }
 
-/** How long early acknowledgements are kept, and of how many messages. */
+/** Retention of early acknowledgements, and maximum number of their messages. */
 const EARLY_MS = 5_000
 const MAX_EARLY = 10_000
 
@@ -235,12 +235,12 @@ export class Acknowledgements {
     slot.connection.send(pending.message)
   }
 
-  /** Whether the slot's socket is gone and another of its user may take it over; never for an anonymous socket. */
+  /** Tells whether the slot's socket is gone and another of its user may take it over; never for an anonymous socket. */
   #isOrphaned (pending: Pending, slot: Slot): boolean {
     return slot.ackedBy === null && slot.userId !== null && !this.#canGet(pending, slot)
   }
 
-  /** Whether the connection is open, and still has the same user and topic. */
+  /** Tells whether the connection is open, and still has the same user and topic. */
   #canGet ({ topic }: Pending, { connection, userId }: Slot): boolean {
     return connection.isOpen && userOf(connection) === userId && this.#topics.has(topic, connection)
   }
@@ -270,7 +270,7 @@ function isComplete ({ slots }: Pending): boolean {
   return slots.every(({ ackedBy }) => ackedBy !== null)
 }
 
-/** Whether the connection's recovery contains the message. */
+/** Tells whether the connection's recovery contains the message. */
 function recovers ({ recovered, position }: StreamState, pending: Pending): boolean {
   return recovered && pending.position !== null && position!.epoch === pending.position.epoch && position!.offset < pending.position.offset
 }

@@ -16,7 +16,7 @@ const HandoverOffer = Type.Object({
   json: Type.String({ pattern: '^\\{"' }),
   /** Age of the message when the offer is made, milliseconds. */
   age_ms: Duration,
-  /** When the message was sent, on the clock that all nodes share. Nodes of version 0.2 leave it out. */
+  /** Time at which the message was sent, on the clock that all nodes share. Nodes of version 0.2 leave it out. */
   sent_at: Type.Optional(Type.Number()),
   /** Time left for the acknowledgement. */
   left_ms: Duration,
@@ -153,7 +153,7 @@ export class Handovers {
     claimCall.all(this.#cluster, claim)
   }
 
-  /** Whether the connection is the user's and holds no other offer of the same message. */
+  /** Tells whether the connection is the user's and holds no other offer of the same message. */
   #canTake ({ message_id: id, user_id: userId }: HandoverOffer, connection: Connection): boolean {
     return connection.isOpen && connection.user?.id === userId && this.#heldBy(connection, id) === undefined
   }

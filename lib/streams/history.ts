@@ -12,7 +12,7 @@ const ANSWER_BYTES = 1_048_576
 export interface Readable {
   /** Only messages published from this moment on may be read, milliseconds since 1970; 0: all. */
   notBefore: number
-  /** Whether only the last message may be read, as for sockets in a channel with `recover: 'latest'`. */
+  /** True if only the last message may be read, as for sockets in a channel with `recover: 'latest'`. */
   isLatest: boolean
 }
 

@@ -7,7 +7,7 @@ export interface UserChange {
   userId: string
   /** The latest of the changes. */
   kind: Kind
-  /** Whether the changes cancel out: the user is back in the state that the members know. */
+  /** True if the changes cancel out: the user is back in the state that the members know. */
   isCancelled: boolean
   /** The number of the latest change. */
   number: number

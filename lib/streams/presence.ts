@@ -16,7 +16,7 @@ import type { Topics } from './topics.js'
 
 /** Maximum number of reads of a list that changes meanwhile; after that the latest one is used. */
 const MAX_READS = 5
-/** How long changes of a channel are collected before they are announced to its members. */
+/** Time for which changes of a channel are collected before its members are told. */
 const WINDOW_MS = 100
 
 /** The parts that {@link Presence} needs. */
@@ -49,7 +49,7 @@ export class Presence {
     store.onChange((change) => this.#changed(change))
   }
 
-  /** Whether the channel has presence. */
+  /** Tells whether the channel has presence. */
   covers (channel: string): boolean {
     return this.#rules.of(topicOf.channel(channel)).presence
   }

@@ -52,9 +52,9 @@ export interface ClientSendOptions extends SendOptions {
 
 /** How a frame of the protocol is sent. */
 export interface AnnounceOptions {
-  /** Whether it may be dropped for a slow consumer with `slowConsumer: 'drop'`; default false. */
+  /** True if it may be dropped for a slow consumer with `slowConsumer: 'drop'`; default false. */
   isDroppable?: boolean
-  /** Whether it is kept in the history, so that clients that were away can recover it; default true. */
+  /** True if it is kept in the history, so that clients that were away can recover it; default true. */
   history?: boolean
   except?: readonly string[] | undefined
   /** The client that sent it, if any: charged to that sender's quota of the histories. */

@@ -1,6 +1,6 @@
 import type { Connection } from '../socket/connection.js'
 
-/** How long a list's version is remembered: longer than a change takes from the store to this node. */
+/** Retention of a list's version: longer than a change takes from the store to this node. */
 const LATE_MS = 2_000
 
 /** The members that were sent a channel's presence list within the last seconds, and the change that each list is as of. */

@@ -8,11 +8,11 @@ import type { StreamOptions } from './options.js'
 export interface StreamRule {
   /** null: no history, and no positions. */
   retention: Retention | null
-  /** Whether the channel has presence. */
+  /** True if the channel has presence. */
   presence: boolean
-  /** Whether a subscriber gets only the last message, instead of everything after its position. */
+  /** True if a subscriber gets only the last message, instead of everything after its position. */
   latest: boolean
-  /** Whether a client without a position may read the whole history. */
+  /** True if a client without a position may read the whole history. */
   fromStart: boolean
 }
 

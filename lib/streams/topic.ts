@@ -21,7 +21,7 @@ export interface StreamState {
   topic: string
   /** null: the topic has no history. */
   position: StreamPosition | null
-  /** Whether all messages after `position` follow. */
+  /** True if all messages after `position` follow. */
   recovered: boolean
   /** Number of messages from the history that follow. */
   missed: number
@@ -65,7 +65,7 @@ export class Topic {
     this.rule = rule
   }
 
-  /** Whether the topic has a history. Only then do its members have positions. */
+  /** True if the topic has a history. Only then do its members have positions. */
   get isKept (): boolean {
     return this.rule.retention !== null
   }
@@ -92,7 +92,7 @@ export class Topic {
     if (position.offset > this.position!.offset) (this.ahead ??= new Map()).set(connection, position)
   }
 
-  /** Whether a member that is ahead has read this delivery already. The first delivery past its position ends its being ahead. */
+  /** Tells whether a member that is ahead has read this delivery already. The first delivery past its position ends its being ahead. */
   hasAlready (connection: Connection, { epoch, offset }: StreamPosition): boolean {
     const ahead = this.ahead?.get(connection)
     if (ahead === undefined) return false

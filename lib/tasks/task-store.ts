@@ -31,7 +31,7 @@ export class TaskStore {
     return this.#ended.get(taskId)
   }
 
-  /** Whether there was such a task, and it is over. */
+  /** Tells whether there was such a task, and it is over. */
   hasEnded (taskId: string): boolean {
     return this.#ended.get(taskId) !== undefined
   }

@@ -31,11 +31,11 @@ export interface TaskStartOptions {
 
 /** How a task is cancelled. */
 export interface TaskCancelOptions {
-  /** Whose the task must be; by default anybody's. */
+  /** User that the task must belong to; default: any. */
   userId?: string | undefined
   /** Who cancels it; by default the app itself. */
   by?: AnsweredBy | undefined
-  /** Whether it must be a task that a node has started, or that asks its user something; default false. */
+  /** True if it must be a task that a node has started, or that asks its user something; default false. */
   mustBeKnown?: boolean | undefined
 }
 

@@ -2,7 +2,7 @@ import type { CloseCode, ErrorCode } from '../../schemas/codes.js'
 import type { DetailedError } from '../wire-error.js'
 import { Counter } from './counter.js'
 
-/** How a limit is bounded, and how it answers what exceeds it. */
+/** Options that bound a limit, and its answer to an excess. */
 export interface LimitDeclaration {
   /** The options that bound it; none: the bound is fixed. */
   options: readonly string[]

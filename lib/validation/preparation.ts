@@ -78,7 +78,7 @@ export class Preparation {
     return toSchema(new Text({ minLength, maxLength, ...bounded(source, flags, `/${source}/${flags}`, maxLength) }))
   }
 
-  /** If it is a choice of texts, none of them is longer than the whole. */
+  /** Prepares a template; its longest text bounds every text of a choice. */
   #template ({ pattern, minLength, maxLength = templateLength(pattern) }: TTemplateLiteral & { minLength?: number, maxLength?: number }): TSchema {
     return toSchema(new Text({ minLength, maxLength, ...bounded(pattern, '', pattern, maxLength) }))
   }

@@ -6,7 +6,7 @@ import { messageOf } from '../thrown.js'
 import { partOf, type Fault } from './part.js'
 import { unplainPath } from './plain.js'
 
-/** What is wrong with a developer's value. */
+/** Fault of a value that a developer gave. */
 export interface Reason extends Fault {
   /** Schema at that path; null: the value is unreadable or not a plain object. */
   schema: TSchema | null

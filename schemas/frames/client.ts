@@ -8,7 +8,7 @@ const frame = <P extends TProperties>(type: string, properties: P) => Type.Objec
   ...properties
 }, { additionalProperties: false })
 
-/** As long as its frame may be. On an upgrade it must fit into the request headers, 16 KiB by Node's default. */
+/** Its length is bounded by that of its frame. On an upgrade it must fit into the request headers, 16 KiB by Node's default. */
 const Token = Type.Optional(Type.String({ description: 'JWT, with or without the prefix "Bearer "; omitted: become anonymous' }))
 const Channels = Type.Array(ChannelName, { minItems: 1, maxItems: 100 })
 const Data = Type.Object({}, { additionalProperties: true, description: 'Message for the receivers' })

@@ -7,7 +7,7 @@ import type { Load } from './load.js'
 import { SpentTickets } from './spent-tickets.js'
 
 export interface Turn {
-  /** Whether nothing that was accepted may be lost. */
+  /** True if nothing that was accepted may be lost. */
   isLossless: boolean
   /** From here on what is written may be lost. */
   begin?: () => Promise<unknown>

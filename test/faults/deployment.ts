@@ -80,7 +80,7 @@ export class Deployment {
     return this.nodes.map(({ origin }) => origin)
   }
 
-  /** Whether the node answers `GET /ws/ready` with success. */
+  /** Tells whether the node answers `GET /ws/ready` with success. */
   isReady (index: number): boolean {
     return this.#readiness[index]!.isOpen
   }

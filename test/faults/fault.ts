@@ -62,9 +62,9 @@ async function inTime<T> (result: Promise<T>, ms: number): Promise<T> {
 const NOTHING_WRONG = { silentlyLost: 0, duplicated: 0, reordered: 0, falselyRecovered: 0, strays: 0, falselyAcked: 0, wrongPresence: 0 }
 
 export interface UnderLoadOptions {
-  /** Whether nothing may be lost at all, not even with an announcement; default true. */
+  /** True if nothing may be lost at all, not even with an announcement; default true. */
   isLossless?: boolean
-  /** Whether some of the clients come and go all the time; default false. */
+  /** True if some of the clients come and go all the time; default false. */
   isChurning?: boolean
   /** How much goes on, where not as much as in the other rows. */
   settings?: Partial<LoadSettings>
@@ -83,12 +83,12 @@ export async function underLoad (t: Test, deployment: Deployment, act: (load: Lo
   return figuresOf(report)
 }
 
-/** Whether every call settled in time. Where the machine is busy with something else its timers, and then its answer, are late. */
+/** Tells whether every call settled in time. Where the machine is busy with something else its timers, and then its answer, are late. */
 export function settledInTime ({ slowestMs, delayMs }: Figures): boolean {
   return slowestMs! <= 2_000 + 2 * delayMs!
 }
 
-/** Whether hardly anybody who came back was told that messages may be missing: to announce is no substitute for recovering. */
+/** Tells whether hardly anybody who came back was told that messages may be missing: to announce is no substitute for recovering. */
 export function nearlyAllRecovered (t: Test, { returning, unrecovered }: Figures): void {
   t.ok(returning! > 0 && unrecovered! <= returning! / 100, `of ${returning} streams ${unrecovered} were not recovered`)
 }

@@ -19,7 +19,7 @@ function sourceOf ({ port, sentinels, name, cluster }) {
 }
 
 const app = Fastify()
-/** Whether publications of this node are held back for ever, as in a process that is about to die. */
+/** True if publications of this node are held back for ever, as in a process that is about to die. */
 let holdsBack = false
 function holding (engine) {
   const publish = engine.publish.bind(engine)

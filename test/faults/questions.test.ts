@@ -23,7 +23,7 @@ async function connect (t: Test, origin: string, user: string): Promise<TestClie
   return Object.assign(client, { id: (await client.next('connection')).data.client_id as string })
 }
 
-/** Whether something becomes so in time. */
+/** Tells whether something becomes so in time. */
 async function within (ms: number, isSo: () => boolean | Promise<boolean>): Promise<boolean> {
   const until = performance.now() + ms
   while (!await isSo()) {

@@ -41,9 +41,9 @@ interface Kind {
   after: string
   /** How many requests that is; default 1. */
   requests?: number
-  /** Whether what is sent before is answered before, too. */
+  /** True if what is sent before is answered before, too. */
   isAnsweredBefore?: boolean
-  /** Whether the last answer may have been written before the node closed, and cannot tell that the connection ends. */
+  /** True if the last answer may have been written before the node closed, and cannot tell that the connection ends. */
   mayBeWrittenBefore?: boolean
 }
 

@@ -17,7 +17,7 @@ export class Reader {
     this.topic = topic
   }
 
-  /** Whether what is delivered on a node is for it. */
+  /** Tells whether what is delivered on a node is for it. */
   listensTo (engine: Engine): boolean {
     return this.engine === engine && (this.isThere || this.#held !== null)
   }

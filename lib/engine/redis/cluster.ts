@@ -76,7 +76,7 @@ export class RedisCluster implements Cluster {
     return this.health.current
   }
 
-  /** Whether other nodes know this one; a process that was suspended finds that they may not. */
+  /** True if other nodes know this one; a process that was suspended finds that they may not. */
   get isLeased (): boolean {
     return performance.now() < this.#leasedUntil && !this.#isClosed
   }

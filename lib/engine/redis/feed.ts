@@ -18,7 +18,7 @@ export class Feed {
   #held: Delivery[] = []
   #isFilling = false
   #isClosed = false
-  /** Whether nothing has arrived since the last check. */
+  /** True if nothing has arrived since the last check. */
   isIdle = true
 
   constructor (events: FeedEvents) {

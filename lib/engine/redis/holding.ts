@@ -5,7 +5,7 @@ interface Entry { bytes: number, offset: number, expiresAt: number }
 /** Messages of one client, published by this node, in one history. */
 export class Holding {
   bytes = 0
-  /** Whether messages of others precede them, as far as known, or a request to Redis is pending: no further request is made then. */
+  /** True if messages of others precede them, as far as known, or a request to Redis is pending: no further request is made then. */
   isStuck = false
   readonly #entries: Entry[] = []
 

@@ -35,7 +35,7 @@ export class Link {
   #retryTimer: NodeJS.Timeout | null = null
   #pingTimer: NodeJS.Timeout | null = null
   #waiting = new Set<() => void>()
-  /** When the pending ping was sent, by `performance.now()`. */
+  /** Time at which the pending ping was sent, by `performance.now()`. */
   #pingedAt = Infinity
   /** Time until which other nodes may lack their connections, same clock. */
   #doubtfulUntil = -Infinity
@@ -52,7 +52,7 @@ export class Link {
   }
 
   /**
-   * Whether other nodes may lack their connections: the server is, or was, silent long enough for them to give up, or this
+   * True if other nodes may lack their connections: the server is, or was, silent long enough for them to give up, or this
    * connection was lost. They need no longer than that to reconnect.
    */
   get isDoubtful (): boolean {

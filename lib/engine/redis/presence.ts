@@ -30,11 +30,11 @@ interface Change { sign: '+' | '-', client: PresentClient, roster?: Roster | und
 /** This node's part of a channel. */
 interface Part {
   clients: Map<string, PresentClient>
-  /** Whether Redis may differ from `clients`. */
+  /** True if Redis may differ from `clients`. */
   isDirty: boolean
   /** Term in which Redis had all of `clients`. */
   term: number
-  /** Whether survivors would find this node's part. */
+  /** True if survivors would find this node's part. */
   isListed: boolean
 }
 

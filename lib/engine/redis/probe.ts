@@ -57,7 +57,7 @@ export class Probe {
   #startedAt = -Infinity
   /** True until opened, so nothing is probed before. */
   #isRunning = true
-  /** Whether a call has failed since the latest probe. */
+  /** True if a call has failed since the latest probe. */
   #isWanted = true
   #isFailing = false
   #accepted = 0

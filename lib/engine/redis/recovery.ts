@@ -24,9 +24,9 @@ export interface RecoveryParts {
 export class Recovery {
   readonly #parts: RecoveryParts
   readonly #log: FastifyBaseLogger
-  /** Whether this node may have missed ends of questions. */
+  /** True if this node may have missed ends of questions. */
   #hasMissedEnds = false
-  /** Whether Redis may have lost questions or ends that this node knows. */
+  /** True if Redis may have lost questions or ends that this node knows. */
   #hasLostQuestions = false
   #timer: NodeJS.Timeout | null = null
 
