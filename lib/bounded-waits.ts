@@ -1,3 +1,5 @@
+import { UnavailableError } from './errors.js'
+
 /**
  * Waits for work that may never settle, such as the app's hooks. Each wait has a time-out, and closing the server ends all of
  * them, so no timer outlives it. Late results and failures are dropped.
@@ -8,14 +10,15 @@ export class BoundedWaits {
   /**
    * Settles as the work does.
    *
-   * @param late called on time-out or when the server closes; its return value or error becomes the outcome
+   * @param late called on time-out; its return value or error becomes the outcome
+   * @throws WSM_ERR_UNAVAILABLE if the server closes meanwhile
    */
-  async wait<T, L> (work: Promise<T>, timeoutMs: number, late: (isClosing: boolean) => L): Promise<T | L> {
+  async wait<T, L> (work: Promise<T>, timeoutMs: number, late: () => L): Promise<T | L> {
     let timer: NodeJS.Timeout | undefined
     let end!: () => void
     const over = new Promise<() => L>((resolve) => {
-      timer = setTimeout(() => resolve(() => late(false)), timeoutMs)
-      end = () => resolve(() => late(true))
+      timer = setTimeout(resolve, timeoutMs, late)
+      end = () => resolve(closing)
     })
     this.#ends.add(end)
     try {
@@ -30,4 +33,8 @@ export class BoundedWaits {
   close (): void {
     for (const end of this.#ends) end()
   }
+}
+
+function closing (): never {
+  throw new UnavailableError('The server is closing')
 }

@@ -7,7 +7,6 @@ import { toTypeBox, type AnySchema, type StaticOf } from './any-schema.js'
 import type { EndpointRule } from './sessions/endpoints.js'
 import type { RevocationTarget } from './sessions/revocations.js'
 import { Nodes } from './cluster/nodes.js'
-import { Placements } from './streams/placements.js'
 import type { Confirmations } from './confirmations/confirmations.js'
 import type { AskOptions, StepResult, UserConfirmation } from './confirmations/question.js'
 import { isOff } from './engine/clock.js'
@@ -37,7 +36,7 @@ export interface Host {
 
 /** The parts of a node that the app uses through the manager. */
 export type ManagerParts = Pick<Node,
-  | 'cluster' | 'clock' | 'confirmations' | 'contextOf' | 'counters' | 'events' | 'handlers' | 'history' | 'log' | 'memberships' | 'outbound'
+  | 'cluster' | 'clock' | 'confirmations' | 'contextOf' | 'counters' | 'events' | 'handlers' | 'history' | 'log' | 'outbound' | 'placements'
   | 'presence' | 'publisher' | 'readiness' | 'registry' | 'revocations' | 'router' | 'taskHeartbeats' | 'tasks' | 'topics'>
 
 /** Place of an endpoint in the app. */
@@ -75,7 +74,6 @@ export class WsManager {
   readonly #node: ManagerParts
   readonly #host: Host
   readonly #owner: Owner
-  readonly #placements: Placements
   readonly #startedAt = performance.now()
 
   /** @internal */
@@ -100,7 +98,6 @@ export class WsManager {
       get: methods['ws.tasks.get'],
       list: methods['ws.tasks.list']
     }, node.tasks)
-    this.#placements = new Placements(node.cluster, node.registry, node.memberships)
     this.nodes = new Nodes(node.cluster, node.registry, () => this.#status())
   }
 
@@ -222,7 +219,7 @@ export class WsManager {
    *   seconds, if a node that may have the socket did not answer: the socket may then be in the channel
    */
   join (clientId: string, channel: string, guard?: ClientGuard): Promise<boolean> {
-    return call(this.#owner, methods['ws.join'], [clientId, channel, guard], () => this.#placements.join(placeOf(clientId, channel, guard)))
+    return call(this.#owner, methods['ws.join'], [clientId, channel, guard], () => this.#node.placements.join(placeOf(clientId, channel, guard)))
   }
 
   /**
@@ -232,7 +229,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_ARGUMENT for a bad channel name, WSM_ERR_UNAVAILABLE as for `join`
    */
   leave (clientId: string, channel: string, guard?: ClientGuard): Promise<boolean> {
-    return call(this.#owner, methods['ws.leave'], [clientId, channel, guard], () => this.#placements.leave(placeOf(clientId, channel, guard)))
+    return call(this.#owner, methods['ws.leave'], [clientId, channel, guard], () => this.#node.placements.leave(placeOf(clientId, channel, guard)))
   }
 
   /**

@@ -48,6 +48,7 @@ import { Counters } from './telemetry/counters.js'
 import { Acknowledgements } from './streams/acknowledgements.js'
 import { History } from './streams/history.js'
 import { Memberships } from './streams/memberships.js'
+import { Placements } from './streams/placements.js'
 import { Presence } from './streams/presence.js'
 import { Publisher } from './streams/publisher.js'
 import { StreamRules } from './streams/stream-rules.js'
@@ -80,6 +81,7 @@ export function createNode ({ engine, authenticator, options, log }: NodeContext
   const presence = new Presence({ store: engine.presence, topics, rules, events, log })
   const acknowledgements = new Acknowledgements(topics, engine)
   const memberships = new Memberships({ topics, presence, acknowledgements, limit: counters.limits.channels }, limits.maxChannelsPerConnection)
+  const placements = new Placements(cluster, registry, memberships)
   const history = new History(engine, rules)
   const outbound = new Outbound()
   const publisher = new Publisher({ engine, topics, rules, registry, outbound, acknowledgements }, options.ack)
@@ -161,7 +163,7 @@ export function createNode ({ engine, authenticator, options, log }: NodeContext
     unsubscribeFrame(memberships),
     ackFrame(acknowledgements),
     confirmFrame(confirmations, revocations),
-    cancelFrame(tasks, options.tasks),
+    cancelFrame(tasks, revocations, options.tasks),
     walkerFrame(handlers, contextOf),
     ...sendFrames(publisher, permissions, revocations, outbound)
   ]
@@ -179,6 +181,7 @@ export function createNode ({ engine, authenticator, options, log }: NodeContext
     topics,
     presence,
     memberships,
+    placements,
     history,
     outbound,
     publisher,
@@ -219,6 +222,11 @@ export function createNode ({ engine, authenticator, options, log }: NodeContext
       // Closed before the tasks' signals fire: the app may pass a task's signal to a question, which must end as closed, not
       // aborted.
       await confirmations.close().finally(() => tasks.close())
+    },
+    /** Ends what was begun while the server was closing. Called once no socket, request or message of another node can arrive. */
+    end: () => {
+      hookWaits.close()
+      acknowledgements.close()
     }
   }
 }

@@ -58,7 +58,7 @@ export function normalizeOptions (input: WsPluginOptions): Options {
   throw new InvalidOptionError(name === '' ? 'options' : name, `is not valid: ${message}${shown}${meaning}`)
 }
 
-/** Compiled once, at the start of the app. */
+/** Interpreted: compiling the schema costs more than its one check. */
 const check = {
   Schema: () => OptionsSchema as TSchema,
   Check: (value: unknown): value is Options => Value.Check(OptionsSchema, value),

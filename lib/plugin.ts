@@ -48,11 +48,14 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, input) => {
   const engine = await engineOf(options, log)
   // Registered early, so the engine's connections are closed even if the rest of the registration fails.
   let hasClosed = false
-  fastify.addHook('onClose', () => {
+  let end = () => {}
+  fastify.addHook('onClose', async () => {
     hasClosed = true
-    return engine.close()
+    await engine.close()
+    end()
   })
   const node = createNode({ engine, authenticator: authenticatorBy(engine.clock), options, log })
+  end = node.end
 
   // Entry of upgrades and requests, until the server closes.
   const path = fastify.prefix + options.path

@@ -53,7 +53,8 @@ export function confirmationRoutes (scope: Scope, { access, confirmations }: Con
       tags, summary: 'Answers a question; only its user can', params: ConfirmationParams, body: ConfirmationAnswer, response: answers(ConfirmationRecord, 400, 401, 403, 404, 409, 413, 415, 503)
     },
     onRequest: access.authenticated
-  }, (request) => confirmations.answer(request.params.callback_id, request.body, { user_id: userOf(request).id, client_id: null }))
+  }, (request) => confirmations.answer(request.params.callback_id, request.body, { user_id: userOf(request).id, client_id: null },
+    () => access.assertTokenStillValid(request)))
 
   scope.delete('/confirmations/:callback_id', {
     schema: {

@@ -33,7 +33,7 @@ export function taskRoutes (scope: Scope, { access, tasks }: TaskParts): void {
   }, async (request) => {
     const { task_id: taskId, user_id: userId } = found(await tasks.get(request.params.task_id, { cluster: true }), 'task')
     await access.owned(request, userId, 'tasks:cancel')
-    await tasks.cancel(taskId, { by: { user_id: userOf(request).id, client_id: null } })
+    await tasks.cancel(taskId, { by: { user_id: userOf(request).id, client_id: null } }, () => access.assertTokenStillValid(request))
     return found(await tasks.get(taskId, { cluster: true }), 'task')
   })
 }

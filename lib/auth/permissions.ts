@@ -22,9 +22,6 @@ export interface Question {
   denial: string
 }
 
-const LATE = Symbol('late')
-const CLOSING = Symbol('closing')
-
 /**
  * Calls the app's `authorize…` hooks. Each method resolves if the action is allowed and throws WSM_ERR_FORBIDDEN if not. An error
  * that a handler may show its caller is passed on, as from a handler. If a hook throws anything else, or exceeds
@@ -84,17 +81,21 @@ export class Permissions {
 
   async #ask<T> (question: Question, hook: () => T | Promise<T>): Promise<T> {
     const { timeoutMs } = this.#options.auth
-    let answer: T | typeof LATE | typeof CLOSING
+    const answer = this.#answerOf(question, hook)
+    if (!isThenable(answer)) return answer
+    const decided = Promise.resolve(answer).catch((error: unknown) => { throw this.#refusal(question, error) })
+    return this.#waits.wait(decided, timeoutMs, () => {
+      this.#log.error({ hook: question.hook, ...question.about, timeout_ms: timeoutMs }, 'an authorize hook timed out; the action was refused')
+      throw undecided()
+    })
+  }
+
+  #answerOf<T> (question: Question, hook: () => T): T {
     try {
-      const returned = hook()
-      answer = isThenable(returned) ? await this.#waits.wait(Promise.resolve(returned), timeoutMs, (isClosing): typeof LATE | typeof CLOSING => isClosing ? CLOSING : LATE) : returned
+      return hook()
     } catch (error) {
       throw this.#refusal(question, error)
     }
-    if (answer === CLOSING) throw new UnavailableError('The server is closing')
-    if (answer !== LATE) return answer
-    this.#log.error({ hook: question.hook, ...question.about, timeout_ms: timeoutMs }, 'an authorize hook timed out; the action was refused')
-    throw undecided()
   }
 
   #refusal (question: Question, error: unknown): Error {

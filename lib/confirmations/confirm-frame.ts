@@ -1,14 +1,14 @@
 import type { Confirmations } from './confirmations.js'
-import type { Revocations } from '../sessions/revocations.js'
+import type { TokenCheck } from '../auth/token-check.js'
 import { builtIn } from '../protocol/router.js'
 import { userOf } from '../protocol/frames/user-of.js'
 
 /** `confirm`: a person's answer (rows A5, A6). All sockets of the user get `confirmation_closed`. */
-export const confirmFrame = (confirmations: Confirmations, revocations: Revocations) => builtIn('confirm', async ({ message, connection }) => {
+export const confirmFrame = (confirmations: Confirmations, tokens: TokenCheck) => builtIn('confirm', async ({ message, connection }) => {
   const { callback_id: callbackId, proceed, feedback, answer } = message
   const user = userOf(connection)
-  const askedAt = revocations.now()
+  const askedAt = tokens.now()
   const record = await confirmations.answer(callbackId, { proceed, feedback, answer }, { user_id: user.id, client_id: connection.id },
-    () => revocations.assertTokenStillValid(user, askedAt))
+    () => tokens.assertTokenStillValid(user, askedAt))
   return { callback_id: callbackId, outcome: record.status, proceed: record.proceed, answered_by: record.answered_by }
 })

@@ -18,4 +18,3 @@ export type ConfirmationOptions = OptionsOf<typeof confirmationOptions>
 export const confirmationLimits = {
   maxPendingConfirmationsPerUser: count(100, 'Maximum number of open questions to one user that this node asked')
 }
-export type ConfirmationLimits = OptionsOf<typeof confirmationLimits>

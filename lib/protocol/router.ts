@@ -10,6 +10,8 @@ import { isThenable } from '../thenable.js'
 import { logThrown } from '../thrown.js'
 import type { CompiledSchema } from '../validation/compiled-schema.js'
 import { countedCodes } from '../../schemas/codes.js'
+import type { SocketLimits } from '../socket/options.js'
+import type { ProtocolLimits } from './options.js'
 import { compile } from './compile.js'
 import { assertFrame, decode, frameId, peekId, type ClientMessage } from './decode.js'
 import { encodeFrame } from '../socket/message.js'
@@ -37,7 +39,7 @@ export function builtIn<T extends ClientFrameType> (
   return { type, check: compile(type, clientFrames[type]) as CompiledSchema, run, ...traits } as unknown as Route
 }
 
-export interface RouterLimits { maxPayloadBytes: number, maxDepth: number, maxPendingHandlers: number }
+export type RouterLimits = Pick<ProtocolLimits, 'maxDepth' | 'maxPendingHandlers'> & Pick<SocketLimits, 'maxPayloadBytes'>
 
 /** Length of the part that is searched for the id of a frame that is refused unread. Searching all of a large frame would take ten times as long as refusing it. */
 const PEEKED_BYTES = 4_096

@@ -6,7 +6,6 @@ import { tokenFromFrame } from '../auth/credentials.js'
 import type { AuthOptions } from '../auth/options.js'
 import { isDenial, type Permissions } from '../auth/permissions.js'
 import { ForbiddenError, InvalidHandshakeError, UnauthorizedError, UnavailableError, UpgradeRequiredError } from '../errors.js'
-import { toWire } from '../wire-error.js'
 import { decodePositions } from '../protocol/decode.js'
 import type { Positions } from '../recovery.js'
 import type { Connection } from '../socket/connection.js'
@@ -15,6 +14,7 @@ import type { StreamLimits } from '../streams/options.js'
 import type { Counters } from '../telemetry/counters.js'
 import type { User } from '../user.js'
 import { assertValid } from '../validation/faults.js'
+import { closeFrameFor } from './close-frame.js'
 import type { ConnectRate } from './connect-rate.js'
 import type { EndpointRule, Endpoints } from './endpoints.js'
 import { readHandshake } from './handshake.js'
@@ -105,18 +105,14 @@ export class Admission {
    */
   confirm (outcome: Outcome, mode = this.#rejectMode): Outcome {
     if (!('origin' in outcome)) return outcome
+    if (this.#isClosing) return { close: { code: closeCodes.goingAway, reason: 'The server is closing' } }
     const { user, identifiedAt } = outcome.origin
     try {
       this.#parts.slots.assertMayOpen(outcome.origin)
-    } catch (error) {
-      return refusal(error, mode)
-    }
-    if (this.#isClosing) return { close: { code: closeCodes.goingAway, reason: 'The server is closing' } }
-    try {
       this.confirmIdentity(user, identifiedAt)
       return outcome
     } catch (error) {
-      return { close: closeFrameFor(error) }
+      return refusal(error, mode)
     }
   }
 
@@ -223,21 +219,6 @@ function refusal (error: unknown, mode: SessionOptions['rejectMode']): Outcome {
   // Without a handshake there is no socket to send a close frame on.
   if (mode === 'http' || error instanceof UpgradeRequiredError || error instanceof InvalidHandshakeError) throw error
   return { close: closeFrameFor(error) }
-}
-
-/** Returns the close frame that corresponds to a refusal's HTTP status. */
-export function closeFrameFor (refusal: unknown): { code: CloseCode, reason: string } {
-  const { code, message: reason } = toWire(refusal)
-  switch (code) {
-    case 'unauthorized': return { code: closeCodes.unauthorized, reason }
-    case 'forbidden': return { code: closeCodes.forbidden, reason }
-    case 'already_connected': return { code: closeCodes.replaced, reason }
-    case 'too_many_connections':
-    case 'rate_limited':
-    case 'unavailable': return { code: closeCodes.tryAgainLater, reason }
-    case 'internal': return { code: closeCodes.internalError, reason }
-    default: return { code: closeCodes.policyViolation, reason }
-  }
 }
 
 /** @throws WSM_ERR_INVALID_MESSAGE */

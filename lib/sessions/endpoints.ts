@@ -10,10 +10,12 @@ import { toClientError, toWire } from '../wire-error.js'
 import { logThrown } from '../thrown.js'
 import type { AdmittedUser, User } from '../user.js'
 
+type EndpointChannels = (request: FastifyRequest, user: AdmittedUser) => readonly string[] | Promise<readonly string[]>
+
 /** The channels and the authorization of an app's endpoint (row H4). */
 export interface EndpointRule {
   /** The channels that every socket of the endpoint is a member of. */
-  channels: readonly string[] | ((request: FastifyRequest, user: AdmittedUser) => readonly string[] | Promise<readonly string[]>)
+  channels: readonly string[] | EndpointChannels
   /** Decides on the user's connect: a boolean, or `{ since }` as for `authorizeSubscribe`. */
   authorize: (request: FastifyRequest, user: AdmittedUser) => JoinDecision | Promise<JoinDecision>
 }
@@ -48,13 +50,13 @@ export class Endpoints {
   /**
    * Returns the channels that the user joins.
    *
-   * @throws WSM_ERR_UNAVAILABLE, WSM_ERR_INTERNAL, or an error of the app's own
+   * @throws WSM_ERR_UNAVAILABLE; WSM_ERR_INTERNAL if the app's function throws or returns something else, except for errors of the catalogue
    */
   async channels (rule: EndpointRule, request: FastifyRequest, user: User | null): Promise<readonly string[]> {
+    if (typeof rule.channels !== 'function') return rule.channels
     const timeoutMs = this.#timeoutMs
     try {
-      return await this.#waits.wait(channelsOf(rule, request, user), timeoutMs, (isClosing) => {
-        if (isClosing) throw new UnavailableError('The server is closing')
+      return await this.#waits.wait(channelsFrom(rule.channels, request, user), timeoutMs, () => {
         this.#log.error({ ...namesFor(request, user), timeout_ms: timeoutMs }, 'the channels function of an endpoint timed out')
         throw new UnavailableError('The channels of this endpoint are temporarily unavailable')
       })
@@ -72,8 +74,8 @@ function namesFor ({ routeOptions: { url } }: FastifyRequest, user: User | null)
   return { endpoint: url, ...namesOf(user, null) }
 }
 
-async function channelsOf (rule: EndpointRule, request: FastifyRequest, user: User | null): Promise<readonly string[]> {
-  const channels = typeof rule.channels === 'function' ? await rule.channels(request, user as AdmittedUser) : rule.channels
+async function channelsFrom (hook: EndpointChannels, request: FastifyRequest, user: User | null): Promise<readonly string[]> {
+  const channels = await hook(request, user as AdmittedUser)
   if (!checkChannels.Check(channels)) throw new TypeError('the channels of an endpoint must be an array of channel names')
   return channels
 }

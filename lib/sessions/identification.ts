@@ -103,8 +103,7 @@ export class Identification {
   /** Checks also that the token has not been revoked, and limits the time for everything: a key source or a hook of the app may hang. */
   #inTime<U extends User | null> (identified: Promise<U>): Promise<U> {
     const { timeoutMs } = this.#options
-    return this.#parts.waits.wait(this.#unrevoked(identified), timeoutMs, (isClosing) => {
-      if (isClosing) throw new UnavailableError('The server is closing')
+    return this.#parts.waits.wait(this.#unrevoked(identified), timeoutMs, () => {
       this.#parts.log.error(`authentication took longer than ${timeoutMs} ms`)
       throw new UnavailableError('Authentication took too long')
     })

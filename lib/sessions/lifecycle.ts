@@ -1,5 +1,6 @@
 import type { ConnectionData } from '../../schemas/frames/server.js'
-import { closeFrameFor, type Admission, type NewIdentity } from './admission.js'
+import type { Admission, NewIdentity } from './admission.js'
+import { closeFrameFor } from './close-frame.js'
 import type { UserSlots } from './user-slots.js'
 import type { User } from '../user.js'
 import { closeCodes } from '../../schemas/codes.js'
@@ -160,7 +161,16 @@ export class Lifecycle {
     const previous = connection.user
     const isSwitch = previous?.id !== user?.id
     const entry = await this.#memberships.prepareChange(connection, user)
-    if (!connection.isOpen || !this.#isConfirmed(connection, user, identifiedAt)) return entry.abandon()
+    if (!connection.isOpen) return entry.abandon()
+    try {
+      this.#admission.confirmIdentity(user, identifiedAt)
+    } catch (error) {
+      entry.abandon()
+      // The same user keeps the token that it has; whoever the socket is to belong to otherwise is not allowed.
+      if (!isSwitch) throw error
+      const { code, reason } = closeFrameFor(error)
+      return connection.close(code, reason)
+    }
     if (isSwitch) connection.identity.end()
     const lost = this.#leaveIf(connection, (channel, grant) => grant === 'joined' ? isSwitch : forbidden.has(channel))
     this.#memberships.leaveFor(connection, user)
@@ -183,18 +193,6 @@ export class Lifecycle {
     for (const channel of lost) connection.send(encodeFrame({ type: 'unsubscribed', channel, reason: 'forbidden' }))
     this.#slots.taken(connection)
     this.#events.emit('identity_changed', { client: connection, previous })
-  }
-
-  /** Checks a token for the last time. Closes the socket if the token is no longer valid. */
-  #isConfirmed (connection: Connection, user: User | null, identifiedAt: number): boolean {
-    try {
-      this.#admission.confirmIdentity(user, identifiedAt)
-      return true
-    } catch (error) {
-      const { code, reason } = closeFrameFor(error)
-      connection.close(code, reason)
-      return false
-    }
   }
 
   #connectionFrame (connection: Connection, entered: readonly StreamState[]): EncodedMessage {

@@ -1,11 +1,10 @@
 import type { User } from '../user.js'
-import { closeCodes } from '../../schemas/codes.js'
-import { AlreadyConnectedError } from '../errors.js'
 import type { Limits } from '../telemetry/limits.js'
 import type { ConnectionOrigin } from '../socket/origin.js'
 import type { Connection } from '../socket/connection.js'
 import type { Registry } from '../socket/registry.js'
 import { Quota } from '../socket/quota.js'
+import { closeFrameFor } from './close-frame.js'
 import type { SessionLimits, SessionOptions } from './options.js'
 
 /**
@@ -85,7 +84,8 @@ export class UserSlots {
       this.assertFree(user, connection)
       if (user === null) this.#anonymous.add(connection)
     } catch (error) {
-      connection.close(error instanceof AlreadyConnectedError ? closeCodes.replaced : closeCodes.tryAgainLater, (error as Error).message)
+      const { code, reason } = closeFrameFor(error)
+      connection.close(code, reason)
     }
   }
 

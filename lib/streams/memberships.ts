@@ -12,10 +12,10 @@ import type { JoinRequest, PreparedJoin, StreamState } from './topic.js'
 import type { Topics } from './topics.js'
 
 const NOTHING: Recovery = { positions: {}, notBefore: new Map() }
-/** A join without effect, for a connection that has ended. */
 /** A prepared join that its caller commits in any case. */
 type CommittableJoin = Pick<PreparedJoin, 'commit' | 'catchUp'>
 
+/** A join without effect, for a connection that has ended. */
 const NO_JOIN: CommittableJoin = { commit: () => [], catchUp: async () => {} }
 
 /** The parts that {@link Memberships} need. */
@@ -191,7 +191,8 @@ export class Memberships {
         return states
       },
       catchUp: async () => {
-        for (const state of states) this.#acknowledgements.joined(state, connection)
+        // The app's listeners may have removed it again in this turn.
+        for (const state of states) if (this.#topics.has(state.topic, connection)) this.#acknowledgements.joined(state, connection)
         const joined = states.map(({ topic }) => channelOf(topic)).filter((channel) => channel !== null)
         const told = Promise.all(joined.map((channel) => this.#presence.tell(channel, connection)))
         await catchUp()

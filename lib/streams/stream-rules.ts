@@ -24,6 +24,8 @@ type ChannelRule = StreamOptions['channels'][string]
  */
 export class StreamRules {
   readonly #default: StreamRule
+  /** Retention for rules that name only a part of it. */
+  readonly #retention: Retention
   /** Topics of users and tasks, which their user can read from the start. */
   readonly #ofUsers: StreamRule
   readonly #patterns: { matches: (channel: string) => boolean, rule: ChannelRule }[]
@@ -31,7 +33,8 @@ export class StreamRules {
   /** @throws WSM_ERR_INVALID_OPTION that names a bad pattern */
   constructor ({ history, channels }: Pick<StreamOptions, 'history' | 'channels'>) {
     const { enabled, size, ttlMs, recoverFrom } = history
-    this.#default = { retention: enabled ? { size, ttlMs } : null, presence: false, latest: false, fromStart: recoverFrom === 'start' }
+    this.#retention = { size, ttlMs }
+    this.#default = { retention: enabled ? this.#retention : null, presence: false, latest: false, fromStart: recoverFrom === 'start' }
     this.#ofUsers = { ...this.#default, fromStart: true }
     this.#patterns = Object.entries(channels).map(([pattern, rule]) => ({ matches: matcher(pattern), rule }))
   }
@@ -40,22 +43,19 @@ export class StreamRules {
     const channel = channelOf(topic)
     if (channel === null) return topic === topicOf.all || roleOf(topic) !== null ? this.#default : this.#ofUsers
     let rule = this.#default
-    for (const { matches, rule: next } of this.#patterns) if (matches(channel)) rule = merge(rule, next)
+    for (const { matches, rule: next } of this.#patterns) if (matches(channel)) rule = this.#merge(rule, next)
     return rule
   }
-}
 
-function merge (rule: StreamRule, { history, presence, recover, recoverFrom }: ChannelRule): StreamRule {
-  return {
-    retention: history === undefined ? rule.retention : history === false ? null : { ...DEFAULT_RETENTION, ...rule.retention, ...history },
-    presence: presence ?? rule.presence,
-    latest: recover === undefined ? rule.latest : recover === 'latest',
-    fromStart: recoverFrom === undefined ? rule.fromStart : recoverFrom === 'start'
+  #merge (rule: StreamRule, { history, presence, recover, recoverFrom }: ChannelRule): StreamRule {
+    return {
+      retention: history === undefined ? rule.retention : history === false ? null : { ...this.#retention, ...rule.retention, ...history },
+      presence: presence ?? rule.presence,
+      latest: recover === undefined ? rule.latest : recover === 'latest',
+      fromStart: recoverFrom === undefined ? rule.fromStart : recoverFrom === 'start'
+    }
   }
 }
-
-/** Fallback for a rule that enables history while the default disables it. */
-const DEFAULT_RETENTION: Retention = { size: 300, ttlMs: 300_000 }
 
 /** @throws WSM_ERR_INVALID_OPTION */
 function matcher (pattern: string): (channel: string) => boolean {

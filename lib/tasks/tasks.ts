@@ -192,15 +192,17 @@ export class Tasks {
    * @throws WSM_ERR_NOT_FOUND, WSM_ERR_FORBIDDEN for a task of another user than `userId`, WSM_ERR_ALREADY_SETTLED for one that has ended,
    *   WSM_ERR_UNAVAILABLE where a node that may have it did not answer, or, once the task is cancelled, where its open questions could
    *   not be cancelled
+   * @param assertMay called in the turn in which the task is cancelled, since other nodes were asked before; throws to refuse
    */
-  async cancel (taskId: string, { userId, by, mustBeKnown = false }: TaskCancelOptions = {}): Promise<void> {
+  async cancel (taskId: string, { userId, by, mustBeKnown = false }: TaskCancelOptions = {}, assertMay = () => {}): Promise<void> {
     const running = this.#store.getRunning(taskId)
     const known = running?.record ?? this.#store.getEnded(taskId)
-    if (known === undefined && await this.#cancelElsewhere(taskId, userId, by)) return
+    if (known === undefined && await this.#cancelElsewhere(taskId, { userId, by }, assertMay)) return
     const owner = known?.user_id ?? userId
     if (owner === undefined) throw new NotFoundError('There is no such task')
     if (known === undefined && mustBeKnown && !await this.#confirmations.isAsking(taskId, owner)) throw new NotFoundError('There is no such task')
     if (known !== undefined) assertCancellable(known, userId)
+    assertMay()
     if (running !== undefined) this.#end(running, 'cancelled')
     this.#heartbeats.stop(taskId, owner)
     try {
@@ -263,10 +265,11 @@ export class Tasks {
   }
 
   /** Cancels a task of another node. Resolves to whether a node had it. */
-  async #cancelElsewhere (taskId: string, userId: string | undefined, by: AnsweredBy | undefined): Promise<boolean> {
+  async #cancelElsewhere (taskId: string, { userId, by }: TaskCancelOptions, assertMay: () => void): Promise<boolean> {
     const record = await this.#remote.find(taskId)
     if (record === null) return false
     assertCancellable(record, userId)
+    assertMay()
     const left = await this.#remote.cancel(taskId, by ?? null)
     // It may have ended meanwhile, or with its node.
     if (left !== null && left.status !== 'cancelled') throw settled(left)

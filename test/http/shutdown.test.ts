@@ -305,16 +305,19 @@ t.test('an upgrade admitted when the close begins is closed with 1001', async (t
   await closed
 })
 
-t.test('no timer outlives the close', async (t) => {
+/** Counts the timers made from now on that keep the process alive. */
+function liveTimers (t: Test): () => number {
   const timers = new Map<number, NodeJS.Timeout>()
   const hook = createHook({
     init: (id, type, _trigger, resource) => { if (type === 'Timeout') timers.set(id, resource as NodeJS.Timeout) },
     destroy: (id) => { timers.delete(id) }
   }).enable()
   t.teardown(() => hook.disable())
-  // What keeps the process alive.
-  const live = () => [...timers.values()].filter((timer) => timer.hasRef()).length
+  return () => [...timers.values()].filter((timer) => timer.hasRef()).length
+}
 
+t.test('no timer outlives the close', async (t) => {
+  const live = liveTimers(t)
   const gate = new Gate()
   const secret = async (request: FastifyRequest) => {
     if (request.url === '/ws?hangs') await gate.wait()
@@ -336,6 +339,25 @@ t.test('no timer outlives the close', async (t) => {
   await server.app.close()
   for (const client of [...clients, carol]) await client.closed
   await hanging.ended
+  await new Promise((resolve) => setImmediate(resolve))
+  t.same(live(), 0)
+})
+
+t.test('no timer begun while the server closes outlives the close', async (t) => {
+  const live = liveTimers(t)
+  const gate = new Gate()
+  const server = await startApp(t, { auth: { timeoutMs: 60_000 }, drain: { timeoutMs: 300 }, authorizeSubscribe: () => gate.wait().then(() => true) })
+  const client = await server.connect('alice')
+  const closing = new Gate()
+  t.intercept(Confirmations.prototype, 'close', { value: () => closing.wait() })
+  const closed = server.app.close()
+  await closing.reached
+  const report = server.app.ws.sendToUser('alice', { type: 'x.y' }, { ack: { timeoutMs: 60_000 } })
+  await client.next('x.y')
+  client.send({ type: 'subscribe', channel_ids: ['room'], id: 1 })
+  await gate.reached
+  await closed
+  t.match(await report, { acked: [], missing: [client.id] })
   await new Promise((resolve) => setImmediate(resolve))
   t.same(live(), 0)
 })

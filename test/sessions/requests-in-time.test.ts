@@ -2,6 +2,7 @@ import { setImmediate, setTimeout } from 'node:timers/promises'
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
+import { MemoryConfirmationStore } from '../../lib/engine/memory/confirmations.js'
 import { SECRET, startApp, type AppOptions } from '../fixtures/app.js'
 import { Gate } from '../fixtures/gate.js'
 import { LateBodies } from '../fixtures/late-body.js'
@@ -185,6 +186,27 @@ t.test('an answer whose token is revoked while the question is read is refused',
   t.match(await confirmations.get(id), { status: 'pending' })
   const alice = await server.connect('alice')
   t.match(await alice.request({ type: 'confirm', callback_id: id, proceed: true }), { type: 'reply' })
+})
+
+t.test('an answer by REST whose token is revoked while the question is read is refused', async (t) => {
+  const gate = new Gate()
+  const { settleAs } = MemoryConfirmationStore.prototype
+  t.intercept(MemoryConfirmationStore.prototype, 'settleAs', {
+    value: async function (this: MemoryConfirmationStore, ...args: Parameters<typeof settleAs>) {
+      const read = await settleAs.apply(this, args)
+      await gate.wait()
+      return read
+    }
+  })
+  const server = await startApp(t)
+  const { id } = await askStored(server, 'admin', { answer: Type.Object({ code: Type.String() }) })
+  const answer = server.rest('POST', `/ws/confirmations/${id}`, { as: null, headers: bearer(), body: { proceed: true, answer: { code: '7' } } })
+  await gate.reached
+  const revoked = server.app.ws.revoke({ jti: 'laptop' })
+  gate.open()
+  t.match(await answer, { status: 401, body: { code: 'WSM_ERR_UNAUTHORIZED' } })
+  await revoked
+  t.match(await server.app.ws.confirmations.get(id), { status: 'pending' })
 })
 
 t.test('an upgrade whose token expires while authorizeSubscribe runs is refused', async (t) => {

@@ -175,14 +175,18 @@ t.test('an upgrade whose token is revoked during admission is refused', async (t
   t.match(await refused, { statusCode: 401, body: { message: 'The token has been revoked' } })
 })
 
-t.test('a socket whose token is revoked while hooks of the host run is closed as soon as it opens', async (t) => {
-  const gate = new Gate()
-  const server = await startApp(t, {}, { before: (app) => { app.addHook('preHandler', () => gate.wait()) } })
-  const client = server.dial('', { token: issued(10) })
-  await gate.reached
-  t.same(await server.app.ws.revoke({ userId: 'alice' }), { closed: 0, complete: true, missing: [] })
-  gate.open()
-  await client.opened()
+t.test('an upgrade whose token is revoked while hooks of the host run is refused as rejectMode says', async (t) => {
+  const dialled = async (options: WsPluginOptions) => {
+    const gate = new Gate()
+    const server = await startApp(t, options, { before: (app) => { app.addHook('preHandler', () => gate.wait()) } })
+    const client = server.dial('', { token: issued(10) })
+    await gate.reached
+    t.same(await server.app.ws.revoke({ userId: 'alice' }), { closed: 0, complete: true, missing: [] })
+    gate.open()
+    return client
+  }
+  t.match(await refusal(await dialled({ rejectMode: 'http' })), { statusCode: 401, body: { message: REVOKED.reason } })
+  const client = await (await dialled({ rejectMode: 'close' })).opened()
   t.same(await client.closed, REVOKED)
   t.same(client.received, [])
 })
@@ -241,6 +245,21 @@ t.test('a fresh token that is revoked while its channels are checked changes not
   t.match(await answer, { type: 'error', code: 'unauthorized', message: REVOKED.reason })
   const { data } = await client.request({ type: 'connection' })
   t.ok(data.expires_at > (now() + 60) * 1000, 'the socket has its first token')
+})
+
+t.test('a fresh token that is revoked while the socket joins the topics of its roles changes nothing', async (t) => {
+  const gate = gatedTopic(t, 'role:editor')
+  const server = await startApp(t)
+  const client = await server.connect('', { token: issued(0, { jti: 'first' }) })
+  const answer = client.request({ type: 'auth', token: issued(0, { jti: 'second', roles: ['editor'] }) })
+  await gate.reached
+  t.match(await server.app.ws.revoke({ jti: 'second' }), { closed: 0 })
+  gate.open()
+  t.match(await answer, { type: 'error', code: 'unauthorized', message: REVOKED.reason })
+  t.match(await server.app.ws.sendToRole('editor', { type: 'x.y' }), { localRecipients: 0 })
+  t.match(await server.app.ws.sendToUser('alice', { type: 'x.z' }), { localRecipients: 1 })
+  await client.next('x.z')
+  t.equal(client.count('x.y'), 0)
 })
 
 t.test('a socket is closed when the token of its new user is revoked during the switch', async (t) => {

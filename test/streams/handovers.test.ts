@@ -59,6 +59,25 @@ t.test('a client that reconnects to another node can acknowledge there, whicheve
   }
 })
 
+t.test('a socket that the app removes from the channel as soon as it has joined takes over nothing', async (t) => {
+  const [a, b, c] = await startNodes(t)
+  const room = { path: '/ws?channel_id=room' }
+  const before = await b.connect('alice', room)
+  const report = a.app.ws.sendToChannel('room', MESSAGE, patient)
+  const { message_id: id } = await before.next('x.y')
+  await heard(a)
+  await leave(b, before)
+  let isRemoving = true
+  c.app.ws.on('client_connected', ({ client }) => { if (isRemoving) c.app.ws.leave(client.id, 'room') })
+  const removed = await c.connect('alice', room)
+  await removed.settled()
+  t.equal(removed.count('x.y'), 0)
+  isRemoving = false
+  const after = acknowledging(await c.connect('alice', room))
+  t.match(await report, { acked: [after.id] })
+  t.equal(after.received.find(({ type }) => type === 'x.y')!.message_id, id)
+})
+
 t.test('a client that reconnects to another node before its old socket ends takes over the acknowledgement afterwards', async (t) => {
   const [a, b, c] = await startNodes(t)
   const early = await c.connect('alice')

@@ -15,6 +15,13 @@ t.test('topics without a rule are kept as the history options say', (t) => {
   t.end()
 })
 
+t.test('a rule that only enables history, which is off, keeps it as long as the history options say', (t) => {
+  const rules = rulesOf({ 'kept.*': { history: {} }, 'short.*': { history: { ttlMs: 9 } } }, { enabled: false, size: 7, ttlMs: 8 })
+  t.strictSame(rules.of('channel:kept.1').retention, { size: 7, ttlMs: 8 })
+  t.strictSame(rules.of('channel:short.1').retention, { size: 7, ttlMs: 9 })
+  t.end()
+})
+
 t.test('a rule applies to channels whose whole name matches its pattern', (t) => {
   const cases: Array<[string, string[], string[]]> = [
     ['room', ['room'], ['room.1', 'my room', 'ROOM', '']],

@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { redis } from '../../lib/engine/redis/redis.js'
 import { RedisCluster } from '../../lib/engine/redis/cluster.js'
 import { startApp, type TestApp } from '../fixtures/app.js'
+import type { TestClient } from '../fixtures/client.js'
 import { RedisServer } from '../fixtures/redis.js'
 
 const { port } = await RedisServer.start(t)
@@ -71,6 +72,29 @@ t.test('cancelling a task rejects with unavailable where a node does not answer'
   t.match(await alice.request({ type: 'cancel', task_id: 'somewhere' }), { code: 'unavailable' })
   t.match(await here.rest('GET', '/ws/tasks/somewhere', { as: 'alice' }), { status: 503 })
   t.same(await here.app.ws.tasks.list('alice', { cluster: true }), { tasks: [], next: null, complete: false, missing: ['other', 'strange'] })
+})
+
+t.test('a task is not cancelled for a caller whose token is revoked while other nodes are asked', async (t) => {
+  const [here, there] = await startNodes(t)
+  const { task: { task_id: taskId }, signal } = await there.app.ws.tasks.start({ userId: 'alice' })
+  const alice = await here.connect('alice', { claims: { jti: 'laptop' } })
+  const mobile = await here.connect('alice', { claims: { jti: 'mobile' } })
+  /** Revokes a token when its request asks for the task the `times`th time, and holds it up until that has an effect. */
+  const revokes = (jti: string, times: number, client: TestClient) => intercept(t, async (kind) => {
+    if (kind !== 'task' || --times !== 0) return
+    here.app.ws.revoke({ jti })
+    await client.closed
+  })
+  revokes('laptop', 1, alice)
+  alice.send({ type: 'cancel', task_id: taskId, id: 1 })
+  t.equal((await alice.closed).code, 4401)
+  // The route reads the task to know its owner, and then has it cancelled.
+  revokes('mobile', 2, mobile)
+  const headers = { authorization: `Bearer ${here.token('alice', { jti: 'mobile' })}` }
+  t.match(await here.rest('DELETE', `/ws/tasks/${taskId}`, { as: null, headers }), { status: 401 })
+  await here.app.ws.getStatus({ cluster: true })
+  t.equal(signal.aborted, false)
+  t.match(there.app.ws.tasks.get(taskId), { status: 'running' })
 })
 
 t.test('a task that ends while another node cancels it is reported as already ended', async (t) => {

@@ -168,6 +168,18 @@ t.test('the asking node stores a lost question again, and leaves an existing one
   t.strictSame(new Set(records.map(({ callback_id: id }) => id)), new Set([lost.callback_id, kept.callback_id]))
 })
 
+t.test('a node stores again the open questions and the ends that it knows and Redis has lost', async (t) => {
+  const { server, engines: [engine, other] } = await nodes(t, 2)
+  const [open, ended] = [question(), question()]
+  for (const record of [open, ended]) await engine!.confirmations.create(record)
+  await engine!.confirmations.settle(ended.callback_id, settlement())
+  await server.admin.del(...await server.admin.keys('*:record:*'))
+  t.strictSame(await Promise.all([open, ended].map(({ callback_id: id }) => other!.confirmations.get(id))), [null, null])
+  await (engine as RedisEngine).confirmations.restore()
+  t.match(await other!.confirmations.get(open.callback_id), { status: 'pending' })
+  t.match(await other!.confirmations.get(ended.callback_id), { status: 'confirmed' })
+})
+
 t.test('a question of a version without generations is in doubt only after Redis has lost writes', async (t) => {
   const { server, engines: [engine], goBack } = await nodes(t, 1)
   const record = question({ created_at: 1 })

@@ -59,7 +59,7 @@ t.test('a node stays listed in a channel until Redis has removed the last of its
 
 t.test('a socket that leaves while an earlier call times out is removed with the next renewal', async (t) => {
   const gate = new Gate()
-  const timeoutMs = 50
+  const timeoutMs = 400
   const { store, calls } = storeOf(t, { timeoutMs, run: async (call) => { if (call === 'some +comes') await gate.wait() } })
   await store.add('room', client('stays'))
   const coming = store.add('room', client('comes'))
