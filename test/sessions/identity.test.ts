@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import type { WsPluginOptions } from '../../lib/index.js'
 import { SECRET, startApp } from '../fixtures/app.js'
+import { gatedTopic } from '../fixtures/gated-topic.js'
 import { forge } from '../fixtures/tokens.js'
 
 /** alice may join a and both, bob b and both. */
@@ -162,6 +163,20 @@ t.test('a socket that ends while it switches users is not registered for the new
   client.socket.terminate()
   await ended
   allow(true)
+  await server.rest('GET', '/ws/health', { as: null })
+  t.match(server.app.ws.getStatus(), { active_connections: 0, users: 0, channels: 0 })
+})
+
+t.test('a socket that ends while it joins its new user\'s topics is not registered either', async (t) => {
+  const gate = gatedTopic(t, 'user:bob')
+  const server = await startApp(t)
+  const ended = new Promise((resolve) => server.app.ws.on('client_disconnected', resolve))
+  const client = await server.connect('alice')
+  client.send({ type: 'change_user', token: server.token('bob') })
+  await gate.reached
+  client.socket.terminate()
+  await ended
+  gate.open()
   await server.rest('GET', '/ws/health', { as: null })
   t.match(server.app.ws.getStatus(), { active_connections: 0, users: 0, channels: 0 })
 })

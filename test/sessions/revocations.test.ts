@@ -2,11 +2,11 @@ import type { Duplex } from 'node:stream'
 import t, { type Test } from 'tap'
 import type { Connection } from '../../lib/socket/connection.js'
 import type { Revocable } from '../../lib/engine/engine.js'
-import { MemoryEngine } from '../../lib/engine/memory/engine.js'
 import { MemoryRevocationStore } from '../../lib/engine/memory/revocations.js'
 import type { WsPluginOptions } from '../../lib/index.js'
 import { inAnHour, startApp, type TestApp } from '../fixtures/app.js'
 import { Gate } from '../fixtures/gate.js'
+import { gatedTopic } from '../fixtures/gated-topic.js'
 import { RawClient } from '../fixtures/raw-client.js'
 import { refusal } from '../fixtures/refusal.js'
 import { StallingClient } from '../fixtures/stalling-client.js'
@@ -151,19 +151,6 @@ async function gated (t: Test, options: WsPluginOptions = {}): Promise<{ server:
     ...options
   })
   return { server, gate, hold: (hold) => { isHeld = hold } }
-}
-
-/** Holds up the subscription to a topic. */
-function gatedTopic (t: Test, topic: string): Gate {
-  const gate = new Gate()
-  const { subscribe } = MemoryEngine.prototype
-  t.intercept(MemoryEngine.prototype, 'subscribe', {
-    value: async function (this: MemoryEngine, name: string) {
-      if (name === topic) await gate.wait()
-      return subscribe.call(this, name)
-    }
-  })
-  return gate
 }
 
 t.test('an upgrade whose token is revoked during admission is refused', async (t) => {
