@@ -127,6 +127,8 @@ async function refreshToken () {
 }
 
 function dispatch (frame, isAnswer) {
+  // A list of the server may have been faster than the frame.
+  if (positions.hasSeen(frame)) return
   for (const { topic, had } of positions.learn(frame)) restart(topic, had)
   const handle = Object.hasOwn(frames, frame.type) ? frames[frame.type] : null
   if (handle) handle(frame, isAnswer)

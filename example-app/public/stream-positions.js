@@ -16,6 +16,12 @@ export class StreamPositions {
     return []
   }
 
+  // Is this a message of a stream that the page has up to there, or beyond?
+  hasSeen ({ stream }) {
+    const had = stream === undefined ? null : this.get(stream.topic)
+    return had !== null && had.epoch === stream.epoch && stream.offset <= had.offset
+  }
+
   get (topic) {
     return this.#positions.get(topic) ?? null
   }

@@ -28,6 +28,40 @@ t.test('the page shows how many missed chat messages the server no longer has', 
   t.same(await chatOf(ann), [first, note, 'five', 'six', 'seven'], 'it stays where something is missing, and is said once')
 })
 
+t.test('a chat message that arrives after the list that has it already is shown once', async (t) => {
+  const { origin } = await startExample(t)
+  const [ann, ben] = [await openPage(t, browser, origin), await openPage(t, browser, origin)]
+  await signIn(ben, 'ben')
+  await inChat(ben)
+  await say(ben, 'one')
+  let release = () => {}
+  await ann.routeWebSocket(/\/ws/, (page) => {
+    const server = page.connectToServer()
+    const held: (string | Buffer)[] = []
+    let isHolding = true
+    server.onMessage((frame) => {
+      if (isHolding && String(frame).includes('"chat.message"')) held.push(frame)
+      else page.send(frame)
+    })
+    release = () => {
+      isHolding = false
+      for (const frame of held) page.send(frame)
+    }
+  })
+  await ann.route('**/chat/messages', async (route) => {
+    await say(ben, 'two')
+    await route.continue()
+  })
+  await ann.goto(origin)
+  await signIn(ann, 'ann')
+  await inChat(ann)
+  t.same(await chatOf(ann), ['one', 'two'], 'as the list says')
+  release()
+  await say(ben, 'three')
+  await ann.waitForSelector('text="three"')
+  t.same(await chatOf(ann), ['one', 'two', 'three'])
+})
+
 t.test('the page shows every gap in a stream of chat messages with its exact size', async (t) => {
   const { origin } = await startExample(t, { CHAT_HISTORY: '3' })
   const page = await openPage(t, browser, origin)
