@@ -16,6 +16,7 @@ export const layers = [
   ['streams', '^lib/streams/'],
   ['cluster', '^lib/cluster/'],
   ['protocol', '^lib/protocol/'],
+  ['contract', '^lib/contract/'],
   ['auth', '^lib/auth/'],
   ['socket', '^lib/socket/'],
   ['validation', '^lib/validation/'],

@@ -1,5 +1,10 @@
 import { setMaxListeners } from 'node:events'
+import { Type } from '@sinclair/typebox'
 import { isThenable } from './thenable.js'
+
+const Callback = Type.Function([], Type.Unknown())
+/** An AbortSignal of the app, of any realm. */
+export const Signal = Type.Object({ aborted: Type.Boolean(), addEventListener: Callback, removeEventListener: Callback }, { additionalProperties: true })
 
 type Listener = Parameters<AbortSignal['addEventListener']>[1]
 
@@ -33,6 +38,24 @@ export function onAbort (signal: AbortSignal, callback: () => void): () => void 
     if (listener.callbacks.size > 0) return
     signal.removeEventListener('abort', listener)
     if (shared.get(signal) === listener) shared.delete(signal)
+  }
+}
+
+/**
+ * Settles as a promise does, unless the signal fires first.
+ *
+ * @throws the signal's reason
+ */
+export async function unlessAborted<T> (promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise
+  let ignore = () => {}
+  try {
+    return await Promise.race([promise, new Promise<never>((_resolve, reject) => {
+      ignore = onAbort(signal, () => reject(signal.reason))
+      if (signal.aborted) reject(signal.reason)
+    })])
+  } finally {
+    ignore()
   }
 }
 

@@ -4,16 +4,17 @@ import type { StreamPosition } from '../schemas/fields.js'
 import type { ClusterStatus, NodeHealth, PresenceList, NodeReadiness, NodeStatus, StreamHistory } from '../schemas/records.js'
 import type { RevocationReport } from '../schemas/rest.js'
 import { toTypeBox, type AnySchema, type StaticOf } from './any-schema.js'
+import type { CallType, ChannelMessage, FreeType, IfContract, QuestionAnswer, QuestionKind, ServerMessage } from './contract/registered.js'
 import type { EndpointRule } from './sessions/endpoints.js'
 import type { RevocationTarget } from './sessions/revocations.js'
 import { Nodes } from './cluster/nodes.js'
 import type { Confirmations } from './confirmations/confirmations.js'
-import type { AskOptions, StepResult, UserConfirmation } from './confirmations/question.js'
+import type { AskedQuestion, AskOptions, ContractQuestion, Question, StepResult, UserConfirmation } from './confirmations/question.js'
 import { isOff } from './engine/clock.js'
 import { InvalidArgumentError, InvalidHandlerError } from './errors.js'
 import type { WsEventName, WsListener } from './events.js'
 import { isTopic } from './ids.js'
-import type { Handler, HandlerEntry, HandlerOptions } from './protocol/handlers.js'
+import type { CallHandler, CallHandlerOptions, Handler, HandlerEntry, HandlerOptions } from './protocol/handlers.js'
 import type { Node } from './node.js'
 import type { Tasks } from './tasks/tasks.js'
 import type { TaskHeartbeatOptions } from './tasks/task-heartbeats.js'
@@ -38,6 +39,16 @@ export interface Host {
 export type ManagerParts = Pick<Node,
   | 'cluster' | 'clock' | 'confirmations' | 'contextOf' | 'counters' | 'events' | 'handlers' | 'history' | 'log' | 'outbound' | 'placements'
   | 'presence' | 'publisher' | 'readiness' | 'registry' | 'revocations' | 'router' | 'taskHeartbeats' | 'tasks' | 'topics'>
+
+/**
+ * Asks a user, and resolves when the question is stored; `settled()` waits for its end. With a contract `kind` is one of its kinds, which
+ * describes `data` and the answer. Throws WSM_ERR_INVALID_ARGUMENT, WSM_ERR_TOO_MANY_CONFIRMATIONS, WSM_ERR_UNAVAILABLE.
+ */
+export type Ask = IfContract<
+  <K extends QuestionKind>(question: ContractQuestion<K>) => Promise<AskedQuestion<QuestionAnswer<K>>>,
+  <S extends AnySchema = AnySchema>(question: Question<S>) => Promise<AskedQuestion<StaticOf<S>>>>
+
+type AnyHandler = Handler<AnySchema, AnySchema | undefined, string | undefined>
 
 /** Place of an endpoint in the app. */
 export interface EndpointOptions {
@@ -66,7 +77,7 @@ export interface ClientGuard {
  */
 export class WsManager {
   /** Open and recently ended questions. */
-  readonly confirmations: Pick<Confirmations, 'get' | 'list' | 'wait' | 'answer' | 'cancel'>
+  readonly confirmations: { ask: Ask } & Pick<Confirmations, 'get' | 'list' | 'wait' | 'answer' | 'cancel'>
   /** Tasks that users follow. */
   readonly tasks: Pick<Tasks, 'start' | 'progress' | 'log' | 'done' | 'fail' | 'cancel' | 'get' | 'list'>
   /** @internal */
@@ -82,12 +93,13 @@ export class WsManager {
     this.#host = host
     this.#owner = { log: node.log, hasClosed: host.hasClosed }
     this.confirmations = callable(this.#owner, {
+      ask: methods['ws.confirmations.ask'],
       get: methods['ws.confirmations.get'],
       list: methods['ws.confirmations.list'],
       wait: methods['ws.confirmations.wait'],
       answer: methods['ws.confirmations.answer'],
       cancel: methods['ws.confirmations.cancel']
-    }, node.confirmations)
+    }, node.confirmations) as WsManager['confirmations']
     this.tasks = callable(this.#owner, {
       start: methods['ws.tasks.start'],
       progress: methods['ws.tasks.progress'],
@@ -107,12 +119,12 @@ export class WsManager {
    * @param options acknowledgement, history, compression and excluded sockets
    * @throws WSM_ERR_INVALID_ARGUMENT, and WSM_ERR_UNAVAILABLE if Redis is unreachable
    */
-  broadcast (message: object, options?: SendOptions): Promise<DeliveryReport> {
+  broadcast (message: ServerMessage, options?: SendOptions): Promise<DeliveryReport> {
     return call(this.#owner, methods['ws.broadcast'], [message, options], () => this.#node.publisher.publish(topicOf.all, message, options))
   }
 
   /** Sends to all sockets of one user only (row A4). Options and errors as for `broadcast`. */
-  sendToUser (userId: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
+  sendToUser (userId: string, message: ServerMessage, options?: SendOptions): Promise<DeliveryReport> {
     return call(this.#owner, methods['ws.sendToUser'], [userId, message, options], () => this.#node.publisher.publish(topicOf.user(userId), message, options))
   }
 
@@ -120,12 +132,12 @@ export class WsManager {
    * Sends to every socket of every user who has a role, as the claim `roles` of the socket's token says. Options and errors as for
    * `broadcast`.
    */
-  sendToRole (role: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
+  sendToRole (role: string, message: ServerMessage, options?: SendOptions): Promise<DeliveryReport> {
     return call(this.#owner, methods['ws.sendToRole'], [role, message, options], () => this.#node.publisher.publish(topicOf.role(role), message, options))
   }
 
-  /** Sends to every member of a channel (row H1). Options and errors as for `broadcast`. */
-  sendToChannel (channel: string, message: object, options?: SendOptions): Promise<DeliveryReport> {
+  /** Sends to every member of a channel (row H1), with a contract only messages that belong there. Options and errors as for `broadcast`. */
+  sendToChannel<const N extends string> (channel: N, message: ChannelMessage<N>, options?: SendOptions): Promise<DeliveryReport> {
     return call(this.#owner, methods['ws.sendToChannel'], [channel, message, options], () => this.#node.publisher.publish(topicOf.channel(channel), message, options))
   }
 
@@ -136,22 +148,27 @@ export class WsManager {
    *
    * @throws WSM_ERR_INVALID_ARGUMENT
    */
-  sendToClient (clientId: string, message: object, options?: ClientSendOptions): Promise<ClientDeliveryReport> {
+  sendToClient (clientId: string, message: ServerMessage, options?: ClientSendOptions): Promise<ClientDeliveryReport> {
     return call(this.#owner, methods['ws.sendToClient'], [clientId, message, options], () => this.#node.publisher.sendToClient(clientId, message, options))
   }
 
   /**
-   * Registers a handler for frames of a type (row F3), with `channel` for those that members send in a channel (row H5).
+   * Registers a handler for frames of a type (row F3), with `channel` for those that members send in a channel (row H5). With a
+   * contract it is a call of the contract, which has the schemas.
    *
-   * @throws WSM_ERR_INVALID_HANDLER for a type that is taken or not namespaced, a schema that cannot be compiled, a bad channel
-   *   pattern, and for `rest: true` once the app is ready; nothing is registered then
+   * @throws WSM_ERR_INVALID_HANDLER for a type that is taken, not namespaced, or not in the contract, a schema that cannot be compiled
+   *   or is not that of the contract, a bad channel pattern, and for a call by REST once the app is ready; nothing is registered then
    */
   handle<S extends AnySchema, R extends AnySchema | undefined = undefined, C extends string | undefined = undefined> (
-    type: string, options: HandlerOptions<S, R, C>, handler: Handler<S, R, C>
-  ): void {
+    type: FreeType, options: HandlerOptions<S, R, C>, handler: Handler<S, R, C>
+  ): void
+  handle<T extends CallType> (type: T, options: CallHandlerOptions<T>, handler: CallHandler<T>): void
+  handle<T extends CallType> (type: T, handler: CallHandler<T>): void
+  handle (type: string, ...[given, last]: [options: object, handler: AnyHandler] | [handler: AnyHandler, none?: undefined]): void {
     const { handlers, router, contextOf } = this.#node
+    const [options, handler] = typeof given === 'function' && last === undefined ? [{}, given] : [given, last]
     call(this.#owner, methods['ws.handle'], [type, options, handler], () => {
-      const entry = handlers.create(type, options, handler)
+      const entry = handlers.create(type, options as HandlerOptions<AnySchema, AnySchema | undefined, string | undefined>, handler!)
       if (entry.isRest) addRoute(type, () => this.#host.addCallRoute(entry))
       handlers.add(entry)
       router.add({
@@ -202,7 +219,7 @@ export class WsManager {
    *   waits for it again
    */
   notifyUser<S extends AnySchema = AnySchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<StaticOf<S>>> {
-    return call(this.#owner, methods['ws.notifyUser'], [result, options], () => this.#node.confirmations.ask(result, options))
+    return call(this.#owner, methods['ws.notifyUser'], [result, options], () => this.#node.confirmations.notify(result, options))
   }
 
   /** Sends a user task heartbeats at intervals, until the task ends or the returned function is called (row A7). */

@@ -10,6 +10,7 @@ import { Tickets } from './auth/tickets.js'
 import { BoundedWaits } from './bounded-waits.js'
 import { Readiness } from './cluster/readiness.js'
 import { Confirmations } from './confirmations/confirmations.js'
+import { prepareContract } from './contract/prepared.js'
 import { OpenQuestions } from './confirmations/open-questions.js'
 import { RateBudgets } from './socket/rate-budgets.js'
 import { ClosingSockets } from './socket/closing.js'
@@ -68,6 +69,7 @@ export type Node = ReturnType<typeof createNode>
 /** Assembles the parts of a node. Depends on nothing of Fastify but its logger. */
 export function createNode ({ engine, authenticator, options, log }: NodeContext) {
   const { limits } = options
+  const contract = options.contract === undefined ? null : prepareContract(options.contract)
   const { clock, cluster } = engine
   const counters = new Counters()
   const events = new EventHub(log)
@@ -76,19 +78,19 @@ export function createNode ({ engine, authenticator, options, log }: NodeContext
   engine.onEviction((messages) => counters.limits.history_per_sender.count(messages))
 
   // Streams: topics, their members, and delivery to them.
-  const rules = new StreamRules(options)
+  const rules = new StreamRules({ history: options.history, channels: { ...contract?.rules, ...options.channels } })
   const topics = new Topics(engine, rules)
   const presence = new Presence({ store: engine.presence, topics, rules, events, log })
   const acknowledgements = new Acknowledgements(topics, engine)
   const memberships = new Memberships({ topics, presence, acknowledgements, limit: counters.limits.channels }, limits.maxChannelsPerConnection)
   const placements = new Placements(cluster, registry, memberships)
   const history = new History(engine, rules)
-  const outbound = new Outbound()
+  const outbound = new Outbound(contract)
   const publisher = new Publisher({ engine, topics, rules, registry, outbound, acknowledgements }, options.ack)
 
   // Questions and tasks.
   const openQuestions = new OpenQuestions(limits.maxPendingConfirmationsPerUser, counters.limits.confirmations)
-  const confirmations = new Confirmations({ engine, publisher, events, open: openQuestions, log }, options.confirmations)
+  const confirmations = new Confirmations({ engine, publisher, events, open: openQuestions, log, kinds: contract?.kinds ?? null }, options.confirmations)
   const taskStore = new TaskStore(options.tasks.retainMs)
   const taskHeartbeats = new TaskHeartbeats(publisher, taskStore, clock, log)
   const tasks = new Tasks({ engine, store: taskStore, publisher, confirmations, heartbeats: taskHeartbeats, events, log })
@@ -152,7 +154,7 @@ export function createNode ({ engine, authenticator, options, log }: NodeContext
 
   // Frames: built-in ones and the app's handlers.
   const typeLimits = new TypeLimits(limits.types)
-  const handlers = new Handlers(permissions, revocations, typeLimits)
+  const handlers = new Handlers(permissions, revocations, typeLimits, contract?.calls ?? null)
   const contextOf = (exchange: Exchange<object>, channel: string | null) => new SocketContext(exchange, channel, memberships, outbound)
   const router = new Router(events, limits, counters)
   const builtIns = [

@@ -1,4 +1,5 @@
 import type { AuthOptions } from './auth/options.js'
+import type { ContractParts } from './contract/parts.js'
 import { InvalidOptionError } from './errors.js'
 import type { StreamOptions } from './streams/options.js'
 
@@ -7,7 +8,8 @@ import type { StreamOptions } from './streams/options.js'
  *
  * @throws WSM_ERR_INVALID_OPTION that names the option without an effect
  */
-export function assertNoConflicts ({ authenticate, verifyToken, auth, history, channels }: AuthOptions & StreamOptions): void {
+export function assertNoConflicts ({ authenticate, verifyToken, auth, history, channels: own, contract }: AuthOptions & StreamOptions & { contract?: ContractParts }): void {
+  const channels: StreamOptions['channels'] = { ...contract?.channels, ...own }
   if (authenticate !== undefined && auth.firstFrame && verifyToken === undefined) {
     throw new InvalidOptionError('auth.firstFrame', 'needs verifyToken beside authenticate: without it every auth frame is refused')
   }

@@ -1,6 +1,7 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { authOptions } from './auth/options.js'
+import { contractOptions } from './contract/options.js'
 import { confirmationLimits, confirmationOptions } from './confirmations/options.js'
 import { engineOptions } from './engine/options.js'
 import { InvalidOptionError } from './errors.js'
@@ -24,6 +25,7 @@ export const OptionsSchema = Type.Object({
   ...confirmationOptions,
   ...taskOptions,
   ...engineOptions,
+  ...contractOptions,
   limits: group({
     ...sessionLimits,
     ...socketLimits,
@@ -75,7 +77,7 @@ function read (input: WsPluginOptions): { options: Options, reason: null } | { o
 }
 
 type DeepPartial<T> = { [K in keyof T]?: (T[K] extends object | undefined ? K extends Kept ? T[K] : DeepPartial<T[K]> : T[K]) | undefined }
-type Kept = 'jwt' | 'channels' | 'types' | 'engine' | 'authenticate' | 'verifyToken' | 'origins' | 'authorize' | 'authorizeSubscribe' | 'authorizeSend' | 'userIdClaim'
+type Kept = 'contract' | 'jwt' | 'channels' | 'types' | 'engine' | 'authenticate' | 'verifyToken' | 'origins' | 'authorize' | 'authorizeSubscribe' | 'authorizeSend' | 'userIdClaim'
 
 /**
  * Copies the options and fills in defaults for missing and undefined ones. TypeBox's own defaults would modify the input and mix

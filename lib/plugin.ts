@@ -104,6 +104,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, input) => {
   }, { prefix: options.path })
 
   fastify.addHook('onReady', async () => {
+    node.handlers.assertComplete()
     node.start()
     warnOfSlowRequests(fastify.server, log)
   })

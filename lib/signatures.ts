@@ -1,8 +1,9 @@
 import { Type } from '@sinclair/typebox'
 import { ChannelName, ClientId, MessageType, Nullable, RoleName, StreamPosition, TaskId, UserId } from '../schemas/fields.js'
 import { SendOptions } from '../schemas/messages.js'
-import { ConfirmationAnswer, AnsweredBy, TaskLogLine } from '../schemas/records.js'
+import { ConfirmationAnswer, AnsweredBy, QuestionKind, TaskLogLine } from '../schemas/records.js'
 import { ConfirmationsQuery } from '../schemas/rest.js'
+import { Signal } from './abort.js'
 import { Target as RevocationTarget } from './sessions/revocations.js'
 import { TypeLimit } from './protocol/type-limits.js'
 import { eventNames } from './events.js'
@@ -16,7 +17,6 @@ const Callback = Type.Function([], Any)
 const Text = Type.String()
 const Cluster = Type.Optional(Type.Boolean())
 const Owner = Type.Object({ userId: Type.Optional(Nullable(UserId)) }, closed)
-const Signal = Type.Optional(Type.Object({ aborted: Type.Boolean(), addEventListener: Callback, removeEventListener: Callback }, { additionalProperties: true }))
 const Duration = Type.Optional(OptionsSchema.properties.confirmations.properties.timeoutMs)
 const Step = Type.Optional(Type.Union([Type.String(), Type.Number()]))
 const Percent = Type.Number({ minimum: 0, maximum: 100, description: 'percent, 0 to 100' })
@@ -41,11 +41,24 @@ const AskOptions = Type.Object({
   timeoutMs: Duration,
   onTimeout: Type.Optional(OptionsSchema.properties.confirmations.properties.onTimeout),
   answer: Type.Optional(Any),
-  signal: Signal
+  signal: Type.Optional(Signal)
+}, closed)
+
+const Question = Type.Object({
+  kind: QuestionKind,
+  to: Type.Object({ user: UserId }, closed),
+  message: Text,
+  data: Type.Optional(Any),
+  taskId: Type.Optional(TaskId),
+  step: Step,
+  timeoutMs: Duration,
+  onTimeout: AskOptions.properties.onTimeout,
+  answer: Type.Optional(Any),
+  signal: Type.Optional(Signal)
 }, closed)
 
 const HandlerOptions = Type.Object({
-  schema: Fields,
+  schema: Type.Optional(Fields),
   reply: Type.Optional(Fields),
   rest: Type.Optional(Type.Boolean()),
   channel: Type.Optional(Type.String()),
@@ -84,9 +97,10 @@ export const signatures = {
   'ws.revoke': { parameters: { target: RevocationTarget } },
   'ws.disconnect': { parameters: { target: Type.Union([ClientId, Type.Object({ userId: UserId }, closed)], { description: 'the id of a socket, or { userId }' }), 'reason?': Text } },
   'ws.getStatus': { parameters: { 'options?': Type.Object({ cluster: Cluster }, closed) }, isSync: true },
+  'ws.confirmations.ask': { parameters: { question: Question } },
   'ws.confirmations.get': { parameters: { callbackId: Text } },
   'ws.confirmations.list': { parameters: { 'options?': ConfirmationListOptions } },
-  'ws.confirmations.wait': { parameters: { callbackId: Text, 'options?': Type.Object({ signal: Signal }, closed) } },
+  'ws.confirmations.wait': { parameters: { callbackId: Text, 'options?': Type.Object({ signal: Type.Optional(Signal) }, closed) } },
   'ws.confirmations.answer': { parameters: { callbackId: Text, answer: ConfirmationAnswer, by: AnsweredBy }, isForPerson: true },
   'ws.confirmations.cancel': { parameters: { callbackId: Text, 'feedback?': Text } },
   'ws.tasks.start': { parameters: { options: TaskStartOptions } },

@@ -22,6 +22,9 @@ export const TaskId = Type.String({ minLength: 1, maxLength: 256, pattern: WELL_
 
 export const CallbackId = Type.String({ minLength: 1, maxLength: 64, description: 'Id of a question' })
 
+/** Pattern of an app's own names, `<plugin>.<event>` (row F7). */
+export const APP_NAME = '^[a-zA-Z][\\w-]{0,63}(\\.[a-zA-Z_][\\w-]{0,63}){1,4}$'
+
 /** The name of a message: `chat.message`, `task_progress`. */
 export const MessageType = Type.String({ minLength: 1, maxLength: 128, description: 'Type of the message' })
 

@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { CallbackId, ClientId, Feedback, Nullable, StreamPosition, TaskId, Timestamp, UserId } from './fields.js'
+import { APP_NAME, CallbackId, ClientId, Feedback, Nullable, StreamPosition, TaskId, Timestamp, UserId } from './fields.js'
 
 /**
  * Outcome of a question. `confirmed` and `declined`: a person answered; `expired`: no answer in time; `cancelled`: by the app, the
@@ -40,6 +40,10 @@ const Uncertain = Type.Literal(true, {
   description: 'Redis lost writes after the question was asked; an earlier answer may be among them'
 })
 
+const QuestionTask = Nullable(TaskId, { description: 'Task that the question is about; null: none' })
+/** Kind of a question of `ws.confirmations.ask()`, namespaced like a message's type. */
+export const QuestionKind = Type.String({ minLength: 1, maxLength: 128, pattern: APP_NAME, description: 'Kind of the question' })
+
 /** The question as sent over the wire (row A5). */
 export const TaskStepResultFrame = Type.Object({
   type: Type.Literal('task_step_result'),
@@ -52,7 +56,9 @@ export const TaskStepResultFrame = Type.Object({
   error_code: Nullable(Type.String()),
   error_message: Nullable(Type.String()),
   user_id: UserId,
-  task_id: TaskId,
+  task_id: QuestionTask,
+  kind: Type.Optional(QuestionKind),
+  data: Type.Optional(Type.Unknown({ description: 'Facts shown beside the message, as the kind describes them' })),
   timestamp: Timestamp,
   expires_at: Timestamp,
   on_timeout: Type.Union([Type.Literal('proceed'), Type.Literal('cancel')]),
@@ -65,7 +71,7 @@ export type TaskStepResultFrame = Static<typeof TaskStepResultFrame>
 export const ConfirmationRecord = Type.Object({
   callback_id: CallbackId,
   user_id: UserId,
-  task_id: TaskId,
+  task_id: QuestionTask,
   status: Type.Union([Type.Literal('pending'), ...ConfirmationOutcome.anyOf]),
   question: TaskStepResultFrame,
   created_at: Timestamp,

@@ -36,6 +36,7 @@ const good: Record<MethodName, unknown[]> = {
   'ws.revoke': [{ jti: 'token' }],
   'ws.disconnect': [{ userId: 'alice' }, 'over'],
   'ws.getStatus': [{ cluster: false }],
+  'ws.confirmations.ask': [{ kind: 'call.asked', to: { user: 'alice' }, message: 'Go on?', data: {}, taskId: 'task', step: 1, timeoutMs: 1, onTimeout: 'cancel', answer: schema, signal: AbortSignal.abort() }],
   'ws.confirmations.get': ['none'],
   'ws.confirmations.list': [{ userId: 'alice', taskId: 'task', status: 'pending', limit: 1, after: null }],
   'ws.confirmations.wait': ['none', { signal: new AbortController().signal }],

@@ -1,14 +1,17 @@
+import { Type } from '@sinclair/typebox'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ConfirmationAnswer, AnsweredBy, ConfirmationRecord } from '../../schemas/records.js'
 import type { ConfirmationsPage } from '../../schemas/rest.js'
-import { onAbort } from '../abort.js'
+import { onAbort, Signal, unlessAborted } from '../abort.js'
 import type { AnySchema, StaticOf } from '../any-schema.js'
 import type { Connection } from '../socket/connection.js'
 import type { Clock, Cluster, ConfirmationStore, Settlement } from '../engine/engine.js'
+import type { PreparedKind } from '../contract/prepared.js'
 import { NotFoundError, UnavailableError } from '../errors.js'
 import type { EventHub } from '../events.js'
 import { snapshot } from '../protocol/snapshot.js'
 import type { Publisher } from '../streams/publisher.js'
+import { call, defineMethods, type Signature } from '../validation/call.js'
 import { Announcements } from './announcements.js'
 import { DueTimes, dueTimesOf } from './due-times.js'
 import { Endings } from './endings.js'
@@ -16,7 +19,8 @@ import type { ConfirmationListOptions } from './list.js'
 import type { ConfirmationOptions } from './options.js'
 import type { OpenQuestions } from './open-questions.js'
 import {
-  answerCheck, assertAnswers, meansProceed, toConfirmation, toRecord, type AskOptions, type StepResult, type UserConfirmation
+  answerCheck, assertAnswers, draftOf, draftOfStep, meansProceed, toConfirmation, toRecord, type AskedQuestion, type AskOptions, type Draft, type Question,
+  type StepResult, type UserConfirmation
 } from './question.js'
 import { QuestionLists } from './question-lists.js'
 import { Waits, type Wait } from './waits.js'
@@ -28,7 +32,17 @@ export interface ConfirmationParts {
   events: EventHub
   open: OpenQuestions
   log: FastifyBaseLogger
+  /** Kinds of the contract; null: there is no contract. */
+  kinds: ReadonlyMap<string, PreparedKind> | null
 }
+
+/** A question that is being asked: when it is stored, and how it ends. */
+interface Asked { callbackId: string, stored: Promise<void>, end: Promise<UserConfirmation> }
+
+/** The methods of a question that take arguments. */
+export const questionSignatures = { 'question.settled': { parameters: { 'options?': Type.Object({ signal: Type.Optional(Signal) }, { additionalProperties: false }) } } } satisfies Record<string, Signature>
+
+const methods = defineMethods(questionSignatures)
 
 /**
  * Questions to people. A question is stored, shown to every open socket of its user and again to each one that connects,
@@ -46,6 +60,8 @@ export class Confirmations {
   readonly #open: OpenQuestions
   readonly #defaults: ConfirmationOptions['confirmations']
   readonly #log: FastifyBaseLogger
+  /** Kinds of the contract; null: there is no contract. */
+  readonly #kinds: ReadonlyMap<string, PreparedKind> | null
   readonly #endings: Endings
   readonly #lists: QuestionLists
   readonly #announcements: Announcements
@@ -53,7 +69,7 @@ export class Confirmations {
   readonly #waits: Waits
   #isClosed = false
 
-  constructor ({ engine, publisher, events, open, log }: ConfirmationParts, defaults: ConfirmationOptions['confirmations']) {
+  constructor ({ engine, publisher, events, open, log, kinds }: ConfirmationParts, defaults: ConfirmationOptions['confirmations']) {
     const { confirmations: store, cluster, clock } = engine
     this.#store = store
     this.#clock = clock
@@ -61,6 +77,7 @@ export class Confirmations {
     this.#open = open
     this.#defaults = defaults
     this.#log = log
+    this.#kinds = kinds
     this.#endings = new Endings(store, publisher, log)
     this.#lists = new QuestionLists(store, this.#endings, clock)
     this.#announcements = new Announcements(store, publisher, cluster, log)
@@ -87,20 +104,52 @@ export class Confirmations {
    *   WSM_ERR_WAIT_INTERRUPTED half a second after its time, or after its signal, where the store cannot say how it ended,
    *   and when this node closes and others go on with the question
    */
-  async ask<S extends AnySchema = AnySchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<StaticOf<S>>> {
-    const record = toRecord(result, options, this.#defaults, this.#clock.now())
-    const { signal } = options
+  async notify<S extends AnySchema = AnySchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<StaticOf<S>>> {
+    return await this.#ask(draftOfStep(result, options)).end as UserConfirmation<StaticOf<S>>
+  }
+
+  /**
+   * Asks, and resolves when the question is stored.
+   *
+   * @throws WSM_ERR_INVALID_MESSAGE for a question without a message or a user, and for data that JSON cannot hold or its kind does not
+   *   describe; WSM_ERR_INVALID_ARGUMENT for a kind that is not in the contract, and an answer schema that not every node could check;
+   *   WSM_ERR_TOO_MANY_CONFIRMATIONS; WSM_ERR_UNAVAILABLE where it cannot be stored
+   */
+  async ask (question: Question): Promise<AskedQuestion> {
+    const { callbackId, stored, end } = this.#ask(draftOf(question, this.#kinds))
+    // It may have ended before it was stored, or fail to be.
+    await Promise.race([stored, end])
+    return {
+      callbackId,
+      settled: (options) => call({ log: this.#log }, methods['question.settled'], [options], () => unlessAborted(end, options?.signal))
+    }
+  }
+
+  #ask (draft: Draft): Asked {
+    const { signal } = draft
+    const record = toRecord(draft, this.#defaults, this.#clock.now())
+    const { callback_id: callbackId } = record
     if (this.#isClosed || signal?.aborted === true) {
-      return { proceed: false, outcome: this.#isClosed ? 'closed' : 'aborted', callback_id: record.callback_id }
+      const end = Promise.resolve<UserConfirmation>({ proceed: false, outcome: this.#isClosed ? 'closed' : 'aborted', callback_id: callbackId })
+      return { callbackId, stored: Promise.resolve(), end }
     }
     this.#open.begin(record.user_id)
-    const wait = this.#waits.begin(record.callback_id)
+    const wait = this.#waits.begin(callbackId)
+    let stored: Promise<void> = Promise.resolve()
+    const end = this.#ended(record, wait, signal, () => { stored = this.#begin(record, wait) })
+    // Nobody may come to await them.
+    for (const promise of [stored, end]) promise.catch(() => {})
+    return { callbackId, stored, end }
+  }
+
+  /** Begins a question, and waits for its end. */
+  async #ended (record: ConfirmationRecord, wait: Wait, signal: AbortSignal | undefined, begin: () => void): Promise<UserConfirmation> {
     let ignoreAbort: (() => void) | undefined
     try {
       ignoreAbort = signal && onAbort(signal, () => { wait.end('aborted', false) })
       wait.expireIn(record.expires_at - record.created_at, meansProceed(record), true)
-      this.#begin(record, wait)
-      return toConfirmation<StaticOf<S>>(await wait.promise)
+      begin()
+      return toConfirmation(await wait.promise)
     } finally {
       wait.stop()
       this.#open.end(record.user_id)
@@ -211,7 +260,7 @@ export class Confirmations {
     else await this.#waits.endAll('closed')
   }
 
-  /** Stores a question and shows it. Never rejects: the wait fails instead. */
+  /** Stores a question, and then shows it. Where it cannot be stored, the wait fails, too. */
   async #begin (record: ConfirmationRecord, wait: Wait): Promise<void> {
     try {
       await this.#store.create(record, dueTimesOf(record))
@@ -219,10 +268,14 @@ export class Confirmations {
       wait.fail(error)
       // It may be stored nevertheless, and nobody waits for it: end it.
       this.#endings.end(record.callback_id, 'aborted', false)
-      return
+      throw error
     }
+    if (wait.stored(record)) this.#announce(record)
+  }
+
+  async #announce (record: ConfirmationRecord): Promise<void> {
     // A node that is alone looks for due times only where an announcement has failed.
-    if (wait.stored(record) && !await this.#announcements.announce(record, 'error')) this.#dueTimes.wake()
+    if (!await this.#announcements.announce(record, 'error')) this.#dueTimes.wake()
   }
 
   /** @throws WSM_ERR_UNAVAILABLE where this node cannot check an answer; the question stays open, and another node may be able to */

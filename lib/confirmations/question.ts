@@ -2,6 +2,8 @@ import type { TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { TaskStepResultFrame, type AnsweredBy, type ConfirmationRecord, type TaskStepResult } from '../../schemas/records.js'
 import { toTypeBox, type AnySchema } from '../any-schema.js'
+import type { PreparedKind } from '../contract/prepared.js'
+import type { QuestionData, QuestionKind } from '../contract/registered.js'
 import { InvalidArgumentError } from '../errors.js'
 import { assertValid, below, faultsOf, invalidMessage } from '../validation/faults.js'
 import { snapshot } from '../protocol/snapshot.js'
@@ -69,6 +71,49 @@ export interface AskOptions<S extends AnySchema = AnySchema> {
   signal?: AbortSignal | undefined
 }
 
+/** Conditions on which a question is asked. */
+interface AskedBase {
+  /** The user who is asked; nobody else can answer. */
+  to: { user: string }
+  /** Text shown to the user. */
+  message: string
+  /** The task that the question is about; default: none. */
+  taskId?: string | undefined
+  /** Name or number of the task's step; default: the kind. */
+  step?: string | number | undefined
+  /** How long to wait, milliseconds; default `confirmations.timeoutMs`. */
+  timeoutMs?: number | undefined
+  /** Meaning of no answer; default `confirmations.onTimeout`. */
+  onTimeout?: 'proceed' | 'cancel' | undefined
+  /** Ends the question as `aborted` when it fires; default: none. */
+  signal?: AbortSignal | undefined
+}
+
+/** A question of `ws.confirmations.ask()` without a contract. */
+export interface Question<S extends AnySchema = AnySchema> extends AskedBase {
+  /** Kind of the question, namespaced: `train.failed`. */
+  kind: string
+  /** Facts shown beside the message, any JSON. */
+  data?: unknown
+  /** Schema of `answer` where the person goes on, as for {@link AskOptions}. Default: any answer is valid. */
+  answer?: S | undefined
+}
+
+/** A question of a kind of the contract, which has the schemas of `data` and of the answer. */
+export type ContractQuestion<K extends QuestionKind> = AskedBase & { kind: K } &
+  (undefined extends QuestionData<K> ? { data?: unknown } : { data: QuestionData<K> })
+
+/** A question that has been stored. */
+export interface AskedQuestion<A = unknown> {
+  callbackId: string
+  /**
+   * Resolves when the question has ended, however it ended; it can be called more than once.
+   *
+   * @throws the signal's reason when it fires: the question goes on; WSM_ERR_WAIT_INTERRUPTED as for `ws.notifyUser()`
+   */
+  settled: (options?: { signal?: AbortSignal | undefined }) => Promise<UserConfirmation<A>>
+}
+
 /** The question itself: the result of a step. The step can also be named in the options. */
 export type StepResult = Omit<TaskStepResult, 'step'> & {
   /** The step's number or name. */
@@ -77,32 +122,74 @@ export type StepResult = Omit<TaskStepResult, 'step'> & {
 
 const checkQuestion = TypeCompiler.Compile(TaskStepResultFrame)
 
+/** What is asked, by either method. */
+export interface Draft {
+  /** The fields of the question that the app gives. */
+  fields: StepResult & { kind?: string, data?: unknown }
+  userId: string
+  taskId: string | null
+  timeoutMs: number | undefined
+  onTimeout: 'proceed' | 'cancel' | undefined
+  signal: AbortSignal | undefined
+  /** JSON Schema of the answer; undefined: any answer is valid. */
+  answer: TSchema | undefined
+}
+
+/** Drafts the question of a step. @throws WSM_ERR_INVALID_ARGUMENT for an answer schema that no node could check */
+export function draftOfStep (result: StepResult, { userId, taskId, step, timeoutMs, onTimeout, signal, answer }: AskOptions): Draft {
+  return { fields: step === undefined ? result : { ...result, step }, userId, taskId, timeoutMs, onTimeout, signal, answer: answer && answerSchema('ws.notifyUser', 'options.answer', toTypeBox(answer)) }
+}
+
+/**
+ * Drafts a question of a kind.
+ *
+ * @param kinds kinds of the contract; null: there is no contract
+ * @throws WSM_ERR_INVALID_ARGUMENT for a kind that is not in the contract, data that the kind does not describe, and an answer schema that
+ *   no node could check or that is not the contract's to give
+ */
+export function draftOf (question: Question, kinds: ReadonlyMap<string, PreparedKind> | null): Draft {
+  const { kind, to, message, taskId = null, step = kind, timeoutMs, onTimeout, signal, answer } = question
+  const data = question.data === undefined ? undefined : snapshot(question.data)
+  const fields = { kind, message, step, ...data !== undefined && { data } }
+  const draft = { fields, userId: to.user, taskId, timeoutMs, onTimeout, signal }
+  if (kinds === null) return { ...draft, answer: answer && answerSchema(ASK, 'question.answer', toTypeBox(answer)) }
+  const known = kinds.get(kind)
+  if (known === undefined) throw new InvalidArgumentError(ASK, `question.kind: "${kind}" is not a kind of the contract`)
+  if (answer !== undefined) throw new InvalidArgumentError(ASK, 'question.answer: the contract has the schema of the answer')
+  if (known.data !== null && !known.data.Check(data)) throw invalidMessage(faultsOf(known.data, data).map(below('/data')))
+  return { ...draft, answer: known.answer === null ? undefined : answerSchema(ASK, 'question.answer', known.answer) }
+}
+
+const ASK = 'ws.confirmations.ask'
+
 /**
  * Makes the record of a new question.
  *
  * @param now by the clock that the nodes share
  * @throws WSM_ERR_INVALID_MESSAGE; see `Confirmations.ask`
  */
-export function toRecord (result: StepResult, options: AskOptions, defaults: ConfirmationOptions['confirmations'], now: number): ConfirmationRecord {
-  const { timeoutMs = defaults.timeoutMs } = options
+export function toRecord ({ fields, userId, taskId, answer, ...draft }: Draft, defaults: ConfirmationOptions['confirmations'], now: number): ConfirmationRecord {
+  const { timeoutMs = defaults.timeoutMs, onTimeout = defaults.onTimeout } = draft
   const expiresAt = now + timeoutMs
   // A snapshot, since it is sent again on later connects, when the app may have changed its result.
   const question: unknown = snapshot({
     type: 'task_step_result',
     callback_id: nextQuestionId(now),
-    step: options.step ?? result.step,
-    message: result.message,
-    result: result.result ?? null,
-    completed: result.completed ?? false,
-    status: result.status ?? null,
-    error_code: result.error_code ?? null,
-    error_message: result.error_message ?? null,
-    user_id: options.userId,
-    task_id: options.taskId,
+    step: fields.step,
+    message: fields.message,
+    result: fields.result ?? null,
+    completed: fields.completed ?? false,
+    status: fields.status ?? null,
+    error_code: fields.error_code ?? null,
+    error_message: fields.error_message ?? null,
+    user_id: userId,
+    task_id: taskId,
+    kind: fields.kind,
+    data: fields.data,
     timestamp: now,
     expires_at: expiresAt,
-    on_timeout: options.onTimeout ?? defaults.onTimeout,
-    answer_schema: options.answer === undefined ? undefined : answerSchema(toTypeBox(options.answer))
+    on_timeout: onTimeout,
+    answer_schema: answer
   })
   assertValid(checkQuestion, question)
   return {
@@ -133,14 +220,14 @@ export function assertAnswers (check: Checker | null, answer: unknown): void {
   if (check !== null && !check.Check(answer)) throw invalidMessage(faultsOf(check, answer).map(below('/answer')))
 }
 
-/** Compiles the schema at once, so that `ask` refuses one that no node could check. */
-function answerSchema (schema: TSchema): TSchema {
+/** Compiles the schema at once, so that a method refuses one that no node could check. */
+function answerSchema (method: string, argument: string, schema: TSchema): TSchema {
   try {
     const json = snapshot(toJsonSchema(schema))
     compileJsonSchema(json)
     return json
   } catch (error) {
-    throw new InvalidArgumentError('ws.notifyUser', `options.answer: The answer schema ${(error as Error).message}`)
+    throw new InvalidArgumentError(method, `${argument}: The answer schema ${(error as Error).message}`)
   }
 }
 

@@ -8,16 +8,21 @@ import { withEnvelope } from './envelope.js'
 /** Kinds of schema that no message can match, since messages are objects. */
 const NO_MESSAGES: ReadonlySet<unknown> = new Set(['String', 'Number', 'Integer', 'BigInt', 'Boolean', 'Null', 'Undefined', 'Literal', 'Array', 'Tuple', 'Date', 'RegExp', 'TemplateLiteral'])
 
+/** Makes the error for a schema that cannot be used; the reason is a sentence about "its schema". */
+export type Refuse = (reason: string) => Error
+
+/** Refuses a schema of a handler. */
+export const asHandler = (type: string): Refuse => (reason) => new InvalidHandlerError(type, reason)
+
 /**
  * Compiles a schema of the app.
  *
- * @param type of the messages
- * @param part the schema's name in the handler's options
- * @throws WSM_ERR_INVALID_HANDLER, also for a format that is not in TypeBox's FormatRegistry: every message would be
+ * @param part the schema's name in the handler's options or the contract
+ * @throws what `refuse` makes, also for a format that is not in TypeBox's FormatRegistry: every message would be
  *   refused for it; and for a pattern without a `maxLength` of 1000 at the most, or that takes more than linear time
  */
-export function compile<S extends TSchema> (type: string, schema: S, part = 'schema'): CompiledSchema<S> {
-  return named(type, part, () => new CompiledSchema(schema))
+export function compile<S extends TSchema> (refuse: Refuse, schema: S, part = 'schema'): CompiledSchema<S> {
+  return named(refuse, part, () => new CompiledSchema(schema))
 }
 
 /**
@@ -26,19 +31,21 @@ export function compile<S extends TSchema> (type: string, schema: S, part = 'sch
  * @param kept whether fields of the envelope stay in a message, also where the schema is of a kind that cannot name them
  * @throws as `compile`, and for a schema that no message of the type can match
  */
-export function compileMessage (type: string, given: TSchema, envelope: TProperties, kept: boolean): { schema: TSchema, check: CompiledSchema } {
-  return named(type, 'schema', () => {
+export function compileMessage (
+  refuse: Refuse, type: string, given: TSchema, envelope: TProperties, kept: boolean, part = 'schema'
+): { schema: TSchema, check: CompiledSchema } {
+  return named(refuse, part, () => {
     assertMessage(type, given)
     const schema = withEnvelope(given, envelope)
     return { schema, check: new CompiledSchema(schema, kept && schema[Kind] !== 'Object' ? Object.keys(envelope) : []) }
   })
 }
 
-function named<T> (type: string, part: string, run: () => T): T {
+function named<T> (refuse: Refuse, part: string, run: () => T): T {
   try {
     return run()
   } catch (error) {
-    throw new InvalidHandlerError(type, `its ${part} ${error instanceof SchemaError ? error.message : `cannot be read: ${messageOf(error)}`}`)
+    throw refuse(`its ${part} ${error instanceof SchemaError ? error.message : `cannot be read: ${messageOf(error)}`}`)
   }
 }
 

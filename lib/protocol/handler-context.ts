@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyBaseLogger } from 'fastify'
 import { ChannelName } from '../../schemas/fields.js'
 import type { AnyClient, Client } from '../client.js'
+import type { ServerMessage } from '../contract/registered.js'
 import type { Connection } from '../socket/connection.js'
 import type { Identity } from '../socket/identity.js'
 import type { AdmittedUser, User } from '../user.js'
@@ -34,7 +35,7 @@ export interface HandlerContext<C extends string | null = string | null> {
   /** Replies before the handler is done; its return value is then ignored. A frame without an `id` gets no reply. */
   readonly reply: (data: unknown) => void
   /** Sends a message to this socket alone (row J7), unless it has switched users. @throws WSM_ERR_NO_SOCKET by REST */
-  readonly send: (message: object) => void
+  readonly send: (message: ServerMessage) => void
   /**
    * Adds this socket to a channel, without asking `authorizeSubscribe`.
    *

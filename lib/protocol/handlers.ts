@@ -1,15 +1,16 @@
-import { Type, type Static, type TSchema } from '@sinclair/typebox'
-import { ChannelName, FrameId } from '../../schemas/fields.js'
+import { Type, type Static } from '@sinclair/typebox'
+import type { FrameId } from '../../schemas/fields.js'
 import { APP_TYPE_PATTERN } from '../../schemas/frames/types.js'
 import { toTypeBox, type AnySchema, type StaticOf } from '../any-schema.js'
 import { namesOf, type Permissions } from '../auth/permissions.js'
 import type { TokenCheck } from '../auth/token-check.js'
-import { InvalidHandlerError, UnknownTypeError } from '../errors.js'
-import { namePattern } from '../name-pattern.js'
+import type { PreparedCall } from '../contract/prepared.js'
+import type { CallChannel, CallData, CallReply, CallType } from '../contract/registered.js'
+import { InvalidContractError, InvalidHandlerError, UnknownTypeError } from '../errors.js'
 import type { Rate } from '../socket/rate.js'
-import type { CompiledSchema } from '../validation/compiled-schema.js'
 import { below, faultsOf, invalidMessage } from '../validation/faults.js'
-import { compile, compileMessage } from './compile.js'
+import { formOf, type CallForm, type CallParts } from './call-form.js'
+import { asHandler } from './compile.js'
 import type { CallContext, HandlerContext } from './handler-context.js'
 import type { ReplySchema } from './reply.js'
 import type { TypeLimit, TypeLimits } from './type-limits.js'
@@ -63,21 +64,29 @@ export interface HandlerOptions<S extends AnySchema, R extends AnySchema | undef
 export type Handler<S extends AnySchema, R extends AnySchema | undefined = undefined, C extends string | undefined = undefined> =
   (message: HandlerMessage<S, C>, context: ContextOf<C>) => Awaitable<HandlerReply<R> | void>
 
+/** The message of a call of the contract. */
+export type CallMessage<T extends CallType> = CallData<T> & { type: T, id?: Static<typeof FrameId> } & (CallChannel<T> extends string ? { channel: string } : unknown)
+
+/** Handles a call of the contract. Errors as for {@link Handler}. */
+export type CallHandler<T extends CallType> = (message: CallMessage<T>, context: ContextOf<CallChannel<T>>) => Awaitable<HandlerReply<CallReply<T>>>
+
+/** How a call of the contract is served; the contract says what it is like. */
+export interface CallHandlerOptions<T extends CallType> extends Pick<HandlerOptions<AnySchema>, 'limits'> {
+  /** Decides whether the caller may call it, as for {@link HandlerOptions}. */
+  authorize?: ((context: ContextOf<CallChannel<T>>, message: CallMessage<T>) => Awaitable<boolean>) | undefined
+}
+
 /** A registered handler. */
-export interface HandlerEntry {
+export interface HandlerEntry extends CallForm {
   type: string
-  schema: TSchema
-  check: CompiledSchema
-  /** Schema of its replies, as it was given. */
-  reply: TSchema
-  /** The same, compiled; null where none was given. */
-  replySchema: ReplySchema | null
-  isRest: boolean
   /** Rate of one user's messages; null: they count like any other frame. */
   rate: Rate | null
   /** Runs it on a message that passed `check`, and returns its result. Not asynchronous unless the handler is, or its authorize is asked. */
   invoke: (message: object, makeContext: ContextMaker) => unknown
 }
+
+/** The form of a call, as a handler's options give it. */
+type GivenForm = Partial<Pick<HandlerOptions<AnySchema, AnySchema | undefined, string | undefined>, 'schema' | 'reply' | 'rest' | 'channel'>>
 
 /** The app's handlers by type (row F3). */
 export class Handlers {
@@ -85,18 +94,36 @@ export class Handlers {
   readonly #permissions: Permissions
   readonly #tokenCheck: TokenCheck
   readonly #limits: TypeLimits
+  /** The calls of the contract, which are all that may have a handler; null: there is no contract. */
+  readonly #calls: ReadonlyMap<string, { parts: CallParts, form: CallForm }> | null
 
-  constructor (permissions: Permissions, tokenCheck: TokenCheck, limits: TypeLimits) {
+  /**
+   * @param calls calls of the contract; null: there is no contract
+   * @throws WSM_ERR_INVALID_CONTRACT for a schema that cannot be compiled or that no message of the type can match
+   */
+  constructor (permissions: Permissions, tokenCheck: TokenCheck, limits: TypeLimits, calls: ReadonlyMap<string, PreparedCall> | null) {
     this.#permissions = permissions
     this.#tokenCheck = tokenCheck
     this.#limits = limits
+    this.#calls = calls && new Map(Array.from(calls, ([type, call]) => {
+      const refuse = (reason: string) => new InvalidContractError('calls', type, reason)
+      const parts = { ...call, data: call.data ?? Type.Object({}) }
+      return [type, { parts, form: formOf(refuse, type, parts, 'data') }]
+    }))
+  }
+
+  /** @throws WSM_ERR_INVALID_CONTRACT for calls of the contract that have no handler */
+  assertComplete (): void {
+    const missing = [...this.#calls?.keys() ?? []].filter((type) => !this.#entries.has(type))
+    if (missing.length > 0) throw new InvalidContractError('calls', missing.join('", "'), 'no handler is registered; ws.handle() registers one')
   }
 
   /**
    * Makes an entry, which `add` registers.
    *
    * @throws WSM_ERR_INVALID_HANDLER for a type that has a handler or no namespace (row F7), for a schema that cannot be compiled or that
-   *   no message of the type can match, and for a bad pattern of channels or one together with `rest`
+   *   no message of the type can match, for a bad pattern of channels or one together with `rest`, and with a contract for a call that is
+   *   not in it, or is another there
    */
   create<S extends AnySchema, R extends AnySchema | undefined, C extends string | undefined> (
     type: string, options: HandlerOptions<S, R, C>, handler: Handler<S, R, C>
@@ -105,21 +132,12 @@ export class Handlers {
       throw new InvalidHandlerError(type, 'the type must be namespaced, like "chat.send"')
     }
     if (this.#entries.has(type)) throw new InvalidHandlerError(type, 'it already has a handler')
-    const { channel: pattern, authorize } = options
-    if (pattern !== undefined && options.rest === true) {
-      throw new InvalidHandlerError(type, 'a handler of channels cannot be called by REST, which has no socket')
-    }
-    const channelOf = pattern === undefined ? null : channelReader(type, pattern)
-    const envelope = { type: Type.Optional(Type.Literal(type)), id: Type.Optional(FrameId), ...channelOf === null ? {} : { channel: ChannelName } }
-    const { schema, check } = compileMessage(type, toTypeBox(options.schema), envelope, true)
-    const reply = options.reply === undefined ? undefined : toTypeBox(options.reply)
+    const { authorize } = options
+    const form = this.#formOf(type, options)
+    const { channelOf } = form
     return {
+      ...form,
       type,
-      schema,
-      check,
-      reply: reply ?? Type.Unknown(),
-      replySchema: reply === undefined ? null : { type, check: compile(type, reply, 'reply') },
-      isRest: options.rest === true,
       rate: this.#limits.of(type, options.limits),
       invoke: (given, makeContext) => {
         const message = given as HandlerMessage<S, C>
@@ -140,6 +158,18 @@ export class Handlers {
         })
       }
     }
+  }
+
+  #formOf (type: string, given: GivenForm): CallForm {
+    const refuse = asHandler(type)
+    if (this.#calls === null) return formOf(refuse, type, partsOf(given), 'schema')
+    const call = this.#calls.get(type)
+    if (call === undefined) throw refuse('it is not a call of the contract')
+    const own = { schema: call.parts.data, reply: call.parts.reply, rest: call.parts.isRest, channel: call.parts.channel }
+    for (const name of ['schema', 'reply', 'rest', 'channel'] as const) {
+      if (given[name] !== undefined && JSON.stringify(given[name]) !== JSON.stringify(own[name])) throw refuse(`its ${name} is not that of the contract, where it can be left out`)
+    }
+    return call.form
   }
 
   add (entry: HandlerEntry): void {
@@ -171,16 +201,6 @@ export class Handlers {
   }
 }
 
-/**
- * Returns a function that reads the channel of a message, and refuses one that does not match the pattern.
- *
- * @throws WSM_ERR_INVALID_HANDLER for a bad pattern
- */
-function channelReader (type: string, pattern: string): (message: { channel?: unknown }) => string {
-  const matches = namePattern(pattern)
-  if (matches === null) throw new InvalidHandlerError(type, `"${pattern}" is not a valid channel pattern: use up to 200 characters, with * for any text`)
-  return ({ channel }) => {
-    if (typeof channel === 'string' && matches(channel)) return channel
-    throw invalidMessage([{ path: '/channel', message: `Expected a channel "${pattern}"` }])
-  }
+function partsOf ({ schema, reply, rest = false, channel }: GivenForm): CallParts {
+  return { data: toTypeBox(schema!), reply: reply === undefined ? null : toTypeBox(reply), isRest: rest, channel }
 }

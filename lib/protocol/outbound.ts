@@ -2,11 +2,12 @@ import { Type, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { isProtocolType } from '../../schemas/frames/types.js'
 import { Message, reservedFields } from '../../schemas/messages.js'
-import { InvalidHandlerError } from '../errors.js'
+import type { Belonging, PreparedContract } from '../contract/prepared.js'
+import { InvalidContractError, InvalidHandlerError } from '../errors.js'
 import { messageOf } from '../thrown.js'
 import type { CompiledSchema } from '../validation/compiled-schema.js'
 import { EncodedMessage } from '../socket/message.js'
-import { compileMessage } from './compile.js'
+import { asHandler, compileMessage, type Refuse } from './compile.js'
 import { faultsOf, invalidMessage, type Fault } from '../validation/faults.js'
 
 const checkMessage = TypeCompiler.Compile(Message)
@@ -14,6 +15,19 @@ const checkMessage = TypeCompiler.Compile(Message)
 /** Checks the app's messages: by their declared schemas, and so that none poses as a frame of the server (row H3). */
 export class Outbound {
   readonly #declared = new Map<string, CompiledSchema>()
+  /** True with a contract: only declared messages are sent then. */
+  readonly #isClosed: boolean
+  readonly #belongings: readonly Belonging[]
+
+  /**
+   * @param contract messages, and the channels that they belong in; null: any message may be sent
+   * @throws WSM_ERR_INVALID_CONTRACT for a schema that cannot be compiled or that no message of the type can match
+   */
+  constructor (contract: Pick<PreparedContract, 'messages' | 'belongings'> | null) {
+    this.#isClosed = contract !== null
+    this.#belongings = contract?.belongings ?? []
+    for (const [type, schema] of contract?.messages ?? []) this.#declare(type, schema, (reason) => new InvalidContractError('messages', type, reason))
+  }
 
   /**
    * Declares the messages of a type: others are refused from now on. The schema need not name `type`, as for `ws.handle()`.
@@ -23,11 +37,15 @@ export class Outbound {
   declare (type: string, schema: TSchema): void {
     if (isProtocolType(type)) throw new InvalidHandlerError(type, 'the type is reserved for the protocol')
     if (this.#declared.has(type)) throw new InvalidHandlerError(type, 'the type is already declared')
-    this.#declared.set(type, compileMessage(type, schema, { type: Type.Literal(type) }, false).check)
+    this.#declare(type, schema, asHandler(type))
+  }
+
+  #declare (type: string, schema: TSchema, refuse: Refuse): void {
+    this.#declared.set(type, compileMessage(refuse, type, schema, { type: Type.Literal(type) }, false).check)
   }
 
   /**
-   * Finds the faults of a message: no `type`, a type of the protocol, or not as declared.
+   * Finds the faults of a message: no `type`, a type of the protocol, not as declared, or with a contract not declared at all.
    *
    * @param frame the type of the client's frame with the message, which the message may have although it is one of the protocol's
    */
@@ -35,16 +53,24 @@ export class Outbound {
     if (!checkMessage.Check(message)) return faultsOf(checkMessage, message)
     if (isProtocolType(message.type) && message.type !== frame) return [{ path: '/type', message: 'This type is reserved for the protocol' }]
     const declared = this.#declared.get(message.type)
-    return declared === undefined || declared.Check(message) ? [] : faultsOf(declared, message)
+    if (declared === undefined) return this.#isClosed ? [{ path: '/type', message: `"${message.type}" is not a message of the contract` }] : []
+    return declared.Check(message) ? [] : faultsOf(declared, message)
+  }
+
+  /** Finds out whether a message belongs in a channel, by the contract's rules of all patterns that match its name. */
+  faultsIn (channel: string, { type }: { type: string }): Fault[] {
+    const rules = this.#belongings.filter(({ matches }) => matches(channel))
+    return rules.length === 0 || rules.some(({ types }) => types.has(type)) ? [] : [{ path: '/type', message: `"${type}" does not belong in channel "${channel}" by the contract` }]
   }
 
   /**
    * Checks a message of the app, and returns its JSON. The check applies to that JSON: a `Date` is text there, and a `toJSON` can
    * return another message.
    *
+   * @param channel where it is sent; null: not in a channel
    * @throws WSM_ERR_INVALID_MESSAGE without a `type` or with one of the protocol, with a reserved field, or not as declared; and for what JSON cannot hold
    */
-  toJson (message: object): string {
+  toJson (message: object, channel: string | null = null): string {
     let json: string | undefined
     let hidden: string | undefined
     try {
@@ -56,6 +82,7 @@ export class Outbound {
     }
     const sent = json === undefined ? undefined : JSON.parse(json)
     const faults = this.faults(sent)
+    if (channel !== null && faults.length === 0) faults.push(...this.faultsIn(channel, sent))
     if (faults.length > 0) throw invalidMessage(faults)
     const reserved = reservedFields.find((field) => Object.hasOwn(sent, field)) ?? hidden
     if (reserved !== undefined) {

@@ -12,7 +12,7 @@ import type { CompiledSchema } from '../validation/compiled-schema.js'
 import { countedCodes } from '../../schemas/codes.js'
 import type { SocketLimits } from '../socket/options.js'
 import type { ProtocolLimits } from './options.js'
-import { compile } from './compile.js'
+import { asHandler, compile } from './compile.js'
 import { assertFrame, decode, frameId, peekId, type ClientMessage } from './decode.js'
 import { encodeFrame } from '../socket/message.js'
 import { Exchange, type ReplyTraits } from './exchange.js'
@@ -36,7 +36,7 @@ export interface Route extends ReplyTraits {
 export function builtIn<T extends ClientFrameType> (
   type: T, run: (exchange: Exchange<ClientFrame<T>>) => unknown, traits: Pick<Route, 'isBarrier' | 'isOpenToAll'> & ReplyTraits<ClientFrame<T>> = {}
 ): Route {
-  return { type, check: compile(type, clientFrames[type]) as CompiledSchema, run, ...traits } as unknown as Route
+  return { type, check: compile(asHandler(type), clientFrames[type]) as CompiledSchema, run, ...traits } as unknown as Route
 }
 
 export type RouterLimits = Pick<ProtocolLimits, 'maxDepth' | 'maxPendingHandlers'> & Pick<SocketLimits, 'maxPayloadBytes'>

@@ -11,7 +11,7 @@ import { toJson, toMessage, withFields } from '../protocol/delivery.js'
 import type { Outbound } from '../protocol/outbound.js'
 import { Schedule, scheduleOf, waitOf, type Acknowledgements } from './acknowledgements.js'
 import type { StreamRules } from './stream-rules.js'
-import { topicOf } from '../topic-names.js'
+import { channelOf, topicOf } from '../topic-names.js'
 import type { Topics } from './topics.js'
 
 /** Time for the other nodes to report acknowledgements after the wait for those is over. */
@@ -104,7 +104,7 @@ export class Publisher {
   /** Publishes a message of the app to every member of a topic. */
   async publish (topic: string, message: object, options: SendOptions = {}): Promise<DeliveryReport> {
     const { ack, history, compress = true, except } = options
-    const publication = { topic, json: this.#outbound.toJson(message), isDroppable: true, isCompressible: compress, except }
+    const publication = { topic, json: this.#outbound.toJson(message, channelOf(topic)), isDroppable: true, isCompressible: compress, except }
     if (ack !== undefined) return this.#publishAcknowledged(publication, history, ack)
     const localRecipients = this.#topics.count(topic, except)
     const { position, isComplete } = await this.#hand(publication, history)

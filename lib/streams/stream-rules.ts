@@ -1,3 +1,4 @@
+import type { ChannelRule } from '../channel-rule.js'
 import type { Retention } from '../engine/engine.js'
 import { InvalidOptionError } from '../errors.js'
 import { namePattern } from '../name-pattern.js'
@@ -15,8 +16,6 @@ export interface StreamRule {
   /** True if a client without a position may read the whole history. */
   fromStart: boolean
 }
-
-type ChannelRule = StreamOptions['channels'][string]
 
 /**
  * Determines the rule of each topic. `all` and roles have the default rule; users and tasks too, except that their topics can be read

@@ -76,7 +76,7 @@ export const serverFrames = {
   task_step_result: Type.Object({ ...TaskStepResultFrame.properties, ...published }, { description: 'A question to the user' }),
   confirmation_closed: frame('confirmation_closed', {
     callback_id: CallbackId,
-    task_id: TaskId,
+    task_id: Nullable(TaskId),
     outcome: ConfirmationOutcome,
     proceed: Nullable(Type.Boolean()),
     answered_by: Nullable(AnsweredBy),

@@ -1,3 +1,4 @@
+import { APP_NAME } from '../fields.js'
 import { clientFrames } from './client.js'
 import { serverFrames, type ServerFrameType } from './server.js'
 
@@ -8,4 +9,4 @@ export const serverFrameTypes = Object.keys(serverFrames) as ServerFrameType[]
 export const isProtocolType = (type: string): boolean => Object.hasOwn(clientFrames, type) || Object.hasOwn(serverFrames, type)
 
 /** An app's own types are namespaced, `<plugin>.<event>` (row F7). */
-export const APP_TYPE_PATTERN = /^[a-zA-Z][\w-]{0,63}(\.[a-zA-Z_][\w-]{0,63}){1,4}$/
+export const APP_TYPE_PATTERN = new RegExp(APP_NAME)

@@ -148,7 +148,7 @@ t.test('all open questions are sent again, however many, and cancelled with thei
 t.test('a socket that ends or switches users during redelivery gets no more questions', async (t) => {
   const engine = new MemoryEngine(memoryOptions())
   const { node: { confirmations } } = nodeOn(engine, { limits: { maxPendingConfirmationsPerUser: 1_000 } })
-  const ends = Array.from({ length: 150 }, () => confirmations.ask({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task-1' }))
+  const ends = Array.from({ length: 150 }, () => confirmations.notify({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task-1' }))
   const sentTo = async (end: (connection: { isOpen: boolean, user: object }) => void) => {
     let sent = 0
     const connection = { isOpen: true, user: { id: 'alice' } as object, send: () => { if (++sent === 100) end(connection) } }

@@ -109,7 +109,7 @@ t.test('the asking node announces a question at once, and again where the announ
     const engine = new SharedEngine()
     const { confirmations, end } = start(engine, { history: { enabled: isKept } })
     prepare(engine)
-    const asked = confirmations.ask(step, to)
+    const asked = confirmations.notify(step, to)
     const { confirmations: [record] } = await confirmations.list({ status: 'pending' })
     t.equal(engine.typesOf(record!).length, atOnce, name)
     engine.isReady = true
@@ -124,7 +124,7 @@ t.test('the asking node announces a question at once, and again where the announ
 t.test('the announcement of a question that is answered at once is not recorded', { buffered: true }, async (t) => {
   const engine = new SharedEngine()
   const { confirmations, end } = start(engine)
-  const asked = confirmations.ask(step, to)
+  const asked = confirmations.notify(step, to)
   const { confirmations: [record] } = await confirmations.list()
   await confirmations.cancel(record!.callback_id)
   await asked

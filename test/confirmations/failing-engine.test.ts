@@ -49,7 +49,7 @@ t.test('a question that cannot be announced is logged, and still waits for its a
   const engine = new FarEngine()
   const { node: { confirmations }, logs } = nodeOn(engine)
   engine.failsToPublish = true
-  const end = confirmations.ask(step, to)
+  const end = confirmations.notify(step, to)
   const { confirmations: [record] } = await confirmations.list({ userId: 'alice', status: 'pending' })
   const { callback_id: id } = record!
   await confirmations.answer(id, { proceed: true }, { user_id: 'alice', client_id: null })
@@ -66,7 +66,7 @@ t.test('a question that cannot be aborted is logged and stays open, and the wait
   const engine = new FarEngine()
   const { node: { confirmations }, logs } = nodeOn(engine)
   const stop = new AbortController()
-  const end = confirmations.ask(step, { ...to, signal: stop.signal })
+  const end = confirmations.notify(step, { ...to, signal: stop.signal })
   const { confirmations: [record] } = await confirmations.list()
   const callbackId = record!.callback_id
   engine.failsToSettle = true
@@ -85,7 +85,7 @@ t.test('a question that cannot be stored rejects for the asking code, and leaves
   const engine = new FarEngine()
   const { node: { confirmations } } = nodeOn(engine)
   engine.stored = Promise.reject(new Error('out of reach'))
-  await t.rejects(confirmations.ask(step, to), { message: 'out of reach' })
+  await t.rejects(confirmations.notify(step, to), { message: 'out of reach' })
   t.equal(confirmations.pendingCount, 0)
 })
 
@@ -96,7 +96,7 @@ t.test('a fired signal or a closing server ends a question that is being stored 
     let store = () => {}
     engine.stored = new Promise((resolve) => { store = resolve })
     const stop = new AbortController()
-    const end = confirmations.ask(step, { ...to, signal: stop.signal })
+    const end = confirmations.notify(step, { ...to, signal: stop.signal })
     if (happen === null) await confirmations.close()
     else happen(stop)
     store()
@@ -113,7 +113,7 @@ t.test('a question that has ended while it was being stored is not shown', async
   const { node: { confirmations } } = nodeOn(engine)
   const answer = new Gate()
   engine.heard = answer.wait()
-  const end = confirmations.ask(step, to)
+  const end = confirmations.notify(step, to)
   await until(() => engine.confirmations.pendingCount() === 1)
   const { confirmations: [record] } = await confirmations.list()
   await confirmations.cancel(record!.callback_id)
@@ -128,7 +128,7 @@ t.test('a question that expires during an outage of the store interrupts the wai
   const engine = new FarEngine()
   const { node: { confirmations } } = nodeOn(engine)
   engine.failsToSettle = true
-  const end = confirmations.ask(step, { ...to, timeoutMs: 5, onTimeout: 'proceed' })
+  const end = confirmations.notify(step, { ...to, timeoutMs: 5, onTimeout: 'proceed' })
   const { confirmations: [record] } = await confirmations.list()
   await t.rejects(end, { code: 'WSM_ERR_WAIT_INTERRUPTED' })
   t.equal(confirmations.pendingCount, 1)
@@ -140,7 +140,7 @@ t.test('a question that expires during an outage of the store interrupts the wai
 t.test('a question that the store has lost ends without consent for the asking code', async (t) => {
   const engine = new FarEngine()
   const { node: { confirmations } } = nodeOn(engine)
-  const end = confirmations.ask(step, { ...to, timeoutMs: 5, onTimeout: 'proceed' })
+  const end = confirmations.notify(step, { ...to, timeoutMs: 5, onTimeout: 'proceed' })
   engine.confirmations.close()
   t.match(await end, { outcome: 'expired', proceed: false })
   await engine.close()
@@ -183,7 +183,7 @@ t.test('a node whose own clock is fast asks, reads and waits for questions by th
   t.match(await engine.confirmations.get(id), { status: 'pending' })
   await confirmations.cancel(id)
   t.match(await waiting, { outcome: 'cancelled' })
-  const end = confirmations.ask(step, { ...to, timeoutMs: 60_000 })
+  const end = confirmations.notify(step, { ...to, timeoutMs: 60_000 })
   const { confirmations: [asked] } = await confirmations.list({ userId: 'alice', status: 'pending' })
   t.ok(asked!.expires_at <= engine.clock.now() + 60_000)
   await confirmations.cancel(asked!.callback_id)
@@ -206,7 +206,7 @@ t.test('a question that was stored although the asking node saw a failure is end
   const engine = new FarEngine()
   const { node: { confirmations } } = nodeOn(engine)
   engine.heard = Promise.reject(new Error('out of reach'))
-  await t.rejects(confirmations.ask(step, to), { message: 'out of reach' })
+  await t.rejects(confirmations.notify(step, to), { message: 'out of reach' })
   t.match((await confirmations.list()).confirmations, [{ status: 'aborted', proceed: false }])
   t.notOk(engine.published.some(({ type }) => type === 'task_step_result'), 'it is not shown')
   await engine.close()
@@ -215,7 +215,7 @@ t.test('a question that was stored although the asking node saw a failure is end
 t.test('a question that the store cannot settle in one step, as one of an earlier version, is read first and then answered', async (t) => {
   const engine = new FarEngine()
   const { node: { confirmations } } = nodeOn(engine)
-  const end = confirmations.ask(step, to)
+  const end = confirmations.notify(step, to)
   const { confirmations: [record] } = await confirmations.list()
   engine.confirmations.settleAs = async () => ({ won: false, record: record! })
   t.match(await confirmations.answer(record!.callback_id, { proceed: true }, { user_id: 'alice', client_id: null }), { status: 'confirmed' })

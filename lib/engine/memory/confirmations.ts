@@ -125,7 +125,7 @@ function byPlace (a: QuestionPlace, b: QuestionPlace): number {
 }
 
 function namesOf ({ status, user_id, task_id }: ConfirmationRecord): string[] {
-  return [{}, { user_id }, { task_id }, { user_id, task_id }].map((of) => nameOf(status, of))
+  return [{}, { user_id }, ...task_id === null ? [] : [{ task_id }, { user_id, task_id }]].map((of) => nameOf(status, of))
 }
 
 /** Lengths in the name keep user and task ids from colliding with another list. */

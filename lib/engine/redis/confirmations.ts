@@ -305,7 +305,7 @@ function endOf (record: string, settlement: string, at: string): string {
 /** Names the lists that contain a question: see the scripts. */
 function listsOf (record: ConfirmationRecord): string {
   const { user_id, task_id } = record
-  return [placeOf(record), ...[{}, { user_id }, { task_id }, { user_id, task_id }].map(scopeOf)].join(' ')
+  return [placeOf(record), ...[{}, { user_id }, ...task_id === null ? [] : [{ task_id }, { user_id, task_id }]].map(scopeOf)].join(' ')
 }
 
 function placeOf ({ created_at: createdAt, callback_id: id }: QuestionPlace): string {

@@ -22,6 +22,10 @@ export const sendFrames = (publisher: Publisher, permissions: Permissions, token
     // An anonymous sender is known only by its socket.
     const sender = user === null ? `client:${clientId}` : `user:${user.id}`
     const ids = new Set(given)
+    if (kind === 'channel') {
+      const faults = [...ids].flatMap((id) => outbound.faultsIn(id, message))
+      if (faults.length > 0) throw invalidMessage(faults.map(below('/data')))
+    }
     const json = toJson(message)
     // Charged once on arrival, so here once for each further target.
     if (ids.size > 1) connection.budget.charge((ids.size - 1) * Buffer.byteLength(json))
@@ -47,8 +51,8 @@ export const sendFrames = (publisher: Publisher, permissions: Permissions, token
 }
 
 /** @throws WSM_ERR_INVALID_MESSAGE for data that would look like a frame of the protocol, or does not match the schema declared for its type */
-function toMessage (kind: string, data: object, outbound: Outbound): object {
-  const message: Record<string, unknown> = { type: kind, ...data }
+function toMessage (kind: string, data: object, outbound: Outbound): { type: string } {
+  const message: { type: string, [field: string]: unknown } = { type: kind, ...data }
   for (const field of reservedFields) delete message[field]
   const faults = outbound.faults(message, kind)
   if (faults.length > 0) throw invalidMessage(faults.map(below('/data')))

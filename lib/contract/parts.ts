@@ -1,0 +1,43 @@
+import type { AnySchema } from '../any-schema.js'
+import type { ChannelRule } from '../channel-rule.js'
+
+/** A call: what clients send, and what they get back. */
+export interface CallContract {
+  /** The message's own fields; `type` and `id` need not be named. Default: the call has none. */
+  data?: AnySchema | undefined
+  /** Data of the reply, as JSON. Default: anything that JSON can hold. */
+  reply?: AnySchema | undefined
+  /** Also serve `POST <path>/call/<type>`; default false. */
+  rest?: boolean | undefined
+  /** Pattern of the channels in whose members' name it is called (row H5); default: it is for no channel. */
+  channel?: string | undefined
+}
+
+/** A kind of question to people. */
+export interface ConfirmationContract {
+  /** Facts shown beside the question. Default: it has none. */
+  data?: AnySchema | undefined
+  /** Answer of a person who proceeds. Default: any answer is valid. */
+  answer?: AnySchema | undefined
+}
+
+/** Channels whose names match a pattern, in which `*` stands for any text. */
+export interface ChannelContract extends ChannelRule {
+  /** The only messages that are sent there. Default: all of the contract. */
+  messages?: readonly string[] | undefined
+}
+
+/** The parts of a contract, each by name. Names of messages, calls and confirmations are namespaced: `chat.message`. */
+export interface ContractParts {
+  /** What the server sends; `type` need not be named in the schemas. */
+  messages?: { readonly [type: string]: AnySchema }
+  /** What clients ask of the server. */
+  calls?: { readonly [type: string]: CallContract }
+  /** What people are asked. */
+  confirmations?: { readonly [kind: string]: ConfirmationContract }
+  /** Rules by channel pattern, as in the option `channels`, and the messages that belong there. */
+  channels?: { readonly [pattern: string]: ChannelContract }
+}
+
+/** A contract with all its parts. */
+export type Contract = Required<ContractParts>

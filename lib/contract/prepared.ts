@@ -1,0 +1,111 @@
+import type { TSchema } from '@sinclair/typebox'
+import { APP_TYPE_PATTERN, isProtocolType } from '../../schemas/frames/types.js'
+import { toTypeBox, type AnySchema } from '../any-schema.js'
+import type { ChannelRule } from '../channel-rule.js'
+import { InvalidContractError } from '../errors.js'
+import { namePattern } from '../name-pattern.js'
+import { CompiledSchema } from '../validation/compiled-schema.js'
+import { toJsonSchema } from '../validation/json-schema.js'
+import { SchemaError } from '../validation/schema-error.js'
+import type { Contract, ContractParts } from './parts.js'
+
+/** A call of the contract. */
+export interface PreparedCall { data: TSchema | null, reply: TSchema | null, isRest: boolean, channel: string | undefined }
+
+/** A kind of question of the contract. */
+export interface PreparedKind {
+  /** Check of its facts; null: any facts are valid. */
+  data: CompiledSchema | null
+  /** Schema of its answers; null: any answer is valid. */
+  answer: TSchema | null
+}
+
+/** The messages that belong in the channels of a pattern. */
+export interface Belonging { matches: (channel: string) => boolean, types: ReadonlySet<string> }
+
+/** A checked contract. */
+export interface PreparedContract {
+  messages: ReadonlyMap<string, TSchema>
+  calls: ReadonlyMap<string, PreparedCall>
+  kinds: ReadonlyMap<string, PreparedKind>
+  rules: Readonly<Record<string, ChannelRule>>
+  belongings: readonly Belonging[]
+}
+
+/**
+ * Checks a contract whose parts have the right fields.
+ *
+ * @throws WSM_ERR_INVALID_CONTRACT for a name without a namespace or of the protocol, a schema that cannot be used or that JSON Schema
+ *   cannot express, a bad channel pattern, and a channel for messages that the contract does not define
+ */
+export function prepareContract ({ messages = {}, calls = {}, confirmations = {}, channels = {} }: ContractParts): PreparedContract {
+  return {
+    messages: each(messages, (type, schema) => {
+      assertName('messages', type)
+      return usable('messages', type, 'schema', schema)
+    }),
+    calls: each(calls, (type, { data, reply, rest = false, channel }) => {
+      assertName('calls', type)
+      if (channel !== undefined) assertPattern('calls', type, channel)
+      if (channel !== undefined && rest) throw new InvalidContractError('calls', type, 'a call with a channel cannot have rest, since a REST request has no socket')
+      return { data: optional('calls', type, 'data', data), reply: optional('calls', type, 'reply', reply), isRest: rest, channel }
+    }),
+    kinds: each(confirmations, (kind, { data, answer }) => {
+      assertName('confirmations', kind)
+      const facts = optional('confirmations', kind, 'data', data)
+      return {
+        data: facts === null ? null : named('confirmations', kind, 'data', () => new CompiledSchema(facts)),
+        answer: optional('confirmations', kind, 'answer', answer)
+      }
+    }),
+    rules: Object.fromEntries(each(channels, (_pattern, { messages: _messages, ...rule }) => rule)),
+    belongings: [...each(channels, (pattern, { messages: types }) => {
+      const matches = assertPattern('channels', pattern, pattern)
+      const unknown = types?.find((type) => !Object.hasOwn(messages, type))
+      if (unknown !== undefined) throw new InvalidContractError('channels', pattern, `"${unknown}" is not a message of the contract`)
+      if (types?.length === 0) throw new InvalidContractError('channels', pattern, 'its messages are empty: leave them out to allow all')
+      return types === undefined ? null : { matches, types: new Set(types) }
+    }).values()].filter((belonging) => belonging !== null)
+  }
+}
+
+type Part = keyof Contract
+
+function each<V, R> (values: { readonly [name: string]: V }, prepare: (name: string, value: V) => R): Map<string, R> {
+  return new Map(Object.entries(values).map(([name, value]) => [name, prepare(name, value)]))
+}
+
+/** @throws WSM_ERR_INVALID_CONTRACT */
+function assertName (part: Part, name: string): void {
+  if (isProtocolType(name)) throw new InvalidContractError(part, name, 'the name is reserved for the protocol')
+  if (!APP_TYPE_PATTERN.test(name)) throw new InvalidContractError(part, name, 'the name must be namespaced, like "chat.send"')
+}
+
+/** @throws WSM_ERR_INVALID_CONTRACT */
+function assertPattern (part: Part, name: string, pattern: string): (channel: string) => boolean {
+  const matches = namePattern(pattern)
+  if (matches === null) throw new InvalidContractError(part, name, `"${pattern}" is not a valid channel pattern: use up to 200 characters, with * for any text`)
+  return matches
+}
+
+function optional (part: Part, name: string, field: string, schema: AnySchema | undefined): TSchema | null {
+  return schema === undefined ? null : usable(part, name, field, schema)
+}
+
+/** @throws WSM_ERR_INVALID_CONTRACT also for a schema that documents and clients could not be made of */
+function usable (part: Part, name: string, field: string, schema: AnySchema): TSchema {
+  return named(part, name, field, () => {
+    const own = toTypeBox(schema)
+    toJsonSchema(own)
+    return own
+  })
+}
+
+function named<T> (part: Part, name: string, field: string, run: () => T): T {
+  try {
+    return run()
+  } catch (error) {
+    if (!(error instanceof SchemaError)) throw error
+    throw new InvalidContractError(part, name, `its ${field} ${error.message}`)
+  }
+}

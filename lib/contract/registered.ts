@@ -1,0 +1,53 @@
+import type { AnySchema, StaticOf } from '../any-schema.js'
+import type { Register } from '../register.js'
+
+/** The contract that {@link Register} names; never without one. */
+type Registered = Register extends { contract: infer C } ? C : never
+/** A part of it by name; empty where it has none. */
+type Part<P extends string> = [Registered] extends [never] ? {} : Registered extends { [K in P]: infer M extends object } ? M : {}
+
+type Messages = Part<'messages'>
+type Calls = Part<'calls'>
+type Kinds = Part<'confirmations'>
+type Channels = Part<'channels'>
+
+/** Yes where {@link Register} names a contract, else No. */
+export type IfContract<Yes, No> = Register extends { contract: object } ? Yes : No
+
+/** A message of a type, as one flat object. Distributes over unions. */
+type Typed<T, V> = V extends unknown ? { [K in 'type' | keyof V]: K extends 'type' ? T : V[K & keyof V] } & Pick<V, never> : never
+type MessageOf<T extends keyof Messages> = { [K in T]: Messages[K] extends AnySchema ? Typed<K, StaticOf<Messages[K]>> : never }[T]
+
+/** A message that the server sends: one of the contract; without a contract any object. */
+export type ServerMessage = IfContract<MessageOf<keyof Messages>, object>
+
+/** Names that match a pattern: each `*` stands for any text. */
+type Matching<P extends string> = P extends `${infer Head}*${infer Tail}` ? `${Head}${string}${Matching<Tail>}` : P
+/** Types of the messages that the rules of a channel allow; never if no rule names any. */
+type AllowedIn<N extends string> = {
+  [P in keyof Channels & string]: N extends Matching<P> ? Channels[P] extends { messages: readonly (infer T)[] } ? T : never : never
+}[keyof Channels & string]
+
+/** A message that may be sent in a channel: what the contract's rules of the channel name; all of the contract if none does. */
+export type ChannelMessage<N extends string> = IfContract<
+  [AllowedIn<N>] extends [never] ? ServerMessage : string extends N ? ServerMessage : MessageOf<AllowedIn<N> & keyof Messages>, object>
+
+/** A call of the contract; never without one. */
+export type CallType = keyof Calls & string
+/** The type of a call that no contract describes; never with a contract. */
+export type FreeType = IfContract<never, string>
+
+type SchemaIn<O, K extends string> = O extends { [P in K]: infer S extends AnySchema } ? S : undefined
+type StaticIn<O, K extends string, None> = O extends { [P in K]: infer S extends AnySchema } ? StaticOf<S> : None
+
+/** Schema of a call's data and of its reply, and its channel pattern; undefined: it has none. */
+export type CallData<T extends CallType> = StaticIn<Calls[T], 'data', object>
+export type CallReply<T extends CallType> = SchemaIn<Calls[T], 'reply'>
+export type CallChannel<T extends CallType> = Calls[T] extends { channel: infer C extends string } ? C : undefined
+
+/** A kind of question of the contract; never without one. */
+export type QuestionKind = keyof Kinds & string
+/** Facts that a question of a kind shows; unknown: the contract does not say. */
+export type QuestionData<K extends QuestionKind> = StaticIn<Kinds[K], 'data', undefined>
+/** Answer to a question of a kind; unknown: any. */
+export type QuestionAnswer<K extends QuestionKind> = StaticIn<Kinds[K], 'answer', unknown>
