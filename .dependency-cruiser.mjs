@@ -15,6 +15,7 @@ export const layers = [
   ['sessions', '^lib/sessions/'],
   ['streams', '^lib/streams/'],
   ['cluster', '^lib/cluster/'],
+  ['contract', '^lib/contract/'],
   ['protocol', '^lib/protocol/'],
   ['auth', '^lib/auth/'],
   ['socket', '^lib/socket/'],

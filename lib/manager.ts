@@ -7,6 +7,7 @@ import { toTypeBox, type AnySchema, type StaticOf } from './any-schema.js'
 import type { EndpointRule } from './sessions/endpoints.js'
 import type { RevocationTarget } from './sessions/revocations.js'
 import { Nodes } from './cluster/nodes.js'
+import type { AsyncApiDocument } from './contract/asyncapi.js'
 import type { Confirmations } from './confirmations/confirmations.js'
 import type { AskOptions, StepResult, UserConfirmation } from './confirmations/question.js'
 import { isOff } from './engine/clock.js'
@@ -32,6 +33,7 @@ export interface Host {
   hasClosed: () => boolean
   addEndpoint: (url: string, rule: EndpointRule, scope: FastifyInstance | null) => void
   addCallRoute: (entry: HandlerEntry) => void
+  asyncapi: () => AsyncApiDocument
 }
 
 /** The parts of a node that the app uses through the manager. */
@@ -311,6 +313,14 @@ export class WsManager {
       rejected: counters.rejected(),
       version
     }
+  }
+
+  /**
+   * Describes the socket as an AsyncAPI 3.0.0 document: the frames of the protocol, the messages and calls that the app has declared so
+   * far, and the ways to authenticate. It names the server once the app listens.
+   */
+  asyncapi (): AsyncApiDocument {
+    return this.#host.asyncapi()
   }
 
   /** Counts the open sockets of this node, without closing ones (row A2). */

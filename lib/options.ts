@@ -1,6 +1,7 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { authOptions } from './auth/options.js'
+import { contractOptions } from './contract/options.js'
 import { confirmationLimits, confirmationOptions } from './confirmations/options.js'
 import { engineOptions } from './engine/options.js'
 import { InvalidOptionError } from './errors.js'
@@ -23,6 +24,7 @@ export const OptionsSchema = Type.Object({
   ...streamOptions,
   ...confirmationOptions,
   ...taskOptions,
+  ...contractOptions,
   ...engineOptions,
   limits: group({
     ...sessionLimits,

@@ -1,7 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import type { WsManager } from '../lib/manager.js'
 import type { Node } from '../lib/node.js'
+import type { Description } from '../lib/contract/description.js'
 import type { Access } from './access.js'
+import { asyncApiRoute } from './asyncapi.js'
 import { limitDepth } from './body-depth.js'
 import { useOwnParsers } from './body-parsers.js'
 import { noCallRoute } from './call.js'
@@ -24,6 +26,9 @@ export interface RouteParts {
   manager: WsManager
   access: Access
   sockets: SocketParts
+  description: Description
+  /** Whether the AsyncAPI document is public. */
+  isDescriptionPublic: boolean
   /** Maximum depth of a body's JSON. */
   maxDepth: number
 }
@@ -34,17 +39,19 @@ export function routes (instance: FastifyInstance, parts: RouteParts): void {
   useOwnParsers(instance)
   socketRoute(instance, '', parts.sockets, null)
   probeRoutes(instance as unknown as Scope, { manager: parts.manager })
+  if (parts.isDescriptionPublic) asyncApiRoute(instance as unknown as Scope, parts, true)
   // In a scope of their own, so that their hooks do not slow down connects.
   instance.register(async (rest) => callerRoutes(rest, parts))
 }
 
 /** Registers the routes that identify their callers. */
-function callerRoutes (instance: FastifyInstance, { node, manager, access, maxDepth }: RouteParts): void {
+function callerRoutes (instance: FastifyInstance, { node, manager, access, description, isDescriptionPublic, maxDepth }: RouteParts): void {
   const { publisher, topics, presence, history, rules, permissions, confirmations, tasks, tickets, revocations, requests, counters } = node
   instance.addHook('onRoute', (route) => { route.handler = access.guard(route.handler) })
   instance.addHook('preParsing', limitDepth(maxDepth, counters.limits.depth))
   const scope = instance as unknown as Scope
   statusRoutes(scope, { access, manager })
+  if (!isDescriptionPublic) asyncApiRoute(scope, { access, description }, false)
   messageRoutes(scope, { access, publisher })
   clientRoutes(scope, { access, manager, nodes: manager.nodes })
   channelRoutes(scope, { access, topics, presence })

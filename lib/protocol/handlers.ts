@@ -73,6 +73,8 @@ export interface HandlerEntry {
   /** The same, compiled; null where none was given. */
   replySchema: ReplySchema | null
   isRest: boolean
+  /** Pattern of the channels whose members may send it; null: it is for no channel. */
+  channel: string | null
   /** Rate of one user's messages; null: they count like any other frame. */
   rate: Rate | null
   /** Runs it on a message that passed `check`, and returns its result. Not asynchronous unless the handler is, or its authorize is asked. */
@@ -120,6 +122,7 @@ export class Handlers {
       reply: reply ?? Type.Unknown(),
       replySchema: reply === undefined ? null : { type, check: compile(type, reply, 'reply') },
       isRest: options.rest === true,
+      channel: pattern ?? null,
       rate: this.#limits.of(type, options.limits),
       invoke: (given, makeContext) => {
         const message = given as HandlerMessage<S, C>
@@ -140,6 +143,11 @@ export class Handlers {
         })
       }
     }
+  }
+
+  /** The registered handlers. */
+  get entries (): readonly HandlerEntry[] {
+    return [...this.#entries.values()]
   }
 
   add (entry: HandlerEntry): void {

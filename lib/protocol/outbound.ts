@@ -14,6 +14,12 @@ const checkMessage = TypeCompiler.Compile(Message)
 /** Checks the app's messages: by their declared schemas, and so that none poses as a frame of the server (row H3). */
 export class Outbound {
   readonly #declared = new Map<string, CompiledSchema>()
+  readonly #schemas = new Map<string, TSchema>()
+
+  /** Schemas of the declared messages by type, each with the field `type`. */
+  get schemas (): ReadonlyMap<string, TSchema> {
+    return this.#schemas
+  }
 
   /**
    * Declares the messages of a type: others are refused from now on. The schema need not name `type`, as for `ws.handle()`.
@@ -23,7 +29,9 @@ export class Outbound {
   declare (type: string, schema: TSchema): void {
     if (isProtocolType(type)) throw new InvalidHandlerError(type, 'the type is reserved for the protocol')
     if (this.#declared.has(type)) throw new InvalidHandlerError(type, 'the type is already declared')
-    this.#declared.set(type, compileMessage(type, schema, { type: Type.Literal(type) }, false).check)
+    const compiled = compileMessage(type, schema, { type: Type.Literal(type) }, false)
+    this.#declared.set(type, compiled.check)
+    this.#schemas.set(type, compiled.schema)
   }
 
   /**

@@ -20,6 +20,7 @@ const documented: Record<string, number[]> = {
   'GET /ws/status': [200, 400, 401, 403, 429, 503],
   'GET /ws/ready': [200, 503],
   'GET /ws/health': [200, 503],
+  'GET /ws/asyncapi.json': [200],
   'POST /ws/broadcast': [200, 400, 401, 403, 413, 415, 429, 503],
   'POST /ws/users/{user_id}/messages': [200, 400, 401, 403, 413, 415, 429, 503],
   'POST /ws/roles/{role}/messages': [200, 400, 401, 403, 413, 415, 429, 503],
