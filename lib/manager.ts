@@ -3,7 +3,7 @@ import type { ClientDeliveryReport, DeliveryReport, SendOptions } from '../schem
 import type { StreamPosition } from '../schemas/fields.js'
 import type { ClusterStatus, NodeHealth, PresenceList, NodeReadiness, NodeStatus, StreamHistory } from '../schemas/records.js'
 import type { RevocationReport } from '../schemas/rest.js'
-import { toTypeBox, type AnySchema, type StaticOf } from './any-schema.js'
+import type { AnySchema, StaticOf } from './any-schema.js'
 import type { EndpointRule } from './sessions/endpoints.js'
 import type { RevocationTarget } from './sessions/revocations.js'
 import { Nodes } from './cluster/nodes.js'
@@ -148,7 +148,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_HANDLER for a type that is taken or not namespaced, a schema that cannot be compiled, a bad channel
    *   pattern, and for `rest: true` once the app is ready; nothing is registered then
    */
-  handle<S extends AnySchema, R extends AnySchema | undefined = undefined, C extends string | undefined = undefined> (
+  handle<const S extends AnySchema, const R extends AnySchema | undefined = undefined, C extends string | undefined = undefined> (
     type: string, options: HandlerOptions<S, R, C>, handler: Handler<S, R, C>
   ): void {
     const { handlers, router, contextOf } = this.#node
@@ -171,8 +171,8 @@ export class WsManager {
    *
    * @throws WSM_ERR_INVALID_HANDLER if the type is already declared, or the schema cannot be compiled
    */
-  declare<S extends AnySchema> (type: string, schema: S): void {
-    call(this.#owner, methods['ws.declare'], [type, schema], () => this.#node.outbound.declare(type, toTypeBox(schema)))
+  declare<const S extends AnySchema> (type: string, schema: S): void {
+    call(this.#owner, methods['ws.declare'], [type, schema], () => this.#node.outbound.declare(type, schema))
   }
 
   /**
@@ -203,7 +203,7 @@ export class WsManager {
    *   outcome cannot be determined in time: the question may still be answered, and `confirmations.wait(details.callback_id)`
    *   waits for it again
    */
-  notifyUser<S extends AnySchema = AnySchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<StaticOf<S>>> {
+  notifyUser<const S extends AnySchema = AnySchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<StaticOf<S>>> {
     return call(this.#owner, methods['ws.notifyUser'], [result, options], () => this.#node.confirmations.ask(result, options))
   }
 

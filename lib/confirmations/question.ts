@@ -1,7 +1,7 @@
 import type { TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { TaskStepResultFrame, type AnsweredBy, type ConfirmationRecord, type TaskStepResult } from '../../schemas/records.js'
-import { toTypeBox, type AnySchema } from '../any-schema.js'
+import type { AnySchema } from '../any-schema.js'
 import { InvalidArgumentError } from '../errors.js'
 import { assertValid, below, faultsOf, invalidMessage } from '../validation/faults.js'
 import { snapshot } from '../protocol/snapshot.js'
@@ -102,7 +102,7 @@ export function toRecord (result: StepResult, options: AskOptions, defaults: Con
     timestamp: now,
     expires_at: expiresAt,
     on_timeout: options.onTimeout ?? defaults.onTimeout,
-    answer_schema: options.answer === undefined ? undefined : answerSchema(toTypeBox(options.answer))
+    answer_schema: options.answer === undefined ? undefined : answerSchema(options.answer)
   })
   assertValid(checkQuestion, question)
   return {
@@ -134,7 +134,7 @@ export function assertAnswers (check: Checker | null, answer: unknown): void {
 }
 
 /** Compiles the schema at once, so that `ask` refuses one that no node could check. */
-function answerSchema (schema: TSchema): TSchema {
+function answerSchema (schema: unknown): TSchema {
   try {
     const json = snapshot(toJsonSchema(schema))
     compileJsonSchema(json)

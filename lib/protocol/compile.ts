@@ -1,23 +1,25 @@
-import { Kind, type TProperties, type TSchema } from '@sinclair/typebox'
+import { Kind, Type, type TProperties, type TSchema } from '@sinclair/typebox'
 import { InvalidHandlerError } from '../errors.js'
 import { messageOf } from '../thrown.js'
 import { CompiledSchema } from '../validation/compiled-schema.js'
+import { membersOf, placeOf } from '../validation/converted.js'
+import { isTypeBox, readSchema, toJsonSchema } from '../validation/json-schema.js'
 import { SchemaError } from '../validation/schema-error.js'
 import { withEnvelope } from './envelope.js'
 
 /** Kinds of schema that no message can match, since messages are objects. */
-const NO_MESSAGES: ReadonlySet<unknown> = new Set(['String', 'Number', 'Integer', 'BigInt', 'Boolean', 'Null', 'Undefined', 'Literal', 'Array', 'Tuple', 'Date', 'RegExp', 'TemplateLiteral'])
+const NO_MESSAGES: ReadonlySet<unknown> = new Set(['String', 'Number', 'Integer', 'BigInt', 'Boolean', 'Null', 'Undefined', 'Literal', 'Array', 'Tuple', 'Prefixed', 'Contains', 'Date', 'RegExp', 'TemplateLiteral'])
 
 /**
- * Compiles a schema of the app.
+ * Compiles a schema of the app, of any kind.
  *
  * @param type of the messages
  * @param part the schema's name in the handler's options
- * @throws WSM_ERR_INVALID_HANDLER, also for a format that is not in TypeBox's FormatRegistry: every message would be
- *   refused for it; and for a pattern without a `maxLength` of 1000 at the most, or that takes more than linear time
+ * @throws WSM_ERR_INVALID_HANDLER, also for an unknown format, since every message would be refused for it; for a pattern without a
+ *   `maxLength` of 1000 at the most, or that takes more than linear time; and for a keyword of JSON Schema that cannot be checked
  */
-export function compile<S extends TSchema> (type: string, schema: S, part = 'schema'): CompiledSchema<S> {
-  return named(type, part, () => new CompiledSchema(schema))
+export function compile (type: string, schema: unknown, part = 'schema'): { document: TSchema, check: CompiledSchema } {
+  return named(type, part, () => ({ check: new CompiledSchema(readSchema(schema)), document: documentOf(schema) }))
 }
 
 /**
@@ -26,12 +28,19 @@ export function compile<S extends TSchema> (type: string, schema: S, part = 'sch
  * @param kept whether fields of the envelope stay in a message, also where the schema is of a kind that cannot name them
  * @throws as `compile`, and for a schema that no message of the type can match
  */
-export function compileMessage (type: string, given: TSchema, envelope: TProperties, kept: boolean): { schema: TSchema, check: CompiledSchema } {
+export function compileMessage (type: string, given: unknown, envelope: TProperties, kept: boolean): { document: TSchema, check: CompiledSchema } {
   return named(type, 'schema', () => {
-    assertMessage(type, given)
-    const schema = withEnvelope(given, envelope)
-    return { schema, check: new CompiledSchema(schema, kept && schema[Kind] !== 'Object' ? Object.keys(envelope) : []) }
+    const converted = readSchema(given, Type.Object(envelope))
+    assertMessage(type, converted)
+    if (!isTypeBox(given)) return { document: documentOf(given), check: new CompiledSchema(converted) }
+    const schema = withEnvelope(converted, envelope)
+    return { document: schema, check: new CompiledSchema(schema, kept && schema[Kind] !== 'Object' ? Object.keys(envelope) : []) }
   })
+}
+
+/** Returns the schema for the documents of the app's routes. */
+function documentOf (schema: unknown): TSchema {
+  return isTypeBox(schema) ? schema : toJsonSchema(schema)
 }
 
 function named<T> (type: string, part: string, run: () => T): T {
@@ -44,15 +53,19 @@ function named<T> (type: string, part: string, run: () => T): T {
 
 /** @throws SchemaError */
 function assertMessage (type: string, schema: TSchema, path = ''): void {
-  if (NO_MESSAGES.has(schema[Kind])) throw new SchemaError('must describe an object, since every message is one', path)
-  for (const key of ['anyOf', 'allOf']) {
-    for (const [index, member] of (schema[key] as TSchema[] | undefined ?? []).entries()) assertMessage(type, member, `${path}/${key}/${index}`)
+  const place = placeOf(schema) ?? path
+  if (NO_MESSAGES.has(schema[Kind])) throw new SchemaError('must describe an object, since every message is one', place)
+  for (const member of membersOf(schema)) assertMessage(type, member, place)
+  for (const key of ['anyOf', 'allOf', 'oneOf']) {
+    for (const [index, member] of (schema[key] as TSchema[] | undefined ?? []).entries()) assertMessage(type, member, `${place}/${key}/${index}`)
   }
   const own = schema.properties?.type as TSchema | undefined
-  if (own !== undefined && !canBe(own, type)) throw new SchemaError(`describes messages of another type than "${type}"`, `${path}/properties/type`)
+  if (own !== undefined && !canBe(own, type)) throw new SchemaError(`describes messages of another type than "${type}"`, placeOf(own) ?? `${place}/properties/type`)
 }
 
 function canBe (schema: TSchema, type: string): boolean {
+  const members = membersOf(schema)
+  if (members.length > 0) return members.every((member) => canBe(member, type))
   if (schema[Kind] === 'Union') return (schema.anyOf as TSchema[]).some((member) => canBe(member, type))
   return schema[Kind] === 'Literal' ? schema.const === type : schema[Kind] === 'String' || !NO_MESSAGES.has(schema[Kind])
 }

@@ -1,7 +1,7 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { ChannelName, FrameId } from '../../schemas/fields.js'
 import { APP_TYPE_PATTERN } from '../../schemas/frames/types.js'
-import { toTypeBox, type AnySchema, type StaticOf } from '../any-schema.js'
+import type { AnySchema, StaticOf } from '../any-schema.js'
 import { namesOf, type Permissions } from '../auth/permissions.js'
 import type { TokenCheck } from '../auth/token-check.js'
 import { InvalidHandlerError, UnknownTypeError } from '../errors.js'
@@ -66,9 +66,10 @@ export type Handler<S extends AnySchema, R extends AnySchema | undefined = undef
 /** A registered handler. */
 export interface HandlerEntry {
   type: string
+  /** Schema of its messages, for documents. */
   schema: TSchema
   check: CompiledSchema
-  /** Schema of its replies, as it was given. */
+  /** Schema of its replies, for documents. */
   reply: TSchema
   /** The same, compiled; null where none was given. */
   replySchema: ReplySchema | null
@@ -113,14 +114,14 @@ export class Handlers {
     }
     const channelOf = pattern === undefined ? null : channelReader(type, pattern)
     const envelope = { type: Type.Optional(Type.Literal(type)), id: Type.Optional(FrameId), ...channelOf === null ? {} : { channel: ChannelName } }
-    const { schema, check } = compileMessage(type, toTypeBox(options.schema), envelope, true)
-    const reply = options.reply === undefined ? undefined : toTypeBox(options.reply)
+    const { document, check } = compileMessage(type, options.schema, envelope, true)
+    const reply = options.reply === undefined ? null : compile(type, options.reply, 'reply')
     return {
       type,
-      schema,
+      schema: document,
       check,
-      reply: reply ?? Type.Unknown(),
-      replySchema: reply === undefined ? null : { type, check: compile(type, reply, 'reply') },
+      reply: reply?.document ?? Type.Unknown(),
+      replySchema: reply === null ? null : { type, check: reply.check },
       isRest: options.rest === true,
       channel: pattern ?? null,
       rate: this.#limits.of(type, options.limits),

@@ -1,4 +1,4 @@
-import { Type, type TSchema } from '@sinclair/typebox'
+import { Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { isProtocolType } from '../../schemas/frames/types.js'
 import { Message, reservedFields } from '../../schemas/messages.js'
@@ -26,7 +26,7 @@ export class Outbound {
    *
    * @throws WSM_ERR_INVALID_HANDLER where the type is already declared or one of the protocol's, or the schema cannot be compiled
    */
-  declare (type: string, schema: TSchema): void {
+  declare (type: string, schema: unknown): void {
     if (isProtocolType(type)) throw new InvalidHandlerError(type, 'the type is reserved for the protocol')
     if (this.#declared.has(type)) throw new InvalidHandlerError(type, 'the type is already declared')
     const compiled = compileMessage(type, schema, { type: Type.Literal(type) }, false)
