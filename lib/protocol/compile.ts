@@ -18,8 +18,8 @@ const NO_MESSAGES: ReadonlySet<unknown> = new Set(['String', 'Number', 'Integer'
  * @throws WSM_ERR_INVALID_HANDLER, also for an unknown format, since every message would be refused for it; for a pattern without a
  *   `maxLength` of 1000 at the most, or that takes more than linear time; and for a keyword of JSON Schema that cannot be checked
  */
-export function compile (type: string, schema: unknown, part = 'schema'): { document: TSchema, check: CompiledSchema } {
-  return named(type, part, () => ({ check: new CompiledSchema(readSchema(schema)), document: documentOf(schema) }))
+export function compile (type: string, schema: unknown, part = 'schema'): { schema: TSchema, check: CompiledSchema } {
+  return named(type, part, () => ({ check: new CompiledSchema(readSchema(schema)), schema: documentOf(schema) }))
 }
 
 /**
@@ -28,13 +28,13 @@ export function compile (type: string, schema: unknown, part = 'schema'): { docu
  * @param kept whether fields of the envelope stay in a message, also where the schema is of a kind that cannot name them
  * @throws as `compile`, and for a schema that no message of the type can match
  */
-export function compileMessage (type: string, given: unknown, envelope: TProperties, kept: boolean): { document: TSchema, check: CompiledSchema } {
+export function compileMessage (type: string, given: unknown, envelope: TProperties, kept: boolean): { schema: TSchema, check: CompiledSchema } {
   return named(type, 'schema', () => {
     const converted = readSchema(given, Type.Object(envelope))
     assertMessage(type, converted)
-    if (!isTypeBox(given)) return { document: documentOf(given), check: new CompiledSchema(converted) }
+    if (!isTypeBox(given)) return { schema: documentOf(given), check: new CompiledSchema(converted) }
     const schema = withEnvelope(converted, envelope)
-    return { document: schema, check: new CompiledSchema(schema, kept && schema[Kind] !== 'Object' ? Object.keys(envelope) : []) }
+    return { schema, check: new CompiledSchema(schema, kept && schema[Kind] !== 'Object' ? Object.keys(envelope) : []) }
   })
 }
 

@@ -114,13 +114,13 @@ export class Handlers {
     }
     const channelOf = pattern === undefined ? null : channelReader(type, pattern)
     const envelope = { type: Type.Optional(Type.Literal(type)), id: Type.Optional(FrameId), ...channelOf === null ? {} : { channel: ChannelName } }
-    const { document, check } = compileMessage(type, options.schema, envelope, true)
+    const { schema, check } = compileMessage(type, options.schema, envelope, true)
     const reply = options.reply === undefined ? null : compile(type, options.reply, 'reply')
     return {
       type,
-      schema: document,
+      schema,
       check,
-      reply: reply?.document ?? Type.Unknown(),
+      reply: reply?.schema ?? Type.Unknown(),
       replySchema: reply === null ? null : { type, check: reply.check },
       isRest: options.rest === true,
       channel: pattern ?? null,

@@ -1,4 +1,4 @@
-import { Type } from '@sinclair/typebox'
+import { Type, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { isProtocolType } from '../../schemas/frames/types.js'
 import { Message, reservedFields } from '../../schemas/messages.js'
