@@ -85,12 +85,15 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, input) => {
   // Routes and the public API.
   const access = new Access(node)
   const sockets: SocketParts = { ...socketPartsOf(node), upgrades, webSocketServer }
-  const calls: CallParts = { access, ...callPartsOf(node), limits: options.limits }
+  const takesBearer = options.authenticate === undefined
+  const calls: CallParts = {
+    access, ...callPartsOf(node), limits: options.limits, callers: { takeBearer: takesBearer, mayBeAnonymous: options.auth.anonymous }
+  }
   const description = new Description({
     ...node,
     info: options.asyncapi,
     path,
-    credentials: { isJwt: options.authenticate === undefined, cookie: options.auth.cookie ?? null }
+    credentials: { isJwt: takesBearer, cookie: options.auth.cookie ?? null }
   })
   let own!: FastifyInstance
   const manager = new WsManager(node, {
@@ -108,7 +111,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, input) => {
   await fastify.register(async (scope) => {
     own = scope
     gate.own(scope)
-    routes(scope, { node, manager, access, sockets, description, isDescriptionPublic: options.asyncapi.public, maxDepth: options.limits.maxDepth })
+    routes(scope, { node, manager, access, sockets, description, isDescriptionPublic: options.asyncapi.public, takesBearer, maxDepth: options.limits.maxDepth })
   }, { prefix: options.path })
 
   fastify.addHook('onReady', async () => {

@@ -12,6 +12,7 @@ import { clientRoutes } from './clients.js'
 import { confirmationRoutes } from './confirmations.js'
 import { historyRoutes } from './history.js'
 import { messageRoutes } from './messages.js'
+import { bearerConfig } from './openapi.js'
 import { ownRoutes } from './own-route.js'
 import { revocationRoutes } from './revocations.js'
 import type { Scope } from './scope.js'
@@ -29,6 +30,8 @@ export interface RouteParts {
   description: Description
   /** Whether the AsyncAPI document is public. */
   isDescriptionPublic: boolean
+  /** Whether callers are identified by bearer tokens; otherwise only the app knows how. */
+  takesBearer: boolean
   /** Maximum depth of a body's JSON. */
   maxDepth: number
 }
@@ -45,9 +48,13 @@ export function routes (instance: FastifyInstance, parts: RouteParts): void {
 }
 
 /** Registers the routes that identify their callers. */
-function callerRoutes (instance: FastifyInstance, { node, manager, access, description, isDescriptionPublic, maxDepth }: RouteParts): void {
+function callerRoutes (instance: FastifyInstance, { node, manager, access, description, isDescriptionPublic, takesBearer, maxDepth }: RouteParts): void {
   const { publisher, topics, presence, history, rules, permissions, confirmations, tasks, tickets, revocations, requests, counters } = node
-  instance.addHook('onRoute', (route) => { route.handler = access.guard(route.handler) })
+  const config = bearerConfig(false)
+  instance.addHook('onRoute', (route) => {
+    route.handler = access.guard(route.handler)
+    if (takesBearer) Object.assign(route.config!, config)
+  })
   instance.addHook('preParsing', limitDepth(maxDepth, counters.limits.depth))
   const scope = instance as unknown as Scope
   statusRoutes(scope, { access, manager })
