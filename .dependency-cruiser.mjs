@@ -15,6 +15,7 @@ export const layers = [
   ['sessions', '^lib/sessions/'],
   ['streams', '^lib/streams/'],
   ['cluster', '^lib/cluster/'],
+  ['asyncapi', '^lib/asyncapi/'],
   ['protocol', '^lib/protocol/'],
   ['contract', '^lib/contract/'],
   ['auth', '^lib/auth/'],

@@ -19,11 +19,11 @@ export default [
   },
   {
     // Traffic of sockets is parsed and printed in few places. The others here use JSON for something else: schemas that are stored, the
-    // message about a bad option, details of errors, the size of a call, and the answers of REST routes.
+    // description of an app, the message about a bad option, details of errors, the size of a call, and the answers of REST routes.
     files: ['lib/**/*.ts', 'routes/**/*.ts'],
     ignores: [
-      'lib/protocol/**', 'lib/socket/message.ts', 'lib/engine/redis/**', 'lib/validation/json-schema.ts', 'lib/validation/unique-list.ts', 'lib/options.ts',
-      'lib/wire-error.ts', 'routes/call.ts', 'routes/json-answer.ts'
+      'lib/contract/{component-schemas,description,frame-schema}.ts', 'lib/protocol/**', 'lib/socket/message.ts', 'lib/engine/redis/**',
+      'lib/validation/json-schema.ts', 'lib/validation/unique-list.ts', 'lib/options.ts', 'lib/wire-error.ts', 'routes/call.ts', 'routes/json-answer.ts'
     ],
     rules: { 'no-restricted-globals': ['error', 'JSON'] }
   },

@@ -1,18 +1,13 @@
-import type { TSchema } from '@sinclair/typebox'
+import type { Static } from 'typebox'
 
-/**
- * A TypeBox schema from either build of TypeBox. The CommonJS and ESM builds declare the same schemas with distinct symbols, so
- * `TSchema` of one does not accept schemas of the other.
- */
-export interface AnySchema {
+/** A schema of TypeBox 0.34. Its CommonJS and ESM builds declare the same schemas with distinct symbols, so `TSchema` of one does not accept schemas of the other. */
+interface TypeBoxSchema {
   params: unknown[]
   static: unknown
 }
 
-/** The type of values that a schema describes. */
-export type StaticOf<S extends AnySchema> = (S & { params: [] })['static']
+/** A schema of `@sinclair/typebox` 0.34, one of `typebox` 1.x, or a JSON Schema. */
+export type AnySchema = object
 
-/** Casts a schema to this package's own build of TypeBox. */
-export function toTypeBox (schema: AnySchema): TSchema {
-  return schema as TSchema
-}
+/** The type of values that a schema describes; `unknown` where it cannot be inferred. */
+export type StaticOf<S extends AnySchema> = S extends TypeBoxSchema ? (S & { params: [] })['static'] : Static<S>

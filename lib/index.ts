@@ -2,6 +2,7 @@ import { wsPlugin } from './plugin.js'
 
 export default wsPlugin
 export { wsPlugin }
+export type { AsyncApiDocument } from './asyncapi/document.js'
 export type { ClientGuard, EndpointOptions, WsManager } from './manager.js'
 export type { WsPluginOptions } from './options.js'
 export { listenOptionsFromEnv, optionsFromEnv } from './options-from-env.js'

@@ -3,11 +3,12 @@ import type { ClientDeliveryReport, DeliveryReport, SendOptions } from '../schem
 import type { StreamPosition } from '../schemas/fields.js'
 import type { ClusterStatus, NodeHealth, PresenceList, NodeReadiness, NodeStatus, StreamHistory } from '../schemas/records.js'
 import type { RevocationReport } from '../schemas/rest.js'
-import { toTypeBox, type AnySchema, type StaticOf } from './any-schema.js'
+import type { AnySchema, StaticOf } from './any-schema.js'
 import type { CallType, ChannelMessage, FreeType, IfContract, QuestionAnswer, QuestionKind, ServerMessage } from './contract/registered.js'
 import type { EndpointRule } from './sessions/endpoints.js'
 import type { RevocationTarget } from './sessions/revocations.js'
 import { Nodes } from './cluster/nodes.js'
+import type { AsyncApiDocument } from './asyncapi/document.js'
 import type { Confirmations } from './confirmations/confirmations.js'
 import type { AskedQuestion, AskOptions, ContractQuestion, Question, StepResult, UserConfirmation } from './confirmations/question.js'
 import { isOff } from './engine/clock.js'
@@ -33,6 +34,7 @@ export interface Host {
   hasClosed: () => boolean
   addEndpoint: (url: string, rule: EndpointRule, scope: FastifyInstance | null) => void
   addCallRoute: (entry: HandlerEntry) => void
+  asyncapi: () => AsyncApiDocument
 }
 
 /** The parts of a node that the app uses through the manager. */
@@ -159,7 +161,7 @@ export class WsManager {
    * @throws WSM_ERR_INVALID_HANDLER for a type that is taken, not namespaced, or not in the contract, a schema that cannot be compiled
    *   or is not that of the contract, a bad channel pattern, and for a call by REST once the app is ready; nothing is registered then
    */
-  handle<S extends AnySchema, R extends AnySchema | undefined = undefined, C extends string | undefined = undefined> (
+  handle<const S extends AnySchema, const R extends AnySchema | undefined = undefined, C extends string | undefined = undefined> (
     type: FreeType, options: HandlerOptions<S, R, C>, handler: Handler<S, R, C>
   ): void
   handle<T extends CallType> (type: T, options: CallHandlerOptions<T>, handler: CallHandler<T>): void
@@ -186,8 +188,8 @@ export class WsManager {
    *
    * @throws WSM_ERR_INVALID_HANDLER if the type is already declared, or the schema cannot be compiled
    */
-  declare<S extends AnySchema> (type: string, schema: S): void {
-    call(this.#owner, methods['ws.declare'], [type, schema], () => this.#node.outbound.declare(type, toTypeBox(schema)))
+  declare<const S extends AnySchema> (type: string, schema: S): void {
+    call(this.#owner, methods['ws.declare'], [type, schema], () => this.#node.outbound.declare(type, schema))
   }
 
   /**
@@ -218,7 +220,7 @@ export class WsManager {
    *   outcome cannot be determined in time: the question may still be answered, and `confirmations.wait(details.callback_id)`
    *   waits for it again
    */
-  notifyUser<S extends AnySchema = AnySchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<StaticOf<S>>> {
+  notifyUser<const S extends AnySchema = AnySchema> (result: StepResult, options: AskOptions<S>): Promise<UserConfirmation<StaticOf<S>>> {
     return call(this.#owner, methods['ws.notifyUser'], [result, options], () => this.#node.confirmations.notify(result, options))
   }
 
@@ -328,6 +330,14 @@ export class WsManager {
       rejected: counters.rejected(),
       version
     }
+  }
+
+  /**
+   * Describes the socket as an AsyncAPI 3.0.0 document: the frames of the protocol, the messages and calls that the app has declared so
+   * far, and the ways to authenticate. It names the server once the app listens.
+   */
+  asyncapi (): AsyncApiDocument {
+    return this.#host.asyncapi()
   }
 
   /** Counts the open sockets of this node, without closing ones (row A2). */

@@ -205,6 +205,7 @@ export function createNode ({ engine, authenticator, options, log }: NodeContext
     connectionSettings,
     handlers,
     contextOf,
+    contract,
     router,
     /** Starts checking for silent sockets, expiring tokens and due questions. */
     start: () => {

@@ -1,5 +1,6 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
+import { asyncApiOptions } from './asyncapi/options.js'
 import { authOptions } from './auth/options.js'
 import { contractOptions } from './contract/options.js'
 import { confirmationLimits, confirmationOptions } from './confirmations/options.js'
@@ -26,6 +27,7 @@ export const OptionsSchema = Type.Object({
   ...taskOptions,
   ...engineOptions,
   ...contractOptions,
+  ...asyncApiOptions,
   limits: group({
     ...sessionLimits,
     ...socketLimits,

@@ -8,6 +8,7 @@ import { socketRoute, type SocketParts } from '../routes/socket.js'
 import { useAuthenticator } from './http/use-authenticator.js'
 import type { User } from './user.js'
 import { useWebSocketServer } from './http/websocket-server.js'
+import { Description } from './asyncapi/description.js'
 import type { Engine, EngineContext, EngineFactory } from './engine/engine.js'
 import { MemoryEngine } from './engine/memory/engine.js'
 import { AlreadyRegisteredError, InvalidOptionError } from './errors.js'
@@ -84,14 +85,24 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, input) => {
   // Routes and the public API.
   const access = new Access(node)
   const sockets: SocketParts = { ...socketPartsOf(node), upgrades, webSocketServer }
-  const calls: CallParts = { access, ...callPartsOf(node), limits: options.limits }
+  const takesBearer = options.authenticate === undefined
+  const calls: CallParts = {
+    access, ...callPartsOf(node), limits: options.limits, callers: { takeBearer: takesBearer, mayBeAnonymous: options.auth.anonymous }
+  }
+  const description = new Description({
+    ...node,
+    info: options.asyncapi,
+    path,
+    credentials: { isJwt: takesBearer, cookie: options.auth.cookie ?? null }
+  })
   let own!: FastifyInstance
   const manager = new WsManager(node, {
     address: () => addressOf(fastify),
     isClosing: () => shutdown.isClosing,
     hasClosed: () => hasClosed,
     addEndpoint: (url, rule, scope) => socketRoute(scope ?? fastify, url, sockets, rule),
-    addCallRoute: (entry) => callRoute(own, calls, entry)
+    addCallRoute: (entry) => callRoute(own, calls, entry),
+    asyncapi: () => description.document(addressOf(fastify) === null ? null : fastify.listeningOrigin)
   })
   servers.add(fastify.server)
   fastify.decorate('ws', manager)
@@ -100,7 +111,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, input) => {
   await fastify.register(async (scope) => {
     own = scope
     gate.own(scope)
-    routes(scope, { node, manager, access, sockets, maxDepth: options.limits.maxDepth })
+    routes(scope, { node, manager, access, sockets, description, isDescriptionPublic: options.asyncapi.public, takesBearer, maxDepth: options.limits.maxDepth })
   }, { prefix: options.path })
 
   fastify.addHook('onReady', async () => {

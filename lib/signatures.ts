@@ -58,8 +58,9 @@ const Question = Type.Object({
 }, closed)
 
 const HandlerOptions = Type.Object({
-  schema: Type.Optional(Fields),
-  reply: Type.Optional(Fields),
+  // What is wrong with a schema is said with its place.
+  schema: Type.Optional(Any),
+  reply: Type.Optional(Any),
   rest: Type.Optional(Type.Boolean()),
   channel: Type.Optional(Type.String()),
   limits: Type.Optional(TypeLimit),
@@ -85,7 +86,7 @@ export const signatures = {
   'ws.sendToChannel': { parameters: { channel: ChannelName, message: Any, 'options?': SendOptions } },
   'ws.sendToClient': { parameters: { clientId: ClientId, message: Any, 'options?': Type.Object({ ...SendOptions.properties, ...Owner.properties }, closed) } },
   'ws.handle': { parameters: { type: Text, options: HandlerOptions, handler: Callback }, isSync: true },
-  'ws.declare': { parameters: { type: MessageType, schema: Fields }, isSync: true },
+  'ws.declare': { parameters: { type: MessageType, schema: Any }, isSync: true },
   'ws.endpoint': { parameters: { url: Text, rule: EndpointRule, 'options?': Type.Object({ scope: Type.Optional(Fields) }, closed) }, isSync: true },
   'ws.on': { parameters: { event: Type.Union(eventNames.map((name) => Type.Literal(name))), listener: Callback }, isSync: true },
   'ws.notifyUser': { parameters: { result: StepResult, options: AskOptions }, subject: 'result' },

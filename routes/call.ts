@@ -14,6 +14,7 @@ import type { Counters } from '../lib/telemetry/counters.js'
 import type { Access } from './access.js'
 import { answers, tags } from './answers.js'
 import { limitDepth } from './body-depth.js'
+import { bearerConfig } from './openapi.js'
 import type { Scope } from './scope.js'
 import { validatorCompiler } from './validator.js'
 
@@ -28,6 +29,8 @@ export interface CallParts {
   rateBudgets: RateBudgets
   counters: Counters
   limits: { maxPayloadBytes: number, maxDepth: number }
+  /** Whether callers are identified by bearer tokens, and whether they may have none. */
+  callers: { takeBearer: boolean, mayBeAnonymous: boolean }
 }
 
 /** Refuses calls of types that have no handler for REST. */
@@ -38,7 +41,7 @@ export function noCallRoute (scope: Scope, { access }: Pick<CallParts, 'access'>
 }
 
 /** `POST call/<type>`: calls a handler by REST (row J1). The body is the message without its type; an empty body is a message without fields. */
-export function callRoute (scope: FastifyInstance, { access, handlers, requests, rateBudgets, counters, limits }: CallParts, entry: HandlerEntry): void {
+export function callRoute (scope: FastifyInstance, { access, handlers, requests, rateBudgets, counters, limits, callers }: CallParts, entry: HandlerEntry): void {
   const bodyLimit = Math.min(scope.initialConfig.bodyLimit!, limits.maxPayloadBytes)
   /** Charges a call to the caller's budget, as a frame is. */
   const charge = async (request: FastifyRequest): Promise<void> => {
@@ -61,6 +64,7 @@ export function callRoute (scope: FastifyInstance, { access, handlers, requests,
       body: entry.schema,
       response: answers(callReply(entry.reply), 400, 401, 403, 404, 409, 413, 415, 503)
     },
+    config: callers.takeBearer ? bearerConfig(callers.mayBeAnonymous) : {},
     validatorCompiler: () => anyObject,
     bodyLimit,
     preParsing: limitDepth(limits.maxDepth, counters.limits.depth),

@@ -1,7 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import type { WsManager } from '../lib/manager.js'
 import type { Node } from '../lib/node.js'
+import type { Description } from '../lib/asyncapi/description.js'
 import type { Access } from './access.js'
+import { asyncApiRoute } from './asyncapi.js'
 import { limitDepth } from './body-depth.js'
 import { useOwnParsers } from './body-parsers.js'
 import { noCallRoute } from './call.js'
@@ -10,6 +12,7 @@ import { clientRoutes } from './clients.js'
 import { confirmationRoutes } from './confirmations.js'
 import { historyRoutes } from './history.js'
 import { messageRoutes } from './messages.js'
+import { bearerConfig } from './openapi.js'
 import { ownRoutes } from './own-route.js'
 import { revocationRoutes } from './revocations.js'
 import type { Scope } from './scope.js'
@@ -24,6 +27,11 @@ export interface RouteParts {
   manager: WsManager
   access: Access
   sockets: SocketParts
+  description: Description
+  /** Whether the AsyncAPI document is public. */
+  isDescriptionPublic: boolean
+  /** Whether callers are identified by bearer tokens; otherwise only the app knows how. */
+  takesBearer: boolean
   /** Maximum depth of a body's JSON. */
   maxDepth: number
 }
@@ -34,17 +42,23 @@ export function routes (instance: FastifyInstance, parts: RouteParts): void {
   useOwnParsers(instance)
   socketRoute(instance, '', parts.sockets, null)
   probeRoutes(instance as unknown as Scope, { manager: parts.manager })
+  if (parts.isDescriptionPublic) asyncApiRoute(instance as unknown as Scope, parts, true)
   // In a scope of their own, so that their hooks do not slow down connects.
   instance.register(async (rest) => callerRoutes(rest, parts))
 }
 
 /** Registers the routes that identify their callers. */
-function callerRoutes (instance: FastifyInstance, { node, manager, access, maxDepth }: RouteParts): void {
+function callerRoutes (instance: FastifyInstance, { node, manager, access, description, isDescriptionPublic, takesBearer, maxDepth }: RouteParts): void {
   const { publisher, topics, presence, history, rules, permissions, confirmations, tasks, tickets, revocations, requests, counters } = node
-  instance.addHook('onRoute', (route) => { route.handler = access.guard(route.handler) })
+  const config = bearerConfig(false)
+  instance.addHook('onRoute', (route) => {
+    route.handler = access.guard(route.handler)
+    if (takesBearer) Object.assign(route.config!, config)
+  })
   instance.addHook('preParsing', limitDepth(maxDepth, counters.limits.depth))
   const scope = instance as unknown as Scope
   statusRoutes(scope, { access, manager })
+  if (!isDescriptionPublic) asyncApiRoute(scope, { access, description }, false)
   messageRoutes(scope, { access, publisher })
   clientRoutes(scope, { access, manager, nodes: manager.nodes })
   channelRoutes(scope, { access, topics, presence })

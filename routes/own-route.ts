@@ -14,7 +14,7 @@ export function ownRoute<R extends RouteOptions> (route: R): R {
     errorHandler: answerError,
     ...route,
     // A transform of the host for @fastify/swagger may not support TypeBox schemas.
-    config: { ...route.config, wsRoute: true, ...{ swaggerTransform: false } }
+    config: { ...{ swaggerTransform: false }, ...route.config, wsRoute: true }
   }
 }
 

@@ -18,7 +18,7 @@ import type { Router } from '../lib/protocol/router.js'
 import { offerOnlyOurs } from '../lib/sessions/handshake.js'
 import { hidingSecrets } from '../lib/http/url-secrets.js'
 import { UpgradeRequiredError } from '../lib/errors.js'
-import { ChannelName } from '../schemas/fields.js'
+import { SocketQuery } from '../schemas/rest.js'
 import { faults, tags } from './answers.js'
 import { ownRoute } from './own-route.js'
 
@@ -46,12 +46,6 @@ interface Admitted { outcome: Outcome, response: ServerResponse }
 
 /** An upgraded request with its socket, and the response that Fastify made for it. */
 interface Upgraded { socket: WebSocket, request: IncomingMessage, response: ServerResponse }
-
-const SocketQuery = Type.Object({
-  channel_id: Type.Optional(ChannelName),
-  recover: Type.Optional(Type.String({ description: 'Positions of the client in its streams, JSON: {topic: {epoch, offset}}' })),
-  ticket: Type.Optional(Type.String({ maxLength: 64, description: 'From POST tickets, in place of a token' }))
-}, { additionalProperties: true })
 
 /** Registers a socket route: the plugin's own, or with a rule an endpoint of the app. */
 export function socketRoute (fastify: FastifyInstance, url: string, parts: SocketParts, rule: EndpointRule | null): void {

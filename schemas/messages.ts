@@ -1,8 +1,11 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { ClientId, MessageType, Nullable, StreamPosition } from './fields.js'
+import { ClientId, MessageType, Nullable, StreamPosition, UserId } from './fields.js'
 
 /** Fields that only the server adds; senders cannot set them. */
 export const reservedFields = ['stream', 'from', 'message_id', 'requires_ack'] as const
+
+/** Field `from` of a message that a client sent. */
+export const FromField = Type.Object({ client_id: ClientId, user_id: Nullable(UserId) }, { description: 'Sender of a message from a client' })
 
 /** Any message of the app: an object with a `type` (row F2). */
 export const Message = Type.Object({ type: MessageType }, {

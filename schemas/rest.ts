@@ -16,6 +16,13 @@ export const ErrorBody = Type.Object({
   app: Type.Optional(Type.Literal(true, { description: 'true: the code was defined by the app' }))
 }, { additionalProperties: true })
 
+/** Parameters in the URL of a socket. */
+export const SocketQuery = Type.Object({
+  channel_id: Type.Optional(ChannelName),
+  recover: Type.Optional(Type.String({ description: 'Positions of the client in its streams, JSON: {topic: {epoch, offset}}' })),
+  ticket: Type.Optional(Type.String({ maxLength: 64, description: 'From POST tickets, in place of a token' }))
+}, { additionalProperties: true })
+
 export const SendBody = Type.Object({
   message: Message,
   options: Type.Optional(SendOptions)

@@ -1,6 +1,6 @@
 /** Action of a REST route, as passed to `authorize`. */
 export type RestAction =
-  | 'status' | 'broadcast' | 'send:user' | 'send:role' | 'send:channel' | 'send:client'
+  | 'status' | 'asyncapi' | 'broadcast' | 'send:user' | 'send:role' | 'send:channel' | 'send:client'
   | 'clients:list' | 'clients:read' | 'clients:disconnect'
   | 'channels:list' | 'channels:read' | 'history:read'
   | 'confirmations:list' | 'confirmations:read' | 'confirmations:cancel'

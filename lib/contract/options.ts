@@ -2,18 +2,17 @@ import { Type } from '@sinclair/typebox'
 import { ChannelRule } from '../channel-rule.js'
 import type { ContractParts } from './parts.js'
 
-const Schema = Type.Object({}, { additionalProperties: true, description: 'a schema' })
-const OptionalSchema = Type.Optional(Type.Unknown())
+const AppSchema = Type.Optional(Type.Unknown())
 const closed = { additionalProperties: false }
 
 /** Option of the contract. */
 export const contractOptions = {
   contract: Type.Optional(Type.Unsafe<ContractParts>(Type.Object({
-    messages: Type.Optional(Type.Record(Type.String(), Schema, closed)),
+    messages: Type.Optional(Type.Record(Type.String(), Type.Unknown(), closed)),
     calls: Type.Optional(Type.Record(Type.String(), Type.Object({
-      data: OptionalSchema, reply: OptionalSchema, rest: Type.Optional(Type.Boolean()), channel: Type.Optional(Type.String())
+      data: AppSchema, reply: AppSchema, rest: Type.Optional(Type.Boolean()), channel: Type.Optional(Type.String())
     }, closed), closed)),
-    confirmations: Type.Optional(Type.Record(Type.String(), Type.Object({ data: OptionalSchema, answer: OptionalSchema }, closed), closed)),
+    confirmations: Type.Optional(Type.Record(Type.String(), Type.Object({ data: AppSchema, answer: AppSchema }, closed), closed)),
     channels: Type.Optional(Type.Record(Type.String(), Type.Object({
       ...ChannelRule.properties, messages: Type.Optional(Type.Array(Type.String()))
     }, closed), closed))

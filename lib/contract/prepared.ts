@@ -1,23 +1,24 @@
-import type { TSchema } from '@sinclair/typebox'
 import { APP_TYPE_PATTERN, isProtocolType } from '../../schemas/frames/types.js'
-import { toTypeBox, type AnySchema } from '../any-schema.js'
+import type { AnySchema } from '../any-schema.js'
 import type { ChannelRule } from '../channel-rule.js'
 import { InvalidContractError } from '../errors.js'
 import { namePattern } from '../name-pattern.js'
 import { CompiledSchema } from '../validation/compiled-schema.js'
-import { toJsonSchema } from '../validation/json-schema.js'
+import { readSchema, toJsonSchema } from '../validation/json-schema.js'
 import { SchemaError } from '../validation/schema-error.js'
 import type { Contract, ContractParts } from './parts.js'
 
 /** A call of the contract. */
-export interface PreparedCall { data: TSchema | null, reply: TSchema | null, isRest: boolean, channel: string | undefined }
+export interface PreparedCall { data: AnySchema | undefined, reply: AnySchema | undefined, isRest: boolean, channel: string | undefined }
 
 /** A kind of question of the contract. */
 export interface PreparedKind {
   /** Check of its facts; null: any facts are valid. */
   data: CompiledSchema | null
-  /** Schema of its answers; null: any answer is valid. */
-  answer: TSchema | null
+  /** Schema of its facts; undefined: any. */
+  dataSchema: AnySchema | undefined
+  /** Schema of its answers; undefined: any answer is valid. */
+  answer: AnySchema | undefined
 }
 
 /** The messages that belong in the channels of a pattern. */
@@ -25,10 +26,12 @@ export interface Belonging { matches: (channel: string) => boolean, types: Reado
 
 /** A checked contract. */
 export interface PreparedContract {
-  messages: ReadonlyMap<string, TSchema>
+  messages: ReadonlyMap<string, AnySchema>
   calls: ReadonlyMap<string, PreparedCall>
   kinds: ReadonlyMap<string, PreparedKind>
   rules: Readonly<Record<string, ChannelRule>>
+  /** Types of the messages in the channels of each pattern. */
+  types: Readonly<Record<string, readonly string[]>>
   belongings: readonly Belonging[]
 }
 
@@ -48,17 +51,19 @@ export function prepareContract ({ messages = {}, calls = {}, confirmations = {}
       assertName('calls', type)
       if (channel !== undefined) assertPattern('calls', type, channel)
       if (channel !== undefined && rest) throw new InvalidContractError('calls', type, 'a call with a channel cannot have rest, since a REST request has no socket')
-      return { data: optional('calls', type, 'data', data), reply: optional('calls', type, 'reply', reply), isRest: rest, channel }
+      return { data: data && usable('calls', type, 'data', data), reply: reply && usable('calls', type, 'reply', reply), isRest: rest, channel }
     }),
     kinds: each(confirmations, (kind, { data, answer }) => {
       assertName('confirmations', kind)
-      const facts = optional('confirmations', kind, 'data', data)
+      const facts = data && usable('confirmations', kind, 'data', data)
       return {
-        data: facts === null ? null : named('confirmations', kind, 'data', () => new CompiledSchema(facts)),
-        answer: optional('confirmations', kind, 'answer', answer)
+        dataSchema: facts,
+        data: facts === undefined ? null : named('confirmations', kind, 'data', () => new CompiledSchema(readSchema(facts))),
+        answer: answer && usable('confirmations', kind, 'answer', answer)
       }
     }),
     rules: Object.fromEntries(each(channels, (_pattern, { messages: _messages, ...rule }) => rule)),
+    types: Object.fromEntries(each(channels, (_pattern, { messages: types }) => types ?? Object.keys(messages))),
     belongings: [...each(channels, (pattern, { messages: types }) => {
       const matches = assertPattern('channels', pattern, pattern)
       const unknown = types?.find((type) => !Object.hasOwn(messages, type))
@@ -88,16 +93,11 @@ function assertPattern (part: Part, name: string, pattern: string): (channel: st
   return matches
 }
 
-function optional (part: Part, name: string, field: string, schema: AnySchema | undefined): TSchema | null {
-  return schema === undefined ? null : usable(part, name, field, schema)
-}
-
 /** @throws WSM_ERR_INVALID_CONTRACT also for a schema that documents and clients could not be made of */
-function usable (part: Part, name: string, field: string, schema: AnySchema): TSchema {
+function usable (part: Part, name: string, field: string, schema: AnySchema): AnySchema {
   return named(part, name, field, () => {
-    const own = toTypeBox(schema)
-    toJsonSchema(own)
-    return own
+    toJsonSchema(schema)
+    return schema
   })
 }
 

@@ -8,20 +8,22 @@ import type { ReplySchema } from './reply.js'
 
 /** What a call is like on the wire, compiled. */
 export interface CallForm {
-  /** Schema of the whole frame. */
+  /** Schema of the whole frame, for documents. */
   schema: TSchema
   check: CompiledSchema
-  /** Schema of the replies, as it was given. */
+  /** Schema of the replies, for documents. */
   reply: TSchema
   /** The same, compiled; null: none was given. */
   replySchema: ReplySchema | null
   isRest: boolean
+  /** Pattern of the channels whose members may send it; null: it is for no channel. */
+  channel: string | null
   /** Returns a message's channel, and refuses one that does not match the call's pattern; null: the call is for no channel. */
   channelOf: ((message: { channel?: unknown }) => string) | null
 }
 
-/** The parts of a call's form. */
-export interface CallParts { data: TSchema, reply: TSchema | null, isRest: boolean, channel: string | undefined }
+/** The parts of a call's form, with schemas of any kind. */
+export interface CallParts { data: unknown, reply: unknown, isRest: boolean, channel: string | undefined }
 
 /**
  * Compiles the form of a call.
@@ -35,12 +37,14 @@ export function formOf (refuse: Refuse, type: string, { data, reply, isRest, cha
   const channelOf = channel === undefined ? null : channelReader(refuse, channel)
   const envelope = { type: Type.Optional(Type.Literal(type)), id: Type.Optional(FrameId), ...channelOf === null ? {} : { channel: ChannelName } }
   const { schema, check } = compileMessage(refuse, type, data, envelope, true, dataPart)
+  const replies = reply === undefined ? null : compile(refuse, reply, 'reply')
   return {
     schema,
     check,
-    reply: reply ?? Type.Unknown(),
-    replySchema: reply === null ? null : { type, check: compile(refuse, reply, 'reply') },
+    reply: replies?.schema ?? Type.Unknown(),
+    replySchema: replies === null ? null : { type, check: replies.check },
     isRest,
+    channel: channel ?? null,
     channelOf
   }
 }

@@ -1,7 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import type { FrameId } from '../../schemas/fields.js'
 import { APP_TYPE_PATTERN } from '../../schemas/frames/types.js'
-import { toTypeBox, type AnySchema, type StaticOf } from '../any-schema.js'
+import type { AnySchema, StaticOf } from '../any-schema.js'
 import { namesOf, type Permissions } from '../auth/permissions.js'
 import type { TokenCheck } from '../auth/token-check.js'
 import type { PreparedCall } from '../contract/prepared.js'
@@ -172,6 +172,11 @@ export class Handlers {
     return call.form
   }
 
+  /** The registered handlers. */
+  get entries (): readonly HandlerEntry[] {
+    return [...this.#entries.values()]
+  }
+
   add (entry: HandlerEntry): void {
     this.#entries.set(entry.type, entry)
   }
@@ -202,5 +207,5 @@ export class Handlers {
 }
 
 function partsOf ({ schema, reply, rest = false, channel }: GivenForm): CallParts {
-  return { data: toTypeBox(schema!), reply: reply === undefined ? null : toTypeBox(reply), isRest: rest, channel }
+  return { data: schema, reply, isRest: rest, channel }
 }

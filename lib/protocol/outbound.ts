@@ -15,6 +15,7 @@ const checkMessage = TypeCompiler.Compile(Message)
 /** Checks the app's messages: by their declared schemas, and so that none poses as a frame of the server (row H3). */
 export class Outbound {
   readonly #declared = new Map<string, CompiledSchema>()
+  readonly #schemas = new Map<string, TSchema>()
   /** True with a contract: only declared messages are sent then. */
   readonly #isClosed: boolean
   readonly #belongings: readonly Belonging[]
@@ -29,19 +30,26 @@ export class Outbound {
     for (const [type, schema] of contract?.messages ?? []) this.#declare(type, schema, (reason) => new InvalidContractError('messages', type, reason))
   }
 
+  /** Schemas of the declared messages by type, each with the field `type`. */
+  get schemas (): ReadonlyMap<string, TSchema> {
+    return this.#schemas
+  }
+
   /**
    * Declares the messages of a type: others are refused from now on. The schema need not name `type`, as for `ws.handle()`.
    *
    * @throws WSM_ERR_INVALID_HANDLER where the type is already declared or one of the protocol's, or the schema cannot be compiled
    */
-  declare (type: string, schema: TSchema): void {
+  declare (type: string, schema: unknown): void {
     if (isProtocolType(type)) throw new InvalidHandlerError(type, 'the type is reserved for the protocol')
     if (this.#declared.has(type)) throw new InvalidHandlerError(type, 'the type is already declared')
     this.#declare(type, schema, asHandler(type))
   }
 
-  #declare (type: string, schema: TSchema, refuse: Refuse): void {
-    this.#declared.set(type, compileMessage(refuse, type, schema, { type: Type.Literal(type) }, false).check)
+  #declare (type: string, schema: unknown, refuse: Refuse): void {
+    const compiled = compileMessage(refuse, type, schema, { type: Type.Literal(type) }, false)
+    this.#declared.set(type, compiled.check)
+    this.#schemas.set(type, compiled.schema)
   }
 
   /**

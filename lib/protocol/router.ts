@@ -36,7 +36,7 @@ export interface Route extends ReplyTraits {
 export function builtIn<T extends ClientFrameType> (
   type: T, run: (exchange: Exchange<ClientFrame<T>>) => unknown, traits: Pick<Route, 'isBarrier' | 'isOpenToAll'> & ReplyTraits<ClientFrame<T>> = {}
 ): Route {
-  return { type, check: compile(asHandler(type), clientFrames[type]) as CompiledSchema, run, ...traits } as unknown as Route
+  return { type, check: compile(asHandler(type), clientFrames[type]).check as CompiledSchema, run, ...traits } as unknown as Route
 }
 
 export type RouterLimits = Pick<ProtocolLimits, 'maxDepth' | 'maxPendingHandlers'> & Pick<SocketLimits, 'maxPayloadBytes'>

@@ -115,7 +115,8 @@ function tupleCleaner (items: readonly TSchema[]): Clean | null {
   return cleaners.every((clean) => clean === null) ? null : (value) => cleanItems(value as unknown[], (index) => cleaners[index]!)
 }
 
-function cleanItems (items: unknown[], cleanerAt: (index: number) => Clean | null): unknown[] {
+/** Cleans the items of an array. Returns the same array if there is nothing to do. */
+export function cleanItems (items: unknown[], cleanerAt: (index: number) => Clean | null): unknown[] {
   let cleaned: unknown[] | null = null
   for (const [index, item] of items.entries()) {
     const clean = cleanerAt(index)

@@ -1,5 +1,6 @@
 import { TypeGuard, type Static, type TSchema } from '@sinclair/typebox'
 import { cleanFields, together } from './clean.js'
+import { isConverted } from './converted.js'
 import { mapHeld } from './holders.js'
 import { Node } from './node.js'
 import type { Clean, Fault } from './part.js'
@@ -34,7 +35,7 @@ export class CompiledSchema<S extends TSchema = TSchema> implements Checker<Stat
    *   `maxLength` of at most 1000 or that the engine cannot match
    */
   constructor (schema: S, kept: readonly string[] = []) {
-    assertSchema(schema)
+    if (!isConverted(schema)) assertSchema(schema)
     const preparation = new Preparation()
     this.#node = compile(preparation, schema)
     this.#definitions = preparation.definitions

@@ -1,6 +1,7 @@
-import { Kind, type TRegExp, type TSchema, type TTemplateLiteral } from '@sinclair/typebox'
+import { Kind, type TObject, type TRegExp, type TSchema, type TTemplateLiteral } from '@sinclair/typebox'
 import { CompiledSchema, assertSchema } from './compiled-schema.js'
 import { mapHeld } from './holders.js'
+import { fromJsonSchema, sourceOf } from './from-json-schema.js'
 import { templateLength } from './preparation.js'
 import { SchemaError } from './schema-error.js'
 
@@ -9,19 +10,35 @@ const EXPRESSIBLE: ReadonlySet<string> = new Set([
   'Any', 'Array', 'Boolean', 'Import', 'Integer', 'Intersect', 'Literal', 'Never', 'Not', 'Null', 'Number', 'Object', 'Record', 'Ref', 'RegExp', 'String',
   'TemplateLiteral', 'This', 'Tuple', 'Union', 'Unknown'
 ])
-const KINDS_OF_TYPES: Readonly<Record<string, string>> = { string: 'String', number: 'Number', integer: 'Integer', boolean: 'Boolean', null: 'Null' }
 
 const MOST_COMPILED = 100
 const compiled = new Map<string, CompiledSchema>()
 
+/** Returns true for a schema of TypeBox 0.34; all others are JSON Schemas, those of TypeBox 1.x included. */
+export function isTypeBox (schema: unknown): schema is TSchema {
+  return typeof schema === 'object' && schema !== null && Kind in schema
+}
+
 /**
- * Converts a TypeBox schema to JSON Schema, which every node and client can read.
+ * Reads a schema of any kind as one of TypeBox 0.34, for `CompiledSchema`.
  *
- * @throws SchemaError for anything but a TypeBox schema, and for kinds that JSON Schema cannot express, like `Type.Date`
+ * @param envelope fields that a message may have in any case, where the schema is a JSON Schema
+ * @throws SchemaError for anything else, and for what cannot be checked
  */
-export function toJsonSchema (schema: TSchema): TSchema {
+export function readSchema (schema: unknown, envelope: TObject | null = null): TSchema {
+  if (!isTypeBox(schema)) return fromJsonSchema(schema, envelope)
   assertSchema(schema)
-  return rewrite(schema)
+  return schema
+}
+
+/**
+ * Converts a schema of any kind to JSON Schema, which every node and client can read.
+ *
+ * @throws SchemaError for anything else, and for kinds that JSON Schema cannot express, like `Type.Date`
+ */
+export function toJsonSchema (schema: unknown): TSchema {
+  const checked = readSchema(schema)
+  return checked === schema ? rewrite(checked) : JSON.parse(JSON.stringify(schema, (_key, part: unknown) => plainPart(part)))
 }
 
 /**
@@ -43,31 +60,15 @@ function rewrite (schema: TSchema): TSchema {
   if (!EXPRESSIBLE.has(kind)) throw new SchemaError(`has a Type.${kind}, which JSON Schema cannot express`)
   if (kind === 'RegExp') {
     const { source, flags, ...options } = schema as TRegExp
-    if (/[^dg]/.test(flags)) throw new SchemaError(`has the pattern /${source}/${flags}, whose flags JSON Schema cannot express`)
-    return { ...options, type: 'string', pattern: source } as TSchema
+    return { ...options, type: 'string', pattern: sourceOf({ source, flags }) } as TSchema
   }
   if (kind === 'TemplateLiteral') return { ...schema, maxLength: schema.maxLength ?? templateLength((schema as TTemplateLiteral).pattern) } as TSchema
   return mapHeld(schema, rewrite)
 }
 
-function fromJsonSchema (json: unknown): TSchema {
-  if (typeof json !== 'object' || json === null) throw new SchemaError('is not a JSON Schema')
-  return mapHeld({ ...json, [Kind]: kindOf(json) } as unknown as TSchema, fromJsonSchema)
-}
-
-/** Infers TypeBox's kind from the keywords; a schema without a type accepts everything. */
-function kindOf (json: { type?: unknown, items?: unknown, not?: unknown }): string {
-  if ('$defs' in json) return 'Import'
-  if ('$ref' in json) return 'Ref'
-  if ('anyOf' in json) return 'Union'
-  if ('allOf' in json) return 'Intersect'
-  if ('not' in json) return 'Not'
-  if ('const' in json) return 'Literal'
-  const { type, items } = json
-  if (type === undefined) return 'Unknown'
-  if (type === 'object') return 'patternProperties' in json ? 'Record' : 'Object'
-  if (type === 'array') return items === undefined || Array.isArray(items) ? 'Tuple' : 'Array'
-  const kind = KINDS_OF_TYPES[type as string]
-  if (kind === undefined) throw new SchemaError(`has the type ${String(type)}, which JSON Schema does not know`)
-  return kind
+/** Writes what TypeBox 1.x keeps out of JSON: a pattern that is a RegExp, and the length of a template. */
+function plainPart (part: unknown): unknown {
+  if (part instanceof RegExp) return part.source
+  const template = part as { '~kind'?: unknown, pattern: string, maxLength?: number } | null
+  return template?.['~kind'] === 'TemplateLiteral' ? { ...template, maxLength: template.maxLength ?? templateLength(template.pattern) } : part
 }

@@ -2,18 +2,32 @@ import {
   FormatRegistry, Kind, KeyOfPattern, PatternStringExact, type TArray, type TImport, type TIntersect, type TRecord, type TRef, type TRegExp, type TSchema, type TString,
   type TTemplateLiteral
 } from '@sinclair/typebox'
+import { Condition } from './condition.js'
+import { Constant } from './constant.js'
+import { Contains } from './contains.js'
+import { placeOf, type OwnSchema } from './converted.js'
 import { Definition } from './definition.js'
 import { mapHeld } from './holders.js'
 import { KeyedRecord, MAX_KEY } from './keyed-record.js'
 import { Node } from './node.js'
+import { OneOf } from './one-of.js'
 import { toSchema } from './part.js'
 import { MAX_PATTERN_TEXT, Pattern } from './pattern.js'
+import { PrefixedList } from './prefixed-list.js'
+import { Present } from './present.js'
 import { SchemaError } from './schema-error.js'
+import { Siblings } from './siblings.js'
 import { Text } from './text.js'
 import { UniqueList } from './unique-list.js'
 
 /** Definitions in scope at some point of a schema, by name. */
 type Scope = ReadonlyMap<string, { definition: Definition, prepare: () => TSchema }>
+
+/** Patterns that TypeBox 0.34 and 1.x, and people, write for any key. */
+const ANY_KEY: readonly string[] = [PatternStringExact, '^.*$', '.*', '']
+
+const OF_OTHER_FIELDS: readonly string[] = ['/additionalProperties', '/unevaluatedProperties']
+const SCALARS: ReadonlySet<string> = new Set(['Any', 'Boolean', 'Integer', 'Literal', 'Never', 'Null', 'Number', 'String', 'Unknown'])
 
 /** Makes a schema safe for untrusted input: parts that TypeBox would check in more than linear time are replaced by our own. */
 export class Preparation {
@@ -24,7 +38,7 @@ export class Preparation {
 
   /** Path of the fault within the schema. */
   get path (): string {
-    return this.#path.join('')
+    return this.#path.slice(this.#path.findLastIndex((part) => part === '') + 1).join('')
   }
 
   /** @throws SchemaError */
@@ -35,6 +49,12 @@ export class Preparation {
   }
 
   #prepare (schema: TSchema, outer: Scope): TSchema {
+    const place = placeOf(schema)
+    // A place in the JSON Schema that was given stands for the path so far.
+    return place === undefined ? this.#prepareKind(schema, outer) : this.#at('', () => this.#at(place, () => this.#prepareKind(schema, outer)))
+  }
+
+  #prepareKind (schema: TSchema, outer: Scope): TSchema {
     const { $id, ...unnamed } = schema
     // With its name, TypeBox would compile it to a shared function for all schemas of that name.
     const named = unnamed as TSchema
@@ -49,7 +69,33 @@ export class Preparation {
       case 'Import': return this.#import(named as TImport, scope)
       case 'Array': return this.#array(named as TArray, scope)
       case 'Intersect': return this.#intersect(named as TIntersect, scope)
-      default: return this.#parts(named, scope)
+      default: return this.#own(named as unknown as OwnSchema, scope) ?? this.#parts(named, scope)
+    }
+  }
+
+  /** Prepares the kinds that JSON Schema has beside those of TypeBox; undefined: it is of none. */
+  #own (schema: OwnSchema, scope: Scope): TSchema | undefined {
+    const nodeOf = (part: TSchema) => new Node(this.#prepare(part, scope))
+    const nodeOrFlag = <T>(part: TSchema | T) => typeof part === 'object' ? nodeOf(part as TSchema) : part as T
+    const nodesOf = (parts: ReadonlyMap<string, TSchema>) => [...parts].map(([name, part]) => [name, nodeOf(part)] as const)
+    switch (schema[Kind]) {
+      case 'Converted': return this.#prepare(schema.schema, this.#with(scope, Object.entries(schema.$defs)))
+      case 'Siblings': return toSchema(new Siblings(schema.members.map(({ schema: member, isNeutral }) => ({ node: nodeOf(member), isNeutral }))))
+      case 'OneOf': return toSchema(new OneOf(schema.oneOf.map(nodeOf)))
+      case 'Condition': return toSchema(new Condition(nodeOf(schema.if), schema.then && nodeOf(schema.then), schema.else && nodeOf(schema.else)))
+      case 'Constant': return toSchema(new Constant(schema.const))
+      case 'Contains': return toSchema(new Contains(nodeOf(schema.contains), schema.minContains, schema.maxContains))
+      case 'Present': return toSchema(new Present(nodeOf(schema.schema)))
+      case 'Prefixed': {
+        const { prefixItems, items, minItems, maxItems, uniqueItems } = schema
+        return unique(toSchema(new PrefixedList({ first: prefixItems.map(nodeOf), others: nodeOrFlag(items), minItems, maxItems })), uniqueItems)
+      }
+      case 'Fields': {
+        const { fields, required, patterns, others, exempt, minProperties, maxProperties } = schema
+        const byPattern = nodesOf(patterns).map(([source, values]) => ({ keys: keysOf(source), values }))
+        return toSchema(new KeyedRecord({ fields: new Map(nodesOf(fields)), required, patterns: byPattern, others: nodeOrFlag(others), exempt, minProperties, maxProperties }))
+      }
+      default: return undefined
     }
   }
 
@@ -62,7 +108,11 @@ export class Preparation {
   }
 
   #parts (schema: TSchema, scope: Scope): TSchema {
-    return mapHeld(schema, (held, path) => this.#at(path, () => this.#prepare(held, scope)))
+    return mapHeld(schema, (held, path) => {
+      const prepared = this.#at(path, () => this.#prepare(held, scope))
+      // TypeBox names the key of the fields in each of these `key`, so that one within another would read the wrong field.
+      return OF_OTHER_FIELDS.includes(path) && !SCALARS.has(prepared[Kind]) ? toSchema(new Node(prepared)) : prepared
+    })
   }
 
   #string (schema: TString): TSchema {
@@ -88,15 +138,14 @@ export class Preparation {
     return toSchema(new KeyedRecord({
       minProperties,
       maxProperties,
-      keys: key === PatternStringExact ? null : new Pattern(key, '', MAX_KEY),
-      values: new Node(this.#at(`/patternProperties/${key}`, () => this.#prepare(values as TSchema, scope))),
+      patterns: [{ keys: keysOf(key), values: new Node(this.#at(`/patternProperties/${key}`, () => this.#prepare(values as TSchema, scope))) }],
       others: typeof additionalProperties === 'object' ? new Node(this.#prepare(additionalProperties, scope)) : additionalProperties
     }))
   }
 
   #array ({ uniqueItems, ...schema }: TArray, scope: Scope): TSchema {
     const list = this.#parts(schema as TArray, scope)
-    return uniqueItems === true ? toSchema(new UniqueList(new Node(list))) : list
+    return unique(list, uniqueItems)
   }
 
   /** TypeBox combines all known keys into one pattern, so the keys themselves must not be patterns. */
@@ -128,6 +177,15 @@ export class Preparation {
     for (const [name, schema] of schemas) scope.set(name, { definition: new Definition(), prepare: () => this.#at(`/${name}`, () => this.#prepare(schema, scope)) })
     return scope
   }
+}
+
+/** Makes a pattern of keys; null: it stands for any key. */
+function keysOf (source: string): Pattern | null {
+  return ANY_KEY.includes(source) ? null : new Pattern(source, '', MAX_KEY)
+}
+
+function unique (list: TSchema, isUnique: boolean | undefined): TSchema {
+  return isUnique === true ? toSchema(new UniqueList(new Node(list))) : list
 }
 
 function bounded (source: string, flags: string, patternName: string, maxLength: number | undefined) {

@@ -10,6 +10,11 @@ export class SchemaError extends Error {
     this.#path = path
   }
 
+  /** Returns the same error with its place, unless it has one. */
+  at (path: string): SchemaError {
+    return this.#path === '' ? new SchemaError(this.#fault, path) : this
+  }
+
   /** Returns the same error for a schema that contains this one. */
   below (path: string): SchemaError {
     return new SchemaError(this.#fault, path + this.#path)

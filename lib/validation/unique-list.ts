@@ -31,7 +31,7 @@ function areUnique (values: readonly unknown[]): boolean {
 }
 
 /** Serializes equal values to the same text, whatever the order of their fields. */
-function textOf (value: unknown): string {
+export function textOf (value: unknown): string {
   if (typeof value !== 'object' || value === null) return typeof value === 'string' ? JSON.stringify(value) : `${typeof value} ${String(value)}`
   if (Array.isArray(value)) return `[${value.map(textOf).join()}]`
   if (value instanceof Date) return `date ${value.getTime()}`

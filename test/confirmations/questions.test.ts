@@ -79,7 +79,7 @@ const bad: Record<string, { result?: object, options?: object, says: RegExp }> =
   'a time that is NaN': { options: { timeoutMs: NaN }, says: /^ws\.notifyUser\(\): options\.timeoutMs: / },
   'for ever, which a timer would take for at once': { options: { timeoutMs: Infinity }, says: /^ws\.notifyUser\(\): options\.timeoutMs: / },
   'thirty days, which a timer would take for at once': { options: { timeoutMs: 30 * 86_400_000 }, says: /^ws\.notifyUser\(\): options\.timeoutMs: / },
-  'a JSON Schema where a TypeBox schema is needed': { options: { answer: { type: 'object' } }, says: /answer schema cannot be compiled/ }
+  'a JSON Schema that cannot be checked': { options: { answer: { type: 'objekt' } }, says: /answer schema has the type objekt, which JSON Schema does not know: did you mean "object"\?$/ }
 }
 
 t.test('an invalid question is refused with the name of its fault, reaches nobody, and leaves nothing behind', async (t) => {

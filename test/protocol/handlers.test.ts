@@ -106,12 +106,12 @@ t.test('a second handler of a type is refused, and the first one stays', async (
 })
 
 t.test('a handler whose schema cannot be compiled is refused and not registered', async (t) => {
-  const jsonSchema = { type: 'object', properties: {} } as unknown as TSchema
+  const mixed = Type.Object({ x: { type: 'string' } as unknown as TSchema })
   const dangling = Type.Object({ x: Type.Ref('nowhere') })
   const refusal = { code: 'WSM_ERR_INVALID_HANDLER', message: /"bad.schema".*cannot be compiled/ }
   const server = await startApp(t, {}, {
     after: ({ ws }) => {
-      for (const schema of [jsonSchema, dangling]) {
+      for (const schema of [mixed, dangling]) {
         t.throws(() => ws.handle('bad.schema', { schema }, () => {}), refusal)
         t.throws(() => ws.handle('bad.schema', { schema, rest: true }, () => {}), refusal)
         t.throws(() => ws.handle('bad.schema', { schema: Type.Object({}), reply: schema, rest: true }, () => {}), refusal)

@@ -136,7 +136,7 @@ t.test('a type is declared once, with a schema that can be compiled', async (t) 
   ws.declare('chat.message', Type.Object({ text: Type.String() }))
   t.throws(() => ws.declare('chat.message', Type.Object({})), { code: 'WSM_ERR_INVALID_HANDLER', message: /"chat.message".*already/ })
   await t.rejects(ws.broadcast({ type: 'chat.message' }), { code: 'WSM_ERR_INVALID_ARGUMENT' }, 'the first declaration stands')
-  t.throws(() => ws.declare('chat.bad', { type: 'object' } as unknown as TSchema), { code: 'WSM_ERR_INVALID_HANDLER', message: /"chat.bad".*compiled/ })
+  t.throws(() => ws.declare('chat.bad', Type.Object({ x: { type: 'object' } as unknown as TSchema })), { code: 'WSM_ERR_INVALID_HANDLER', message: /"chat.bad".*compiled/ })
   t.match(await ws.broadcast({ type: 'chat.bad' }), { localRecipients: 1 }, 'what was refused declares nothing')
 })
 

@@ -1,8 +1,10 @@
+import fastifyJwt from '@fastify/jwt'
 import swagger from '@fastify/swagger'
 import { Type } from '@sinclair/typebox'
-import type { FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
-import { startApp } from '../fixtures/app.js'
+import wsPlugin, { type WsPluginOptions } from '../../lib/index.js'
+import { SECRET, startApp } from '../fixtures/app.js'
 
 interface Response { description: string, content?: Record<string, { schema: object }> }
 interface Parameter { name: string, in: string, required?: boolean, description?: string, schema: object }
@@ -12,6 +14,7 @@ interface Operation {
   parameters?: Parameter[]
   requestBody?: { content: Record<string, { schema: object }> }
   responses: Record<string, Response>
+  security?: object[]
 }
 
 /** Each route, and what it answers. */
@@ -20,6 +23,7 @@ const documented: Record<string, number[]> = {
   'GET /ws/status': [200, 400, 401, 403, 429, 503],
   'GET /ws/ready': [200, 503],
   'GET /ws/health': [200, 503],
+  'GET /ws/asyncapi.json': [200],
   'POST /ws/broadcast': [200, 400, 401, 403, 413, 415, 429, 503],
   'POST /ws/users/{user_id}/messages': [200, 400, 401, 403, 413, 415, 429, 503],
   'POST /ws/roles/{role}/messages': [200, 400, 401, 403, 413, 415, 429, 503],
@@ -43,12 +47,21 @@ const documented: Record<string, number[]> = {
   'POST /ws/call/chat.send': [200, 400, 401, 403, 404, 409, 413, 415, 429, 503]
 }
 
+interface Made {
+  paths: Record<string, Record<string, Operation>>
+  components?: { securitySchemes?: Record<string, object> }
+  securityDefinitions?: Record<string, object>
+}
+
+/** Those that serve callers without a token. */
+const PUBLIC = ['GET /ws', 'GET /ws/ready', 'GET /ws/health', 'GET /ws/asyncapi.json']
+
 /** An app that documents itself, and what it registered. */
-async function documentedApp (t: import('tap').Test) {
+async function documentedApp (t: import('tap').Test, options: WsPluginOptions = {}, document: object = { openapi: { openapi: '3.1.0', info: { title: 'test', version: '1' } } }) {
   const registered: string[] = []
-  const server = await startApp(t, {}, {
+  const server = await startApp(t, options, {
     before: async (app: FastifyInstance) => {
-      await app.register(swagger, { openapi: { openapi: '3.1.0', info: { title: 'test', version: '1' } } })
+      await app.register(swagger, document)
       app.addHook('onRoute', ({ method, url, schema }) => {
         if ((schema as { hide?: boolean } | undefined)?.hide === true) return
         for (const name of [method].flat()) if (name !== 'HEAD') registered.push(`${name} ${url.replace(/:(\w+)/g, '{$1}')}`)
@@ -61,12 +74,12 @@ async function documentedApp (t: import('tap').Test) {
       app.ws.handle('chat.silent', { schema: Type.Object({}) }, () => {})
     }
   })
-  const document = server.app.swagger() as unknown as { paths: Record<string, Record<string, Operation>> }
+  const made = server.app.swagger() as unknown as Made
   const operations = new Map<string, Operation>()
-  for (const [path, methods] of Object.entries(document.paths)) {
+  for (const [path, methods] of Object.entries(made.paths)) {
     for (const [method, operation] of Object.entries(methods)) operations.set(`${method.toUpperCase()} ${path}`, operation)
   }
-  return { registered, operations, document, server }
+  return { registered, operations, document: made, server }
 }
 
 t.test('every route of the plugin is documented with a summary, a tag, and schemas for all input and output', async (t) => {
@@ -87,6 +100,63 @@ t.test('every route of the plugin is documented with a summary, a tag, and schem
     t.equal(requestBody !== undefined, route.startsWith('POST') && route !== 'POST /ws/tickets', `${route}: body`)
     if (requestBody !== undefined) t.ok(Object.keys(requestBody.content['application/json']!.schema).length > 0, `${route}: body`)
   }
+})
+
+const bearer = [{ bearerAuth: [] }]
+
+t.test('routes that need a token say so, and the security scheme is in the document without a line of the host', async (t) => {
+  const { operations, document } = await documentedApp(t)
+  t.match(document.components!.securitySchemes, { bearerAuth: { type: 'http', scheme: 'bearer' } })
+  for (const [route, { security }] of operations) t.strictSame(security, PUBLIC.includes(route) ? undefined : bearer, route)
+})
+
+t.test('the host\'s own security schemes stay as they are, also one of the same name, and so do its options', async (t) => {
+  const bearerAuth = { type: 'http', scheme: 'bearer', bearerFormat: 'opaque' }
+  const components = { securitySchemes: { session: { type: 'apiKey', in: 'cookie', name: 'session' }, bearerAuth } }
+  const { document } = await documentedApp(t, {}, { openapi: { info: { title: 'test', version: '1' }, components } })
+  t.strictSame(document.components!.securitySchemes, components.securitySchemes)
+  const own = { securitySchemes: { session: components.securitySchemes.session } }
+  const added = await documentedApp(t, {}, { openapi: { info: { title: 'test', version: '1' }, components: own } })
+  t.match(added.document.components!.securitySchemes, { session: own.securitySchemes.session, bearerAuth: { type: 'http' } })
+  t.strictSame(Object.keys(own.securitySchemes), ['session'])
+})
+
+t.test('a document of Swagger 2 has the header as security definition', async (t) => {
+  const securityDefinitions = { basic: { type: 'basic' } }
+  const { operations, document } = await documentedApp(t, {}, { swagger: { info: { title: 'test', version: '1' }, securityDefinitions } })
+  t.match(document.securityDefinitions, { basic: { type: 'basic' }, bearerAuth: { type: 'apiKey', in: 'header', name: 'Authorization' } })
+  t.strictSame(Object.keys(securityDefinitions), ['basic'])
+  t.strictSame(operations.get('GET /ws/status')!.security, bearer)
+})
+
+t.test('calls of anonymous callers are documented as open, and with authenticate the app\'s own credentials are not guessed', async (t) => {
+  const anonymous = await documentedApp(t, { auth: { anonymous: true } })
+  t.strictSame(anonymous.operations.get('POST /ws/call/chat.send')!.security, [...bearer, {}])
+  t.strictSame(anonymous.operations.get('GET /ws/tasks')!.security, bearer)
+  const server = await startApp(t, {}, {
+    before: async (app) => {
+      await app.register(fastifyJwt, { secret: SECRET, verify: { algorithms: ['HS256'] } })
+      await app.register(swagger, { openapi: { info: { title: 'test', version: '1' } } })
+    }
+  })
+  t.match(server.app.swagger(), { components: { securitySchemes: { bearerAuth: {} } } }, 'the host\'s own @fastify/jwt takes bearer tokens')
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(swagger, { openapi: { info: { title: 'test', version: '1' } } })
+  await app.register(wsPlugin, { authenticate: () => null })
+  app.ws.handle('chat.send', { schema: Type.Object({}), rest: true }, () => {})
+  await app.ready()
+  const { components, paths } = app.swagger() as unknown as Made
+  t.notOk(components!.securitySchemes)
+  t.notOk(paths['/ws/status']!.get!.security)
+  t.notOk(paths['/ws/call/chat.send']!.post!.security)
+})
+
+t.test('the AsyncAPI document needs a token in OpenAPI if it needs one', async (t) => {
+  const { operations } = await documentedApp(t, { asyncapi: { public: false } })
+  const { security, responses } = operations.get('GET /ws/asyncapi.json')!
+  t.strictSame(security, bearer)
+  t.strictSame(Object.keys(responses), ['200', '400', '401', '403', '429', '503'])
 })
 
 t.test('documented errors match the real ones', async (t) => {

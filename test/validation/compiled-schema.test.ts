@@ -151,3 +151,15 @@ t.test('a fault of a union lists the accepted values', (t) => {
   for (const [schema, value, message] of cases) t.match(faults(schema, value), [{ message }], message)
   t.end()
 })
+
+t.test('schemas of other fields within each other are judged each by its own fields', (t) => {
+  const others = (fields: TSchema) => Type.Object({ a: Type.Optional(Type.Number()) }, { additionalProperties: fields })
+  const within = Type.Intersect([Type.Object({ a: Type.Optional(Type.Number()) }), Type.Object({ b: Type.Optional(Type.Null()) })], { unevaluatedProperties: others(others(Type.String())) })
+  for (const schema of [others(others(others(Type.String()))), within]) {
+    const check = new CompiledSchema(schema)
+    t.ok(check.Check({ x: { y: { a: 1, z: 'text' } } }))
+    for (const value of [{ x: { y: { a: 'text' } } }, { x: { a: 'text' } }, { x: { y: 1 } }, { x: { y: { z: 1 } } }]) t.notOk(check.Check(value), JSON.stringify(value))
+    t.equal(check.Errors({ x: { y: { z: 1 } } })[0]!.path, '/x/y/z')
+  }
+  t.end()
+})
