@@ -2,7 +2,7 @@ import { CallbackId, ChannelName, ClientId, Feedback, FrameId, RecoverFrom, Stre
 import { clientFrames, type ClientFrameType } from '../../schemas/frames/client.js'
 import { StreamField, serverFrames, ConnectionData, type ServerFrameType } from '../../schemas/frames/server.js'
 import { FromField, Message } from '../../schemas/messages.js'
-import { AnsweredBy, AvailabilityReason, ConfirmationOutcome, TaskStatus } from '../../schemas/records.js'
+import { AnsweredBy, AvailabilityReason, ConfirmationOutcome, PresenceList, TaskStatus } from '../../schemas/records.js'
 import type { AppCall, AsyncApiInput } from './input.js'
 import { asJson, type ComponentSchemas, type JsonObject, type JsonSchema } from './component-schemas.js'
 import { frameSchema } from './frame-schema.js'
@@ -32,7 +32,9 @@ const SHARED = {
   Feedback,
   FrameId,
   MessageSender: FromField,
+  PresentUser: PresenceList.properties.users.items,
   RecoverFrom,
+  RecoveredStream: ConnectionData.properties.streams.items,
   StreamPosition,
   StreamField,
   TaskId,

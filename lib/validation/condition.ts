@@ -26,7 +26,8 @@ export class Condition implements Part {
   }
 
   * faults (value: unknown): Iterable<Fault> {
-    yield * this.#asked(value)?.faults(value) ?? []
+    // Without a schema to ask, no value fails.
+    yield * this.#asked(value)!.faults(value)
   }
 
   #asked (value: unknown): Node | undefined {

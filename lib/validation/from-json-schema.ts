@@ -201,5 +201,5 @@ function withEnvelope (schema: TSchema, envelope: TObject): TSchema {
   const { properties, required } = schema as TObject
   const unnamed = Object.entries(envelope.properties).filter(([name]) => properties[name] === ANY_FIELD)
   const needed = unnamed.map(([name]) => name).filter((name) => envelope.required?.includes(name))
-  return { ...schema, properties: { ...properties, ...Object.fromEntries(unnamed) }, required: [...new Set([...required ?? [], ...needed])] } as TSchema
+  return { ...schema, properties: { ...properties, ...Object.fromEntries(unnamed) }, required: [...new Set([...required!, ...needed])] } as TSchema
 }

@@ -1,5 +1,5 @@
 import {
-  FormatRegistry, Kind, KeyOfPattern, PatternStringExact, type TArray, type TImport, type TIntersect, type TRecord, type TRef, type TRegExp, type TSchema, type TString,
+  Kind, KeyOfPattern, PatternStringExact, type TArray, type TImport, type TIntersect, type TRecord, type TRef, type TRegExp, type TSchema, type TString,
   type TTemplateLiteral
 } from '@sinclair/typebox'
 import { Condition } from './condition.js'
@@ -7,6 +7,7 @@ import { Constant } from './constant.js'
 import { Contains } from './contains.js'
 import { placeOf, type OwnSchema } from './converted.js'
 import { Definition } from './definition.js'
+import { hasFormat } from './formats.js'
 import { mapHeld } from './holders.js'
 import { KeyedRecord, MAX_KEY } from './keyed-record.js'
 import { Node } from './node.js'
@@ -117,7 +118,7 @@ export class Preparation {
 
   #string (schema: TString): TSchema {
     const { minLength, maxLength, pattern, format } = schema
-    if (format !== undefined && !FormatRegistry.Has(format)) {
+    if (format !== undefined && !hasFormat(format)) {
       throw new SchemaError(`has the format "${format}", which FormatRegistry.Set() of TypeBox must define first`)
     }
     if (pattern !== undefined) return toSchema(new Text({ minLength, maxLength, format, ...bounded(pattern, '', pattern, maxLength) }))

@@ -1,4 +1,4 @@
-import { FormatRegistry } from '@sinclair/typebox'
+import { matchesFormat } from './formats.js'
 import type { Fault, Part } from './part.js'
 import type { Pattern } from './pattern.js'
 
@@ -36,8 +36,7 @@ export class Text implements Part {
     if (value.length > maxLength) return `Expected string length less or equal to ${maxLength}`
     if (value.length < minLength) return `Expected string length greater or equal to ${minLength}`
     if (pattern?.test(value) === false) return `Expected string to match '${patternName}'`
-    // Looked up each time, as TypeBox does, since an app may redefine it.
-    if (format !== undefined && FormatRegistry.Get(format)?.(value) !== true) return `Expected string to match '${format}' format`
+    if (format !== undefined && !matchesFormat(format, value)) return `Expected string to match '${format}' format`
     return null
   }
 }
