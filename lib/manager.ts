@@ -4,7 +4,7 @@ import type { StreamPosition } from '../schemas/fields.js'
 import type { ClusterStatus, NodeHealth, PresenceList, NodeReadiness, NodeStatus, StreamHistory } from '../schemas/records.js'
 import type { RevocationReport } from '../schemas/rest.js'
 import type { AnySchema, StaticOf } from './any-schema.js'
-import type { CallType, ChannelMessage, FreeType, IfContract, QuestionAnswer, QuestionKind, ServerMessage } from './contract/registered.js'
+import type { CallType, ChannelMessage, IfContract, QuestionAnswer, QuestionKind, ServerMessage } from './contract/registered.js'
 import type { EndpointRule } from './sessions/endpoints.js'
 import type { RevocationTarget } from './sessions/revocations.js'
 import { Nodes } from './cluster/nodes.js'
@@ -50,6 +50,16 @@ export type Ask = IfContract<
   <K extends QuestionKind>(question: ContractQuestion<K>) => Promise<AskedQuestion<QuestionAnswer<K>>>,
   <S extends AnySchema = AnySchema>(question: Question<S>) => Promise<AskedQuestion<StaticOf<S>>>>
 
+/** Handles a call of the contract. */
+interface HandleCall {
+  <T extends CallType> (type: T, handler: CallHandler<T>): void
+  <T extends CallType> (type: T, options: CallHandlerOptions<T>, handler: CallHandler<T>): void
+}
+
+/** Registers a handler: with a contract of one of its calls, without one of any type. */
+export type Handle = IfContract<HandleCall, <const S extends AnySchema, const R extends AnySchema | undefined = undefined, C extends string | undefined = undefined>(
+  type: string, options: HandlerOptions<S, R, C>, handler: Handler<S, R, C>) => void>
+
 type AnyHandler = Handler<AnySchema, AnySchema | undefined, string | undefined>
 
 /** Place of an endpoint in the app. */
@@ -84,6 +94,14 @@ export class WsManager {
   readonly tasks: Pick<Tasks, 'start' | 'progress' | 'log' | 'done' | 'fail' | 'cancel' | 'get' | 'list'>
   /** @internal */
   readonly nodes: Nodes
+  /**
+   * Registers a handler for frames of a type (row F3), with `channel` for those that members send in a channel (row H5). With a
+   * contract it is a call of the contract, which has the schemas.
+   *
+   * @throws WSM_ERR_INVALID_HANDLER for a type that is taken, not namespaced, or not in the contract, a schema that cannot be compiled
+   *   or is not that of the contract, a bad channel pattern, and for a call by REST once the app is ready; nothing is registered then
+   */
+  readonly handle: Handle
   readonly #node: ManagerParts
   readonly #host: Host
   readonly #owner: Owner
@@ -112,6 +130,7 @@ export class WsManager {
       get: methods['ws.tasks.get'],
       list: methods['ws.tasks.list']
     }, node.tasks)
+    this.handle = ((type: string, given: HandlerOptions<AnySchema> | AnyHandler, last?: AnyHandler) => this.#handle(type, given, last)) as Handle
     this.nodes = new Nodes(node.cluster, node.registry, () => this.#status())
   }
 
@@ -152,35 +171,6 @@ export class WsManager {
    */
   sendToClient (clientId: string, message: ServerMessage, options?: ClientSendOptions): Promise<ClientDeliveryReport> {
     return call(this.#owner, methods['ws.sendToClient'], [clientId, message, options], () => this.#node.publisher.sendToClient(clientId, message, options))
-  }
-
-  /**
-   * Registers a handler for frames of a type (row F3), with `channel` for those that members send in a channel (row H5). With a
-   * contract it is a call of the contract, which has the schemas.
-   *
-   * @throws WSM_ERR_INVALID_HANDLER for a type that is taken, not namespaced, or not in the contract, a schema that cannot be compiled
-   *   or is not that of the contract, a bad channel pattern, and for a call by REST once the app is ready; nothing is registered then
-   */
-  handle<const S extends AnySchema, const R extends AnySchema | undefined = undefined, C extends string | undefined = undefined> (
-    type: FreeType, options: HandlerOptions<S, R, C>, handler: Handler<S, R, C>
-  ): void
-  handle<T extends CallType> (type: T, options: CallHandlerOptions<T>, handler: CallHandler<T>): void
-  handle<T extends CallType> (type: T, handler: CallHandler<T>): void
-  handle (type: string, ...[given, last]: [options: object, handler: AnyHandler] | [handler: AnyHandler, none?: undefined]): void {
-    const { handlers, router, contextOf } = this.#node
-    const [options, handler] = typeof given === 'function' && last === undefined ? [{}, given] : [given, last]
-    call(this.#owner, methods['ws.handle'], [type, options, handler], () => {
-      const entry = handlers.create(type, options as HandlerOptions<AnySchema, AnySchema | undefined, string | undefined>, handler!)
-      if (entry.isRest) addRoute(type, () => this.#host.addCallRoute(entry))
-      handlers.add(entry)
-      router.add({
-        type,
-        check: entry.check,
-        rate: entry.rate,
-        replySchemaOf: () => entry.replySchema,
-        run: (exchange) => entry.invoke(exchange.message, (channel) => contextOf(exchange, channel))
-      })
-    })
   }
 
   /**
@@ -309,6 +299,23 @@ export class WsManager {
   getStatus (options?: { cluster?: false }): NodeStatus
   getStatus (options?: { cluster?: boolean }): NodeStatus | Promise<ClusterStatus> {
     return call<NodeStatus | Promise<ClusterStatus>>(this.#owner, methods['ws.getStatus'], [options], () => options?.cluster === true ? this.nodes.status() : this.#status())
+  }
+
+  #handle (type: string, given: HandlerOptions<AnySchema> | AnyHandler, last?: AnyHandler): void {
+    const { handlers, router, contextOf } = this.#node
+    const [options, handler] = typeof given === 'function' && last === undefined ? [{}, given] : [given, last]
+    call(this.#owner, methods['ws.handle'], [type, options, handler], () => {
+      const entry = handlers.create(type, options as HandlerOptions<AnySchema, AnySchema | undefined, string | undefined>, handler!)
+      if (entry.isRest) addRoute(type, () => this.#host.addCallRoute(entry))
+      handlers.add(entry)
+      router.add({
+        type,
+        check: entry.check,
+        rate: entry.rate,
+        replySchemaOf: () => entry.replySchema,
+        run: (exchange) => entry.invoke(exchange.message, (channel) => contextOf(exchange, channel))
+      })
+    })
   }
 
   #status (): NodeStatus {

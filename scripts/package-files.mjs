@@ -10,7 +10,7 @@ import { reachableFrom } from './declarations.mjs'
 import { writeOptionTypes } from './option-types.mjs'
 
 const dist = resolve(process.argv[2] ?? fileURLToPath(new URL('../dist', import.meta.url)))
-const entries = ['lib/index', 'lib/engine/redis/redis'].map((name) => `${dist}/${name}`)
+const entries = ['lib/index', 'lib/engine/redis/redis', 'lib/contract/contract'].map((name) => `${dist}/${name}`)
 
 // The compiler must not take for built what is taken out here.
 rmSync(`${dist}/.tsbuildinfo`, { force: true })

@@ -23,7 +23,7 @@ type CheckedCall<T, K> = T extends `${string}.${string}`
 type CheckedKind<T, K> = T extends `${string}.${string}` ? K : 'a name with a namespace, like "train.failed"'
 
 type CheckedChannel<C extends ContractParts, R> = R extends { messages: readonly (infer M)[] }
-  ? M extends Names<C, 'messages'> ? R : { messages: readonly Names<C, 'messages'>[] }
+  ? [M] extends [Names<C, 'messages'>] ? R : { messages: readonly Names<C, 'messages'>[] }
   : R
 
 /** A contract whose faults are of a type that nothing has, with a text that says what is expected there. */

@@ -1,4 +1,4 @@
-import { InvalidContractError } from '../errors.js'
+import { contractFault } from './fault.js'
 import type { Checked, Whole } from './checked.js'
 import type { Contract, ContractParts } from './parts.js'
 
@@ -28,7 +28,7 @@ function mergePart (part: typeof PARTS[number], contracts: readonly ContractPart
   const merged: Record<string, unknown> = {}
   for (const contract of contracts) {
     for (const [name, value] of Object.entries<unknown>(contract[part] ?? {})) {
-      if (Object.hasOwn(merged, name) && merged[name] !== value) throw new InvalidContractError(part, name, 'two parts of the contract define it')
+      if (Object.hasOwn(merged, name) && merged[name] !== value) throw contractFault(part, name, 'two parts of the contract define it')
       merged[name] = value
     }
   }

@@ -1,7 +1,7 @@
+import { contractFault } from './fault.js'
 import { APP_TYPE_PATTERN, isProtocolType } from '../../schemas/frames/types.js'
 import type { AnySchema } from '../any-schema.js'
 import type { ChannelRule } from '../channel-rule.js'
-import { InvalidContractError } from '../errors.js'
 import { namePattern } from '../name-pattern.js'
 import { CompiledSchema } from '../validation/compiled-schema.js'
 import { readSchema, toJsonSchema } from '../validation/json-schema.js'
@@ -50,7 +50,7 @@ export function prepareContract ({ messages = {}, calls = {}, confirmations = {}
     calls: each(calls, (type, { data, reply, rest = false, channel }) => {
       assertName('calls', type)
       if (channel !== undefined) assertPattern('calls', type, channel)
-      if (channel !== undefined && rest) throw new InvalidContractError('calls', type, 'a call with a channel cannot have rest, since a REST request has no socket')
+      if (channel !== undefined && rest) throw contractFault('calls', type, 'a call with a channel cannot have rest, since a REST request has no socket')
       return { data: data && usable('calls', type, 'data', data), reply: reply && usable('calls', type, 'reply', reply), isRest: rest, channel }
     }),
     kinds: each(confirmations, (kind, { data, answer }) => {
@@ -67,8 +67,8 @@ export function prepareContract ({ messages = {}, calls = {}, confirmations = {}
     belongings: [...each(channels, (pattern, { messages: types }) => {
       const matches = assertPattern('channels', pattern, pattern)
       const unknown = types?.find((type) => !Object.hasOwn(messages, type))
-      if (unknown !== undefined) throw new InvalidContractError('channels', pattern, `"${unknown}" is not a message of the contract`)
-      if (types?.length === 0) throw new InvalidContractError('channels', pattern, 'its messages are empty: leave them out to allow all')
+      if (unknown !== undefined) throw contractFault('channels', pattern, `"${unknown}" is not a message of the contract`)
+      if (types?.length === 0) throw contractFault('channels', pattern, 'its messages are empty: leave them out to allow all')
       return types === undefined ? null : { matches, types: new Set(types) }
     }).values()].filter((belonging) => belonging !== null)
   }
@@ -82,14 +82,14 @@ function each<V, R> (values: { readonly [name: string]: V }, prepare: (name: str
 
 /** @throws WSM_ERR_INVALID_CONTRACT */
 function assertName (part: Part, name: string): void {
-  if (isProtocolType(name)) throw new InvalidContractError(part, name, 'the name is reserved for the protocol')
-  if (!APP_TYPE_PATTERN.test(name)) throw new InvalidContractError(part, name, 'the name must be namespaced, like "chat.send"')
+  if (isProtocolType(name)) throw contractFault(part, name, 'the name is reserved for the protocol')
+  if (!APP_TYPE_PATTERN.test(name)) throw contractFault(part, name, 'the name must be namespaced, like "chat.send"')
 }
 
 /** @throws WSM_ERR_INVALID_CONTRACT */
 function assertPattern (part: Part, name: string, pattern: string): (channel: string) => boolean {
   const matches = namePattern(pattern)
-  if (matches === null) throw new InvalidContractError(part, name, `"${pattern}" is not a valid channel pattern: use up to 200 characters, with * for any text`)
+  if (matches === null) throw contractFault(part, name, `"${pattern}" is not a valid channel pattern: use up to 200 characters, with * for any text`)
   return matches
 }
 
@@ -106,6 +106,6 @@ function named<T> (part: Part, name: string, field: string, run: () => T): T {
     return run()
   } catch (error) {
     if (!(error instanceof SchemaError)) throw error
-    throw new InvalidContractError(part, name, `its ${field} ${error.message}`)
+    throw contractFault(part, name, `its ${field} ${error.message}`)
   }
 }

@@ -15,7 +15,8 @@ type Channels = Part<'channels'>
 export type IfContract<Yes, No> = Register extends { contract: object } ? Yes : No
 
 /** A message of a type, as one flat object. Distributes over unions. */
-type Typed<T, V> = V extends unknown ? { [K in 'type' | keyof V]: K extends 'type' ? T : V[K & keyof V] } & Pick<V, never> : never
+type Typed<T, V> = V extends unknown ? Flat<{ type: T } & V> : never
+type Flat<T> = { [K in keyof T]: T[K] }
 type MessageOf<T extends keyof Messages> = { [K in T]: Messages[K] extends AnySchema ? Typed<K, StaticOf<Messages[K]>> : never }[T]
 
 /** A message that the server sends: one of the contract; without a contract any object. */
@@ -34,20 +35,25 @@ export type ChannelMessage<N extends string> = IfContract<
 
 /** A call of the contract; never without one. */
 export type CallType = keyof Calls & string
-/** The type of a call that no contract describes; never with a contract. */
-export type FreeType = IfContract<never, string>
 
-type SchemaIn<O, K extends string> = O extends { [P in K]: infer S extends AnySchema } ? S : undefined
 type StaticIn<O, K extends string, None> = O extends { [P in K]: infer S extends AnySchema } ? StaticOf<S> : None
 
-/** Schema of a call's data and of its reply, and its channel pattern; undefined: it has none. */
-export type CallData<T extends CallType> = StaticIn<Calls[T], 'data', object>
-export type CallReply<T extends CallType> = SchemaIn<Calls[T], 'reply'>
+// Tables: the compiler looks up a type in them ten times as fast as it infers one for all calls.
+type DataOfCalls = { [T in CallType]: StaticIn<Calls[T], 'data', object> }
+type RepliesOfCalls = { [T in CallType]: StaticIn<Calls[T], 'reply', unknown> }
+type DataOfKinds = { [K in QuestionKind]: StaticIn<Kinds[K], 'data', undefined> }
+type AnswersOfKinds = { [K in QuestionKind]: StaticIn<Kinds[K], 'answer', unknown> }
+
+/** Data of a call. */
+export type CallData<T extends CallType> = DataOfCalls[T]
+/** Data of a call's reply; unknown: anything. */
+export type CallReply<T extends CallType> = RepliesOfCalls[T]
+/** Channel pattern of a call; undefined: it has none. */
 export type CallChannel<T extends CallType> = Calls[T] extends { channel: infer C extends string } ? C : undefined
 
 /** A kind of question of the contract; never without one. */
 export type QuestionKind = keyof Kinds & string
 /** Facts that a question of a kind shows; unknown: the contract does not say. */
-export type QuestionData<K extends QuestionKind> = StaticIn<Kinds[K], 'data', undefined>
+export type QuestionData<K extends QuestionKind> = DataOfKinds[K]
 /** Answer to a question of a kind; unknown: any. */
-export type QuestionAnswer<K extends QuestionKind> = StaticIn<Kinds[K], 'answer', unknown>
+export type QuestionAnswer<K extends QuestionKind> = AnswersOfKinds[K]

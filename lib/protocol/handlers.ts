@@ -1,3 +1,4 @@
+import { contractFault } from '../contract/fault.js'
 import { Type, type Static } from '@sinclair/typebox'
 import type { FrameId } from '../../schemas/fields.js'
 import { APP_TYPE_PATTERN } from '../../schemas/frames/types.js'
@@ -6,7 +7,7 @@ import { namesOf, type Permissions } from '../auth/permissions.js'
 import type { TokenCheck } from '../auth/token-check.js'
 import type { PreparedCall } from '../contract/prepared.js'
 import type { CallChannel, CallData, CallReply, CallType } from '../contract/registered.js'
-import { InvalidContractError, InvalidHandlerError, UnknownTypeError } from '../errors.js'
+import { InvalidHandlerError, UnknownTypeError } from '../errors.js'
 import type { Rate } from '../socket/rate.js'
 import { below, faultsOf, invalidMessage } from '../validation/faults.js'
 import { formOf, type CallForm, type CallParts } from './call-form.js'
@@ -68,7 +69,7 @@ export type Handler<S extends AnySchema, R extends AnySchema | undefined = undef
 export type CallMessage<T extends CallType> = CallData<T> & { type: T, id?: Static<typeof FrameId> } & (CallChannel<T> extends string ? { channel: string } : unknown)
 
 /** Handles a call of the contract. Errors as for {@link Handler}. */
-export type CallHandler<T extends CallType> = (message: CallMessage<T>, context: ContextOf<CallChannel<T>>) => Awaitable<HandlerReply<CallReply<T>>>
+export type CallHandler<T extends CallType> = (message: CallMessage<T>, context: ContextOf<CallChannel<T>>) => Awaitable<CallReply<T>>
 
 /** How a call of the contract is served; the contract says what it is like. */
 export interface CallHandlerOptions<T extends CallType> extends Pick<HandlerOptions<AnySchema>, 'limits'> {
@@ -106,7 +107,7 @@ export class Handlers {
     this.#tokenCheck = tokenCheck
     this.#limits = limits
     this.#calls = calls && new Map(Array.from(calls, ([type, call]) => {
-      const refuse = (reason: string) => new InvalidContractError('calls', type, reason)
+      const refuse = (reason: string) => contractFault('calls', type, reason)
       const parts = { ...call, data: call.data ?? Type.Object({}) }
       return [type, { parts, form: formOf(refuse, type, parts, 'data') }]
     }))
@@ -115,7 +116,7 @@ export class Handlers {
   /** @throws WSM_ERR_INVALID_CONTRACT for calls of the contract that have no handler */
   assertComplete (): void {
     const missing = [...this.#calls?.keys() ?? []].filter((type) => !this.#entries.has(type))
-    if (missing.length > 0) throw new InvalidContractError('calls', missing.join('", "'), 'no handler is registered; ws.handle() registers one')
+    if (missing.length > 0) throw contractFault('calls', missing.join('", "'), 'no handler is registered; ws.handle() registers one')
   }
 
   /**

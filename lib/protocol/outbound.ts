@@ -1,9 +1,10 @@
+import { contractFault } from '../contract/fault.js'
 import { Type, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { isProtocolType } from '../../schemas/frames/types.js'
 import { Message, reservedFields } from '../../schemas/messages.js'
 import type { Belonging, PreparedContract } from '../contract/prepared.js'
-import { InvalidContractError, InvalidHandlerError } from '../errors.js'
+import { InvalidHandlerError } from '../errors.js'
 import { messageOf } from '../thrown.js'
 import type { CompiledSchema } from '../validation/compiled-schema.js'
 import { EncodedMessage } from '../socket/message.js'
@@ -27,7 +28,7 @@ export class Outbound {
   constructor (contract: Pick<PreparedContract, 'messages' | 'belongings'> | null) {
     this.#isClosed = contract !== null
     this.#belongings = contract?.belongings ?? []
-    for (const [type, schema] of contract?.messages ?? []) this.#declare(type, schema, (reason) => new InvalidContractError('messages', type, reason))
+    for (const [type, schema] of contract?.messages ?? []) this.#declare(type, schema, (reason) => contractFault('messages', type, reason))
   }
 
   /** Schemas of the declared messages by type, each with the field `type`. */
