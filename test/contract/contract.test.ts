@@ -1,0 +1,139 @@
+import { randomUUID } from 'node:crypto'
+import { Type } from '@sinclair/typebox'
+import { Type as Type1 } from 'typebox'
+import t, { type Test } from 'tap'
+import { defineContract, mergeContracts, type ContractParts } from '../../lib/contract/contract.js'
+import { redis } from '../../lib/engine/redis/redis.js'
+import type { HandlerOptions, WsPluginOptions } from '../../lib/index.js'
+import { startApp, type AppOptions, type TestApp } from '../fixtures/app.js'
+import { RedisServer } from '../fixtures/redis.js'
+
+const Text = Type.Object({ text: Type.String() })
+const chat = defineContract({
+  messages: { 'chat.message': Text, 'chat.typing': Type1.Object({ is_typing: Type1.Boolean() }), 'mail.new': { type: 'object', properties: { subject: { type: 'string' } }, required: ['subject'] } },
+  calls: { 'chat.send': { data: Text, reply: Type.Object({ sent_at: Type.Number() }), rest: true }, 'chat.draw': { channel: 'room-*' } },
+  channels: { 'room-*': { messages: ['chat.message', 'chat.typing'], presence: true }, 'room-7': { messages: ['mail.new'] } }
+})
+
+const handlers: AppOptions['after'] = ({ ws }) => {
+  ws.handle('chat.send', {} as HandlerOptions<object>, () => ({ sent_at: 1 }))
+  // Untyped, as it is where no contract is registered for the compiler.
+  const handle = ws.handle as unknown as (type: string, handler: (message: { channel?: string }) => unknown) => void
+  handle('chat.draw', ({ channel }) => channel)
+}
+
+const start = (t: Test, options: WsPluginOptions = {}, after = handlers): Promise<TestApp> =>
+  startApp(t, { contract: chat, authorizeSubscribe: () => true, authorizeSend: () => true, ...options }, { after })
+
+t.test('contracts of several files are merged, and a name that two of them define is refused', (t) => {
+  const mail = { messages: { 'mail.old': Text } }
+  t.strictSame(mergeContracts(mail, { calls: { 'mail.read': {} } }), { messages: { 'mail.old': Text }, calls: { 'mail.read': {} }, confirmations: {}, channels: {} })
+  t.strictSame(mergeContracts(mail, mail), defineContract(mail), 'the same value is no clash')
+  for (const part of ['messages', 'calls', 'confirmations', 'channels'] as const) {
+    t.throws(() => mergeContracts({ [part]: { 'mail.old': {} } }, { [part]: { 'mail.old': {} } }),
+      { code: 'WSM_ERR_INVALID_CONTRACT', message: `The contract is not valid: ${part}["mail.old"]: two parts of the contract define it` })
+  }
+  t.end()
+})
+
+t.test('a bad contract is refused by name when the plugin is registered', async (t) => {
+  const bad: [contract: unknown, message: string][] = [
+    [{ messages: { ping: Text } }, 'messages["ping"]: the name is reserved for the protocol'],
+    [{ messages: { message: Text } }, 'messages["message"]: the name must be namespaced'],
+    [{ messages: { 'a.b': Type.Object({ at: Type.Date() }) } }, 'messages["a.b"]: its schema has a Type.Date, which JSON Schema cannot express'],
+    [{ messages: { 'a.b': Type.String() } }, 'messages["a.b"]: its schema must describe an object'],
+    [{ messages: { 'a.b': Type.Object({ type: Type.Literal('a.c') }) } }, 'messages["a.b"]: its schema describes messages of another type than "a.b"'],
+    [{ messages: { 'a.b': null } }, 'messages["a.b"]: its schema '],
+    [{ calls: { auth: {} } }, 'calls["auth"]: the name is reserved for the protocol'],
+    [{ calls: { 'a.b': { data: Type.Number() } } }, 'calls["a.b"]: its data must describe an object'],
+    [{ calls: { 'a.b': { reply: Type.Date() } } }, 'calls["a.b"]: its reply has a Type.Date'],
+    [{ calls: { 'a.b': { reply: Type.String({ format: 'no such' }) } } }, 'calls["a.b"]: its reply has the format "no such"'],
+    [{ calls: { 'a.b': { channel: 'a**' } } }, 'calls["a.b"]: "a**" is not a valid channel pattern'],
+    [{ calls: { 'a.b': { channel: 'room-*', rest: true } } }, 'calls["a.b"]: a call with a channel cannot have rest'],
+    [{ confirmations: { failed: {} } }, 'confirmations["failed"]: the name must be namespaced'],
+    [{ confirmations: { 'a.b': { data: Type.String({ format: 'no such' }) } } }, 'confirmations["a.b"]: its data has the format "no such"'],
+    [{ confirmations: { 'a.b': { answer: Type.Date() } } }, 'confirmations["a.b"]: its answer has a Type.Date'],
+    [{ channels: { 'a**': {} } }, 'channels["a**"]: "a**" is not a valid channel pattern'],
+    [{ channels: { 'room-*': { messages: ['a.b'] } } }, 'channels["room-*"]: "a.b" is not a message of the contract'],
+    [{ channels: { 'room-*': { messages: [] } } }, 'channels["room-*"]: its messages are empty']
+  ]
+  for (const [contract, message] of bad) {
+    const { code, message: given } = await startApp(t, { contract: contract as ContractParts }).then(() => ({ code: null, message: 'it was registered' }), (error: Error & { code: string }) => error)
+    t.equal(code, 'WSM_ERR_INVALID_CONTRACT', message)
+    t.ok(given.startsWith(`The contract is not valid: ${message}`), given)
+  }
+  await t.rejects(startApp(t, { contract: { calls: { 'a.b': { repply: Text } } } as ContractParts }), { code: 'WSM_ERR_INVALID_OPTION', message: /contract\.calls\.a\.b\.repply.*did you mean "reply"/ })
+  await t.rejects(startApp(t, { contract: { channels: { 'a.b': { history: false, recover: 'latest' } } } }), { code: 'WSM_ERR_INVALID_OPTION', message: /channels\.a\.b\.recover/ })
+})
+
+t.test('an app whose contract has a call without a handler does not become ready', async (t) => {
+  await t.rejects(start(t, {}, () => {}), { code: 'WSM_ERR_INVALID_CONTRACT', message: 'The contract is not valid: calls["chat.send", "chat.draw"]: no handler is registered' })
+})
+
+t.test('a handler can repeat what the contract says of its call, but not change it', async (t) => {
+  const handle = (type: string, options: object) => start(t, {}, (app) => {
+    app.ws.handle(type, options as HandlerOptions<object>, () => null)
+  })
+  const refused = (type: string, options: object, reason: string) => t.rejects(handle(type, options), { code: 'WSM_ERR_INVALID_HANDLER', message: `The handler for "${type}" cannot be registered: ${reason}` })
+  await refused('chat.read', { schema: Text }, 'it is not a call of the contract')
+  await refused('chat.send', { schema: Type.Object({ txt: Type.String() }) }, 'its schema is not that of the contract')
+  await refused('chat.send', { reply: Type.Number() }, 'its reply is not that of the contract')
+  await refused('chat.send', { rest: false }, 'its rest is not that of the contract')
+  await refused('chat.draw', { channel: 'room-7' }, 'its channel is not that of the contract')
+  const { app } = await start(t, {}, (app) => {
+    app.ws.handle('chat.send', { schema: Type.Object({ text: Type.String() }), reply: Type.Object({ sent_at: Type.Number() }), rest: true }, () => ({ sent_at: 1 }))
+    app.ws.handle('chat.draw', { schema: Type.Object({}), channel: 'room-*' }, () => null)
+  })
+  t.ok(app.ws.getHealth())
+})
+
+t.test('calls of the contract are served by frame, by REST and in channels', async (t) => {
+  const server = await start(t)
+  const alice = await server.connect('alice', { path: '/ws?channel_id=room-1' })
+  t.match(await alice.request({ type: 'chat.send', text: 'hello' }), { type: 'reply', data: { sent_at: 1 } })
+  t.match(await alice.request({ type: 'chat.send' }), { type: 'error', code: 'invalid_message' })
+  t.match(await server.rest('POST', '/ws/call/chat.send', { as: 'alice', body: { text: 'hello' } }), { status: 200, body: { data: { sent_at: 1 } } })
+  t.match(await alice.request({ type: 'chat.draw', channel: 'room-1' }), { data: 'room-1' })
+  t.match(await alice.request({ type: 'chat.draw', channel: 'lobby' }), { code: 'invalid_message' })
+  t.equal((await server.app.ws.presence('room-1')).users.length, 1, 'the contract has the rules of its channels')
+})
+
+t.test('only messages of the contract are sent, whoever sends them, and in channels only those that belong there', async (t) => {
+  const server = await start(t)
+  const { ws } = server.app
+  const alice = await server.connect('alice')
+  const invalid = { code: 'WSM_ERR_INVALID_ARGUMENT' }
+  await t.rejects(ws.broadcast({ type: 'chat.left' }), { ...invalid, message: 'ws.broadcast(): message.type: "chat.left" is not a message of the contract' })
+  await t.rejects(ws.sendToUser('alice', { type: 'chat.typing', is_typing: 'yes' }), invalid)
+  await t.rejects(ws.sendToClient(alice.id, { type: 'mail.new' }), invalid)
+  await t.rejects(ws.sendToChannel('room-1', { type: 'mail.new', subject: 'x' }), { ...invalid, message: /message\.type: "mail\.new" does not belong in channel "room-1"/ })
+  t.match(await server.rest('POST', '/ws/broadcast', { body: { message: { type: 'chat.left' } } }), { status: 400, body: { details: [{ path: '/message/type' }] } })
+  for (const frame of [
+    { type: 'user', user_ids: ['alice'], data: { type: 'chat.left' } }, { type: 'user', user_ids: ['alice'], data: { text: 'no type' } },
+    { type: 'client', client_ids: [alice.id], data: { type: 'chat.message' } }, { type: 'channel', channel_ids: ['lobby', 'room-1'], data: { type: 'mail.new', subject: 'x' } }
+  ]) t.match(await alice.request(frame), { type: 'error', code: 'invalid_message' }, JSON.stringify(frame))
+  await ws.sendToChannel('room-7', { type: 'mail.new', subject: 'what one of two rules allows' })
+  await ws.sendToChannel('lobby', { type: 'mail.new', subject: 'what no rule forbids' })
+  t.match(await alice.request({ type: 'channel', channel_ids: ['room-1'], data: { type: 'chat.message', text: 'hello' } }), { type: 'reply' })
+  ws.declare('plugin.note', Type.Object({}))
+  await t.resolves(ws.broadcast({ type: 'plugin.note' }), 'an older plugin of the app can declare its own')
+  t.throws(() => ws.declare('chat.message', Text), { code: 'WSM_ERR_INVALID_HANDLER', message: /already declared/ })
+})
+
+t.test('two versions of an app understand each other as far as their contracts agree', async (t) => {
+  const { port } = await RedisServer.start(t)
+  const prefix = randomUUID()
+  const version = (fields: object, data: object) => start(t, {
+    engine: redis({ host: '127.0.0.1', port }, { prefix }),
+    contract: { messages: { 'chat.message': Type.Object(fields as never) }, calls: { 'chat.send': { data: Type.Object(data as never) } } }
+  }, (app) => { app.ws.handle('chat.send', {} as HandlerOptions<object>, (message) => message) })
+  const older = await version({ text: Type.String() }, { text: Type.String() })
+  const newer = await version({ text: Type.String(), color: Type.String() }, { text: Type.String(), color: Type.String() })
+  const [onOlder, onNewer] = [await older.connect('alice'), await newer.connect('alice')]
+  await newer.app.ws.sendToUser('alice', { type: 'chat.message', text: 'hello', color: 'red' })
+  for (const client of [onOlder, onNewer]) t.match(await client.next('chat.message'), { text: 'hello', color: 'red' }, 'the sending node checks a message')
+  await older.app.ws.sendToUser('alice', { type: 'chat.message', text: 'hello' })
+  for (const client of [onOlder, onNewer]) t.equal((await client.next('chat.message')).color, undefined)
+  t.strictSame(Object.keys((await onOlder.request({ type: 'chat.send', text: 'hello', color: 'red' })).data).sort(), ['id', 'text', 'type'], 'a field more is removed')
+  t.match(await onNewer.request({ type: 'chat.send', text: 'hello' }), { code: 'invalid_message', details: [{ path: '/color' }] }, 'a field less is refused')
+})
