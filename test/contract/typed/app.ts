@@ -24,7 +24,7 @@ const training = defineContract({
     'train.over': {}
   }
 })
-const contract = mergeContracts(chat, training)
+export const contract = mergeContracts(chat, training)
 
 declare module 'fastify-ws-manager' { interface Register { contract: typeof contract } }
 
