@@ -43,11 +43,10 @@ export class Access {
     }
   }
 
-  /** Checks that the caller is the owner, or that `authorize` allows the action. */
+  /** Checks that the caller is the owner, or that `authorize` allows the action, and the token again: the owner had to be looked up. */
   async owned (request: FastifyRequest, ownerId: string, action: RestAction): Promise<void> {
     const user = userOf(request)
-    if (user.id === ownerId) return
-    await this.#parts.permissions.rest(request, action, user)
+    if (user.id !== ownerId) await this.#parts.permissions.rest(request, action, user)
     this.assertTokenStillValid(request)
   }
 

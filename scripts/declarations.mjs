@@ -24,18 +24,21 @@ function modulesIn (file) {
     if (ts.isImportTypeNode(node)) modules.push(argument.literal.text)
     ts.forEachChild(node, visit)
   }
-  visit(ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest))
+  visit(parse(file))
   return modules
 }
 
 /** Names that a declaration file exports as types alone; it lists them one by one, in `export type { … }`. */
 export function exportedTypes (file) {
-  const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest)
-  return source.statements.flatMap((statement) => {
+  return parse(file).statements.flatMap((statement) => {
     if (isExported(statement) && (ts.isInterfaceDeclaration(statement) || ts.isTypeAliasDeclaration(statement))) return [statement.name.text]
     if (!ts.isExportDeclaration(statement) || statement.exportClause === undefined || !ts.isNamedExports(statement.exportClause)) return []
     return statement.exportClause.elements.filter((element) => statement.isTypeOnly || element.isTypeOnly).map(({ name }) => name.text)
   })
+}
+
+function parse (file) {
+  return ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest)
 }
 
 function isExported (statement) {

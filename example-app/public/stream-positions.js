@@ -16,7 +16,7 @@ export class StreamPositions {
     return []
   }
 
-  // Is this a message of a stream that the page has up to there, or beyond?
+  // The page has this message already: it has the message's stream up to there, or further.
   hasSeen ({ stream }) {
     const had = stream === undefined ? null : this.get(stream.topic)
     return had !== null && had.epoch === stream.epoch && stream.offset <= had.offset

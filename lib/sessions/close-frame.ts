@@ -1,7 +1,7 @@
 import { closeCodes, type CloseCode } from '../../schemas/codes.js'
 import { toWire } from '../wire-error.js'
 
-/** Returns the close frame that corresponds to a refusal's HTTP status. */
+/** Returns the close frame for a refusal, by its error code. */
 export function closeFrameFor (refusal: unknown): { code: CloseCode, reason: string } {
   const { code, message: reason } = toWire(refusal)
   switch (code) {

@@ -48,7 +48,7 @@ export class StreamRules {
 
   #merge (rule: StreamRule, { history, presence, recover, recoverFrom }: ChannelRule): StreamRule {
     return {
-      retention: history === undefined ? rule.retention : history === false ? null : { ...this.#retention, ...rule.retention, ...history },
+      retention: history === undefined ? rule.retention : history === false ? null : { ...rule.retention ?? this.#retention, ...history },
       presence: presence ?? rule.presence,
       latest: recover === undefined ? rule.latest : recover === 'latest',
       fromStart: recoverFrom === undefined ? rule.fromStart : recoverFrom === 'start'

@@ -1,7 +1,9 @@
 import t, { type Test } from 'tap'
+import { MemoryEngine } from '../../lib/engine/memory/engine.js'
 import type { WsPluginOptions } from '../../lib/index.js'
 import { SECRET, startApp } from '../fixtures/app.js'
 import { gatedTopic } from '../fixtures/gated-topic.js'
+import { until } from '../fixtures/until.js'
 import { forge } from '../fixtures/tokens.js'
 
 /** alice may join a and both, bob b and both. */
@@ -178,6 +180,19 @@ t.test('a socket that ends while it joins its new user\'s topics is not register
   await ended
   gate.open()
   await server.rest('GET', '/ws/health', { as: null })
+  t.match(server.app.ws.getStatus(), { active_connections: 0, users: 0, channels: 0 })
+})
+
+t.test('a socket that ends while it joins its first topics leaves nothing behind', async (t) => {
+  const gate = gatedTopic(t, 'user:alice')
+  const server = await startApp(t, { authorizeSubscribe: () => true })
+  const client = await server.dial('alice', { path: '/ws?channel_id=room' }).opened()
+  await gate.reached
+  client.socket.terminate()
+  await until(() => server.app.ws.getConnectionCount() === 0)
+  const left = t.capture(MemoryEngine.prototype, 'unsubscribe', MemoryEngine.prototype.unsubscribe)
+  gate.open()
+  await until(() => left.args().some(([topic]) => topic === 'channel:room'))
   t.match(server.app.ws.getStatus(), { active_connections: 0, users: 0, channels: 0 })
 })
 

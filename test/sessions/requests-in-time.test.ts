@@ -2,6 +2,7 @@ import { setImmediate, setTimeout } from 'node:timers/promises'
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
+import { Confirmations } from '../../lib/confirmations/confirmations.js'
 import { MemoryConfirmationStore } from '../../lib/engine/memory/confirmations.js'
 import { SECRET, startApp, type AppOptions } from '../fixtures/app.js'
 import { Gate } from '../fixtures/gate.js'
@@ -207,6 +208,29 @@ t.test('an answer by REST whose token is revoked while the question is read is r
   t.match(await answer, { status: 401, body: { code: 'WSM_ERR_UNAUTHORIZED' } })
   await revoked
   t.match(await server.app.ws.confirmations.get(id), { status: 'pending' })
+})
+
+t.test('a person\'s own question is neither shown nor cancelled where the token is revoked while it is read', async (t) => {
+  const { get } = Confirmations.prototype
+  for (const method of ['GET', 'DELETE'] as const) {
+    const server = await startApp(t)
+    const { id } = await askStored(server, 'admin')
+    const gate = new Gate()
+    t.intercept(Confirmations.prototype, 'get', {
+      value: async function (this: Confirmations, callbackId: string) {
+        const record = await get.call(this, callbackId)
+        await gate.wait()
+        return record
+      }
+    })
+    const answer = server.rest(method, `/ws/confirmations/${id}`, { as: null, headers: bearer() })
+    await gate.reached
+    const revoked = server.app.ws.revoke({ jti: 'laptop' })
+    gate.open()
+    t.match(await answer, { status: 401, body: { code: 'WSM_ERR_UNAUTHORIZED' } }, method)
+    await revoked
+    t.match(await server.app.ws.confirmations.get(id), { status: 'pending' })
+  }
 })
 
 t.test('an upgrade whose token expires while authorizeSubscribe runs is refused', async (t) => {

@@ -59,6 +59,11 @@ t.test('every error of a limit counts once, has a declared code, and closes with
   t.end()
 })
 
+t.test('a call that came too fast is told in whole seconds when to come again', (t) => {
+  for (const name of ['messages', 'bytes'] as const) t.equal(toWire(createLimits()[name].refuse(1_500, 'call')).retryAfterS, 2, name)
+  t.end()
+})
+
 t.test('a limit that closes sockets counts each and closes it with its code and reason', (t) => {
   const limits = createLimits()
   const closed: unknown[] = []

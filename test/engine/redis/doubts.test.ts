@@ -111,6 +111,17 @@ t.test('a question in doubt is resolved before it is read, listed, due or settle
   await until(async () => (await other!.confirmations.takeDue(10, 1)).due.some(({ record }) => record.callback_id === due))
 })
 
+t.test('a node that started after a question was asked cannot say that it is open', async (t) => {
+  const { server, build, engines: [asking] } = await nodes(t, 1)
+  const record = question({ created_at: asking!.clock.now() })
+  await asking!.confirmations.create(record)
+  await asking!.close()
+  const { engine } = await listening(t, build)
+  const [key] = await server.admin.keys(`*:record:${record.callback_id}`)
+  await server.admin.hset(key!, 'generation', '-')
+  t.match(await engine.confirmations.get(record.callback_id), { status: 'pending', uncertain: true })
+})
+
 t.test('a malformed reply between nodes is ignored', async (t) => {
   const { server, engines: [engine, other] } = await nodes(t, 2)
   t.match(await engine!.cluster.ask('ends', 'nonsense', 1_000), { answers: [{ data: null }] })

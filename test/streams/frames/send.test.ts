@@ -146,6 +146,12 @@ t.test('a message of a declared type must match its schema, even from a client',
   t.equal(bob.count('chat.message'), 1)
 })
 
+t.test('messages of a client that no longer fit into its share of the histories are counted', async (t) => {
+  const { server, alice } = await startParty(t, { ...allow, history: { maxBytesPerSender: 300 } })
+  for (let n = 0; n < 5; n++) t.match(await alice.request({ type: 'channel', channel_ids: ['room'], data: { n } }), { type: 'reply' })
+  t.ok(server.app.ws.getStatus().rejected.history_per_sender > 0)
+})
+
 t.test('an anonymous socket can send to others if the app allows it, with from.user_id null', async (t) => {
   const { server, bob } = await startParty(t, { auth: { anonymous: true }, authorizeSend: (user, { kind }) => user === null && kind === 'user' })
   const nobody = await server.connect('nobody', { token: null })
