@@ -1,3 +1,4 @@
+import type { FrameId } from '../../schemas/fields.js'
 import type { AnySchema, StaticOf } from '../any-schema.js'
 import type { Register } from '../register.js'
 
@@ -14,10 +15,12 @@ type Channels = Part<'channels'>
 /** Yes where {@link Register} names a contract, else No. */
 export type IfContract<Yes, No> = Register extends { contract: object } ? Yes : No
 
-/** A message of a type, as one flat object. Distributes over unions. */
-type Typed<T, V> = V extends unknown ? Flat<{ type: T } & V> : never
-type Flat<T> = { [K in keyof T]: T[K] }
-type MessageOf<T extends keyof Messages> = { [K in T]: Messages[K] extends AnySchema ? Typed<K, StaticOf<Messages[K]>> : never }[T]
+// Tables: the compiler looks up a type in them ten times as fast as it infers one for all messages or calls. Objects are made in them, so
+// that an editor shows their fields.
+type MessagesByType = {
+  [T in keyof Messages]: Messages[T] extends AnySchema ? { type: T } & StaticOf<Messages[T]> extends infer M ? { [F in keyof M]: M[F] } : never : never
+}
+type MessageOf<T extends keyof Messages> = MessagesByType[T]
 
 /** A message that the server sends: one of the contract; without a contract any object. */
 export type ServerMessage = IfContract<MessageOf<keyof Messages>, object>
@@ -38,14 +41,19 @@ export type CallType = keyof Calls & string
 
 type StaticIn<O, K extends string, None> = O extends { [P in K]: infer S extends AnySchema } ? StaticOf<S> : None
 
-// Tables: the compiler looks up a type in them ten times as fast as it infers one for all calls.
 type DataOfCalls = { [T in CallType]: StaticIn<Calls[T], 'data', object> }
 type RepliesOfCalls = { [T in CallType]: StaticIn<Calls[T], 'reply', unknown> }
 type DataOfKinds = { [K in QuestionKind]: StaticIn<Kinds[K], 'data', undefined> }
 type AnswersOfKinds = { [K in QuestionKind]: StaticIn<Kinds[K], 'answer', unknown> }
 
-/** Data of a call. */
-export type CallData<T extends CallType> = DataOfCalls[T]
+type MessagesOfCalls = {
+  [T in CallType]: DataOfCalls[T] & { type: T, id?: FrameId } & (CallChannel<T> extends string ? { channel: string } : unknown) extends infer M
+    ? { [F in keyof M]: M[F] }
+    : never
+}
+
+/** The message of a call: its data, type and id, and for a call of channels the channel. */
+export type CallMessage<T extends CallType> = MessagesOfCalls[T]
 /** Data of a call's reply; unknown: anything. */
 export type CallReply<T extends CallType> = RepliesOfCalls[T]
 /** Channel pattern of a call; undefined: it has none. */

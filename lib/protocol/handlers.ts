@@ -6,7 +6,7 @@ import type { AnySchema, StaticOf } from '../any-schema.js'
 import { namesOf, type Permissions } from '../auth/permissions.js'
 import type { TokenCheck } from '../auth/token-check.js'
 import type { PreparedCall } from '../contract/prepared.js'
-import type { CallChannel, CallData, CallReply, CallType } from '../contract/registered.js'
+import type { CallChannel, CallMessage, CallReply, CallType } from '../contract/registered.js'
 import { InvalidHandlerError, UnknownTypeError } from '../errors.js'
 import type { Rate } from '../socket/rate.js'
 import { below, faultsOf, invalidMessage } from '../validation/faults.js'
@@ -64,9 +64,6 @@ export interface HandlerOptions<S extends AnySchema, R extends AnySchema | undef
  */
 export type Handler<S extends AnySchema, R extends AnySchema | undefined = undefined, C extends string | undefined = undefined> =
   (message: HandlerMessage<S, C>, context: ContextOf<C>) => Awaitable<HandlerReply<R> | void>
-
-/** The message of a call of the contract. */
-export type CallMessage<T extends CallType> = CallData<T> & { type: T, id?: Static<typeof FrameId> } & (CallChannel<T> extends string ? { channel: string } : unknown)
 
 /** Handles a call of the contract. Errors as for {@link Handler}. */
 export type CallHandler<T extends CallType> = (message: CallMessage<T>, context: ContextOf<CallChannel<T>>) => Awaitable<CallReply<T>>

@@ -23,7 +23,7 @@ const Cursor = Type.Object({ x: Type.Number(), y: Type.Number() })
 /** What its blocks that are files of their own use and do not declare. */
 const SURROUNDINGS_OF_FILES = `
 import type { FastifyInstance } from 'fastify'
-import wsPlugin, { type WsPluginOptions } from 'fastify-ws-manager'
+import type { WsPluginOptions } from 'fastify-ws-manager'
 declare const app: FastifyInstance
 declare const jwt: WsPluginOptions['jwt']
 `
