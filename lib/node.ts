@@ -78,7 +78,7 @@ export function createNode ({ engine, authenticator, options, log }: NodeContext
   engine.onEviction((messages) => counters.limits.history_per_sender.count(messages))
 
   // Streams: topics, their members, and delivery to them.
-  const rules = new StreamRules({ history: options.history, channels: { ...contract?.rules, ...options.channels } })
+  const rules = new StreamRules(options, contract?.rules)
   const topics = new Topics(engine, rules)
   const presence = new Presence({ store: engine.presence, topics, rules, events, log })
   const acknowledgements = new Acknowledgements(topics, engine)

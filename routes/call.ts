@@ -14,7 +14,7 @@ import type { Counters } from '../lib/telemetry/counters.js'
 import type { Access } from './access.js'
 import { answers, tags } from './answers.js'
 import { limitDepth } from './body-depth.js'
-import { bearerConfig } from './openapi.js'
+import { callConfig } from './openapi.js'
 import type { Scope } from './scope.js'
 import { validatorCompiler } from './validator.js'
 
@@ -64,7 +64,7 @@ export function callRoute (scope: FastifyInstance, { access, handlers, requests,
       body: entry.schema,
       response: answers(callReply(entry.reply), 400, 401, 403, 404, 409, 413, 415, 503)
     },
-    config: callers.takeBearer ? bearerConfig(callers.mayBeAnonymous) : {},
+    config: callConfig(entry.type, callers.takeBearer ? { isOptional: callers.mayBeAnonymous } : null),
     validatorCompiler: () => anyObject,
     bodyLimit,
     preParsing: limitDepth(limits.maxDepth, counters.limits.depth),

@@ -1,8 +1,13 @@
+import { embeddedSchema } from './openapi-schemas.js'
+
 type JsonObject = Record<string, unknown>
+
+/** The parts of a route's schema that are rewritten. */
+interface RouteSchema { body?: object, response?: Record<string, object> }
 
 /** What @fastify/swagger tells about a route: its document so far is one of OpenAPI or one of Swagger 2. */
 interface Asked {
-  schema: object
+  schema: RouteSchema
   openapiObject?: { components: { securitySchemes?: JsonObject } }
   swaggerObject?: { securityDefinitions?: JsonObject }
 }
@@ -18,17 +23,38 @@ const DESCRIPTION = 'A token of fastify-ws-manager'
  * @param isOptional the route also serves callers without a token
  */
 export function bearerConfig (isOptional: boolean): object {
-  const security = isOptional ? [{ [SCHEME]: [] }, {}] : [{ [SCHEME]: [] }]
-  const swaggerTransform = ({ schema, openapiObject, swaggerObject }: Asked) => {
-    // Both objects are made anew for each document, but what the host has given is its own.
-    if (openapiObject !== undefined) {
-      const { components } = openapiObject
-      components.securitySchemes = { [SCHEME]: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: DESCRIPTION }, ...components.securitySchemes }
-    } else {
-      const scheme = { type: 'apiKey', in: 'header', name: 'Authorization', description: `${DESCRIPTION}, with the prefix "Bearer "` }
-      swaggerObject!.securityDefinitions = { [SCHEME]: scheme, ...swaggerObject!.securityDefinitions }
+  return { swaggerTransform: (asked: Asked) => ({ schema: secured(asked, isOptional) }) }
+}
+
+/**
+ * Makes the config of the route of a call, whose schemas are the app's: a reference in them is one within the schema, and would mean
+ * something else in the document.
+ *
+ * @param bearer as for `bearerConfig`; null: callers have no bearer tokens
+ */
+export function callConfig (type: string, bearer: { isOptional: boolean } | null): object {
+  const swaggerTransform = (asked: Asked) => {
+    const { body, response } = asked.schema
+    const document = (asked.openapiObject ?? asked.swaggerObject)!
+    const { data } = (response![200] as { properties: { data: object } }).properties
+    const schema = {
+      ...asked.schema,
+      body: embeddedSchema(document, type, body!, true),
+      response: { ...response, 200: { ...response![200], properties: { data: embeddedSchema(document, `${type}.reply`, data, false) } } }
     }
-    return { schema: { ...schema, security } }
+    return { schema: bearer === null ? schema : secured({ ...asked, schema }, bearer.isOptional) }
   }
   return { swaggerTransform }
+}
+
+function secured ({ schema, openapiObject, swaggerObject }: Asked, isOptional: boolean): object {
+  // Both objects are made anew for each document, but what the host has given is its own.
+  if (openapiObject !== undefined) {
+    const { components } = openapiObject
+    components.securitySchemes = { [SCHEME]: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: DESCRIPTION }, ...components.securitySchemes }
+  } else {
+    const scheme = { type: 'apiKey', in: 'header', name: 'Authorization', description: `${DESCRIPTION}, with the prefix "Bearer "` }
+    swaggerObject!.securityDefinitions = { [SCHEME]: scheme, ...swaggerObject!.securityDefinitions }
+  }
+  return { ...schema, security: isOptional ? [{ [SCHEME]: [] }, {}] : [{ [SCHEME]: [] }] }
 }

@@ -1,11 +1,9 @@
 import type { PreparedContract } from '../contract/prepared.js'
 import type { Handlers } from '../protocol/handlers.js'
 import type { Outbound } from '../protocol/outbound.js'
-import { messageOf } from '../thrown.js'
-import { toJsonSchema } from '../validation/json-schema.js'
 import { asyncApi, serversOf, type AsyncApiDocument } from './document.js'
 import type { AsyncApiInput } from './input.js'
-import { asJson, type JsonSchema } from './component-schemas.js'
+import { expressed } from './component-schemas.js'
 
 /** The app's declarations, and what is fixed at the start. */
 export interface DescribedParts extends Pick<AsyncApiInput, 'info' | 'path' | 'credentials'> {
@@ -53,14 +51,5 @@ export class Description {
         [kind, { ...data && { data: expressed(data) }, ...answer && { answer: expressed(answer) } }])),
       channels: Object.fromEntries(Object.entries(contract?.types ?? {}).map(([pattern, messages]) => [pattern, { messages }]))
     }
-  }
-}
-
-/** A schema of the app that JSON cannot express is described as such: the document must not fail for it. */
-function expressed (schema: object): JsonSchema {
-  try {
-    return asJson(toJsonSchema(schema))
-  } catch (error) {
-    return { description: `Its schema ${messageOf(error)}` }
   }
 }

@@ -29,13 +29,16 @@ export class StreamRules {
   readonly #ofUsers: StreamRule
   readonly #patterns: { matches: (channel: string) => boolean, rule: ChannelRule }[]
 
-  /** @throws WSM_ERR_INVALID_OPTION that names a bad pattern */
-  constructor ({ history, channels }: Pick<StreamOptions, 'history' | 'channels'>) {
+  /**
+   * @param ofContract rules that come before those of the options
+   * @throws WSM_ERR_INVALID_OPTION that names a bad pattern
+   */
+  constructor ({ history, channels }: Pick<StreamOptions, 'history' | 'channels'>, ofContract: StreamOptions['channels'] = {}) {
     const { enabled, size, ttlMs, recoverFrom } = history
     this.#retention = { size, ttlMs }
     this.#default = { retention: enabled ? this.#retention : null, presence: false, latest: false, fromStart: recoverFrom === 'start' }
     this.#ofUsers = { ...this.#default, fromStart: true }
-    this.#patterns = Object.entries(channels).map(([pattern, rule]) => ({ matches: matcher(pattern), rule }))
+    this.#patterns = [...Object.entries(ofContract), ...Object.entries(channels)].map(([pattern, rule]) => ({ matches: matcher(pattern), rule }))
   }
 
   of (topic: string): StreamRule {

@@ -8,17 +8,17 @@ t.test('references by pointer, by name and by id become references to components
   const components = new ComponentSchemas()
   t.strictSame(components.add('pet.shop', {
     $schema: 'http://json-schema.org/draft-07/schema#',
-    $defs: { Pet: { $id: 'Pet', type: 'object', properties: { young: { type: 'array', items: { $ref: 'Pet' } }, owner: { $ref: '#/definitions/a~1b%20c' } } } },
+    $defs: { Pet: { $id: 'Pet', type: 'object', properties: { young: { type: 'array', items: { $ref: 'Pet' } } } } },
     definitions: { 'a/b c': { anyOf: [true, { $ref: '#' }] } },
-    properties: { pet: { $ref: '#/$defs/Pet' }, first: { $ref: '#/properties/list/items/0' }, list: { items: [{ type: 'string' }] } },
+    properties: { pet: { $ref: '#/$defs/Pet' }, owner: { $ref: '#/definitions/a~1b%20c' }, first: { $ref: '#/properties/list/items/0' }, list: { items: [{ type: 'string' }] } },
     dependentSchemas: { pet: { $ref: 'Pet' } },
     additionalProperties: false
   }), at('PetShop'))
   t.strictSame(components.schemas, {
     PetShop: {
-      properties: { pet: at('Pet'), first: at('Schema0'), list: { items: [{ type: 'string' }] } }, dependentSchemas: { pet: at('Pet') }, additionalProperties: false
+      properties: { pet: at('Pet'), owner: at('ABC'), first: at('Schema0'), list: { items: [{ type: 'string' }] } }, dependentSchemas: { pet: at('Pet') }, additionalProperties: false
     },
-    Pet: { type: 'object', properties: { young: { type: 'array', items: at('Pet') }, owner: at('ABC') } },
+    Pet: { type: 'object', properties: { young: { type: 'array', items: at('Pet') } } },
     ABC: { anyOf: [true, at('PetShop')] },
     Schema0: { type: 'string' }
   })
@@ -42,6 +42,27 @@ t.test('schemas with an id are one component if they are equal, and two of one n
   t.strictSame(components.schemas.Mail2, { type: 'string' })
   components.add('d', { $defs: { X: true }, properties: { mail: { $id: 'Letter', properties: { x: { $ref: 'X' } } } } })
   t.strictSame(components.schemas.D, { properties: { mail: { properties: { x: at('X') } } } }, 'one that needs another of its owner stays with it')
+  t.end()
+})
+
+t.test('two parts of one schema may define the same name, and a pointer begins at the schema with an id around it', (t) => {
+  const components = new ComponentSchemas()
+  const part = (type: string) => ({ $defs: { Node: { type } }, items: { $ref: 'Node' } })
+  components.add('a', { properties: { one: part('string'), two: part('number'), own: { $id: 'Own', $defs: { Node: { type: 'null' } }, not: { $ref: '#/$defs/Node' } } } })
+  t.strictSame(components.schemas, {
+    A: { properties: { one: { items: at('Node') }, two: { items: at('Node2') }, own: at('Own') } },
+    Node: { type: 'string' },
+    Node2: { type: 'number' },
+    Own: { not: at('Node3') },
+    Node3: { type: 'null' }
+  })
+  t.end()
+})
+
+t.test('what stands beside a reference is kept, since readers would ignore it', (t) => {
+  const components = new ComponentSchemas()
+  components.add('a', { $defs: { X: { minimum: 1 } }, $ref: '#/$defs/X', description: 'x', allOf: [{ maximum: 2 }] })
+  t.strictSame(components.schemas.A, { description: 'x', allOf: [at('X'), { maximum: 2 }] })
   t.end()
 })
 

@@ -120,6 +120,16 @@ t.test('only messages of the contract are sent, whoever sends them, and in chann
   t.throws(() => ws.declare('chat.message', Text), { code: 'WSM_ERR_INVALID_HANDLER', message: /already declared/ })
 })
 
+t.test('the option channels adds to the rules of the contract, field by field', async (t) => {
+  const server = await start(t, { contract: { messages: { 'chat.message': Text }, channels: { 'room-*': { presence: true, history: { ttlMs: 9_000 } } } }, channels: { 'room-*': { history: { size: 1 } } } }, () => {})
+  await server.connect('alice', { path: '/ws?channel_id=room-1' })
+  t.equal((await server.app.ws.presence('room-1')).users.length, 1, 'its presence')
+  for (let n = 0; n < 2; n++) await server.app.ws.sendToChannel('room-1', { type: 'chat.message', text: `message ${n}` })
+  t.match((await server.app.ws.history('channel:room-1')).messages, [{ text: 'message 1' }], 'and a size')
+  const both = { contract: { channels: { 'a.b': { history: false, recover: 'latest' } } }, channels: { 'a.b': { presence: true } } } as const
+  await t.rejects(startApp(t, both), { code: 'WSM_ERR_INVALID_OPTION', message: /channels\.a\.b\.recover/ }, 'a rule without effect is refused in the contract as well')
+})
+
 t.test('two versions of an app understand each other as far as their contracts agree', async (t) => {
   const { port } = await RedisServer.start(t)
   const prefix = randomUUID()

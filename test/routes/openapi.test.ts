@@ -3,6 +3,7 @@ import swagger from '@fastify/swagger'
 import { Type } from '@sinclair/typebox'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
+import * as typebox1 from 'typebox'
 import wsPlugin, { type WsPluginOptions } from '../../lib/index.js'
 import { SECRET, startApp } from '../fixtures/app.js'
 
@@ -174,6 +175,80 @@ t.test('a handler called by REST is documented by its own schemas', async (t) =>
   t.match(requestBody!.content['application/json']!.schema, { properties: { text: { type: 'string', description: 'What is said' } }, required: ['text'] })
   t.match(responses['200']!.content!['application/json']!.schema, { properties: { data: { properties: { sent_at: { type: 'number' } } } } })
 })
+
+/** Schemas that refer to their own parts, each with a field that is recursive. */
+function referringSchemas (): Record<string, object> {
+  const trees = (of: object) => ({ type: 'object', properties: { trees: { type: 'array', items: of } } })
+  const Tree = Type.Recursive((This) => Type.Object({ trees: Type.Optional(Type.Array(This)) }))
+  const [first, second] = [Type.Number(), Type.String()].map((n) => Type.Module({ Node: Type.Object({ n, trees: Type.Array(Type.Ref('Node')) }) }))
+  const { Type: Type1 } = typebox1
+  const node = Type1.Object({ trees: Type1.Array(Type1.Ref('Node')) })
+  return {
+    'json.pointer': { $defs: { Node: trees({ $ref: '#/$defs/Node' }) }, type: 'object', properties: { tree: { $ref: '#/$defs/Node' }, other: { $ref: '#/$defs/Node' } } },
+    'json.same-name': { definitions: { Node: { type: 'string' } }, type: 'object', properties: { tree: { $ref: '#/definitions/Node' } } },
+    'json.id': { $id: 'Mail', type: 'object', properties: { answers: { type: 'array', items: { $ref: 'Mail' } } } },
+    'json.root': trees({ $ref: '#' }),
+    'json.other-name': { $defs: { A: { $ref: '#/$defs/B' }, B: trees({ $ref: '#/$defs/A' }) }, $ref: '#/$defs/A' },
+    'json.beside': { $defs: { Node: trees({ $ref: '#/$defs/Node' }) }, $ref: '#/$defs/Node', type: 'object', required: ['trees'] },
+    'json.flags': { $defs: { Any: true, None: false }, type: 'object', properties: { any: { $ref: '#/$defs/Any' }, none: { $ref: '#/$defs/None' } }, additionalProperties: true },
+    'typebox.recursive': Tree,
+    'typebox.within': Type.Object({ tree: Tree, other: Tree }),
+    'typebox.module': Type.Object({ tree: first!.Import('Node'), other: second!.Import('Node') }),
+    'typebox.whole-module': first!.Import('Node'),
+    'typebox1.cyclic': Type1.Cyclic({ Node: node }, 'Node'),
+    'typebox1.within': Type1.Object({ tree: Type1.Cyclic({ Node: node }, 'Node') })
+  }
+}
+
+/** References in a document to what it does not have. */
+function danglingIn (document: object): string[] {
+  const found: string[] = []
+  const see = (part: unknown): void => {
+    if (typeof part !== 'object' || part === null) return
+    const { $ref } = part as { $ref?: unknown }
+    if (typeof $ref === 'string') {
+      const target = $ref.startsWith('#/') ? $ref.slice(2).split('/').reduce<unknown>((at, name) => (at as Record<string, unknown> | undefined)?.[name], document) : undefined
+      if (target === undefined) found.push($ref)
+    }
+    Object.values(part).forEach(see)
+  }
+  see(document)
+  return found
+}
+
+const versions = {
+  'OpenAPI 3.0': { openapi: { info: { title: 'test', version: '1' } } },
+  'OpenAPI 3.1': { openapi: { openapi: '3.1.0', info: { title: 'test', version: '1' } } },
+  'Swagger 2': { swagger: { info: { title: 'test', version: '1' } } }
+}
+for (const [version, options] of Object.entries(versions)) {
+  t.test(`every reference in the schemas of calls is one within the document of ${version}`, async (t) => {
+    const schemas = referringSchemas()
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await app.register(swagger, options)
+    await app.register(wsPlugin, { authenticate: () => null })
+    for (const [type, schema] of Object.entries(schemas)) app.ws.handle(type, { schema, reply: schema, rest: true }, () => null)
+    await app.ready()
+    const document = app.swagger() as unknown as Made & { definitions: Record<string, object>, components: { schemas: Record<string, object> } }
+    t.strictSame(danglingIn(document), [])
+    t.notMatch(JSON.stringify(document), /"\$(defs|id)"/, 'and each definition is where it belongs')
+    const definitions = document.definitions ?? document.components.schemas
+    const at = (type: string) => {
+      const { parameters, requestBody } = document.paths[`/ws/call/${type}`]!.post!
+      return (requestBody?.content['application/json'] ?? parameters![0]!).schema as { properties: Record<string, { $ref: string }>, required?: string[], allOf?: Array<{ $ref: string }> }
+    }
+    const meant = ({ $ref }: { $ref: string }) => definitions[$ref.split('/').at(-1)!] as { type: string, properties: { n: object, trees: { items: { $ref: string } } } }
+    const { tree, other } = at('json.pointer').properties
+    t.strictSame(tree, other, 'two references to one part are the same')
+    t.strictSame(meant(tree!).properties.trees.items, tree, 'a recursive one is itself')
+    t.strictSame(meant(at('json.same-name').properties.tree!), { title: 'Node3', type: 'string' }, 'another call has another part of this name')
+    const modules = at('typebox.module').properties
+    t.strictSame([meant(modules.tree!).properties.n, meant(modules.other!).properties.n], [{ type: 'number' }, { type: 'string' }], 'and so has another field')
+    t.match(at('json.beside'), { required: ['trees'], allOf: [{}] }, 'what stands beside a reference is kept')
+    t.match(at('json.flags'), { properties: { any: { $ref: /./ } }, additionalProperties: true })
+  })
+}
 
 t.test('the OpenAPI document contains only JSON values', async (t) => {
   const { document } = await documentedApp(t)

@@ -51,6 +51,13 @@ t.test('a channel name crafted to slow down pattern matching does not', (t) => {
   t.end()
 })
 
+t.test('rules of a contract come before those of the options, and lose a field only to one that sets it', (t) => {
+  const rules = new StreamRules(normalizeOptions({ channels: { 'a.b': { history: { size: 1 } } } }), { 'a.b': { presence: true, history: { ttlMs: 9 } }, 'a.*': { history: { size: 5 } } })
+  t.match(rules.of('channel:a.b'), { presence: true, retention: { size: 1, ttlMs: 9 } })
+  t.match(rules.of('channel:a.c'), { presence: false, retention: { size: 5, ttlMs: 300_000 } })
+  t.end()
+})
+
 t.test('of several matching rules the last one that sets a field wins', (t) => {
   const rules = rulesOf({
     '*': { history: { size: 5 }, presence: true, recoverFrom: 'start' },
