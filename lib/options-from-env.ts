@@ -1,6 +1,8 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { envSchema } from 'env-schema'
+import { InvalidArgumentError } from './errors.js'
 import type { WsPluginOptions } from './options.js'
+import { isPlainObject } from './plain-object.js'
 
 /** Same bounds as the option it sets: one millisecond up to the longest timer. */
 const seconds = (description: string) =>
@@ -25,9 +27,10 @@ interface Listen { host?: string, port?: number }
  * merged option by option.
  *
  * @param options the app's own; not modified
- * @throws Error that names a variable with a bad value
+ * @throws WSM_ERR_INVALID_ARGUMENT unless `options` is a plain object; Error that names a variable with a bad value
  */
 export function optionsFromEnv (options: WsPluginOptions = {}, env: NodeJS.ProcessEnv = process.env): WsPluginOptions {
+  assertPlain('optionsFromEnv', options)
   const read = readEnvironment(env)
   const { limits, heartbeat, confirmations } = options
   return {
@@ -43,11 +46,17 @@ export function optionsFromEnv (options: WsPluginOptions = {}, env: NodeJS.Proce
 /**
  * Merges options of `fastify.listen()` with WEBSOCKET_HOST and WEBSOCKET_PORT, which take precedence.
  *
- * @throws Error that names a variable with a bad value
+ * @throws WSM_ERR_INVALID_ARGUMENT unless `options` is a plain object; Error that names a variable with a bad value
  */
 export function listenOptionsFromEnv<O extends object> (options: O = {} as O, env: NodeJS.ProcessEnv = process.env): O & Listen {
+  assertPlain('listenOptionsFromEnv', options)
   const { WEBSOCKET_HOST: host, WEBSOCKET_PORT: port } = readEnvironment(env)
   return { ...options, ...withoutUndefined({ host, port }) }
+}
+
+/** Fields of a Map or another instance would be left out silently. @throws WSM_ERR_INVALID_ARGUMENT */
+function assertPlain (name: string, options: unknown): void {
+  if (!isPlainObject(options)) throw new InvalidArgumentError(name, 'options: Expected a plain object')
 }
 
 function readEnvironment (env: NodeJS.ProcessEnv): Static<typeof Environment> {

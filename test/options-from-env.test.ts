@@ -87,3 +87,13 @@ t.test('the environment of the process is read by default, and not modified', (t
   t.strictSame(listenOptionsFromEnv(), { port: 9_000 })
   t.end()
 })
+
+t.test('options that are not a plain object are refused, since their fields would be left out', (t) => {
+  for (const options of [null, 'x', 1, [], () => {}, new Map([['limits', {}]]), new Date()]) {
+    const refusal = { code: 'WSM_ERR_INVALID_ARGUMENT', message: /options: Expected a plain object/ }
+    t.throws(() => optionsFromEnv(options as never, {}), refusal, String(options))
+    t.throws(() => listenOptionsFromEnv(options as never, {}), refusal, String(options))
+  }
+  t.strictSame(optionsFromEnv(Object.assign(Object.create(null), { prefix: '/live' }), {}), { prefix: '/live' })
+  t.end()
+})

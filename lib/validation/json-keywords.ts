@@ -1,5 +1,5 @@
 import { nearestName } from '../nearest-name.js'
-import { isPlain } from './plain.js'
+import { isPlain } from '../plain-object.js'
 import { SchemaError } from './schema-error.js'
 
 /** A JSON Schema with valid keywords. */

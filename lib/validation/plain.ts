@@ -1,10 +1,5 @@
 import { Kind, type TSchema } from '@sinclair/typebox'
-
-/** Returns true for objects made by a literal, of any realm, or without a prototype; false for class instances, Maps, Dates and arrays. */
-export function isPlain (value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === null || Object.getPrototypeOf(prototype) === null
-}
+import { isPlain } from '../plain-object.js'
 
 /**
  * Finds where a valid value has something other than a plain object in the place of options: TypeBox only looks at fields, so a

@@ -1,6 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { InvalidOptionError } from '../../errors.js'
+import { isPlainObject } from '../../plain-object.js'
 
 const milliseconds = (value: number, minimum: number, description: string) =>
   Type.Integer({ minimum, maximum: 2_147_483_647, default: value, description: `${description}, milliseconds` })
@@ -21,6 +22,7 @@ export type RedisEngineOptions = Static<typeof RedisOptionsSchema>
 
 /** @throws WSM_ERR_INVALID_OPTION that names the first bad option */
 export function normalizeRedisOptions (input: { [K in keyof RedisEngineOptions]?: RedisEngineOptions[K] | undefined }): RedisEngineOptions {
+  if (!isPlainObject(input)) throw new InvalidOptionError('engine', 'is not valid: the second argument of redis() must be a plain object')
   const set = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined))
   const options = { ...Value.Create(RedisOptionsSchema), ...set }
   const fault = Value.Errors(RedisOptionsSchema, options).First()

@@ -1,4 +1,5 @@
 import { InvalidOptionError } from '../../errors.js'
+import { isPlain } from '../../plain-object.js'
 
 /** An ioredis `Redis` or `Cluster`. The engine creates similar connections of its own, and never uses this one. */
 export interface RedisSource {
@@ -55,10 +56,4 @@ function nameOfOther (value: unknown): string | null {
   if (typeof then === 'function') return 'a promise: await it'
   if (typeof sendCommand === 'function' || typeof sendCommandOf3 === 'function') return 'a client of the package "redis" (node-redis)'
   return isPlain(value) ? null : `an object of class ${value.constructor?.name || 'without a name'}, as a pool is`
-}
-
-/** Also true for objects of another realm, which have a different Object. */
-function isPlain (value: object): boolean {
-  const prototype: object | null = Object.getPrototypeOf(value)
-  return prototype === null || Object.getPrototypeOf(prototype) === null
 }

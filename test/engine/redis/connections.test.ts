@@ -19,6 +19,9 @@ t.test('bad options are refused by name', async (t) => {
   }
   t.throws(() => redis({}, { prefix: 'a@1' }), { message: /Prefix of all key and channel names; without {, }, @ or white space/ })
   t.doesNotThrow(() => redis({}, { prefix: undefined }))
+  for (const options of [null, 'prefix', 1, [], () => {}, new Map([['prefix', 'a']]), new Date()]) {
+    t.throws(() => redis({}, options as never), { code: 'WSM_ERR_INVALID_OPTION', message: /"engine" .* second argument of redis\(\) must be a plain object/ }, String(options))
+  }
 })
 
 t.test('the app\'s own client is only a template: it is neither used nor closed, and its unusual settings do no harm', async (t) => {
