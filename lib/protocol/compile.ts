@@ -2,13 +2,10 @@ import { Kind, Type, type TProperties, type TSchema } from '@sinclair/typebox'
 import { InvalidHandlerError } from '../errors.js'
 import { messageOf } from '../thrown.js'
 import { CompiledSchema } from '../validation/compiled-schema.js'
-import { membersOf, placeOf } from '../validation/converted.js'
 import { isTypeBox, readSchema, toJsonSchema } from '../validation/json-schema.js'
 import { SchemaError } from '../validation/schema-error.js'
 import { withEnvelope } from './envelope.js'
-
-/** Kinds of schema that no message can match, since messages are objects. */
-const NO_MESSAGES: ReadonlySet<unknown> = new Set(['String', 'Number', 'Integer', 'BigInt', 'Boolean', 'Null', 'Undefined', 'Literal', 'Array', 'Tuple', 'Prefixed', 'Contains', 'Date', 'RegExp', 'TemplateLiteral'])
+import { assertMessage } from './message-schema.js'
 
 /** Makes the error for a schema that cannot be used; the reason is a sentence about "its schema". */
 export type Refuse = (reason: string) => Error
@@ -38,10 +35,11 @@ export function compileMessage (
 ): { schema: TSchema, check: CompiledSchema } {
   return named(refuse, part, () => {
     const converted = readSchema(given, Type.Object(envelope))
+    const isOwn = isTypeBox(given)
+    const whole = isOwn ? withEnvelope(converted, envelope) : converted
+    const check = new CompiledSchema(whole, isOwn && kept && whole[Kind] !== 'Object' ? Object.keys(envelope) : [])
     assertMessage(type, converted)
-    if (!isTypeBox(given)) return { schema: documentOf(given), check: new CompiledSchema(converted) }
-    const schema = withEnvelope(converted, envelope)
-    return { schema, check: new CompiledSchema(schema, kept && schema[Kind] !== 'Object' ? Object.keys(envelope) : []) }
+    return { schema: isOwn ? whole : documentOf(given), check }
   })
 }
 
@@ -56,23 +54,4 @@ function named<T> (refuse: Refuse, part: string, run: () => T): T {
   } catch (error) {
     throw refuse(`its ${part} ${error instanceof SchemaError ? error.message : `cannot be read: ${messageOf(error)}`}`)
   }
-}
-
-/** @throws SchemaError */
-function assertMessage (type: string, schema: TSchema, path = ''): void {
-  const place = placeOf(schema) ?? path
-  if (NO_MESSAGES.has(schema[Kind])) throw new SchemaError('must describe an object, since every message is one', place)
-  for (const member of membersOf(schema)) assertMessage(type, member, place)
-  for (const key of ['anyOf', 'allOf', 'oneOf']) {
-    for (const [index, member] of (schema[key] as TSchema[] | undefined ?? []).entries()) assertMessage(type, member, `${place}/${key}/${index}`)
-  }
-  const own = schema.properties?.type as TSchema | undefined
-  if (own !== undefined && !canBe(own, type)) throw new SchemaError(`describes messages of another type than "${type}"`, placeOf(own) ?? `${place}/properties/type`)
-}
-
-function canBe (schema: TSchema, type: string): boolean {
-  const members = membersOf(schema)
-  if (members.length > 0) return members.every((member) => canBe(member, type))
-  if (schema[Kind] === 'Union') return (schema.anyOf as TSchema[]).some((member) => canBe(member, type))
-  return schema[Kind] === 'Literal' ? schema.const === type : schema[Kind] === 'String' || !NO_MESSAGES.has(schema[Kind])
 }

@@ -40,6 +40,52 @@ t.test('a schema that no message of the type can match, or that cannot be used, 
   ws.handle('app.any', { schema: typed(Type.Unknown()) }, nothing)
 })
 
+t.test('whether a schema can be of the type is decided by the check itself, whatever the schema of the type is made of', async (t) => {
+  const { app: { ws } } = await startApp(t)
+  const typed = (type: unknown, more = {}) => ({ type: 'object', properties: { type }, ...more })
+  const defs = (Type: unknown) => ({ $defs: { Type } })
+  const own = Type.Module({ Good: Type.Literal('app.type'), Bad: Type.Literal('app.other'), Text: Type.String(), A: Type.Object({ type: Type.Ref('Good') }), B: Type.Object({ type: Type.Ref('Bad') }), C: Type.Ref('Text') })
+  const tree = (type: TSchema) => Type.Recursive((This) => Type.Object({ type, trees: Type.Array(This) }))
+  const only = (type: TSchema) => Type.Object({ type })
+  const [good, bad] = [{ const: 'app.type' }, { const: 'app.other' }]
+  const pairs: Array<[name: string, good: unknown, bad: unknown, place?: string]> = [
+    ['oneOf', typed({ oneOf: [good, bad] }), typed({ oneOf: [bad, { const: 'app.third' }] })],
+    ['oneOf that matches twice', typed({ oneOf: [good, { type: 'number' }] }), typed({ oneOf: [good, { type: 'string' }] })],
+    ['anyOf', typed({ anyOf: [bad, { type: 'string' }] }), typed({ anyOf: [bad, { type: 'null' }] })],
+    ['allOf', typed({ allOf: [{ type: 'string' }, good] }), typed({ allOf: [{ type: 'string' }, bad] })],
+    ['not', typed({ not: bad }), typed({ not: good })],
+    ['a condition', typed({ if: { type: 'string' }, then: good }), typed({ if: { type: 'string' }, then: bad })],
+    ['a reference', typed({ $ref: '#/$defs/Type' }, defs(good)), typed({ $ref: '#/$defs/Type' }, defs(bad)),],
+    ['a reference beside others', typed({ $ref: '#/$defs/Type', not: bad }, defs({ type: 'string' })), typed({ $ref: '#/$defs/Type', not: good }, defs({ type: 'string' }))],
+    ['a pattern', typed({ type: 'string', pattern: '^app', maxLength: 9 }), typed({ type: 'string', pattern: '^x', maxLength: 9 })],
+    ['a length', typed({ type: 'string', maxLength: 8 }), typed({ type: 'string', maxLength: 7 })],
+    ['nothing', typed(true), typed(false)],
+    ['keys by pattern', typed(good, { patternProperties: { '^x': true } }), typed(bad, { patternProperties: { '^x': true } })],
+    ['a referred message', { $ref: '#/$defs/Type', ...defs(typed(good)) }, { $ref: '#/$defs/Type', ...defs(typed(bad)) }, '/$defs/Type/properties/type'],
+    ['the branches of a condition', { type: 'object', if: { required: ['a'] }, then: typed(good), else: typed(bad) }, { type: 'object', if: { required: ['a'] }, then: typed(bad), else: typed(bad) }, '/else/properties/type'],
+    ['a branch', { type: 'object', if: { required: ['a'] }, then: false }, { type: 'object', allOf: [typed(bad)], if: { required: ['a'] }, then: false }, '/allOf/0/properties/type'],
+    ['a template', only(Type.TemplateLiteral('app.${string}', { maxLength: 9 })), only(Type.TemplateLiteral('x.${string}', { maxLength: 9 }))], // eslint-disable-line no-template-curly-in-string
+    ['a RegExp', only(Type.RegExp(/^app/, { maxLength: 9 })), only(Type.RegExp(/^x/, { maxLength: 9 }))],
+    ['an intersection', only(Type.Intersect([Type.String(), Type.Literal('app.type')])), only(Type.Intersect([Type.String(), Type.Literal('app.other')]))],
+    ['what must not be', only(Type.Not(Type.Literal('app.other'))), only(Type.Not(Type.Literal('app.type')))],
+    ['a module', own.Import('A'), own.Import('B')],
+    ['a recursive one', tree(Type.Literal('app.type')), tree(Type.Literal('app.other'))],
+    ['a record', Type.Record(Type.String({ pattern: '^x' }), Type.Number()), Type.Record(Type.String(), Type.Number()), '/patternProperties/^(.*)$']
+  ]
+  for (const [name, right, wrong, place = '/properties/type'] of pairs) {
+    const refused = { code: 'WSM_ERR_INVALID_HANDLER', message: `its schema describes messages of another type than "app.type" (at ${place})` }
+    t.throws(() => ws.handle('app.type', { schema: wrong as object }, nothing), refused, `${name}: wrong`)
+    t.throws(() => ws.declare('app.type', wrong as object), refused, `${name}: wrong`)
+    const { app } = await startApp(t)
+    t.doesNotThrow(() => app.ws.handle('app.type', { schema: right as object }, nothing), `${name}: right`)
+  }
+  const lists = { $ref: '#/$defs/Type', ...defs({ type: 'array', items: { $ref: '#/$defs/Type' } }) }
+  for (const schema of [lists, own.Import('C'), false, { allOf: [lists], $defs: lists.$defs }]) {
+    t.throws(() => ws.declare('app.type', schema as object), { message: 'its schema must describe an object, since every message is one' })
+  }
+  t.doesNotThrow(() => ws.declare('app.type', { $defs: { Node: typed({ $ref: '#/$defs/Type' }, { allOf: [{ $ref: '#/$defs/Part' }] }), Part: { type: 'object', properties: { node: { $ref: '#/$defs/Node' } } }, Type: good }, anyOf: [{ $ref: '#/$defs/Node' }, { $ref: '#/$defs/Node' }] }), 'a part that is referred to twice')
+})
+
 t.test('a route that Fastify rejects is refused with our own error, by name', async (t) => {
   const rule = { channels: [], authorize: () => true }
   const { app: { ws } } = await startApp(t, {}, {
