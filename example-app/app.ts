@@ -8,8 +8,9 @@ import wsPlugin from 'fastify-ws-manager'
 import { redis } from 'fastify-ws-manager/redis'
 import { Redis } from 'ioredis'
 import { accountRoutes } from './accounts.js'
-import { CHAT_CHANNEL, chat, chatRules } from './chat.js'
+import { chat } from './chat.js'
 import { DRAIN_MS, type Config } from './config.js'
+import { CHAT_CHANNEL, contract } from './contract.js'
 import { Imports } from './import.js'
 import { securePages } from './page-security.js'
 import { developmentSecret } from './secret.js'
@@ -32,10 +33,12 @@ export async function createApp (config: Config): Promise<FastifyInstance> {
   // Before the plugin's own hook, while their users can still be told.
   app.addHook('preClose', () => imports.close())
   await app.register(wsPlugin, {
+    contract,
     // A model for the engine's own connections; it is never connected itself.
     engine: config.REDIS_URL === undefined ? undefined : redis(new Redis(config.REDIS_URL, { lazyConnect: true })),
     authorizeSubscribe: (user, channel) => user !== null && channel === CHAT_CHANNEL,
-    channels: chatRules(config.CHAT_HISTORY),
+    channels: { [CHAT_CHANNEL]: { history: { size: config.CHAT_HISTORY } } },
+    asyncapi: { title: 'fastify-ws-manager: the example app', version: '1.0.0' },
     drain: { timeoutMs: DRAIN_MS, windowMs: config.DRAIN_WINDOW_MS }
   })
   await app.register(accountRoutes)

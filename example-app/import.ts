@@ -3,8 +3,9 @@ import type { WsManager } from 'fastify-ws-manager'
 
 const ROWS = 1_000
 const BATCH = 50
-/** Where the import comes to a row that it cannot read. */
+/** A row that the import cannot read, and why. */
 const BAD_ROW = 617
+const BAD_DATE = '31.02.2026'
 
 interface ImportJob {
   taskId: string
@@ -39,16 +40,21 @@ async function runImport (ws: WsManager, { taskId, userId, cancelled, batchMs }:
   const stopHeartbeat = ws.startHeartbeat({ userId, taskId, intervalMs: 5_000 })
   try {
     await ws.tasks.log(taskId, `Reading ${ROWS} rows`)
+    let skipped = 0
     for (let row = BATCH; row <= ROWS; row += BATCH) {
       await sleep(batchMs, undefined, { signal })
-      if (row - BATCH < BAD_ROW && BAD_ROW <= row && !await mayGoOn(ws, { taskId, userId, signal })) {
-        await ws.tasks.fail(taskId, `Stopped at row ${BAD_ROW}`)
-        return
+      if (row - BATCH < BAD_ROW && BAD_ROW <= row) {
+        const action = await askAboutBadRow(ws, { taskId, userId, signal })
+        if (action === null) {
+          await ws.tasks.fail(taskId, `Stopped at row ${BAD_ROW}`)
+          return
+        }
+        if (action === 'skip') skipped++
       }
       await ws.tasks.progress(taskId, row / ROWS * 100, `${row} of ${ROWS} rows`)
       if (row % (BATCH * 4) === 0) await ws.tasks.log(taskId, `Imported rows ${row - BATCH * 4 + 1} to ${row}`)
     }
-    await ws.tasks.done(taskId, { rows: ROWS })
+    await ws.tasks.done(taskId, { rows: ROWS - skipped })
   } catch (error) {
     // A cancelled task has ended already; what else goes wrong is the user's to know.
     if (!cancelled.aborted) await ws.tasks.fail(taskId, closing.aborted ? closing.reason : error as Error)
@@ -57,20 +63,27 @@ async function runImport (ws: WsManager, { taskId, userId, cancelled, batchMs }:
   }
 }
 
-async function mayGoOn (ws: WsManager, { taskId, userId, signal }: { taskId: string, userId: string, signal: AbortSignal }): Promise<boolean> {
-  await ws.tasks.log(taskId, `Row ${BAD_ROW}: the date "31.02.2026" does not exist`, 'error')
-  const { proceed, feedback, outcome } = await ws.notifyUser({
+/** Asks what to do with the bad row; null: the import shall stop. */
+async function askAboutBadRow (ws: WsManager, { taskId, userId, signal }: { taskId: string, userId: string, signal: AbortSignal }) {
+  await ws.tasks.log(taskId, `Row ${BAD_ROW}: the date "${BAD_DATE}" does not exist`, 'error')
+  const question = await ws.confirmations.ask({
+    kind: 'import.bad_row',
+    to: { user: userId },
+    message: `Row ${BAD_ROW} cannot be read: its date does not exist. Go on?`,
+    data: { row: BAD_ROW, column: 'date', value: BAD_DATE },
+    taskId,
     step: 'read_rows',
-    message: `Row ${BAD_ROW} cannot be read. Retry without its date?`,
-    status: 'failed',
-    error_code: 'BAD_DATE',
-    error_message: 'the date "31.02.2026" does not exist'
-  }, { userId, taskId, signal, timeoutMs: 120_000, onTimeout: 'cancel' })
+    timeoutMs: 120_000,
+    onTimeout: 'cancel',
+    signal
+  })
+  const end = await question.settled()
   signal.throwIfAborted()
-  await ws.tasks.log(taskId, `${describe(outcome)}${feedback === undefined ? '' : `: ${feedback}`}`, proceed ? 'info' : 'warn')
-  return proceed
+  const action = end.outcome === 'confirmed' ? end.answer.action : null
+  await ws.tasks.log(taskId, `${describe(action ?? end.outcome)}${end.feedback === undefined ? '' : `: ${end.feedback}`}`, action === null ? 'warn' : 'info')
+  return action
 }
 
-function describe (outcome: string): string {
-  return { confirmed: 'Going on without the date', declined: 'Stopped by the user', expired: 'Nobody answered' }[outcome] ?? 'Taken back'
+function describe (decision: string): string {
+  return { import: 'Going on without the date', skip: 'Skipping the row', declined: 'Stopped by the user', expired: 'Nobody answered' }[decision] ?? 'Taken back'
 }

@@ -94,6 +94,7 @@ export class QuestionBoard {
 
   async #answer (card, proceed) {
     const frame = { type: 'confirm', callback_id: card.callbackId, proceed }
+    if (proceed && card.answer !== undefined) frame.answer = card.answer
     if (card.feedback) frame.feedback = card.feedback
     card.setSending(true)
     try {

@@ -1,3 +1,4 @@
+import { AnswerFields } from './answer-fields.js'
 import { countdown } from './durations.js'
 import { facts, isEmpty } from './facts.js'
 import { stamp } from './template.js'
@@ -7,6 +8,7 @@ const URGENT_MS = 30_000
 export class QuestionCard {
   #parts
   #frame
+  #answer
   #isSending = false
   #isConnected = true
 
@@ -26,6 +28,9 @@ export class QuestionCard {
     parts.stop.addEventListener('click', () => {
       if (this.#canAnswer) onAnswer(this, false)
     })
+    this.#answer = new AnswerFields(frame.answer_schema, frame.callback_id)
+    parts.answer.replaceChildren(...this.#answer.elements)
+    parts.answer.hidden = parts.answer.childElementCount === 0
     this.ask(frame)
   }
 
@@ -33,6 +38,7 @@ export class QuestionCard {
   get taskId () { return this.#frame.task_id }
   get message () { return this.#frame.message }
   get verb () { return this.#frame.status === 'failed' ? 'Retry' : 'Continue' }
+  get answer () { return this.#answer.value }
   get feedback () { return this.#parts.feedback.value.trim() }
   get hasFocus () { return this.root.contains(document.activeElement) }
 
@@ -46,8 +52,8 @@ export class QuestionCard {
     parts.code.hidden = !frame.error_code
     parts.code.textContent = frame.error_code ?? ''
     parts.reason.textContent = frame.error_message ?? ''
-    parts.result.hidden = isEmpty(frame.result)
-    parts.result.replaceChildren(...(isEmpty(frame.result) ? [] : [facts(frame.result)]))
+    show(parts.data, frame.data)
+    show(parts.result, frame.result)
     parts.proceed.textContent = this.verb
   }
 
@@ -80,6 +86,11 @@ export class QuestionCard {
     proceed.ariaDisabled = stop.ariaDisabled = String(!this.#canAnswer)
     hint.textContent = this.#isConnected ? '' : 'Not connected. Your answer can be sent once the connection is back.'
   }
+}
+
+function show (part, value) {
+  part.hidden = isEmpty(value)
+  part.replaceChildren(...(isEmpty(value) ? [] : [facts(value)]))
 }
 
 function stepText (step) {

@@ -15,12 +15,25 @@ t.test('a user signs in, starts a task, answers its question and sees it finish 
   await page.waitForSelector(`${id('task')}[data-status="running"]`)
   await page.waitForSelector(id('question'))
   t.match(await page.title(), /^\(1\)/, 'the title says that somebody is asked')
+  t.same(await page.locator(`${id('question-data')} dd`).allTextContents(), ['617', 'date', '31.02.2026'], 'the facts of its kind')
   await page.fill(id('question-feedback'), 'leave the date out')
   await page.click(id('question-proceed'))
   await page.waitForSelector(`${id('task')}[data-status="done"]`)
   t.equal(await page.locator(id('question')).count(), 0, 'the question is gone')
   t.match(await page.locator(id('task-log')).textContent(), /Going on without the date: leave the date out/)
   t.notMatch(await page.title(), /^\(1\)/)
+})
+
+t.test('the page has a field for what the contract lets people answer', async (t) => {
+  const page = await openPage(t, browser, origin)
+  await signIn(page, 'fay')
+  await page.click(id('start-task'))
+  const action = await page.waitForSelector(id('answer-action'))
+  t.same(await page.locator(`${id('answer-action')} option`).allTextContents(), ['Import without the value', 'Skip the row'])
+  await action.selectOption({ label: 'Skip the row' })
+  await page.click(id('question-proceed'))
+  await page.waitForSelector(`${id('task')}[data-status="done"]`)
+  t.match(await page.locator(id('task-log')).textContent(), /Skipping the row/)
 })
 
 t.test('answering a question in one window closes it in the user\'s other window', async (t) => {

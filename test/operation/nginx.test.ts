@@ -19,6 +19,8 @@ import { WellBehavedClient } from '../fixtures/well-behaved-client.js'
 
 const SECRET = 'the one secret of all nodes of this test'
 const WINDOW_MS = 1_500
+/** A message of the example app's contract, which allows what a run adds to it. */
+const NUMBERED = 'demo.announcement'
 
 const redis = await RedisServer.start(t)
 const nodes = await Promise.all(Array.from({ length: 3 }, () => startExample(t, {
@@ -60,15 +62,15 @@ t.test('nginx spreads sockets over the nodes, and messages sent by REST reach al
   const status = await call('GET', '/ws/status?cluster=true') as { complete: boolean, nodes: { active_connections: number }[] }
   t.match(status, { complete: true, active_connections: 9 })
   t.ok(status.nodes.every(({ active_connections: count }) => count >= 2), 'the node with the fewest gets the next')
-  for (let n = 0; n < 3; n++) await call('POST', '/ws/broadcast', { message: { type: 'x.all', n } })
-  await call('POST', '/ws/users/user-5/messages', { message: { type: 'x.five' } })
+  for (let n = 0; n < 3; n++) await call('POST', '/ws/broadcast', { message: { type: NUMBERED, text: `message ${n}` } })
+  await call('POST', '/ws/users/user-5/messages', { message: { type: 'chat.tabs', user_id: 'user-5', tabs: 1 } })
   for (const client of clients) {
-    for (let n = 0; n < 3; n++) t.match(await client.next('x.all'), { n })
+    for (let n = 0; n < 3; n++) t.match(await client.next(NUMBERED), { text: `message ${n}` })
   }
-  await clients[5]!.next('x.five')
-  await call('POST', `/ws/clients/${clients[7]!.id}/messages`, { message: { type: 'x.client' } })
-  await clients[7]!.next('x.client')
-  t.equal(clients.reduce((sum, client) => sum + client.count('x.five') + client.count('x.client'), 0), 2)
+  await clients[5]!.next('chat.tabs')
+  await call('POST', `/ws/clients/${clients[7]!.id}/messages`, { message: { type: 'chat.message', text: 'hello', user_id: 'admin', sent_at: 1 } })
+  await clients[7]!.next('chat.message')
+  t.equal(clients.reduce((sum, client) => sum + client.count('chat.tabs') + client.count('chat.message'), 0), 2)
   await Promise.all(clients.map((client) => client.close()))
 })
 
@@ -182,7 +184,8 @@ class Load {
   /** When clients came back whom a node had said when to. */
   readonly returns: number[] = []
   readonly #checker = new Checker()
-  readonly #producers = new Producers(this.#checker, publishOver((...args) => this.#call(...args)))
+  readonly #publish = publishOver((...args) => this.#call(...args))
+  readonly #producers = new Producers(this.#checker, (topic, message, options) => this.#publish(topic, { ...message, type: NUMBERED, text: 'numbered' }, options))
   readonly #clients: WellBehavedClient[] = []
   readonly #publishing: Promise<void>[] = []
   #isOver = false
@@ -198,7 +201,7 @@ class Load {
   async start (clients: number): Promise<void> {
     for (let n = 0; n < clients; n++) {
       const client: WellBehavedClient = new WellBehavedClient(`user-${n % 10}`, {
-        journal: this.#checker.journal(`client ${n}`), now: this.#checker.now, origin: () => origin, token, onEnd: ({ afterMs }) => this.#return(client, afterMs)
+        journal: this.#checker.journal(`client ${n}`), now: this.#checker.now, origin: () => origin, token, numbered: NUMBERED, onEnd: ({ afterMs }) => this.#return(client, afterMs)
       })
       this.#clients.push(client)
       client.connect()
