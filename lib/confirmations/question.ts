@@ -137,7 +137,7 @@ export interface Draft {
 
 /** Drafts the question of a step. @throws WSM_ERR_INVALID_ARGUMENT for an answer schema that no node could check */
 export function draftOfStep (result: StepResult, { userId, taskId, step, timeoutMs, onTimeout, signal, answer }: AskOptions): Draft {
-  return { fields: step === undefined ? result : { ...result, step }, userId, taskId, timeoutMs, onTimeout, signal, answer: answer && answerSchema('ws.notifyUser', 'options.answer', answer) }
+  return { fields: step === undefined ? result : { ...result, step }, userId, taskId, timeoutMs, onTimeout, signal, answer: answerSchema('ws.notifyUser', 'options.answer', answer) }
 }
 
 /**
@@ -152,12 +152,12 @@ export function draftOf (question: Question, kinds: ReadonlyMap<string, Prepared
   const data = question.data === undefined ? undefined : snapshot(question.data)
   const fields = { kind, message, step, ...data !== undefined && { data } }
   const draft = { fields, userId: to.user, taskId, timeoutMs, onTimeout, signal }
-  if (kinds === null) return { ...draft, answer: answer && answerSchema(ASK, 'question.answer', answer) }
+  if (kinds === null) return { ...draft, answer: answerSchema(ASK, 'question.answer', answer) }
   const known = kinds.get(kind)
   if (known === undefined) throw new InvalidArgumentError(ASK, `question.kind: "${kind}" is not a kind of the contract`)
   if (answer !== undefined) throw new InvalidArgumentError(ASK, 'question.answer: the contract has the schema of the answer')
   if (known.data !== null && !known.data.Check(data)) throw invalidMessage(faultsOf(known.data, data).map(below('/data')))
-  return { ...draft, answer: known.answer && answerSchema(ASK, 'question.answer', known.answer) }
+  return { ...draft, answer: answerSchema(ASK, 'question.answer', known.answer) }
 }
 
 const ASK = 'ws.confirmations.ask'
@@ -221,7 +221,8 @@ export function assertAnswers (check: Checker | null, answer: unknown): void {
 }
 
 /** Compiles the schema at once, so that a method refuses one that no node could check. */
-function answerSchema (method: string, argument: string, schema: unknown): TSchema {
+function answerSchema (method: string, argument: string, schema: unknown): TSchema | undefined {
+  if (schema === undefined) return undefined
   try {
     const json = snapshot(toJsonSchema(schema))
     compileJsonSchema(json)

@@ -1,3 +1,4 @@
+import { InvalidContractError } from '../errors.js'
 import { contractFault } from './fault.js'
 import type { Checked, Whole } from './checked.js'
 import type { Contract, ContractParts } from './parts.js'
@@ -17,22 +18,37 @@ export function defineContract<const C extends ContractParts> (contract: C & Che
 /**
  * Merges the contracts of several files or plugins.
  *
- * @throws WSM_ERR_INVALID_CONTRACT if two of them define the same name
+ * @throws WSM_ERR_INVALID_CONTRACT if two of them define the same name, or one is no contract
  */
 export function mergeContracts<const L extends readonly ContractParts[]> (...contracts: L): Merged<L> {
+  for (const [index, contract] of contracts.entries()) assertParts(index + 1, contract)
   const merged = Object.fromEntries(PARTS.map((part) => [part, mergePart(part, contracts)]))
   return merged as unknown as Merged<L>
 }
 
+/** Refuses what would be lost in the merged contract, which is all that the plugin sees. */
+function assertParts (number: number, contract: unknown): void {
+  if (!isMap(contract)) throw new InvalidContractError(`argument ${number}`, 'a contract is an object with the parts messages, calls, confirmations and channels')
+  for (const [name, part] of Object.entries(contract)) {
+    if (!PARTS.some((known) => known === name)) throw new InvalidContractError(`argument ${number}`, `it has no part "${name}", only messages, calls, confirmations and channels`)
+    if (part !== undefined && !isMap(part)) throw new InvalidContractError(`argument ${number}`, `its ${name} must be an object with one field for each name`)
+  }
+}
+
+function isMap (value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
 function mergePart (part: typeof PARTS[number], contracts: readonly ContractParts[]): object {
-  const merged: Record<string, unknown> = {}
+  // Not an object, in which "__proto__" would not be a field.
+  const merged = new Map<string, unknown>()
   for (const contract of contracts) {
     for (const [name, value] of Object.entries<unknown>(contract[part] ?? {})) {
-      if (Object.hasOwn(merged, name) && merged[name] !== value) throw contractFault(part, name, 'two parts of the contract define it')
-      merged[name] = value
+      if (merged.has(name) && merged.get(name) !== value) throw contractFault(part, name, 'two parts of the contract define it')
+      merged.set(name, value)
     }
   }
-  return merged
+  return Object.fromEntries(merged)
 }
 
 type Intersected<U> = (U extends unknown ? (part: U) => void : never) extends (part: infer I) => void ? I : never

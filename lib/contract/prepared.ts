@@ -1,8 +1,10 @@
 import { contractFault } from './fault.js'
 import { APP_TYPE_PATTERN, isProtocolType } from '../../schemas/frames/types.js'
+import { reservedFields } from '../../schemas/messages.js'
 import type { AnySchema } from '../any-schema.js'
 import type { ChannelRule } from '../channel-rule.js'
 import { namePattern } from '../name-pattern.js'
+import { messageOf } from '../thrown.js'
 import { CompiledSchema } from '../validation/compiled-schema.js'
 import { readSchema, toJsonSchema } from '../validation/json-schema.js'
 import { SchemaError } from '../validation/schema-error.js'
@@ -45,22 +47,28 @@ export function prepareContract ({ messages = {}, calls = {}, confirmations = {}
   return {
     messages: each(messages, (type, schema) => {
       assertName('messages', type)
-      return usable('messages', type, 'schema', schema)
+      return named('messages', type, 'schema', () => {
+        const { properties = {}, required = [] } = toJsonSchema(schema) as { properties?: object, required?: string[] }
+        const reserved = reservedFields.find((field) => Object.hasOwn(properties, field) || required.includes(field))
+        if (reserved !== undefined) throw new SchemaError(`has the field "${reserved}", which only the server sets`)
+        return schema
+      })
     }),
     calls: each(calls, (type, { data, reply, rest = false, channel }) => {
       assertName('calls', type)
       if (channel !== undefined) assertPattern('calls', type, channel)
       if (channel !== undefined && rest) throw contractFault('calls', type, 'a call with a channel cannot have rest, since a REST request has no socket')
-      return { data: data && usable('calls', type, 'data', data), reply: reply && usable('calls', type, 'reply', reply), isRest: rest, channel }
+      return { data: usable('calls', type, 'data', data), reply: usable('calls', type, 'reply', reply), isRest: rest, channel }
     }),
     kinds: each(confirmations, (kind, { data, answer }) => {
       assertName('confirmations', kind)
-      const facts = data && usable('confirmations', kind, 'data', data)
-      return {
-        dataSchema: facts,
-        data: facts === undefined ? null : named('confirmations', kind, 'data', () => new CompiledSchema(readSchema(facts))),
-        answer: answer && usable('confirmations', kind, 'answer', answer)
-      }
+      const compiled = (field: string, schema: AnySchema | undefined) =>
+        schema === undefined ? null : named('confirmations', kind, field, () => new CompiledSchema(readSchema(schema)))
+      const facts = usable('confirmations', kind, 'data', data)
+      const answers = usable('confirmations', kind, 'answer', answer)
+      // Otherwise the first question would tell that its answers cannot be checked.
+      compiled('answer', answers)
+      return { dataSchema: facts, data: compiled('data', facts), answer: answers }
     }),
     rules: Object.fromEntries(each(channels, (_pattern, { messages: _messages, ...rule }) => rule)),
     types: Object.fromEntries(each(channels, (_pattern, { messages: types }) => types ?? Object.keys(messages))),
@@ -94,18 +102,19 @@ function assertPattern (part: Part, name: string, pattern: string): (channel: st
 }
 
 /** @throws WSM_ERR_INVALID_CONTRACT also for a schema that documents and clients could not be made of */
-function usable (part: Part, name: string, field: string, schema: AnySchema): AnySchema {
-  return named(part, name, field, () => {
-    toJsonSchema(schema)
-    return schema
-  })
+function usable (part: Part, name: string, field: string, schema: AnySchema | undefined): AnySchema | undefined {
+  return schema === undefined
+    ? undefined
+    : named(part, name, field, () => {
+      toJsonSchema(schema)
+      return schema
+    })
 }
 
 function named<T> (part: Part, name: string, field: string, run: () => T): T {
   try {
     return run()
   } catch (error) {
-    if (!(error instanceof SchemaError)) throw error
-    throw contractFault(part, name, `its ${field} ${error.message}`)
+    throw contractFault(part, name, `its ${field} ${error instanceof SchemaError ? error.message : `cannot be read: ${messageOf(error)}`}`)
   }
 }

@@ -36,7 +36,28 @@ t.test('contracts of several files are merged, and a name that two of them defin
   t.end()
 })
 
+t.test('what is no contract, or would be lost in the merged one, is refused', (t) => {
+  const mail = { messages: { 'mail.old': Text } }
+  const noObject = 'a contract is an object with the parts messages, calls, confirmations and channels'
+  const bad: Array<[contracts: unknown[], message: string]> = [
+    [[null], `argument 1: ${noObject}`], [[mail, undefined], `argument 2: ${noObject}`], [[1], `argument 1: ${noObject}`], [[[mail, mail]], `argument 1: ${noObject}`],
+    [[mail, { message: {} }], 'argument 2: it has no part "message", only messages, calls, confirmations and channels'],
+    [[{ messages: [Text] }], 'argument 1: its messages must be an object with one field for each name'], [[{ calls: 'xy' }], 'argument 1: its calls must be'], [[{ calls: null }], 'argument 1: its calls must be']
+  ]
+  for (const [contracts, message] of bad) {
+    t.throws(() => mergeContracts(...contracts as ContractParts[]), { code: 'WSM_ERR_INVALID_CONTRACT', message: `The contract is not valid: ${message}` }, message)
+  }
+  t.throws(() => defineContract(null as never), { code: 'WSM_ERR_INVALID_CONTRACT' })
+  const own = mergeContracts({ messages: JSON.parse('{"__proto__": {}}'), calls: undefined as never })
+  t.strictSame(Object.keys(own.messages), ['__proto__'], 'so that the plugin refuses it by name')
+  t.strictSame(mergeContracts(), defineContract({}), 'of none it is empty')
+  t.end()
+})
+
 t.test('a bad contract is refused by name when the plugin is registered', async (t) => {
+  const unreadable = Object.defineProperty({}, 'type', { enumerable: true, get () { throw new Error('not now') } })
+  const endless = { type: 'object', properties: {} }
+  Object.assign(endless.properties, { endless })
   const bad: [contract: unknown, message: string][] = [
     [{ messages: { ping: Text } }, 'messages["ping"]: the name is reserved for the protocol'],
     [{ messages: { message: Text } }, 'messages["message"]: the name must be namespaced'],
@@ -55,7 +76,21 @@ t.test('a bad contract is refused by name when the plugin is registered', async 
     [{ confirmations: { 'a.b': { answer: Type.Date() } } }, 'confirmations["a.b"]: its answer has a Type.Date'],
     [{ channels: { 'a**': {} } }, 'channels["a**"]: "a**" is not a valid channel pattern'],
     [{ channels: { 'room-*': { messages: ['a.b'] } } }, 'channels["room-*"]: "a.b" is not a message of the contract'],
-    [{ channels: { 'room-*': { messages: [] } } }, 'channels["room-*"]: its messages are empty']
+    [{ channels: { 'room-*': { messages: [] } } }, 'channels["room-*"]: its messages are empty'],
+    [{ messages: { 'a.b': unreadable } }, 'messages["a.b"]: its schema cannot be read: not now'],
+    [{ messages: { 'a.b': endless } }, 'messages["a.b"]: its schema cannot be read: Maximum call stack size exceeded'],
+    [{ messages: { 'a.b': Type.Object({ from: Type.String() }) } }, 'messages["a.b"]: its schema has the field "from", which only the server sets'],
+    [{ messages: { 'a.b': { type: 'object', required: ['stream'] } } }, 'messages["a.b"]: its schema has the field "stream", which only the server sets'],
+    [{ messages: JSON.parse('{"__proto__": {}}') }, 'messages["__proto__"]: the name must be namespaced'],
+    [{ calls: { 'a.b': { data: null } } }, 'calls["a.b"]: its data is not a JSON Schema: it is null'],
+    [{ calls: { 'a.b': { data: unreadable } } }, 'calls["a.b"]: its data cannot be read: not now'],
+    [{ calls: { 'a.b': { reply: endless } } }, 'calls["a.b"]: its reply cannot be read: Maximum call stack size exceeded'],
+    [{ confirmations: { 'a.b': { data: unreadable } } }, 'confirmations["a.b"]: its data cannot be read: not now'],
+    [{ confirmations: { 'a.b': { answer: null } } }, 'confirmations["a.b"]: its answer is not a JSON Schema: it is null'],
+    [{ confirmations: { 'a.b': { answer: '' } } }, 'confirmations["a.b"]: its answer is not a JSON Schema: it is a string'],
+    [{ confirmations: { 'a.b': { answer: Type.String({ pattern: '^a' }) } } }, 'confirmations["a.b"]: its answer has the pattern ^a without a maxLength'],
+    [{ confirmations: { 'a.b': { answer: Type.String({ format: 'no such' }) } } }, 'confirmations["a.b"]: its answer has the format "no such"'],
+    [{ confirmations: { 'a.b': { answer: Type.Ref('Nothing') } } }, 'confirmations["a.b"]: its answer cannot be compiled: it refers to "Nothing"']
   ]
   for (const [contract, message] of bad) {
     const { code, message: given } = await startApp(t, { contract: contract as ContractParts }).then(() => ({ code: null, message: 'it was registered' }), (error: Error & { code: string }) => error)
