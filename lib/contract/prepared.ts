@@ -103,12 +103,11 @@ function assertPattern (part: Part, name: string, pattern: string): (channel: st
 
 /** @throws WSM_ERR_INVALID_CONTRACT also for a schema that documents and clients could not be made of */
 function usable (part: Part, name: string, field: string, schema: AnySchema | undefined): AnySchema | undefined {
-  return schema === undefined
-    ? undefined
-    : named(part, name, field, () => {
-      toJsonSchema(schema)
-      return schema
-    })
+  if (schema === undefined) return undefined
+  return named(part, name, field, () => {
+    toJsonSchema(schema)
+    return schema
+  })
 }
 
 function named<T> (part: Part, name: string, field: string, run: () => T): T {

@@ -18,7 +18,7 @@ import type { Outbound } from './outbound.js'
  * It belongs to the sender of the message. When the socket switches users meanwhile, the frame is answered with `identity_changed`, the
  * signal fires, and the context no longer affects the socket.
  */
-export interface HandlerContext<C extends string | null = string | null> {
+export interface HandlerContext<C extends string | null = string | null, R = unknown> {
   /** The socket in its current state: its `user` may have changed since the message was sent. null for a call by REST. */
   readonly client: Client | null
   /** The sender; null where the socket, or the caller by REST, is anonymous, which `Register` says with `anonymous: true`. */
@@ -32,8 +32,8 @@ export interface HandlerContext<C extends string | null = string | null> {
   readonly signal: AbortSignal
   /** Adds the ids of the socket and of the sender to every line. */
   readonly log: FastifyBaseLogger
-  /** Replies before the handler is done; its return value is then ignored. A frame without an `id` gets no reply. */
-  readonly reply: (data: unknown) => void
+  /** Replies before the handler is done; its return value is then ignored. A frame without an `id` gets no reply. With a contract the data is typed by the call's `reply`. */
+  readonly reply: (data: R) => void
   /** Sends a message to this socket alone (row J7), unless it has switched users. @throws WSM_ERR_NO_SOCKET by REST */
   readonly send: (message: ServerMessage) => void
   /**

@@ -26,7 +26,7 @@ export type HandlerMessage<S extends AnySchema, C extends string | undefined = u
   StaticOf<S> & { type: string, id?: Static<typeof FrameId> } & (C extends string ? { channel: string } : unknown)
 
 /** A handler's context; a handler of channels knows which channel it is. */
-type ContextOf<C extends string | undefined> = HandlerContext<C extends string ? string : null>
+type ContextOf<C extends string | undefined, R = unknown> = HandlerContext<C extends string ? string : null, R>
 
 /** The result of a handler: as its `reply` schema describes it, or anything. */
 export type HandlerReply<R extends AnySchema | undefined> = R extends AnySchema ? StaticOf<R> : unknown
@@ -66,12 +66,12 @@ export type Handler<S extends AnySchema, R extends AnySchema | undefined = undef
   (message: HandlerMessage<S, C>, context: ContextOf<C>) => Awaitable<HandlerReply<R> | void>
 
 /** Handles a call of the contract. Errors as for {@link Handler}. */
-export type CallHandler<T extends CallType> = (message: CallMessage<T>, context: ContextOf<CallChannel<T>>) => Awaitable<CallReply<T>>
+export type CallHandler<T extends CallType> = (message: CallMessage<T>, context: ContextOf<CallChannel<T>, CallReply<T>>) => Awaitable<CallReply<T>>
 
 /** How a call of the contract is served; the contract says what it is like. */
 export interface CallHandlerOptions<T extends CallType> extends Pick<HandlerOptions<AnySchema>, 'limits'> {
   /** Decides whether the caller may call it, as for {@link HandlerOptions}. */
-  authorize?: ((context: ContextOf<CallChannel<T>>, message: CallMessage<T>) => Awaitable<boolean>) | undefined
+  authorize?: ((context: ContextOf<CallChannel<T>, CallReply<T>>, message: CallMessage<T>) => Awaitable<boolean>) | undefined
 }
 
 /** A registered handler. */

@@ -44,10 +44,13 @@ export async function right ({ ws }: FastifyInstance, channel: string): Promise<
   ws.handle('chat.send', async (message, context) => {
     is<Same<typeof message.text, string>>()
     is<Same<typeof message.type, 'chat.send'>>()
+    is<Same<Parameters<typeof context.reply>[0], { sent_at: number }>>()
+    context.reply({ sent_at: 1 })
     context.send({ type: 'chat.message', text: message.text })
     return { sent_at: 1 }
   })
   ws.handle('chat.leave', { limits: { messagesPerSecond: 1, burst: 2 }, authorize: ({ user }) => user.id === 'alice' }, () => {})
+  ws.handle('chat.leave', (_message, { reply }) => { reply('the contract does not say what this call replies') })
   ws.handle('chat.draw', (message, { channel }) => {
     is<Same<typeof message.x, number>>()
     is<Same<typeof message.channel, string>>()
@@ -81,6 +84,12 @@ export function wrong ({ ws }: FastifyInstance): void {
   ws.handle('chat.send', () => {})
   // @ts-expect-error: another reply
   ws.handle('chat.send', () => ({ sent_at: 'now' }))
+  // @ts-expect-error: an early reply of another type
+  ws.handle('chat.send', (_message, { reply }) => { reply({ sent_at: 'now' }); return { sent_at: 1 } })
+  // @ts-expect-error: an early reply without data
+  ws.handle('chat.send', { authorize: ({ reply }) => { reply({}); return true } }, () => ({ sent_at: 1 }))
+  // @ts-expect-error: a message in place of the reply
+  ws.handle('chat.send', (_message, { send }) => send({ type: 'chat.typing', is_typing: true }))
   // @ts-expect-error: a field that the call does not have
   ws.handle('chat.send', ({ txt }) => ({ sent_at: txt }))
   // @ts-expect-error: a schema, which the contract has
