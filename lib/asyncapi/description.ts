@@ -13,10 +13,10 @@ export interface DescribedParts extends Pick<AsyncApiInput, 'info' | 'path' | 'c
   contract: Pick<PreparedContract, 'kinds' | 'types'> | null
 }
 
-/** The AsyncAPI document of an app, made again only after the app has declared more. */
+/** The AsyncAPI document of an app, made again only after what the app declares has changed. */
 export class Description {
   readonly #parts: DescribedParts
-  #made: { size: number, json: string } | null = null
+  #made: { of: readonly unknown[], json: string } | null = null
 
   constructor (parts: DescribedParts) {
     this.#parts = parts
@@ -30,9 +30,8 @@ export class Description {
   /** Returns the document as JSON. */
   json (origin: string | null): string {
     const { handlers: { entries }, outbound: { schemas } } = this.#parts
-    // Nothing declared can be removed.
-    const size = entries.length + schemas.size
-    if (this.#made?.size !== size) this.#made = { size, json: JSON.stringify(asyncApi(this.#input())) }
+    const declared = [...entries, ...[...schemas].flat()]
+    if (this.#made === null || !isSame(this.#made.of, declared)) this.#made = { of: declared, json: JSON.stringify(asyncApi(this.#input())) }
     const { json } = this.#made
     if (origin === null || !URL.canParse(origin)) return json
     return `${json.slice(0, -1)},"servers":${JSON.stringify(serversOf(origin, this.#parts.credentials))}}`
@@ -52,4 +51,8 @@ export class Description {
       channels: Object.fromEntries(Object.entries(contract?.types ?? {}).map(([pattern, messages]) => [pattern, { messages }]))
     }
   }
+}
+
+function isSame (before: readonly unknown[], now: readonly unknown[]): boolean {
+  return before.length === now.length && before.every((part, index) => part === now[index])
 }
