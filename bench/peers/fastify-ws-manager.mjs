@@ -23,7 +23,7 @@ const { limits, ...options } = settings.options ?? {}
 
 const app = await start(RAISED)
 app.ws.declare(MESSAGE_TYPE, Type.Object({ type: Type.Literal(MESSAGE_TYPE), ...Fields.properties }))
-app.ws.handle(REQUEST_TYPE, { schema: Request, reply: Reply }, ({ text }) => ({ text }))
+app.ws.handle(REQUEST_TYPE, await schemasOfRequests(settings.schemas), ({ text }) => ({ text }))
 await app.listen({ host: '127.0.0.1', port: 0, backlog: 4096 })
 
 control({
@@ -56,6 +56,13 @@ async function start (raised) {
 
 function unknownLimit ({ code, message }, raised) {
   return code === 'WSM_ERR_INVALID_OPTION' ? Object.keys(raised).find((name) => message.includes(`"limits.${name}"`)) : undefined
+}
+
+/** TypeBox 1.x is loaded only where it is needed: the others are measured without it. */
+async function schemasOfRequests (kind) {
+  if (kind === undefined) return { schema: Request, reply: Reply }
+  const { requestSchemas } = await import('./request-schemas.mjs')
+  return requestSchemas[kind]
 }
 
 async function connectRedis (port) {

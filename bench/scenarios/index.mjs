@@ -8,6 +8,7 @@ import { memory } from './memory.mjs'
 import { mixed, mixedSmall } from './mixed.mjs'
 import { nodesAsk, nodesBurst, nodesSingle } from './nodes.mjs'
 import { rpc1, rpc8 } from './rpc.mjs'
+import { schemas } from './schemas.mjs'
 import { slow } from './slow.mjs'
 
 /**
@@ -16,4 +17,4 @@ import { slow } from './slow.mjs'
  * `isOnDemand` runs only when it is named.
  */
 export const scenarios = Object.fromEntries(
-  [fanout, burst, channels, mixed, mixedSmall, rpc1, rpc8, memory, connect, compressed, slow, nodesBurst, nodesSingle, nodesAsk, jitter].map((scenario) => [scenario.name, scenario]))
+  [fanout, burst, channels, mixed, mixedSmall, rpc1, rpc8, schemas, memory, connect, compressed, slow, nodesBurst, nodesSingle, nodesAsk, jitter].map((scenario) => [scenario.name, scenario]))

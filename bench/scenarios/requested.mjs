@@ -1,7 +1,12 @@
 import { inSittings } from './rounds.mjs'
 
-/** A scenario in which clients ask and the server answers, as fast as it can. */
-export function requested ({ sockets, inFlight, ...scenario }) {
+/**
+ * A scenario in which clients ask and the server answers, as fast as it can.
+ *
+ * @param {(bench: object, peers: string[]) => Map<string, { peer: string, settings?: object }>} [runsOf] what runs under which
+ *   name; every peer as it comes, where it is left out
+ */
+export function requested ({ sockets, inFlight, runsOf = eachPeer, ...scenario }) {
   return {
     figures: [
       { name: 'perSecond', title: 'replies/s', better: 'more' },
@@ -15,22 +20,27 @@ export function requested ({ sockets, inFlight, ...scenario }) {
     ...scenario,
     async run (bench, peers) {
       const { seconds } = bench.options
-      return inSittings(bench.options, peers, {
+      const runs = runsOf(bench, peers)
+      return inSittings(bench.options, [...runs.keys()], {
         async begin () {
-          for (const peer of peers) {
-            await bench.start(peer)
-            await bench.connect(peer, { sockets })
-            await bench.requests(peer, { inFlight, durationMs: seconds * 400 })
+          for (const [key, { peer, settings }] of runs) {
+            await bench.start(peer, settings, { key })
+            await bench.connect(key, { sockets })
+            await bench.requests(key, { inFlight, durationMs: seconds * 400 })
           }
         },
         round: (key) => bench.requests(key, { inFlight, durationMs: seconds * 1000 }),
         async end () {
-          for (const peer of peers) {
-            await bench.disconnect(peer)
-            await bench.stop(peer)
+          for (const key of runs.keys()) {
+            await bench.disconnect(key)
+            await bench.stop(key)
           }
         }
       })
     }
   }
+}
+
+function eachPeer (_bench, peers) {
+  return new Map(peers.map((peer) => [peer, { peer }]))
 }
