@@ -5,6 +5,7 @@ import { jsonSchemaTransform, serializerCompiler, validatorCompiler, type ZodTyp
 import t, { type Test } from 'tap'
 import { z } from 'zod'
 import { startApp, type TestApp } from '../fixtures/app.js'
+import { askStored } from '../fixtures/questions.js'
 
 /** Settings of a host for its own routes, and the answer of one of these. */
 interface Host { before: (app: FastifyInstance) => unknown, own: object }
@@ -91,6 +92,72 @@ for (const [name, { before, own }] of Object.entries(hosts)) {
     await holds(t, server)
   })
 }
+
+t.test('every REST route of the plugin serves beside the compilers of Zod, and refuses bad requests with its own error', async (t) => {
+  const server = await startApp(t, { authorizeSubscribe: () => true }, {
+    before: async (app) => { await hosts['compilers of Zod, also for its OpenAPI document']!.before(app) },
+    after: (app) => {
+      const text = { type: 'object', properties: { text: { type: 'string' } }, required: ['text'] } as const
+      app.ws.declare('chat.message', text)
+      app.ws.handle('chat.send', { schema: text, reply: { type: 'number' }, rest: true }, ({ text }) => text.length)
+      app.withTypeProvider<ZodTypeProvider>().post('/own', { schema: { body: z.object({ n: z.number() }), response: { 200: z.object({ n: z.number() }) } } }, ({ body }) => ({ n: body.n + 1 }))
+    }
+  })
+  t.match(await server.rest('POST', '/own', { body: { n: 4 } }), { status: 200, body: { n: 5 } })
+  t.match(await server.rest('POST', '/own', { body: { n: 'four' } }), { status: 400, body: { code: 'FST_ERR_VALIDATION' } })
+  const alice = await server.connect('alice', { path: '/ws?channel_id=lobby' })
+  const admin = await server.connect('admin')
+  const answered = await askStored(server, 'admin')
+  const cancelled = await askStored(server, 'admin')
+  const { task } = await server.app.ws.tasks.start({ userId: 'admin' })
+  const send = { body: { message: { type: 'chat.message', text: 'hello' } } }
+  const wrong = { body: { message: { type: 'chat.message', text: 5 } } }
+  const long = 'x'.repeat(501)
+  const confirmations = '/ws/confirmations/{callback_id}'
+  const call = '/ws/call/chat.send'
+
+  /** By route: a good request with its answer, and a bad one with the path of its fault; null: it takes nothing. */
+  const requests: Record<string, [path: string, options: object, answer: object, bad: [path: string, options: object, fault: string] | null]> = {
+    'GET /ws/status': ['', {}, { active_connections: 2 }, ['?cluster=5', {}, '/cluster']],
+    'GET /ws/ready': ['', {}, {}, null],
+    'GET /ws/health': ['', {}, { status: 'healthy' }, null],
+    'GET /ws/asyncapi.json': ['', {}, { asyncapi: '3.0.0', operations: { 'receive.chat.send': {} } }, null],
+    'POST /ws/broadcast': ['', send, { localRecipients: 2 }, ['', wrong, '/message/text']],
+    'POST /ws/users/{user_id}/messages': ['', send, { localRecipients: 1 }, ['', wrong, '/message/text']],
+    'POST /ws/roles/{role}/messages': ['', send, { localRecipients: 0 }, ['', wrong, '/message/text']],
+    'POST /ws/channels/{channel}/messages': ['', send, { localRecipients: 1 }, ['', wrong, '/message/text']],
+    'POST /ws/clients/{client_id}/messages': ['', send, { recipients: 1 }, ['', wrong, '/message/text']],
+    'GET /ws/clients': ['?limit=5', {}, { total: 2 }, ['?limit=many', {}, '/limit']],
+    'GET /ws/clients/{client_id}': ['', {}, { client_id: alice.id }, null],
+    'GET /ws/channels': ['?limit=5', {}, { channels: [{ channel: 'lobby' }] }, ['?limit=0', {}, '/limit']],
+    'GET /ws/channels/{channel}': ['', {}, { channel: 'lobby', clients: 1 }, ['?limit=0', {}, '/limit']],
+    'GET /ws/history': ['?topic=user:admin', {}, { complete: true }, ['?topic=somebody', {}, '/topic']],
+    'GET /ws/confirmations': ['', {}, { confirmations: [{}, {}] }, ['?status=over', {}, '/status']],
+    [`GET ${confirmations}`]: ['?wait=0', {}, { callback_id: answered.id }, ['?wait=61', {}, '/wait']],
+    [`POST ${confirmations}`]: ['', { body: { proceed: true } }, { status: 'confirmed' }, ['', { body: { proceed: 'yes' } }, '/proceed']],
+    [`DELETE ${confirmations}`]: ['?reason=no', {}, { status: 'cancelled' }, [`?reason=${long}`, {}, '/reason']],
+    'GET /ws/tasks': ['', {}, { tasks: [{ task_id: task.task_id }] }, ['?limit=0', {}, '/limit']],
+    'GET /ws/tasks/{task_id}': ['', {}, { task_id: task.task_id }, null],
+    'DELETE /ws/tasks/{task_id}': ['', {}, { task_id: task.task_id, status: 'cancelled' }, null],
+    'POST /ws/tickets': ['', {}, { ticket: String }, null],
+    'POST /ws/revocations': ['', { body: { user_id: 'bob' } }, { complete: true }, ['', { body: { user_id: 5 } }, '/user_id']],
+    [`POST ${call}`]: ['', { body: { text: 'hello' } }, { data: 5 }, ['', { body: { text: 5 } }, '/text']],
+    'DELETE /ws/clients/{client_id}': ['', {}, {}, [`?reason=${long}`, {}, '/reason']]
+  }
+  for (const [route, [path, options, answer, bad]] of Object.entries(requests)) {
+    const [method, template] = route.split(' ') as [string, string]
+    const question = method === 'DELETE' ? cancelled : answered
+    const values: Record<string, string> = { user_id: 'alice', role: 'editor', channel: 'lobby', client_id: alice.id, callback_id: question.id, task_id: task.task_id }
+    const url = template.replace(/\{(\w+)\}/, (_, name: string) => values[name]!)
+    if (bad !== null) t.match(await server.rest(method, url + bad[0], bad[1]), { status: 400, body: { statusCode: 400, code: 'WSM_ERR_INVALID_MESSAGE', error: 'Bad Request', details: [{ path: bad[2] }] } }, `${route} refuses`)
+    const { status, body } = await server.rest(method, url + path, options)
+    t.equal(status, route === 'DELETE /ws/clients/{client_id}' ? 204 : 200, `${route}: ${JSON.stringify(body)}`)
+    if (body !== null) t.match(body, answer, route)
+  }
+  const documented = Object.entries(server.app.swagger().paths!).flatMap(([path, operations]) => Object.keys(operations!).map((method) => `${method.toUpperCase()} ${path}`))
+  t.strictSame(documented.filter((route) => !['GET /ws', 'POST /own'].includes(route)).sort(), Object.keys(requests).sort(), 'these are all')
+  await admin.close()
+})
 
 t.test('the plugin\'s routes refuse content types of the host\'s parsers before the body has arrived', async (t) => {
   const server = await startApp(t, {}, {
