@@ -65,9 +65,14 @@ function isPlain (schema) {
   return ['String', 'Integer', 'Number', 'Boolean', 'Null', 'Literal', 'Array', 'Union'].includes(schema[Kind])
 }
 
-/** Tells whether it knows the fields of another package's options by their names alone: their types are in the type that it was given. */
+/** Tells whether it knows fields by their names alone, as those of another package's options: their types are in the type that it was given. */
 function hasNamesAlone ({ properties }) {
-  return Object.values(properties).some(({ description, [Kind]: kind }) => kind === 'Unknown' && description === undefined)
+  return Object.values(properties).some(isNameAlone)
+}
+
+function isNameAlone (schema) {
+  if (schema[Kind] === 'Record') return isNameAlone(Object.values(schema.patternProperties)[0])
+  return schema[Kind] === 'Unknown' && schema.description === undefined
 }
 
 function docBlock ({ description, default: value, [Kind]: kind }, indent) {

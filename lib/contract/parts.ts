@@ -29,13 +29,13 @@ export interface ChannelContract extends ChannelRule {
 
 /** The parts of a contract, each by name. Names of messages, calls and confirmations are namespaced: `chat.message`. */
 export interface ContractParts {
-  /** What the server sends; `type` need not be named in the schemas. */
+  /** Messages that the server sends; `type` need not be named in the schemas. Default: none. */
   messages?: { readonly [type: string]: AnySchema }
-  /** What clients ask of the server. */
+  /** Calls that clients make. Default: none. */
   calls?: { readonly [type: string]: CallContract }
-  /** What people are asked. */
+  /** Kinds of questions to people. Default: none. */
   confirmations?: { readonly [kind: string]: ConfirmationContract }
-  /** Rules by channel pattern, as in the option `channels`, and the messages that belong there. */
+  /** Rules by channel pattern, as in the option `channels`, and the messages that belong there. Default: none. */
   channels?: { readonly [pattern: string]: ChannelContract }
 }
 

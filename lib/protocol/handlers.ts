@@ -70,7 +70,7 @@ export type CallHandler<T extends CallType> = (message: CallMessage<T>, context:
 
 /** How a call of the contract is served; the contract says what it is like. */
 export interface CallHandlerOptions<T extends CallType> extends Pick<HandlerOptions<AnySchema>, 'limits'> {
-  /** Decides whether the caller may call it, as for {@link HandlerOptions}. */
+  /** Decides whether the caller may call it, as for {@link HandlerOptions}; by default everybody who may connect. */
   authorize?: ((context: ContextOf<CallChannel<T>, CallReply<T>>, message: CallMessage<T>) => Awaitable<boolean>) | undefined
 }
 

@@ -5,11 +5,11 @@
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { IMPORTED, IMPORTED_ENDS, ONE_COPY, ONE_COPY_ENDS, REQUIRED, STORY_ENDS, TYPED, story } from './consumers.mjs'
+import { IMPORTED, IMPORTED_ENDS, ONE_COPY, ONE_COPY_ENDS, REQUIRED, STORY_ENDS, TYPED, TYPED_HOST, TYPED_HOST_ENDS, USED, contract, registering, story } from './consumers.mjs'
 import { NAME, root, run } from './packed.mjs'
 import { startRedis } from './redis.mjs'
 
-const PEERS = ['fastify@5', '@fastify/jwt@10', '@sinclair/typebox@0.34', 'ioredis@5', 'ws@8']
+const PEERS = ['fastify@5', '@fastify/jwt@10', '@sinclair/typebox@0.34', 'typebox@1', 'ioredis@5', 'ws@8']
 /** Names under which Node's versions are installed, the oldest that package.json allows first. */
 const NODES = { 'Node.js 20.19': '20.19.0', 'Node.js 20': '20', 'Node.js 22': '22', 'Node.js 24': '24', 'the newest Node.js': 'latest' }
 const COMPILERS = { 'TypeScript 5.6': '5.6', 'TypeScript 6': '6', 'the newest TypeScript': 'latest' }
@@ -32,6 +32,7 @@ export const combinations = [
   { name: 'the newest Fastify', packages: ['fastify@latest', '@fastify/jwt@latest'], play: (folder) => tell(folder) },
   { name: 'ioredis 5', packages: ['ioredis@5'], play: tellOnRedis },
   { name: 'the newest ioredis', packages: ['ioredis@latest'], play: tellOnRedis },
+  { name: '@fastify/type-provider-typebox 6', packages: ['@fastify/type-provider-typebox@6', 'typescript@6', '@types/node@20', '@types/ws@8'], play: hostTyped },
   ...['11.0.0', 'latest'].map((version) => ({
     name: `@fastify/websocket ${version}, registered by the app`, packages: [`@fastify/websocket@${version}`], play: (folder) => tell(folder, process.execPath, { hasHost: true })
   }))
@@ -82,16 +83,31 @@ async function compile (folder) {
   const commonJs = join(folder, 'commonjs')
   await mkdir(commonJs)
   await writeFile(join(commonJs, 'package.json'), '{ "type": "commonjs" }')
-  for (const [name, text] of [['typed.mts', TYPED], ['typed.cts', TYPED], ['typed.ts', TYPED], ['required.cts', REQUIRED], ['commonjs/typed.ts', TYPED], ['imported.cts', IMPORTED]]) {
+  const contracts = { 'contract.mts': contract(false), 'contract.ts': contract(false), 'contract.cts': contract(true), 'commonjs/contract.ts': contract(true) }
+  for (const [name, text] of [...Object.entries(contracts), ['used.mts', USED], ['used.cts', USED], ['typed.mts', TYPED], ['typed.cts', TYPED], ['typed.ts', TYPED], ['required.cts', REQUIRED], ['commonjs/typed.ts', TYPED], ['imported.cts', IMPORTED]]) {
     await writeFile(join(folder, name), text)
   }
-  const files = ['typed.mts', 'typed.cts', 'typed.ts', 'required.cts', 'commonjs/typed.ts']
+  const files = ['typed.mts', 'typed.cts', 'typed.ts', 'required.cts', 'commonjs/typed.ts', ...Object.keys(contracts)]
   for (const options of [['--module', 'nodenext'], ['--module', 'node16'], ['--module', 'esnext', '--moduleResolution', 'bundler']]) {
     // What is required by hand has no place in a bundler's modules.
-    await expectNoFault(folder, [...COMMON, '--skipLibCheck', 'false', '--noEmit', ...options, ...options.includes('bundler') ? ['typed.ts', 'typed.mts'] : files])
+    await expectNoFault(folder, [...COMMON, '--skipLibCheck', 'false', '--noEmit', ...options, ...options.includes('bundler') ? ['typed.ts', 'typed.mts', 'contract.ts', 'contract.mts'] : files])
   }
+  // An app has one contract, so each use is compiled with one of them.
+  for (const [name, ...uses] of [['contract.mjs', 'used.mts'], ['contract.cjs', 'used.mts', 'used.cts']]) {
+    await writeFile(join(folder, 'register.mts'), registering(name))
+    await expectNoFault(folder, [...COMMON, '--module', 'nodenext', '--skipLibCheck', '--noEmit', 'register.mts', ...uses])
+  }
+  await writeFile(join(folder, 'register.ts'), registering('contract'))
+  await expectNoFault(folder, [...COMMON, '--module', 'esnext', '--moduleResolution', 'bundler', '--skipLibCheck', '--noEmit', 'register.ts', 'used.mts'])
   await expectNoFault(folder, [...COMMON, '--module', 'nodenext', '--skipLibCheck', 'imported.cts'])
   await expectLine(folder, [process.execPath, 'imported.cjs'], IMPORTED_ENDS)
+}
+
+/** Compiles an app with another library's types beside the package's, and plays what came out. */
+async function hostTyped (folder) {
+  await writeFile(join(folder, 'host.mts'), TYPED_HOST)
+  await expectNoFault(folder, [...COMMON, '--module', 'nodenext', '--skipLibCheck', 'host.mts'])
+  await expectLine(folder, [process.execPath, 'host.mjs'], TYPED_HOST_ENDS)
 }
 
 /** Declarations of others may have faults of their own, as TypeScript and Node's types go on. */

@@ -61,8 +61,9 @@ export async function start (): Promise<void> {
   ws.handle('chat.count', { schema: Type.Object({}), reply: Type.Object({ count: Type.Number() }) }, () => ({ count: 'many' }))
   // @ts-expect-error: no such event
   ws.on('client_connect', () => {})
+  ws.declare('news.draft', { type: 'object', properties: { text: { type: 'string' } } })
   // @ts-expect-error: no schema
-  ws.declare('news.flash', { type: 'object' })
+  ws.declare('news.end', 'object')
   // @ts-expect-error: nobody is asked
   await ws.notifyUser({ step: 1, message: 'Go on?' }, { taskId: 'import' })
 }
@@ -97,6 +98,88 @@ export const unknown: Is<ConfirmedQuestion['answer'], unknown> = true
 `
 }
 
+/**
+ * A contract with schemas of each kind, in the file of an app that has it alone.
+ *
+ * @param isCommonJs whether it is CommonJS, for which TypeScript does not let the file load the ES modules of TypeBox 1.x before 5.8
+ */
+export function contract (isCommonJs) {
+  const flag = isCommonJs ? "{ type: 'object', properties: { is_on: { type: 'boolean' } }, required: ['is_on'] }" : 'Type1.Object({ is_on: Type1.Boolean() })'
+  return `
+import { Type } from '@sinclair/typebox'
+${isCommonJs ? '' : "import { Type as Type1 } from 'typebox'"}
+import { defineContract, mergeContracts, type Contract, type ContractParts, type Merged } from 'fastify-ws-manager/contract'
+
+const news = defineContract({
+  messages: {
+    'news.flash': Type.Object({ text: Type.String() }),
+    'news.flag': ${flag},
+    'news.count': { type: 'object', properties: { count: { type: 'number' } }, required: ['count'] }
+  },
+  channels: { 'desk-*': { messages: ['news.flash'] } }
+})
+const desk = defineContract({
+  calls: { 'desk.flag': { data: ${flag}, reply: { type: 'string' } } },
+  confirmations: { 'desk.again': { data: { type: 'object', properties: { count: { type: 'number' } }, required: ['count'] }, answer: ${flag} } }
+})
+export const contract: Merged<[typeof news, typeof desk]> = mergeContracts(news, desk)
+export const parts: ContractParts = contract
+export const whole: Contract = contract
+
+// @ts-expect-error: a name without a namespace
+defineContract({ messages: { flash: Type.Object({}) } })
+// @ts-expect-error: a message that is no object
+defineContract({ messages: { 'news.flash': { type: 'string' } } })
+// @ts-expect-error: a message that the contract does not have
+defineContract({ channels: { 'desk-*': { messages: ['news.flash'] } } })
+`
+}
+
+/** What an app with that contract may write, and what not. */
+export const USED = `
+import type { FastifyInstance } from 'fastify'
+import type { CallType, QuestionKind, ServerMessage } from 'fastify-ws-manager'
+
+export const call: CallType = 'desk.flag'
+export const kind: QuestionKind = 'desk.again'
+export const message: ServerMessage = { type: 'news.count', count: 1 }
+export async function use ({ ws }: FastifyInstance): Promise<void> {
+  await ws.broadcast({ type: 'news.flash', text: 'hello' })
+  await ws.broadcast({ type: 'news.flag', is_on: true })
+  await ws.broadcast({ type: 'news.count', count: 1 })
+  await ws.sendToChannel('desk-1', { type: 'news.flash', text: 'hello' })
+  ws.handle('desk.flag', ({ is_on: isOn, type }) => {
+    const inferred: [boolean, 'desk.flag'] = [isOn, type]
+    return inferred.join()
+  })
+  const question = await ws.confirmations.ask({ kind: 'desk.again', to: { user: 'alice' }, message: 'Again?', data: { count: 1 } })
+  const end = await question.settled()
+  if (end.outcome === 'confirmed') end.answer.is_on satisfies boolean
+  // @ts-expect-error: no text, as TypeBox 0.34 says
+  await ws.broadcast({ type: 'news.flash', text: 1 })
+  // @ts-expect-error: no boolean, as TypeBox 1.x says
+  await ws.broadcast({ type: 'news.flag', is_on: 1 })
+  // @ts-expect-error: no number, as JSON Schema says
+  await ws.broadcast({ type: 'news.count', count: 'one' })
+  // @ts-expect-error: no such message
+  await ws.broadcast({ type: 'news.flush', text: 'hello' })
+  // @ts-expect-error: a message of other channels
+  await ws.sendToChannel('desk-1', { type: 'news.count', count: 1 })
+  // @ts-expect-error: another reply
+  ws.handle('desk.flag', () => 5)
+  // @ts-expect-error: no data
+  await ws.confirmations.ask({ kind: 'desk.again', to: { user: 'alice' }, message: 'Again?' })
+}
+`
+
+/** The declaration of an app with that contract, in an ES module also where the app is CommonJS. */
+export function registering (file) {
+  return `
+import 'fastify-ws-manager'
+declare module 'fastify-ws-manager' { interface Register { contract: typeof import('./${file}').contract } }
+`
+}
+
 /** The declaration of an app that knows anonymous users, in an ES module also where the app is CommonJS. */
 export const REGISTER = `
 import 'fastify-ws-manager'
@@ -107,9 +190,11 @@ declare module 'fastify-ws-manager' { interface Register { anonymous: true } }
 export const REQUIRED = `
 import wsPlugin = require('fastify-ws-manager')
 import wsRedis = require('fastify-ws-manager/redis')
+import wsContract = require('fastify-ws-manager/contract')
 import fastify = require('fastify')
 
-const options: wsPlugin.WsPluginOptions = { engine: wsRedis.redis({ host: '127.0.0.1' }) }
+const contract: wsContract.Contract = wsContract.defineContract({ calls: { 'news.read': {} } })
+const options: wsPlugin.WsPluginOptions = { contract, engine: wsRedis.redis({ host: '127.0.0.1' }) }
 fastify().register(wsPlugin, options)
 fastify().register(wsPlugin.default, options)
 fastify().register(wsPlugin.wsPlugin, options)
@@ -122,24 +207,34 @@ export = { code, isRefusal }
 const HEADS = {
   import: `
 import Fastify from 'fastify'
+import { Type } from '@sinclair/typebox'
+import { Type as Type1 } from 'typebox'
 import wsPlugin, { wsPlugin as named, AppError, closeCodes, errors } from 'fastify-ws-manager'
+import { defineContract, mergeContracts } from 'fastify-ws-manager/contract'
 import { redis } from 'fastify-ws-manager/redis'`,
   require: `
 const Fastify = require('fastify')
+const { Type } = require('@sinclair/typebox')
+const { Type: Type1 } = require('typebox')
 const wsPlugin = require('fastify-ws-manager')
 const { default: named, AppError, closeCodes, errors } = require('fastify-ws-manager')
+const { defineContract, mergeContracts } = require('fastify-ws-manager/contract')
 const { redis } = require('fastify-ws-manager/redis')`
 }
 
-/** Connects with a token, broadcasts, asks and is answered; then ends by itself. */
+/** Connects with a token, broadcasts what a contract with schemas of each kind has, asks and is answered; then ends by itself. */
 const STORY = `
+const contract = mergeContracts(
+  defineContract({ messages: { 'news.flash': Type.Object({ text: Type.String() }), 'news.flag': Type1.Object({ is_on: Type1.Boolean() }) } }),
+  defineContract({ messages: { 'news.count': { type: 'object', properties: { count: { type: 'number' } }, required: ['count'] } } })
+)
 async function main () {
   if (wsPlugin !== named || closeCodes.goingAway !== 1001) throw new Error('the face is not whole')
   if (!(new AppError('NO', 'no') instanceof Error) || new errors.ForbiddenError('no').statusCode !== 403) throw new Error('the errors are not')
   const app = Fastify()
   // host
   const engine = process.env.REDIS_PORT === undefined ? undefined : redis({ host: '127.0.0.1', port: Number(process.env.REDIS_PORT) }, { prefix: process.env.REDIS_PREFIX })
-  await app.register(wsPlugin, { jwt: { secret: 'a secret that is long enough for a test' }, engine })
+  await app.register(wsPlugin, { jwt: { secret: 'a secret that is long enough for a test' }, contract, engine })
   await app.listen({ port: 0, host: '127.0.0.1' })
   const token = app.jwt.sign({ sub: 'alice' }, { expiresIn: '1h' })
   const { port } = app.server.address()
@@ -155,8 +250,15 @@ async function main () {
     }
   }
   const { data: { user_id: userId } } = await next('connection')
+  for (const wrong of [{ type: 'news.flash', text: 1 }, { type: 'news.flag', is_on: 1 }, { type: 'news.count', count: 'one' }, { type: 'news.other' }]) {
+    const refusal = await app.ws.broadcast(wrong).catch(({ code }) => code)
+    if (refusal !== 'WSM_ERR_INVALID_ARGUMENT') throw new Error(JSON.stringify(wrong) + ' is not refused')
+  }
   await app.ws.broadcast({ type: 'news.flash', text: 'hello' })
+  await app.ws.broadcast({ type: 'news.flag', is_on: true })
+  await app.ws.broadcast({ type: 'news.count', count: 1 })
   const { text } = await next('news.flash')
+  if (!(await next('news.flag')).is_on || (await next('news.count')).count !== 1) throw new Error('the messages are not whole')
   const asked = app.ws.notifyUser({ step: 1, message: 'Go on?' }, { userId, taskId: 'import' })
   const { callback_id } = await next('task_step_result')
   socket.send(JSON.stringify({ type: 'confirm', callback_id, proceed: true }))
@@ -186,10 +288,11 @@ export function story (how, { webSocket = 'global', hasHost = false } = {}) {
 export const IMPORTED = `
 import wsPlugin, { wsPlugin as named, AppError } from 'fastify-ws-manager'
 import * as all from 'fastify-ws-manager'
+import { defineContract } from 'fastify-ws-manager/contract'
 import { redis } from 'fastify-ws-manager/redis'
-console.log(JSON.stringify([wsPlugin === named, wsPlugin === all.default, AppError === all.AppError, typeof wsPlugin, typeof redis]))
+console.log(JSON.stringify([wsPlugin === named, wsPlugin === all.default, AppError === all.AppError, typeof wsPlugin, typeof redis, typeof defineContract]))
 `
-export const IMPORTED_ENDS = '[true,true,true,"function","function"]'
+export const IMPORTED_ENDS = '[true,true,true,"function","function","function"]'
 
 /** One copy at run time: whoever has loaded the package otherwise takes the errors of the other for the same. */
 export const ONE_COPY = `
@@ -202,3 +305,71 @@ import('fastify-ws-manager').then((face) => {
 })
 `
 export const ONE_COPY_ENDS = '[[true,true,true,true,true],[]]'
+
+/** An app whose own routes are typed by `@fastify/type-provider-typebox` 6, and so by TypeBox 1.x: compiles, and plays itself. */
+export const TYPED_HOST = `
+import Fastify from 'fastify'
+import { Type, type TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import wsPlugin from 'fastify-ws-manager'
+import { WebSocket } from 'ws'
+
+type Is<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
+
+const app = Fastify().withTypeProvider<TypeBoxTypeProvider>()
+await app.register(wsPlugin, { jwt: { secret: 'a secret that is long enough for a test' } })
+const Sum = Type.Object({ a: Type.Number(), b: Type.Number() })
+app.post('/sum', { schema: { body: Sum, response: { 200: Type.Object({ sum: Type.Number() }) } } }, async ({ body }, reply) => {
+  const isTyped: Is<typeof body, { a: number, b: number }> = true
+  // @ts-expect-error: another answer
+  if (!isTyped) return reply.send({ sum: 'none' })
+  return { sum: body.a + body.b }
+})
+app.ws.handle('app.sum', { schema: Sum, reply: Type.Number(), rest: true }, ({ a, b }) => {
+  const isTyped: Is<[typeof a, typeof b], [number, number]> = true
+  return isTyped ? a + b : 0
+})
+// @ts-expect-error: another reply
+app.ws.handle('app.text', { schema: Sum, reply: Type.Number() }, () => 'none')
+app.ws.declare('app.summed', Type.Object({ sum: Type.Number() }))
+await app.listen({ port: 0, host: '127.0.0.1' })
+
+const token = app.jwt.sign({ sub: 'alice', roles: ['ws:admin'] }, { expiresIn: '1h' })
+const socket = new WebSocket(app.listeningOrigin.replace('http', 'ws') + '/ws', ['ws-manager.v1', 'bearer.' + token])
+const frames: Array<Record<string, unknown>> = []
+let heard = () => {}
+socket.on('message', (data) => { frames.push(JSON.parse(String(data))); heard() })
+const next = async (type: string): Promise<Record<string, unknown>> => {
+  for (;;) {
+    const frame = frames.find((frame) => frame['type'] === type)
+    if (frame !== undefined) return frame
+    await new Promise<void>((resolve) => { heard = resolve })
+  }
+}
+const rest = async (method: string, path: string, body?: object) => {
+  const answer = await app.inject({ method: method as 'GET', url: path, headers: { authorization: 'Bearer ' + token }, ...body === undefined ? {} : { payload: body } })
+  return [answer.statusCode, answer.json().code ?? null]
+}
+await next('connection')
+const answers = [
+  await rest('POST', '/sum', { a: 1, b: 2 }),
+  await rest('POST', '/sum', { a: 1 }),
+  await rest('POST', '/ws/call/app.sum', { a: 1, b: 2 }),
+  await rest('POST', '/ws/call/app.sum', { a: 1 }),
+  await rest('POST', '/ws/broadcast', { message: { type: 'app.summed', sum: 3 } }),
+  await rest('POST', '/ws/broadcast', { message: { type: 'app.summed', sum: 'none' } }),
+  await rest('GET', '/ws/status'),
+  await rest('GET', '/ws/clients?limit=many')
+]
+const { sum } = await next('app.summed')
+socket.send(JSON.stringify({ type: 'app.sum', id: 1, a: 1, b: 'none' }))
+const { code } = await next('error')
+socket.send(JSON.stringify({ type: 'app.sum', id: 2, a: 1, b: 2 }))
+const { data } = await next('reply')
+socket.close()
+await app.close()
+console.log(JSON.stringify([...answers, sum, code, data]))
+`
+export const TYPED_HOST_ENDS = JSON.stringify([
+  [200, null], [400, 'FST_ERR_VALIDATION'], [200, null], [400, 'WSM_ERR_INVALID_MESSAGE'], [200, null], [400, 'WSM_ERR_INVALID_MESSAGE'], [200, null], [400, 'WSM_ERR_INVALID_MESSAGE'],
+  3, 'invalid_message', 3
+])

@@ -13,7 +13,7 @@ interface Shown { name: string, isOptional: boolean, isGroup: boolean, descripti
 /** They also serve the combinations of `npm run test:package`, which no build is needed for. */
 const load = (name: string) => import(pathToFileURL(join(root, 'test/package', name)).href)
 const { NAME, packBuilt, unpackInto, run } = await load('packed.mjs')
-const { ONE_COPY, ONE_COPY_ENDS, REGISTER, REQUIRED, STORY_ENDS, TYPED, registered, story } = await load('consumers.mjs')
+const { ONE_COPY, ONE_COPY_ENDS, REGISTER, REQUIRED, STORY_ENDS, TYPED, USED, contract, registered, registering, story } = await load('consumers.mjs')
 const { Editor } = await load('quick-info.mjs')
 const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
 
@@ -62,7 +62,7 @@ t.test('the package holds the build of lib, routes and schemas, its documents, a
   const besides = paths.filter((path) => !/^dist\/(lib|routes|schemas)\/[\w/-]+\.(js|d\.ts)$/.test(path))
   t.same(besides.sort(), [
     'CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'bench/README.md',
-    'dist/lib/engine/redis/redis.cjs', 'dist/lib/engine/redis/redis.d.cts', 'dist/lib/index.cjs', 'dist/lib/index.d.cts',
+    'dist/lib/contract/contract.cjs', 'dist/lib/contract/contract.d.cts', 'dist/lib/engine/redis/redis.cjs', 'dist/lib/engine/redis/redis.d.cts', 'dist/lib/index.cjs', 'dist/lib/index.d.cts',
     ...(await readdir(join(root, 'docs'))).map((name) => `docs/${name}`).sort(),
     'example-app/nginx.conf', 'package.json', 'schemas/PROTOCOL.md'
   ])
@@ -93,7 +93,7 @@ t.test('every module that a declaration in the package names is in the package',
 t.test('every declaration in the package can be reached from its entries', async (t) => {
   const { reachableFrom } = await import(pathToFileURL(join(root, 'scripts/declarations.mjs')).href)
   const own = join(consumer, 'node_modules', NAME)
-  const reached = reachableFrom([join(own, 'dist/lib/index.d.ts'), join(own, 'dist/lib/engine/redis/redis.d.ts')])
+  const reached = reachableFrom(['index', 'engine/redis/redis', 'contract/contract'].map((entry) => join(own, `dist/lib/${entry}.d.ts`)))
   t.same(paths.filter((path) => path.endsWith('.d.ts')).map((path) => join(own, path)).sort(), [...reached].sort())
 })
 
@@ -200,6 +200,15 @@ t.test('an editor', async (t) => {
   t.test('shows a user as nullable in an app whose Register says anonymous, in ES modules and in CommonJS', (t) => {
     const files = { 'register.mts': REGISTER, 'anonymous.mts': registered(true), 'anonymous.cts': registered(true) }
     t.same(new Editor(consumer, files, options).faults(), [])
+    t.end()
+  })
+
+  t.test('takes the types of messages, calls and questions from a contract, in ES modules and in CommonJS', (t) => {
+    for (const kind of ['m', 'c']) {
+      const isCommonJs = kind === 'c'
+      const files = { [`contract.${kind}ts`]: contract(isCommonJs), 'register.mts': registering(`contract.${kind}js`), 'used.mts': USED, 'used.cts': USED }
+      t.same(new Editor(consumer, files, options).faults(), [], kind)
+    }
     t.end()
   })
 
