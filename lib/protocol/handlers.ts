@@ -9,7 +9,7 @@ import type { PreparedCall } from '../contract/prepared.js'
 import type { CallChannel, CallMessage, CallReply, CallType } from '../contract/registered.js'
 import { InvalidHandlerError, UnknownTypeError } from '../errors.js'
 import type { Rate } from '../socket/rate.js'
-import { below, faultsOf, invalidMessage } from '../validation/faults.js'
+import { checkedMessage } from '../validation/faults.js'
 import { formOf, type CallForm, type CallParts } from './call-form.js'
 import { asHandler } from './compile.js'
 import type { CallContext, HandlerContext } from './handler-context.js'
@@ -198,9 +198,7 @@ export class Handlers {
   async call (type: string, fields: object, makeContext: ContextMaker, path = ''): Promise<unknown> {
     const entry = this.#entries.get(type)
     if (entry === undefined) throw new UnknownTypeError(type)
-    const message = { type, ...fields }
-    if (!entry.check.Check(message)) throw invalidMessage(faultsOf(entry.check, message).map(below(path)))
-    return entry.invoke({ ...entry.check.Clean(message), type }, makeContext)
+    return entry.invoke({ ...checkedMessage(entry.check, { type, ...fields }, path), type }, makeContext)
   }
 }
 

@@ -16,7 +16,7 @@ import { asHandler, compile } from './compile.js'
 import { assertFrame, decode, frameId, peekId, type ClientMessage } from './decode.js'
 import { encodeFrame } from '../socket/message.js'
 import { Exchange, type ReplyTraits } from './exchange.js'
-import { assertValid } from '../validation/faults.js'
+import { checkedMessage } from '../validation/faults.js'
 
 /** Handling of the frames of one type. */
 export interface Route extends ReplyTraits {
@@ -122,8 +122,7 @@ export class Router {
       if (!connection.isAdmitted && route.isOpenToAll !== true) {
         throw new UnauthorizedError('Authenticate with an auth frame first')
       }
-      assertValid(route.check, message)
-      exchange = new Exchange(route.check.Clean(message) as ClientMessage, connection, route, this)
+      exchange = new Exchange(checkedMessage(route.check, message), connection, route, this)
       if (this.#events.has('message_received')) this.#events.emit('message_received', { client: connection, message: withoutToken(exchange.message) })
       const result = route.run(exchange)
       if (isThenable(result)) return this.#settle(exchange, result, route)

@@ -1,7 +1,7 @@
 import type { ValueError } from '@sinclair/typebox/errors'
 import { InvalidMessageError } from '../errors.js'
 import { withDetails, type DetailedError } from '../wire-error.js'
-import { MOST_FAULTS, type Checker } from './compiled-schema.js'
+import { MOST_FAULTS, type Checker, type CompiledSchema } from './compiled-schema.js'
 import type { Fault } from './part.js'
 import { unionMessage } from './reason.js'
 
@@ -47,6 +47,23 @@ export function partOfRequest (parent: string, error: unknown): unknown {
 /** @throws WSM_ERR_INVALID_MESSAGE */
 export function assertValid<T> (check: Checker<T>, value: unknown): asserts value is T {
   if (!check.Check(value)) throw invalidMessage(faultsOf(check, value))
+}
+
+/**
+ * Checks a message of a client, and removes its unknown fields. Hot: a message without any is checked once.
+ *
+ * @param path JSON Pointer of the message in what the client sent
+ * @throws WSM_ERR_INVALID_MESSAGE also for a message that is valid only with fields that are removed: its handler could not rely on the schema
+ */
+export function checkedMessage<T> (check: Checker & Pick<CompiledSchema, 'Clean'>, message: T, path = ''): T {
+  assertAt(check, message, path)
+  const cleaned = check.Clean(message)
+  if (cleaned !== message) assertAt(check, cleaned, path)
+  return cleaned
+}
+
+function assertAt (check: Checker, message: unknown, path: string): void {
+  if (!check.Check(message)) throw invalidMessage(faultsOf(check, message).map(below(path)))
 }
 
 function cut (text: string): string {

@@ -48,3 +48,30 @@ t.test('a handler gets the fields that its schema names, by frame, by walker and
   }
   t.match(await client.request({ action: 'chat.both', a: 1, b: 1, c: 1 }), { data: { action: undefined, type: 'chat.both', a: 1, b: 1, c: undefined } })
 })
+
+t.test('a message that is valid only with fields that are removed is refused', async (t) => {
+  const server = await startApp(t, {}, {
+    after: ({ ws }) => {
+      ws.handle('chat.some', { schema: Type.Object({ a: Type.Optional(Type.Object({ b: Type.Optional(Type.Number()) }, { minProperties: 1 })) }), rest }, (message) => message)
+      ws.handle('chat.one', { schema: { oneOf: [{ type: 'object', properties: { a: { type: 'number' } }, required: ['a'], additionalProperties: false }, { type: 'object', properties: { b: true } }] }, rest }, (message) => message)
+      ws.handle('chat.list', { schema: Type.Object({ list: Type.Array(Type.Object({ a: Type.Number() }), { uniqueItems: true }) }), rest }, (message) => message)
+      ws.handle('chat.not', { schema: { type: 'object', properties: { a: true }, not: { type: 'object', properties: { x: false } } }, rest }, (message) => message)
+    }
+  })
+  const client = await server.connect('alice')
+  const cases: Array<[type: string, fields: object, handled: object | null]> = [
+    ['chat.some', { a: { b: 1, c: 1 } }, { a: { b: 1 } }],
+    ['chat.some', { a: { c: 1 } }, null],
+    ['chat.one', { a: 1, c: 1 }, {}],
+    ['chat.list', { list: [{ a: 1, c: 1 }, { a: 2, c: 1 }] }, { list: [{ a: 1 }, { a: 2 }] }],
+    ['chat.list', { list: [{ a: 1, c: 1 }, { a: 1, c: 2 }] }, null],
+    ['chat.not', { a: 1, x: 1 }, null]
+  ]
+  for (const [type, fields, handled] of cases) {
+    const name = `${type} ${JSON.stringify(fields)}`
+    const [frame, walker] = [await client.request({ type, ...fields }), await client.request({ type: 'walker', walker: type, context: fields })]
+    const called = await server.rest('POST', `/ws/call/${type}`, { as: 'alice', body: fields })
+    if (handled === null) t.same([frame.code, walker.code, called.status], ['invalid_message', 'invalid_message', 400], name)
+    else t.same([frame.data, walker.data, called.body], [{ ...handled, type, id: frame.id }, { ...handled, type }, { data: { ...handled, type } }], name)
+  }
+})
