@@ -5,7 +5,7 @@ import { FromField, Message } from '../../schemas/messages.js'
 import { AnsweredBy, AvailabilityReason, ConfirmationOutcome, PresenceList, TaskStatus } from '../../schemas/records.js'
 import type { AppCall, AsyncApiInput } from './input.js'
 import { asJson, type ComponentSchemas, type JsonObject, type JsonSchema } from './component-schemas.js'
-import { frameSchema } from './frame-schema.js'
+import { frameSchema, type Added } from './frame-schema.js'
 import { Names, pascalCase } from './names.js'
 
 /** A message of the document. */
@@ -84,9 +84,9 @@ export function messagesOf (input: AsyncApiInput, components: ComponentSchemas):
       ...from !== 'server' && { correlationId: { $ref: '#/components/correlationIds/frame' } }
     }
   })
-  const frame = (from: DescribedMessage['from'], type: string, schema: JsonSchema, summary: string, { fields = {}, answers = [] }: { fields?: JsonObject, answers?: string[] } = {}) => {
+  const frame = (from: DescribedMessage['from'], type: string, schema: JsonSchema, summary: string, { added = { properties: {} }, answers = [] }: { added?: Added, answers?: string[] } = {}) => {
     const { examples, ...described } = typeof schema === 'object' ? schema : {} as JsonObject
-    const payload = frameSchema(type, described, fields, (base) => components.add(`${nameOf(from, type)}Fields`, base))
+    const payload = frameSchema(type, described, added, (base) => components.add(`${nameOf(from, type)}Fields`, base))
     const message = describe(from, type, payload, { summary: (described.description as string | undefined) ?? summary, answers })
     Object.assign(message.body, examplesOf(type, examples))
     return message
@@ -97,9 +97,9 @@ export function messagesOf (input: AsyncApiInput, components: ComponentSchemas):
     ...input.calls.flatMap((call) => {
       const { type, schema, reply } = call
       const answer = describe('reply', type, replyFrame(type, reply, components), { title: `Reply to ${type}`, summary: `Result of ${type}` })
-      return [frame('client', type, schema, summaryOf(call), { answers: [answer.key, ERROR] }), answer]
+      return [frame('client', type, schema, summaryOf(call), { added: envelopeOf(call), answers: [answer.key, ERROR] }), answer]
     }),
-    ...input.messages.map(({ type, schema }) => frame('server', type, schema, 'A message of the app', { fields: ADDED })),
+    ...input.messages.map(({ type, schema }) => frame('server', type, schema, 'A message of the app', { added: { properties: ADDED } })),
     ...Object.entries(input.confirmations).flatMap(([kind, { data, answer }]) => {
       const answered = describe('client', 'confirm', withPart('ClientConfirm', { ...answer !== undefined && { answer: components.add(`${pascalCase(kind)}Answer`, answer) } }), {
         key: `client.answer.${kind}`, title: `Answer to ${kind}`, summary: `Answers a question of the kind ${kind}`, schemaName: `${pascalCase(kind)}Confirm`, answers: answersOf('confirm')
@@ -129,6 +129,12 @@ function answersOf (type: ClientFrameType): string[] {
 function replyFrame (type: string, reply: JsonSchema, components: ComponentSchemas): JsonObject {
   const data = components.add(`${pascalCase(type)}ReplyData`, reply)
   return { type: 'object', properties: { type: { type: 'string', const: 'reply' }, id: asJson(FrameId), data }, required: ['type', 'id', 'data'] }
+}
+
+/** Fields that every call has, whatever kind its schema is of. */
+function envelopeOf ({ channel }: AppCall): Added {
+  const id = asJson(FrameId)
+  return channel === null ? { properties: { id } } : { properties: { id, channel: asJson(ChannelName) }, required: ['channel'] }
 }
 
 function summaryOf ({ type, channel, isRest }: AppCall): string {

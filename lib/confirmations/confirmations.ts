@@ -19,7 +19,7 @@ import type { ConfirmationListOptions } from './list.js'
 import type { ConfirmationOptions } from './options.js'
 import type { OpenQuestions } from './open-questions.js'
 import {
-  answerCheck, assertAnswers, draftOf, draftOfStep, meansProceed, toConfirmation, toRecord, type AskedQuestion, type AskOptions, type Draft, type Question,
+  answerCheck, checkedAnswer, draftOf, draftOfStep, meansProceed, toConfirmation, toRecord, type AskedQuestion, type AskOptions, type Draft, type Question,
   type StepResult, type UserConfirmation
 } from './question.js'
 import { QuestionLists } from './question-lists.js'
@@ -175,9 +175,9 @@ export class Confirmations {
     if (record.status !== 'pending') return record
     const current = await this.#lists.current(record)
     // A late answer is refused as late, even if it is also malformed.
-    if (proceed && current.status === 'pending') assertAnswers(this.#answerCheck(current), kept)
+    const cleaned = proceed && current.status === 'pending' ? checkedAnswer(this.#answerCheck(current), kept) : kept
     assertMay()
-    return this.#endings.settle(callbackId, settlement)
+    return this.#endings.settle(callbackId, { ...settlement, answer: cleaned })
   }
 
   /**

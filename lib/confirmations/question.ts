@@ -5,9 +5,9 @@ import type { AnySchema } from '../any-schema.js'
 import type { PreparedKind } from '../contract/prepared.js'
 import type { QuestionData, QuestionKind } from '../contract/registered.js'
 import { InvalidArgumentError } from '../errors.js'
-import { assertValid, below, faultsOf, invalidMessage } from '../validation/faults.js'
+import { assertValid, below, checkedMessage, faultsOf, invalidMessage } from '../validation/faults.js'
 import { snapshot } from '../protocol/snapshot.js'
-import type { Checker } from '../validation/compiled-schema.js'
+import type { CompiledSchema } from '../validation/compiled-schema.js'
 import { compileJsonSchema, toJsonSchema } from '../validation/json-schema.js'
 import type { ConfirmationOptions } from './options.js'
 import { nextQuestionId } from './question-id.js'
@@ -211,13 +211,13 @@ export function toRecord ({ fields, userId, taskId, answer, ...draft }: Draft, d
  *
  * @throws SchemaError for what this node cannot check
  */
-export function answerCheck ({ question }: ConfirmationRecord): Checker | null {
+export function answerCheck ({ question }: ConfirmationRecord): CompiledSchema | null {
   return question.answer_schema === undefined ? null : compileJsonSchema(question.answer_schema)
 }
 
-/** @throws WSM_ERR_INVALID_MESSAGE with paths as in a `confirm` frame */
-export function assertAnswers (check: Checker | null, answer: unknown): void {
-  if (check !== null && !check.Check(answer)) throw invalidMessage(faultsOf(check, answer).map(below('/answer')))
+/** Checks an answer, and removes its unknown fields. @throws WSM_ERR_INVALID_MESSAGE with paths as in a `confirm` frame */
+export function checkedAnswer<T> (check: CompiledSchema | null, answer: T): T {
+  return check === null ? answer : checkedMessage(check, answer, '/answer')
 }
 
 /** Compiles the schema at once, so that a method refuses one that no node could check. */

@@ -36,7 +36,7 @@ export function formOf (refuse: Refuse, type: string, { data, reply, isRest, cha
   if (channel !== undefined && isRest) throw refuse('a handler of channels cannot be called by REST, which has no socket')
   const channelOf = channel === undefined ? null : channelReader(refuse, channel)
   const envelope = { type: Type.Optional(Type.Literal(type)), id: Type.Optional(FrameId), ...channelOf === null ? {} : { channel: ChannelName } }
-  const { schema, check } = compileMessage(refuse, type, data, envelope, true, dataPart)
+  const { schema, check } = compileMessage(refuse, type, data, envelope, dataPart)
   const replies = reply === undefined ? null : compile(refuse, reply, 'reply')
   return {
     schema,

@@ -25,19 +25,19 @@ export function compile (refuse: Refuse, schema: unknown, part = 'schema'): { sc
 }
 
 /**
- * Compiles a schema of messages, which may also have the fields of the envelope.
+ * Compiles a schema of messages, which may also have the fields of the envelope. Those stay in a message that is cleaned, also where the
+ * schema is of a kind that cannot name them.
  *
- * @param kept whether fields of the envelope stay in a message, also where the schema is of a kind that cannot name them
  * @throws as `compile`, and for a schema that no message of the type can match
  */
 export function compileMessage (
-  refuse: Refuse, type: string, given: unknown, envelope: TProperties, kept: boolean, part = 'schema'
+  refuse: Refuse, type: string, given: unknown, envelope: TProperties, part = 'schema'
 ): { schema: TSchema, check: CompiledSchema } {
   return named(refuse, part, () => {
     const converted = readSchema(given, Type.Object(envelope))
     const isOwn = isTypeBox(given)
     const whole = isOwn ? withEnvelope(converted, envelope) : converted
-    const check = new CompiledSchema(whole, isOwn && kept && whole[Kind] !== 'Object' ? Object.keys(envelope) : [])
+    const check = new CompiledSchema(whole, isOwn && whole[Kind] !== 'Object' ? Object.keys(envelope) : [])
     assertMessage(type, converted)
     return { schema: isOwn ? whole : documentOf(given), check }
   })

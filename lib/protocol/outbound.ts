@@ -9,7 +9,7 @@ import { messageOf } from '../thrown.js'
 import type { CompiledSchema } from '../validation/compiled-schema.js'
 import { EncodedMessage } from '../socket/message.js'
 import { asHandler, compileMessage, type Refuse } from './compile.js'
-import { faultsOf, invalidMessage, type Fault } from '../validation/faults.js'
+import { assertAt, checkedMessage, invalidMessage, type Fault } from '../validation/faults.js'
 
 const checkMessage = TypeCompiler.Compile(Message)
 
@@ -48,22 +48,35 @@ export class Outbound {
   }
 
   #declare (type: string, schema: unknown, refuse: Refuse): void {
-    const compiled = compileMessage(refuse, type, schema, { type: Type.Literal(type) }, false)
+    const compiled = compileMessage(refuse, type, schema, { type: Type.Literal(type) })
     this.#declared.set(type, compiled.check)
     this.#schemas.set(type, compiled.schema)
   }
 
   /**
-   * Finds the faults of a message: no `type`, a type of the protocol, not as declared, or with a contract not declared at all.
+   * Checks a client's message to others, and removes its unknown fields.
    *
    * @param frame the type of the client's frame with the message, which the message may have although it is one of the protocol's
+   * @throws WSM_ERR_INVALID_MESSAGE with a type of the protocol, or not as declared; paths begin with `/data`, as in the frame
    */
-  faults (message: object, frame?: string): Fault[] {
-    if (!checkMessage.Check(message)) return faultsOf(checkMessage, message)
-    if (isProtocolType(message.type) && message.type !== frame) return [{ path: '/type', message: 'This type is reserved for the protocol' }]
-    const declared = this.#declared.get(message.type)
-    if (declared === undefined) return this.#isClosed ? [{ path: '/type', message: `"${message.type}" is not a message of the contract` }] : []
-    return declared.Check(message) ? [] : faultsOf(declared, message)
+  relayed<T extends object> (message: T, frame: string): T {
+    const declared = this.#declaredFor(message, '/data', frame)
+    return declared === null ? message : checkedMessage(declared, message, '/data')
+  }
+
+  /**
+   * Finds the schema that is declared for a message; null: none is.
+   *
+   * @param path JSON Pointer of the message in what was sent
+   * @throws WSM_ERR_INVALID_MESSAGE without a `type`, with one of the protocol, or with a contract not declared at all
+   */
+  #declaredFor (message: object, path: string, frame?: string): CompiledSchema | null {
+    assertAt(checkMessage, message, path)
+    const { type } = message as Message
+    const declared = this.#declared.get(type) ?? null
+    if (isProtocolType(type) && type !== frame) throw invalidMessage([{ path: `${path}/type`, message: 'This type is reserved for the protocol' }])
+    if (declared === null && this.#isClosed) throw invalidMessage([{ path: `${path}/type`, message: `"${type}" is not a message of the contract` }])
+    return declared
   }
 
   /** Finds out whether a message belongs in a channel, by the contract's rules of all patterns that match its name. */
@@ -90,8 +103,9 @@ export class Outbound {
       throw invalidMessage([{ path: '', message: `It cannot be sent as JSON: ${messageOf(error)}` }])
     }
     const sent = json === undefined ? undefined : JSON.parse(json)
-    const faults = this.faults(sent)
-    if (channel !== null && faults.length === 0) faults.push(...this.faultsIn(channel, sent))
+    const declared = this.#declaredFor(sent, '')
+    if (declared !== null) assertAt(declared, sent, '')
+    const faults = channel === null ? [] : this.faultsIn(channel, sent)
     if (faults.length > 0) throw invalidMessage(faults)
     const reserved = reservedFields.find((field) => Object.hasOwn(sent, field)) ?? hidden
     if (reserved !== undefined) {

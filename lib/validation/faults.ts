@@ -62,7 +62,8 @@ export function checkedMessage<T> (check: Checker & Pick<CompiledSchema, 'Clean'
   return cleaned
 }
 
-function assertAt (check: Checker, message: unknown, path: string): void {
+/** @throws WSM_ERR_INVALID_MESSAGE with paths below that of the value */
+export function assertAt (check: Checker, message: unknown, path: string): void {
   if (!check.Check(message)) throw invalidMessage(faultsOf(check, message).map(below(path)))
 }
 
