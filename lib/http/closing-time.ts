@@ -26,7 +26,7 @@ export class ClosingTime {
   /**
    * Begins to end everything that waits for a client.
    *
-   * @param since when clients were told that the node closes
+   * @param since time at which clients were told that the node closes
    * @param arrivalMs time from then on for a request to finish arriving
    */
   over (now: number, since: number, arrivalMs: number): void {

@@ -57,7 +57,7 @@ export class Http2Sessions {
   }
 
   /** Destroys sessions that are no longer awaited. */
-  look (now: number): void {
+  sweep (now: number): void {
     const busy = new Set<Http2Session | undefined>()
     for (const [stream, answer] of this.#streams) {
       if (this.#answers.isAwaited(answer, stream, isComplete(stream) || now < this.#time.deadline)) busy.add(stream.session)
