@@ -128,11 +128,11 @@ export class Connection implements AnyClient {
       },
       pong: (data) => {
         this.heardAt = performance.now()
-        if (!this.liveness.ponged(data.toString(), this.heardAt)) this.#controlled(data)
+        if (!this.liveness.ponged(data.toString(), this.heardAt)) this.#chargeControlFrame(data)
       },
       ping: (data) => {
         this.heardAt = performance.now()
-        this.#controlled(data)
+        this.#chargeControlFrame(data)
       },
       error: (error, limit) => {
         if (limit !== null) this.#settings.limits[limit].count()
@@ -276,7 +276,7 @@ export class Connection implements AnyClient {
   }
 
   /** Charges a ping or an unsolicited pong like a frame: a ping is answered with as many bytes, which the client need not read. */
-  #controlled (data: Buffer): void {
+  #chargeControlFrame (data: Buffer): void {
     if (this.isOpen && this.budget.pace(data.length, this.heardAt) !== null) this.refused()
   }
 }

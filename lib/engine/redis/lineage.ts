@@ -244,7 +244,7 @@ export class Lineage {
   }
 
   async #look (lane: Lane): Promise<LaneState> {
-    const [master, run, segment, number, ended] = await this.#commands.run(scripts.look, [lane.key], []) as [string, string, string, number, string]
+    const [master, run, segment, number, ended] = await this.#commands.run(scripts.read, [lane.key], []) as [string, string, string, number, string]
     const state = { master, run, segment, number, ended: asMarks(ended) }
     lane.learn(state)
     return state

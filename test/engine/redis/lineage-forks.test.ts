@@ -23,7 +23,7 @@ class Server {
   constructor (public master: string, public segment = '', public number = 0, public run = segment === '' ? '' : master) {}
 
   async do (script: Script, args: (string | number)[]): Promise<unknown> {
-    if (script === scripts.look) {
+    if (script === scripts.read) {
       this.looks++
       await this.onLook()
       const state = [this.master, this.run, this.segment, this.number, this.ended.flat().join(' ')]
