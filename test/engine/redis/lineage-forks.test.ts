@@ -237,7 +237,7 @@ t.test('a node stops waiting for others once its connection is closed', async (t
   await t.rejects(writing, { code: 'WSM_ERR_UNAVAILABLE' })
 })
 
-t.test('an error other than UNSURE is passed on', async (t) => {
+t.test('a call counted in a lane passes on any error other than UNSURE', async (t) => {
   const server = new Server('m1', '1-a.x', 5)
   const node = nodeOn(server)
   server.do = async () => { throw new Error('no') }
