@@ -52,7 +52,8 @@ export class Http2Sessions {
     if (session !== undefined) session.quietSince = 0
   }
 
-  over (): void {
+  /** Destroys every session's socket once everything is written to it. */
+  destroyFinished (): void {
     for (const socket of this.#sockets) destroyWhenFinished(socket)
   }
 

@@ -106,8 +106,8 @@ export class UnfinishedRequests {
    */
   destroy (since: number): void {
     this.end()
-    this.#time.over(performance.now(), since, this.#arrivalMs)
-    this.#http2.over()
+    this.#time.setDeadline(performance.now(), since, this.#arrivalMs)
+    this.#http2.destroyFinished()
     this.#sweep()
   }
 

@@ -104,7 +104,7 @@ export class Identification {
   #inTime<U extends User | null> (identified: Promise<U>): Promise<U> {
     const { timeoutMs } = this.#options
     return this.#parts.waits.wait(this.#unrevoked(identified), timeoutMs, () => {
-      this.#parts.log.error(`authentication took longer than ${timeoutMs} ms`)
+      this.#parts.log.error({ timeout_ms: timeoutMs }, 'authentication timed out')
       throw new UnavailableError('Authentication took too long')
     })
   }

@@ -194,7 +194,7 @@ export class Connection implements AnyClient {
     if (!this.isOpen) return
     this.#queue.flush()
     this.#settings.closing.close(this.#transport, code, reason)
-    this.#over()
+    this.#cleanUp()
   }
 
   /** Called when the client has sent its close frame: it has `closeTimeoutMs` to end the socket, as if the server had closed it. */
@@ -265,11 +265,11 @@ export class Connection implements AnyClient {
   #cut (code: number, reason: string): void {
     this.#cutAs = { code, reason }
     this.#queue.destroy()
-    this.#over()
+    this.#cleanUp()
   }
 
   /** Cleans up after the server has closed or cut the socket. */
-  #over (): void {
+  #cleanUp (): void {
     this.inbox.clear()
     this.identity.abort()
     this.#settings.onClosing(this)
