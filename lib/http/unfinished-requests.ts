@@ -94,7 +94,7 @@ export class UnfinishedRequests {
     if (this.#isEnding) return
     this.#isEnding = true
     this.#http1.end()
-    for (const server of this.#servers) this.#askInNextTick(server)
+    for (const server of this.#servers) this.#deferRequests(server)
   }
 
   /**
@@ -129,7 +129,7 @@ export class UnfinishedRequests {
   }
 
   /** Handles a request in the next tick, once everything that arrived with it has been read: a response must know whether it is the last. */
-  #askInNextTick (server: Server): void {
+  #deferRequests (server: Server): void {
     const { emit } = server
     server.emit = (...event: [name: string | symbol, ...args: unknown[]]) => {
       const [name, request, answer] = event as [name: string, request: IncomingMessage, answer: ServerResponse]

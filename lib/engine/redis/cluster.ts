@@ -152,7 +152,7 @@ export class RedisCluster implements Cluster {
         const isForgotten = had === 0 || term !== this.#term
         this.#term = Math.max(this.#term, term)
         this.#events.onRenewed(isForgotten)
-        for (const [nodeId, term] of removals) this.#bury({ nodeId, term })
+        for (const [nodeId, term] of removals) this.#removeDead({ nodeId, term })
       }
     } catch (error) {
       this.#log.debug({ err: error }, 'could not renew the lease of this node')
@@ -194,7 +194,7 @@ export class RedisCluster implements Cluster {
   }
 
   /** Removes a dead node; renewals do not wait for it. If that fails, the next node to renew its lease is told to do it. */
-  async #bury (dead: DeadNode): Promise<void> {
+  async #removeDead (dead: DeadNode): Promise<void> {
     try {
       await this.#events.onDead(dead)
     } catch (error) {

@@ -170,8 +170,8 @@ export class RedisConfirmationStore implements ConfirmationStore {
   }
 
   /** Passes the latest ends on to the other nodes. */
-  bequeath (): Promise<void> {
-    return this.#doubts.bequeath()
+  handOver (): Promise<void> {
+    return this.#doubts.handOver()
   }
 
   close (): void {

@@ -223,7 +223,7 @@ export class RedisEngine implements Engine {
   async #leave (): Promise<void> {
     try {
       await new Deadline(LEAVE_MS).race(this.cluster.leave()
-        .then((left) => Promise.all([this.presence.removeNode(left), this.#lineage.bequeath(LEAVE_MS), this.confirmations.bequeath()])))
+        .then((left) => Promise.all([this.presence.removeNode(left), this.#lineage.handOver(LEAVE_MS), this.confirmations.handOver()])))
     } catch (error) {
       this.#log.debug({ err: error }, 'could not release the lease of this node; other nodes wait for it to expire')
     }
