@@ -4,6 +4,8 @@ import type { FastifyRequest } from 'fastify'
 interface Claims { sub: string, roles: string[] }
 
 const tags = ['accounts']
+/** Says in the documents that a route needs a token, by the scheme that the plugin defines. */
+export const security = [{ bearerAuth: [] }]
 
 /** Sign-in without passwords: whoever says a name has it. For a demo only. */
 export const accountRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -23,7 +25,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox = async (app) => {
   })
 
   app.post('/token', {
-    schema: { tags, summary: 'A fresh token in place of one that is still valid', response: { 200: Type.Object({ token: Type.String() }) } },
+    schema: { tags, security, summary: 'A fresh token in place of one that is still valid', response: { 200: Type.Object({ token: Type.String() }) } },
     onRequest: signedIn
   }, async (request) => {
     const { sub, roles } = request.user as Claims
@@ -32,7 +34,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox = async (app) => {
   })
 
   app.get('/me', {
-    schema: { tags, summary: 'Who am I?', response: { 200: Type.Object({ user_id: Type.String(), roles: Type.Array(Type.String()) }) } },
+    schema: { tags, security, summary: 'Who am I?', response: { 200: Type.Object({ user_id: Type.String(), roles: Type.Array(Type.String()) }) } },
     onRequest: signedIn
   }, async (request) => {
     const { sub, roles } = request.user as Claims

@@ -24,7 +24,16 @@ export async function createApp (config: Config): Promise<FastifyInstance> {
   // A request that comes by a connection from before the close is answered: a load balancer may not repeat it elsewhere.
   const app = Fastify({ logger: { level: config.LOG_LEVEL }, trustProxy: config.TRUST_PROXY ?? false, requestTimeout: 30_000, return503OnClosing: false })
   securePages(app)
-  await app.register(fastifySwagger, { openapi: { info: { title: 'fastify-ws-manager: the example app', version: '1.0.0' } } })
+  const info = { title: 'fastify-ws-manager: the example app', version: '1.0.0' }
+  await app.register(fastifySwagger, {
+    openapi: { openapi: '3.1.0', info: { ...info, description: 'Messages and questions are among the schemas below; [asyncapi.json](/ws/asyncapi.json) describes the socket.' } },
+    transformObject: (document) => {
+      if (!('openapiObject' in document)) return document.swaggerObject
+      const { components } = document.openapiObject
+      Object.assign(components!, { schemas: { ...app.ws.asyncapi().components.schemas, ...components!.schemas } })
+      return document.openapiObject
+    }
+  })
   await app.register(fastifySwaggerUi, { routePrefix: '/docs' })
   await app.register(fastifyJwt, {
     secret: config.JWT_SECRET ?? developmentSecret(), sign: { expiresIn: `${config.TOKEN_TTL_S}s` }, verify: { algorithms: ['HS256'] }
@@ -38,7 +47,7 @@ export async function createApp (config: Config): Promise<FastifyInstance> {
     engine: config.REDIS_URL === undefined ? undefined : redis(new Redis(config.REDIS_URL, { lazyConnect: true })),
     authorizeSubscribe: (user, channel) => user !== null && channel === CHAT_CHANNEL,
     channels: { [CHAT_CHANNEL]: { history: { size: config.CHAT_HISTORY } } },
-    asyncapi: { title: 'fastify-ws-manager: the example app', version: '1.0.0' },
+    asyncapi: info,
     drain: { timeoutMs: DRAIN_MS, windowMs: config.DRAIN_WINDOW_MS }
   })
   await app.register(accountRoutes)

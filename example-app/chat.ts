@@ -1,6 +1,6 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { User } from 'fastify-ws-manager'
-import { signedIn } from './accounts.js'
+import { security, signedIn } from './accounts.js'
 import { CHAT_CHANNEL, contract } from './contract.js'
 
 const position = { epoch: Type.String(), offset: Type.Integer() }
@@ -17,6 +17,7 @@ export const chat: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/chat/messages', {
     schema: {
       tags: ['chat'],
+      security,
       summary: 'The latest messages, oldest first; whoever subscribes from `position` on gets all that follows',
       response: {
         200: Type.Object({

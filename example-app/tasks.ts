@@ -1,7 +1,7 @@
 import createError from '@fastify/error'
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { TaskRecord } from 'fastify-ws-manager'
-import { signedIn, userIdOf } from './accounts.js'
+import { security, signedIn, userIdOf } from './accounts.js'
 import type { Imports } from './import.js'
 
 /** Imports of one user that run at the same time. */
@@ -20,11 +20,11 @@ export const taskRoutes: FastifyPluginAsyncTypebox<{ imports: Imports, batchMs: 
   app.addHook('onRequest', signedIn)
 
   app.get('/tasks', {
-    schema: { tags, summary: 'My tasks, oldest first', response: { 200: Type.Object({ tasks: Type.Array(Type.Unknown()), complete: Type.Boolean({ description: 'Whether every node has answered' }) }) } }
+    schema: { tags, security, summary: 'My tasks, oldest first', response: { 200: Type.Object({ tasks: Type.Array(Type.Unknown()), complete: Type.Boolean({ description: 'Whether every node has answered' }) }) } }
   }, (request) => app.ws.tasks.list(userIdOf(request), { cluster: true }))
 
   app.post('/tasks', {
-    schema: { tags, summary: 'Start an import of a few seconds that asks a question on its way', response: { 201: Type.Unknown(), 429: Fault } }
+    schema: { tags, security, summary: 'Start an import of a few seconds that asks a question on its way', response: { 201: Type.Unknown(), 429: Fault } }
   }, async (request, reply) => {
     const userId = userIdOf(request)
     assertRoom((await app.ws.tasks.list(userId, { cluster: true })).tasks)
@@ -38,7 +38,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<{ imports: Imports, batchMs: 
 
   app.delete('/tasks/:task_id', {
     schema: {
-      tags, summary: 'Cancel a task of mine', params: Type.Object({ task_id: Type.String() }), response: { 204: Type.Null() }
+      tags, security, summary: 'Cancel a task of mine', params: Type.Object({ task_id: Type.String() }), response: { 204: Type.Null() }
     }
   }, async (request, reply) => {
     const by = { user_id: userIdOf(request), client_id: null }

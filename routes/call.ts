@@ -89,7 +89,7 @@ export function callRoute (scope: FastifyInstance, { access, handlers, requests,
       const context = new RestContext(user, pending.signal, log, reply)
       const handle = () => handlers.call(entry.type, request.body as object, () => context)
       // The handler may revoke the token that it was called with.
-      access.carryOut(request, () => requests.named(pending, handle)).then(reply).catch((error: unknown) => {
+      access.carryOut(request, () => requests.runRevoking(pending, handle)).then(reply).catch((error: unknown) => {
         const clientError = toClientError(error)
         if (clientError.statusCode! >= 500 || isReplied) logThrown(log, 'error', error, { type: entry.type }, 'a handler failed')
         reject(clientError)

@@ -20,6 +20,6 @@ export function revocationRoutes (scope: Scope, { access, revocations, requests 
   }, (request) => {
     const { jti, expires_at: expiresAt, user_id: userId, issued_before: issuedBefore } = request.body
     // The caller may revoke the token of this very request.
-    return requests.named(request.wsPending!, () => revocations.revoke({ jti, expiresAt, userId, issuedBefore } as RevocationTarget))
+    return requests.runRevoking(request.wsPending!, () => revocations.revoke({ jti, expiresAt, userId, issuedBefore } as RevocationTarget))
   })
 }

@@ -1,6 +1,6 @@
 /*
- * Draws docs/architecture.svg: the folders in the order of .dependency-cruiser.mjs, with the imports between them. docs/architecture.dot
- * beside it is what was drawn; test/architecture.test.ts compares both with the sources.
+ * Draws docs/architecture.svg: the folders in the order of .dependency-cruiser.mjs, with the imports between them. Its source is
+ * stored beside it as docs/architecture.dot; test/architecture.test.ts compares both with the code.
  */
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
@@ -9,15 +9,15 @@ import config, { layers } from '../.dependency-cruiser.mjs'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const names = layers.map(([name]) => name)
-/** Every folder may use them, so arrows to them would say nothing. */
+/** Layers that every folder may use: arrows to them are left out. */
 const FOUNDATIONS = ['ground floor', 'schemas']
 const isFolder = (name) => !FOUNDATIONS.includes(name)
 
 /**
- * Returns the picture in the language of graphviz. A box names all folders that it imports; an arrow leads to those alone that no other
- * arrow leads to by way of a folder between.
+ * Returns the drawing in DOT, the language of Graphviz. A box lists all folders that it imports; an arrow is drawn only to a folder
+ * that it does not also reach through another one.
  *
- * @param modules as dependency-cruiser lists them
+ * @param modules the modules of a dependency-cruiser report
  */
 export function toDot (modules) {
   const imports = importsBetween(modules)
@@ -37,7 +37,7 @@ ${arrows.join('\n')}
 `
 }
 
-/** By each layer the layers that it imports, both in order. */
+/** Maps each layer to the layers that it imports, both in order. */
 function importsBetween (modules) {
   const layerOf = (path) => layers.find(([, pattern]) => new RegExp(pattern).test(path))?.[0]
   const found = new Set(modules.flatMap(({ source, dependencies }) => dependencies.map(({ resolved }) => `${layerOf(source)} > ${layerOf(resolved)}`)))
@@ -57,7 +57,7 @@ function foundationOf (name) {
 
 async function draw () {
   process.chdir(root)
-  // Not by the test, which has its own answer.
+  // Imported here, because the test of `toDot` does not need it.
   const { cruise } = await import('dependency-cruiser')
   const { default: extractTSConfig } = await import('dependency-cruiser/config-utl/extract-ts-config')
   const { output } = await cruise(['lib', 'routes', 'schemas'], config.options, {}, { tsConfig: extractTSConfig('tsconfig.json') })

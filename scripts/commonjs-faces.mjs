@@ -5,8 +5,8 @@ import { exportedTypes } from './declarations.mjs'
 const AS_ESM = "with { 'resolution-mode': 'import' }"
 
 /**
- * Writes `<entry>.cjs` and `<entry>.d.cts` beside each `<entry>.js`. The first loads the ES module, so that a process has one copy of
- * everything; the second names its types, so that a program has one declaration of everything.
+ * Writes `<entry>.cjs` and `<entry>.d.cts` beside each `<entry>.js`. The first loads the ES module, so a process has one copy of the
+ * package; the second re-exports its types, so a program has one declaration of each.
  */
 export async function writeCommonJsFaces (entries) {
   for (const entry of entries) {
@@ -32,7 +32,7 @@ module.exports = { ...require('${from}') }
 `
 }
 
-/** Follows Fastify's own plugins: `require()` answers the plugin, which has everything else as its properties, itself included. */
+/** As in Fastify's own plugins, `require()` returns the plugin, with every export as a property, itself included. */
 function pluginText ({ from }, plugin) {
   return `'use strict'
 

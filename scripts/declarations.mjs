@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import ts from 'typescript'
 
-/** The declaration files that a program reads which imports these ones, themselves included. */
+/** Returns the declaration files that these entries import, directly or not, and the entries themselves. */
 export function reachableFrom (entries) {
   const reached = new Set()
   const left = [...entries]
@@ -15,7 +15,7 @@ export function reachableFrom (entries) {
   return reached
 }
 
-/** Modules that a declaration file imports, or exports something of: `ts.preProcessFile` passes over `export * as name from`. */
+/** Lists the modules that a declaration file imports or re-exports. Not by `ts.preProcessFile`, which misses `export * as name from`. */
 function modulesIn (file) {
   const modules = []
   const visit = (node) => {
@@ -28,7 +28,7 @@ function modulesIn (file) {
   return modules
 }
 
-/** Names that a declaration file exports as types alone; it lists them one by one, in `export type { … }`. */
+/** Lists the names that a declaration file exports only as types: interfaces, type aliases and `export type { … }`. */
 export function exportedTypes (file) {
   return parse(file).statements.flatMap((statement) => {
     if (isExported(statement) && (ts.isInterfaceDeclaration(statement) || ts.isTypeAliasDeclaration(statement))) return [statement.name.text]

@@ -1,12 +1,12 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { Kind, OptionalKind } from '@sinclair/typebox'
 
-/** An exported type that is what a schema describes, or a partial one of that. */
+/** Matches an exported type that is derived from a schema, or a `Partial` of one. */
 const DERIVED = /^export type (\w+) = (?:(\w+)<)?Static<typeof (\w+)>>?;$/gm
 
 /**
- * Replaces types that are derived from schemas by interfaces in which every field has the schema's description, and its default. The
- * schema stays the one source: an editor shows what it says.
+ * Replaces types that are derived from schemas by interfaces, in which every field has the schema's description and default, so that
+ * editors show them.
  *
  * @param files the declarations in `dist`
  */
@@ -25,12 +25,12 @@ export async function writeOptionTypes (dist, files) {
   }
 }
 
-/** Options are what an app writes: what it leaves out has a default, and `undefined` is the same as left out. */
+/** Returns true for a type that an app writes: fields with a default may be omitted or `undefined`. */
 function isOfOptions (name) {
   return /(?:Options|Limit|Rule)$/.test(name) && name !== 'Options'
 }
 
-/** @param place how to name the type of this schema: where a type cannot be told from the schema it is taken from there */
+/** @param place has the `path` of the original type, which is used where the schema does not determine the type */
 function fieldsOf (schema, { path, isPartial, isOfOptions, indent }) {
   const inner = `${indent}    `
   const fields = Object.entries(schema.properties).map(([name, field]) => {
@@ -54,24 +54,24 @@ function typeOf (schema, place) {
     case 'Array': return `Array<${typeOf(schema.items, { ...place, path: `${path}[number]` })}>`
     case 'Union': return schema.anyOf.every(isPlain) ? `(${schema.anyOf.map((member) => typeOf(member, place)).join(' | ')})` : path
     case 'Record': return `{ [name: string]: ${typeOf(Object.values(schema.patternProperties)[0], { ...place, path: `${path}[string]`, isPartial: false })} }`
-    case 'Object': return isPlain(schema) && !(place.isOfOptions && hasNamesAlone(schema)) ? fieldsOf(schema, place) : path
+    case 'Object': return isPlain(schema) && !(place.isOfOptions && hasOnlyNames(schema)) ? fieldsOf(schema, place) : path
     default: return path
   }
 }
 
-/** Tells whether the whole type can be told from the schema. Functions and the options of others cannot. */
+/** Returns true if the schema determines the whole type; not for functions and options of other packages. */
 function isPlain (schema) {
   if (schema[Kind] === 'Object') return schema.additionalProperties !== true
   return ['String', 'Integer', 'Number', 'Boolean', 'Null', 'Literal', 'Array', 'Union'].includes(schema[Kind])
 }
 
-/** Tells whether it knows fields by their names alone, as those of another package's options: their types are in the type that it was given. */
-function hasNamesAlone ({ properties }) {
-  return Object.values(properties).some(isNameAlone)
+/** Returns true for a schema that lists fields by name only, like another package's options; their types come from the original type. */
+function hasOnlyNames ({ properties }) {
+  return Object.values(properties).some(isOnlyName)
 }
 
-function isNameAlone (schema) {
-  if (schema[Kind] === 'Record') return isNameAlone(Object.values(schema.patternProperties)[0])
+function isOnlyName (schema) {
+  if (schema[Kind] === 'Record') return isOnlyName(Object.values(schema.patternProperties)[0])
   return schema[Kind] === 'Unknown' && schema.description === undefined
 }
 

@@ -1,6 +1,6 @@
 /*
- * Makes of a build what the package holds, for `npm pack`: `node scripts/package-files.mjs [dist]`. Removes source maps, and declarations that no
- * dependent can reach; writes the descriptions of the options into their types; adds the CommonJS faces.
+ * Turns a build into the contents of the package, for `npm pack`: `node scripts/package-files.mjs [dist]`. Removes source maps and
+ * declarations that no dependent can reach, writes the descriptions of options into their types, and adds the CommonJS entries.
  */
 import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -12,7 +12,7 @@ import { writeOptionTypes } from './option-types.mjs'
 const dist = resolve(process.argv[2] ?? fileURLToPath(new URL('../dist', import.meta.url)))
 const entries = ['lib/index', 'lib/engine/redis/redis', 'lib/contract/contract'].map((name) => `${dist}/${name}`)
 
-// The compiler must not take for built what is taken out here.
+// The next build must write the files that are removed here again.
 rmSync(`${dist}/.tsbuildinfo`, { force: true })
 removeSourceMaps()
 await writeOptionTypes(dist, files('.d.ts'))
@@ -20,7 +20,7 @@ await writeCommonJsFaces(entries)
 removeUnreachableDeclarations()
 removeRows()
 
-/** The maps hold all sources once more. A comment that points to a missing one makes bundlers warn. */
+/** Removes source maps, which repeat all sources, and the comments that name them: bundlers warn of a missing map. */
 function removeSourceMaps () {
   for (const file of files('.map')) rmSync(file)
   for (const file of files('.js')) {
@@ -34,7 +34,7 @@ function removeUnreachableDeclarations () {
   for (const file of files('.d.ts')) if (!reachable.has(file)) rmSync(file)
 }
 
-/** Rows of the project's own plan, which a dependent cannot read. */
+/** Removes references such as "(row A1)" to a document that dependents do not have. */
 function removeRows () {
   for (const file of files('.d.ts')) writeFileSync(file, readFileSync(file, 'utf8').replaceAll(/ \(rows? [A-Z]\d+(?:(?:,| and) [A-Z]\d+)*\)/g, ''))
 }

@@ -1,7 +1,7 @@
 /*
- * Installs what is missing and nothing else: the packages of package-lock.json, and with --tests the programs that the
- * tests run as real clients and servers, and tap as .taprc wants it. With --start the packages of the example app are
- * enough, and what has changed since is built. Quick when everything is there.
+ * Installs whatever is missing: the packages of package-lock.json, and with --tests also the clients and servers that the tests
+ * run, and tap with the plugins of .taprc. With --start it installs only the packages of the example app, and builds if a source
+ * has changed. Quick if nothing is missing.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, lstatSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, utimesSync } from 'node:fs'
@@ -26,13 +26,13 @@ if (process.argv.includes('--tests')) {
   if (!isTapBuilt()) run('npx', ['tap', 'build'])
 }
 
-/** npm writes its own copy of the lock file last: one that is newer than ours says that the install is complete. */
+/** Returns true if an install is complete and current: npm writes its own copy of the lock file last. */
 function arePackagesInstalled (folder) {
   const installed = `${folder}node_modules/.package-lock.json`
   return existsSync(installed) && statSync(installed).mtimeMs >= statSync(`${folder}package-lock.json`).mtimeMs
 }
 
-/** A development install includes the packages of the example app; otherwise a link leads the plugin's code to them. */
+/** Installs the packages of the example app, unless a development install includes them, and links them for the plugin's code. */
 function installExampleApp () {
   if (existsSync(packages) && !isLinked()) {
     if (!arePackagesInstalled(root)) install(root)
@@ -42,7 +42,7 @@ function installExampleApp () {
   if (!isLinked()) symlinkSync(`${exampleApp}node_modules`, packages, 'junction')
 }
 
-/** The compiler alone takes longer than the app to find that there is nothing to do. */
+/** Returns true if the build is current. The compiler would take longer to find that out than the app takes to start. */
 function isBuilt () {
   if (!existsSync(buildInfo) || !existsSync(`${root}dist/example-app/server.js`)) return false
   const { mtimeMs } = statSync(buildInfo)
@@ -53,7 +53,7 @@ function isBuilt () {
 
 function build () {
   run(process.execPath, [`${packages}/typescript/bin/tsc`, '-b', 'example-app'])
-  // Left as it is where only times have changed.
+  // The compiler does not touch it if only modification times have changed.
   utimesSync(buildInfo, new Date(), new Date())
 }
 
@@ -65,7 +65,7 @@ function install (folder) {
   run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], folder)
 }
 
-/** Tap compiles itself with its plugins into its own package; as it is installed it has the one that .taprc leaves out. */
+/** Returns true if tap was rebuilt with the plugins of .taprc: the installed build has one more. */
 function isTapBuilt () {
   return !readFileSync(`${root}node_modules/@tapjs/test/test-built/dist/esm/index.js`, 'utf8').includes('@tapjs/typescript')
 }
@@ -76,7 +76,7 @@ function installClients () {
     ...succeeds('which', ['redis-server']) ? [] : ['redis-server'],
     ...succeeds('which', ['redis-sentinel']) ? [] : ['redis-sentinel'],
     ...succeeds('which', ['faketime']) ? [] : ['faketime'],
-    // Of root's PATH alone.
+    // In /usr/sbin, which only root has on the PATH.
     ...succeeds('which', ['nginx']) || existsSync('/usr/sbin/nginx') ? [] : ['nginx-light'],
     ...succeeds('/usr/bin/python3', ['-c', 'import websockets']) ? [] : ['python3-websockets']
   ]

@@ -1,4 +1,4 @@
-/* Writes the version of package.json into lib/version.ts, as a part of `npm version`. */
+/* Writes the version of package.json into lib/version.ts, as part of `npm version`. */
 import { readFileSync, writeFileSync } from 'node:fs'
 
 const file = new URL('../lib/version.ts', import.meta.url)

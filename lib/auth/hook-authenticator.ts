@@ -54,7 +54,7 @@ export class HookAuthenticator implements Authenticator {
       throw this.#toAuthError(name, error)
     }
     if (!check.Check(answer)) {
-      this.#log.error(`${name} must answer null or { id, claims?, expiresAt?, issuedAt?, jti? }`)
+      this.#log.error(`${name} must return null or { id, claims?, expiresAt?, issuedAt?, jti? }`)
       throw new InternalError()
     }
     if (answer === null) return null

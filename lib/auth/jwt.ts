@@ -20,8 +20,8 @@ interface JwtDecorator {
 
 /**
  * Chooses the @fastify/jwt that verifies tokens: the app's own, or one registered here from `options.jwt`, which names its
- * algorithms. An app's own that names none only causes a warning: it may verify what the app's other routes accept, and never
- * mixes secrets with public keys. Its secret can only be read if it is an option of `sign` or `verify`.
+ * algorithms. If the app's own names none, that only causes a warning: it may have to verify what the app's other routes accept,
+ * and it never mixes secrets with public keys. Its secret can only be read if it is an option of `sign` or `verify`.
  *
  * @throws WSM_ERR_INVALID_OPTION if there is neither of them, or both, and for keys as in {@link withExplicitKeys}
  */

@@ -26,7 +26,7 @@ export class OriginPolicy {
   /**
    * @param origins allowed pages: a list of origins, compared exactly, in which `*` can stand for the first label of a host;
    *   `'*'`: all; undefined: those of the requested host
-   * @param readsCookies whether cookies may identify the user
+   * @param readsCookies true if cookies may identify the user
    * @throws WSM_ERR_INVALID_OPTION for an origin that no browser sends, any other use of `*`, and `'*'` with cookies
    */
   constructor (origins: '*' | readonly string[] | undefined, readsCookies: boolean, limit: Limits['origin']) {
@@ -41,7 +41,7 @@ export class OriginPolicy {
    * of their own. So an `Origin`, if present, always decides. Without one the request comes from no current browser, and is
    * accepted unless its credential is one that browsers add by themselves.
    *
-   * @param isAmbient whether the credential is, or may be, one that browsers add by themselves
+   * @param isAmbient true if the credential is, or may be, one that browsers add by themselves
    * @throws WSM_ERR_FORBIDDEN
    */
   assertAllowed (request: FastifyRequest, isAmbient: boolean): void {

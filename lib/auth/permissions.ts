@@ -114,10 +114,10 @@ export class Permissions {
   }
 
   #failed ({ hook, about }: Question, error: unknown): void {
-    logThrown(this.#log, 'error', error, { hook, ...about }, 'an authorize hook failed; nothing is decided')
+    logThrown(this.#log, 'error', error, { hook, ...about }, 'an authorize hook failed; the action was refused')
   }
 
-  /** Denies by default, and logs that once. */
+  /** Denies because the option is missing, and logs that once. */
   #nobody (option: string, may: string): false {
     if (!this.#missing.has(option)) this.#log.warn({ option }, `option "${option}" is missing, so nobody ${may}`)
     this.#missing.add(option)

@@ -7,7 +7,7 @@ export interface TokenCheck {
   /**
    * Re-checks a user in the same turn in which something is granted.
    *
-   * @param since when the token was verified or last checked, by `now()`
+   * @param since time at which the token was verified or last checked, by `now()`
    * @throws WSM_ERR_UNAUTHORIZED if the token has expired or was revoked since; WSM_ERR_UNAVAILABLE if that is unknown
    */
   assertTokenStillValid: (user: User, since: number) => void

@@ -34,7 +34,7 @@ export function clusterCall<Request extends TSchema, Response extends TSchema> (
   return new ClusterCall(name, TypeCompiler.Compile(request), TypeCompiler.Compile(response), timeoutMs)
 }
 
-/** A call that is not yet bound to a server's cluster. */
+/** A call between nodes; each server passes its own cluster. */
 export class ClusterCall<Request, Response> {
   readonly #name: string
   readonly #request: TypeCheck<TSchema>

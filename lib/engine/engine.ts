@@ -222,7 +222,7 @@ export interface Cluster {
 /** @property missing nodes that failed or did not answer in time; null if the set of nodes is unknown */
 export interface ClusterAnswers { answers: { node_id: string, data: unknown }[], missing: string[] | null }
 
-/** How a question ends. */
+/** End of a question. */
 export interface Settlement {
   outcome: ConfirmationOutcome
   proceed: boolean

@@ -3,14 +3,14 @@ import type { Clock, Revocable, Revocation } from './engine.js'
 /** Minimum interval between sweeps of expired entries. */
 const SWEEP_MS = 60_000
 
-interface OfUser { issuedBefore: number, expiresAt: number }
+interface UserRevocation { issuedBefore: number, expiresAt: number }
 
 /** Revocations known to a node. Expired ones have no effect, and are removed when others are added. */
 export class RevocationList {
   readonly #clock: Clock
   /** Expiry of each revoked token, by its `jti`. */
   readonly #tokens = new Map<string, number>()
-  readonly #users = new Map<string, OfUser>()
+  readonly #users = new Map<string, UserRevocation>()
   #sweptAt = performance.now()
 
   constructor (clock: Clock) {
@@ -21,7 +21,7 @@ export class RevocationList {
     return this.#tokens.size + this.#users.size
   }
 
-  /** Adds a revocation; the later times apply. Returns true if it was news. */
+  /** Adds a revocation; the later times apply. Returns true if that changed the list. */
   add (revocation: Revocation): boolean {
     if (performance.now() - this.#sweptAt >= SWEEP_MS) this.sweep()
     const { expiresAt } = revocation

@@ -12,7 +12,7 @@ export class AwaitedAnswers {
    * Returns true if the server should wait: while the app works on the response, and for one more check, so that the client can
    * read it.
    *
-   * @param mayCome whether its whole request has arrived, or still may
+   * @param mayCome true if its whole request has arrived, or still may
    */
   isAwaited (answer: Answer, { writableNeedDrain }: { writableNeedDrain: boolean }, mayCome: boolean): boolean {
     // Fastify ends a long HTTP/2 response only once nearly all of it is read.

@@ -26,10 +26,10 @@ export class ClosingTime {
   /**
    * Begins to end everything that waits for a client.
    *
-   * @param since when clients were told that the node closes
+   * @param since time at which clients were told that the node closes
    * @param arrivalMs time from then on for a request to finish arriving
    */
-  over (now: number, since: number, arrivalMs: number): void {
+  setDeadline (now: number, since: number, arrivalMs: number): void {
     this.windUp(now)
     this.deadline = Math.max(since + arrivalMs, now + Math.min(arrivalMs, FIRST_REQUEST_MS))
   }

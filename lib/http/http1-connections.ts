@@ -48,7 +48,7 @@ export class Http1Connections {
   }
 
   /** Registers a request. False: it arrived too late, behind the last one, and gets no response. */
-  began ({ socket }: IncomingMessage, answer: ServerResponse): boolean {
+  addRequest ({ socket }: IncomingMessage, answer: ServerResponse): boolean {
     const connection = this.#connections.get(socket)
     if (connection === undefined) return true
     if (connection.last !== null && performance.now() >= this.#time.deadline) return false
@@ -66,7 +66,7 @@ export class Http1Connections {
   }
 
   /** Destroys connections that are no longer awaited. */
-  look (now: number): void {
+  sweep (now: number): void {
     for (const [socket, { acceptedAt, quietSince }] of this.#connections) {
       const { _httpMessage: answer } = socket as NodeSocket
       const isArriving = now < this.#time.deadline

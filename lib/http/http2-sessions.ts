@@ -52,12 +52,13 @@ export class Http2Sessions {
     if (session !== undefined) session.quietSince = 0
   }
 
-  over (): void {
+  /** Destroys every session's socket once everything is written to it. */
+  destroyFinished (): void {
     for (const socket of this.#sockets) destroyWhenFinished(socket)
   }
 
   /** Destroys sessions that are no longer awaited. */
-  look (now: number): void {
+  sweep (now: number): void {
     const busy = new Set<Http2Session | undefined>()
     for (const [stream, answer] of this.#streams) {
       if (this.#answers.isAwaited(answer, stream, isComplete(stream) || now < this.#time.deadline)) busy.add(stream.session)

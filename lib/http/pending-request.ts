@@ -9,7 +9,7 @@ export class PendingRequest {
   user: User | null = null
   /** Holder of the slot that it occupies; null until identified, and if no slot is counted. */
   holder: string | null = null
-  /** When the caller was identified, milliseconds since 1970. */
+  /** Time at which the caller was identified, milliseconds since 1970. */
   identifiedAt = 0
   /** True if its response can still be sent. */
   isOpen = true

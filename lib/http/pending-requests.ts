@@ -28,7 +28,7 @@ export class PendingRequests implements Work {
   readonly #current = new AsyncLocalStorage<PendingRequest>()
   /** Requests that `run` awaits. */
   readonly #working = new Set<PendingRequest>()
-  #named = 0
+  #revoking = 0
 
   /** @param max limit per user, per address of anonymous callers, and per connection */
   constructor (max: number, clock: Clock, limit: Limits['pending_requests']) {
@@ -97,16 +97,16 @@ export class PendingRequests implements Work {
    * AsyncLocalStorage slows down every promise of the process on Node 20 and 22, so it is used for such code only and disabled
    * afterwards.
    */
-  async named<T> (pending: PendingRequest, work: () => T): Promise<Awaited<T>> {
-    this.#named++
+  async runRevoking<T> (pending: PendingRequest, work: () => T): Promise<Awaited<T>> {
+    this.#revoking++
     try {
       return await this.#current.run(pending, work)
     } finally {
-      if (--this.#named === 0) this.#current.disable()
+      if (--this.#revoking === 0) this.#current.disable()
     }
   }
 
-  async ended (isRevoked: (user: User) => boolean): Promise<void> {
+  async stopRevoked (isRevoked: (user: User) => boolean): Promise<void> {
     const waits: Promise<void>[] = []
     for (const requests of this.#byHolder.values()) {
       for (const pending of requests) {
@@ -118,7 +118,7 @@ export class PendingRequests implements Work {
     await Promise.all(waits)
   }
 
-  async unawaited<T> (work: () => Promise<T>): Promise<T> {
+  async runUnawaited<T> (work: () => Promise<T>): Promise<T> {
     const pending = this.#current.getStore()
     if (pending === undefined) return work()
     pending.revoking++

@@ -9,7 +9,7 @@ import { Http1Connections } from './http1-connections.js'
 import { Http2Sessions } from './http2-sessions.js'
 
 /** Interval of checks while the server closes. */
-const LOOK_MS = 400
+const SWEEP_MS = 400
 
 /**
  * Connections of the app's servers, except upgraded ones. A closing server answers every request that has begun to arrive, and
@@ -48,7 +48,7 @@ export class UnfinishedRequests {
       const peer = peerOf(socket)
       this.#handshakes.set(peer, { socket, acceptedAt: performance.now() })
       socket.once('close', () => { if (this.#handshakes.get(peer)?.socket === socket) this.#handshakes.delete(peer) })
-      this.#lookAgain()
+      this.#scheduleSweep()
     }
     const onConnection = (socket: Socket) => {
       if (isTls) this.#handshakes.delete(peerOf(socket))
@@ -56,12 +56,12 @@ export class UnfinishedRequests {
       const { alpnProtocol } = socket as TLSSocket
       if (isHttp2 && alpnProtocol !== false && alpnProtocol !== 'http/1.1') this.#http2.addSocket(socket)
       else this.#http1.add(socket)
-      this.#lookAgain()
+      this.#scheduleSweep()
     }
     const onSession = (session: ServerHttp2Session) => this.#http2.addSession(session)
     const onRequest = (request: IncomingMessage | Http2ServerRequest, answer: Answer) => {
       if ('stream' in request) this.#http2.addStream(request.stream, answer as Http2ServerResponse)
-      else if (!this.#isEnding) this.#http1.began(request, answer as ServerResponse)
+      else if (!this.#isEnding) this.#http1.addRequest(request, answer as ServerResponse)
     }
 
     const listeners: Array<[event: string, listener: (...args: never[]) => void]> = [
@@ -75,7 +75,7 @@ export class UnfinishedRequests {
     server.once('close', () => {
       for (const [event, listener] of listeners) server.removeListener(event, listener as () => void)
       this.#servers.delete(server)
-      if (this.#servers.size === 0) this.#stopLooking()
+      if (this.#servers.size === 0) this.#stopSweeping()
     })
   }
 
@@ -94,7 +94,7 @@ export class UnfinishedRequests {
     if (this.#isEnding) return
     this.#isEnding = true
     this.#http1.end()
-    for (const server of this.#servers) this.#askInNextTick(server)
+    for (const server of this.#servers) this.#deferRequests(server)
   }
 
   /**
@@ -102,13 +102,13 @@ export class UnfinishedRequests {
    * in time, and, a moment later, unread responses. Responses that the app works on are awaited, and so are the first request of
    * a just accepted connection and the next one of a keep-alive connection.
    *
-   * @param since when clients were told that the node closes, by `performance.now()`
+   * @param since time at which clients were told that the node closes, by `performance.now()`
    */
   destroy (since: number): void {
     this.end()
-    this.#time.over(performance.now(), since, this.#arrivalMs)
-    this.#http2.over()
-    this.#look()
+    this.#time.setDeadline(performance.now(), since, this.#arrivalMs)
+    this.#http2.destroyFinished()
+    this.#sweep()
   }
 
   /** Keeps idle connections open during `close()`: Node destroys them even if a request has arrived that it has not read yet. */
@@ -119,7 +119,7 @@ export class UnfinishedRequests {
       server.closeIdleConnections = () => {}
       this.end()
       this.#time.windUp(performance.now())
-      this.#lookAgain()
+      this.#scheduleSweep()
       try {
         return close.call(server, callback)
       } finally {
@@ -129,35 +129,35 @@ export class UnfinishedRequests {
   }
 
   /** Handles a request in the next tick, once everything that arrived with it has been read: a response must know whether it is the last. */
-  #askInNextTick (server: Server): void {
+  #deferRequests (server: Server): void {
     const { emit } = server
     server.emit = (...event: [name: string | symbol, ...args: unknown[]]) => {
       const [name, request, answer] = event as [name: string, request: IncomingMessage, answer: ServerResponse]
       if (name !== 'request' || 'stream' in request) return Reflect.apply(emit, server, event) as boolean
-      if (this.#http1.began(request, answer)) process.nextTick(() => { Reflect.apply(emit, server, event) })
+      if (this.#http1.addRequest(request, answer)) process.nextTick(() => { Reflect.apply(emit, server, event) })
       return true
     }
   }
 
-  #look (): void {
-    this.#stopLooking()
+  #sweep (): void {
+    this.#stopSweeping()
     const now = performance.now()
-    this.#http1.look(now)
+    this.#http1.sweep(now)
     if (this.#time.isOver) {
       for (const { socket, acceptedAt } of this.#handshakes.values()) if (!this.#time.isNew(acceptedAt, now)) socket.destroy()
-      this.#http2.look(now)
+      this.#http2.sweep(now)
       if (now >= this.#time.deadline) this.#onLate()
     }
-    this.#lookAgain()
+    this.#scheduleSweep()
   }
 
   /** Checks again shortly after the server closes, once data that arrived meanwhile has been read. */
-  #lookAgain (): void {
+  #scheduleSweep (): void {
     if (!this.#time.isWindingUp || this.size === 0) return
-    this.#timer ??= setTimeout(() => { this.#check = setImmediate(() => this.#look()) }, LOOK_MS)
+    this.#timer ??= setTimeout(() => { this.#check = setImmediate(() => this.#sweep()) }, SWEEP_MS)
   }
 
-  #stopLooking (): void {
+  #stopSweeping (): void {
     clearTimeout(this.#timer)
     clearImmediate(this.#check)
     this.#timer = undefined

@@ -105,7 +105,7 @@ export class Upgrades {
     const isTouched = touched(request, socket)
     for (const listener of others) listener.call(this.#server, request, socket, head)
     if (isTouched()) return this.#leave(request)
-    // A taker may still be deciding, which looks the same as an upgrade that nobody will take.
+    // A listener that is still deciding cannot be told from one that will not take the upgrade.
     const pending = this.#pending.get(request)!
     pending.timer = setTimeout(() => {
       if (isTouched()) this.#leave(request)

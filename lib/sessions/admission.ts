@@ -45,9 +45,9 @@ export interface NewIdentity {
   user: User | null
   /** Time of the user's identification, milliseconds since 1970. */
   identifiedAt: number
-  /** For the first token: from when on the channel of the URL may be read. */
+  /** For the first token: moment from which the channel of the URL may be read, milliseconds since 1970. */
   since: number
-  /** For a later token: channels that the socket subscribed to and that the user may not read. */
+  /** For a later token: channels that the socket subscribed to and the user may not read. */
   forbidden: ReadonlySet<string>
 }
 
@@ -194,7 +194,7 @@ export class Admission {
     }
   }
 
-  /** Returns the channels that a connection subscribed to and that a user may not read. */
+  /** Returns the channels that a connection subscribed to and a user may not read. */
   async #forbiddenTo (user: User | null, connection: Connection): Promise<Set<string>> {
     const forbidden = new Set<string>()
     for (const [channel, grant] of connection.isAdmitted ? connection.grants : []) {

@@ -17,7 +17,7 @@ export class TokenExpiry {
   readonly #noticed = new WeakMap<Connection, number>()
   readonly #periodicCheck: PeriodicCheck
 
-  /** @param noticeMs how long before the expiry the client is notified */
+  /** @param noticeMs time before the expiry at which the client is notified */
   constructor (registry: Registry, noticeMs: number, clock: Clock) {
     this.#registry = registry
     this.#noticeMs = noticeMs

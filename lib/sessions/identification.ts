@@ -75,7 +75,7 @@ export class Identification {
     this.#origins.assertAllowed(request, isAmbient)
   }
 
-  /** Returns the function that verifies tokens of later `auth` frames. All connections share one, which keeps no request alive. */
+  /** Returns the function that verifies tokens of later `auth` frames. All connections share it, and it keeps no request alive. */
   verifierFor (request: FastifyRequest): (token: string) => Promise<User> {
     if (this.#verify === null) {
       const verify = this.#parts.authenticator.detached(request)
@@ -100,11 +100,11 @@ export class Identification {
     return this.#parts.tickets.redeem(ticket)
   }
 
-  /** Checks also that the token has not been revoked, and limits the time for everything: a key source or a hook of the app may hang. */
+  /** Also checks that the token has not been revoked. Limits the time for all of it, since a key source or a hook of the app may hang. */
   #inTime<U extends User | null> (identified: Promise<U>): Promise<U> {
     const { timeoutMs } = this.#options
     return this.#parts.waits.wait(this.#unrevoked(identified), timeoutMs, () => {
-      this.#parts.log.error(`authentication took longer than ${timeoutMs} ms`)
+      this.#parts.log.error({ timeout_ms: timeoutMs }, 'authentication timed out')
       throw new UnavailableError('Authentication took too long')
     })
   }

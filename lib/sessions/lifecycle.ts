@@ -132,7 +132,7 @@ export class Lifecycle {
   /**
    * Joins the first topics, and announces the connection.
    *
-   * @param since from when on the channel of the URL may be read, if that was not known at the upgrade
+   * @param since moment from which the channel of the URL may be read, if that was not known at the upgrade
    */
   async #admit (connection: Connection, since = 0): Promise<void> {
     const { channelId, endpointChannels, recovery: { positions, notBefore } } = connection.origin
@@ -166,7 +166,7 @@ export class Lifecycle {
       this.#admission.confirmIdentity(user, identifiedAt)
     } catch (error) {
       entry.abandon()
-      // The same user keeps the token that it has; whoever the socket is to belong to otherwise is not allowed.
+      // The same user keeps the previous token; a socket of another user must not go on.
       if (!isSwitch) throw error
       const { code, reason } = closeFrameFor(error)
       return connection.close(code, reason)

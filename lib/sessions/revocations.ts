@@ -50,9 +50,9 @@ const RevocationNotice = Type.Union([
 /** Work in progress for users outside of their sockets: REST requests. */
 export interface Work {
   /** Signals the work of revoked users to stop. Resolves when all of it has settled. */
-  ended: (isRevoked: (user: User) => boolean) => Promise<void>
+  stopRevoked: (isRevoked: (user: User) => boolean) => Promise<void>
   /** Runs a revocation that a request in progress may have caused. No revocation waits for that request, to avoid a deadlock. */
-  unawaited: <T>(revoke: () => Promise<T>) => Promise<T>
+  runUnawaited: <T>(revoke: () => Promise<T>) => Promise<T>
 }
 
 const checkTarget = TypeCompiler.Compile(Target)
@@ -94,7 +94,7 @@ export class Revocations implements TokenCheck {
 
   /**
    * @param ttlMs lifetime of a revocation whose tokens have no known expiry
-   * @param toleranceMs how long a token is accepted after its expiry; Infinity: for ever
+   * @param toleranceMs time for which a token is accepted after its expiry; Infinity: always
    */
   constructor ({ engine, registry, work, limit, log }: RevocationsParts, { ttlMs, toleranceMs }: { ttlMs: number, toleranceMs: number }) {
     const { revocations: store, cluster, clock } = engine
@@ -107,10 +107,10 @@ export class Revocations implements TokenCheck {
     this.#ttlMs = ttlMs
     this.#toleranceMs = toleranceMs
     this.#log = log
-    store.onLearned(() => Promise.all([this.#end(registry.all()), this.#workEnded()]))
+    store.onLearned(() => Promise.all([this.#end(registry.all()), this.#stopWork()]))
     revokeCall.serve(cluster, async (notice) => {
       store.learn(notice)
-      const [closed] = await Promise.all([this.#endBy(notice), this.#workEnded()])
+      const [closed] = await Promise.all([this.#endBy(notice), this.#stopWork()])
       return closed
     })
   }
@@ -123,14 +123,14 @@ export class Revocations implements TokenCheck {
    *   it may be in force or not
    */
   revoke (target: RevocationTarget): Promise<RevocationReport> {
-    return this.#work.unawaited(() => this.#revoke(target))
+    return this.#work.runUnawaited(() => this.#revoke(target))
   }
 
   async #revoke (target: RevocationTarget): Promise<RevocationReport> {
     const revocation = this.#revocationOf(target)
     if (!await this.#store.add(revocation)) throw this.#limit.refuse()
     const [here, isOver, { values, missing: others }] = await Promise.all([
-      this.#endBy(revocation), inTime(this.#workEnded().then(() => true), TIMEOUT_MS, () => false), revokeCall.all(this.#cluster, revocation)
+      this.#endBy(revocation), inTime(this.#stopWork().then(() => true), TIMEOUT_MS, () => false), revokeCall.all(this.#cluster, revocation)
     ])
     const missing = isOver || others === null ? others : [...others, this.#cluster.nodeId]
     const closed = values.reduce((sum, count) => sum + count, here)
@@ -169,7 +169,7 @@ export class Revocations implements TokenCheck {
   /**
    * Checks also that the token has not expired while the request waited.
    *
-   * @param since when the token was last accepted, milliseconds since 1970. If it had expired by then, the verifier's own clock or
+   * @param since time at which the token was last accepted, milliseconds since 1970. If it had expired by then, the verifier's own clock or
    *   tolerance accepted it, so its expiry is ignored.
    * @throws as `assertNotRevoked`
    */
@@ -203,8 +203,8 @@ export class Revocations implements TokenCheck {
     return this.#end('jti' in revocation ? this.#registry.all() : this.#registry.of(revocation.userId))
   }
 
-  #workEnded (): Promise<void> {
-    return this.#work.ended((user) => this.#store.isRevoked(user) === true)
+  #stopWork (): Promise<void> {
+    return this.#work.stopRevoked((user) => this.#store.isRevoked(user) === true)
   }
 
   /** Ends the sockets whose token is revoked. Resolves when they are gone, to the number that were open. */

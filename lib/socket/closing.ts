@@ -4,7 +4,7 @@ import type { Transport } from './transport.js'
 export interface ClosingSettings {
   /** Maximum number of sockets that are closing at the same time. */
   maxClosing: number
-  /** How long a client may take to answer a close frame. */
+  /** Time allowed for a client to answer a close frame. */
   closeTimeoutMs: number
   limits: Pick<Limits, 'closing'>
 }

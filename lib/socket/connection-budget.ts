@@ -28,9 +28,9 @@ export class ConnectionBudget {
   }
 
   /**
-   * Charges a frame. Returns null, or if the user is in debt the error to answer with. Hot: runs for every frame.
+   * Charges a frame. Returns null, or the error to answer with if the user is in debt. Hot: runs for every frame.
    *
-   * @param now when it arrived, on the clock of `performance.now()`
+   * @param now time of its arrival, on the clock of `performance.now()`
    */
   pace (bytes: number, now: number): DetailedError | null {
     const budget = this.#budget()

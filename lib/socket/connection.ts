@@ -128,11 +128,11 @@ export class Connection implements AnyClient {
       },
       pong: (data) => {
         this.heardAt = performance.now()
-        if (!this.liveness.ponged(data.toString(), this.heardAt)) this.#controlled(data)
+        if (!this.liveness.ponged(data.toString(), this.heardAt)) this.#chargeControlFrame(data)
       },
       ping: (data) => {
         this.heardAt = performance.now()
-        this.#controlled(data)
+        this.#chargeControlFrame(data)
       },
       error: (error, limit) => {
         if (limit !== null) this.#settings.limits[limit].count()
@@ -194,7 +194,7 @@ export class Connection implements AnyClient {
     if (!this.isOpen) return
     this.#queue.flush()
     this.#settings.closing.close(this.#transport, code, reason)
-    this.#over()
+    this.#cleanUp()
   }
 
   /** Called when the client has sent its close frame: it has `closeTimeoutMs` to end the socket, as if the server had closed it. */
@@ -265,18 +265,18 @@ export class Connection implements AnyClient {
   #cut (code: number, reason: string): void {
     this.#cutAs = { code, reason }
     this.#queue.destroy()
-    this.#over()
+    this.#cleanUp()
   }
 
   /** Cleans up after the server has closed or cut the socket. */
-  #over (): void {
+  #cleanUp (): void {
     this.inbox.clear()
     this.identity.abort()
     this.#settings.onClosing(this)
   }
 
   /** Charges a ping or an unsolicited pong like a frame: a ping is answered with as many bytes, which the client need not read. */
-  #controlled (data: Buffer): void {
+  #chargeControlFrame (data: Buffer): void {
     if (this.isOpen && this.budget.pace(data.length, this.heardAt) !== null) this.refused()
   }
 }

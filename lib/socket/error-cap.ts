@@ -6,7 +6,7 @@ export class ErrorCap {
   // Times of the latest errors; created with the first one, since most connections never have any.
   #times: number[] | null = null
 
-  /** @param max number of errors within a minute that is too many */
+  /** @param max number of errors within a minute at which the maximum is reached */
   constructor (max: number) {
     this.#max = max
   }

@@ -1,2 +1,2 @@
-/** Why a connection is a member of a channel: it subscribed and was allowed to, or the app put it there. */
+/** Reason for a membership of a channel: the client subscribed and was allowed to, or the app added it. */
 export type Grant = 'subscribed' | 'joined'

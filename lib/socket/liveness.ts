@@ -1,6 +1,6 @@
 /** State of a socket's WebSocket pings. */
 export class Liveness {
-  /** When the latest ping was sent, or the socket opened, on the clock of `performance.now()`. */
+  /** Time at which the latest ping was sent, or the socket opened, on the clock of `performance.now()`. */
   pingedAt = performance.now()
   /** True if that ping has no answer yet. */
   awaitsPong = false

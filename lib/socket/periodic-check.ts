@@ -1,6 +1,6 @@
 import type { Registry } from './registry.js'
 
-/** Looks at the sockets of a node at an interval, while there are any: without them a timer would only keep the process alive. */
+/** Runs a check of a node's sockets at an interval, while there are any: without them a timer would only keep the process alive. */
 export class PeriodicCheck {
   readonly #registry: Registry
   readonly #everyMs: number

@@ -6,7 +6,7 @@ export type ReachedBound = 'all' | 'network'
 
 /**
  * Counts open sockets of one kind, in total and per network. Sockets that their client is closing are only removed when the quota
- * is full, so a look costs nothing otherwise.
+ * is full, so a check is cheap until then.
  */
 export class Quota {
   readonly #max: number

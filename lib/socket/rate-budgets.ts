@@ -64,7 +64,7 @@ export class RateBudgets {
     return null
   }
 
-  /** Milliseconds until frames are accepted again, after one was refused. */
+  /** Returns the milliseconds until frames are accepted again, after one was refused. */
   waitMs ({ frameDueAt, byteDueAt }: RateBudget, now: number): number {
     return Math.ceil(Math.max(this.#frames.waitMs(frameDueAt, now), this.#bytes.waitMs(byteDueAt, now)))
   }

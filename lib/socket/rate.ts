@@ -15,7 +15,7 @@ export class Rate {
     this.#slackMs = this.#intervalMs * (burst - 1)
   }
 
-  /** Milliseconds until units are accepted again; 0 or less: now. */
+  /** Returns the milliseconds until units are accepted again; 0 or less: now. */
   waitMs (dueAt: number, now: number): number {
     return dueAt - now - this.#slackMs
   }

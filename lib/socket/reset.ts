@@ -1,10 +1,10 @@
 import type { Duplex } from 'node:stream'
 
 /**
- * Cuts a socket with a TCP reset, which lets go of all that waits in the kernel; one of TLS is only cut.
+ * Cuts a socket with a TCP reset, which discards everything queued in the kernel. A TLS socket is only destroyed.
  *
- * Node fails to reset a socket while its FIN is on the way (EINVAL): the descriptor would stay open, and the process spin at its exit.
- * The reset comes right behind the FIN then.
+ * Node fails to reset a socket while its FIN is being sent (EINVAL): the descriptor would stay open, and the process would spin at
+ * exit. In that case the reset follows the FIN.
  */
 export function reset (socket: Duplex & { resetAndDestroy?: () => void, encrypted?: boolean }): void {
   const { writableEnded, writableFinished, writableLength } = socket

@@ -12,7 +12,7 @@ export interface Batch {
 export interface TransportEvents {
   /** A message of the client arrived. */
   message (data: Buffer, isBinary: boolean): void
-  /** The client answered a ping, or sent such an answer unasked. */
+  /** The client sent a pong, as the answer to a ping or unsolicited. */
   pong (data: Buffer): void
   /** The client sent a ping, which the transport answers. */
   ping (data: Buffer): void
@@ -27,7 +27,7 @@ export interface TransportEvents {
 }
 
 /**
- * A two-way connection to one client, below everything that knows users, limits or the protocol. Messages keep their order, and
+ * A two-way connection to one client. It knows nothing of users, limits or the protocol. Messages keep their order, and
  * closing is final: nothing is sent after `close`, `terminate` or `reset`.
  */
 export interface Transport {
@@ -49,17 +49,17 @@ export interface Transport {
   onClose (listener: () => void): void
   /** Hot: sends a batch in one write. Only while `isOpen`. */
   send (batch: Batch): void
-  /** Calls the listener, in a later turn, when all that was sent before has been handed to the kernel, or the transport has ended. Only while `isOpen`. */
+  /** Calls the listener, in a later turn, when everything sent before has been handed to the kernel, or the transport has ended. Only while `isOpen`. */
   onDrained (listener: () => void): void
   /** Sends a ping that the client answers with the same data. */
   ping (data: string): void
   /** Stops reading. Messages that were read already may still arrive. */
   pause (): void
   resume (): void
-  /** Says goodbye behind all that was sent; the end is reported when the client has answered. */
+  /** Sends a close message after everything sent before; the end is reported when the client has answered. */
   close (code: number, reason: string): void
-  /** Ends the transport without a goodbye. */
+  /** Ends the transport without a close message. */
   terminate (): void
-  /** Ends it like `terminate`, and discards all that waits, also in the kernel where that is possible. */
+  /** Ends it like `terminate`, and discards everything unsent, in the kernel too if possible. */
   reset (): void
 }

@@ -26,7 +26,7 @@ export class WebSocketTransport implements Transport {
   readonly #encoding: Encoding
 
   /**
-   * @param raw the socket under the WebSocket, as the upgrade brought it
+   * @param raw the raw socket of the upgrade
    * @param encoding `plainFrames`, or `DeflatedFrames` where the client reads compressed messages
    */
   constructor (socket: WebSocket, raw: Duplex, encoding: Encoding) {

@@ -9,7 +9,7 @@ import type { StreamState } from './topic.js'
 import type { Topics } from './topics.js'
 import { Handovers, type HandoverClaim } from './handovers.js'
 
-/** Which sockets have acknowledged a message, by client id, and which have not. */
+/** Client ids of the sockets that have acknowledged a message, and of those that have not. */
 export interface AckReport { acked: string[], missing: string[] }
 
 /** Times of redelivery of a message. Part of the messages between nodes since version 0.2. */
@@ -235,12 +235,12 @@ export class Acknowledgements {
     slot.connection.send(pending.message)
   }
 
-  /** Tells whether the slot's socket is gone and another of its user may take it over; never for an anonymous socket. */
+  /** Returns true if the slot's socket is gone and another of its user may take it over; never for an anonymous socket. */
   #isOrphaned (pending: Pending, slot: Slot): boolean {
     return slot.ackedBy === null && slot.userId !== null && !this.#canGet(pending, slot)
   }
 
-  /** Tells whether the connection is open, and still has the same user and topic. */
+  /** Returns true if the connection is open, and still has the same user and topic. */
   #canGet ({ topic }: Pending, { connection, userId }: Slot): boolean {
     return connection.isOpen && userOf(connection) === userId && this.#topics.has(topic, connection)
   }
@@ -270,7 +270,7 @@ function isComplete ({ slots }: Pending): boolean {
   return slots.every(({ ackedBy }) => ackedBy !== null)
 }
 
-/** Tells whether the connection's recovery contains the message. */
+/** Returns true if the connection's recovery contains the message. */
 function recovers ({ recovered, position }: StreamState, pending: Pending): boolean {
   return recovered && pending.position !== null && position!.epoch === pending.position.epoch && position!.offset < pending.position.offset
 }

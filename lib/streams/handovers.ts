@@ -153,7 +153,7 @@ export class Handovers {
     claimCall.all(this.#cluster, claim)
   }
 
-  /** Tells whether the connection is the user's and holds no other offer of the same message. */
+  /** Returns true if the connection is the user's and holds no other offer of the same message. */
   #canTake ({ message_id: id, user_id: userId }: HandoverOffer, connection: Connection): boolean {
     return connection.isOpen && connection.user?.id === userId && this.#heldBy(connection, id) === undefined
   }

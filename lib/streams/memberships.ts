@@ -12,7 +12,7 @@ import type { JoinRequest, PreparedJoin, StreamState } from './topic.js'
 import type { Topics } from './topics.js'
 
 const NOTHING: Recovery = { positions: {}, notBefore: new Map() }
-/** A prepared join that its caller commits in any case. */
+/** A prepared join that its caller always commits, and never abandons. */
 type CommittableJoin = Pick<PreparedJoin, 'commit' | 'catchUp'>
 
 /** A join without effect, for a connection that has ended. */
@@ -149,7 +149,7 @@ export class Memberships {
     this.#presence.remove(channel, connection)
   }
 
-  /** Tells whether the connection is a member of a channel; false while it is still joining. */
+  /** Returns true if the connection is a member of a channel; false while it is still joining. */
   has (connection: Connection, channel: string): boolean {
     return this.#topics.has(topicOf.channel(channel), connection)
   }

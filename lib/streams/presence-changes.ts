@@ -2,7 +2,7 @@ import type { PresenceChange } from '../engine/engine.js'
 
 type Kind = PresenceChange['kind']
 
-/** The net presence change of a user in a channel within one window. */
+/** Net presence change of a user in a channel within one window. */
 export interface UserChange {
   userId: string
   /** The latest of the changes. */
@@ -23,7 +23,7 @@ export class PresenceChanges {
   #isClosed = false
 
   /**
-   * @param windowMs how long changes are collected
+   * @param windowMs time for which changes are collected
    * @param tell called with all changes of a channel within a window, ordered by the latest change of each user
    */
   constructor (windowMs: number, tell: (channel: string, changes: Iterable<UserChange>) => void) {

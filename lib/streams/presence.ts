@@ -49,7 +49,7 @@ export class Presence {
     store.onChange((change) => this.#changed(change))
   }
 
-  /** Tells whether the channel has presence. */
+  /** Returns true if the channel has presence. */
   covers (channel: string): boolean {
     return this.#rules.of(topicOf.channel(channel)).presence
   }

@@ -14,8 +14,8 @@ import type { StreamRules } from './stream-rules.js'
 import { channelOf, topicOf } from '../topic-names.js'
 import type { Topics } from './topics.js'
 
-/** Time for the other nodes to report acknowledgements after the wait for those is over. */
-const SAY_MS = 500
+/** Time for the other nodes to send their reports after the wait for acknowledgements is over. */
+const REPORT_MS = 500
 
 const NOBODY: ClientDeliveryReport = { recipients: 0 }
 const NOT_ACKNOWLEDGED: ClientDeliveryReport = { recipients: 0, acked: [], missing: [] }
@@ -50,7 +50,7 @@ export interface ClientSendOptions extends SendOptions {
   userId?: string | null | undefined
 }
 
-/** How a frame of the protocol is sent. */
+/** Options of a frame of the protocol, or of a client's message. */
 export interface AnnounceOptions {
   /** True if it may be dropped for a slow consumer with `slowConsumer: 'drop'`; default false. */
   isDroppable?: boolean
@@ -74,7 +74,7 @@ export interface PublisherParts {
 /**
  * A publication handed to the engine.
  *
- * @property isComplete whether it reaches the other nodes
+ * @property isComplete true if it reaches the other nodes
  */
 interface Handed { position: StreamPosition | null, isComplete: boolean }
 
@@ -136,7 +136,7 @@ export class Publisher {
   async #sendTo (direct: Direct): Promise<ClientDeliveryReport> {
     const here = await this.#sendHere(direct)
     if (here.recipients > 0) return here
-    const timeoutMs = direct.ack === undefined ? undefined : waitOf(direct.ack) + SAY_MS
+    const timeoutMs = direct.ack === undefined ? undefined : waitOf(direct.ack) + REPORT_MS
     const { values, complete } = await sendCall.all(this.#engine.cluster, direct, timeoutMs)
     return values.find(({ recipients }) => recipients > 0) ?? (complete ? here : { ...here, complete: false })
   }
@@ -165,7 +165,7 @@ export class Publisher {
     let handed!: Handed
     const here = await this.#acknowledged(topic, publication, this.#topics.members(topic, except), ack, async (withId, messageId) => {
       const expected: Expected = { message_id: messageId, topic, json: withId.json, except: [...except], ack }
-      others = expectCall.all(this.#engine.cluster, expected, waitOf(ack) + SAY_MS)
+      others = expectCall.all(this.#engine.cluster, expected, waitOf(ack) + REPORT_MS)
       handed = await this.#hand(withId, history)
       return handed.position
     })

@@ -92,7 +92,7 @@ export class Topic {
     if (position.offset > this.position!.offset) (this.ahead ??= new Map()).set(connection, position)
   }
 
-  /** Tells whether a member that is ahead has read this delivery already. The first delivery past its position ends its being ahead. */
+  /** Returns true if a member that is ahead has read this delivery already. With the first delivery past its position it is no longer ahead. */
   hasAlready (connection: Connection, { epoch, offset }: StreamPosition): boolean {
     const ahead = this.ahead?.get(connection)
     if (ahead === undefined) return false

@@ -96,7 +96,7 @@ t.test('a hook that throws is logged with its arguments, even if it is called wi
   t.match(await server.rest('GET', '/ws/history?topic=channel:room-1', { as: 'alice' }), { status: 503 })
   await until(() => server.logs.some(({ err }) => err?.type === 'TypeError'))
   t.match(server.logs.filter(({ err }) => err?.type === 'TypeError'), [
-    { msg: 'an authorize hook failed; nothing is decided', hook: 'authorizeSubscribe', channel: 'room-1', user_id: 'alice', client_id: null }
+    { msg: 'an authorize hook failed; the action was refused', hook: 'authorizeSubscribe', channel: 'room-1', user_id: 'alice', client_id: null }
   ])
 })
 

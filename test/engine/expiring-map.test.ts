@@ -2,7 +2,7 @@ import t from 'tap'
 import { ExpiringMap } from '../../lib/engine/expiring-map.js'
 import { FakeClock } from '../fixtures/fake-clock.js'
 
-t.test('a value can be read until it is deleted', (t) => {
+t.test('a value of an expiring map can be read until it is deleted', (t) => {
   const map = new ExpiringMap<string, number>(60_000)
   map.set('a', 1)
   map.set('b', 2)
@@ -20,7 +20,7 @@ t.test('a value can be read until it is deleted', (t) => {
   t.end()
 })
 
-t.test('each entry expires at its own time, and no sooner', (t) => {
+t.test('each entry of an expiring map expires at its own time, and no sooner', (t) => {
   const clock = new FakeClock(t)
   const map = new ExpiringMap<string, number>(100)
   map.set('a', 1)
@@ -50,7 +50,7 @@ t.test('a timer that fires slightly early removes no entry that has not expired'
   t.end()
 })
 
-t.test('setting an entry again renews it', (t) => {
+t.test('setting an entry of an expiring map again renews it', (t) => {
   const clock = new FakeClock(t)
   const map = new ExpiringMap<string, string>(100)
   map.set('renewed', 'first')

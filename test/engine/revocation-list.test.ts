@@ -19,7 +19,7 @@ t.test('expired revocations are removed when others are added, at most once a mi
   t.end()
 })
 
-t.test('adding a revocation tells whether it was news', (t) => {
+t.test('adding a revocation returns whether it changed the list', (t) => {
   const list = new RevocationList(localClock)
   const expiresAt = later()
   t.equal(list.add({ jti: 'a', expiresAt }), true)

@@ -157,5 +157,5 @@ t.test('a failing authorize is answered with an error without its reason, and th
     t.notMatch(JSON.stringify(error), /hunter2/)
   }
   t.same(called, [])
-  t.equal(server.logs.filter(({ msg }) => msg === 'an authorize hook failed; nothing is decided').length, 2)
+  t.equal(server.logs.filter(({ msg }) => msg === 'an authorize hook failed; the action was refused').length, 2)
 })

@@ -79,7 +79,7 @@ t.test('an authorize that fails denies with 503, and only the log says why', asy
     const { status, body } = await server.rest('GET', '/ws/status', { as: 'admin' })
     t.equal(status, 503)
     t.strictSame(body, { statusCode: 503, code: 'WSM_ERR_UNAVAILABLE', error: 'Service Unavailable', message: 'Authorization is temporarily unavailable' })
-    t.match(server.logs.find(({ msg }) => msg === 'an authorize hook failed; nothing is decided'), { err: { message: /hunter2/ } })
+    t.match(server.logs.find(({ msg }) => msg === 'an authorize hook failed; the action was refused'), { err: { message: /hunter2/ } })
   }
 })
 

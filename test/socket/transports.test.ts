@@ -15,7 +15,7 @@ const token = forge({ sub: 'alice' })
 const admin = { authorization: `Bearer ${forge({ sub: 'admin', roles: ['ws:admin'] })}` }
 const offered = ['ws-manager.v1', `bearer.${token}`]
 
-t.test('the main story works over TLS', async (t) => {
+t.test('connecting, messages and closing work over TLS', async (t) => {
   const https = selfSigned()
   const server = await startApp(t, {}, { fastify: { https } as FastifyServerOptions })
   t.match(server.origin, /^https:/)
@@ -32,7 +32,7 @@ t.test('the main story works over TLS', async (t) => {
   t.same(await last.closed, { code: 1001, reason: 'The server is closing' })
 })
 
-t.test('the main story works over a Unix domain socket, whose clients have no address', async (t) => {
+t.test('connecting, messages and closing work over a Unix domain socket, whose clients have no address', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'ws-'))
   t.teardown(() => rm(folder, { recursive: true }))
   const app = Fastify()
@@ -49,7 +49,7 @@ t.test('the main story works over a Unix domain socket, whose clients have no ad
   await client.close()
 })
 
-t.test('the main story works with injectWS of @fastify/websocket, without a network', async (t) => {
+t.test('connecting, messages and closing work with injectWS of @fastify/websocket, without a network', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   // The streams of injectWS have no end of their own: the server cuts them after this time.
@@ -79,7 +79,7 @@ t.test('the main story works with injectWS of @fastify/websocket, without a netw
   t.equal(await closed, 1001)
 })
 
-t.test('the main story works on every address of localhost', async (t) => {
+t.test('connecting, messages and closing work on every address of localhost', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(wsPlugin, { jwt: { secret: SECRET } })

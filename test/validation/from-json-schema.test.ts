@@ -54,6 +54,55 @@ t.test('a JSON Schema judges as Ajv and TypeBox 1.x do', (t) => {
   t.end()
 })
 
+/** Names of the fields that a schema, and those that it applies to the same value by Ajv's verdict, name. */
+function namesIn (schema: Applied | boolean, value: object): string[] {
+  if (typeof schema === 'boolean') return []
+  const { properties = {}, patternProperties = {}, required = [], additionalProperties, allOf = [], anyOf = [], oneOf = [] } = schema
+  const applies = (part: Applied | boolean) => drafts[2020].validate(part, value)
+  const branch = schema.if === undefined ? [] : applies(schema.if) ? [schema.if, schema.then ?? true] : [schema.else ?? true]
+  const applied = [...allOf, ...[...anyOf, ...oneOf].filter(applies), ...branch]
+  return [
+    ...Object.keys(properties), ...required,
+    ...Object.keys(value).filter((key) => additionalProperties !== undefined || Object.keys(patternProperties).some((keys) => new RegExp(keys, 'u').test(key))),
+    ...applied.flatMap((part) => namesIn(part, value))
+  ]
+}
+
+interface Applied {
+  properties?: object
+  patternProperties?: object
+  required?: string[]
+  additionalProperties?: unknown
+  if?: Applied | boolean
+  then?: Applied | boolean
+  else?: Applied | boolean
+  allOf?: Array<Applied | boolean>
+  anyOf?: Array<Applied | boolean>
+  oneOf?: Array<Applied | boolean>
+}
+
+t.test('cleaning keeps every field that some schema names which applies by Ajv\'s verdict', (t) => {
+  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
+  const chance = random(seed)
+  let kept = 0
+  for (let i = 0; i < 60; i++) {
+    const schema = randomJsonSchema(chance, 2020) as Applied | boolean
+    // A reference means something else where a part of the schema is asked alone.
+    if (typeof schema === 'boolean' || JSON.stringify(schema).includes('$ref')) continue
+    const ours = compiled(schema)
+    for (let j = 0; j < 12; j++) {
+      const value = randomJson(chance)
+      if (typeof value !== 'object' || value === null || Array.isArray(value) || !ours.Check(value)) continue
+      const cleaned = ours.Clean(value) as object
+      const lost = Object.keys(value).filter((key) => !Object.hasOwn(cleaned, key) && namesIn(schema, value).includes(key))
+      if (lost.length > 0) t.fail(`${lost.join()} of ${JSON.stringify(value)} by ${JSON.stringify(schema)} (SEED=${seed})`)
+      kept += Object.keys(cleaned).length
+    }
+  }
+  t.ok(kept > 5, `${kept} fields`)
+  t.end()
+})
+
 t.test('each keyword that restricts values and cannot be checked is refused by name, with its place', (t) => {
   class Model {}
   const recursive = { $ref: '#/$defs/A', $defs: { A: { anyOf: [{ type: 'string' }, { $ref: '#/$defs/B' }] }, B: { allOf: [{ $ref: '#/$defs/A' }] } } }

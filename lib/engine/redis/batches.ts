@@ -54,7 +54,7 @@ export class Batches<Item, Result> {
       const batch = queue.splice(0, this.#countOf(queue))
       const leftMs = this.#timeoutMs - (performance.now() - batch[0]!.since)
       try {
-        if (leftMs <= 0) throw unavailable('what came before took too long')
+        if (leftMs <= 0) throw unavailable('earlier calls took too long')
         const results = await this.#run(batch.map(({ item }) => item), leftMs, lane)
         batch.forEach(({ resolve, reject }, i) => {
           const result = results[i]!

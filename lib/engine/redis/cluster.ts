@@ -23,10 +23,10 @@ export interface ClusterEvents {
 
 type Renewed = [had: number, term: number, removals: [nodeId: string, term: number][], leased: string[], time: string, lowest: number]
 
-/** Clock readings of a starting node, besides its first lease. */
-const LOOKS = 2
+/** Number of clock readings of a starting node, besides that of its first lease. */
+const CLOCK_READINGS = 2
 
-export interface ClusterLives { leaseMs: number, presenceTtlMs: number, positionTtlMs: number }
+export interface ClusterLifetimes { leaseMs: number, presenceTtlMs: number, positionTtlMs: number }
 
 /** A request of this node that waits for responses. */
 interface PendingRequest { responses: Map<string, ClusterResponse>, onResponse: () => void }
@@ -41,7 +41,7 @@ export class RedisCluster implements Cluster {
   readonly #commands: Commands
   readonly #keys: Keys
   readonly #clock: RedisClock
-  readonly #lives: ClusterLives
+  readonly #lifetimes: ClusterLifetimes
   readonly #events: ClusterEvents
   readonly #log: FastifyBaseLogger
   readonly #pending = new Map<string, PendingRequest>()
@@ -55,13 +55,13 @@ export class RedisCluster implements Cluster {
   #uncertainUntil = 0
   #timer: NodeJS.Timeout | null = null
 
-  /** @param lives lease duration, and how long the sightings of a node may matter */
-  constructor (commands: Commands, keys: Keys, clock: RedisClock, lives: ClusterLives, events: ClusterEvents, log: FastifyBaseLogger) {
-    this.peers = new Peers(this.nodeId, lives.positionTtlMs)
+  /** @param lifetimes lease duration, retention of presence, and time for which the sightings of a dead node matter */
+  constructor (commands: Commands, keys: Keys, clock: RedisClock, lifetimes: ClusterLifetimes, events: ClusterEvents, log: FastifyBaseLogger) {
+    this.peers = new Peers(this.nodeId, lifetimes.positionTtlMs)
     this.#commands = commands
     this.#keys = keys
     this.#clock = clock
-    this.#lives = lives
+    this.#lifetimes = lifetimes
     this.#events = events
     this.#log = log
     this.health = new Health(log)
@@ -130,7 +130,7 @@ export class RedisCluster implements Cluster {
   async renew (): Promise<void> {
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
-    const { leaseMs, presenceTtlMs } = this.#lives
+    const { leaseMs, presenceTtlMs } = this.#lifetimes
     const { leases, terms, dead, layouts } = this.#keys
     const keys = [leases, terms, dead, layouts, this.#keys.channelsOf(this.nodeId)]
     const askedAt = performance.now()
@@ -152,7 +152,7 @@ export class RedisCluster implements Cluster {
         const isForgotten = had === 0 || term !== this.#term
         this.#term = Math.max(this.#term, term)
         this.#events.onRenewed(isForgotten)
-        for (const [nodeId, term] of removals) this.#bury({ nodeId, term })
+        for (const [nodeId, term] of removals) this.#removeDead({ nodeId, term })
       }
     } catch (error) {
       this.#log.debug({ err: error }, 'could not renew the lease of this node')
@@ -168,7 +168,7 @@ export class RedisCluster implements Cluster {
    */
   async leave (): Promise<DeadNode> {
     const { leases, terms, dead } = this.#keys
-    const { leaseMs, presenceTtlMs } = this.#lives
+    const { leaseMs, presenceTtlMs } = this.#lifetimes
     const term = await this.#commands.run(scripts.leave, [leases, terms, dead], [this.nodeId, this.#term, leaseMs, presenceTtlMs]) as number
     return { nodeId: this.nodeId, term }
   }
@@ -179,7 +179,7 @@ export class RedisCluster implements Cluster {
    * @throws WSM_ERR_UNAVAILABLE
    */
   async setClock (): Promise<void> {
-    for (let n = 0; n < LOOKS; n++) {
+    for (let n = 0; n < CLOCK_READINGS; n++) {
       const askedAt = performance.now()
       const time = await this.#commands.run(scripts.time, [this.#keys.leases], []) as string
       this.#clock.measured(Number(time) / 1_000, askedAt, performance.now())
@@ -194,7 +194,7 @@ export class RedisCluster implements Cluster {
   }
 
   /** Removes a dead node; renewals do not wait for it. If that fails, the next node to renew its lease is told to do it. */
-  async #bury (dead: DeadNode): Promise<void> {
+  async #removeDead (dead: DeadNode): Promise<void> {
     try {
       await this.#events.onDead(dead)
     } catch (error) {

@@ -170,8 +170,8 @@ export class RedisConfirmationStore implements ConfirmationStore {
   }
 
   /** Passes the latest ends on to the other nodes. */
-  bequeath (): Promise<void> {
-    return this.#doubts.bequeath()
+  handOver (): Promise<void> {
+    return this.#doubts.handOver()
   }
 
   close (): void {
@@ -210,7 +210,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
         record.question.answer_schema === undefined ? '' : '1', ...due.flatMap(({ kind, at }) => [kind, at])])
   }
 
-  /** @param user whose answer it is; '': the caller has read the question already */
+  /** @param user the answering user; '': the caller has read the question already */
   async #settle (callbackId: string, settlement: Settlement, user: string): Promise<Settled | null> {
     const args = [...this.#endArgs(callbackId, encode(settlement), settlement.outcome), user]
     const settle = async () => await this.#run(scripts.settle, this.#endKeys(callbackId), args) as SettleReply | null
@@ -248,7 +248,7 @@ export class RedisConfirmationStore implements ConfirmationStore {
       if (typeof answer === 'object') return this.#restore(answer.end)
       const { callback_id: id, question } = record
       const uncertain = encode({ ...record, uncertain: true, question: { ...question, uncertain: true } })
-      await this.#run(scripts.goOn, [this.#key(id), this.#dueTimes], [id, answer === 'open' ? '' : uncertain])
+      await this.#run(scripts.reopen, [this.#key(id), this.#dueTimes], [id, answer === 'open' ? '' : uncertain])
     }))
   }
 

@@ -48,7 +48,7 @@ export class Doubts {
   }
 
   /** Passes the latest ends on before this node leaves: the others may not have received them yet. */
-  async bequeath (): Promise<void> {
+  async handOver (): Promise<void> {
     const latest = [...this.#ends.values(LATEST_MS)].slice(-MAX_LEFT)
     if (latest.length > 0) await this.#cluster.askPeers(FAREWELL_KIND, latest, ASK_MS)
   }

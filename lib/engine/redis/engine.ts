@@ -24,7 +24,7 @@ import { RedisRevocationStore } from './revocations.js'
 import { Streams } from './streams.js'
 import { Subscriber } from './subscriber.js'
 import { RedisTicketStore } from './tickets.js'
-import { decode, strangeLayoutOf } from './wire.js'
+import { decode, unknownLayoutOf } from './wire.js'
 
 /** Fraction of the time-out after which calls end: timers fire late, and the caller must still reply in time. */
 const SHARE = 0.95
@@ -223,7 +223,7 @@ export class RedisEngine implements Engine {
   async #leave (): Promise<void> {
     try {
       await new Deadline(LEAVE_MS).race(this.cluster.leave()
-        .then((left) => Promise.all([this.presence.removeNode(left), this.#lineage.bequeath(LEAVE_MS), this.confirmations.bequeath()])))
+        .then((left) => Promise.all([this.presence.removeNode(left), this.#lineage.handOver(LEAVE_MS), this.confirmations.handOver()])))
     } catch (error) {
       this.#log.debug({ err: error }, 'could not release the lease of this node; other nodes wait for it to expire')
     }
@@ -242,9 +242,9 @@ export class RedisEngine implements Engine {
   }
 
   #ignore (channel: string, payload: string): void {
-    const layout = strangeLayoutOf(payload)
+    const layout = unknownLayoutOf(payload)
     if (layout === null) this.#log.warn({ channel }, 'ignored a malformed message between nodes')
-    else this.cluster.layouts.strange(layout)
+    else this.cluster.layouts.reportUnknown(layout)
   }
 
   #deliver (delivery: Delivery): void {
@@ -277,7 +277,7 @@ export class RedisEngine implements Engine {
       return await call
     } catch (error) {
       this.#probe.soon()
-      throw isUnnamed(error) ? await this.#probe.named(error) : error
+      throw isUnnamed(error) ? await this.#probe.nameRefused(error) : error
     }
   }
 

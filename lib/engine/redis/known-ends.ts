@@ -18,12 +18,12 @@ export class KnownEnds {
     this.#retainMs = retainMs
   }
 
-  /** Returns true once this node's listeners were told of the end. */
+  /** Returns true if the end was reported to this node's listener. */
   isTold (id: string): boolean {
     return this.#ends.get(id)?.isTold === true
   }
 
-  /** Keeps an end. Adding it again, or reporting it twice, is harmless. */
+  /** Keeps an end. Adding it again changes nothing, except that it can then count as reported. */
   add ({ callback_id: id, created_at: createdAt }: Pick<ConfirmationRecord, 'callback_id' | 'created_at'>, json: string, isTold: boolean): void {
     const now = performance.now()
     const known = this.#ends.get(id)

@@ -6,7 +6,7 @@ import { LANE_LIFETIME_MS, Script } from './lua.js'
  * KEYS: the lane. Returns `{replication id of the server, run, segment, number, ended}`, with '' and 0 if there is no lane;
  * `ended` lists earlier segments with their last numbers, `<segment> <number> …`.
  */
-export const look = new Script(`
+export const read = new Script(`
 local held = redis.call('HMGET', KEYS[1], 'run', 'segment', 'number', 'ended')
 local master = redis.call('INFO', 'replication'):match('master_replid:(%x+)')
 return { master, held[1] or '', held[2] or '', tonumber(held[3] or 0), held[4] or '' }

@@ -11,7 +11,7 @@ const MARKED = 2
 /** The layout in which a node writes: one that all nodes on its Redis understand. */
 export class Layouts {
   readonly #log: FastifyBaseLogger
-  readonly #named = new Set<string>()
+  readonly #reported = new Set<string>()
   #isMarked = false
 
   constructor (log: FastifyBaseLogger) {
@@ -27,7 +27,7 @@ export class Layouts {
    * Called when the lease is renewed.
    *
    * @param lowest layout known to all nodes with a lease
-   * @param isCertain whether all live nodes would have a lease
+   * @param isCertain true if every live node certainly has a lease
    */
   renewed (lowest: number, isCertain: boolean): void {
     if (lowest < MARKED) this.#isMarked = false
@@ -40,9 +40,9 @@ export class Layouts {
   }
 
   /** Logs the layout of a message that this node does not understand, once per layout. */
-  strange (layout: string): void {
-    if (this.#named.has(layout)) return
-    this.#named.add(layout)
+  reportUnknown (layout: string): void {
+    if (this.#reported.has(layout)) return
+    this.#reported.add(layout)
     this.#log.error({ layout, known: LAYOUTS },
       `ignoring messages of layout ${layout}, which a node of a later version sends; this version (${version}) knows layouts ${LAYOUTS.join(' and ')}`)
   }

@@ -66,7 +66,7 @@ export class Lineage {
     this.#log = log
     this.#judgements = new Batches(settings.graceMs, (batch) => this.#judge(batch))
     cluster.onAsk(KIND, (data) => isInquiry(data) ? testify(data, (key) => this.lane(key), cluster.peers) : null)
-    cluster.onAsk(FAREWELL, (data) => isFarewell(data) && this.#inherit(data))
+    cluster.onAsk(FAREWELL, (data) => isFarewell(data) && this.#takeOver(data))
   }
 
   /** @param key of the lane: see `Keys.lane` */
@@ -139,7 +139,7 @@ export class Lineage {
   }
 
   /** Passes this node's sightings on before it leaves. Later calls are refused, since no other node would learn of them. */
-  async bequeath (timeoutMs: number): Promise<void> {
+  async handOver (timeoutMs: number): Promise<void> {
     this.#isLeaving = true
     if (this.#running > 0) await new Promise<void>((resolve) => { this.#onIdle = resolve })
     const { nodeId: from, peers: { dead } } = this.#cluster
@@ -199,7 +199,8 @@ export class Lineage {
     return true
   }
 
-  #inherit ({ from, lanes, dead, isLast }: Farewell): true {
+  /** Takes over the sightings of a leaving node. */
+  #takeOver ({ from, lanes, dead, isLast }: Farewell): true {
     const { peers } = this.#cluster
     for (const { key, segment, number } of lanes) {
       const lane = this.lane(key)
@@ -244,7 +245,7 @@ export class Lineage {
   }
 
   async #look (lane: Lane): Promise<LaneState> {
-    const [master, run, segment, number, ended] = await this.#commands.run(scripts.look, [lane.key], []) as [string, string, string, number, string]
+    const [master, run, segment, number, ended] = await this.#commands.run(scripts.read, [lane.key], []) as [string, string, string, number, string]
     const state = { master, run, segment, number, ended: asMarks(ended) }
     lane.learn(state)
     return state

@@ -12,8 +12,8 @@ export class Script {
 }
 
 /*
- * Every script may run twice for one call, and the first run may come after the second: when a connection breaks, nobody knows
- * what Redis will still read from it. Keys live a little longer than needed, so that most writes need not extend them.
+ * Every script may run twice for one call, and the abandoned run may come after the repeated one: Redis may still read calls from
+ * a connection that has broken. Keys live a little longer than needed, so that most writes need not extend them.
  */
 export const KEY_LIFETIME = `
 local function live(key, ms)
@@ -111,7 +111,7 @@ local function beginnings(stream, fresh)
 end
 
 -- Does the same for a position. A version without generations stored the position at the server's latest restart, if any:
--- anything after it may be lost. After the lifetime of a position nobody asks for it any more.
+-- anything after it may be lost. No client asks for a position after its lifetime.
 local function isPositionCurrent(stream, its, ms)
   if its then return false end
   local left = redis.call('HMGET', stream.position, 'run', 'base')

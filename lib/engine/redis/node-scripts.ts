@@ -15,8 +15,8 @@ end
  */
 
 /**
- * Renews a node's lease, and declares nodes with expired leases dead. A node whose own lease had expired does not: perhaps no
- * node could renew its lease, and the others are about to.
+ * Renews a node's lease, and declares nodes with expired leases dead. A node whose own lease had expired declares none: perhaps
+ * no node could renew its lease, and the others are about to.
  *
  * KEYS: leases, terms, dead nodes, layouts, its channels. ARGV: node, its term as it knows it, lifetime of a lease, lifetime of
  * its presence in channels, whether it may declare others dead, its layout. Returns `{whether its lease had not expired, its

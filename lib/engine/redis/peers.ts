@@ -56,7 +56,7 @@ export class Peers {
   /**
    * Records the nodes with a lease.
    *
-   * @param isCertain whether a node without a lease is dead; false if Redis was down or may have lost leases
+   * @param isCertain true if a node without a lease is certainly dead; false if Redis was down or may have lost leases
    */
   renewed (ids: readonly string[], isCertain: boolean): void {
     const now = performance.now()

@@ -43,6 +43,6 @@ return refused
 `)
 
 /** Tests a read. KEYS: an unused key. */
-export const look = new Script(`
+export const testRead = new Script(`
 return redis.call('EXISTS', KEYS[1])
 `)

@@ -82,7 +82,7 @@ export class Probe {
   }
 
   /** Adds the commands that Redis refuses now to the error of a refused call; returns the error unchanged if Redis does not answer in time. */
-  async named (error: unknown): Promise<unknown> {
+  async nameRefused (error: unknown): Promise<unknown> {
     try {
       const deadline = new Deadline(this.#settings.timeoutMs)
       const client = await this.#link.ready(deadline)
@@ -159,7 +159,7 @@ export class Probe {
       const reason = this.#reasonOf(error)
       if (reason === null) return null
       const isReadable = reason !== 'shard_unreachable' &&
-        await deadline.race(evaluate(client, scripts.look, [key], [])).then(() => true, () => false)
+        await deadline.race(evaluate(client, scripts.testRead, [key], [])).then(() => true, () => false)
       return { reason, error, isReadable }
     }
   }

@@ -174,7 +174,7 @@ return answer(1)
  * KEYS: the record, the due times, the lane. ARGV: id; the new record if an end may have been reported, else ''. Returns whether
  * this call reopened it.
  */
-export const goOn = new Script(KEY_LIFETIME, LINEAGE, `
+export const reopen = new Script(KEY_LIFETIME, LINEAGE, `
 local found = redis.call('HMGET', KEYS[1], 'record', 'settlement', 'generation')
 if not found[1] or found[2] or isCurrent(found[3]) then return answer(0) end
 count()

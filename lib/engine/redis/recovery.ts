@@ -99,7 +99,7 @@ export class Recovery {
       await this.#parts.confirmations.restore()
     } catch (error) {
       this.#hasLostQuestions = true
-      this.#log.warn({ err: error }, 'could not restore questions that Redis has lost yet; will retry')
+      this.#log.warn({ err: error }, 'could not yet restore questions that Redis has lost; will retry')
     }
   }
 }

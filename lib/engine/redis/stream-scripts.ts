@@ -2,7 +2,7 @@ import { KEY_LIFETIME, LINEAGE, Script, STREAM } from './lua.js'
 
 /**
  * Appends and publishes a batch. A repeated batch gets its earlier reply; one that arrives after a later batch of the same
- * publisher is dropped, since nobody waits for it any more and it would be out of order.
+ * publisher is dropped: it would be out of order, and its caller has given up.
  *
  * KEYS: the publisher's latest batch, beginnings, forgotten; then for each stream the position, the log; the lane. ARGV: number
  * of the batch, how long it is remembered, command, layout of the messages, epoch for new streams, lifetime of positions, window;
@@ -17,7 +17,7 @@ local latest = redis.call('HMGET', KEYS[1], 'batch', 'results', 'generation')
 if latest[1] then
   -- A batch of another generation ended with its streams.
   if tonumber(latest[1]) == batch and latest[3] == generation then return answer(cjson.decode(latest[2])) end
-  if tonumber(latest[1]) > batch then return redis.error_reply('LATE the publisher has gone on') end
+  if tonumber(latest[1]) > batch then return redis.error_reply('LATE a later batch of this publisher was published') end
 end
 count()
 local prefix = mark(ARGV[4])

@@ -106,7 +106,7 @@ function sightingOf (mark: string): Sighting | undefined {
 }
 
 /** Returns the layout named by a message that could not be decoded, if this version does not know it. */
-export function strangeLayoutOf (payload: string): string | null {
+export function unknownLayoutOf (payload: string): string | null {
   const name = payload.startsWith('{') ? (parsed(payload) as { layout?: unknown } | undefined)?.layout : payload.slice(0, Math.max(0, payload.indexOf(' ')))
   return typeof name === 'string' && LAYOUT_NAME.test(name) && !LAYOUTS.includes(name) ? name : null
 }

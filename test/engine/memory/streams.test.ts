@@ -22,7 +22,7 @@ function streamsOf (t: Test, limits: Partial<StreamLimits> = {}) {
 
 const offsetsOf = ({ entries }: HistoryPage) => entries.map(({ position }) => position!.offset)
 
-t.test('messages expire at their time and no sooner, even if nobody reads', (t) => {
+t.test('messages in memory expire at their time and no sooner, even if they are not read', (t) => {
   const { clock, append, lengthOf } = streamsOf(t)
   append('a', { size: 10, ttlMs: 1_000 })
   clock.advance(500)
@@ -365,7 +365,7 @@ t.test('messages older than notBefore are not read, and do not count as missing'
   t.end()
 })
 
-t.test('closing stops the sweep and releases everything', (t) => {
+t.test('closing the streams in memory stops their sweep and releases everything', (t) => {
   const { clock, streams, append, lengthOf } = streamsOf(t)
   append('a')
   t.equal(clock.timerCount, 1)
@@ -378,7 +378,7 @@ t.test('closing stops the sweep and releases everything', (t) => {
   t.end()
 })
 
-t.test('the sweep runs while there is anything to expire', (t) => {
+t.test('the sweep of the streams in memory runs while there is anything to expire', (t) => {
   const { clock, append } = streamsOf(t)
   t.equal(clock.timerCount, 0)
   append('a')

@@ -155,7 +155,7 @@ t.test('a refused call names the missing command and permission, but not to its 
   }
 })
 
-t.test('a Redis that refuses writes gives the reason', async (t) => {
+t.test('a call that fails because Redis refuses writes gives the reason', async (t) => {
   const own = await RedisServer.start(t)
   const { engine } = await listening(t, build({ host: '127.0.0.1', port: own.port }))
   const publish = () => engine.publish(publication('all', { text: 'x'.repeat(65_536) }), KEPT)

@@ -46,7 +46,7 @@ t.test('a lane is waiting while items wait for the previous batch', async (t) =>
   t.notOk(batches.isWaiting('a'))
 })
 
-t.test('lanes do not wait for each other', async (t) => {
+t.test('batches of different lanes do not wait for each other', async (t) => {
   const { batches, run } = batchesOf()
   const [a, b] = [batches.push('a', 1), batches.push('b', 2)]
   t.equal((await run(0)).lane, 'a')

@@ -59,7 +59,7 @@ t.test('a command that stays refused fails in time, with the cause', async (t) =
   t.ok(client.calls.length > 1 && client.calls.length <= 5, `${client.calls.length} calls, with pauses between them`)
 })
 
-t.test('any other refusal fails at once', async (t) => {
+t.test('a command that is refused for a lasting reason fails at once', async (t) => {
   const client = new FakeRedis()
   client.answer = failingOnce(reply('ERR MOVED is not what it means'))
   const { commands } = commandsOf(t, client)

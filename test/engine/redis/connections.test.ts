@@ -9,7 +9,7 @@ import { until } from '../../fixtures/until.js'
 const server = await RedisServer.start(t)
 const context = { ...ENGINE, log: silent }
 
-t.test('bad options are refused by name', async (t) => {
+t.test('bad options of redis() are refused by name', async (t) => {
   for (const [options, name] of [
     [{ prefix: 'a{b}' }, 'engine.prefix'], [{ prefix: '' }, 'engine.prefix'], [{ prefix: 'a b' }, 'engine.prefix'], [{ prefix: 'a@1' }, 'engine.prefix'],
     [{ commandTimeoutMs: 0 }, 'engine.commandTimeoutMs'],
@@ -50,7 +50,7 @@ t.test('one prefix in two databases makes two separate clusters', async (t) => {
   t.strictSame(await a.engine.cluster.ask('any', null, 1_000), { answers: [], missing: [] })
 })
 
-t.test('a server that refuses writes is unavailable, and is detected when it accepts them again', async (t) => {
+t.test('while Redis refuses writes calls fail with unavailable, and the node notices when it accepts them again', async (t) => {
   const replica = await RedisServer.start(t)
   const { engine } = await listening(t, nodesOf(replica.port, { commandTimeoutMs: 500 }))
   await engine.publish(publication('all'), KEPT)
@@ -62,7 +62,7 @@ t.test('a server that refuses writes is unavailable, and is detected when it acc
   t.match(await waiting, { offset: 2 }, 'what was asked for meanwhile has not been refused')
 })
 
-t.test('a full server is unavailable for writes that need room', async (t) => {
+t.test('while Redis is full calls that need room fail with unavailable', async (t) => {
   const full = await RedisServer.start(t)
   const { engine } = await listening(t, nodesOf(full.port))
   await engine.publish(publication('all'), KEPT)
@@ -72,7 +72,7 @@ t.test('a full server is unavailable for writes that need room', async (t) => {
   t.match(await engine.publish(publication('all'), KEPT), { offset: 2 })
 })
 
-t.test('a key with unexpected contents is unavailable, and affects nothing else', async (t) => {
+t.test('a call on a key with unexpected contents fails with unavailable, and other calls work', async (t) => {
   const prefix = 'wrong'
   const { engine, breaks, deliveries } = await listening(t, nodesOf(server.port, { prefix, checkMs: 50 }))
   await server.admin.set(`${prefix}:{channel:bad}:log`, 'no stream')

@@ -148,7 +148,7 @@ t.test('a failed attempt to store a question again is retried later', async (t) 
   await server.kill()
   await t.resolves(presence.restoreLost(), 'nor is it a fault that who is in channels could not be looked at')
   await server.start()
-  await until(() => messages.includes('could not restore questions that Redis has lost yet; will retry'))
+  await until(() => messages.includes('could not yet restore questions that Redis has lost; will retry'))
   await until(async () => (await engine.confirmations.get(record.callback_id).catch(() => null))?.status === 'pending')
 })
 

@@ -31,7 +31,7 @@ t.test('permission errors of several server versions are explained, with the rul
   }
 })
 
-t.test('other faults are explained without the rule, and unknown ones keep their own message', async (t) => {
+t.test('Redis faults other than permissions are explained without the access rule, and unknown ones keep their own message', async (t) => {
   for (const [error, text, isConfigured] of [
     [new Error('MISCONF Redis is configured to save RDB snapshots'), 'it refuses writes because it cannot save to disk (MISCONF)', false],
     [new Error('ERR DB index is out of range'), 'it has no database with this number (option db)', true],

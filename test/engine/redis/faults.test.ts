@@ -256,7 +256,7 @@ t.test('a server that went back behind its assigned offsets begins a new epoch',
   t.match(await engine.publish(publication('all', { n: 4 }), KEPT), { epoch: position.epoch, offset: 1 })
 })
 
-t.test('closing takes no longer if the server is stopped', async (t) => {
+t.test('an engine closes as fast while its server is stopped', async (t) => {
   const server = await RedisServer.start(t)
   const { engine } = await listening(t, nodesOf(server.port))
   await engine.subscribe('all')
@@ -270,7 +270,7 @@ t.test('closing takes no longer if the server is stopped', async (t) => {
   server.resume()
 })
 
-t.test('the engine does not start without a server', async (t) => {
+t.test('the Redis engine does not start without a server', async (t) => {
   const server = await RedisServer.start(t)
   await server.kill()
   const from = performance.now()

@@ -29,7 +29,7 @@ function feedOf () {
   return { feed, delivered, breaks, failures, reads, receive, answer }
 }
 
-t.test('messages are held until the start of the feed is known; those from before it are dropped', (t) => {
+t.test('a feed holds messages until its start is known, and drops those from before it', (t) => {
   const { feed, delivered, reads, receive } = feedOf()
   receive(3, 4, null, 5)
   t.equal(feed.position, null)
@@ -39,7 +39,7 @@ t.test('messages are held until the start of the feed is known; those from befor
   t.end()
 })
 
-t.test('a gap is filled before anything later is delivered', async (t) => {
+t.test('a feed fills a gap before it delivers anything later', async (t) => {
   const { feed, delivered, reads, receive, answer } = feedOf()
   feed.start(at(0))
   receive(1, 4, null, 5)
@@ -51,7 +51,7 @@ t.test('a gap is filled before anything later is delivered', async (t) => {
   t.strictSame(delivered.slice(-1), [6])
 })
 
-t.test('a gap among held messages is detected, as is one at the start', async (t) => {
+t.test('a feed detects a gap among held messages, and one at its start', async (t) => {
   const { feed, delivered, reads, receive, answer } = feedOf()
   receive(3)
   feed.start(at(1))
@@ -62,7 +62,7 @@ t.test('a gap among held messages is detected, as is one at the start', async (t
   t.strictSame(delivered, [2, 3, 4, 5, 6])
 })
 
-t.test('a history in pages is read to its end', async (t) => {
+t.test('a feed reads a history in pages to its end', async (t) => {
   const { feed, delivered, reads, answer } = feedOf()
   feed.start(at(0))
   feed.check(at(4))
@@ -75,7 +75,7 @@ t.test('a history in pages is read to its end', async (t) => {
   t.equal(reads.length, 2)
 })
 
-t.test('messages beyond the hold limit are read from the history instead', async (t) => {
+t.test('a feed reads messages beyond its hold limit from the history', async (t) => {
   const { feed, delivered, receive, reads, answer } = feedOf()
   feed.start(at(0))
   receive(...Array.from({ length: 1_500 }, (_, n) => n + 2))
@@ -86,7 +86,7 @@ t.test('messages beyond the hold limit are read from the history instead', async
   t.strictSame([delivered.length, delivered.at(-1), reads.length], [1_502, 1_502, 2])
 })
 
-t.test('if the history does not reach back, the feed continues from its end and reports a break', async (t) => {
+t.test('a feed whose history does not reach back reports a break and continues from the end', async (t) => {
   const { feed, delivered, breaks, reads, receive } = feedOf()
   feed.start(at(1))
   receive(9)
@@ -97,7 +97,7 @@ t.test('if the history does not reach back, the feed continues from its end and 
   t.strictSame(delivered, [10])
 })
 
-t.test('another epoch is a break followed by all of it; leftovers of the old one are dropped', async (t) => {
+t.test('a feed reports a new epoch as a break, delivers all of it, and drops messages of the old one', async (t) => {
   const { feed, delivered, breaks, reads, receive } = feedOf()
   feed.start(at(5))
   feed.receive(message(at(1, 'f')))
@@ -115,7 +115,7 @@ t.test('another epoch is a break followed by all of it; leftovers of the old one
   t.strictSame([delivered, reads.length], [[1, 2], 3])
 })
 
-t.test('another epoch whose beginning is gone, or that has ended meanwhile, is a break at its end', async (t) => {
+t.test('a feed reports a new epoch whose beginning is gone, or that has ended meanwhile, as a break at its end', async (t) => {
   const { feed, breaks, reads } = feedOf()
   feed.start(at(5))
   feed.receive(message(at(400, 'f')))

@@ -29,7 +29,7 @@ t.test('reasons of several sources are combined in one order, and a change is re
   t.equal(messages.filter((message) => message.startsWith('Redis is fully')).length, 1)
 })
 
-t.test('after closing nothing is reported', async (t) => {
+t.test('a closed health reports nothing', async (t) => {
   const { log, messages } = keepingLog()
   const health = new Health(log)
   health.report('connection', [])

@@ -9,7 +9,7 @@ const hooks = `export async function resolve (specifier, context, next) {
   return next(specifier, context)
 }`
 
-t.test('options need the package ioredis, and the error says so if it is missing', async (t) => {
+t.test('redis() with options needs the package ioredis, and the error says so if it is missing', async (t) => {
   register(`data:text/javascript,${encodeURIComponent(hooks)}`)
   await t.rejects(redis({ host: '127.0.0.1' })({ ...ENGINE, log: silent }), {
     code: 'WSM_ERR_INVALID_OPTION', message: /"ioredis"/, cause: { message: /it is not there/ }

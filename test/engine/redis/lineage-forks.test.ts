@@ -23,7 +23,7 @@ class Server {
   constructor (public master: string, public segment = '', public number = 0, public run = segment === '' ? '' : master) {}
 
   async do (script: Script, args: (string | number)[]): Promise<unknown> {
-    if (script === scripts.look) {
+    if (script === scripts.read) {
       this.looks++
       await this.onLook()
       const state = [this.master, this.run, this.segment, this.number, this.ended.flat().join(' ')]
@@ -237,7 +237,7 @@ t.test('a node stops waiting for others once its connection is closed', async (t
   await t.rejects(writing, { code: 'WSM_ERR_UNAVAILABLE' })
 })
 
-t.test('an error other than UNSURE is passed on', async (t) => {
+t.test('a call counted in a lane passes on any error other than UNSURE', async (t) => {
   const server = new Server('m1', '1-a.x', 5)
   const node = nodeOn(server)
   server.do = async () => { throw new Error('no') }
@@ -250,7 +250,7 @@ t.test('a leaving node passes its sightings on to the others', async (t) => {
   const lanes: Lane[] = Array.from({ length: 600 }, (_, at) => goes.lineage.lane(`lane ${at}`))
   for (const lane of lanes) lane.enter('1-a.x', 3, 1)
   goes.lineage.lane('unused')
-  await goes.lineage.bequeath(100)
+  await goes.lineage.handOver(100)
   t.equal(goes.asked.length, 2)
   const stays = nodeOn(new Server('m1', '1-a.x', 9), { peers: ['self', 'other'] })
   for (const { kind, data } of goes.asked) t.equal(stays.ask(kind, { ...data as object, from: 'other' }), true)
@@ -284,7 +284,7 @@ t.test('a leaving node passes on unsettled sightings, and the dead nodes it know
   await goes.write()
   goes.lane.keepOpen('1-a.w', 9)
   goes.peers.died('dead')
-  await goes.lineage.bequeath(100)
+  await goes.lineage.handOver(100)
   const server = new Server('m1', '1-a.x', 6)
   const stays = nodeOn(server)
   await stays.write()
@@ -300,7 +300,7 @@ t.test('a leaving node waits for calls in flight, and accepts no new ones', asyn
   const server = new Server('m1', '1-a.x', 5)
   const node = nodeOn(server)
   const writing = node.write()
-  const leaving = node.lineage.bequeath(100)
+  const leaving = node.lineage.handOver(100)
   await t.rejects(node.write(), { code: 'WSM_ERR_UNAVAILABLE' })
   await Promise.all([writing, leaving])
   t.match(node.asked, [{ data: { lanes: [{ number: 6 }] } }])

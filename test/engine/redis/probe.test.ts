@@ -138,11 +138,11 @@ t.test('a node probes about as often as it renews its lease', async (t) => {
 t.test('the error of a refused call names the commands that Redis refuses now, if Redis tells', async (t) => {
   const { client, link, probe, faults } = await probing(t)
   const error = new Error('refused')
-  t.equal(await probe.named(error), error, 'it refuses nothing')
+  t.equal(await probe.nameRefused(error), error, 'it refuses nothing')
   faults.set(FIRST, refusal('OOM command not allowed'))
-  t.equal(await probe.named(error), error, 'another fault')
+  t.equal(await probe.nameRefused(error), error, 'another fault')
   client.answer = async () => ['HSET', 'XADD']
-  t.match(await probe.named(error), { code: 'WSM_ERR_UNAVAILABLE', message: /its user may not run hset, xadd: allow it with \+hset \+xadd$/ })
+  t.match(await probe.nameRefused(error), { code: 'WSM_ERR_UNAVAILABLE', message: /its user may not run hset, xadd: allow it with \+hset \+xadd$/ })
   link.close()
-  t.equal(await probe.named(error), error, 'there is no connection')
+  t.equal(await probe.nameRefused(error), error, 'there is no connection')
 })

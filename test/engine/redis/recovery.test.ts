@@ -34,7 +34,7 @@ t.test('missed ends of questions are read at once, and with each renewal until t
   t.strictSame(reads, ['failed', 'read'])
 })
 
-t.test('nothing is restored after closing', (t) => {
+t.test('a closed recovery restores nothing', (t) => {
   const clock = new FakeClock(t)
   const restored: string[] = []
   const nothing = () => {}

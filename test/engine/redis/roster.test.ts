@@ -20,7 +20,7 @@ function rosterOf () {
   return { roster, told, failures, stored, receive }
 }
 
-t.test('initial users are not reported; changes that arrive meanwhile are reported if they are newer', async (t) => {
+t.test('a roster does not report its initial users, but newer changes that arrive meanwhile', async (t) => {
   const { roster, told, stored, receive } = rosterOf()
   Object.assign(stored, { number: 2, users: ['alice', 'bob'] })
   const opened = roster.open()
@@ -32,7 +32,7 @@ t.test('initial users are not reported; changes that arrive meanwhile are report
   t.equal(stored.reads, 1)
 })
 
-t.test('a missed change is detected by its number', async (t) => {
+t.test('a roster detects a missed change by its number', async (t) => {
   const { roster, told, stored, receive } = rosterOf()
   Object.assign(stored, { number: 1, users: ['alice'] })
   await roster.open()
@@ -43,7 +43,7 @@ t.test('a missed change is detected by its number', async (t) => {
   t.strictSame(told, ['alice left', 'carol joined', 'dora joined'])
 })
 
-t.test('if the numbering restarted, the users are read again', async (t) => {
+t.test('a roster reads the users again if the numbering restarted', async (t) => {
   const { roster, told, stored, receive } = rosterOf()
   Object.assign(stored, { number: 7, users: ['alice'] })
   await roster.open()
@@ -55,7 +55,7 @@ t.test('if the numbering restarted, the users are read again', async (t) => {
   t.equal(told.at(-1), 'bob left')
 })
 
-t.test('a failed reading of users is repeated at the next occasion', async (t) => {
+t.test('a roster repeats a failed reading of users with the next load', async (t) => {
   const { roster, told, failures, stored, receive } = rosterOf()
   await roster.open()
   stored.isAway = true

@@ -73,7 +73,7 @@ t.test('after a new map the old server delivers until the new one has confirmed 
   t.strictSame(at('a:1').commands, ['ssubscribe {x}', 'sunsubscribe {x}'])
 })
 
-t.test('only the map of the latest client counts', async (t) => {
+t.test('only the slot map of the latest cluster client counts', async (t) => {
   const { cluster, shards, heard, map } = shardsOf(t)
   const old = cluster.map()
   shards.follow(old)
@@ -134,7 +134,7 @@ t.test('a refused subscription rejects, a lost one is retried indefinitely', asy
   t.strictSame([heard, refusals], [LOST_AND_FOUND, 2])
 })
 
-t.test('a broken connection affects its own channels only', async (t) => {
+t.test('a broken connection to a cluster server affects only its own channels', async (t) => {
   const { cluster, shards, heard, map, at } = shardsOf(t)
   cluster.move('{y}', 'b:2')
   shards.follow(map)
@@ -148,7 +148,7 @@ t.test('a broken connection affects its own channels only', async (t) => {
   t.equal(at('b:2'), whole)
 })
 
-t.test('a reply on a broken connection does not count', async (t) => {
+t.test('a subscription confirmed on a broken connection to a cluster server does not count', async (t) => {
   const { cluster, shards, map, at } = shardsOf(t)
   cluster.answer = async (_command, channel) => {
     cluster.answer = async () => 'OK'
@@ -268,7 +268,7 @@ t.test('the connection to a master stays open without subscriptions', async (t) 
   t.notOk(at('a:1').isDisconnected)
 })
 
-t.test('after closing nothing is subscribed to or reported', async (t) => {
+t.test('closed shards subscribe to nothing and report nothing', async (t) => {
   const { cluster, shards, heard, map, at } = shardsOf(t)
   shards.follow(map)
   await shards.subscribe('{x}')

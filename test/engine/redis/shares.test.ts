@@ -164,7 +164,7 @@ t.test('over all limits the messages of senders go first, then the least recentl
   t.strictSame(await taken(), ['cut alice hers 2 0', 'clear old 1'])
 })
 
-t.test('messages of senders go first even if only one byte is too much', async (t) => {
+t.test('messages of senders are evicted first even if the histories exceed their limit by one byte', async (t) => {
   const { publish, taken } = sharesOf(t, { maxBytes: 10 * BYTES })
   for (let n = 0; n < 3; n++) publish('room', 'mallory')
   publish('hers', 'alice')
