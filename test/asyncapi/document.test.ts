@@ -1,10 +1,13 @@
+import { Type } from '@sinclair/typebox'
 import t from 'tap'
+import { Type as Type1 } from 'typebox'
 import { FromField } from '../../schemas/messages.js'
 import { clientFrames } from '../../schemas/frames/client.js'
 import { serverFrames } from '../../schemas/frames/server.js'
 import type { AsyncApiDocument } from '../../lib/index.js'
 import { asyncApi, serversOf } from '../../lib/asyncapi/document.js'
 import type { AsyncApiInput } from '../../lib/asyncapi/input.js'
+import { pascalCase } from '../../lib/asyncapi/names.js'
 import { startApp } from '../fixtures/app.js'
 import { declareRichly, faultsOf } from '../fixtures/asyncapi.js'
 
@@ -60,6 +63,29 @@ t.test('every call has its reply, and the frames of clients have the answers of 
   t.match(operations['receive.chat.send'], { action: 'receive', summary: 'Says something' })
   t.equal(operations['receive.doc.edit']!.summary, 'Calls doc.edit, by a member of a channel doc-*')
   t.equal(describe({ calls: [{ type: 'a.b', schema: {}, reply: {}, channel: null, isRest: true }] }).operations['receive.a.b']!.summary, 'Calls a.b; also by REST')
+})
+
+t.test('a call has its id, and its channel where it is for channels, whatever the kind of its schema', async (t) => {
+  const kinds = { 'a.typebox': Type.Object({ x: Type.Number() }), 'a.typebox1': Type1.Object({ x: Type1.Number() }), 'a.json': { type: 'object', properties: { x: { type: 'number' } }, required: ['x'] } }
+  const { app } = await startApp(t, {}, {
+    after: ({ ws }) => {
+      for (const [type, schema] of Object.entries<object>(kinds)) {
+        ws.handle(type, { schema }, () => {})
+        ws.handle(`${type}.room`, { schema, channel: 'room-*' }, () => {})
+      }
+    }
+  })
+  const { components: { schemas } } = app.ws.asyncapi()
+  const id = { $ref: '#/components/schemas/FrameId' }
+  for (const type of Object.keys(kinds)) {
+    const x = { type: 'number' }
+    const plain = schemas[`Client${pascalCase(type)}`] as { properties: object, required: string[] }
+    t.strictSame(plain.properties, { type: { type: 'string', const: type }, x, id }, type)
+    t.strictSame([...plain.required].sort(), ['type', 'x'], type)
+    const inRoom = schemas[`Client${pascalCase(`${type}.room`)}`] as { properties: object, required: string[] }
+    t.strictSame(inRoom.properties, { type: { type: 'string', const: `${type}.room` }, x, id, channel: { $ref: '#/components/schemas/ChannelName' } }, type)
+    t.strictSame([...inRoom.required].sort(), ['channel', 'type', 'x'], type)
+  }
 })
 
 t.test('a message of the app has its type, its own fields and those that the server adds', async (t) => {

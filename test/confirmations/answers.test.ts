@@ -162,3 +162,24 @@ t.test('the app can answer for a user, and the schema checks the JSON of its ans
   await confirmations.answer(id, { proceed: true, answer: { at: new Date(0) } }, by)
   t.match(await end, { outcome: 'confirmed', answer: { at: new Date(0).toISOString() } })
 })
+
+t.test('an answer loses the fields that its schema does not name, whoever gives it', async (t) => {
+  const server = await startApp(t)
+  const alice = await server.connect('alice')
+  const answer = Type.Object({ gpu: Type.String(), at: Type.Optional(Type.Object({ hour: Type.Integer() })) })
+  const given = { gpu: 'a100', at: { hour: 9, zone: 'x' }, is_admin: true }
+  const ways: Array<(id: string) => Promise<unknown>> = [
+    (id) => alice.request({ type: 'confirm', callback_id: id, proceed: true, answer: given }),
+    (id) => server.rest('POST', `/ws/confirmations/${id}`, { as: 'alice', body: { proceed: true, answer: given } }),
+    (id) => server.app.ws.confirmations.answer(id, { proceed: true, answer: given }, { user_id: 'alice', client_id: null })
+  ]
+  for (const way of ways) {
+    const { end, id } = await askStored(server, 'alice', { answer })
+    await way(id)
+    t.strictSame((await end).answer, { gpu: 'a100', at: { hour: 9 } })
+    t.strictSame((await server.app.ws.confirmations.get(id))!.answer, { gpu: 'a100', at: { hour: 9 } })
+  }
+  const { end, id } = await askStored(server, 'alice')
+  await alice.request({ type: 'confirm', callback_id: id, proceed: true, answer: given })
+  t.strictSame((await end).answer, given, 'without a schema it is kept whole')
+})

@@ -97,6 +97,7 @@ t.test('every route of the plugin is documented with a summary, a tag, and schem
     }
     const inPath = [...route.matchAll(/\{(\w+)\}/g)].map(([, name]) => name)
     t.strictSame(parameters.filter((parameter) => parameter.in === 'path').map(({ name }) => name), inPath, `${route}: path`)
+    for (const { name, schema, required = false } of parameters) if ('default' in schema) t.notOk(required, `${route}: ${name} has a default, so it can be left out`)
     for (const { name, description, schema } of parameters) t.ok(description !== undefined && Object.keys(schema).length > 0, `${route}: ${name}`)
     t.equal(requestBody !== undefined, route.startsWith('POST') && route !== 'POST /ws/tickets', `${route}: body`)
     if (requestBody !== undefined) t.ok(Object.keys(requestBody.content['application/json']!.schema).length > 0, `${route}: body`)

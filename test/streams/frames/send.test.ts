@@ -177,3 +177,23 @@ t.test('a message keeps its sender when the socket switches users while the app 
   t.match(await bob.next('user'), { from: { user_id: 'alice' } })
   t.same(asked, ['alice', 'alice'])
 })
+
+t.test('the receivers get no field that the declared schema does not name', async (t) => {
+  const Said = Type.Object({ text: Type.String(), by: Type.Optional(Type.Object({ name: Type.String() })) })
+  const schemas = { 'chat.said': Said, 'chat.either': Type.Union([Said, Type.Object({ at: Type.Number() })]), 'chat.json': JSON.parse(JSON.stringify(Said)) }
+  const { alice, bob, carol } = await startParty(t, allow, {
+    after: ({ ws }) => { for (const [type, schema] of Object.entries(schemas)) ws.declare(type, schema) }
+  })
+  const from = { client_id: alice.id, user_id: 'alice' }
+  for (const type of Object.keys(schemas)) {
+    const data = { type, text: 'hi', by: { name: 'a', role: 'admin' }, is_admin: true }
+    for (const frame of [{ type: 'channel', channel_ids: ['room'] }, { type: 'user', user_ids: ['bob'] }, { type: 'client', client_ids: [bob.id] }]) {
+      t.match(await alice.request({ ...frame, data }), { type: 'reply' })
+      const { stream: _stream, ...received } = await bob.next(type)
+      t.strictSame(received, { type, text: 'hi', by: { name: 'a' }, from }, `${type} by ${frame.type}`)
+    }
+    const { stream: _stream, ...received } = await carol.next(type)
+    t.strictSame(received, { type, text: 'hi', by: { name: 'a' }, from }, type)
+    t.match(await alice.request({ type: 'user', user_ids: ['bob'], data: { type, text: 1 } }), { code: 'invalid_message', details: [{ path: /^\/data/ }] })
+  }
+})
