@@ -16,6 +16,8 @@ import { securePages } from './page-security.js'
 import { developmentSecret } from './secret.js'
 import { taskRoutes } from './tasks.js'
 
+declare module 'fastify-ws-manager' { interface Register { contract: typeof contract } }
+
 // Compiled, this file is in dist/example-app; the page is not compiled and stays where it is.
 const publicFolder = fileURLToPath(new URL('../../example-app/public', import.meta.url))
 

@@ -40,5 +40,3 @@ export const contract = defineContract({
     [CHAT_CHANNEL]: { messages: ['chat.message', 'chat.tabs'], presence: true, history: { ttlMs: CHAT_HISTORY_MS } }
   }
 })
-
-declare module 'fastify-ws-manager' { interface Register { contract: typeof contract } }

@@ -42,23 +42,60 @@ export type ManagerParts = Pick<Node,
   | 'cluster' | 'clock' | 'confirmations' | 'contextOf' | 'counters' | 'events' | 'handlers' | 'history' | 'log' | 'outbound' | 'placements'
   | 'presence' | 'publisher' | 'readiness' | 'registry' | 'revocations' | 'router' | 'taskHeartbeats' | 'tasks' | 'topics'>
 
-/**
- * Asks a user, and resolves when the question is stored; `settled()` waits for its end. With a contract `kind` is one of its kinds, which
- * describes `data` and the answer. Throws WSM_ERR_INVALID_ARGUMENT, WSM_ERR_TOO_MANY_CONFIRMATIONS, WSM_ERR_UNAVAILABLE.
- */
-export type Ask = IfContract<
-  <K extends QuestionKind>(question: ContractQuestion<K>) => Promise<AskedQuestion<QuestionAnswer<K>>>,
-  <S extends AnySchema = AnySchema>(question: Question<S>) => Promise<AskedQuestion<StaticOf<S>>>>
+/** Asks a question of a kind of the contract. */
+interface AskOfContract {
+  /**
+   * Asks a user a question of a kind of the contract, which describes `data` and the answer. Resolves when the question is stored; `settled()`
+   * of the result waits for its end.
+   *
+   * @throws WSM_ERR_INVALID_ARGUMENT, WSM_ERR_TOO_MANY_CONFIRMATIONS, WSM_ERR_UNAVAILABLE
+   */
+  <K extends QuestionKind> (question: ContractQuestion<K>): Promise<AskedQuestion<QuestionAnswer<K>>>
+}
+
+/** Asks a question of any kind. */
+interface AskAnything {
+  /**
+   * Asks a user a question. Resolves when the question is stored; `settled()` of the result waits for its end.
+   *
+   * @throws WSM_ERR_INVALID_ARGUMENT, WSM_ERR_TOO_MANY_CONFIRMATIONS, WSM_ERR_UNAVAILABLE
+   */
+  <S extends AnySchema = AnySchema> (question: Question<S>): Promise<AskedQuestion<StaticOf<S>>>
+}
+
+/** Asks a user: with a contract a question of one of its kinds, without one of any. */
+export type Ask = IfContract<AskOfContract, AskAnything>
 
 /** Handles a call of the contract. */
 interface HandleCall {
+  /**
+   * Handles a call of the contract, which has its schemas.
+   *
+   * @throws WSM_ERR_INVALID_HANDLER for a type that is taken or not in the contract, and for a call by REST once the app is ready
+   */
   <T extends CallType> (type: T, handler: CallHandler<T>): void
+  /**
+   * Handles a call of the contract with limits, or where not everybody may call it.
+   *
+   * @throws WSM_ERR_INVALID_HANDLER for a type that is taken or not in the contract, and for a call by REST once the app is ready
+   */
   <T extends CallType> (type: T, options: CallHandlerOptions<T>, handler: CallHandler<T>): void
 }
 
+/** Handles frames of any type. */
+interface HandleAnything {
+  /**
+   * Handles frames of a type, with `channel` those that members send in a channel.
+   *
+   * @throws WSM_ERR_INVALID_HANDLER for a type that is taken or not namespaced, a schema that cannot be compiled, a bad channel pattern,
+   *   and for a call by REST once the app is ready
+   */
+  <const S extends AnySchema, const R extends AnySchema | undefined = undefined, C extends string | undefined = undefined> (
+    type: string, options: HandlerOptions<S, R, C>, handler: Handler<S, R, C>): void
+}
+
 /** Registers a handler: with a contract of one of its calls, without one of any type. */
-export type Handle = IfContract<HandleCall, <const S extends AnySchema, const R extends AnySchema | undefined = undefined, C extends string | undefined = undefined>(
-  type: string, options: HandlerOptions<S, R, C>, handler: Handler<S, R, C>) => void>
+export type Handle = IfContract<HandleCall, HandleAnything>
 
 type AnyHandler = Handler<AnySchema, AnySchema | undefined, string | undefined>
 

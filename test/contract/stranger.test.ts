@@ -11,7 +11,7 @@ const folder = join(root, 'example-app')
 /** Changes to a file of the example app: a text, and what comes in its place. */
 type Changes = Record<string, [text: string, replacement: string][]>
 
-/** Compiles files of the example app with changes, and returns the faults: the file and the line of each. */
+/** Compiles the example app with changes, and returns the faults: the file and the line of each. */
 function faultsOf (changes: Changes): string[] {
   const { options, projectReferences } = ts.getParsedCommandLineOfConfigFile(join(folder, 'tsconfig.json'), { noEmit: true, incremental: false, declaration: false },
     { ...ts.sys, onUnRecoverableConfigFileDiagnostic: ({ messageText }) => { throw new Error(String(messageText)) } })!
@@ -29,7 +29,7 @@ function faultsOf (changes: Changes): string[] {
     const source = sources.get(name)
     return source === undefined ? getSourceFile.call(host, name, ...rest) : ts.createSourceFile(name, source, rest[0])
   }
-  const program = ts.createProgram({ rootNames: [...sources.keys()], options, projectReferences: projectReferences!, host })
+  const program = ts.createProgram({ rootNames: [join(folder, 'app.ts')], options, projectReferences: projectReferences!, host })
   return ts.getPreEmitDiagnostics(program).map(({ file, start, messageText }) => {
     if (file === undefined) return ts.flattenDiagnosticMessageText(messageText, ' ')
     const { line } = file.getLineAndCharacterOfPosition(start!)
