@@ -1,4 +1,4 @@
-import { Kind, Type, type TProperties, type TSchema } from '@sinclair/typebox'
+import { Type, type TProperties, type TSchema } from '@sinclair/typebox'
 import { InvalidHandlerError } from '../errors.js'
 import { messageOf } from '../thrown.js'
 import { CompiledSchema } from '../validation/compiled-schema.js'
@@ -35,11 +35,10 @@ export function compileMessage (
 ): { schema: TSchema, check: CompiledSchema } {
   return named(refuse, part, () => {
     const converted = readSchema(given, Type.Object(envelope))
+    const check = new CompiledSchema(converted)
     const isOwn = isTypeBox(given)
-    const whole = isOwn ? withEnvelope(converted, envelope) : converted
-    const check = new CompiledSchema(whole, isOwn && whole[Kind] !== 'Object' ? Object.keys(envelope) : [])
-    assertMessage(type, converted)
-    return { schema: isOwn ? whole : documentOf(given), check }
+    assertMessage(type, isOwn ? given : converted)
+    return { schema: isOwn ? withEnvelope(given, envelope) : documentOf(given), check }
   })
 }
 

@@ -1,5 +1,4 @@
 import { TypeGuard, type Static, type TSchema } from '@sinclair/typebox'
-import { cleanFields, together } from './clean.js'
 import { isConverted } from './converted.js'
 import { mapHeld } from './holders.js'
 import { Node } from './node.js'
@@ -30,18 +29,16 @@ export class CompiledSchema<S extends TSchema = TSchema> implements Checker<Stat
   readonly #isPlain: boolean
 
   /**
-   * @param kept top-level fields that cleaning keeps, even if the schema does not name them
    * @throws SchemaError for schemas that TypeBox cannot compile, formats missing in its FormatRegistry, and patterns that have no
    *   `maxLength` of at most 1000 or that the engine cannot match
    */
-  constructor (schema: S, kept: readonly string[] = []) {
+  constructor (schema: S) {
     if (!isConverted(schema)) assertSchema(schema)
     const preparation = new Preparation()
     this.#node = compile(preparation, schema)
     this.#definitions = preparation.definitions
     this.#isPlain = preparation.definitions.size === 0
-    const { clean } = this.#node
-    this.#clean = clean === null || kept.length === 0 ? clean : together([clean, keeper(kept)])
+    this.#clean = this.#node.clean
   }
 
   Check (value: unknown): value is Static<S> {
@@ -108,8 +105,4 @@ function compile (preparation: Preparation, schema: TSchema): Node {
     const fault = error instanceof SchemaError ? error : new SchemaError(`cannot be compiled: ${(error as Error).message}`)
     throw fault.below(preparation.path)
   }
-}
-
-function keeper (kept: readonly string[]): Clean {
-  return (value) => cleanFields(value as Record<string, unknown>, (key) => kept.includes(key) ? 'keep' : 'drop')
 }

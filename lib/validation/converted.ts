@@ -3,8 +3,13 @@ import { Kind, type TSchema } from '@sinclair/typebox'
 /** JSON Pointer of the JSON Schema that a schema was made from. */
 export const Place: unique symbol = Symbol('fastify-ws-manager.place')
 
+/** A field that may have any value; a field of the envelope that the schema does not name. */
+export const ANY_FIELD = { [Kind]: 'Unknown' } as unknown as TSchema
+
 /** A member of `Siblings`. Neutral: it names no field, so it has no say in which fields are kept. */
 export interface Member { schema: TSchema, isNeutral: boolean }
+
+const MESSAGE = ' message'
 
 interface Common {
   [Place]?: string
@@ -47,6 +52,16 @@ export function isConverted (schema: TSchema): boolean {
 /** Returns the JSON Pointer of the JSON Schema that a schema was made from; undefined: it was made from none. */
 export function placeOf (schema: TSchema): string | undefined {
   return (schema as Common)[Place]
+}
+
+/** Names a definition as a schema of the whole message, where it is another one than below. */
+export function messageName (name: string): string {
+  return name + MESSAGE
+}
+
+/** Returns the name that the schema gave a definition. */
+export function givenName (name: string): string {
+  return name.endsWith(MESSAGE) ? name.slice(0, -MESSAGE.length) : name
 }
 
 /** Returns the schemas that a schema of our own kinds applies to the same value, all at once. */

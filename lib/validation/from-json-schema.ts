@@ -1,9 +1,10 @@
 import { Kind, type TObject, type TSchema } from '@sinclair/typebox'
-import { Place, ownSchema, type Member } from './converted.js'
+import { Place, givenName, messageName, ownSchema, type Member } from './converted.js'
+import { addEnvelope } from './envelope.js'
 import { arrayMembers } from './json-arrays.js'
 import { assertJsonSchema, keywordsOf, typedKeywords, typesOf, type JsonObject } from './json-keywords.js'
 import { literalsOf } from './json-literals.js'
-import { ANY_FIELD, objectSchema } from './json-objects.js'
+import { objectSchema } from './json-objects.js'
 import { partAt, resolve, type Scope, type Site } from './json-references.js'
 import { templateLength } from './preparation.js'
 import { SchemaError } from './schema-error.js'
@@ -33,7 +34,7 @@ const OF_THEIR_MEMBERS: readonly string[] = ['type', 'properties', 'required']
 export function fromJsonSchema (json: unknown, envelope: TObject | null = null): TSchema {
   const conversion = new Conversion(Object.keys(envelope?.properties ?? {}))
   const { schema, definitions } = conversion.convertAll(json)
-  return ownSchema({ [Kind]: 'Converted', $defs: definitions, schema: envelope === null ? schema : withEnvelope(schema, envelope) })
+  return ownSchema({ [Kind]: 'Converted', $defs: definitions, schema: envelope === null ? schema : addEnvelope(schema, envelope) })
 }
 
 class Conversion {
@@ -151,16 +152,14 @@ class Conversion {
 
   /** @throws SchemaError for a definition that applies itself to its own value, so that no check would end */
   #assertEnds (name: string, through: readonly string[]): void {
-    if (through.includes(name)) throw new SchemaError('refers to itself without end', name.replace(MESSAGE, ''))
+    if (through.includes(name)) throw new SchemaError('refers to itself without end', givenName(name))
     for (const next of this.#applied.get(name) ?? []) this.#assertEnds(next, [...through, name])
     this.#applied.delete(name)
   }
 }
 
-const MESSAGE = ' message'
-
 function definitionName (path: string, isMessage: boolean): string {
-  return isMessage ? path + MESSAGE : path
+  return isMessage ? messageName(path) : path
 }
 
 function ownKind (kind: string, fields: object): TSchema {
@@ -193,13 +192,4 @@ function isOfObjects ({ type, allOf }: JsonObject): boolean {
 function hasOnly (json: unknown, keywords: readonly string[]): boolean {
   return typeof json === 'object' && json !== null && [...typedKeywords(json as JsonObject).map(([name]) => name), ...APPLICATORS, 'enum', 'const']
     .every((name) => (json as JsonObject)[name] === undefined || keywords.includes(String(name)))
-}
-
-/** Adds the fields of the envelope to a whole message. */
-function withEnvelope (schema: TSchema, envelope: TObject): TSchema {
-  if (schema[Kind] !== 'Object') return ownSchema({ [Kind]: 'Siblings', members: [{ schema: envelope, isNeutral: false }, { schema, isNeutral: false }] })
-  const { properties, required } = schema as TObject
-  const unnamed = Object.entries(envelope.properties).filter(([name]) => properties[name] === ANY_FIELD)
-  const needed = unnamed.map(([name]) => name).filter((name) => envelope.required?.includes(name))
-  return { ...schema, properties: { ...properties, ...Object.fromEntries(unnamed) }, required: [...new Set([...required!, ...needed])] } as TSchema
 }

@@ -1,11 +1,9 @@
 import { Kind, type TSchema } from '@sinclair/typebox'
-import { ownSchema } from './converted.js'
+import { ANY_FIELD, ownSchema } from './converted.js'
 import { defined } from './json-arrays.js'
 import type { JsonObject } from './json-keywords.js'
 import { partAt, type Site } from './json-references.js'
 
-/** A field that may have any value; a field of the envelope that the schema does not name. */
-export const ANY_FIELD = { [Kind]: 'Unknown' } as unknown as TSchema
 const NEVER = { [Kind]: 'Never', not: {} } as unknown as TSchema
 
 /**

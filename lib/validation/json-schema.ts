@@ -2,6 +2,7 @@ import { Kind, type TObject, type TRegExp, type TSchema, type TTemplateLiteral }
 import { CompiledSchema, assertSchema } from './compiled-schema.js'
 import { mapHeld } from './holders.js'
 import { fromJsonSchema, sourceOf } from './from-json-schema.js'
+import { messageSchema } from './message-form.js'
 import { templateLength } from './preparation.js'
 import { SchemaError } from './schema-error.js'
 
@@ -22,13 +23,13 @@ export function isTypeBox (schema: unknown): schema is TSchema {
 /**
  * Reads a schema of any kind as one of TypeBox 0.34, for `CompiledSchema`.
  *
- * @param envelope fields that a message may have in any case, where the schema is a JSON Schema
+ * @param envelope fields that a message may have in any case, with their schemas; null: it is no schema of messages
  * @throws SchemaError for anything else, and for what cannot be checked
  */
 export function readSchema (schema: unknown, envelope: TObject | null = null): TSchema {
   if (!isTypeBox(schema)) return fromJsonSchema(schema, envelope)
   assertSchema(schema)
-  return schema
+  return envelope === null ? schema : messageSchema(schema, envelope)
 }
 
 /**
