@@ -22,7 +22,7 @@ export default [
     // description of an app, the message about a bad option, details of errors, the size of a call, and the answers of REST routes.
     files: ['lib/**/*.ts', 'routes/**/*.ts'],
     ignores: [
-      'lib/asyncapi/{component-schemas,description,frame-schema}.ts', 'lib/protocol/**', 'lib/socket/message.ts', 'lib/engine/redis/**',
+      'lib/asyncapi/{component-schemas,description,frame-schema}.ts', 'lib/contract/answer.ts', 'lib/protocol/**', 'lib/socket/message.ts', 'lib/engine/redis/**',
       'lib/validation/json-schema.ts', 'lib/validation/unique-list.ts', 'lib/options.ts', 'lib/wire-error.ts', 'routes/call.ts', 'routes/json-answer.ts'
     ],
     rules: { 'no-restricted-globals': ['error', 'JSON'] }

@@ -47,7 +47,7 @@ export class Description {
       calls: handlers.entries.map(({ type, schema, reply, channel, isRest }) => ({ type, schema: expressed(schema), reply: expressed(reply), channel, isRest })),
       messages: [...outbound.schemas].map(([type, schema]) => ({ type, schema: expressed(schema) })),
       confirmations: Object.fromEntries(Array.from(contract?.kinds ?? [], ([kind, { dataSchema: data, answer }]) =>
-        [kind, { ...data && { data: expressed(data) }, ...answer && { answer: expressed(answer) } }])),
+        [kind, { ...data !== undefined && { data: expressed(data) }, ...answer !== null && { answer: answer.schema } }])),
       channels: Object.fromEntries(Object.entries(contract?.types ?? {}).map(([pattern, messages]) => [pattern, { messages }]))
     }
   }

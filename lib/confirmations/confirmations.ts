@@ -281,7 +281,7 @@ export class Confirmations {
   /** @throws WSM_ERR_UNAVAILABLE where this node cannot check an answer; the question stays open, and another node may be able to */
   #answerCheck (record: ConfirmationRecord): ReturnType<typeof answerCheck> {
     try {
-      return answerCheck(record)
+      return answerCheck(record, this.#kinds)
     } catch (error) {
       this.#log.error({ err: error, callback_id: record.callback_id }, 'this node cannot check an answer against its schema')
       throw new UnavailableError(`The answer cannot be checked: the question's schema ${(error as Error).message}`)

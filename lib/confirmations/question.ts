@@ -131,7 +131,7 @@ export interface Draft {
   timeoutMs: number | undefined
   onTimeout: 'proceed' | 'cancel' | undefined
   signal: AbortSignal | undefined
-  /** JSON Schema of the answer; undefined: any answer is valid. */
+  /** JSON Schema of the answer, as JSON carries it; undefined: any answer is valid. */
   answer: TSchema | undefined
 }
 
@@ -157,7 +157,7 @@ export function draftOf (question: Question, kinds: ReadonlyMap<string, Prepared
   if (known === undefined) throw new InvalidArgumentError(ASK, `question.kind: "${kind}" is not a kind of the contract`)
   if (answer !== undefined) throw new InvalidArgumentError(ASK, 'question.answer: the contract has the schema of the answer')
   if (known.data !== null && !known.data.Check(data)) throw invalidMessage(faultsOf(known.data, data).map(below('/data')))
-  return { ...draft, answer: answerSchema(ASK, 'question.answer', known.answer) }
+  return { ...draft, answer: known.answer?.schema }
 }
 
 const ASK = 'ws.confirmations.ask'
@@ -172,7 +172,7 @@ export function toRecord ({ fields, userId, taskId, answer, ...draft }: Draft, d
   const { timeoutMs = defaults.timeoutMs, onTimeout = defaults.onTimeout } = draft
   const expiresAt = now + timeoutMs
   // A snapshot, since it is sent again on later connects, when the app may have changed its result.
-  const question: unknown = snapshot({
+  const stored = snapshot({
     type: 'task_step_result',
     callback_id: nextQuestionId(now),
     step: fields.step,
@@ -188,9 +188,9 @@ export function toRecord ({ fields, userId, taskId, answer, ...draft }: Draft, d
     data: fields.data,
     timestamp: now,
     expires_at: expiresAt,
-    on_timeout: onTimeout,
-    answer_schema: answer
+    on_timeout: onTimeout
   })
+  const question: unknown = answer === undefined ? stored : { ...stored, answer_schema: answer }
   assertValid(checkQuestion, question)
   return {
     callback_id: question.callback_id,
@@ -207,12 +207,15 @@ export function toRecord ({ fields, userId, taskId, answer, ...draft }: Draft, d
 }
 
 /**
- * Compiles the check of a question's answers, the same on every node. null: any answer is valid.
+ * Returns the check of a question's answers, the same on every node. null: any answer is valid.
  *
+ * @param kinds kinds of the contract, which have theirs compiled; null: there is no contract
  * @throws SchemaError for what this node cannot check
  */
-export function answerCheck ({ question }: ConfirmationRecord): CompiledSchema | null {
-  return question.answer_schema === undefined ? null : compileJsonSchema(question.answer_schema)
+export function answerCheck ({ question }: ConfirmationRecord, kinds: ReadonlyMap<string, PreparedKind> | null): CompiledSchema | null {
+  if (question.answer_schema === undefined) return null
+  const own = kinds?.get(question.kind!)?.answer
+  return own?.isThatOf(question) === true ? own.check : compileJsonSchema(question.answer_schema)
 }
 
 /** Checks an answer, and removes its unknown fields. @throws WSM_ERR_INVALID_MESSAGE with paths as in a `confirm` frame */

@@ -8,6 +8,8 @@ import { messageOf } from '../thrown.js'
 import { CompiledSchema } from '../validation/compiled-schema.js'
 import { readSchema, toJsonSchema } from '../validation/json-schema.js'
 import { SchemaError } from '../validation/schema-error.js'
+import { PreparedAnswer } from './answer.js'
+import { copyOf } from './copy.js'
 import type { Contract, ContractParts } from './parts.js'
 
 /** A call of the contract. */
@@ -19,8 +21,8 @@ export interface PreparedKind {
   data: CompiledSchema | null
   /** Schema of its facts; undefined: any. */
   dataSchema: AnySchema | undefined
-  /** Schema of its answers; undefined: any answer is valid. */
-  answer: AnySchema | undefined
+  /** Schema of its answers; null: any answer is valid. */
+  answer: PreparedAnswer | null
 }
 
 /** The messages that belong in the channels of a pattern. */
@@ -45,9 +47,10 @@ export interface PreparedContract {
  */
 export function prepareContract ({ messages = {}, calls = {}, confirmations = {}, channels = {} }: ContractParts): PreparedContract {
   return {
-    messages: each(messages, (type, schema) => {
+    messages: each(messages, (type, given) => {
       assertName('messages', type)
       return named('messages', type, 'schema', () => {
+        const schema = copyOf(given)
         const { properties = {}, required = [] } = toJsonSchema(schema) as { properties?: object, required?: string[] }
         const reserved = reservedFields.find((field) => Object.hasOwn(properties, field) || required.includes(field))
         if (reserved !== undefined) throw new SchemaError(`has the field "${reserved}", which only the server sets`)
@@ -62,16 +65,15 @@ export function prepareContract ({ messages = {}, calls = {}, confirmations = {}
     }),
     kinds: each(confirmations, (kind, { data, answer }) => {
       assertName('confirmations', kind)
-      const compiled = (field: string, schema: AnySchema | undefined) =>
-        schema === undefined ? null : named('confirmations', kind, field, () => new CompiledSchema(readSchema(schema)))
       const facts = usable('confirmations', kind, 'data', data)
-      const answers = usable('confirmations', kind, 'answer', answer)
-      // Otherwise the first question would tell that its answers cannot be checked.
-      compiled('answer', answers)
-      return { dataSchema: facts, data: compiled('data', facts), answer: answers }
+      return {
+        dataSchema: facts,
+        data: facts === undefined ? null : named('confirmations', kind, 'data', () => new CompiledSchema(readSchema(facts))),
+        answer: answer === undefined ? null : named('confirmations', kind, 'answer', () => new PreparedAnswer(copyOf(answer)))
+      }
     }),
-    rules: Object.fromEntries(each(channels, (_pattern, { messages: _messages, ...rule }) => rule)),
-    types: Object.fromEntries(each(channels, (_pattern, { messages: types }) => types ?? Object.keys(messages))),
+    rules: Object.fromEntries(each(channels, (_pattern, { messages: _messages, ...rule }) => copyOf(rule))),
+    types: Object.fromEntries(each(channels, (_pattern, { messages: types }) => types === undefined ? Object.keys(messages) : [...types])),
     belongings: [...each(channels, (pattern, { messages: types }) => {
       const matches = assertPattern('channels', pattern, pattern)
       const unknown = types?.find((type) => !Object.hasOwn(messages, type))
@@ -105,8 +107,9 @@ function assertPattern (part: Part, name: string, pattern: string): (channel: st
 function usable (part: Part, name: string, field: string, schema: AnySchema | undefined): AnySchema | undefined {
   if (schema === undefined) return undefined
   return named(part, name, field, () => {
-    toJsonSchema(schema)
-    return schema
+    const copy = copyOf(schema)
+    toJsonSchema(copy)
+    return copy
   })
 }
 

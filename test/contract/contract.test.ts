@@ -54,6 +54,9 @@ t.test('what is no contract, or would be lost in the merged one, is refused', (t
   t.end()
 })
 
+/** A list in a list, and so on. */
+const nested = (levels: number): unknown[] => levels === 1 ? [] : [nested(levels - 1)]
+
 t.test('a bad contract is refused by name when the plugin is registered', async (t) => {
   const unreadable = Object.defineProperty({}, 'type', { enumerable: true, get () { throw new Error('not now') } })
   const endless = { type: 'object', properties: {} }
@@ -90,6 +93,11 @@ t.test('a bad contract is refused by name when the plugin is registered', async 
     [{ confirmations: { 'a.b': { answer: '' } } }, 'confirmations["a.b"]: its answer is not a JSON Schema: it is a string'],
     [{ confirmations: { 'a.b': { answer: Type.String({ pattern: '^a' }) } } }, 'confirmations["a.b"]: its answer has the pattern ^a without a maxLength'],
     [{ confirmations: { 'a.b': { answer: Type.String({ format: 'no such' }) } } }, 'confirmations["a.b"]: its answer has the format "no such"'],
+    [{ confirmations: { 'a.b': { answer: 0 } } }, 'confirmations["a.b"]: its answer is not a JSON Schema: it is a number'],
+    [{ confirmations: { 'a.b': { answer: NaN } } }, 'confirmations["a.b"]: its answer is not a JSON Schema: it is a number'],
+    [{ confirmations: { 'a.b': { data: null } } }, 'confirmations["a.b"]: its data is not a JSON Schema: it is null'],
+    [{ calls: { 'a.b': { data: false } } }, 'calls["a.b"]: its data must describe an object'],
+    [{ confirmations: { 'a.b': { answer: { default: nested(901) } } } }, 'confirmations["a.b"]: its answer is nested deeper than 900 levels'],
     [{ confirmations: { 'a.b': { answer: Type.Ref('Nothing') } } }, 'confirmations["a.b"]: its answer cannot be compiled: it refers to "Nothing"']
   ]
   for (const [contract, message] of bad) {
@@ -163,6 +171,42 @@ t.test('the option channels adds to the rules of the contract, field by field', 
   t.match((await server.app.ws.history('channel:room-1')).messages, [{ text: 'message 1' }], 'and a size')
   const both = { contract: { channels: { 'a.b': { history: false, recover: 'latest' } } }, channels: { 'a.b': { presence: true } } } as const
   await t.rejects(startApp(t, both), { code: 'WSM_ERR_INVALID_OPTION', message: /channels\.a\.b\.recover/ }, 'a rule without effect is refused in the contract as well')
+})
+
+t.test('a contract that changes after the registration changes nothing', async (t) => {
+  const mutable = () => ({
+    messages: { 'chat.message': Type.Object({ text: Type.String() }) },
+    calls: { 'chat.send': { data: Type1.Object({ text: Type1.String() }), reply: Type.Object({ sent_at: Type.Number() }) } },
+    confirmations: { 'chat.leave': { data: Type.Object({ why: Type.String() }), answer: { type: 'object', properties: { gpu: { type: 'string' } }, required: ['gpu'] } } },
+    channels: { 'room-*': { messages: ['chat.message'], presence: true, history: { size: 1 } } }
+  })
+  const contract = mutable()
+  const server = await start(t, { contract }, ({ ws }) => { ws.handle('chat.send', {} as HandlerOptions<object>, () => ({ sent_at: 1 })) })
+  const { ws } = server.app
+  const client = await server.connect('alice', { path: '/ws?channel_id=room-1' })
+  const { messages, calls, confirmations, channels } = contract
+  Object.assign(messages['chat.message'].properties.text, { type: 'number' })
+  Object.assign(calls['chat.send'].data.properties.text, { type: 'number' })
+  Object.assign(calls['chat.send'].reply.properties, { left_at: Type.String() })
+  Object.assign(calls, { 'chat.left': {} })
+  Object.assign(confirmations['chat.leave'].data.properties, { why: Type.Number() })
+  confirmations['chat.leave'].answer.required.length = 0
+  confirmations['chat.leave'].answer.properties.gpu.type = 'number'
+  Object.assign(messages, { 'chat.left': Text })
+  channels['room-*'].messages[0] = 'chat.left'
+  channels['room-*'].presence = false
+  channels['room-*'].history.size = 5
+  for (let times = 0; times < 2; times++) await ws.sendToChannel('room-1', { type: 'chat.message', text: 'hello' })
+  t.equal((await ws.history('channel:room-1')).messages.length, 1)
+  t.equal((await ws.presence('room-1')).users.length, 1)
+  await t.rejects(ws.broadcast({ type: 'chat.left', text: 'hello' }), { code: 'WSM_ERR_INVALID_ARGUMENT' })
+  t.match(await client.request({ type: 'chat.send', text: 'hello' }), { data: { sent_at: 1 } })
+  const { callbackId } = await ws.confirmations.ask({ kind: 'chat.leave', to: { user: 'alice' }, message: 'Well?', data: { why: 'because' } })
+  const by = { user_id: 'alice', client_id: null }
+  await t.rejects(ws.confirmations.answer(callbackId, { proceed: true, answer: { gpu: 7 } }, by), { code: 'WSM_ERR_INVALID_MESSAGE' })
+  await ws.confirmations.answer(callbackId, { proceed: true, answer: { gpu: 'a100' } }, by)
+  const untouched = await start(t, { contract: mutable() }, ({ ws }) => { ws.handle('chat.send', {} as HandlerOptions<object>, () => ({ sent_at: 1 })) })
+  t.strictSame({ ...ws.asyncapi(), servers: null }, { ...untouched.app.ws.asyncapi(), servers: null })
 })
 
 t.test('two versions of an app understand each other as far as their contracts agree', async (t) => {

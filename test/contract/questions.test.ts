@@ -1,4 +1,4 @@
-import { Type } from '@sinclair/typebox'
+import { FormatRegistry, Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import { defineContract } from '../../lib/contract/contract.js'
 import { MemoryConfirmationStore } from '../../lib/engine/memory/confirmations.js'
@@ -38,6 +38,36 @@ t.test('a question that the contract does not describe is refused by name', asyn
   await refused({ answer: Type.String() }, 'answer: the contract has the schema of the answer')
   await refused({ to: { users: ['alice'] } }, 'to.')
   await t.resolves(confirmations.ask({ kind: 'train.over', to: { user: 'alice' }, message: 'Well?', data: { any: 'thing' } }))
+})
+
+t.test('the answer schema of a kind is compiled once, when the plugin is registered', async (t) => {
+  const format = 'yes of this test'
+  FormatRegistry.Set(format, () => true)
+  const answer = Type.Object({ word: Type.String({ format }) })
+  const { app: { ws: { confirmations } } } = await start(t, { contract: defineContract({ confirmations: { 'train.failed': { answer }, 'train.over': {} } }) })
+  // Whatever compiled it now would fail.
+  FormatRegistry.Delete(format)
+  const ask = async () => (await confirmations.ask({ ...failed, data: undefined })).callbackId
+  const ids = [await ask(), await ask()]
+  const [first, second] = await Promise.all(ids.map(async (id) => (await confirmations.get(id))!.question.answer_schema))
+  t.equal(first, second, 'and its JSON is made once')
+  t.throws(() => { (first as { type: unknown }).type = 'string' }, TypeError, 'so that no question changes another')
+  t.strictSame(first, JSON.parse(JSON.stringify(answer)))
+  const by = { user_id: 'alice', client_id: null }
+  await t.rejects(confirmations.answer(ids[0]!, { proceed: true, answer: {} }, by), { code: 'WSM_ERR_INVALID_MESSAGE' })
+  FormatRegistry.Set(format, (text) => text === 'yes')
+  t.teardown(() => { FormatRegistry.Delete(format) })
+  t.match(await confirmations.answer(ids[0]!, { proceed: true, answer: { word: 'yes' } }, by), { status: 'confirmed' })
+})
+
+t.test('a kind whose answer schema is false takes no answer of a person who proceeds', async (t) => {
+  const { app: { ws } } = await start(t, { contract: { confirmations: { 'train.over': { answer: false as never } } } })
+  const { callbackId } = await ws.confirmations.ask({ kind: 'train.over', to: { user: 'alice' }, message: 'Well?' })
+  t.equal((await ws.confirmations.get(callbackId))!.question.answer_schema, false)
+  t.equal(ws.asyncapi().components.schemas.TrainOverAnswer, false)
+  const by = { user_id: 'alice', client_id: null }
+  await t.rejects(ws.confirmations.answer(callbackId, { proceed: true, answer: 1 }, by), { code: 'WSM_ERR_INVALID_MESSAGE' })
+  t.match(await ws.confirmations.answer(callbackId, { proceed: false }, by), { status: 'declined' })
 })
 
 t.test('without a contract a question has any kind, any data, and an answer schema of its own', async (t) => {
