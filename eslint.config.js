@@ -23,7 +23,7 @@ export default [
     files: ['lib/**/*.ts', 'routes/**/*.ts'],
     ignores: [
       'lib/asyncapi/{component-schemas,description,frame-schema}.ts', 'lib/contract/answer.ts', 'lib/protocol/**', 'lib/socket/message.ts', 'lib/engine/redis/**',
-      'lib/validation/json-schema.ts', 'lib/validation/unique-list.ts', 'lib/options.ts', 'lib/wire-error.ts', 'routes/call.ts', 'routes/json-answer.ts'
+      'lib/validation/{canonical-text,json-literals,json-schema}.ts', 'lib/options.ts', 'lib/wire-error.ts', 'routes/call.ts', 'routes/json-answer.ts'
     ],
     rules: { 'no-restricted-globals': ['error', 'JSON'] }
   },

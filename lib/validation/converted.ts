@@ -33,7 +33,7 @@ export type OwnSchema = Common & (
   | { [Kind]: 'Siblings', members: readonly Member[] }
   | { [Kind]: 'OneOf', oneOf: readonly TSchema[] }
   | { [Kind]: 'Condition', if: TSchema, then?: TSchema | undefined, else?: TSchema | undefined }
-  | { [Kind]: 'Constant', const: unknown }
+  | { [Kind]: 'Constant', values: readonly unknown[] }
   | { [Kind]: 'Contains', contains: TSchema, minContains: number, maxContains: number }
   | { [Kind]: 'Prefixed', prefixItems: readonly TSchema[], items: TSchema | boolean, minItems: number, maxItems: number, uniqueItems: boolean }
   | FieldsSchema

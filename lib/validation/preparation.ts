@@ -84,7 +84,7 @@ export class Preparation {
       case 'Siblings': return toSchema(new Siblings(schema.members.map(({ schema: member, isNeutral }) => ({ node: nodeOf(member), isNeutral }))))
       case 'OneOf': return toSchema(new OneOf(schema.oneOf.map(nodeOf)))
       case 'Condition': return toSchema(new Condition(nodeOf(schema.if), schema.then && nodeOf(schema.then), schema.else && nodeOf(schema.else)))
-      case 'Constant': return toSchema(new Constant(schema.const))
+      case 'Constant': return toSchema(new Constant(schema.values))
       case 'Contains': return toSchema(new Contains(nodeOf(schema.contains), schema.minContains, schema.maxContains))
       case 'Present': return toSchema(new Present(nodeOf(schema.schema)))
       case 'Prefixed': {

@@ -1,5 +1,8 @@
+import { textOf } from './canonical-text.js'
 import type { Node } from './node.js'
 import type { Clean, Fault, Part } from './part.js'
+
+const FIRST_CHARACTERS = 64
 
 /**
  * An array with distinct elements (`uniqueItems`). TypeBox hashes elements byte by byte with BigInt, which takes 65 ms for an
@@ -27,17 +30,20 @@ export class UniqueList implements Part {
 }
 
 function areUnique (values: readonly unknown[]): boolean {
-  return values.length < 2 || new Set(values.map(textOf)).size === values.length
+  const scalars = values.filter((value) => typeof value !== 'object' || value === null)
+  return new Set(scalars).size === scalars.length && differ(values.filter((value) => typeof value === 'object' && value !== null), FIRST_CHARACTERS)
 }
 
-/** Serializes equal values to the same text, whatever the order of their fields. */
-export function textOf (value: unknown): string {
-  if (typeof value !== 'object' || value === null) return typeof value === 'string' ? JSON.stringify(value) : `${typeof value} ${String(value)}`
-  if (Array.isArray(value)) return `[${value.map(textOf).join()}]`
-  if (value instanceof Date) return `date ${value.getTime()}`
-  return `{${Object.entries(value).sort(byName).map(([name, field]) => `${JSON.stringify(name)}:${textOf(field)}`).join()}}`
-}
-
-function byName ([a]: [string, unknown], [b]: [string, unknown]): number {
-  return a < b ? -1 : 1
+/** Compares objects and arrays by the start of their texts, and those with the same start by more: a nested list is not serialized at each level. */
+function differ (values: readonly unknown[], characters: number): boolean {
+  if (values.length < 2) return true
+  const byStart = new Map<string, unknown[]>()
+  for (const value of values) {
+    const { text, isCut } = textOf(value, characters)
+    const same = byStart.get(text)
+    if (same === undefined) byStart.set(text, [value])
+    else if (isCut) same.push(value)
+    else return false
+  }
+  return [...byStart.values()].every((same) => differ(same, characters * 4))
 }
