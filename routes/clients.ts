@@ -7,13 +7,14 @@ import type { WsManager } from '../lib/manager.js'
 import { found, type Access } from './access.js'
 import { answers, faults, tags } from './answers.js'
 import type { Scope } from './scope.js'
+import { queryOf } from './query.js'
 
 /** The parts that list and close the sockets of all nodes. */
 export interface ClientParts { access: Access, manager: Pick<WsManager, 'disconnect'>, nodes: Nodes }
 
 export function clientRoutes (scope: Scope, { access, manager, nodes }: ClientParts): void {
   scope.get('/clients', {
-    schema: { tags, summary: 'The open sockets of all nodes, oldest first', querystring: ClientsQuery, response: answers(ClientsPage, 400, 401, 403, 503) },
+    schema: { tags, summary: 'The open sockets of all nodes, oldest first', querystring: queryOf(ClientsQuery), response: answers(ClientsPage, 400, 401, 403, 503) },
     onRequest: access.permitted('clients:list')
   }, ({ query }) => nodes.clients(query))
 
@@ -27,7 +28,7 @@ export function clientRoutes (scope: Scope, { access, manager, nodes }: ClientPa
       tags,
       summary: 'Closes a socket with code 4403',
       params: ClientParams,
-      querystring: DisconnectQuery,
+      querystring: queryOf(DisconnectQuery),
       response: { 204: Type.Null({ description: 'The socket is closed' }), ...faults(400, 401, 403, 404, 429, 503) }
     },
     onRequest: access.permitted('clients:disconnect')

@@ -6,6 +6,7 @@ import { CancelQuery, ConfirmationParams, ConfirmationsPage, ConfirmationsQuery,
 import { found, userOf, type Access } from './access.js'
 import { answers, tags } from './answers.js'
 import type { Scope } from './scope.js'
+import { queryOf } from './query.js'
 
 /** Time limit of a long poll in place of the host's `handlerTimeout`: the longest `wait`, plus time for reading the question before and after it. */
 const LONGEST_POLL_MS = 70_000
@@ -18,7 +19,7 @@ export interface ConfirmationParts { access: Access, confirmations: Confirmation
 export function confirmationRoutes (scope: Scope, { access, confirmations }: ConfirmationParts): void {
   scope.get('/confirmations', {
     schema: {
-      tags, summary: 'Questions, oldest first; one\'s own, or with permission those of others', querystring: ConfirmationsQuery, response: answers(ConfirmationsPage, 400, 401, 403, 503)
+      tags, summary: 'Questions, oldest first; one\'s own, or with permission those of others', querystring: queryOf(ConfirmationsQuery), response: answers(ConfirmationsPage, 400, 401, 403, 503)
     },
     onRequest: access.authenticated
   }, async (request) => {
@@ -29,7 +30,7 @@ export function confirmationRoutes (scope: Scope, { access, confirmations }: Con
 
   scope.get('/confirmations/:callback_id', {
     schema: {
-      tags, summary: 'One question; with wait, answered when it is settled or after that many seconds', params: ConfirmationParams, querystring: WaitQuery, response: answers(ConfirmationRecord, 400, 401, 403, 404, 503)
+      tags, summary: 'One question; with wait, answered when it is settled or after that many seconds', params: ConfirmationParams, querystring: queryOf(WaitQuery), response: answers(ConfirmationRecord, 400, 401, 403, 404, 503)
     },
     handlerTimeout: LONGEST_POLL_MS,
     onRequest: access.authenticated
@@ -58,7 +59,7 @@ export function confirmationRoutes (scope: Scope, { access, confirmations }: Con
 
   scope.delete('/confirmations/:callback_id', {
     schema: {
-      tags, summary: 'Takes a question back', params: ConfirmationParams, querystring: CancelQuery, response: answers(ConfirmationRecord, 400, 401, 403, 404, 409, 503)
+      tags, summary: 'Takes a question back', params: ConfirmationParams, querystring: queryOf(CancelQuery), response: answers(ConfirmationRecord, 400, 401, 403, 404, 409, 503)
     },
     onRequest: access.authenticated
   }, async (request) => {

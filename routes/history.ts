@@ -11,6 +11,7 @@ import type { Tasks } from '../lib/tasks/tasks.js'
 import { userOf, type Access } from './access.js'
 import { answers, tags } from './answers.js'
 import type { Scope } from './scope.js'
+import { queryOf } from './query.js'
 
 const ALL: Readable = { notBefore: 0, isLatest: false }
 
@@ -61,7 +62,7 @@ export function historyRoutes (scope: Scope, { access, history, rules, permissio
     schema: {
       tags,
       summary: 'History of a stream, oldest first: one\'s own, what one\'s socket could recover, or with permission any',
-      querystring: HistoryQuery,
+      querystring: queryOf(HistoryQuery),
       response: answers(StreamHistoryPage, 400, 401, 403, 503)
     },
     onRequest: access.authenticated

@@ -5,6 +5,7 @@ import type { WsManager } from '../lib/manager.js'
 import type { Access } from './access.js'
 import { answers, tags } from './answers.js'
 import type { Scope } from './scope.js'
+import { queryOf } from './query.js'
 
 /** The parts that the status route needs. */
 export interface StatusParts { access: Access, manager: Pick<WsManager, 'getStatus'> }
@@ -12,7 +13,7 @@ export interface StatusParts { access: Access, manager: Pick<WsManager, 'getStat
 export function statusRoutes (scope: Scope, { access, manager }: StatusParts): void {
   scope.get('/status', {
     schema: {
-      tags, summary: 'Status of this node, or of all nodes', querystring: StatusQuery, response: answers(Type.Union([ClusterStatus, NodeStatus]), 400, 401, 403, 503)
+      tags, summary: 'Status of this node, or of all nodes', querystring: queryOf(StatusQuery), response: answers(Type.Union([ClusterStatus, NodeStatus]), 400, 401, 403, 503)
     },
     onRequest: access.permitted('status')
   }, ({ query }) => query.cluster ? manager.getStatus({ cluster: true }) : manager.getStatus())

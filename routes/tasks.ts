@@ -4,13 +4,14 @@ import type { Tasks } from '../lib/tasks/tasks.js'
 import { found, userOf, type Access } from './access.js'
 import { answers, tags } from './answers.js'
 import type { Scope } from './scope.js'
+import { queryOf } from './query.js'
 
 /** The parts that the task routes need. */
 export interface TaskParts { access: Access, tasks: Tasks }
 
 export function taskRoutes (scope: Scope, { access, tasks }: TaskParts): void {
   scope.get('/tasks', {
-    schema: { tags, summary: 'Tasks of all nodes, oldest first; one\'s own, or with permission those of others', querystring: TasksQuery, response: answers(TasksPage, 400, 401, 403, 503) },
+    schema: { tags, summary: 'Tasks of all nodes, oldest first; one\'s own, or with permission those of others', querystring: queryOf(TasksQuery), response: answers(TasksPage, 400, 401, 403, 503) },
     onRequest: access.authenticated
   }, async (request) => {
     const { user_id: userId = userOf(request).id, ...page } = request.query

@@ -35,10 +35,7 @@ export const ClientParams = Type.Object({ client_id: ClientId })
 export const ConfirmationParams = Type.Object({ callback_id: CallbackId })
 export const TaskParams = Type.Object({ task_id: TaskId })
 
-/** Makes a query parameter optional that always has a value in the handler, since Fastify fills in its default. */
-const withDefault = <T extends TSchema>(parameter: T) => Type.Optional(parameter) as unknown as T
-
-const Limit = withDefault(Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Maximum number of entries per page' }))
+const Limit = Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Maximum number of entries per page' })
 /** A timestamp and an id. */
 const Cursor = Type.String({ maxLength: 81, pattern: '^\\d{1,16}:[\\w-]{1,64}$', description: 'Value of next from the previous page' })
 const Next = Nullable(Type.String(), { description: 'Cursor of the next page, to pass as after; null: last page' })
@@ -125,7 +122,7 @@ export const TasksPage = Type.Object({ ...TasksHere.properties, ...Completeness.
 export type TasksPage = Static<typeof TasksPage>
 
 export const WaitQuery = Type.Object({
-  wait: withDefault(Type.Number({ minimum: 0, maximum: 60, default: 0, description: 'Maximum time to wait for the outcome, seconds' }))
+  wait: Type.Number({ minimum: 0, maximum: 60, default: 0, description: 'Maximum time to wait for the outcome, seconds' })
 }, { additionalProperties: false })
 
 export const CancelQuery = Type.Object({
@@ -157,5 +154,5 @@ export type RevocationReport = Static<typeof RevocationReport>
 export const callReply = <T extends TSchema>(reply: T) => Type.Object({ data: reply })
 
 export const StatusQuery = Type.Object({
-  cluster: withDefault(Type.Boolean({ default: false, description: 'true: report all nodes instead of only this one' }))
+  cluster: Type.Boolean({ default: false, description: 'true: report all nodes instead of only this one' })
 }, { additionalProperties: false })

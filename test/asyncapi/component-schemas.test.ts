@@ -25,6 +25,16 @@ t.test('references by pointer, by name and by id become references to components
   t.end()
 })
 
+t.test('a schema with an id of its own is one component, also where it allows anything', (t) => {
+  const components = new ComponentSchemas()
+  const point = { $id: 'Point', type: 'object', properties: { x: { type: 'number' }, note: true } }
+  components.add('Line', { properties: { from: point, to: point } })
+  t.strictSame(components.schemas, {
+    Line: { properties: { from: at('Point'), to: at('Point') } }, Point: { type: 'object', properties: { x: { type: 'number' }, note: true } }
+  })
+  t.end()
+})
+
 t.test('an id that TypeBox made up gives way to the name of its owner', (t) => {
   const components = new ComponentSchemas()
   components.add('Save', { properties: { tree: { $id: 'T7', properties: { trees: { items: { $ref: 'T7' } } } } } })
