@@ -9,8 +9,6 @@ export const ANY_FIELD = { [Kind]: 'Unknown' } as unknown as TSchema
 /** A member of `Siblings`. Neutral: it names no field, so it has no say in which fields are kept. */
 export interface Member { schema: TSchema, isNeutral: boolean }
 
-const MESSAGE = ' message'
-
 interface Common {
   [Place]?: string
 }
@@ -56,12 +54,7 @@ export function placeOf (schema: TSchema): string | undefined {
 
 /** Names a definition as a schema of the whole message, where it is another one than below. */
 export function messageName (name: string): string {
-  return name + MESSAGE
-}
-
-/** Returns the name that the schema gave a definition. */
-export function givenName (name: string): string {
-  return name.endsWith(MESSAGE) ? name.slice(0, -MESSAGE.length) : name
+  return `${name} message`
 }
 
 /** Returns the schemas that a schema of our own kinds applies to the same value, all at once. */

@@ -1,5 +1,5 @@
 import { Kind, type TObject, type TSchema } from '@sinclair/typebox'
-import { Place, givenName, messageName, ownSchema, type Member } from './converted.js'
+import { Place, messageName, ownSchema, type Member } from './converted.js'
 import { addEnvelope } from './envelope.js'
 import { arrayMembers } from './json-arrays.js'
 import { assertJsonSchema, keywordsOf, typedKeywords, typesOf, type JsonObject } from './json-keywords.js'
@@ -15,11 +15,9 @@ interface Context {
   types: readonly string[] | null
   /** True for a schema of the whole message, which may have the fields of the envelope. */
   isMessage: boolean
-  /** The definition that applies it to its own value; null: it applies to a part of that value. */
-  within: string | null
 }
 
-const INNER: Context = { types: null, isMessage: false, within: null }
+const INNER: Context = { types: null, isMessage: false }
 const APPLICATORS: ReadonlyArray<keyof JsonObject> = ['$ref', 'anyOf', 'allOf', 'oneOf', 'not', 'if']
 /** Keywords that TypeBox can check together with `unevaluatedProperties`, and those of the members of such an intersection. */
 const OF_INTERSECTIONS: readonly string[] = ['type', 'allOf', 'unevaluatedProperties']
@@ -40,8 +38,6 @@ export function fromJsonSchema (json: unknown, envelope: TObject | null = null):
 class Conversion {
   readonly #envelope: readonly string[]
   readonly #definitions = new Map<string, TSchema | null>()
-  /** By definition, those that it applies to its own value. */
-  readonly #applied = new Map<string, Set<string>>()
   readonly #left: Array<() => void> = []
 
   constructor (envelope: readonly string[]) {
@@ -50,9 +46,8 @@ class Conversion {
 
   convertAll (json: unknown): { schema: TSchema, definitions: Record<string, TSchema> } {
     const isMessage = this.#envelope.length > 0
-    const schema = this.#convert({ json, path: '', scope: null }, { types: null, isMessage, within: definitionName('', isMessage) })
+    const schema = this.#convert({ json, path: '', scope: null }, { types: null, isMessage })
     for (let convert = this.#left.pop(); convert !== undefined; convert = this.#left.pop()) convert()
-    for (const name of this.#applied.keys()) this.#assertEnds(name, [])
     return { schema, definitions: Object.fromEntries(this.#definitions) as Record<string, TSchema> }
   }
 
@@ -137,24 +132,16 @@ class Conversion {
     return members
   }
 
-  #reference ($ref: string, scope: Scope, { isMessage, within }: Context): TSchema {
+  #reference ($ref: string, scope: Scope, { isMessage }: Context): TSchema {
     const target = resolve($ref, scope)
     if (target === null) throw new SchemaError(`cannot be compiled: it refers to "${$ref}", which it does not define`)
     // As a schema of the whole message it is another one than below.
     const name = definitionName(target.path, isMessage)
-    if (within !== null) this.#applied.set(within, (this.#applied.get(within) ?? new Set()).add(name))
     if (!this.#definitions.has(name)) {
       this.#definitions.set(name, null)
-      this.#left.push(() => { this.#definitions.set(name, this.#convert(target, { types: null, isMessage, within: name })) })
+      this.#left.push(() => { this.#definitions.set(name, this.#convert(target, { types: null, isMessage })) })
     }
     return ownKind('Ref', { $ref: name })
-  }
-
-  /** @throws SchemaError for a definition that applies itself to its own value, so that no check would end */
-  #assertEnds (name: string, through: readonly string[]): void {
-    if (through.includes(name)) throw new SchemaError('refers to itself without end', givenName(name))
-    for (const next of this.#applied.get(name) ?? []) this.#assertEnds(next, [...through, name])
-    this.#applied.delete(name)
   }
 }
 

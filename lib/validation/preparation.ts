@@ -2,10 +2,11 @@ import {
   Kind, KeyOfPattern, PatternStringExact, type TArray, type TImport, type TIntersect, type TRecord, type TRef, type TRegExp, type TSchema, type TString,
   type TTemplateLiteral
 } from '@sinclair/typebox'
+import { Applied } from './applied.js'
 import { Condition } from './condition.js'
 import { Constant } from './constant.js'
 import { Contains } from './contains.js'
-import { placeOf, type OwnSchema } from './converted.js'
+import { Place, placeOf, type OwnSchema } from './converted.js'
 import { Definition } from './definition.js'
 import { hasFormat } from './formats.js'
 import { mapHeld } from './holders.js'
@@ -27,6 +28,8 @@ type Scope = ReadonlyMap<string, { definition: Definition, prepare: () => TSchem
 /** Patterns that TypeBox 0.34 and 1.x, and people, write for any key. */
 const ANY_KEY: readonly string[] = [PatternStringExact, '^.*$', '.*', '']
 
+/** Keywords whose schemas apply to the same value. */
+const OF_SAME_VALUE = /^\/(?:anyOf|allOf|not)\b/
 const OF_OTHER_FIELDS: readonly string[] = ['/additionalProperties', '/unevaluatedProperties']
 const SCALARS: ReadonlySet<string> = new Set(['Any', 'Boolean', 'Integer', 'Literal', 'Never', 'Null', 'Number', 'String', 'Unknown'])
 
@@ -34,6 +37,7 @@ const SCALARS: ReadonlySet<string> = new Set(['Any', 'Boolean', 'Integer', 'Lite
 export class Preparation {
   /** Definitions that the prepared schema refers to. */
   readonly definitions = new Set<Definition>()
+  readonly #applied = new Applied()
   readonly #undefined: Array<() => void> = []
   readonly #path: string[] = []
 
@@ -46,6 +50,7 @@ export class Preparation {
   prepare (schema: TSchema): TSchema {
     const prepared = this.#prepare(schema, new Map())
     for (const define of this.#undefined) define()
+    this.#applied.assertEnd()
     return prepared
   }
 
@@ -59,7 +64,7 @@ export class Preparation {
     const { $id, ...unnamed } = schema
     // With its name, TypeBox would compile it to a shared function for all schemas of that name.
     const named = unnamed as TSchema
-    const scope = $id === undefined ? outer : this.#with(outer, [[$id, named]])
+    const scope = $id === undefined ? outer : this.#with(outer, [[$id, { ...named, [Place]: this.path } as TSchema]])
     switch (schema[Kind]) {
       case 'String': return this.#string(named as TString)
       case 'RegExp': return this.#regExp(named as TRegExp)
@@ -76,25 +81,26 @@ export class Preparation {
 
   /** Prepares the kinds that JSON Schema has beside those of TypeBox; undefined: it is of none. */
   #own (schema: OwnSchema, scope: Scope): TSchema | undefined {
-    const nodeOf = (part: TSchema) => new Node(this.#prepare(part, scope))
-    const nodeOrFlag = <T>(part: TSchema | T) => typeof part === 'object' ? nodeOf(part as TSchema) : part as T
-    const nodesOf = (parts: ReadonlyMap<string, TSchema>) => [...parts].map(([name, part]) => [name, nodeOf(part)] as const)
+    const nodeOf = (same: TSchema) => new Node(this.#prepare(same, scope))
+    const partOf = (part: TSchema) => this.#applied.toParts(() => nodeOf(part))
+    const partOrFlag = <T>(part: TSchema | T) => typeof part === 'object' ? partOf(part as TSchema) : part as T
+    const partsOf = (parts: ReadonlyMap<string, TSchema>) => [...parts].map(([name, part]) => [name, partOf(part)] as const)
     switch (schema[Kind]) {
       case 'Converted': return this.#prepare(schema.schema, this.#with(scope, Object.entries(schema.$defs)))
       case 'Siblings': return toSchema(new Siblings(schema.members.map(({ schema: member, isNeutral }) => ({ node: nodeOf(member), isNeutral }))))
       case 'OneOf': return toSchema(new OneOf(schema.oneOf.map(nodeOf)))
       case 'Condition': return toSchema(new Condition(nodeOf(schema.if), schema.then && nodeOf(schema.then), schema.else && nodeOf(schema.else)))
       case 'Constant': return toSchema(new Constant(schema.values))
-      case 'Contains': return toSchema(new Contains(nodeOf(schema.contains), schema.minContains, schema.maxContains))
+      case 'Contains': return toSchema(new Contains(partOf(schema.contains), schema.minContains, schema.maxContains))
       case 'Present': return toSchema(new Present(nodeOf(schema.schema)))
       case 'Prefixed': {
         const { prefixItems, items, minItems, maxItems, uniqueItems } = schema
-        return unique(toSchema(new PrefixedList({ first: prefixItems.map(nodeOf), others: nodeOrFlag(items), minItems, maxItems })), uniqueItems)
+        return unique(toSchema(new PrefixedList({ first: prefixItems.map(partOf), others: partOrFlag(items), minItems, maxItems })), uniqueItems)
       }
       case 'Fields': {
         const { fields, required, patterns, others, exempt, minProperties, maxProperties } = schema
-        const byPattern = nodesOf(patterns).map(([source, values]) => ({ keys: keysOf(source), values }))
-        return toSchema(new KeyedRecord({ fields: new Map(nodesOf(fields)), required, patterns: byPattern, others: nodeOrFlag(others), exempt, minProperties, maxProperties }))
+        const byPattern = partsOf(patterns).map(([source, values]) => ({ keys: keysOf(source), values }))
+        return toSchema(new KeyedRecord({ fields: new Map(partsOf(fields)), required, patterns: byPattern, others: partOrFlag(others), exempt, minProperties, maxProperties }))
       }
       default: return undefined
     }
@@ -110,7 +116,8 @@ export class Preparation {
 
   #parts (schema: TSchema, scope: Scope): TSchema {
     return mapHeld(schema, (held, path) => {
-      const prepared = this.#at(path, () => this.#prepare(held, scope))
+      const prepare = () => this.#at(path, () => this.#prepare(held, scope))
+      const prepared = OF_SAME_VALUE.test(path) ? prepare() : this.#applied.toParts(prepare)
       // TypeBox names the key of the fields in each of these `key`, so that one within another would read the wrong field.
       return OF_OTHER_FIELDS.includes(path) && !SCALARS.has(prepared[Kind]) ? toSchema(new Node(prepared)) : prepared
     })
@@ -136,12 +143,12 @@ export class Preparation {
 
   #record ({ patternProperties, additionalProperties, minProperties, maxProperties }: TRecord, scope: Scope): TSchema {
     const [key, values] = Object.entries(patternProperties)[0]!
-    return toSchema(new KeyedRecord({
+    return this.#applied.toParts(() => toSchema(new KeyedRecord({
       minProperties,
       maxProperties,
       patterns: [{ keys: keysOf(key), values: new Node(this.#at(`/patternProperties/${key}`, () => this.#prepare(values as TSchema, scope))) }],
       others: typeof additionalProperties === 'object' ? new Node(this.#prepare(additionalProperties, scope)) : additionalProperties
-    }))
+    })))
   }
 
   #array ({ uniqueItems, ...schema }: TArray, scope: Scope): TSchema {
@@ -162,6 +169,7 @@ export class Preparation {
     const target = scope.get($ref)
     if (target === undefined) throw new SchemaError(`cannot be compiled: it refers to "${$ref}", which it does not define`)
     const { definition, prepare } = target
+    this.#applied.add(definition)
     if (!this.definitions.has(definition)) {
       this.definitions.add(definition)
       this.#undefined.push(() => { definition.node = new Node(prepare()) })
@@ -175,7 +183,12 @@ export class Preparation {
 
   #with (outer: Scope, schemas: ReadonlyArray<readonly [string, TSchema]>): Scope {
     const scope = new Map(outer)
-    for (const [name, schema] of schemas) scope.set(name, { definition: new Definition(), prepare: () => this.#at(`/${name}`, () => this.#prepare(schema, scope)) })
+    for (const [name, schema] of schemas) {
+      const definition = new Definition()
+      const path = `/${name}`
+      const prepare = () => this.#applied.byDefinition(definition, placeOf(schema) ?? path, () => this.#at(path, () => this.#prepare(schema, scope)))
+      scope.set(name, { definition, prepare })
+    }
     return scope
   }
 }
