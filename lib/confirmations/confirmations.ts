@@ -175,9 +175,9 @@ export class Confirmations {
     if (record.status !== 'pending') return record
     const current = await this.#lists.current(record)
     // A late answer is refused as late, even if it is also malformed.
-    const cleaned = proceed && current.status === 'pending' ? checkedAnswer(this.#answerCheck(current), kept) : kept
+    if (proceed && current.status === 'pending') settlement.answer = checkedAnswer(this.#answerCheck(current), kept)
     assertMay()
-    return this.#endings.settle(callbackId, { ...settlement, answer: cleaned })
+    return this.#endings.settle(callbackId, settlement)
   }
 
   /**
