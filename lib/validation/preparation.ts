@@ -1,5 +1,5 @@
 import {
-  Kind, KeyOfPattern, PatternStringExact, type TArray, type TImport, type TIntersect, type TRecord, type TRef, type TRegExp, type TSchema, type TString,
+  Kind, PatternStringExact, type TArray, type TImport, type TIntersect, type TRecord, type TRef, type TRegExp, type TSchema, type TString,
   type TTemplateLiteral
 } from '@sinclair/typebox'
 import { Applied } from './applied.js'
@@ -11,6 +11,7 @@ import { Definition } from './definition.js'
 import { hasFormat } from './formats.js'
 import { mapHeld } from './holders.js'
 import { KeyedRecord, MAX_KEY } from './keyed-record.js'
+import { namesIn } from './named-fields.js'
 import { Node } from './node.js'
 import { OneOf } from './one-of.js'
 import { toSchema } from './part.js'
@@ -156,13 +157,14 @@ export class Preparation {
     return unique(list, uniqueItems)
   }
 
-  /** TypeBox combines all known keys into one pattern, so the keys themselves must not be patterns. */
-  #intersect (schema: TIntersect, scope: Scope): TSchema {
-    const prepared = this.#parts(schema, scope) as TIntersect
-    if (schema.unevaluatedProperties === undefined) return prepared
-    const keys = KeyOfPattern(schema)
-    if (keys !== KeyOfPattern(prepared) || /[*+{]/.test(keys)) throw new SchemaError('has unevaluatedProperties beside keys by pattern: name the keys')
-    return prepared
+  /** TypeBox would look for the names of fields in the members, of which some are parts of our own by now. */
+  #intersect ({ unevaluatedProperties: others, ...schema }: TIntersect, scope: Scope): TSchema {
+    const members = this.#parts(schema as TIntersect, scope)
+    if (others === undefined || others === true) return members
+    const rule = typeof others === 'object' ? this.#applied.toParts(() => this.#at('/unevaluatedProperties', () => new Node(this.#prepare(others, scope)))) : others
+    const unnamed = toSchema(new KeyedRecord({ patterns: [], exempt: namesIn(schema as TIntersect), others: rule }))
+    // Others are kept whole, and so is then what the members would remove.
+    return toSchema(new Siblings([{ node: new Node(members), isNeutral: others !== false }, { node: new Node(unnamed), isNeutral: true }]))
   }
 
   #reference ({ $ref }: Pick<TRef, '$ref'>, scope: Scope): TSchema {
