@@ -37,7 +37,8 @@ t.test('a question that the contract does not describe is refused by name', asyn
   await refused({ data: undefined }, 'data: ')
   await refused({ answer: Type.String() }, 'answer: the contract has the schema of the answer')
   await refused({ to: { users: ['alice'] } }, 'to.')
-  await t.resolves(confirmations.ask({ kind: 'train.over', to: { user: 'alice' }, message: 'Well?', data: { any: 'thing' } }))
+  await refused({ kind: 'train.over', data: { any: 'thing' } }, 'data: a question of the kind "train.over" has none by the contract')
+  await t.resolves(confirmations.ask({ kind: 'train.over', to: { user: 'alice' }, message: 'Well?' }))
 })
 
 t.test('the answer schema of a kind is compiled once, when the plugin is registered', async (t) => {
@@ -96,6 +97,13 @@ t.test('a wait for a question can be left, and the question goes on', async (t) 
   const waited = question.settled({ signal })
   await confirmations.cancel(question.callbackId)
   t.match(await waited, { outcome: 'cancelled', proceed: false })
+})
+
+t.test('asking with a signal that cannot be listened to rejects', async (t) => {
+  const { app: { ws } } = await start(t)
+  const signal = { aborted: false, addEventListener () { throw new Error('no listeners') }, removeEventListener () {} } as unknown as AbortSignal
+  await t.rejects(ws.confirmations.ask({ ...failed, signal }), { message: 'no listeners' })
+  t.equal(ws.getStatus().pending_callbacks, 0)
 })
 
 t.test('asking resolves when the question is stored, and rejects where it cannot be', async (t) => {

@@ -60,7 +60,7 @@ export async function right ({ ws }: FastifyInstance, channel: string): Promise<
   const end = await question.settled({ signal: AbortSignal.timeout(1) })
   is<Same<typeof end, UserConfirmation<{ gpu: string }>>>()
   if (end.outcome === 'confirmed') is<Same<typeof end.answer, { gpu: string }>>()
-  await ws.confirmations.ask({ kind: 'train.over', to: { user: 'alice' }, message: 'Well?', data: { anything: true }, timeoutMs: 1 })
+  await ws.confirmations.ask({ kind: 'train.over', to: { user: 'alice' }, message: 'Well?', timeoutMs: 1 })
 }
 
 export function wrong ({ ws }: FastifyInstance): void {
@@ -102,6 +102,8 @@ export function wrong ({ ws }: FastifyInstance): void {
   ws.confirmations.ask({ kind: 'train.failed', to: { user: 'alice' }, message: 'Again?' })
   // @ts-expect-error: other data
   ws.confirmations.ask({ kind: 'train.failed', to: { user: 'alice' }, message: 'Again?', data: { epoch: 'first' } })
+  // @ts-expect-error: data of a kind that has none
+  ws.confirmations.ask({ kind: 'train.over', to: { user: 'alice' }, message: 'Well?', data: { anything: true } })
   // @ts-expect-error: an answer schema, which the contract has
   ws.confirmations.ask({ kind: 'train.failed', to: { user: 'alice' }, message: 'Again?', data: { epoch: 1 }, answer: Type.String() })
 }
