@@ -1,4 +1,4 @@
-import { InvalidContractError } from '../errors.js'
+import { InvalidContractError } from '../invalid-contract-error.js'
 import { contractFault } from './fault.js'
 import type { Checked, Whole } from './checked.js'
 import type { Contract, ContractParts } from './parts.js'

@@ -10,8 +10,8 @@ import { assertMessage } from './message-schema.js'
 /** Makes the error for a schema that cannot be used; the reason is a sentence about "its schema". */
 export type Refuse = (reason: string) => Error
 
-/** Refuses a schema of a handler. */
-export const asHandler = (type: string): Refuse => (reason) => new InvalidHandlerError(type, reason)
+/** Refuses a handler or its schema. */
+export const asHandler = (type: string): Refuse => (reason) => new InvalidHandlerError(`The handler for "${type}"`, reason)
 
 /**
  * Compiles a schema of the app, of any kind.
