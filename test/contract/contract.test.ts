@@ -42,7 +42,7 @@ t.test('what is no contract, or would be lost in the merged one, is refused', (t
   const bad: Array<[contracts: unknown[], message: string]> = [
     [[null], `argument 1: ${noObject}`], [[mail, undefined], `argument 2: ${noObject}`], [[1], `argument 1: ${noObject}`], [[[mail, mail]], `argument 1: ${noObject}`],
     [[mail, { message: {} }], 'argument 2: it has no part "message", only messages, calls, confirmations and channels'],
-    [[{ messages: [Text] }], 'argument 1: its messages must be an object with one field for each name'], [[{ calls: 'xy' }], 'argument 1: its calls must be'], [[{ calls: null }], 'argument 1: its calls must be']
+    [[{ messages: [Text] }], 'argument 1: its messages must be an object with one field for each name'], [[{ calls: 'xy' }], 'argument 1: its calls must be'], [[{ messages: new Map([['a.b', Text]]) }], 'argument 1: its messages must be'], [[{ calls: null }], 'argument 1: its calls must be']
   ]
   for (const [contracts, message] of bad) {
     t.throws(() => mergeContracts(...contracts as ContractParts[]), { code: 'WSM_ERR_INVALID_CONTRACT', message: `The contract is not valid: ${message}` }, message)

@@ -124,5 +124,37 @@ export const faults = [
   // @ts-expect-error: a kind without a namespace
   defineContract({ confirmations: { failed: {} } }),
   // @ts-expect-error: a message that the contract does not have
-  defineContract({ messages: { 'chat.message': Type.Object({}) }, channels: { 'room-*': { messages: ['chat.typing'] } } })
+  defineContract({ messages: { 'chat.message': Type.Object({}) }, channels: { 'room-*': { messages: ['chat.typing'] } } }),
+  // @ts-expect-error: no such part
+  defineContract({ mesages: { 'chat.message': Type.Object({}) } }),
+  // @ts-expect-error: no such part beside others
+  defineContract({ messages: {}, cals: {} }),
+  // @ts-expect-error: no such part of what is merged
+  mergeContracts(chat, { confirmation: {} }),
+  // @ts-expect-error: no such part beside others of what is merged
+  mergeContracts({ messages: {}, confirmation: {} }, chat),
+  // @ts-expect-error: a misspelt field of a call
+  defineContract({ calls: { 'chat.send': { data: Type.Object({}), repyl: Type.Object({}) } } }),
+  // @ts-expect-error: the only field of a call, misspelt
+  defineContract({ calls: { 'chat.send': { dta: Type.Object({}) } } }),
+  // @ts-expect-error: a misspelt field of a kind
+  defineContract({ confirmations: { 'chat.leave': { anser: Type.Object({}) } } }),
+  // @ts-expect-error: a misspelt field of a kind beside others
+  defineContract({ confirmations: { 'chat.leave': { data: Type.Object({}), anser: Type.Object({}) } } }),
+  // @ts-expect-error: a misspelt field of a channel rule
+  defineContract({ channels: { 'room-*': { presense: true } } }),
+  // @ts-expect-error: a misspelt field of a channel rule beside others
+  defineContract({ channels: { 'room-*': { history: false, presense: true } } }),
+  // @ts-expect-error: data with the frame's id
+  defineContract({ calls: { 'chat.send': { data: Type.Object({ id: Type.Number() }) } } }),
+  // @ts-expect-error: data with the frame's type
+  defineContract({ calls: { 'chat.send': { data: Type1.Object({ text: Type1.String(), type: Type1.Literal('chat.send') }) } } }),
+  // @ts-expect-error: data with the frame's id in one of several forms
+  defineContract({ calls: { 'chat.send': { data: Type.Union([Type.Object({ text: Type.String() }), Type.Object({ id: Type.Number() })]) } } }),
+  // @ts-expect-error: data with the frame's channel
+  defineContract({ calls: { 'chat.send': { data: Type.Object({ channel: Type.String() }), channel: 'room-*' } } }),
+  // @ts-expect-error: a field that only the server sets in one of several forms
+  defineContract({ messages: { 'chat.message': Type.Union([Type.Object({ text: Type.String() }), Type.Object({ stream: Type.Number() })]) } }),
+  defineContract({ messages: { 'chat.message': Type.Object({ type: Type.Literal('chat.message'), channel: Type.String(), id: Type.Number() }) } }),
+  defineContract({ calls: { 'chat.send': { data: Type.Object({ channel: Type.String() }), rest: true }, 'chat.set': { data: Type.Record(Type.String(), Type.Number()) }, 'chat.any': { data: { type: 'object' } } } })
 ]
