@@ -1,9 +1,8 @@
 import { Type, type TProperties, type TSchema } from '@sinclair/typebox'
 import { InvalidHandlerError } from '../errors.js'
-import { messageOf } from '../thrown.js'
 import { CompiledSchema } from '../validation/compiled-schema.js'
 import { isTypeBox, readSchema, toJsonSchema } from '../validation/json-schema.js'
-import { SchemaError } from '../validation/schema-error.js'
+import { asSchemaError } from '../validation/schema-error.js'
 import { withEnvelope } from './envelope.js'
 import { assertMessage } from './message-schema.js'
 
@@ -51,6 +50,6 @@ function named<T> (refuse: Refuse, part: string, run: () => T): T {
   try {
     return run()
   } catch (error) {
-    throw refuse(`its ${part} ${error instanceof SchemaError ? error.message : `cannot be read: ${messageOf(error)}`}`)
+    throw refuse(`its ${part} ${asSchemaError(error).message}`)
   }
 }
