@@ -48,15 +48,38 @@ export function onAbort (signal: AbortSignal, callback: () => void): () => void 
  */
 export async function unlessAborted<T> (promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise
-  let ignore = () => {}
+  const undo: Array<() => void> = []
   try {
-    return await Promise.race([promise, new Promise<never>((_resolve, reject) => {
-      ignore = onAbort(signal, () => reject(signal.reason))
-      if (signal.aborted) reject(signal.reason)
-    })])
+    return await new Promise<T>((resolve, reject) => {
+      undo.push(onSettled(promise, () => resolve(promise)))
+      undo.push(onAbort(signal, () => reject(signal.reason)))
+      // One turn later, so that a promise that has settled goes first.
+      if (signal.aborted) queueMicrotask(() => reject(signal.reason))
+    })
   } finally {
-    ignore()
+    for (const end of undo) end()
   }
+}
+
+/** The callbacks of each promise that somebody may stop waiting for. A reaction of the promise itself would be kept until it settles. */
+const followers = new WeakMap<Promise<unknown>, Set<() => void>>()
+
+/** Calls back when a promise settles. Returns the undo. */
+function onSettled (promise: Promise<unknown>, callback: () => void): () => void {
+  const callbacks = followers.get(promise) ?? follow(promise)
+  callbacks.add(callback)
+  return () => callbacks.delete(callback)
+}
+
+function follow (promise: Promise<unknown>): Set<() => void> {
+  const callbacks = new Set<() => void>()
+  followers.set(promise, callbacks)
+  const settled = () => {
+    followers.delete(promise)
+    for (const callback of callbacks) callback()
+  }
+  promise.then(settled, settled)
+  return callbacks
 }
 
 /** The shared listener of each signal that has callbacks. */

@@ -46,9 +46,8 @@ export const NoUpgradeListenerError = define(
 export const InvalidOptionError = define<[string, string]>(
   'WSM_ERR_INVALID_OPTION', 500, 'fastify-ws-manager: an option is not valid', 'fastify-ws-manager: option "%s" %s')
 export const InvalidHandlerError = define<[string, string]>(
-  'WSM_ERR_INVALID_HANDLER', 500, 'The handler cannot be registered', 'The handler for "%s" cannot be registered: %s')
-export const InvalidContractError = define<[string, string]>(
-  'WSM_ERR_INVALID_CONTRACT', 500, 'The contract is not valid', 'The contract is not valid: %s: %s')
+  'WSM_ERR_INVALID_HANDLER', 500, 'A handler, a message or an endpoint cannot be registered', '%s cannot be registered: %s')
+export { InvalidContractError } from './invalid-contract-error.js'
 export const InvalidArgumentError = define<[string, string]>(
   'WSM_ERR_INVALID_ARGUMENT', 500, 'The app called a method with a wrong argument', '%s(): %s')
 export const NoSocketError = define<[string]>(

@@ -136,7 +136,7 @@ export class WsManager {
    * contract it is a call of the contract, which has the schemas.
    *
    * @throws WSM_ERR_INVALID_HANDLER for a type that is taken, not namespaced, or not in the contract, a schema that cannot be compiled
-   *   or is not that of the contract, a bad channel pattern, and for a call by REST once the app is ready; nothing is registered then
+   *   or that the contract has, a bad channel pattern, and for a call by REST once the app is ready; nothing is registered then
    */
   readonly handle: Handle
   readonly #node: ManagerParts
@@ -213,7 +213,7 @@ export class WsManager {
   /**
    * Declares the schema of the app's outbound messages of a type; messages that do not match are refused from now on (row H3).
    *
-   * @throws WSM_ERR_INVALID_HANDLER if the type is already declared, or the schema cannot be compiled
+   * @throws WSM_ERR_INVALID_HANDLER if the type is already declared, or the schema cannot be compiled, and with a contract, which has all messages
    */
   declare<const S extends AnySchema> (type: string, schema: S): void {
     call(this.#owner, methods['ws.declare'], [type, schema], () => this.#node.outbound.declare(type, schema))
@@ -229,8 +229,8 @@ export class WsManager {
   endpoint (url: string, rule: EndpointRule, options?: EndpointOptions): void {
     call(this.#owner, methods['ws.endpoint'], [url, rule, options], () => {
       const scope = options?.scope
-      if (scope !== undefined && scope.ws !== this) throw new InvalidHandlerError(url, 'its scope is not one that has this plugin')
-      addRoute(url, () => this.#host.addEndpoint(url, rule, scope === undefined ? null : scope as FastifyInstance))
+      if (scope !== undefined && scope.ws !== this) throw new InvalidHandlerError(`The endpoint "${url}"`, 'its scope is not one that has this plugin')
+      addRoute(`The endpoint "${url}"`, () => this.#host.addEndpoint(url, rule, scope === undefined ? null : scope as FastifyInstance))
     })
   }
 
@@ -343,7 +343,7 @@ export class WsManager {
     const [options, handler] = typeof given === 'function' && last === undefined ? [{}, given] : [given, last]
     call(this.#owner, methods['ws.handle'], [type, options, handler], () => {
       const entry = handlers.create(type, options as HandlerOptions<AnySchema, AnySchema | undefined, string | undefined>, handler!)
-      if (entry.isRest) addRoute(type, () => this.#host.addCallRoute(entry))
+      if (entry.isRest) addRoute(`The handler for "${type}"`, () => this.#host.addCallRoute(entry))
       handlers.add(entry)
       router.add({
         type,
@@ -407,13 +407,13 @@ export class WsManager {
 }
 
 /** @throws WSM_ERR_INVALID_HANDLER if Fastify refuses the route */
-function addRoute (name: string, add: () => void): void {
+function addRoute (what: string, add: () => void): void {
   try {
     add()
   } catch (error) {
     const { code, message } = error as FastifyError
     const isLate = code === 'FST_ERR_INSTANCE_ALREADY_LISTENING'
-    throw new InvalidHandlerError(name, isLate ? 'the app is ready already, and takes no more routes' : message)
+    throw new InvalidHandlerError(what, isLate ? 'the app is ready already, and takes no more routes' : message)
   }
 }
 

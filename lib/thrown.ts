@@ -35,3 +35,8 @@ export function isError (thrown: unknown, kind: ErrorConstructor | RangeErrorCon
     return false
   }
 }
+
+/** Returns true for the error of V8 where a value is nested more deeply than the stack allows. Never throws. */
+export function isStackOverflow (thrown: unknown): boolean {
+  return isError(thrown, RangeError) && messageOf(thrown).includes('call stack')
+}

@@ -1,7 +1,9 @@
 import { addAbortListener, getEventListeners, once } from 'node:events'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { Type } from '@sinclair/typebox'
 import t from 'tap'
-import { guardedAbort, onAbort } from '../lib/abort.js'
+import { guardedAbort, onAbort, unlessAborted } from '../lib/abort.js'
 import { startApp } from './fixtures/app.js'
 import { suspectedLeaks } from './fixtures/leaks.js'
 import { ask } from './fixtures/questions.js'
@@ -102,4 +104,32 @@ t.test('many waits on one signal, or for the end of one socket, cause no leak wa
   await server.app.close()
   await new Promise((resolve) => setImmediate(resolve))
   t.strictSame(heard, [])
+})
+
+t.test('who stops waiting for a promise leaves nothing with it', async (t) => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  let end = (_value: string) => {}
+  const promise = new Promise<string>((resolve) => { end = resolve })
+  const leave = async () => {
+    const controller = new AbortController()
+    const left = unlessAborted(promise, controller.signal)
+    const reason = new Error('left')
+    controller.abort(reason)
+    await t.rejects(left, { message: 'left' })
+    return new WeakRef(reason)
+  }
+  const reasons = [await leave(), await leave()]
+  const { signal } = new AbortController()
+  const waits = [unlessAborted(promise, signal), unlessAborted(promise, signal)]
+  // A weak reference is strong until the end of its turn.
+  await new Promise((resolve) => setImmediate(resolve))
+  collect()
+  t.strictSame(reasons.map((reason) => reason.deref()), [undefined, undefined])
+  end('ended')
+  t.strictSame(await Promise.all(waits), ['ended', 'ended'])
+  t.equal(await unlessAborted(promise, AbortSignal.abort()), 'ended', 'although it is too late')
+  t.equal(await unlessAborted(promise, signal), 'ended')
+  await t.rejects(unlessAborted(Promise.reject(new Error('failed')), signal), { message: 'failed' })
+  t.equal(getEventListeners(signal, 'abort').length, 0)
 })

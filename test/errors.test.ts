@@ -149,3 +149,14 @@ t.test('an AppError without a message, or with unknown options, is refused by na
   }
   t.end()
 })
+
+t.test('the error of a bad contract, which needs no module, is like all others', (t) => {
+  const { InvalidContractError, InvalidOptionError } = errors
+  const [error, other] = [new InvalidContractError('calls["a.b"]', 'why'), new InvalidOptionError('a', 'why')]
+  t.match(error, { code: 'WSM_ERR_INVALID_CONTRACT', statusCode: 500, name: 'FastifyError', message: 'The contract is not valid: calls["a.b"]: why' })
+  t.equal(String(error), 'FastifyError [WSM_ERR_INVALID_CONTRACT]: The contract is not valid: calls["a.b"]: why')
+  t.equal(String(other).replace(other.message, ''), 'FastifyError [WSM_ERR_INVALID_OPTION]: ')
+  t.ok(Object.assign(new Error('of another copy'), { code: error.code }) instanceof InvalidContractError)
+  for (const value of [other, { code: error.code }, null]) t.notOk(value instanceof InvalidContractError)
+  t.end()
+})

@@ -110,10 +110,12 @@ export function messagesOf (input: AsyncApiInput, components: ComponentSchemas):
       })
       return [asked, answered]
     }),
-    describe('server', '*', { ...asJson(Message), properties: { ...asJson(Message.properties), ...ADDED } }, {
-      key: 'server.other', title: 'Any other message of the app', summary: 'The app may send messages that it has not declared', schemaName: 'OtherMessage'
-    })
+    ...(input.isClosed ? [] : [ANY_OTHER]).map((details) => describe('server', '*', { ...asJson(Message), properties: { ...asJson(Message.properties), ...ADDED } }, details))
   ]
+}
+
+const ANY_OTHER: Details = {
+  key: 'server.other', title: 'Any other message of the app', summary: 'The app may send messages that it has not declared', schemaName: 'OtherMessage'
 }
 
 interface Details { key?: string, title?: string, summary: string, schemaName?: string, answers?: string[] }

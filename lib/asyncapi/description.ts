@@ -44,6 +44,7 @@ export class Description {
       info,
       path,
       credentials,
+      isClosed: contract !== null,
       calls: handlers.entries.map(({ type, schema, reply, channel, isRest }) => ({ type, schema: expressed(schema), reply: expressed(reply), channel, isRest })),
       messages: [...outbound.schemas].map(([type, schema]) => ({ type, schema: expressed(schema) })),
       confirmations: Object.fromEntries(Array.from(contract?.kinds ?? [], ([kind, { dataSchema: data, answer }]) =>

@@ -8,6 +8,8 @@ export interface AsyncApiInput {
   credentials: Credentials
   /** Messages that the app sends. */
   messages: readonly AppMessage[]
+  /** True if the app sends no other messages. */
+  isClosed: boolean
   /** Frames of clients that the app handles. */
   calls: readonly AppCall[]
   /** Questions to people, by kind. */

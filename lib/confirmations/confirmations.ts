@@ -135,8 +135,10 @@ export class Confirmations {
     }
     this.#open.begin(record.user_id)
     const wait = this.#waits.begin(callbackId)
-    let stored: Promise<void> = Promise.resolve()
-    const end = this.#ended(record, wait, signal, () => { stored = this.#begin(record, wait) })
+    let begun: Promise<void> | undefined
+    const end = this.#ended(record, wait, signal, () => { begun = this.#begin(record, wait) })
+    // Where the signal cannot be listened to, nothing has begun.
+    const stored = begun ?? end.then(() => {})
     // Nobody may come to await them.
     for (const promise of [stored, end]) promise.catch(() => {})
     return { callbackId, stored, end }

@@ -101,7 +101,7 @@ export interface Question<S extends AnySchema = AnySchema> extends AskedBase {
 
 /** A question of a kind of the contract, which has the schemas of `data` and of the answer. */
 export type ContractQuestion<K extends QuestionKind> = AskedBase & { kind: K } &
-  (undefined extends QuestionData<K> ? { data?: unknown } : { data: QuestionData<K> })
+  (unknown extends QuestionData<K> ? { data?: unknown } : undefined extends QuestionData<K> ? { data?: undefined } : { data: QuestionData<K> })
 
 /** A question that has been stored. */
 export interface AskedQuestion<A = unknown> {
@@ -125,7 +125,10 @@ const checkQuestion = TypeCompiler.Compile(TaskStepResultFrame)
 /** What is asked, by either method. */
 export interface Draft {
   /** The fields of the question that the app gives. */
-  fields: StepResult & { kind?: string, data?: unknown }
+  fields: StepResult
+  /** Kind of the question, and its facts; undefined: it is about a step. */
+  kind?: string
+  data?: unknown
   userId: string
   taskId: string | null
   timeoutMs: number | undefined
@@ -150,12 +153,12 @@ export function draftOfStep (result: StepResult, { userId, taskId, step, timeout
 export function draftOf (question: Question, kinds: ReadonlyMap<string, PreparedKind> | null): Draft {
   const { kind, to, message, taskId = null, step = kind, timeoutMs, onTimeout, signal, answer } = question
   const data = question.data === undefined ? undefined : snapshot(question.data)
-  const fields = { kind, message, step, ...data !== undefined && { data } }
-  const draft = { fields, userId: to.user, taskId, timeoutMs, onTimeout, signal }
+  const draft = { fields: { message, step }, kind, data, userId: to.user, taskId, timeoutMs, onTimeout, signal }
   if (kinds === null) return { ...draft, answer: answerSchema(ASK, 'question.answer', answer) }
   const known = kinds.get(kind)
   if (known === undefined) throw new InvalidArgumentError(ASK, `question.kind: "${kind}" is not a kind of the contract`)
   if (answer !== undefined) throw new InvalidArgumentError(ASK, 'question.answer: the contract has the schema of the answer')
+  if (known.data === null && data !== undefined) throw new InvalidArgumentError(ASK, `question.data: a question of the kind "${kind}" has none by the contract`)
   if (known.data !== null && !known.data.Check(data)) throw invalidMessage(faultsOf(known.data, data).map(below('/data')))
   return { ...draft, answer: known.answer?.schema }
 }
@@ -168,7 +171,7 @@ const ASK = 'ws.confirmations.ask'
  * @param now by the clock that the nodes share
  * @throws WSM_ERR_INVALID_MESSAGE; see `Confirmations.ask`
  */
-export function toRecord ({ fields, userId, taskId, answer, ...draft }: Draft, defaults: ConfirmationOptions['confirmations'], now: number): ConfirmationRecord {
+export function toRecord ({ fields, kind, data, userId, taskId, answer, ...draft }: Draft, defaults: ConfirmationOptions['confirmations'], now: number): ConfirmationRecord {
   const { timeoutMs = defaults.timeoutMs, onTimeout = defaults.onTimeout } = draft
   const expiresAt = now + timeoutMs
   // A snapshot, since it is sent again on later connects, when the app may have changed its result.
@@ -184,8 +187,8 @@ export function toRecord ({ fields, userId, taskId, answer, ...draft }: Draft, d
     error_message: fields.error_message ?? null,
     user_id: userId,
     task_id: taskId,
-    kind: fields.kind,
-    data: fields.data,
+    kind,
+    data,
     timestamp: now,
     expires_at: expiresAt,
     on_timeout: onTimeout

@@ -1,8 +1,10 @@
-import { InvalidContractError } from '../errors.js'
+import { InvalidContractError } from '../invalid-contract-error.js'
+import { isPlainObject } from '../plain-object.js'
 import { contractFault } from './fault.js'
-import type { Checked, Whole } from './checked.js'
+import type { Checked, KnownParts, Whole } from './checked.js'
 import type { Contract, ContractParts } from './parts.js'
 
+export type { Checked, CheckedParts, KnownParts, Whole } from './checked.js'
 export type { CallContract, ChannelContract, ConfirmationContract, Contract, ContractParts } from './parts.js'
 
 const PARTS = ['messages', 'calls', 'confirmations', 'channels'] as const
@@ -12,7 +14,7 @@ const PARTS = ['messages', 'calls', 'confirmations', 'channels'] as const
  * and the documents. It is checked when the plugin is registered.
  */
 export function defineContract<const C extends ContractParts> (contract: C & Checked<C>): Whole<C> {
-  return mergeContracts(contract as C) as unknown as Whole<C>
+  return merged([contract]) as unknown as Whole<C>
 }
 
 /**
@@ -20,23 +22,22 @@ export function defineContract<const C extends ContractParts> (contract: C & Che
  *
  * @throws WSM_ERR_INVALID_CONTRACT if two of them define the same name, or one is no contract
  */
-export function mergeContracts<const L extends readonly ContractParts[]> (...contracts: L): Merged<L> {
+export function mergeContracts<const L extends readonly ContractParts[]> (...contracts: L & { [I in keyof L]: KnownParts<L[I]> }): Merged<L> {
+  return merged(contracts) as unknown as Merged<L>
+}
+
+function merged (contracts: readonly ContractParts[]): object {
   for (const [index, contract] of contracts.entries()) assertParts(index + 1, contract)
-  const merged = Object.fromEntries(PARTS.map((part) => [part, mergePart(part, contracts)]))
-  return merged as unknown as Merged<L>
+  return Object.fromEntries(PARTS.map((part) => [part, mergePart(part, contracts)]))
 }
 
 /** Refuses what would be lost in the merged contract, which is all that the plugin sees. */
 function assertParts (number: number, contract: unknown): void {
-  if (!isMap(contract)) throw new InvalidContractError(`argument ${number}`, 'a contract is an object with the parts messages, calls, confirmations and channels')
+  if (!isPlainObject(contract)) throw new InvalidContractError(`argument ${number}`, 'a contract is an object with the parts messages, calls, confirmations and channels')
   for (const [name, part] of Object.entries(contract)) {
     if (!PARTS.some((known) => known === name)) throw new InvalidContractError(`argument ${number}`, `it has no part "${name}", only messages, calls, confirmations and channels`)
-    if (part !== undefined && !isMap(part)) throw new InvalidContractError(`argument ${number}`, `its ${name} must be an object with one field for each name`)
+    if (part !== undefined && !isPlainObject(part)) throw new InvalidContractError(`argument ${number}`, `its ${name} must be an object with one field for each name`)
   }
-}
-
-function isMap (value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function mergePart (part: typeof PARTS[number], contracts: readonly ContractParts[]): object {

@@ -1,4 +1,4 @@
-import { InvalidContractError } from '../errors.js'
+import { InvalidContractError } from '../invalid-contract-error.js'
 import type { Contract } from './parts.js'
 
 /** Makes the error for an entry of a contract. */

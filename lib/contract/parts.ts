@@ -3,7 +3,7 @@ import type { ChannelRule } from '../channel-rule.js'
 
 /** A call: what clients send, and what they get back. */
 export interface CallContract {
-  /** The message's own fields; `type` and `id` need not be named. Default: the call has none. */
+  /** The message's own fields, without `type` and `id`, and for a call with a channel without `channel`. Default: the call has none. */
   data?: AnySchema | undefined
   /** Data of the reply, as JSON. Default: anything that JSON can hold. */
   reply?: AnySchema | undefined
@@ -15,7 +15,7 @@ export interface CallContract {
 
 /** A kind of question to people. */
 export interface ConfirmationContract {
-  /** Facts shown beside the question. Default: it has none. */
+  /** Facts shown beside the question. Default: it has none, and any are refused. */
   data?: AnySchema | undefined
   /** Answer of a person who proceeds. Default: any answer is valid. */
   answer?: AnySchema | undefined
@@ -23,7 +23,7 @@ export interface ConfirmationContract {
 
 /** Channels whose names match a pattern, in which `*` stands for any text. */
 export interface ChannelContract extends ChannelRule {
-  /** The only messages that are sent there. Default: all of the contract. */
+  /** The only messages that are sent there, where no later rule that matches the channel has others. Default: all of the contract. */
   messages?: readonly string[] | undefined
 }
 

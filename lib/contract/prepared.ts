@@ -10,6 +10,7 @@ import { readSchema, toJsonSchema } from '../validation/json-schema.js'
 import { SchemaError } from '../validation/schema-error.js'
 import { PreparedAnswer } from './answer.js'
 import { copyOf } from './copy.js'
+import { namedField } from './named-field.js'
 import type { Contract, ContractParts } from './parts.js'
 
 /** A call of the contract. */
@@ -17,9 +18,9 @@ export interface PreparedCall { data: AnySchema | undefined, reply: AnySchema | 
 
 /** A kind of question of the contract. */
 export interface PreparedKind {
-  /** Check of its facts; null: any facts are valid. */
+  /** Check of its facts; null: it has none. */
   data: CompiledSchema | null
-  /** Schema of its facts; undefined: any. */
+  /** Schema of its facts; undefined: it has none. */
   dataSchema: AnySchema | undefined
   /** Schema of its answers; null: any answer is valid. */
   answer: PreparedAnswer | null
@@ -46,14 +47,19 @@ export interface PreparedContract {
  *   cannot express, a bad channel pattern, and a channel for messages that the contract does not define
  */
 export function prepareContract ({ messages = {}, calls = {}, confirmations = {}, channels = {} }: ContractParts): PreparedContract {
+  const belongings = [...each(channels, (pattern, { messages: types }) => {
+    const matches = assertPattern('channels', pattern, pattern)
+    const unknown = types?.find((type) => !Object.hasOwn(messages, type))
+    if (unknown !== undefined) throw contractFault('channels', pattern, `"${unknown}" is not a message of the contract`)
+    if (types?.length === 0) throw contractFault('channels', pattern, 'its messages are empty: leave them out to allow all')
+    return types === undefined ? null : { matches, types: new Set(types) }
+  }).values()].filter((belonging) => belonging !== null)
   return {
     messages: each(messages, (type, given) => {
       assertName('messages', type)
       return named('messages', type, 'schema', () => {
         const schema = copyOf(given)
-        const { properties = {}, required = [] } = toJsonSchema(schema) as { properties?: object, required?: string[] }
-        const reserved = reservedFields.find((field) => Object.hasOwn(properties, field) || required.includes(field))
-        if (reserved !== undefined) throw new SchemaError(`has the field "${reserved}", which only the server sets`)
+        assertWithout(reservedFields, toJsonSchema(schema), 'only the server sets')
         return schema
       })
     }),
@@ -61,7 +67,8 @@ export function prepareContract ({ messages = {}, calls = {}, confirmations = {}
       assertName('calls', type)
       if (channel !== undefined) assertPattern('calls', type, channel)
       if (channel !== undefined && rest) throw contractFault('calls', type, 'a call with a channel cannot have rest, since a REST request has no socket')
-      return { data: usable('calls', type, 'data', data), reply: usable('calls', type, 'reply', reply), isRest: rest, channel }
+      const fields = channel === undefined ? FRAME_FIELDS : [...FRAME_FIELDS, 'channel']
+      return { data: usable('calls', type, 'data', data, (json) => assertWithout(fields, json, "is the frame's")), reply: usable('calls', type, 'reply', reply), isRest: rest, channel }
     }),
     kinds: each(confirmations, (kind, { data, answer }) => {
       assertName('confirmations', kind)
@@ -73,18 +80,15 @@ export function prepareContract ({ messages = {}, calls = {}, confirmations = {}
       }
     }),
     rules: Object.fromEntries(each(channels, (_pattern, { messages: _messages, ...rule }) => copyOf(rule))),
-    types: Object.fromEntries(each(channels, (_pattern, { messages: types }) => types === undefined ? Object.keys(messages) : [...types])),
-    belongings: [...each(channels, (pattern, { messages: types }) => {
-      const matches = assertPattern('channels', pattern, pattern)
-      const unknown = types?.find((type) => !Object.hasOwn(messages, type))
-      if (unknown !== undefined) throw contractFault('channels', pattern, `"${unknown}" is not a message of the contract`)
-      if (types?.length === 0) throw contractFault('channels', pattern, 'its messages are empty: leave them out to allow all')
-      return types === undefined ? null : { matches, types: new Set(types) }
-    }).values()].filter((belonging) => belonging !== null)
+    types: typesOf(belongings, Object.keys(channels), Object.keys(messages)),
+    belongings
   }
 }
 
 type Part = keyof Contract
+
+/** Fields of the frame of a call. */
+const FRAME_FIELDS = ['id', 'type']
 
 function each<V, R> (values: { readonly [name: string]: V }, prepare: (name: string, value: V) => R): Map<string, R> {
   return new Map(Object.entries(values).map(([name, value]) => [name, prepare(name, value)]))
@@ -104,13 +108,25 @@ function assertPattern (part: Part, name: string, pattern: string): (channel: st
 }
 
 /** @throws WSM_ERR_INVALID_CONTRACT also for a schema that documents and clients could not be made of */
-function usable (part: Part, name: string, field: string, schema: AnySchema | undefined): AnySchema | undefined {
+function usable (part: Part, name: string, field: string, schema: AnySchema | undefined, assertFit: (json: unknown) => void = () => {}): AnySchema | undefined {
   if (schema === undefined) return undefined
   return named(part, name, field, () => {
     const copy = copyOf(schema)
-    toJsonSchema(copy)
+    assertFit(toJsonSchema(copy))
     return copy
   })
+}
+
+/** @throws SchemaError for a schema that names one of the fields */
+function assertWithout (fields: readonly string[], json: unknown, reason: string): void {
+  const named = namedField(json, fields)
+  if (named !== undefined) throw new SchemaError(`has the field "${named}", which ${reason}`)
+}
+
+/** Finds the messages in the channels of each pattern: those of the last rule with messages that matches every channel of the pattern. */
+function typesOf (belongings: readonly Belonging[], patterns: readonly string[], all: readonly string[]): Record<string, readonly string[]> {
+  // A pattern that matches another one's text matches whatever that one matches.
+  return Object.fromEntries(patterns.map((pattern) => [pattern, [...belongings.findLast(({ matches }) => matches(pattern))?.types ?? all]]))
 }
 
 function named<T> (part: Part, name: string, field: string, run: () => T): T {

@@ -61,7 +61,7 @@ export type CallChannel<T extends CallType> = Calls[T] extends { channel: infer 
 
 /** A kind of question of the contract; never without one. */
 export type QuestionKind = keyof Kinds & string
-/** Facts that a question of a kind shows; unknown: the contract does not say. */
+/** Facts that a question of a kind shows; undefined: it has none. */
 export type QuestionData<K extends QuestionKind> = DataOfKinds[K]
 /** Answer to a question of a kind; unknown: any. */
 export type QuestionAnswer<K extends QuestionKind> = AnswersOfKinds[K]

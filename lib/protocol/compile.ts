@@ -1,17 +1,16 @@
 import { Type, type TProperties, type TSchema } from '@sinclair/typebox'
 import { InvalidHandlerError } from '../errors.js'
-import { messageOf } from '../thrown.js'
 import { CompiledSchema } from '../validation/compiled-schema.js'
 import { isTypeBox, readSchema, toJsonSchema } from '../validation/json-schema.js'
-import { SchemaError } from '../validation/schema-error.js'
+import { asSchemaError } from '../validation/schema-error.js'
 import { withEnvelope } from './envelope.js'
 import { assertMessage } from './message-schema.js'
 
 /** Makes the error for a schema that cannot be used; the reason is a sentence about "its schema". */
 export type Refuse = (reason: string) => Error
 
-/** Refuses a schema of a handler. */
-export const asHandler = (type: string): Refuse => (reason) => new InvalidHandlerError(type, reason)
+/** Refuses a handler or its schema. */
+export const asHandler = (type: string): Refuse => (reason) => new InvalidHandlerError(`The handler for "${type}"`, reason)
 
 /**
  * Compiles a schema of the app, of any kind.
@@ -51,6 +50,6 @@ function named<T> (refuse: Refuse, part: string, run: () => T): T {
   try {
     return run()
   } catch (error) {
-    throw refuse(`its ${part} ${error instanceof SchemaError ? error.message : `cannot be read: ${messageOf(error)}`}`)
+    throw refuse(`its ${part} ${asSchemaError(error).message}`)
   }
 }

@@ -7,7 +7,7 @@ import { namesOf, type Permissions } from '../auth/permissions.js'
 import type { TokenCheck } from '../auth/token-check.js'
 import type { PreparedCall } from '../contract/prepared.js'
 import type { CallChannel, CallMessage, CallReply, CallType } from '../contract/registered.js'
-import { InvalidHandlerError, UnknownTypeError } from '../errors.js'
+import { UnknownTypeError } from '../errors.js'
 import type { Rate } from '../socket/rate.js'
 import { checkedMessage } from '../validation/faults.js'
 import { formOf, type CallForm, type CallParts } from './call-form.js'
@@ -93,7 +93,7 @@ export class Handlers {
   readonly #tokenCheck: TokenCheck
   readonly #limits: TypeLimits
   /** The calls of the contract, which are all that may have a handler; null: there is no contract. */
-  readonly #calls: ReadonlyMap<string, { parts: CallParts, form: CallForm }> | null
+  readonly #calls: ReadonlyMap<string, CallForm> | null
 
   /**
    * @param calls calls of the contract; null: there is no contract
@@ -105,8 +105,7 @@ export class Handlers {
     this.#limits = limits
     this.#calls = calls && new Map(Array.from(calls, ([type, call]) => {
       const refuse = (reason: string) => contractFault('calls', type, reason)
-      const parts = { ...call, data: call.data ?? Type.Object({}) }
-      return [type, { parts, form: formOf(refuse, type, parts, 'data') }]
+      return [type, formOf(refuse, type, { ...call, data: call.data ?? Type.Object({}) }, 'data')]
     }))
   }
 
@@ -121,15 +120,15 @@ export class Handlers {
    *
    * @throws WSM_ERR_INVALID_HANDLER for a type that has a handler or no namespace (row F7), for a schema that cannot be compiled or that
    *   no message of the type can match, for a bad pattern of channels or one together with `rest`, and with a contract for a call that is
-   *   not in it, or is another there
+   *   not in it, or options that the contract has
    */
   create<S extends AnySchema, R extends AnySchema | undefined, C extends string | undefined> (
     type: string, options: HandlerOptions<S, R, C>, handler: Handler<S, R, C>
   ): HandlerEntry {
     if (!APP_TYPE_PATTERN.test(type)) {
-      throw new InvalidHandlerError(type, 'the type must be namespaced, like "chat.send"')
+      throw asHandler(type)('the type must be namespaced, like "chat.send"')
     }
-    if (this.#entries.has(type)) throw new InvalidHandlerError(type, 'it already has a handler')
+    if (this.#entries.has(type)) throw asHandler(type)('it already has a handler')
     const { authorize } = options
     const form = this.#formOf(type, options)
     const { channelOf } = form
@@ -161,13 +160,11 @@ export class Handlers {
   #formOf (type: string, given: GivenForm): CallForm {
     const refuse = asHandler(type)
     if (this.#calls === null) return formOf(refuse, type, partsOf(given), 'schema')
-    const call = this.#calls.get(type)
-    if (call === undefined) throw refuse('it is not a call of the contract')
-    const own = { schema: call.parts.data, reply: call.parts.reply, rest: call.parts.isRest, channel: call.parts.channel }
-    for (const name of ['schema', 'reply', 'rest', 'channel'] as const) {
-      if (given[name] !== undefined && JSON.stringify(given[name]) !== JSON.stringify(own[name])) throw refuse(`its ${name} is not that of the contract, where it can be left out`)
-    }
-    return call.form
+    const form = this.#calls.get(type)
+    if (form === undefined) throw refuse('it is not a call of the contract')
+    const repeated = (['schema', 'reply', 'rest', 'channel'] as const).find((name) => given[name] !== undefined)
+    if (repeated !== undefined) throw refuse(`its ${repeated} is in the contract, and must be left out here`)
+    return form
   }
 
   /** The registered handlers. */

@@ -1,4 +1,4 @@
-import { Kind, type TObject, type TRecord, type TSchema } from '@sinclair/typebox'
+import { Kind, type TObject, type TSchema } from '@sinclair/typebox'
 import { CompiledSchema } from '../validation/compiled-schema.js'
 import { membersOf, ownSchema, placeOf, type OwnSchema } from '../validation/converted.js'
 import { SchemaError } from '../validation/schema-error.js'
@@ -64,21 +64,15 @@ class MessageSearch {
   }
 
   #faultOfType (schema: TSchema, $defs: Definitions, place: string): SchemaError | null {
-    for (const [own, path] of typesIn(schema)) {
-      // Whatever its schema is made of: the check itself says whether it can be this type.
-      const check = new CompiledSchema(ownSchema({ [Kind]: 'Converted', $defs, schema: own }))
-      if (!check.Check(this.#type)) return new SchemaError(`describes messages of another type than "${this.#type}"`, placeOf(own) ?? place + path)
-    }
-    return null
+    const own = typeIn(schema)
+    if (own === undefined) return null
+    // Whatever its schema is made of: the check itself says whether it can be this type.
+    const check = new CompiledSchema(ownSchema({ [Kind]: 'Converted', $defs, schema: own }))
+    return check.Check(this.#type) ? null : new SchemaError(`describes messages of another type than "${this.#type}"`, placeOf(own) ?? `${place}/properties/type`)
   }
 }
 
-/** Lists the schemas of the field `type`, each with its path. */
-function typesIn (schema: TSchema): Array<[schema: TSchema, path: string]> {
-  if (schema[Kind] === 'Record') {
-    const { patternProperties } = schema as TRecord
-    return Object.entries(patternProperties).filter(([keys]) => new RegExp(keys).test('type')).map(([keys, values]) => [values as TSchema, `/patternProperties/${keys}`])
-  }
-  const own = (schema as unknown as OwnSchema)[Kind] === 'Fields' ? (schema as unknown as { fields: ReadonlyMap<string, TSchema> }).fields.get('type') : (schema as TObject).properties?.type
-  return own === undefined ? [] : [[own, '/properties/type']]
+/** Returns the schema of the field `type`. Those of fields by pattern do not apply to it, as it is one of the envelope. */
+function typeIn (schema: TSchema): TSchema | undefined {
+  return (schema as unknown as OwnSchema)[Kind] === 'Fields' ? (schema as unknown as { fields: ReadonlyMap<string, TSchema> }).fields.get('type') : (schema as TObject).properties?.type
 }

@@ -8,7 +8,7 @@ import { InvalidHandlerError } from '../errors.js'
 import { messageOf } from '../thrown.js'
 import type { CompiledSchema } from '../validation/compiled-schema.js'
 import { EncodedMessage } from '../socket/message.js'
-import { asHandler, compileMessage, type Refuse } from './compile.js'
+import { compileMessage, type Refuse } from './compile.js'
 import { assertAt, checkedMessage, invalidMessage, type Fault } from '../validation/faults.js'
 
 const checkMessage = TypeCompiler.Compile(Message)
@@ -39,12 +39,15 @@ export class Outbound {
   /**
    * Declares the messages of a type: others are refused from now on. The schema need not name `type`, as for `ws.handle()`.
    *
-   * @throws WSM_ERR_INVALID_HANDLER where the type is already declared or one of the protocol's, or the schema cannot be compiled
+   * @throws WSM_ERR_INVALID_HANDLER where the type is already declared or one of the protocol's, or the schema cannot be compiled; and with
+   *   a contract, which has all messages
    */
   declare (type: string, schema: unknown): void {
-    if (isProtocolType(type)) throw new InvalidHandlerError(type, 'the type is reserved for the protocol')
-    if (this.#declared.has(type)) throw new InvalidHandlerError(type, 'the type is already declared')
-    this.#declare(type, schema, asHandler(type))
+    const refuse: Refuse = (reason) => new InvalidHandlerError(`The message "${type}"`, reason)
+    if (this.#isClosed) throw refuse('the app has a contract, to which it must be added')
+    if (isProtocolType(type)) throw refuse('the type is reserved for the protocol')
+    if (this.#declared.has(type)) throw refuse('the type is already declared')
+    this.#declare(type, schema, refuse)
   }
 
   #declare (type: string, schema: unknown, refuse: Refuse): void {
@@ -79,10 +82,10 @@ export class Outbound {
     return declared
   }
 
-  /** Finds out whether a message belongs in a channel, by the contract's rules of all patterns that match its name. */
+  /** Finds out whether a message belongs in a channel, by the last rule of the contract that matches its name and has messages. */
   faultsIn (channel: string, { type }: { type: string }): Fault[] {
-    const rules = this.#belongings.filter(({ matches }) => matches(channel))
-    return rules.length === 0 || rules.some(({ types }) => types.has(type)) ? [] : [{ path: '/type', message: `"${type}" does not belong in channel "${channel}" by the contract` }]
+    const rule = this.#belongings.findLast(({ matches }) => matches(channel))
+    return rule === undefined || rule.types.has(type) ? [] : [{ path: '/type', message: `"${type}" does not belong in channel "${channel}" by the contract` }]
   }
 
   /**

@@ -46,7 +46,7 @@ export function cleanFields (fields: Fields, ruleOf: (key: string) => FieldRule)
     const rule = ruleOf(key)
     const kept = typeof rule === 'function' ? rule(fields[key]) : fields[key]
     if (cleaned === null && (rule === 'drop' || kept !== fields[key])) cleaned = fieldsBefore(key, fields)
-    if (cleaned !== null && rule !== 'drop') cleaned[key] = kept
+    if (cleaned !== null && rule !== 'drop') setField(cleaned, key, kept)
   }
   return cleaned ?? fields
 }
@@ -55,9 +55,15 @@ function fieldsBefore (end: string, fields: Fields): Fields {
   const before: Fields = {}
   for (const key in fields) {
     if (key === end) break
-    before[key] = fields[key]
+    setField(before, key, fields[key])
   }
   return before
+}
+
+/** Sets a field of its own, also where an assignment would set the prototype. */
+function setField (fields: Fields, key: string, value: unknown): void {
+  if (key === '__proto__') Object.defineProperty(fields, key, { value, enumerable: true, configurable: true, writable: true })
+  else fields[key] = value
 }
 
 function objectCleaner ({ properties, additionalProperties }: TObject): Clean | null {
@@ -153,7 +159,7 @@ function merge (value: unknown, a: unknown, b: unknown): unknown {
     return items.every((item, index) => item === value[index]) ? value : items
   }
   return cleanFields(value as Fields, (key) => {
-    const [inA, inB] = [a as Fields, b as Fields].map((fields) => key in fields)
+    const [inA, inB] = [a as Fields, b as Fields].map((fields) => Object.hasOwn(fields, key))
     if (!inA && !inB) return 'drop'
     if (inA && inB) return (field) => merge(field, (a as Fields)[key], (b as Fields)[key])
     return () => (inA ? a as Fields : b as Fields)[key]

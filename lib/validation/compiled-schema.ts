@@ -1,14 +1,16 @@
 import { TypeGuard, type Static, type TSchema } from '@sinclair/typebox'
+import { isStackOverflow } from '../thrown.js'
 import { isConverted } from './converted.js'
 import { mapHeld } from './holders.js'
 import { Node } from './node.js'
 import type { Clean, Fault } from './part.js'
 import { Preparation } from './preparation.js'
-import { SchemaError } from './schema-error.js'
+import { SchemaError, asSchemaError } from './schema-error.js'
 
 /** Maximum number of faults reported for one value. */
 export const MOST_FAULTS = 10
 
+const TOO_DEEP: Fault = { path: '', message: 'It is nested too deeply to be checked' }
 const NO_SCHEMA = new SchemaError('cannot be compiled: it is not a TypeBox schema, or has an invalid keyword')
 
 /** Checks values of a schema: TypeBox's own compiled schema, or one that is safe with untrusted input. */
@@ -42,7 +44,7 @@ export class CompiledSchema<S extends TSchema = TSchema> implements Checker<Stat
   }
 
   Check (value: unknown): value is Static<S> {
-    return this.#isPlain ? this.#node.check(value) : this.#once(() => this.#node.check(value))
+    return this.#isPlain ? this.#node.check(value) : this.#once(() => this.#node.check(value), false)
   }
 
   /** Lists the faults of a value that failed the check, ten at most. */
@@ -54,7 +56,7 @@ export class CompiledSchema<S extends TSchema = TSchema> implements Checker<Stat
         if (faults.length === MOST_FAULTS) break
       }
       return faults
-    })
+    }, [TOO_DEEP])
   }
 
   /** Removes unknown fields from a valid value; returns the same value if there are none. */
@@ -64,9 +66,13 @@ export class CompiledSchema<S extends TSchema = TSchema> implements Checker<Stat
     return (this.#isPlain ? clean(value) : this.#once(() => clean(value))) as T
   }
 
-  #once<T> (run: () => T): T {
+  /** @param overflow result for a value that is nested more deeply than the stack allows, which only a schema with definitions can follow */
+  #once<T> (run: () => T, overflow?: T): T {
     try {
       return run()
+    } catch (error) {
+      if (overflow === undefined || !isStackOverflow(error)) throw error
+      return overflow
     } finally {
       for (const definition of this.#definitions) definition.forget()
     }
@@ -102,7 +108,8 @@ function compile (preparation: Preparation, schema: TSchema): Node {
   try {
     return new Node(preparation.prepare(schema))
   } catch (error) {
-    const fault = error instanceof SchemaError ? error : new SchemaError(`cannot be compiled: ${(error as Error).message}`)
-    throw fault.below(preparation.path)
+    // The path to where the stack ended would be as deep.
+    if (isStackOverflow(error)) throw asSchemaError(error)
+    throw asSchemaError(error, 'cannot be compiled').below(preparation.path)
   }
 }

@@ -19,9 +19,9 @@ interface Context {
 
 const INNER: Context = { types: null, isMessage: false }
 const APPLICATORS: ReadonlyArray<keyof JsonObject> = ['$ref', 'anyOf', 'allOf', 'oneOf', 'not', 'if']
-/** Keywords that TypeBox can check together with `unevaluatedProperties`, and those of the members of such an intersection. */
+/** Keywords that can be checked together with `unevaluatedProperties`, and those of the members of such an intersection. */
 const OF_INTERSECTIONS: readonly string[] = ['type', 'allOf', 'unevaluatedProperties']
-const OF_THEIR_MEMBERS: readonly string[] = ['type', 'properties', 'required']
+const OF_THEIR_MEMBERS: readonly string[] = ['type', 'properties', 'required', 'minProperties', 'maxProperties']
 
 /**
  * Converts JSON Schema (draft 7 to 2020-12, and schemas of TypeBox 1.x) to a schema that `CompiledSchema` compiles.
@@ -103,13 +103,14 @@ class Conversion {
     }
   }
 
-  /** TypeBox takes the names that the members list for evaluated, so no member may evaluate others. */
+  /** The names that the members list are taken for evaluated, so no member may evaluate others. */
   #intersection (site: Site, json: JsonObject, context: Context): TSchema {
     const { type, allOf, unevaluatedProperties } = json
-    const isPlain = type === 'object' && hasOnly(json, OF_INTERSECTIONS) && allOf!.every((member) => hasOnly(member, OF_THEIR_MEMBERS))
+    const areObjects = type === 'object' || (type === undefined && allOf?.some((member) => (member as JsonObject | null)?.type === 'object') === true)
+    const isPlain = areObjects && hasOnly(json, OF_INTERSECTIONS) && allOf!.every((member) => hasOnly(member, OF_THEIR_MEMBERS))
     if (!isPlain) throw new SchemaError('has the keyword unevaluatedProperties beside others than allOf with plain objects, which is not supported')
     return ownKind('Intersect', {
-      type,
+      type: 'object',
       allOf: allOf!.map((_, index) => this.#convert(partAt(site, 'allOf', index), { ...context, types: ['object'] })),
       unevaluatedProperties: typeof unevaluatedProperties === 'boolean' ? unevaluatedProperties : this.#convert(partAt(site, 'unevaluatedProperties'), INNER)
     })

@@ -50,9 +50,18 @@ function siteOf ({ json, path, outer }: Scope): Site {
 
 /** RFC 6901 section 6. */
 function follow (base: Site, fragment: string): Site | null {
-  if (!fragment.startsWith('/')) return null
-  return decodeURIComponent(fragment).split('/').slice(1).reduce<Site | null>((site, escaped) => {
+  const pointer = decoded(fragment)
+  if (pointer?.startsWith('/') !== true) return null
+  return pointer.split('/').slice(1).reduce<Site | null>((site, escaped) => {
     const name = escaped.replaceAll('~1', '/').replaceAll('~0', '~')
     return typeof site?.json === 'object' && site.json !== null && Object.hasOwn(site.json, name) ? partAt(site, name) : null
   }, base)
+}
+
+function decoded (fragment: string): string | null {
+  try {
+    return decodeURIComponent(fragment)
+  } catch {
+    return null
+  }
 }

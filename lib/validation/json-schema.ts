@@ -1,10 +1,12 @@
 import { Kind, type TObject, type TRegExp, type TSchema, type TTemplateLiteral } from '@sinclair/typebox'
 import { CompiledSchema, assertSchema } from './compiled-schema.js'
+import { assertFinite } from './finite.js'
 import { mapHeld } from './holders.js'
 import { fromJsonSchema, sourceOf } from './from-json-schema.js'
+import { assertJsonSchema } from './json-keywords.js'
 import { messageSchema } from './message-form.js'
 import { templateLength } from './preparation.js'
-import { SchemaError } from './schema-error.js'
+import { SchemaError, asSchemaError } from './schema-error.js'
 
 /** TypeBox kinds that JSON Schema can express. */
 const EXPRESSIBLE: ReadonlySet<string> = new Set([
@@ -27,7 +29,22 @@ export function isTypeBox (schema: unknown): schema is TSchema {
  * @throws SchemaError for anything else, and for what cannot be checked
  */
 export function readSchema (schema: unknown, envelope: TObject | null = null): TSchema {
-  if (!isTypeBox(schema)) return fromJsonSchema(schema, envelope)
+  try {
+    return read(schema, envelope)
+  } catch (error) {
+    throw asSchemaError(error)
+  }
+}
+
+function read (schema: unknown, envelope: TObject | null): TSchema {
+  if (typeof schema === 'boolean') return fromJsonSchema(schema, envelope)
+  if (!isTypeBox(schema)) {
+    // Says what it is instead of a schema, before its parts are searched.
+    assertJsonSchema(schema)
+    assertFinite(schema)
+    return fromJsonSchema(schema, envelope)
+  }
+  assertFinite(schema)
   assertSchema(schema)
   return envelope === null ? schema : messageSchema(schema, envelope)
 }
@@ -39,7 +56,11 @@ export function readSchema (schema: unknown, envelope: TObject | null = null): T
  */
 export function toJsonSchema (schema: unknown): TSchema {
   const checked = readSchema(schema)
-  return checked === schema ? rewrite(checked) : JSON.parse(JSON.stringify(schema, (_key, part: unknown) => plainPart(part)))
+  try {
+    return checked === schema ? rewrite(checked) : JSON.parse(JSON.stringify(schema, (_key, part: unknown) => plainPart(part)))
+  } catch (error) {
+    throw asSchemaError(error)
+  }
 }
 
 /**

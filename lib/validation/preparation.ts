@@ -1,5 +1,5 @@
 import {
-  Kind, KeyOfPattern, PatternStringExact, type TArray, type TImport, type TIntersect, type TRecord, type TRef, type TRegExp, type TSchema, type TString,
+  Kind, PatternStringExact, type TArray, type TImport, type TIntersect, type TObject, type TRecord, type TRef, type TRegExp, type TSchema, type TString,
   type TTemplateLiteral
 } from '@sinclair/typebox'
 import { Applied } from './applied.js'
@@ -11,6 +11,7 @@ import { Definition } from './definition.js'
 import { hasFormat } from './formats.js'
 import { mapHeld } from './holders.js'
 import { KeyedRecord, MAX_KEY } from './keyed-record.js'
+import { namesIn } from './named-fields.js'
 import { Node } from './node.js'
 import { OneOf } from './one-of.js'
 import { toSchema } from './part.js'
@@ -69,6 +70,7 @@ export class Preparation {
       case 'String': return this.#string(named as TString)
       case 'RegExp': return this.#regExp(named as TRegExp)
       case 'TemplateLiteral': return this.#template(named as TTemplateLiteral)
+      case 'Object': return this.#object(named as TObject, scope)
       case 'Record': return this.#record(named as TRecord, scope)
       case 'Ref':
       case 'This': return this.#reference(named as TRef, scope)
@@ -114,6 +116,11 @@ export class Preparation {
     return prepared
   }
 
+  /** Compiles the schema of a part of the value. */
+  #part (path: string, schema: TSchema, scope: Scope): Node {
+    return this.#applied.toParts(() => this.#at(path, () => new Node(this.#prepare(schema, scope))))
+  }
+
   #parts (schema: TSchema, scope: Scope): TSchema {
     return mapHeld(schema, (held, path) => {
       const prepare = () => this.#at(path, () => this.#prepare(held, scope))
@@ -141,14 +148,23 @@ export class Preparation {
     return toSchema(new Text({ minLength, maxLength, ...bounded(pattern, '', pattern, maxLength) }))
   }
 
+  /** TypeBox would find the fields that each object inherits, like `constructor`. */
+  #object (schema: TObject, scope: Scope): TSchema {
+    const { properties, required = [], additionalProperties: others, minProperties, maxProperties } = schema
+    if (!Object.keys(properties).some((name) => name in Object.prototype)) return this.#parts(schema, scope)
+    const fields = new Map(Object.entries(properties).map(([name, field]) => [name, this.#part(`/properties/${name}`, field, scope)]))
+    const rule = typeof others === 'object' ? this.#part('/additionalProperties', others, scope) : others
+    return toSchema(new KeyedRecord({ fields, required, patterns: [], others: rule, minProperties, maxProperties }))
+  }
+
   #record ({ patternProperties, additionalProperties, minProperties, maxProperties }: TRecord, scope: Scope): TSchema {
     const [key, values] = Object.entries(patternProperties)[0]!
-    return this.#applied.toParts(() => toSchema(new KeyedRecord({
+    return toSchema(new KeyedRecord({
       minProperties,
       maxProperties,
-      patterns: [{ keys: keysOf(key), values: new Node(this.#at(`/patternProperties/${key}`, () => this.#prepare(values as TSchema, scope))) }],
-      others: typeof additionalProperties === 'object' ? new Node(this.#prepare(additionalProperties, scope)) : additionalProperties
-    })))
+      patterns: [{ keys: keysOf(key), values: this.#part(`/patternProperties/${key}`, values as TSchema, scope) }],
+      others: typeof additionalProperties === 'object' ? this.#part('/additionalProperties', additionalProperties, scope) : additionalProperties
+    }))
   }
 
   #array ({ uniqueItems, ...schema }: TArray, scope: Scope): TSchema {
@@ -156,13 +172,14 @@ export class Preparation {
     return unique(list, uniqueItems)
   }
 
-  /** TypeBox combines all known keys into one pattern, so the keys themselves must not be patterns. */
-  #intersect (schema: TIntersect, scope: Scope): TSchema {
-    const prepared = this.#parts(schema, scope) as TIntersect
-    if (schema.unevaluatedProperties === undefined) return prepared
-    const keys = KeyOfPattern(schema)
-    if (keys !== KeyOfPattern(prepared) || /[*+{]/.test(keys)) throw new SchemaError('has unevaluatedProperties beside keys by pattern: name the keys')
-    return prepared
+  /** TypeBox would look for the names of fields in the members, of which some are parts of our own by now. */
+  #intersect ({ unevaluatedProperties: others, ...schema }: TIntersect, scope: Scope): TSchema {
+    const members = this.#parts(schema as TIntersect, scope)
+    if (others === undefined || others === true) return members
+    const rule = typeof others === 'object' ? this.#part('/unevaluatedProperties', others, scope) : others
+    const unnamed = toSchema(new KeyedRecord({ patterns: [], exempt: namesIn(schema as TIntersect), others: rule }))
+    // Others are kept whole, and so is then what the members would remove.
+    return toSchema(new Siblings([{ node: new Node(members), isNeutral: others !== false }, { node: new Node(unnamed), isNeutral: true }]))
   }
 
   #reference ({ $ref }: Pick<TRef, '$ref'>, scope: Scope): TSchema {

@@ -1,3 +1,5 @@
+import { isStackOverflow, messageOf } from '../thrown.js'
+
 /** A schema that cannot be used. The message completes the words "its schema": it says what the schema has or lacks, and where. */
 export class SchemaError extends Error {
   readonly #fault: string
@@ -19,4 +21,10 @@ export class SchemaError extends Error {
   below (path: string): SchemaError {
     return new SchemaError(this.#fault, path + this.#path)
   }
+}
+
+/** Makes an error about the schema of whatever reading or compiling it threw. */
+export function asSchemaError (thrown: unknown, instead = 'cannot be read'): SchemaError {
+  if (thrown instanceof SchemaError) return thrown
+  return new SchemaError(isStackOverflow(thrown) ? 'is nested too deeply to be compiled' : `${instead}: ${messageOf(thrown)}`)
 }

@@ -12,7 +12,7 @@ import { startApp } from '../fixtures/app.js'
 import { declareRichly, faultsOf } from '../fixtures/asyncapi.js'
 
 const EMPTY: AsyncApiInput = {
-  info: { title: 'Test', version: '1' }, path: '/ws', credentials: { isJwt: true, cookie: null }, messages: [], calls: [], confirmations: {}, channels: {}
+  info: { title: 'Test', version: '1' }, path: '/ws', credentials: { isJwt: true, cookie: null }, messages: [], calls: [], confirmations: {}, isClosed: false, channels: {}
 }
 const describe = (input: Partial<AsyncApiInput>): AsyncApiDocument => {
   const document = asyncApi({ ...EMPTY, ...input })

@@ -26,6 +26,14 @@ t.test('a question has the fields of a task_step_result', async (t) => {
   t.ok(question.timestamp >= before && question.timestamp <= Date.now())
 })
 
+t.test('fields of a result that no question of a step has are ignored, also those of a question of a kind', async (t) => {
+  const server = await startApp(t)
+  const alice = await server.connect('alice')
+  server.app.ws.notifyUser({ message: 'Go on?', step: 1, kind: 'no namespace', data: 1n, more: true } as StepResult, { userId: 'alice', taskId: 'task-1' })
+  const frame = await alice.next('task_step_result')
+  t.strictSame(['kind', 'data', 'more'].filter((field) => field in frame), [])
+})
+
 t.test('fields that a question leaves out are null, or the default of the options', async (t) => {
   const server = await startApp(t, { confirmations: { timeoutMs: 7_000, onTimeout: 'cancel' } })
   const alice = await server.connect('alice')

@@ -42,7 +42,7 @@ t.test('what is no contract, or would be lost in the merged one, is refused', (t
   const bad: Array<[contracts: unknown[], message: string]> = [
     [[null], `argument 1: ${noObject}`], [[mail, undefined], `argument 2: ${noObject}`], [[1], `argument 1: ${noObject}`], [[[mail, mail]], `argument 1: ${noObject}`],
     [[mail, { message: {} }], 'argument 2: it has no part "message", only messages, calls, confirmations and channels'],
-    [[{ messages: [Text] }], 'argument 1: its messages must be an object with one field for each name'], [[{ calls: 'xy' }], 'argument 1: its calls must be'], [[{ calls: null }], 'argument 1: its calls must be']
+    [[{ messages: [Text] }], 'argument 1: its messages must be an object with one field for each name'], [[{ calls: 'xy' }], 'argument 1: its calls must be'], [[{ messages: new Map([['a.b', Text]]) }], 'argument 1: its messages must be'], [[{ calls: null }], 'argument 1: its calls must be']
   ]
   for (const [contracts, message] of bad) {
     t.throws(() => mergeContracts(...contracts as ContractParts[]), { code: 'WSM_ERR_INVALID_CONTRACT', message: `The contract is not valid: ${message}` }, message)
@@ -93,6 +93,15 @@ t.test('a bad contract is refused by name when the plugin is registered', async 
     [{ confirmations: { 'a.b': { answer: '' } } }, 'confirmations["a.b"]: its answer is not a JSON Schema: it is a string'],
     [{ confirmations: { 'a.b': { answer: Type.String({ pattern: '^a' }) } } }, 'confirmations["a.b"]: its answer has the pattern ^a without a maxLength'],
     [{ confirmations: { 'a.b': { answer: Type.String({ format: 'no such' }) } } }, 'confirmations["a.b"]: its answer has the format "no such"'],
+    [{ calls: { 'a.b': { data: Type.Object({ id: Type.Number() }) } } }, 'calls["a.b"]: its data has the field "id", which is the frame\'s'],
+    [{ calls: { 'a.b': { data: Type1.Object({ type: Type1.Literal('a.b') }) } } }, 'calls["a.b"]: its data has the field "type", which is the frame\'s'],
+    [{ calls: { 'a.b': { data: Type.Object({ channel: Type.String() }), channel: 'room-*' } } }, 'calls["a.b"]: its data has the field "channel", which is the frame\'s'],
+    [{ calls: { 'a.b': { data: { type: 'object', required: ['id'] } } } }, 'calls["a.b"]: its data has the field "id"'],
+    [{ calls: { 'a.b': { data: Type.Union([Type.Object({ x: Type.Number() }), Type.Object({ id: Type.Number() })]) } } }, 'calls["a.b"]: its data has the field "id"'],
+    [{ calls: { 'a.b': { data: { $ref: '#/$defs/A', $defs: { A: { allOf: [{ $ref: '#/$defs/A' }, { type: 'object', properties: { id: true } }] } } } } } }, 'calls["a.b"]: its data '],
+    [{ calls: { 'a.b': { data: Type.Recursive((This) => Type.Object({ id: Type.Optional(This) })) } } }, 'calls["a.b"]: its data has the field "id"'],
+    [{ messages: { 'a.b': { $ref: '#/$defs/A', $defs: { A: { type: 'object', properties: { from: true } } } } } }, 'messages["a.b"]: its schema has the field "from", which only the server sets'],
+    [{ messages: { 'a.b': Type.Intersect([Type.Object({}), Type.Object({ stream: Type.String() })]) } }, 'messages["a.b"]: its schema has the field "stream", which only the server sets'],
     [{ confirmations: { 'a.b': { answer: 0 } } }, 'confirmations["a.b"]: its answer is not a JSON Schema: it is a number'],
     [{ confirmations: { 'a.b': { answer: NaN } } }, 'confirmations["a.b"]: its answer is not a JSON Schema: it is a number'],
     [{ confirmations: { 'a.b': { data: null } } }, 'confirmations["a.b"]: its data is not a JSON Schema: it is null'],
@@ -113,19 +122,20 @@ t.test('an app whose contract has a call without a handler does not become ready
   await t.rejects(start(t, {}, () => {}), { code: 'WSM_ERR_INVALID_CONTRACT', message: 'The contract is not valid: calls["chat.send", "chat.draw"]: no handler is registered' })
 })
 
-t.test('a handler can repeat what the contract says of its call, but not change it', async (t) => {
+t.test('a handler of a call of the contract gives nothing that the contract says', async (t) => {
   const handle = (type: string, options: object) => start(t, {}, (app) => {
     app.ws.handle(type, options as HandlerOptions<object>, () => null)
   })
   const refused = (type: string, options: object, reason: string) => t.rejects(handle(type, options), { code: 'WSM_ERR_INVALID_HANDLER', message: `The handler for "${type}" cannot be registered: ${reason}` })
   await refused('chat.read', { schema: Text }, 'it is not a call of the contract')
-  await refused('chat.send', { schema: Type.Object({ txt: Type.String() }) }, 'its schema is not that of the contract')
-  await refused('chat.send', { reply: Type.Number() }, 'its reply is not that of the contract')
-  await refused('chat.send', { rest: false }, 'its rest is not that of the contract')
-  await refused('chat.draw', { channel: 'room-7' }, 'its channel is not that of the contract')
+  await refused('chat.send', { schema: Type.Object({ txt: Type.String() }) }, 'its schema is in the contract, and must be left out here')
+  await refused('chat.send', { schema: chat.calls['chat.send'].data }, 'its schema is in the contract')
+  await refused('chat.send', { reply: Type.Number() }, 'its reply is in the contract')
+  await refused('chat.send', { rest: true }, 'its rest is in the contract')
+  await refused('chat.draw', { channel: 'room-*' }, 'its channel is in the contract')
   const { app } = await start(t, {}, (app) => {
-    app.ws.handle('chat.send', { schema: Type.Object({ text: Type.String() }), reply: Type.Object({ sent_at: Type.Number() }), rest: true }, () => ({ sent_at: 1 }))
-    app.ws.handle('chat.draw', { schema: Type.Object({}), channel: 'room-*' }, () => null)
+    app.ws.handle('chat.send', { schema: undefined as never, reply: undefined, rest: undefined, channel: undefined, limits: { messagesPerSecond: 1, burst: 1 } }, () => ({ sent_at: 1 }))
+    app.ws.handle('chat.draw', { authorize: () => true } as unknown as HandlerOptions<object>, () => null)
   })
   t.ok(app.ws.getHealth())
 })
@@ -158,9 +168,32 @@ t.test('only messages of the contract are sent, whoever sends them, and in chann
   await ws.sendToChannel('room-7', { type: 'mail.new', subject: 'what one of two rules allows' })
   await ws.sendToChannel('lobby', { type: 'mail.new', subject: 'what no rule forbids' })
   t.match(await alice.request({ type: 'channel', channel_ids: ['room-1'], data: { type: 'chat.message', text: 'hello' } }), { type: 'reply' })
-  ws.declare('plugin.note', Type.Object({}))
-  await t.resolves(ws.broadcast({ type: 'plugin.note' }), 'an older plugin of the app can declare its own')
-  t.throws(() => ws.declare('chat.message', Text), { code: 'WSM_ERR_INVALID_HANDLER', message: /already declared/ })
+  for (const type of ['chat.message', 'plugin.note', 'ping']) {
+    t.throws(() => ws.declare(type, Text), { code: 'WSM_ERR_INVALID_HANDLER', message: `The message "${type}" cannot be registered: the app has a contract, to which it must be added` })
+  }
+  await t.rejects(ws.broadcast({ type: 'plugin.note', text: 'hello' }), invalid)
+})
+
+t.test('of the rules of a channel the last one with messages decides, as the documents show', async (t) => {
+  const messages = { 'a.a': Text, 'a.b': Text, 'a.c': Text }
+  const channels = { '*': { messages: ['a.a', 'a.b'] }, 'room-*': { messages: ['a.a'] }, 'room-open': { presence: true }, 'room-own': { messages: ['a.c'] }, '*-end': { messages: ['a.b'] }, 'log-end': { messages: ['a.c'] }, 'x-*-end': {} }
+  const { app: { ws } } = await startApp(t, { contract: { messages, channels } })
+  const allowed = { lobby: 'a.a a.b', 'room-1': 'a.a', 'room-open': 'a.a', 'room-own': 'a.c', 'room-end': 'a.b', 'log-end': 'a.c', 'x-1-end': 'a.b' }
+  for (const [channel, types] of Object.entries(allowed)) {
+    const sent = await Promise.all(Object.keys(messages).map((type) => ws.sendToChannel(channel, { type, text: 'hello' }).then(() => [type], () => [])))
+    t.equal(sent.flat().join(' '), types, channel)
+  }
+  const described = Object.values(ws.asyncapi().channels).filter((channel) => 'x-channel-pattern' in channel)
+    .map(({ title, messages }) => [title, Object.keys(messages as object).map((key) => key.replace('server.', '')).join(' ')])
+  t.strictSame(Object.fromEntries(described), {
+    '*': 'a.a a.b', 'room-*': 'a.a', 'room-open': 'a.a', 'room-own': 'a.c', '*-end': 'a.b', 'log-end': 'a.c', 'x-*-end': 'a.b'
+  })
+})
+
+t.test('the AsyncAPI document of an app with a contract has no other messages', async (t) => {
+  const others = async (options: WsPluginOptions) => Object.hasOwn((await startApp(t, options)).app.ws.asyncapi().components.messages, 'server.other')
+  t.equal(await others({}), true)
+  t.equal(await others({ contract: {} }), false)
 })
 
 t.test('the option channels adds to the rules of the contract, field by field', async (t) => {

@@ -1,10 +1,13 @@
+import { randomUUID } from 'node:crypto'
 import { FormatRegistry, Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import { defineContract } from '../../lib/contract/contract.js'
 import { MemoryConfirmationStore } from '../../lib/engine/memory/confirmations.js'
+import { redis } from '../../lib/engine/redis/redis.js'
 import type { WsPluginOptions } from '../../lib/index.js'
-import { startApp } from '../fixtures/app.js'
+import { startApp, type TestApp } from '../fixtures/app.js'
 import { Gate } from '../fixtures/gate.js'
+import { RedisServer } from '../fixtures/redis.js'
 
 const contract = defineContract({
   confirmations: { 'train.failed': { data: Type.Object({ epoch: Type.Integer() }), answer: Type.Object({ gpu: Type.String() }) }, 'train.over': {} }
@@ -37,7 +40,8 @@ t.test('a question that the contract does not describe is refused by name', asyn
   await refused({ data: undefined }, 'data: ')
   await refused({ answer: Type.String() }, 'answer: the contract has the schema of the answer')
   await refused({ to: { users: ['alice'] } }, 'to.')
-  await t.resolves(confirmations.ask({ kind: 'train.over', to: { user: 'alice' }, message: 'Well?', data: { any: 'thing' } }))
+  await refused({ kind: 'train.over', data: { any: 'thing' } }, 'data: a question of the kind "train.over" has none by the contract')
+  await t.resolves(confirmations.ask({ kind: 'train.over', to: { user: 'alice' }, message: 'Well?' }))
 })
 
 t.test('the answer schema of a kind is compiled once, when the plugin is registered', async (t) => {
@@ -96,6 +100,26 @@ t.test('a wait for a question can be left, and the question goes on', async (t) 
   const waited = question.settled({ signal })
   await confirmations.cancel(question.callbackId)
   t.match(await waited, { outcome: 'cancelled', proceed: false })
+})
+
+t.test('an answer is checked as its question says, also by a node with another version of the contract', async (t) => {
+  const { port } = await RedisServer.start(t)
+  const prefix = randomUUID()
+  const version = (answer: object) => start(t, { engine: redis({ host: '127.0.0.1', port }, { prefix }), contract: { confirmations: { 'train.over': { answer } } } })
+  const [older, newer] = await Promise.all([version(Type.Object({ gpu: Type.String() })), version(Type.Object({ gpus: Type.Integer() }))])
+  const ask = async () => (await older.app.ws.confirmations.ask({ kind: 'train.over', to: { user: 'alice' }, message: 'Well?' })).callbackId
+  const answer = async (server: TestApp, answer: object) => server.app.ws.confirmations.answer(await ask(), { proceed: true, answer }, { user_id: 'alice', client_id: null })
+  for (const server of [older, newer]) {
+    t.match(await answer(server, { gpu: 'a100' }), { status: 'confirmed', answer: { gpu: 'a100' } })
+    await t.rejects(answer(server, { gpus: 2 }), { code: 'WSM_ERR_INVALID_MESSAGE' })
+  }
+})
+
+t.test('asking with a signal that cannot be listened to rejects', async (t) => {
+  const { app: { ws } } = await start(t)
+  const signal = { aborted: false, addEventListener () { throw new Error('no listeners') }, removeEventListener () {} } as unknown as AbortSignal
+  await t.rejects(ws.confirmations.ask({ ...failed, signal }), { message: 'no listeners' })
+  t.equal(ws.getStatus().pending_callbacks, 0)
 })
 
 t.test('asking resolves when the question is stored, and rejects where it cannot be', async (t) => {

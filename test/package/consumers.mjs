@@ -125,6 +125,8 @@ const desk = defineContract({
 export const contract: Merged<[typeof news, typeof desk]> = mergeContracts(news, desk)
 export const parts: ContractParts = contract
 export const whole: Contract = contract
+export const inferred = mergeContracts(news, desk)
+export const defined = defineContract({ messages: { 'news.flash': Type.Object({ text: Type.String() }) } })
 
 // @ts-expect-error: a name without a namespace
 defineContract({ messages: { flash: Type.Object({}) } })

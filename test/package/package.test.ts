@@ -208,6 +208,8 @@ t.test('an editor', async (t) => {
       const isCommonJs = kind === 'c'
       const files = { [`contract.${kind}ts`]: contract(isCommonJs), 'register.mts': registering(`contract.${kind}js`), 'used.mts': USED, 'used.cts': USED }
       t.same(new Editor(consumer, files, options).faults(), [], kind)
+      const declared = new Editor(consumer, { [`contract.${kind}ts`]: contract(isCommonJs) }, { ...options, declaration: true })
+      t.same(declared.faults(), [], `${kind}: every type of a contract can be named in its declaration`)
     }
     t.end()
   })

@@ -83,3 +83,54 @@ t.test('parts of a message that refers to itself know nothing of the envelope, w
     }
   })
 })
+
+t.test('a message of any fields, of an intersection or with a number of fields gets one verdict by each kind of schema', async (t) => {
+  const string = { type: 'string' }
+  const object = (properties: object, more = {}) => ({ type: 'object', properties, ...more })
+  /** Two objects with these rules, together. */
+  const both = (more: object, ofSecond = {}) => ({
+    '@sinclair/typebox': OldType.Intersect([OldType.Object({ a: OldType.Optional(OldType.String()) }), OldType.Object({ b: OldType.Optional(OldType.Object({ c: OldType.Optional(OldType.String()) })) }, ofSecond)], more),
+    typebox: Type.Intersect([Type.Object({ a: Type.Optional(Type.String()) }), Type.Object({ b: Type.Optional(Type.Object({ c: Type.Optional(Type.String()) })) }, ofSecond)], more as never),
+    'JSON Schema': { type: 'object', allOf: [object({ a: string }), object({ b: object({ c: string }) }, ofSecond)], ...more },
+    'JSON Schema, whose members name the type': { allOf: [object({ a: string }), object({ b: object({ c: string }) }, ofSecond)], ...more }
+  })
+  const counted = (more: object) => ({
+    '@sinclair/typebox': OldType.Object({ a: OldType.Optional(OldType.String()), b: OldType.Optional(OldType.String()) }, more),
+    typebox: Type.Object({ a: Type.Optional(Type.String()), b: Type.Optional(Type.String()) }, more as never),
+    'JSON Schema': object({ a: string, b: string }, more),
+    'a union of @sinclair/typebox': OldType.Union([OldType.Object({ a: OldType.Optional(OldType.String()), b: OldType.Optional(OldType.String()) }, more), OldType.Object({ z: OldType.Literal(1) })]),
+    'a union of typebox': Type.Union([Type.Object({ a: Type.Optional(Type.String()), b: Type.Optional(Type.String()) }, more as never), Type.Object({ z: Type.Literal(1) })]),
+    'a union of JSON Schema': { anyOf: [object({ a: string, b: string }, more), { ...object({ z: { const: 1 } }), required: ['z'] }] }
+  })
+  const same = (...messages: object[]) => messages.map((message): [object, object] => [message, message])
+  assertSame(t, {
+    'a record': {
+      schemas: {
+        '@sinclair/typebox': OldType.Record(OldType.String(), OldType.Number()),
+        'a module of @sinclair/typebox': modules({ R: OldType.Record(OldType.String(), OldType.Ref('N')), N: OldType.Number() }).Import('R'),
+        typebox: Type.Record(Type.String(), Type.Number()),
+        'JSON Schema': { type: 'object', additionalProperties: { type: 'number' } }
+      },
+      good: same({ a: 1 }, {}),
+      bad: [{ a: 'x' }]
+    },
+    'a record of few keys': {
+      schemas: {
+        '@sinclair/typebox': OldType.Record(OldType.String({ pattern: '^k' }), OldType.Number(), { minProperties: 1, maxProperties: 2, additionalProperties: false }),
+        'JSON Schema': { type: 'object', patternProperties: { '^k': { type: 'number' } }, additionalProperties: false, minProperties: 1, maxProperties: 2 }
+      },
+      good: same({ k: 1 }, { k: 1, key: 2 }),
+      bad: [{}, { k: 1, key: 2, kind: 3 }, { k: 1, other: 1 }, { k: 'x' }]
+    },
+    'an intersection': { schemas: both({}), good: [[{ a: 'x', b: { c: 'x', more: 1 }, more: 1 }, { a: 'x', b: { c: 'x' } }]], bad: [{ a: 1 }] },
+    'a closed intersection': {
+      schemas: both({ unevaluatedProperties: false }),
+      good: [[{ a: 'x', b: { c: 'x', more: 1 } }, { a: 'x', b: { c: 'x' } }], ...same({})],
+      bad: [{ a: 'x', more: 1 }, { b: { c: 1 } }]
+    },
+    'an intersection with others': { schemas: both({ unevaluatedProperties: { ...OldType.Number() } }), good: same({ a: 'x', more: 1 }, {}), bad: [{ more: 'x' }, { a: 1 }] },
+    'an intersection that counts': { schemas: both({ unevaluatedProperties: false }, { minProperties: 1, maxProperties: 1 }), good: same({ a: 'x' }, { b: {} }), bad: [{}, { a: 'x', b: {} }] },
+    'a number of fields': { schemas: counted({ minProperties: 1, maxProperties: 1 }), good: same({ a: 'x' }, { b: 'x' }), bad: [{}, { a: 'x', b: 'x' }] },
+    'a number of fields, closed': { schemas: counted({ maxProperties: 1, additionalProperties: false }), good: same({ a: 'x' }, {}), bad: [{ a: 'x', b: 'x' }, { more: 1 }] }
+  })
+})

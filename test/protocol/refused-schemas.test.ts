@@ -26,12 +26,12 @@ t.test('a schema that no message of the type can match, or that cannot be used, 
     [Type.Object({ map: Type.Record(Type.String(), Type.String({ format: 'nowhere' })) }), /^has the format "nowhere".* \(at \/properties\/map\/patternProperties\/\^\(\.\*\)\$\)$/ as never],
     [unreadable, 'cannot be read: not now']
   ]
-  const refusal = (says: string | RegExp, part = 'schema') => ({
+  const refusal = (says: string | RegExp, part = 'schema', what = 'The handler for "app.type"') => ({
     code: 'WSM_ERR_INVALID_HANDLER',
-    message: typeof says === 'string' ? `The handler for "app.type" cannot be registered: its ${part} ${says}` : new RegExp(`its ${part} ${says.source.slice(1)}`)
+    message: typeof says === 'string' ? `${what} cannot be registered: its ${part} ${says}` : new RegExp(`its ${part} ${says.source.slice(1)}`)
   })
   for (const [schema, says] of bad) {
-    t.throws(() => ws.declare('app.type', schema as TSchema), refusal(says), says)
+    t.throws(() => ws.declare('app.type', schema as TSchema), refusal(says, 'schema', 'The message "app.type"'), says)
     t.throws(() => ws.handle('app.type', { schema: schema as TSchema }, nothing), refusal(says), says)
   }
   for (const index of [7, 8]) t.throws(() => ws.handle('app.type', { schema: Type.Object({}), reply: bad[index]![0] as TSchema }, nothing), refusal(bad[index]![1], 'reply'))
@@ -69,8 +69,7 @@ t.test('whether a schema can be of the type is decided by the check itself, what
     ['an intersection', only(Type.Intersect([Type.String(), Type.Literal('app.type')])), only(Type.Intersect([Type.String(), Type.Literal('app.other')]))],
     ['what must not be', only(Type.Not(Type.Literal('app.other'))), only(Type.Not(Type.Literal('app.type')))],
     ['a module', own.Import('A'), own.Import('B')],
-    ['a recursive one', tree(Type.Literal('app.type')), tree(Type.Literal('app.other'))],
-    ['a record', Type.Record(Type.String({ pattern: '^x' }), Type.Number()), Type.Record(Type.String(), Type.Number()), '/patternProperties/^(.*)$']
+    ['a recursive one', tree(Type.Literal('app.type')), tree(Type.Literal('app.other'))]
   ]
   for (const [name, right, wrong, place = '/properties/type'] of pairs) {
     const refused = { code: 'WSM_ERR_INVALID_HANDLER', message: `its schema describes messages of another type than "app.type" (at ${place})` }
@@ -90,10 +89,10 @@ t.test('a route that Fastify rejects is refused with our own error, by name', as
   const rule = { channels: [], authorize: () => true }
   const { app: { ws } } = await startApp(t, {}, {
     after: ({ ws }) => {
-      for (const url of ['', 'desk', '/ws']) t.throws(() => ws.endpoint(url, rule), { code: 'WSM_ERR_INVALID_HANDLER', message: `The handler for "${url}" cannot be registered: ` }, url)
+      for (const url of ['', 'desk', '/ws']) t.throws(() => ws.endpoint(url, rule), { code: 'WSM_ERR_INVALID_HANDLER', message: `The endpoint "${url}" cannot be registered: ` }, url)
     }
   })
   const late = 'cannot be registered: the app is ready already, and takes no more routes'
-  t.throws(() => ws.endpoint('/late', rule), { code: 'WSM_ERR_INVALID_HANDLER', message: `The handler for "/late" ${late}` })
+  t.throws(() => ws.endpoint('/late', rule), { code: 'WSM_ERR_INVALID_HANDLER', message: `The endpoint "/late" ${late}` })
   t.throws(() => ws.handle('late.rest', { schema: Type.Object({}), rest: true }, nothing), { code: 'WSM_ERR_INVALID_HANDLER', message: `The handler for "late.rest" ${late}` })
 })

@@ -84,16 +84,16 @@ t.test('a missing or wrong schema is refused with a sentence', async (t) => {
     [() => {}, 'is not a JSON Schema: it is a function'], [z.object({}), 'is a Zod schema: convert it with z.toJSONSchema()'], [{ type: 'objekt' }, 'has the type objekt, which JSON Schema does not know: did you mean "object"?']
   ]
   for (const [schema, says] of wrong) {
-    const refused = (part: string) => ({ code: 'WSM_ERR_INVALID_HANDLER', message: `The handler for "app.type" cannot be registered: its ${part} ${says}` })
+    const refused = (part: string, what = 'The handler for') => ({ code: 'WSM_ERR_INVALID_HANDLER', message: `${what} "app.type" cannot be registered: its ${part} ${says}` })
     t.throws(() => ws.handle('app.type', { schema: schema as object }, () => {}), refused('schema'), says)
-    t.throws(() => ws.declare('app.type', schema as object), refused('schema'), says)
+    t.throws(() => ws.declare('app.type', schema as object), refused('schema', 'The message'), says)
     if (schema === undefined) continue
     t.throws(() => ws.handle('app.type', { schema: {}, reply: schema as object }, () => {}), refused('reply'), says)
     await t.rejects(ws.notifyUser({ step: 1, message: 'Go on?' }, { userId: 'alice', taskId: 'task', answer: schema as object }), {
       code: 'WSM_ERR_INVALID_ARGUMENT', message: `ws.notifyUser(): options.answer: The answer schema ${says}`
     }, says)
   }
-  const says = (says: string) => ({ message: `The handler for "app.type" cannot be registered: its schema ${says}` })
+  const says = (says: string) => ({ message: `The message "app.type" cannot be registered: its schema ${says}` })
   t.throws(() => ws.declare('app.type', { type: ['object', 'null'] }), says('must describe an object, since every message is one'))
   t.throws(() => ws.declare('app.type', { oneOf: [{ type: 'object' }, { type: 'array', prefixItems: [true] }] }), says('must describe an object, since every message is one (at /oneOf/1)'))
   t.throws(() => ws.declare('app.type', { type: 'object', properties: { type: { type: 'string', enum: ['app.other', 'x'] } } }), says('describes messages of another type than "app.type" (at /properties/type)'))

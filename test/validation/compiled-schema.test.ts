@@ -131,13 +131,20 @@ t.test('an unsafe schema is refused by name', (t) => {
     [Type.Unsafe({ [Kind]: 'Computed', target: 'x', parameters: [] }), /^cannot be compiled: Unknown type/],
     [Type.String({ pattern: 'a' }), /^has the pattern a without a maxLength of at most 1000/],
     [Type.Intersect([Type.Record(Type.String({ pattern: '^a' }), Type.Any()), Type.Object({})], { unevaluatedProperties: false }), /^has unevaluatedProperties beside keys by pattern/],
-    [Type.Intersect([Type.Object({ '(a+)+': Type.Any() }), Type.Object({})], { unevaluatedProperties: false }), /^has unevaluatedProperties/],
+    [Type.Module({ A: Type.Object({ a: Type.Any() }), B: Type.Intersect([Type.Ref('A'), Type.Object({})], { unevaluatedProperties: false }) }).Import('B'), /^has unevaluatedProperties beside a reference: write the object in its place/],
     [Type.TemplateLiteral('${string}@'), /^has a template literal of unbounded length/] // eslint-disable-line no-template-curly-in-string
   ]
   for (const [schema, message] of bad) t.throws(() => new CompiledSchema(schema), { constructor: SchemaError, message })
   const known = new CompiledSchema(Type.Intersect([Type.Object({ a: Type.Number() }), Type.Object({ b: Type.String({ pattern: '^b', maxLength: 3 }) })], { unevaluatedProperties: false }))
   t.equal(known.Check({ a: 1, b: 'b' }), true)
   t.equal(known.Check({ a: 1, b: 'b', c: 1 }), false)
+  const member = Type.Union([Type.Object({ '(a+)+': Type.Any(), b: Type.Any() }), Type.Object({ '(a+)+': Type.Any(), c: Type.Any() })])
+  const named = new CompiledSchema(Type.Intersect([member, Type.Object({ d: Type.Any() }), Type.Intersect([Type.Object({ e: Type.Any() }), Type.Unknown()])], { unevaluatedProperties: false }))
+  const valid = { '(a+)+': 1, b: 1, d: 1, e: 1 }
+  t.equal(named.Check(valid), false, 'only one alternative names b')
+  t.strictSame(named.Errors(valid), [{ path: '/b', message: 'Unexpected property' }])
+  t.equal(new CompiledSchema(Type.Intersect([Type.Object({ '(a+)+': Type.Any() }), Type.Object({})], { unevaluatedProperties: false })).Check({ '(a+)+': 1 }), true, 'a name is no pattern')
+  t.equal(new CompiledSchema(Type.Intersect([Type.Object({ a: Type.Any() }), Type.Object({})], { unevaluatedProperties: true })).Check({ a: 1, b: 1 }), true)
   t.end()
 })
 

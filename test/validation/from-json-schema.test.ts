@@ -138,6 +138,7 @@ t.test('each keyword that restricts values and cannot be checked is refused by n
     [{ $ref: '#anchor' }, 'cannot be compiled: it refers to "#anchor", which it does not define'],
     [{ type: 'object', unevaluatedProperties: false, anyOf: [{}] }, 'has the keyword unevaluatedProperties beside others than allOf with plain objects, which is not supported'],
     [{ type: 'object', unevaluatedProperties: false, allOf: [{ type: 'object', additionalProperties: true }] }, 'has the keyword unevaluatedProperties beside others than allOf with plain objects, which is not supported'],
+    [{ unevaluatedProperties: false, allOf: [null, {}] }, 'has the keyword unevaluatedProperties beside others than allOf with plain objects, which is not supported'],
     [{ type: 'object', unevaluatedProperties: false, allOf: [true] }, 'has the keyword unevaluatedProperties beside others than allOf with plain objects, which is not supported'],
     ...['dependencies', 'dependentRequired', 'dependentSchemas', 'propertyNames', 'unevaluatedItems', '$dynamicRef', '$recursiveRef'].map((name): [unknown, string] => [{ [name]: {} }, `has the keyword ${name}, which is not supported`]),
     ...[Type.BigInt(), Type.Undefined(), Type.Function([], Type.Null()), Type.Symbol(), Type.Void(), Type.Constructor([], Type.Null())].map((schema): [unknown, string] => {

@@ -1,4 +1,4 @@
-import { Type, type TSchema } from '@sinclair/typebox'
+import { Kind, Type, TypeRegistry, type TSchema } from '@sinclair/typebox'
 import t from 'tap'
 import { CompiledSchema } from '../../lib/validation/compiled-schema.js'
 
@@ -91,4 +91,16 @@ t.test('a value that is not an object is reported each time a definition require
   const shared = { left: 1 }
   t.strictSame(check.Errors({ left: shared, right: shared }).map(({ path }) => path), ['/left/left'])
   t.strictSame(check.Errors({ left: null }).map(({ path }) => path), ['/left'])
+})
+
+t.test('an error of a kind of the app, or of cleaning too deep a value, passes through', async (t) => {
+  TypeRegistry.Set('app:throwing', () => { throw new RangeError('not now') })
+  const throwing = { [Kind]: 'app:throwing' } as unknown as TSchema
+  t.throws(() => new CompiledSchema(recursive((This) => Type.Object({ next: Type.Optional(This), own: throwing }))).Check({}), { message: 'not now' })
+  const check = new CompiledSchema(recursive((This) => Type.Object({ next: Type.Optional(This) })))
+  let deep: object = {}
+  for (let level = 0; level < 50_000; level++) deep = { next: deep }
+  t.equal(check.Check(deep), false)
+  t.strictSame(check.Errors(deep), [{ path: '', message: 'It is nested too deeply to be checked' }])
+  t.throws(() => check.Clean(deep), RangeError)
 })

@@ -60,7 +60,7 @@ export async function right ({ ws }: FastifyInstance, channel: string): Promise<
   const end = await question.settled({ signal: AbortSignal.timeout(1) })
   is<Same<typeof end, UserConfirmation<{ gpu: string }>>>()
   if (end.outcome === 'confirmed') is<Same<typeof end.answer, { gpu: string }>>()
-  await ws.confirmations.ask({ kind: 'train.over', to: { user: 'alice' }, message: 'Well?', data: { anything: true }, timeoutMs: 1 })
+  await ws.confirmations.ask({ kind: 'train.over', to: { user: 'alice' }, message: 'Well?', timeoutMs: 1 })
 }
 
 export function wrong ({ ws }: FastifyInstance): void {
@@ -102,6 +102,8 @@ export function wrong ({ ws }: FastifyInstance): void {
   ws.confirmations.ask({ kind: 'train.failed', to: { user: 'alice' }, message: 'Again?' })
   // @ts-expect-error: other data
   ws.confirmations.ask({ kind: 'train.failed', to: { user: 'alice' }, message: 'Again?', data: { epoch: 'first' } })
+  // @ts-expect-error: data of a kind that has none
+  ws.confirmations.ask({ kind: 'train.over', to: { user: 'alice' }, message: 'Well?', data: { anything: true } })
   // @ts-expect-error: an answer schema, which the contract has
   ws.confirmations.ask({ kind: 'train.failed', to: { user: 'alice' }, message: 'Again?', data: { epoch: 1 }, answer: Type.String() })
 }
@@ -122,5 +124,37 @@ export const faults = [
   // @ts-expect-error: a kind without a namespace
   defineContract({ confirmations: { failed: {} } }),
   // @ts-expect-error: a message that the contract does not have
-  defineContract({ messages: { 'chat.message': Type.Object({}) }, channels: { 'room-*': { messages: ['chat.typing'] } } })
+  defineContract({ messages: { 'chat.message': Type.Object({}) }, channels: { 'room-*': { messages: ['chat.typing'] } } }),
+  // @ts-expect-error: no such part
+  defineContract({ mesages: { 'chat.message': Type.Object({}) } }),
+  // @ts-expect-error: no such part beside others
+  defineContract({ messages: {}, cals: {} }),
+  // @ts-expect-error: no such part of what is merged
+  mergeContracts(chat, { confirmation: {} }),
+  // @ts-expect-error: no such part beside others of what is merged
+  mergeContracts({ messages: {}, confirmation: {} }, chat),
+  // @ts-expect-error: a misspelt field of a call
+  defineContract({ calls: { 'chat.send': { data: Type.Object({}), repyl: Type.Object({}) } } }),
+  // @ts-expect-error: the only field of a call, misspelt
+  defineContract({ calls: { 'chat.send': { dta: Type.Object({}) } } }),
+  // @ts-expect-error: a misspelt field of a kind
+  defineContract({ confirmations: { 'chat.leave': { anser: Type.Object({}) } } }),
+  // @ts-expect-error: a misspelt field of a kind beside others
+  defineContract({ confirmations: { 'chat.leave': { data: Type.Object({}), anser: Type.Object({}) } } }),
+  // @ts-expect-error: a misspelt field of a channel rule
+  defineContract({ channels: { 'room-*': { presense: true } } }),
+  // @ts-expect-error: a misspelt field of a channel rule beside others
+  defineContract({ channels: { 'room-*': { history: false, presense: true } } }),
+  // @ts-expect-error: data with the frame's id
+  defineContract({ calls: { 'chat.send': { data: Type.Object({ id: Type.Number() }) } } }),
+  // @ts-expect-error: data with the frame's type
+  defineContract({ calls: { 'chat.send': { data: Type1.Object({ text: Type1.String(), type: Type1.Literal('chat.send') }) } } }),
+  // @ts-expect-error: data with the frame's id in one of several forms
+  defineContract({ calls: { 'chat.send': { data: Type.Union([Type.Object({ text: Type.String() }), Type.Object({ id: Type.Number() })]) } } }),
+  // @ts-expect-error: data with the frame's channel
+  defineContract({ calls: { 'chat.send': { data: Type.Object({ channel: Type.String() }), channel: 'room-*' } } }),
+  // @ts-expect-error: a field that only the server sets in one of several forms
+  defineContract({ messages: { 'chat.message': Type.Union([Type.Object({ text: Type.String() }), Type.Object({ stream: Type.Number() })]) } }),
+  defineContract({ messages: { 'chat.message': Type.Object({ type: Type.Literal('chat.message'), channel: Type.String(), id: Type.Number() }) } }),
+  defineContract({ calls: { 'chat.send': { data: Type.Object({ channel: Type.String() }), rest: true }, 'chat.set': { data: Type.Record(Type.String(), Type.Number()) }, 'chat.any': { data: { type: 'object' } } } })
 ]
