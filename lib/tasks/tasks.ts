@@ -179,8 +179,12 @@ export class Tasks {
     return this.#finish(taskId, 'done', { result: snapshot(result), progress: 100 })
   }
 
-  /** Ends a task as failed; the user reads the error's message. Returns as `progress` does. */
-  async fail (taskId: string, error: Error | string): Promise<boolean> {
+  /**
+   * Ends a task as failed. Returns as `progress` does.
+   *
+   * @param error whatever was thrown; the user reads an error's message, or the value as text
+   */
+  async fail (taskId: string, error: unknown): Promise<boolean> {
     return this.#finish(taskId, 'failed', { error: messageOf(error) })
   }
 

@@ -308,3 +308,18 @@ t.test('tasks are listed in pages, whether they run or have ended, and whatever 
   }
   for (const user of [undefined, 7]) t.throws(() => tasks.list(user as unknown as string), { code: 'WSM_ERR_INVALID_ARGUMENT' })
 })
+
+t.test('a task fails with whatever was thrown', async (t) => {
+  const { app: { ws } } = await startApp(t)
+  const revoked = Proxy.revocable({}, {})
+  revoked.revoke()
+  const thrown: Array<[unknown, string]> = [
+    [undefined, 'undefined'], [null, 'null'], [Symbol('x'), 'Symbol(x)'], [new Map(), '[object Map]'], [revoked.proxy, 'an unreadable value was thrown'],
+    [new TypeError('no disk'), 'no disk'], ['no disk', 'no disk']
+  ]
+  for (const [value, error] of thrown) {
+    const { task } = await ws.tasks.start({ userId: 'alice' })
+    t.equal(await ws.tasks.fail(task.task_id, value), true)
+    t.match(ws.tasks.get(task.task_id), { status: 'failed', error })
+  }
+})
