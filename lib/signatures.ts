@@ -22,7 +22,7 @@ const Step = Type.Optional(Type.Union([Type.String(), Type.Number()]))
 const Percent = Type.Number({ minimum: 0, maximum: 100, description: 'percent, 0 to 100' })
 /** Anything that `catch` can receive. */
 /** Anything can be thrown, and a task that fails by it must end. */
-const Failure = Type.Unknown()
+const Failure = Type.Any()
 const After = Type.Optional(Nullable(Type.String()))
 const { user_id, task_id, status, limit } = ConfirmationsQuery.properties
 

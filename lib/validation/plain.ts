@@ -8,7 +8,7 @@ import { isPlain } from '../plain-object.js'
 export function unplainPath (schema: TSchema, value: unknown, path = ''): string | null {
   if (schema[Kind] === 'Union') return firstOf((schema.anyOf as TSchema[]).map((member) => unplainPath(member, value, path)))
   // Reading the value could fail, as with a revoked proxy, where anything is allowed.
-  if (schema[Kind] === 'Unknown') return null
+  if (schema[Kind] === 'Any') return null
   if (typeof value !== 'object' || value === null || Array.isArray(value) || schema.additionalProperties !== false) return null
   if (!isPlain(value)) return path
   const { properties = {}, patternProperties = {} } = schema as { properties?: Record<string, TSchema>, patternProperties?: Record<string, TSchema> }
