@@ -44,19 +44,12 @@ export class CompiledSchema<S extends TSchema = TSchema> implements Checker<Stat
   }
 
   Check (value: unknown): value is Static<S> {
-    return this.#isPlain ? this.#node.check(value) : this.#once(() => this.#node.check(value), false)
+    return this.#isPlain ? this.#node.check(value) : this.#once(() => withinStack(() => this.#node.check(value), false))
   }
 
   /** Lists the faults of a value that failed the check, ten at most. */
   Errors (value: unknown): Fault[] {
-    return this.#once(() => {
-      const faults: Fault[] = []
-      for (const fault of this.#node.faults(value)) {
-        faults.push(fault)
-        if (faults.length === MOST_FAULTS) break
-      }
-      return faults
-    }, [TOO_DEEP])
+    return this.#once(() => withinStack(() => this.#faults(value), [TOO_DEEP]))
   }
 
   /** Removes unknown fields from a valid value; returns the same value if there are none. */
@@ -66,16 +59,31 @@ export class CompiledSchema<S extends TSchema = TSchema> implements Checker<Stat
     return (this.#isPlain ? clean(value) : this.#once(() => clean(value))) as T
   }
 
-  /** @param overflow result for a value that is nested more deeply than the stack allows, which only a schema with definitions can follow */
-  #once<T> (run: () => T, overflow?: T): T {
+  #faults (value: unknown): Fault[] {
+    const faults: Fault[] = []
+    for (const fault of this.#node.faults(value)) {
+      faults.push(fault)
+      if (faults.length === MOST_FAULTS) break
+    }
+    return faults
+  }
+
+  #once<T> (run: () => T): T {
     try {
       return run()
-    } catch (error) {
-      if (overflow === undefined || !isStackOverflow(error)) throw error
-      return overflow
     } finally {
       for (const definition of this.#definitions) definition.forget()
     }
+  }
+}
+
+/** @param overflow result for a value that is nested more deeply than the stack allows; only a schema with definitions can follow it there */
+function withinStack<T> (run: () => T, overflow: T): T {
+  try {
+    return run()
+  } catch (error) {
+    if (isStackOverflow(error)) return overflow
+    throw error
   }
 }
 

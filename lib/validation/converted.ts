@@ -63,7 +63,6 @@ export function membersOf (schema: TSchema): readonly TSchema[] {
   switch (own[Kind]) {
     case 'Converted': return [own.schema]
     case 'Siblings': return own.members.map(({ schema: member }) => member)
-    case 'Present': return [own.schema]
     default: return []
   }
 }

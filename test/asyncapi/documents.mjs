@@ -26,6 +26,7 @@ console.log(JSON.stringify({
     info: { title: 'Contract', version: '1.0.0' },
     path: '/ws',
     credentials: { isJwt: true, cookie: 'session' },
+    isClosed: true,
     messages: [{ type: 'chat.message', schema: object({ text: { type: 'string' } }) }],
     calls: [{ type: 'chat.send', schema: object({ text: { type: 'string' } }), reply: object({ sent_at: { type: 'number' } }), channel: 'room-*', isRest: true }],
     confirmations: { 'train.failed': { data: object({ loss: { type: 'number' } }), answer: object({ gpu: { type: 'string' } }) }, 'are.you.sure': {} },

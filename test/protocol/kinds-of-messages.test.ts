@@ -94,6 +94,7 @@ t.test('a message of any fields, of an intersection or with a number of fields g
     'JSON Schema': { type: 'object', allOf: [object({ a: string }), object({ b: object({ c: string }) }, ofSecond)], ...more },
     'JSON Schema, whose members name the type': { allOf: [object({ a: string }), object({ b: object({ c: string }) }, ofSecond)], ...more }
   })
+  const named = OldType.Intersect([OldType.Object({ a: OldType.Optional(OldType.String()) }, { $id: 'A' }), OldType.Object({ b: OldType.Optional(OldType.Object({ c: OldType.Optional(OldType.String()) })) })], { unevaluatedProperties: false })
   const counted = (more: object) => ({
     '@sinclair/typebox': OldType.Object({ a: OldType.Optional(OldType.String()), b: OldType.Optional(OldType.String()) }, more),
     typebox: Type.Object({ a: Type.Optional(Type.String()), b: Type.Optional(Type.String()) }, more as never),
@@ -124,7 +125,7 @@ t.test('a message of any fields, of an intersection or with a number of fields g
     },
     'an intersection': { schemas: both({}), good: [[{ a: 'x', b: { c: 'x', more: 1 }, more: 1 }, { a: 'x', b: { c: 'x' } }]], bad: [{ a: 1 }] },
     'a closed intersection': {
-      schemas: both({ unevaluatedProperties: false }),
+      schemas: { ...both({ unevaluatedProperties: false }), 'a named member of @sinclair/typebox': named },
       good: [[{ a: 'x', b: { c: 'x', more: 1 } }, { a: 'x', b: { c: 'x' } }], ...same({})],
       bad: [{ a: 'x', more: 1 }, { b: { c: 1 } }]
     },

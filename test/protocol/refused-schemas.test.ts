@@ -17,6 +17,7 @@ t.test('a schema that no message of the type can match, or that cannot be used, 
     [Type.Intersect([typed(Type.Literal('app.other')), Type.Object({})]), `${other} (at /allOf/0/properties/type)`],
     [Type.String(), 'must describe an object, since every message is one'],
     [Type.Union([Type.Object({}), Type.Array(Type.String())]), 'must describe an object, since every message is one (at /anyOf/1)'],
+    [Type.Union([Type.Ref('nowhere'), Type.Object({})]), 'cannot be compiled: it refers to "nowhere", which it does not define (at /anyOf/0)'],
     [new Date(), 'is not a JSON Schema: it is an instance of Date'],
     [Type.Object({ text: Type.String({ pattern: '(' }) }), 'cannot be compiled: the pattern ( is not a regular expression (at /properties/text)'],
     [Type.Object({ list: Type.Array(Type.Object({ a: Type.Null(), b: { type: 'string' } as never, c: String as never })) }), 'cannot be compiled: it is not a TypeBox schema, or has an invalid keyword (at /properties/list/items/properties/b)'],
@@ -34,7 +35,7 @@ t.test('a schema that no message of the type can match, or that cannot be used, 
     t.throws(() => ws.declare('app.type', schema as TSchema), refusal(says, 'schema', 'The message "app.type"'), says)
     t.throws(() => ws.handle('app.type', { schema: schema as TSchema }, nothing), refusal(says), says)
   }
-  for (const index of [7, 8]) t.throws(() => ws.handle('app.type', { schema: Type.Object({}), reply: bad[index]![0] as TSchema }, nothing), refusal(bad[index]![1], 'reply'))
+  for (const index of [8, 9]) t.throws(() => ws.handle('app.type', { schema: Type.Object({}), reply: bad[index]![0] as TSchema }, nothing), refusal(bad[index]![1], 'reply'))
   ws.declare('app.type', typed(Type.Union([Type.Literal('app.other'), Type.Literal('app.type')])))
   ws.handle('app.type', { schema: typed(Type.String()), reply: Type.String() }, () => 'text')
   ws.handle('app.any', { schema: typed(Type.Unknown()) }, nothing)

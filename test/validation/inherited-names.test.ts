@@ -45,6 +45,9 @@ t.test('an object has the fields of its own alone, not those that it inherits', 
       t.equal(check.Check({}), true, kind)
       t.equal(check.Check({ more: 1 }), false, kind)
     }
+    const open = new CompiledSchema(OldType.Object({ [name]: OldType.Optional(OldType.Number()) }, { additionalProperties: OldType.String() }))
+    t.equal(open.Check({ more: 'x' }), true)
+    t.equal(open.Check({ more: 1 }), false)
   }
 })
 
