@@ -7,7 +7,7 @@ import { literalsOf } from './json-literals.js'
 import { objectSchema } from './json-objects.js'
 import { partAt, resolve, type Scope, type Site } from './json-references.js'
 import { templateLength } from './preparation.js'
-import { SchemaError } from './schema-error.js'
+import { SchemaError, asSchemaError } from './schema-error.js'
 
 /** Where a part applies. */
 interface Context {
@@ -55,7 +55,7 @@ class Conversion {
     try {
       return { ...this.#schemaAt(site, context), [Place]: site.path } as TSchema
     } catch (error) {
-      throw error instanceof SchemaError ? error.at(site.path) : error
+      throw asSchemaError(error).at(site.path)
     }
   }
 

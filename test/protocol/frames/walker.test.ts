@@ -72,8 +72,9 @@ t.test('a walker\'s context is checked by the handler\'s schema, and its authori
   t.match(await client.request({ type: 'walker', walker: 'math.admin' }), { code: 'forbidden' })
 })
 
-t.test('a walker\'s message has the handler\'s type, whatever type its context names', async (t) => {
+t.test('a walker\'s message has the handler\'s type, and a context with another is refused unless the schema names a type', async (t) => {
   const { client } = await startWalkers(t)
   t.match((await client.request({ type: 'walker', walker: 'math.own', context: { type: 'x', action: 'y' } })).data, ['math.own', 'y'])
-  t.equal((await client.request({ type: 'walker', walker: 'math.any', context: { type: 5 } })).data, 'math.any')
+  t.equal((await client.request({ type: 'walker', walker: 'math.any', context: { other: 5 } })).data, 'math.any')
+  t.match(await client.request({ type: 'walker', walker: 'math.any', context: { type: 5 } }), { code: 'invalid_message', details: [{ path: '/context/type' }] })
 })
