@@ -88,7 +88,7 @@ export function mutationsOf (file, source) {
 
   function mutateReturn (node) {
     const { expression } = node
-    if (expression === undefined || [Kind.TrueKeyword, Kind.FalseKeyword].includes(expression.kind)) return
+    if (expression === undefined || expression.getText(tree) === 'undefined' || [Kind.TrueKeyword, Kind.FalseKeyword].includes(expression.kind)) return
     add(node, 'return changed', 'return undefined;')
   }
 }
