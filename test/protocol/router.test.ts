@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import type { WsPluginOptions } from '../../lib/index.js'
 import { startApp } from '../fixtures/app.js'
 import { Gate } from '../fixtures/gate.js'
+import { Identity } from '../../lib/socket/identity.js'
 import { RawClient, maskedFrame, opcodes } from '../fixtures/raw-client.js'
 
 const schema = Type.Object({})
@@ -211,4 +212,22 @@ t.test('frames that wait behind a subscribe count as in progress', async (t) => 
   gate.open()
   t.match(await client.next(({ id }) => id === 2), { type: 'reply' })
   t.match(await client.request({ type: 'where.am' }), { type: 'reply' })
+})
+
+t.test('the identity of a socket keeps no frame that was answered later', async (t) => {
+  const begun = t.capture(Identity.prototype, 'begin', Identity.prototype.begin)
+  const finished = t.capture(Identity.prototype, 'finish', Identity.prototype.finish)
+  const server = await startApp(t, {}, {
+    after: ({ ws }) => {
+      ws.handle('late.reply', { schema }, async () => 'done')
+      ws.handle('late.fault', { schema }, async () => { throw new Error('late') })
+    }
+  })
+  const alice = await server.connect('alice')
+  t.match(await alice.request({ type: 'late.reply' }), { type: 'reply', data: 'done' })
+  t.match(await alice.request({ type: 'late.fault' }), { type: 'error', code: 'internal' })
+  const ended = finished().map(({ args: [frame] }) => frame)
+  const frames = begun().map(({ args: [frame] }) => frame)
+  t.equal(frames.length, 2)
+  for (const frame of frames) t.ok(ended.includes(frame))
 })

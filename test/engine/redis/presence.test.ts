@@ -159,3 +159,13 @@ t.test('after a rollback Redis is reconciled with channels that this node has le
   await other.store.restoreLost()
   t.strictSame(other.calls, ['smembers', 'enlist', 'all', 'srem'], 'one that Redis no longer lists')
 })
+
+t.test('the presence of every watched channel is read again when changes of any may have been lost', async (t) => {
+  const { store, calls } = storeOf(t, { run: async (call) => call === 'roster' ? [0, []] : [] })
+  await store.watch('room')
+  await store.watch('hall')
+  t.strictSame(calls, ['roster', 'roster'])
+  store.checkAll()
+  await setImmediate()
+  t.strictSame(calls, ['roster', 'roster', 'roster', 'roster'])
+})
