@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { Feed } from '../../../lib/engine/redis/feed.js'
 import { RedisPresenceStore } from '../../../lib/engine/redis/presence.js'
 import { ENGINE, KEPT, engineSuite, publication } from '../../fixtures/engine-suite.js'
 import { RedisServer } from '../../fixtures/redis.js'
@@ -29,4 +30,14 @@ t.test('a node that closes just after a rollback of Redis restores nothing any m
   await engine.close()
   await sleep(60)
   t.equal(restored, before)
+})
+
+t.test('the feeds of a node end with it, so that a read that is still under way delivers nothing', async (t) => {
+  const ended = t.capture(Feed.prototype, 'close', Feed.prototype.close)
+  const engine = await builder(server.port)(ENGINE)
+  t.teardown(() => engine.close())
+  for (const topic of ['channel:a', 'channel:b']) await engine.subscribe(topic)
+  t.equal(ended().length, 0)
+  await engine.close()
+  t.ok(ended().length >= 2, 'those of the two, and of what the node itself follows')
 })
