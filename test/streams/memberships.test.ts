@@ -2,8 +2,10 @@ import t from 'tap'
 import { MemoryEngine } from '../../lib/engine/memory/engine.js'
 import { MemoryPresenceStore } from '../../lib/engine/memory/presence.js'
 import { errors } from '../../lib/index.js'
+import { Memberships } from '../../lib/streams/memberships.js'
 import { startApp } from '../fixtures/app.js'
 import { Gate } from '../fixtures/gate.js'
+import { until } from '../fixtures/until.js'
 
 t.test('a socket is a member of all and of its user\'s topic from its first frame on', async (t) => {
   const server = await startApp(t)
@@ -150,4 +152,24 @@ t.test('a membership given by the app stays so when the client subscribes to the
   isAllowed = false
   await client.request({ type: 'auth', token: server.token('alice') })
   t.match(await client.request({ type: 'connection' }), { data: { channels: ['given'] } })
+})
+
+t.test('a join that was prepared for a user whom the socket has left is not kept', async (t) => {
+  const server = await startApp(t, { authorizeSubscribe: () => true })
+  const client = await server.connect('alice')
+  const { prepareJoin } = Memberships.prototype
+  t.intercept(Memberships.prototype, 'prepareJoin', {
+    value: async function (this: Memberships, ...args: Parameters<typeof prepareJoin>) {
+      const joining = await prepareJoin.apply(this, args)
+      args[0].identity.end()
+      return joining
+    }
+  })
+  const left = t.capture(MemoryEngine.prototype, 'unsubscribe', MemoryEngine.prototype.unsubscribe)
+  t.match(await client.request({ type: 'subscribe', channel_ids: ['room'] }), { type: 'error', code: 'identity_changed' })
+  const topics = new Set<string>()
+  await until(() => {
+    for (const [topic] of left.args()) topics.add(topic)
+    return topics.has('channel:room')
+  })
 })

@@ -61,3 +61,16 @@ t.test('a question whose storing is repeated keeps its state', async (t) => {
   await store.create(record, due)
   t.strictSame(await store.takeDue(10, 60_000), { due: [], nextInMs: null })
 })
+
+t.test('Redis keeps a question until it expires, and then for as long as ended ones are kept', async (t) => {
+  const prefix = randomUUID()
+  const { engine: { confirmations: store } } = await listening(t, nodesOf(server.port, { prefix }))
+  const now = Date.now()
+  const key = ({ callback_id: id }: { callback_id: string }) => `${prefix}:{~questions}:record:${id}`
+  const brief = question({ created_at: now, expires_at: now + 10_000 })
+  const late = question({ created_at: now, expires_at: now - 1 })
+  for (const record of [brief, late]) await store.create(record)
+  const [leftMs, lateMs] = [await server.admin.pttl(key(brief)), await server.admin.pttl(key(late))]
+  t.ok(leftMs > 60_000 && leftMs <= 70_000, `${leftMs} ms`)
+  t.ok(lateMs > 50_000 && lateMs <= 60_000, `${lateMs} ms`)
+})
