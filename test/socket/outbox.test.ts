@@ -1,7 +1,7 @@
 import { inflateRawSync } from 'node:zlib'
 import t from 'tap'
 import { EncodedMessage, encodeFrame, type Encoding } from '../../lib/socket/message.js'
-import { Path } from '../../lib/socket/outbox.js'
+import { Outbox, Path } from '../../lib/socket/outbox.js'
 import { DeflatedFrames, plainFrames } from '../../lib/socket/websocket-encoding.js'
 
 const lines: Encoding = { encode: ({ payload }) => Buffer.concat([payload, Buffer.from('\n')]) }
@@ -32,5 +32,30 @@ t.test('a message is deflated once, also where sockets get it in different batch
 t.test('a message that must not be compressed is sent plain to all', (t) => {
   const message = new EncodedMessage(JSON.stringify({ type: 'test.secret', text: 'abcdefgh'.repeat(50) }), true, false)
   t.equal(new Path(null, message).in(new DeflatedFrames(100)), message.frame)
+  t.end()
+})
+
+t.test('all messages of a turn are written in one later turn, and those of a later turn in another', (t) => {
+  const scheduled: Array<() => void> = []
+  t.intercept(globalThis, 'setImmediate', { value: (run: () => void) => scheduled.push(run) })
+  const flushed: string[] = []
+  const socket = (id: string) => ({
+    path: null,
+    flush () {
+      this.path = null
+      flushed.push(id)
+    }
+  })
+  const outbox = new Outbox()
+  const [a, b] = [socket('a'), socket('b')]
+  const message = encodeFrame({ type: 'dropped', count: 1 })
+  for (const connection of [a, b, a]) outbox.append(connection as never, message)
+  t.equal(scheduled.length, 1)
+  scheduled.shift()!()
+  t.strictSame(flushed, ['a', 'b'])
+  outbox.append(b as never, message)
+  t.equal(scheduled.length, 1)
+  scheduled.shift()!()
+  t.strictSame(flushed, ['a', 'b', 'b'])
   t.end()
 })
