@@ -102,12 +102,5 @@ export const equivalents = [
     before: '1',
     after: '0',
     reason: 'a key whose life is set to nothing is gone at once, as one that lives for a millisecond'
-  },
-  {
-    file: 'dist/lib/engine/redis/wire.js',
-    line: 'const sighting = at === 0 ? null : sightingOf(payload.slice(0, Math.max(0, at)));',
-    before: '0',
-    after: '1',
-    reason: 'only where there is no list, and a single character is no mark either'
   }
 ]

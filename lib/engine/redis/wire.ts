@@ -94,7 +94,7 @@ export function decode (topic: string, payload: string): { delivery: Delivery, s
     return change === null ? null : { change }
   }
   const at = payload.indexOf('[')
-  const sighting = at === 0 ? null : sightingOf(payload.slice(0, Math.max(0, at)))
+  const sighting = at === 0 ? null : sightingOf(payload.slice(0, at))
   const delivery = sighting === undefined ? null : deliveryOf(topic, payload.slice(at))
   return delivery === null ? null : { delivery, sighting: sighting! }
 }
