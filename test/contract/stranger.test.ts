@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import ts from 'typescript'
+import { faultsOf, programOf } from '../fixtures/compiler.js'
 import { root } from '../fixtures/root.js'
 
 const folder = join(root, 'example-app')
@@ -12,7 +13,7 @@ const folder = join(root, 'example-app')
 type Changes = Record<string, [text: string, replacement: string][]>
 
 /** Compiles the example app with changes, and returns the faults: the file and the line of each. */
-function faultsOf (changes: Changes): string[] {
+function faultsWith (changes: Changes): string[] {
   const { options, projectReferences } = ts.getParsedCommandLineOfConfigFile(join(folder, 'tsconfig.json'), { noEmit: true, incremental: false, declaration: false },
     { ...ts.sys, onUnRecoverableConfigFileDiagnostic: ({ messageText }) => { throw new Error(String(messageText)) } })!
   delete options.tsBuildInfoFile
@@ -23,18 +24,7 @@ function faultsOf (changes: Changes): string[] {
       return source.replace(text, () => replacement)
     }, readFileSync(file, 'utf8'))]
   }))
-  const host = ts.createCompilerHost(options)
-  const { getSourceFile } = host
-  host.getSourceFile = (name, ...rest) => {
-    const source = sources.get(name)
-    return source === undefined ? getSourceFile.call(host, name, ...rest) : ts.createSourceFile(name, source, rest[0])
-  }
-  const program = ts.createProgram({ rootNames: [join(folder, 'app.ts')], options, projectReferences: projectReferences!, host })
-  return ts.getPreEmitDiagnostics(program).map(({ file, start, messageText }) => {
-    if (file === undefined) return ts.flattenDiagnosticMessageText(messageText, ' ')
-    const { line } = file.getLineAndCharacterOfPosition(start!)
-    return `${relative(folder, file.fileName)}: ${file.text.split('\n')[line]!.trim()}`
-  })
+  return faultsOf(programOf([join(folder, 'app.ts')], sources, options, projectReferences)).map(({ file, line, message }) => file === undefined ? message : `${relative(folder, file)}: ${line}`)
 }
 
 t.test('a message, a call and a question added to the example app\'s contract are typed, and every wrong use of them is an error', (t) => {
@@ -72,7 +62,7 @@ t.test('a message, a call and a question added to the example app\'s contract ar
   const wrong = Object.entries(added).flatMap(([file, replacements]) => replacements.flatMap(([, text]) => text.split('\n'))
     .filter((line) => line.includes(' // ')).map((line) => `${file}: ${line.trim()}`))
   t.equal(wrong.length, 11)
-  t.strictSame(faultsOf(added), wrong)
+  t.strictSame(faultsWith(added), wrong)
   t.end()
 })
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import ts from 'typescript'
+import { faultsOf, programOf } from '../fixtures/compiler.js'
 import { root } from '../fixtures/root.js'
 
 /** What the README's blocks of TypeScript use and do not declare. */
@@ -27,22 +27,6 @@ import type { WsPluginOptions } from 'fastify-ws-manager'
 declare const app: FastifyInstance
 declare const jwt: WsPluginOptions['jwt']
 `
-
-const options: ts.CompilerOptions = {
-  strict: true,
-  noEmit: true,
-  skipLibCheck: true,
-  exactOptionalPropertyTypes: true,
-  noUncheckedIndexedAccess: false,
-  types: ['node'],
-  target: ts.ScriptTarget.ES2023,
-  module: ts.ModuleKind.NodeNext,
-  moduleResolution: ts.ModuleResolutionKind.NodeNext,
-  paths: {
-    'fastify-ws-manager': [join(root, 'dist/lib/index.d.ts')],
-    'fastify-ws-manager/contract': [join(root, 'dist/lib/contract/contract.d.ts')]
-  }
-}
 
 const readme = await readFile(join(root, 'README.md'), 'utf8')
 const blocks = [...readme.matchAll(/^```ts\n(.*?)^```/gms)].map(([, block]) => block!)
@@ -71,15 +55,5 @@ t.test('so do its blocks that are files, together', (t) => {
 function faultsIn (sources: Record<string, string>): string[] {
   const folder = join(root, 'test/docs')
   const texts = new Map(Object.entries(sources).map(([name, text]) => [join(folder, name), text]))
-  const host = ts.createCompilerHost(options)
-  const { getSourceFile, fileExists } = host
-  host.getSourceFile = (name, ...rest) => {
-    const text = texts.get(name)
-    return text === undefined ? getSourceFile.call(host, name, ...rest) : ts.createSourceFile(name, text, ts.ScriptTarget.ES2023, true)
-  }
-  host.fileExists = (name) => texts.has(name) || fileExists.call(host, name)
-  return ts.getPreEmitDiagnostics(ts.createProgram([...texts.keys()], options, host)).map(({ file, start, messageText }) => {
-    const line = file === undefined ? '' : file.text.split('\n')[file.getLineAndCharacterOfPosition(start!).line]
-    return `${line}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`
-  })
+  return faultsOf(programOf([...texts.keys()], texts)).map(({ line, message }) => `${line}: ${message}`)
 }
