@@ -21,7 +21,7 @@ const Duration = Type.Optional(OptionsSchema.properties.confirmations.properties
 const Step = Type.Optional(Type.Union([Type.String(), Type.Number()]))
 const Percent = Type.Number({ minimum: 0, maximum: 100, description: 'percent, 0 to 100' })
 /** Anything that `catch` can receive. */
-/** Anything can be thrown, and a task that fails by it must end. */
+/** Anything can be thrown, and a task that fails by it must end: nothing of it is read here. */
 const Failure = Type.Any()
 const After = Type.Optional(Nullable(Type.String()))
 const { user_id, task_id, status, limit } = ConfirmationsQuery.properties

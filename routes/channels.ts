@@ -5,8 +5,8 @@ import type { Topics } from '../lib/streams/topics.js'
 import { topicOf } from '../lib/topic-names.js'
 import type { Access } from './access.js'
 import { answers, tags } from './answers.js'
-import type { Scope } from './scope.js'
 import { queryOf } from './query.js'
+import type { Scope } from './scope.js'
 
 /** The parts that the channel routes read. */
 export interface ChannelParts { access: Access, topics: Topics, presence: Presence }

@@ -6,8 +6,8 @@ import type { Nodes } from '../lib/cluster/nodes.js'
 import type { WsManager } from '../lib/manager.js'
 import { found, type Access } from './access.js'
 import { answers, faults, tags } from './answers.js'
-import type { Scope } from './scope.js'
 import { queryOf } from './query.js'
+import type { Scope } from './scope.js'
 
 /** The parts that list and close the sockets of all nodes. */
 export interface ClientParts { access: Access, manager: Pick<WsManager, 'disconnect'>, nodes: Nodes }

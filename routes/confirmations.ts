@@ -5,8 +5,8 @@ import { inTime } from '../lib/in-time.js'
 import { CancelQuery, ConfirmationParams, ConfirmationsPage, ConfirmationsQuery, WaitQuery } from '../schemas/rest.js'
 import { found, userOf, type Access } from './access.js'
 import { answers, tags } from './answers.js'
-import type { Scope } from './scope.js'
 import { queryOf } from './query.js'
+import type { Scope } from './scope.js'
 
 /** Time limit of a long poll in place of the host's `handlerTimeout`: the longest `wait`, plus time for reading the question before and after it. */
 const LONGEST_POLL_MS = 70_000

@@ -10,8 +10,8 @@ import type { StreamRules } from '../lib/streams/stream-rules.js'
 import type { Tasks } from '../lib/tasks/tasks.js'
 import { userOf, type Access } from './access.js'
 import { answers, tags } from './answers.js'
-import type { Scope } from './scope.js'
 import { queryOf } from './query.js'
+import type { Scope } from './scope.js'
 
 const ALL: Readable = { notBefore: 0, isLatest: false }
 

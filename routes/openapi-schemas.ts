@@ -23,7 +23,7 @@ export function embeddedSchema (document: object, name: string, schema: object, 
 
 /** Replaces the first reference to each component by the component itself. */
 function embed (schemas: Readonly<Record<string, JsonSchema>>, schema: JsonSchema, embedded: Set<string>): JsonObject {
-  // Before 3.1 OpenAPI knows true and false only as `additionalProperties`.
+  // OpenAPI before 3.1 knows true and false only as `additionalProperties`.
   if (typeof schema === 'boolean') return schema ? {} : { not: {} }
   const name = componentOf(schema)
   if (name === null) {

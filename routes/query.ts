@@ -1,8 +1,8 @@
 import { Type, type TObject } from '@sinclair/typebox'
 
 /**
- * Makes a query of a route whose parameters with a default can be left out. The handler gets all of them, since Fastify fills in defaults:
- * that is why the type stays as it is.
+ * Makes the schema of a route's query, in which parameters with a default can be left out. Its type has all of them, since Fastify fills in
+ * the defaults before the handler runs.
  */
 export function queryOf<T extends TObject> ({ properties, additionalProperties }: T): T {
   const parameters = Object.entries(properties).map(([name, parameter]) => [name, 'default' in parameter ? Type.Optional(parameter) : parameter])

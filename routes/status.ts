@@ -4,8 +4,8 @@ import { ErrorBody, StatusQuery } from '../schemas/rest.js'
 import type { WsManager } from '../lib/manager.js'
 import type { Access } from './access.js'
 import { answers, tags } from './answers.js'
-import type { Scope } from './scope.js'
 import { queryOf } from './query.js'
+import type { Scope } from './scope.js'
 
 /** The parts that the status route needs. */
 export interface StatusParts { access: Access, manager: Pick<WsManager, 'getStatus'> }

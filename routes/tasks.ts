@@ -3,8 +3,8 @@ import { TaskParams, TasksPage, TasksQuery } from '../schemas/rest.js'
 import type { Tasks } from '../lib/tasks/tasks.js'
 import { found, userOf, type Access } from './access.js'
 import { answers, tags } from './answers.js'
-import type { Scope } from './scope.js'
 import { queryOf } from './query.js'
+import type { Scope } from './scope.js'
 
 /** The parts that the task routes need. */
 export interface TaskParts { access: Access, tasks: Tasks }

@@ -137,7 +137,7 @@ export class Confirmations {
     const wait = this.#waits.begin(callbackId)
     let begun: Promise<void> | undefined
     const end = this.#ended(record, wait, signal, () => { begun = this.#begin(record, wait) })
-    // Where the signal cannot be listened to, nothing has begun.
+    // Nothing has begun where the signal cannot be listened to.
     const stored = begun ?? end.then(() => {})
     // Nobody may come to await them.
     for (const promise of [stored, end]) promise.catch(() => {})

@@ -9,7 +9,7 @@ export interface CallContract {
   reply?: AnySchema | undefined
   /** Also serve `POST <path>/call/<type>`; default false. */
   rest?: boolean | undefined
-  /** Pattern of the channels in whose members' name it is called (row H5); default: it is for no channel. */
+  /** Pattern of the channels whose members may call it (row H5); default: it is for no channel. */
   channel?: string | undefined
 }
 

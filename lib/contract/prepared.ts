@@ -1,15 +1,14 @@
-import { contractFault } from './fault.js'
 import { APP_TYPE_PATTERN, isProtocolType } from '../../schemas/frames/types.js'
 import { reservedFields } from '../../schemas/messages.js'
 import type { AnySchema } from '../any-schema.js'
 import type { ChannelRule } from '../channel-rule.js'
 import { namePattern } from '../name-pattern.js'
-import { messageOf } from '../thrown.js'
 import { CompiledSchema } from '../validation/compiled-schema.js'
 import { readSchema, toJsonSchema } from '../validation/json-schema.js'
-import { SchemaError } from '../validation/schema-error.js'
+import { SchemaError, asSchemaError } from '../validation/schema-error.js'
 import { PreparedAnswer } from './answer.js'
 import { copyOf } from './copy.js'
+import { contractFault } from './fault.js'
 import { namedField } from './named-field.js'
 import type { Contract, ContractParts } from './parts.js'
 
@@ -55,13 +54,9 @@ export function prepareContract ({ messages = {}, calls = {}, confirmations = {}
     return types === undefined ? null : { matches, types: new Set(types) }
   }).values()].filter((belonging) => belonging !== null)
   return {
-    messages: each(messages, (type, given) => {
+    messages: each(messages, (type, schema) => {
       assertName('messages', type)
-      return named('messages', type, 'schema', () => {
-        const schema = copyOf(given)
-        assertWithout(reservedFields, toJsonSchema(schema), 'only the server sets')
-        return schema
-      })
+      return copyFor('messages', type, 'schema', schema, (json) => assertWithout(reservedFields, json, 'only the server sets'))
     }),
     calls: each(calls, (type, { data, reply, rest = false, channel }) => {
       assertName('calls', type)
@@ -107,9 +102,17 @@ function assertPattern (part: Part, name: string, pattern: string): (channel: st
   return matches
 }
 
-/** @throws WSM_ERR_INVALID_CONTRACT also for a schema that documents and clients could not be made of */
-function usable (part: Part, name: string, field: string, schema: AnySchema | undefined, assertFit: (json: unknown) => void = () => {}): AnySchema | undefined {
-  if (schema === undefined) return undefined
+/** Copies a schema where there is one. @throws as `copyFor` */
+function usable (part: Part, name: string, field: string, schema: AnySchema | undefined, assertFit?: (json: unknown) => void): AnySchema | undefined {
+  return schema === undefined ? undefined : copyFor(part, name, field, schema, assertFit)
+}
+
+/**
+ * Copies a schema, which the app may change later.
+ *
+ * @throws WSM_ERR_INVALID_CONTRACT also for one that documents and clients could not be made of
+ */
+function copyFor (part: Part, name: string, field: string, schema: AnySchema, assertFit: (json: unknown) => void = () => {}): AnySchema {
   return named(part, name, field, () => {
     const copy = copyOf(schema)
     assertFit(toJsonSchema(copy))
@@ -133,6 +136,6 @@ function named<T> (part: Part, name: string, field: string, run: () => T): T {
   try {
     return run()
   } catch (error) {
-    throw contractFault(part, name, `its ${field} ${error instanceof SchemaError ? error.message : `cannot be read: ${messageOf(error)}`}`)
+    throw contractFault(part, name, `its ${field} ${asSchemaError(error).message}`)
   }
 }

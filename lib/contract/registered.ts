@@ -32,7 +32,10 @@ type AllowedIn<N extends string> = {
   [P in keyof Channels & string]: N extends Matching<P> ? Channels[P] extends { messages: readonly (infer T)[] } ? T : never : never
 }[keyof Channels & string]
 
-/** A message that may be sent in a channel: what the contract's rules of the channel name; all of the contract if none does. */
+/**
+ * A message that may be sent in a channel: one that a rule of the contract for the channel names; any of the contract if none does. Types
+ * know no order of the rules, so of several rules these are the messages of all; at run time the last one decides.
+ */
 export type ChannelMessage<N extends string> = IfContract<
   [AllowedIn<N>] extends [never] ? ServerMessage : string extends N ? ServerMessage : MessageOf<AllowedIn<N> & keyof Messages>, object>
 

@@ -1,17 +1,17 @@
-import { contractFault } from '../contract/fault.js'
 import { Type, type Static } from '@sinclair/typebox'
 import type { FrameId } from '../../schemas/fields.js'
 import { APP_TYPE_PATTERN } from '../../schemas/frames/types.js'
 import type { AnySchema, StaticOf } from '../any-schema.js'
 import { namesOf, type Permissions } from '../auth/permissions.js'
 import type { TokenCheck } from '../auth/token-check.js'
+import { contractFault } from '../contract/fault.js'
 import type { PreparedCall } from '../contract/prepared.js'
 import type { CallChannel, CallMessage, CallReply, CallType } from '../contract/registered.js'
 import { UnknownTypeError } from '../errors.js'
 import type { Rate } from '../socket/rate.js'
 import { checkedMessage } from '../validation/faults.js'
 import { formOf, type CallForm, type CallParts } from './call-form.js'
-import { asHandler } from './compile.js'
+import { asHandler, type Refuse } from './compile.js'
 import type { CallContext, HandlerContext } from './handler-context.js'
 import type { ReplySchema } from './reply.js'
 import type { TypeLimit, TypeLimits } from './type-limits.js'
@@ -125,12 +125,11 @@ export class Handlers {
   create<S extends AnySchema, R extends AnySchema | undefined, C extends string | undefined> (
     type: string, options: HandlerOptions<S, R, C>, handler: Handler<S, R, C>
   ): HandlerEntry {
-    if (!APP_TYPE_PATTERN.test(type)) {
-      throw asHandler(type)('the type must be namespaced, like "chat.send"')
-    }
-    if (this.#entries.has(type)) throw asHandler(type)('it already has a handler')
+    const refuse = asHandler(type)
+    if (!APP_TYPE_PATTERN.test(type)) throw refuse('the type must be namespaced, like "chat.send"')
+    if (this.#entries.has(type)) throw refuse('it already has a handler')
     const { authorize } = options
-    const form = this.#formOf(type, options)
+    const form = this.#formOf(refuse, type, options)
     const { channelOf } = form
     return {
       ...form,
@@ -157,8 +156,7 @@ export class Handlers {
     }
   }
 
-  #formOf (type: string, given: GivenForm): CallForm {
-    const refuse = asHandler(type)
+  #formOf (refuse: Refuse, type: string, given: GivenForm): CallForm {
     if (this.#calls === null) return formOf(refuse, type, partsOf(given), 'schema')
     const form = this.#calls.get(type)
     if (form === undefined) throw refuse('it is not a call of the contract')

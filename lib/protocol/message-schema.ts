@@ -66,7 +66,7 @@ class MessageSearch {
   #faultOfType (schema: TSchema, $defs: Definitions, place: string): SchemaError | null {
     const own = typeIn(schema)
     if (own === undefined) return null
-    // Whatever its schema is made of: the check itself says whether it can be this type.
+    // The check decides, since the schema of a type can be of any kind.
     const check = new CompiledSchema(ownSchema({ [Kind]: 'Converted', $defs, schema: own }))
     return check.Check(this.#type) ? null : new SchemaError(`describes messages of another type than "${this.#type}"`, placeOf(own) ?? `${place}/properties/type`)
   }

@@ -1,8 +1,8 @@
-import { contractFault } from '../contract/fault.js'
 import { Type, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { isProtocolType } from '../../schemas/frames/types.js'
 import { Message, reservedFields } from '../../schemas/messages.js'
+import { contractFault } from '../contract/fault.js'
 import type { Belonging, PreparedContract } from '../contract/prepared.js'
 import { InvalidHandlerError } from '../errors.js'
 import { messageOf } from '../thrown.js'
@@ -82,7 +82,7 @@ export class Outbound {
     return declared
   }
 
-  /** Finds out whether a message belongs in a channel, by the last rule of the contract that matches its name and has messages. */
+  /** Finds out whether a message belongs in a channel: the last rule of the contract that matches the channel's name and has messages decides. */
   faultsIn (channel: string, { type }: { type: string }): Fault[] {
     const rule = this.#belongings.findLast(({ matches }) => matches(channel))
     return rule === undefined || rule.types.has(type) ? [] : [{ path: '/type', message: `"${type}" does not belong in channel "${channel}" by the contract` }]

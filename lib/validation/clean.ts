@@ -60,7 +60,7 @@ function fieldsBefore (end: string, fields: Fields): Fields {
   return before
 }
 
-/** Sets a field of its own, also where an assignment would set the prototype. */
+/** Sets an own field, `__proto__` included, which an assignment would take for the prototype. */
 function setField (fields: Fields, key: string, value: unknown): void {
   if (key === '__proto__') Object.defineProperty(fields, key, { value, enumerable: true, configurable: true, writable: true })
   else fields[key] = value

@@ -18,7 +18,7 @@ export class Constant implements Part {
   check (value: unknown): boolean {
     if (typeof value !== 'object' || value === null) return false
     if (this.#values.length === 1) return isSame(this.#values[0], value)
-    // Looked up once, however many there are.
+    // One look, however many constants there are.
     return this.#texts.has(textOf(value, this.#longest).text)
   }
 

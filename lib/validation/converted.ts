@@ -3,7 +3,7 @@ import { Kind, type TSchema } from '@sinclair/typebox'
 /** JSON Pointer of the JSON Schema that a schema was made from. */
 export const Place: unique symbol = Symbol('fastify-ws-manager.place')
 
-/** A field that may have any value; a field of the envelope that the schema does not name. */
+/** Schema of a field that may have any value. It stands for a field of the envelope that the app's schema does not name. */
 export const ANY_FIELD = { [Kind]: 'Unknown' } as unknown as TSchema
 
 /** A member of `Siblings`. Neutral: it names no field, so it has no say in which fields are kept. */
@@ -52,7 +52,7 @@ export function placeOf (schema: TSchema): string | undefined {
   return (schema as Common)[Place]
 }
 
-/** Names a definition as a schema of the whole message, where it is another one than below. */
+/** Returns the name of a definition as the schema of a whole message. Parts of the message use the definition itself. */
 export function messageName (name: string): string {
   return `${name} message`
 }

@@ -103,7 +103,7 @@ class Conversion {
     }
   }
 
-  /** The names that the members list are taken for evaluated, so no member may evaluate others. */
+  /** Only the names that the members list count as evaluated, so no member may evaluate others. */
   #intersection (site: Site, json: JsonObject, context: Context): TSchema {
     const { type, allOf, unevaluatedProperties } = json
     const areObjects = type === 'object' || (type === undefined && allOf?.some((member) => (member as JsonObject | null)?.type === 'object') === true)

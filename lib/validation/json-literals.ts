@@ -20,7 +20,7 @@ export function literalsOf (json: JsonObject, types: readonly string[] | null): 
 function asJson (value: unknown): unknown {
   const type = typeOf(value)
   if (!['string', 'number', 'boolean', 'object', 'array', 'null'].includes(type) || Number.isNaN(value)) throw new SchemaError(`has the value ${String(value)}, which JSON cannot express`)
-  // As every document of the schema shows it.
+  // The copy is what every document of the schema shows.
   return type === 'object' || type === 'array' ? JSON.parse(JSON.stringify(value)) : value
 }
 

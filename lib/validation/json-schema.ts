@@ -39,7 +39,7 @@ export function readSchema (schema: unknown, envelope: TObject | null = null): T
 function read (schema: unknown, envelope: TObject | null): TSchema {
   if (typeof schema === 'boolean') return fromJsonSchema(schema, envelope)
   if (!isTypeBox(schema)) {
-    // Says what it is instead of a schema, before its parts are searched.
+    // This names what was given in place of a schema, before its parts are searched.
     assertJsonSchema(schema)
     assertFinite(schema)
     return fromJsonSchema(schema, envelope)

@@ -5,8 +5,8 @@ import { mapHeld } from './holders.js'
 import { defined } from './json-arrays.js'
 
 /**
- * Makes the schema of a whole message of one of TypeBox: its objects may have the fields of the envelope, and do not count them. The
- * same objects as parts of the message know nothing of them, also where the schema refers to itself.
+ * Turns a schema of TypeBox into one of whole messages: its objects may have the fields of the envelope, and do not count them. Objects
+ * that are parts of a message know nothing of the envelope, also where the schema refers to itself.
  *
  * @param envelope fields that a message may have in any case, with their schemas
  */

@@ -7,7 +7,7 @@ import { isPlain } from '../plain-object.js'
  */
 export function unplainPath (schema: TSchema, value: unknown, path = ''): string | null {
   if (schema[Kind] === 'Union') return firstOf((schema.anyOf as TSchema[]).map((member) => unplainPath(member, value, path)))
-  // Reading the value could fail, as with a revoked proxy, where anything is allowed.
+  // `Type.Any` marks a value of which nothing is read: it can be a revoked proxy.
   if (schema[Kind] === 'Any') return null
   if (typeof value !== 'object' || value === null || Array.isArray(value) || schema.additionalProperties !== false) return null
   if (!isPlain(value)) return path

@@ -178,7 +178,7 @@ export class Preparation {
     if (others === undefined || others === true) return members
     const rule = typeof others === 'object' ? this.#part('/unevaluatedProperties', others, scope) : others
     const unnamed = toSchema(new KeyedRecord({ patterns: [], exempt: namesIn(schema as TIntersect), others: rule }))
-    // Others are kept whole, and so is then what the members would remove.
+    // Other fields are kept whole, and with them what the members would remove.
     return toSchema(new Siblings([{ node: new Node(members), isNeutral: others !== false }, { node: new Node(unnamed), isNeutral: true }]))
   }
 

@@ -23,7 +23,7 @@ export class SchemaError extends Error {
   }
 }
 
-/** Makes an error about the schema of whatever reading or compiling it threw. */
+/** Turns whatever was thrown while a schema was read or compiled into an error about the schema. */
 export function asSchemaError (thrown: unknown, instead = 'cannot be read'): SchemaError {
   if (thrown instanceof SchemaError) return thrown
   return new SchemaError(isStackOverflow(thrown) ? 'is nested too deeply to be compiled' : `${instead}: ${messageOf(thrown)}`)

@@ -49,7 +49,7 @@ t.test('the answer schema of a kind is compiled once, when the plugin is registe
   FormatRegistry.Set(format, () => true)
   const answer = Type.Object({ word: Type.String({ format }) })
   const { app: { ws: { confirmations } } } = await start(t, { contract: defineContract({ confirmations: { 'train.failed': { answer }, 'train.over': {} } }) })
-  // Whatever compiled it now would fail.
+  // A schema that is compiled from now on fails.
   FormatRegistry.Delete(format)
   const ask = async () => (await confirmations.ask({ ...failed, data: undefined })).callbackId
   const ids = [await ask(), await ask()]

@@ -4,7 +4,7 @@ import t from 'tap'
 import { faultsOf, programOf } from '../fixtures/compiler.js'
 import { root } from '../fixtures/root.js'
 
-/** What the README's blocks of TypeScript use and do not declare. */
+/** Names that the other blocks of TypeScript in the README use and do not declare. */
 const SURROUNDINGS = `
 import type { FastifyInstance } from 'fastify'
 import { Type } from '@sinclair/typebox'
@@ -20,7 +20,7 @@ const Edit = Type.Object({ text: Type.String() })
 const Cursor = Type.Object({ x: Type.Number(), y: Type.Number() })
 `
 
-/** What its blocks that are files of their own use and do not declare. */
+/** Names that the blocks with a file name use and do not declare. */
 const SURROUNDINGS_OF_FILES = `
 import type { FastifyInstance } from 'fastify'
 import type { WsPluginOptions } from 'fastify-ws-manager'

@@ -137,7 +137,7 @@ defineContract({ channels: { 'desk-*': { messages: ['news.flash'] } } })
 `
 }
 
-/** What an app with that contract may write, and what not. */
+/** Right and wrong uses of that contract. */
 export const USED = `
 import type { FastifyInstance } from 'fastify'
 import type { CallType, QuestionKind, ServerMessage } from 'fastify-ws-manager'
