@@ -1,15 +1,12 @@
 import { isPlain } from '../plain-object.js'
-import { SchemaError } from '../validation/schema-error.js'
-
-/** A question with a schema that is nested deeper could not be stored. */
-const MOST_LEVELS = 900
+import { assertLevel } from '../validation/finite.js'
 
 /**
  * Copies the objects and lists of a schema at any depth, also fields that TypeBox hides, so that later changes of the original change
  * nothing. Values of classes are kept as they are.
  *
  * @param copies copies made so far: a part that appears twice stays one, and a cycle a cycle
- * @throws SchemaError for more than 900 levels
+ * @throws SchemaError for what is nested too deeply
  */
 export function copyOf<T> (value: T, copies = new Map<unknown, unknown>(), level = 0): T {
   if (typeof value !== 'object' || value === null) return value
@@ -17,7 +14,7 @@ export function copyOf<T> (value: T, copies = new Map<unknown, unknown>(), level
   if (known !== undefined) return known as T
   const isList = Array.isArray(value)
   if (!isList && !isPlain(value)) return value
-  if (level === MOST_LEVELS) throw new SchemaError(`is nested deeper than ${MOST_LEVELS} levels`)
+  assertLevel(level)
   const copy: object = isList ? [] : Object.create(Object.getPrototypeOf(value))
   copies.set(value, copy)
   for (const key of Reflect.ownKeys(value)) {

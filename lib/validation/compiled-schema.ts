@@ -116,8 +116,6 @@ function compile (preparation: Preparation, schema: TSchema): Node {
   try {
     return new Node(preparation.prepare(schema))
   } catch (error) {
-    // The path to where the stack ended would be as deep.
-    if (isStackOverflow(error)) throw asSchemaError(error)
     throw asSchemaError(error, 'cannot be compiled').below(preparation.path)
   }
 }

@@ -1,4 +1,4 @@
-import { isStackOverflow, messageOf } from '../thrown.js'
+import { messageOf } from '../thrown.js'
 
 /** A schema that cannot be used. The message completes the words "its schema": it says what the schema has or lacks, and where. */
 export class SchemaError extends Error {
@@ -25,6 +25,5 @@ export class SchemaError extends Error {
 
 /** Turns whatever was thrown while a schema was read or compiled into an error about the schema. */
 export function asSchemaError (thrown: unknown, instead = 'cannot be read'): SchemaError {
-  if (thrown instanceof SchemaError) return thrown
-  return new SchemaError(isStackOverflow(thrown) ? 'is nested too deeply to be compiled' : `${instead}: ${messageOf(thrown)}`)
+  return thrown instanceof SchemaError ? thrown : new SchemaError(`${instead}: ${messageOf(thrown)}`)
 }

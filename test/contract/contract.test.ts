@@ -106,7 +106,7 @@ t.test('a bad contract is refused by name when the plugin is registered', async 
     [{ confirmations: { 'a.b': { answer: NaN } } }, 'confirmations["a.b"]: its answer is not a JSON Schema: it is a number'],
     [{ confirmations: { 'a.b': { data: null } } }, 'confirmations["a.b"]: its data is not a JSON Schema: it is null'],
     [{ calls: { 'a.b': { data: false } } }, 'calls["a.b"]: its data must describe an object'],
-    [{ confirmations: { 'a.b': { answer: { default: nested(901) } } } }, 'confirmations["a.b"]: its answer is nested deeper than 900 levels'],
+    [{ confirmations: { 'a.b': { answer: { default: nested(201) } } } }, 'confirmations["a.b"]: its answer is nested deeper than 200 levels'],
     [{ confirmations: { 'a.b': { answer: Type.Ref('Nothing') } } }, 'confirmations["a.b"]: its answer cannot be compiled: it refers to "Nothing"']
   ]
   for (const [contract, message] of bad) {

@@ -23,7 +23,7 @@ const doubled = nested((schema) => ({ type: 'object', properties: { a: schema, b
 t.test('a schema that cannot be read or compiled is refused by name wherever it is given', async (t) => {
   const { app: { ws } } = await startApp(t)
   const contains = 'contains itself: refer to it with $ref instead (at /properties/again)'
-  const deep = 'is nested too deeply to be compiled'
+  const deep = 'is nested deeper than 200 levels'
   const bad: Array<[schema: unknown, says: string]> = [
     [{ type: 'object', properties: { a: { $ref: '#/%zz' } } }, 'cannot be compiled: it refers to "#/%zz", which it does not define (at /properties/a)'],
     [cyclic({ type: 'object', properties: {} }), contains],
@@ -33,6 +33,9 @@ t.test('a schema that cannot be read or compiled is refused by name wherever it 
     [nested((schema) => ({ type: 'object', properties: { a: schema } }), 5_000), deep],
     [nested((schema) => Type.Object({ a: schema as TSchema }), 1_500), deep],
     [nested((schema) => ({ anyOf: [schema] }), 50_000), deep],
+    // Two levels of objects each: the least that is refused.
+    [nested((schema) => ({ type: 'object', properties: { a: schema } }), 100), deep],
+    [nested((schema) => Type.Object({ a: schema as TSchema }), 100), deep],
     [getter('not now'), 'cannot be read: not now'],
     [{ get type () { throw new Error('not now') } }, 'cannot be read: not now'],
     [new Proxy({}, { has () { throw new Error('not now') } }), 'cannot be read: not now'],
@@ -47,6 +50,7 @@ t.test('a schema that cannot be read or compiled is refused by name wherever it 
       code: 'WSM_ERR_INVALID_ARGUMENT', message: `ws.notifyUser(): options.answer: The answer schema ${says}`
     }, says)
   }
+  ws.handle('app.deepest', { schema: nested((schema) => ({ type: 'object', properties: { a: schema } }), 99) }, nothing)
   ws.handle('app.type', { schema: { type: 'object', properties: { a: shared, b: shared, c: doubled } } }, nothing)
 })
 
