@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import { fitReason } from './close-reason.js'
+import { inflateWhileOpen } from './inflation.js'
 import type { Encoding } from './message.js'
 import { reset } from './reset.js'
 import type { Batch, Transport, TransportEvents } from './transport.js'
@@ -33,6 +34,7 @@ export class WebSocketTransport implements Transport {
     this.#socket = socket
     this.#raw = raw
     this.#encoding = encoding
+    inflateWhileOpen(socket)
   }
 
   get protocol (): string | null {

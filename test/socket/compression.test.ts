@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { inflateRawSync } from 'node:zlib'
+import { constants, deflateRawSync, inflateRawSync } from 'node:zlib'
+import { Type } from '@sinclair/typebox'
 import t from 'tap'
+import type { WebSocket as Socket } from 'ws'
 import { startApp } from '../fixtures/app.js'
 import { openPage, startBrowser } from '../fixtures/browser.js'
-import { RawClient } from '../fixtures/raw-client.js'
+import { maskedFrame, opcodes, RawClient } from '../fixtures/raw-client.js'
 import { StallingClient } from '../fixtures/stalling-client.js'
 
 const compression = { enabled: true, thresholdBytes: 100 }
@@ -70,6 +72,49 @@ t.test('a decompression bomb is refused before it is unpacked', async (t) => {
   const client = await server.connect('alice', { socket: { perMessageDeflate: { threshold: 0 } } })
   client.send({ type: 'ping', timestamp: 'x'.repeat(10_000_000) })
   t.match(await client.closed, { code: 1009 })
+})
+
+/** How a socket ends on whose account nothing more may be unpacked. */
+const ends: Record<string, (socket: Socket) => void> = {
+  'is cut': (socket) => socket.terminate(),
+  'is closed by the server': (socket) => socket.close(1008, 'Enough'),
+  'is reset by its client': () => {}
+}
+
+for (const [how, end] of Object.entries(ends)) {
+  t.test(`of a socket that ${how} nothing more is unpacked`, async (t) => {
+    const server = await startApp(t, { compression })
+    let unpacked = 0
+    const first = new Promise<Socket>((resolve) => {
+      server.app.websocketServer.once('connection', (socket) => socket.on('message', () => {
+        if (++unpacked > 1) return
+        resolve(socket)
+        end(socket)
+      }))
+    })
+    const client = await RawClient.to(t, server)
+    client.upgrade('/ws', { authorization: `Bearer ${server.token('alice')}`, 'sec-websocket-extensions': 'permessage-deflate' })
+    await client.response()
+    await client.frame()
+    const message = maskedFrame(opcodes.text, deflateRawSync(Buffer.alloc(20_000, ' '), { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4))
+    message[0]! |= 0x40
+    // All of them are in what the server reads at once.
+    client.socket.write(Buffer.concat(Array.from({ length: 200 }, () => message)))
+    const socket = await first
+    client.reset()
+    // Not `once` of node:events, which an error ends as well.
+    await new Promise((resolve) => socket.once('close', resolve))
+    t.ok(unpacked < 20, `${unpacked} messages of 200 were unpacked`)
+  })
+}
+
+t.test('a client gets the close frame though compressed messages of it are still unread', async (t) => {
+  const server = await startApp(t, { compression })
+  const client = await server.connect('alice', { socket: { perMessageDeflate: { threshold: 0 } } })
+  server.app.ws.handle('app.leave', { schema: Type.Object({}) }, (_message, { client }) => { server.app.ws.disconnect(client!.id, 'Bye') })
+  client.send({ type: 'app.leave' })
+  for (let n = 0; n < 500; n++) client.send({ type: 'ping', timestamp: 'x'.repeat(60) })
+  t.match(await client.closed, { reason: 'Bye' })
 })
 
 t.test('Chromium reads compressed messages', async (t) => {

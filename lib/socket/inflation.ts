@@ -1,0 +1,23 @@
+import type { WebSocket } from 'ws'
+
+/** `WebSocket.OPEN` */
+const OPEN = 1
+
+/** The part of a WebSocket of ws that unpacks compressed messages. It is not public: without it, everything is unpacked. */
+interface Inflating {
+  _extensions?: { 'permessage-deflate'?: { decompress?: (data: Buffer, fin: boolean, done: (error: Error | null, data?: Buffer) => void) => void } }
+}
+
+/**
+ * Unpacks compressed messages only while the socket is open. ws goes on until it has unpacked all that it has read, also when the
+ * socket was cut or has ended: in the worst case 64 KiB that become 60 MiB, which nobody reads.
+ */
+export function inflateWhileOpen (socket: WebSocket): void {
+  const extension = (socket as Inflating)._extensions?.['permessage-deflate']
+  const decompress = extension?.decompress
+  if (extension === undefined || decompress === undefined) return
+  extension.decompress = (data, fin, done) => {
+    if (socket.readyState === OPEN) decompress.call(extension, data, fin, done)
+    else done(new Error('The socket has ended, and what it has sent is not unpacked'))
+  }
+}
