@@ -1,18 +1,19 @@
-import type { WebSocket } from 'ws'
-
 /** `WebSocket.OPEN` */
 const OPEN = 1
 
-/** The part of a WebSocket of ws that unpacks compressed messages. It is not public: without it, everything is unpacked. */
+type Decompress = (data: Buffer, fin: boolean, done: (error: Error | null, data?: Buffer) => void) => void
+
+/** A WebSocket of ws, with its part that unpacks compressed messages. That part is not public: without it, everything is unpacked. */
 interface Inflating {
-  _extensions?: { 'permessage-deflate'?: { decompress?: (data: Buffer, fin: boolean, done: (error: Error | null, data?: Buffer) => void) => void } }
+  readonly readyState: number
+  readonly _extensions?: { readonly 'permessage-deflate'?: { decompress?: Decompress } }
 }
 
 /**
  * Unpacks compressed messages only while the socket is open. ws goes on until it has unpacked all that it has read, also when the
  * socket was cut or has ended: in the worst case 64 KiB that become 60 MiB, which nobody reads.
  */
-export function inflateWhileOpen (socket: WebSocket): void {
+export function inflateWhileOpen (socket: { readonly readyState: number }): void {
   const extension = (socket as Inflating)._extensions?.['permessage-deflate']
   const decompress = extension?.decompress
   if (extension === undefined || decompress === undefined) return
