@@ -1,0 +1,46 @@
+/** How long a message may come again, with the server's defaults. */
+const WINDOW_MS = 360_000
+
+/** The messages with an acknowledgement that the page has handled, so that none is handed over twice. */
+export class Acknowledgements {
+  readonly #windowMs: number
+  /** When each was handled; null: its listeners are at work, or have failed. In order of arrival. */
+  readonly #messages = new Map<string, number | null>()
+
+  constructor (windowMs = WINDOW_MS) {
+    this.#windowMs = windowMs
+  }
+
+  /** Returns `new` for a message that is to be handed over, `handled` for one that is acknowledged once more, else `under way`. */
+  look (id: string): 'new' | 'handled' | 'under way' {
+    const at = this.#messages.get(id)
+    return at === undefined ? 'new' : at === null ? 'under way' : 'handled'
+  }
+
+  begin (id: string): void {
+    this.#messages.set(id, null)
+  }
+
+  /** Nobody listens to it: it may come again. */
+  forget (id: string): void {
+    this.#messages.delete(id)
+  }
+
+  handled (id: string): void {
+    const now = Date.now()
+    this.#messages.delete(id)
+    this.#messages.set(id, now)
+    for (const [id, at] of this.#messages) {
+      if (at !== null && now - at < this.#windowMs) break
+      if (at !== null) this.#messages.delete(id)
+    }
+  }
+
+  get snapshot (): [string, number][] {
+    return [...this.#messages].filter((entry): entry is [string, number] => entry[1] !== null)
+  }
+
+  restore (messages: [string, number][]): void {
+    for (const [id, at] of messages) if (Date.now() - at < this.#windowMs) this.#messages.set(id, at)
+  }
+}

@@ -1,0 +1,219 @@
+import { Backoff } from './backoff.js'
+import type { CallData, CallReply, ChannelCallType, ChannelMessageType, Message, MessageOf } from './contract-types.js'
+import { Emitter, type Fail, type Off } from './emitter.js'
+import { WsError } from './errors.js'
+import { emitMessage } from './feed.js'
+import type { StreamPosition } from './positions.js'
+import type { CallOptions } from './requests.js'
+
+/**
+ * - `joining`: not a member yet, or not any more because the connection is lost.
+ * - `loading`: a member; `getState()` is at work, and messages wait for it.
+ * - `live`: messages arrive as they are sent.
+ * - `refused`: the server does not let this user in; see the event `error`.
+ * - `left`: by `leave()`.
+ */
+export type ChannelStatus = 'joining' | 'loading' | 'live' | 'refused' | 'left'
+
+/** What `getState()` loads: the state, and the position that the server's `ws.position(channel)` gave before it read the state. */
+export interface ChannelState<S> { state: S, position?: StreamPosition | null }
+
+export interface ChannelOptions<S> {
+  /**
+   * Loads what the channel is about: when it is joined, and when messages were missed. The event `state` gets the state, and then come the
+   * messages that are not in it. With `position` none is missing and none comes twice; without, a message may be in the state and come
+   * as well. Called again, with growing delays, when it fails, or is older than the channel's messages here.
+   */
+  getState?: (context: { signal: AbortSignal }) => Promise<ChannelState<S>> | ChannelState<S>
+}
+
+/** The part of the memberships that a channel needs. */
+export interface ChannelHost {
+  fail: Fail
+  call: (type: string, data: object, options?: CallOptions) => Promise<any>
+  leave: (channel: Channel<any, any, any>) => void
+  presence: (name: string) => readonly string[]
+}
+
+/** Messages that an iterator has not been asked for. */
+const MAX_ITERATED = 1_000
+
+/** A channel: its messages, who is in it, and calls for its members. `C` is the contract, `N` the name, `S` the state of `getState()`. */
+export class Channel<C = unknown, N extends string = string, S = unknown> implements AsyncIterable<Message<C>> {
+  readonly name: N
+  status: ChannelStatus = 'joining'
+  readonly #options: ChannelOptions<S>
+  readonly #host: ChannelHost
+  readonly #events: Emitter
+  /** The messages since the state is loaded, each with what tells that it was handled; null: none is. */
+  #waiting: { message: any, handled: (isHandled: boolean) => void }[] | null = null
+  #loading: AbortController | null = null
+  #hasState = false
+
+  /** @internal */
+  constructor (name: N, options: ChannelOptions<S>, host: ChannelHost) {
+    this.name = name
+    this.#options = options
+    this.#host = host
+    this.#events = new Emitter(host.fail, `channel "${name}"`)
+  }
+
+  /** Listens to the messages of a type. Returns a function that takes the listener away. */
+  on<T extends ChannelMessageType<C, N>> (type: T, listener: (message: MessageOf<C, T>) => unknown): Off
+  /** Listens to all messages. */
+  on (type: 'message', listener: (message: Message<C>) => unknown): Off
+  /** The state is loaded; the messages that are not in it follow. */
+  on (type: 'state', listener: (state: S) => unknown): Off
+  /** Messages were missed and cannot be had any more. With `getState` the state is loaded again. Not when it is joined first. */
+  on (type: 'gap', listener: () => unknown): Off
+  on (type: 'status', listener: (status: ChannelStatus) => unknown): Off
+  /** Users came or left. Never in a channel without presence. */
+  on (type: 'presence', listener: (users: readonly string[]) => unknown): Off
+  /** The channel is refused. */
+  on (type: 'error', listener: (error: WsError) => unknown): Off
+  on (type: string, listener: (...args: any[]) => unknown): Off {
+    return this.#events.on(type, listener)
+  }
+
+  /** Ids of the users in the channel; empty where the server keeps no presence for it. A new array at each change. */
+  get presence (): readonly string[] {
+    return this.#host.presence(this.name)
+  }
+
+  /** Calls the server for this channel, of which the user must be a member. See `client.call`. */
+  call<T extends ChannelCallType<C>> (type: T, ...[data, options]: {} extends CallData<C, T> ? [data?: CallData<C, T>, options?: CallOptions] : [data: CallData<C, T>, options?: CallOptions]): Promise<CallReply<C, T>> {
+    return this.#host.call(type, { ...data, channel: this.name }, options)
+  }
+
+  /** Leaves. The server hears of it when no other part of the page is in the channel. */
+  leave (): void {
+    if (this.status === 'left') return
+    this.#stopLoading()
+    this.#set('left')
+    this.#host.leave(this)
+  }
+
+  /** The messages from now on, until the channel is left. Rejects with `overflow` if 1,000 wait to be read, and with the error of a refused channel. */
+  async * [Symbol.asyncIterator] (): AsyncGenerator<Message<C>, void, void> {
+    const messages: Message<C>[] = []
+    let error: WsError | null = null
+    let wake = () => {}
+    const offs = [
+      this.on('message', (message) => {
+        if (messages.length < MAX_ITERATED) messages.push(message)
+        else error ??= new WsError('overflow', `${MAX_ITERATED} messages of channel "${this.name}" wait to be read`)
+        wake()
+      }),
+      this.on('error', (refused) => { error ??= refused; wake() }),
+      this.on('status', () => wake())
+    ]
+    try {
+      for (;;) {
+        while (messages.length > 0) yield messages.shift()!
+        if (error !== null) throw error as WsError
+        if (this.status === 'left') return
+        await new Promise<void>((resolve) => { wake = resolve })
+      }
+    } finally {
+      for (const off of offs) off()
+    }
+  }
+
+  /**
+   * The server has taken it in, at a position from which messages follow.
+   *
+   * @internal
+   * @param isWhole false: messages between what it had and here are missing
+   */
+  entered (from: StreamPosition | null, { isWhole, isFirst }: { isWhole: boolean, isFirst: boolean }): void {
+    if (!isWhole && !isFirst) this.#events.emit('gap')
+    if (this.status === 'left') return
+    if (this.#options.getState === undefined || (isWhole && this.#hasState)) return this.#set(this.#loading === null ? 'live' : 'loading')
+    if (isWhole && this.#loading !== null) return this.#set('loading')
+    this.#load(from)
+  }
+
+  /**
+   * A message has come. Returns whether it is handled, see `Emitter.emit`.
+   *
+   * @internal
+   */
+  receive (message: { type: string }): boolean | Promise<boolean> | null {
+    if (this.#waiting === null) return emitMessage(this.#events, message)
+    return new Promise((resolve) => { this.#waiting!.push({ message, handled: resolve }) })
+  }
+
+  /** @internal */
+  lost (): void {
+    if (this.status !== 'refused') this.#set('joining')
+  }
+
+  /** @internal */
+  refused (error: WsError): void {
+    this.#stopLoading()
+    this.#set('refused')
+    if (this.#events.emit('error', error) === null) this.#host.fail(error, `channel "${this.name}"`)
+  }
+
+  /** @internal */
+  presenceChanged (users: readonly string[]): void {
+    this.#events.emit('presence', users)
+  }
+
+  /** @param from where the messages that follow begin; null: the channel has no positions */
+  async #load (from: StreamPosition | null): Promise<void> {
+    this.#stopLoading()
+    const { signal } = this.#loading = new AbortController()
+    this.#waiting = []
+    this.#hasState = false
+    this.#set('loading')
+    const backoff = new Backoff()
+    for (;;) {
+      try {
+        const { state, position } = await this.#options.getState!({ signal })
+        if (signal.aborted) return
+        if (isOlder(position, from)) throw new WsError('old_state', `getState() of channel "${this.name}" is older than its messages`)
+        return this.#loaded(state, position ?? null)
+      } catch (error) {
+        if (signal.aborted) return
+        this.#host.fail(error, `getState() of channel "${this.name}"`)
+      }
+      await new Promise((resolve) => { setTimeout(resolve, backoff.next()) })
+      if (signal.aborted) return
+    }
+  }
+
+  #loaded (state: S, position: StreamPosition | null): void {
+    const waiting = this.#waiting!
+    this.#loading = null
+    this.#waiting = null
+    this.#hasState = true
+    this.#events.emit('state', state)
+    for (const { message, handled } of waiting) {
+      const { stream } = message
+      const isIncluded = position !== null && stream?.epoch === position.epoch && stream.offset <= position.offset
+      const result = isIncluded ? true : emitMessage(this.#events, message)
+      if (result instanceof Promise) result.then(handled)
+      else handled(result === true)
+    }
+    if (this.status === 'loading') this.#set('live')
+  }
+
+  /** What waits is in the state that is loaded next, or of no interest any more. */
+  #stopLoading (): void {
+    this.#loading?.abort()
+    this.#loading = null
+    for (const { handled } of this.#waiting ?? []) handled(false)
+    this.#waiting = null
+  }
+
+  #set (status: ChannelStatus): void {
+    if (this.status === status) return
+    this.status = status
+    this.#events.emit('status', status)
+  }
+}
+
+function isOlder (position: StreamPosition | null | undefined, from: StreamPosition | null): boolean {
+  return position != null && from !== null && (position.epoch !== from.epoch || position.offset < from.offset)
+}

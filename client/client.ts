@@ -1,0 +1,388 @@
+import type { ConnectionData } from '../schemas/frames/server.js'
+import { Acknowledgements } from './acknowledgements.js'
+import type { Channel, ChannelOptions } from './channel.js'
+import { ServerClock } from './clock.js'
+import { Confirmations } from './confirmations.js'
+import { Connection, type Frame, type GetToken, type OpenSocket, type Status, type StatusDetail } from './connection.js'
+import type { CallData, CallReply, Message, PlainCallType } from './contract-types.js'
+import { Emitter, type Off } from './emitter.js'
+import { WsError } from './errors.js'
+import { both, emitMessage, type Feed } from './feed.js'
+import { Memberships } from './memberships.js'
+import { Memory, type ClientStorage } from './memory.js'
+import { Positions } from './positions.js'
+import { Requests, type CallOptions } from './requests.js'
+import { rest, restList } from './rest.js'
+import { Tasks } from './tasks.js'
+
+export interface ClientOptions {
+  /** URL of the plugin, such as `/ws` (in a browser) or `https://api.example.com/ws`. `ws:` and `wss:` are understood. */
+  url: string
+  /**
+   * Returns the user's token: before each connection, when the current one ends soon, and when the server has refused it. null: there is none,
+   * the client becomes `signed-out`. A failure is reported and tried again. Default: no token is sent, and the user is anonymous or known
+   * by a cookie.
+   */
+  getToken?: GetToken
+  /** Where positions outlive a reload of the page, for instance `sessionStorage`. Default: nowhere; a reload begins with what is sent from then on. */
+  storage?: ClientStorage
+  /** false: connects not before `connect()`. Default true. */
+  autoConnect?: boolean
+}
+
+/** What failed without anybody who awaits it: a listener, `getToken()`, `getState()`, the storage, a server that speaks something else. */
+export interface ClientFailure { error: unknown, where: string }
+
+/** The own user and socket, as the server knows them. */
+export interface Me {
+  /** null: anonymous. */
+  userId: string | null
+  /** Changes with each connection. */
+  clientId: string
+}
+
+/** A client, made by {@link createClient}. `C` is the type of the contract. */
+export class WsClient<C = unknown> {
+  /** The messages for the user. */
+  readonly user: Feed<C>
+  /** The messages for everybody. */
+  readonly all: Feed<C>
+  /** The questions that wait for the user. */
+  readonly confirmations: Confirmations<C>
+  /** The tasks of the user. */
+  readonly tasks: Tasks
+  readonly #base: string
+  readonly #events: Emitter
+  readonly #feeds = new Map<string, Emitter>()
+  readonly #clock = new ServerClock()
+  readonly #acknowledgements = new Acknowledgements()
+  readonly #positions: Positions
+  readonly #memory: Memory | null
+  readonly #connection: Connection
+  readonly #requests: Requests
+  readonly #memberships: Memberships
+  #me: Me | null = null
+  /** Whose positions these are; undefined: nobody's yet. */
+  #owner: string | null | undefined
+
+  /** @internal */
+  constructor ({ url, getToken = undefined, storage, autoConnect = true }: ClientOptions, openSocket: () => Promise<OpenSocket>) {
+    this.#base = baseOf(url)
+    this.#events = new Emitter((error, where) => report(error, where), 'client')
+    this.#positions = new Positions(() => this.#memory?.changed())
+    this.#memory = storage === undefined
+      ? null
+      : new Memory(storage, this.#base, () => ({ user: this.#owner ?? null, positions: this.#positions.handled, handled: this.#acknowledgements.snapshot }), (error) => this.#fail(error, 'storage'))
+    this.#connection = new Connection({ base: this.#base, openSocket, getToken: getToken ?? null, clock: this.#clock }, {
+      status: (status, detail) => this.#status(status, detail),
+      positions: () => this.#positions.of((topic) => !topic.startsWith('channel:')),
+      greeted: (data, isNew) => this.#greeted(data, isNew),
+      frame: (frame) => this.#frame(frame),
+      lost: (error) => this.#lost(error),
+      fail: this.#fail
+    })
+    this.#requests = new Requests(this.#connection)
+    const request = (frame: Frame) => this.#requests.send(frame)
+    this.#memberships = new Memberships(this.#positions, {
+      fail: this.#fail, isConnected: () => this.#connection.isConnected, request, call: (type, data, options) => this.#call(type, data, options)
+    })
+    this.user = this.#feed('user')
+    this.all = this.#feed('all')
+    this.confirmations = new Confirmations({
+      fail: this.#fail, clock: this.#clock, request, load: () => restList(this.#base, '/confirmations?status=pending&limit=100', 'confirmations', this.#connection.token)
+    })
+    this.tasks = new Tasks({ fail: this.#fail, request, load: () => restList(this.#base, '/tasks?limit=100', 'tasks', this.#connection.token) })
+    this.#restore()
+    // Later, so that the app's listeners hear of it.
+    if (autoConnect) queueMicrotask(() => this.#connection.start())
+  }
+
+  get status (): Status {
+    return this.#connection.status
+  }
+
+  /** What is known beside the status: why it is not connected, and when the next attempt begins. */
+  get statusDetail (): StatusDetail {
+    return this.#connection.detail
+  }
+
+  /** Who the server says that this is; null before the first connection, and after `signed-out`. */
+  get me (): Me | null {
+    return this.#me
+  }
+
+  /** The server's clock, milliseconds since 1970, as far as this client knows it. */
+  get serverNow (): number {
+    return this.#clock.now
+  }
+
+  on (event: 'status', listener: (status: Status, detail: StatusDetail) => unknown): Off
+  /** Another user, or the first one; null: signed out. Not for a new socket or token of the same user. */
+  on (event: 'user', listener: (me: Me | null) => unknown): Off
+  /** Something failed that nobody awaits. Without a listener it is reported to the console, and to `window.onerror`. */
+  on (event: 'error', listener: (failure: ClientFailure) => unknown): Off
+  /** Whether the services behind the server work. */
+  on (event: 'availability', listener: (state: { available: boolean, degraded: boolean, reasons: readonly string[] }) => unknown): Off
+  /** So many messages were left out, because this client did not read fast enough. */
+  on (event: 'dropped', listener: (count: number) => unknown): Off
+  /** Every message of the app, of whatever stream, also of those that are sent without a history. */
+  on (event: 'message', listener: (message: Message<C>) => unknown): Off
+  on (event: string, listener: (...args: any[]) => unknown): Off {
+    return this.#events.on(event, listener)
+  }
+
+  /** Resolves when it is connected. Rejects with `signed_out` or `closed` if it will not be, and with `aborted` by the signal. */
+  ready ({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settle = () => {
+        off()
+        signal?.removeEventListener('abort', abort)
+      }
+      const look = (status: Status) => {
+        if (status === 'connected') resolve()
+        else if (status === 'signed-out') reject(new WsError('signed_out', this.statusDetail.reason ?? 'Signed out'))
+        else if (status === 'closed') reject(new WsError('closed', this.statusDetail.reason ?? 'The client is closed'))
+        else return
+        settle()
+      }
+      const abort = () => {
+        settle()
+        reject(new WsError('aborted', 'Waiting for the connection was aborted', { cause: signal!.reason }))
+      }
+      const off = this.#events.on('status', look)
+      signal?.addEventListener('abort', abort)
+      if (signal?.aborted === true) abort()
+      // Before the first attempt it is "closed" as well.
+      else if (this.#owner !== undefined || this.status !== 'closed') look(this.status)
+    })
+  }
+
+  /** Connects, also again after `signed-out`, `closed` and `close()`. */
+  connect (): void {
+    this.#connection.start()
+  }
+
+  /** Closes the connection. What is under way fails; positions are kept, so that `connect()` goes on. */
+  close (): void {
+    this.#connection.stop()
+  }
+
+  /** Closes the connection and forgets everything about the user, in the storage too. */
+  signOut (): void {
+    this.#connection.stop('signed-out', { reason: 'The user signed out' })
+  }
+
+  /**
+   * Calls a handler of the server. Rejects with a `WsError`: its `delivery` tells whether the call may have taken effect.
+   *
+   * A call that waits for its answer when the connection is lost is sent again on the next one; the server answers a repetition
+   * without doing it twice.
+   */
+  call<T extends PlainCallType<C>> (type: T, ...[data, options]: {} extends CallData<C, T> ? [data?: CallData<C, T>, options?: CallOptions] : [data: CallData<C, T>, options?: CallOptions]): Promise<CallReply<C, T>> {
+    return this.#call(type, data ?? {}, options)
+  }
+
+  /** Joins a channel. Each call makes a channel of its own, which is left on its own; the server sees one membership. */
+  channel<N extends string, S = unknown> (name: N, options: ChannelOptions<S> = {}): Channel<C, N, S> {
+    return this.#memberships.join(name, options)
+  }
+
+  /** The messages for those who have a role. */
+  role (name: string): Feed<C> {
+    return this.#feed(`role:${name}`)
+  }
+
+  /** Sends a message to users, where the app allows it. */
+  async toUsers (ids: readonly string[], data: { type: string, [field: string]: unknown }, options?: CallOptions): Promise<void> {
+    await this.#requests.send({ type: 'user', user_ids: ids, data }, options)
+  }
+
+  /** Sends a message to the members of channels, where the app allows it. */
+  async toChannels (names: readonly string[], data: { type: string, [field: string]: unknown }, options?: CallOptions): Promise<void> {
+    await this.#requests.send({ type: 'channel', channel_ids: names, data }, options)
+  }
+
+  /** Sends a message to single sockets, where the app allows it; they tell others their `me.clientId`. */
+  async toClients (ids: readonly string[], data: { type: string, [field: string]: unknown }, options?: CallOptions): Promise<void> {
+    await this.#requests.send({ type: 'client', client_ids: ids, data }, options)
+  }
+
+  readonly #fail = (error: unknown, where: string): void => {
+    if (this.#events.emit('error', { error, where }) === null) report(error, where)
+  }
+
+  #call (type: string, data: object, options?: CallOptions): Promise<any> {
+    return this.#requests.send({ ...data, type, idempotency_key: randomKey() }, options, true)
+  }
+
+  #feed (name: string): Feed<C> {
+    let emitter = this.#feeds.get(name)
+    if (emitter === undefined) this.#feeds.set(name, emitter = new Emitter(this.#fail, `messages of "${name}"`))
+    return emitter as unknown as Feed<C>
+  }
+
+  #status (status: Status, detail: StatusDetail): void {
+    if (status === 'signed-out') this.#forget()
+    if (status === 'signed-out' || status === 'closed') {
+      this.#requests.close(new WsError(status === 'closed' ? 'closed' : 'signed_out', detail.reason ?? 'The client is closed'))
+    }
+    this.#events.emit('status', status, detail)
+  }
+
+  #greeted ({ client_id: clientId, user_id: userId, streams }: ConnectionData, isNew: boolean): void {
+    if (userId !== this.#owner) {
+      if (this.#owner !== undefined) this.#disown()
+      this.#owner = userId
+      this.#me = { userId, clientId }
+      this.#events.emit('user', this.#me)
+    } else {
+      this.#me = { userId, clientId }
+    }
+    for (const { topic, epoch, offset, recovered } of streams) {
+      // Channels come with `subscribed`.
+      if (topic.startsWith('channel:') || (!isNew && this.#positions.get(topic) !== undefined)) continue
+      const had = this.#positions.get(topic)
+      this.#positions.set(topic, epoch, offset)
+      if (had !== undefined && !recovered) this.#missed(topic)
+    }
+    if (!isNew) return
+    this.#memberships.connected()
+    this.#requests.connected()
+    this.confirmations.connected()
+    this.tasks.connected()
+  }
+
+  #frame (frame: Frame): void {
+    const { type } = frame
+    if (type === 'reply' || (type === 'error' && frame.id !== undefined)) {
+      if (this.#requests.answer(frame)) return
+    }
+    const { stream } = frame
+    if (stream !== undefined && stream.epoch !== undefined && !this.#positions.take(stream.topic, stream.epoch, stream.offset)) return
+    const handled = this.#dispatch(frame)
+    if (stream?.epoch !== undefined) this.#positions.given(stream.topic, handled)
+  }
+
+  #dispatch (frame: Frame): boolean | Promise<boolean> | null {
+    if (this.#memberships.handle(frame) || this.confirmations.handle(frame) || this.tasks.handle(frame)) return true
+    switch (frame.type) {
+      case 'reply': return true
+      case 'error':
+        this.#fail(new WsError(frame.code, frame.message, { details: frame.details, delivery: 'refused' }), 'a frame')
+        return true
+      case 'gap':
+        this.#positions.set(frame.topic, frame.epoch, frame.offset)
+        this.#missed(frame.topic)
+        return true
+      case 'availability': {
+        const { available, degraded, reasons } = frame
+        this.#events.emit('availability', { available, degraded, reasons })
+        // How tasks and questions ended meanwhile could not be sent.
+        if (available && !degraded) {
+          this.confirmations.connected()
+          this.tasks.connected()
+        }
+        return true
+      }
+      case 'dropped':
+        this.#events.emit('dropped', frame.count)
+        return true
+    }
+    return this.#message(frame)
+  }
+
+  /** A message of the app, or of another client. */
+  #message (frame: Frame): boolean | Promise<boolean> | null {
+    const { message_id: id, requires_ack: isAcknowledged } = frame
+    if (isAcknowledged !== true) return this.#deliver(frame)
+    const known = this.#acknowledgements.look(id)
+    if (known === 'handled') this.#acknowledge(id)
+    if (known !== 'new') return true
+    this.#acknowledgements.begin(id)
+    const handled = this.#deliver(frame)
+    if (handled instanceof Promise) handled.then((isHandled) => this.#delivered(id, isHandled))
+    else this.#delivered(id, handled)
+    return handled
+  }
+
+  #delivered (id: string, isHandled: boolean | null): void {
+    if (isHandled === null) return this.#acknowledgements.forget(id)
+    if (!isHandled) return
+    this.#acknowledgements.handled(id)
+    this.#memory?.changed()
+    this.#acknowledge(id)
+  }
+
+  #acknowledge (messageId: string): void {
+    if (this.#connection.isConnected) this.#connection.send({ type: 'ack', message_id: messageId })
+  }
+
+  #deliver (frame: Frame): boolean | Promise<boolean> | null {
+    const every = this.#events.emit('message', frame)
+    const topic: string | undefined = frame.stream?.topic
+    if (topic === undefined) return every
+    if (topic.startsWith('channel:')) return both(every, this.#memberships.receive(topic.slice(8), frame))
+    const feed = this.#feeds.get(topic.startsWith('user:') ? 'user' : topic)
+    return feed === undefined ? every : both(every, emitMessage(feed, frame))
+  }
+
+  /** Messages of a stream are lost for this page. */
+  #missed (topic: string): void {
+    if (topic.startsWith('channel:')) return this.#memberships.gap(topic.slice(8))
+    if (topic.startsWith('user:')) {
+      this.confirmations.connected()
+      this.tasks.connected()
+    }
+    this.#feeds.get(topic.startsWith('user:') ? 'user' : topic)?.emit('gap')
+  }
+
+  #lost (error: WsError): void {
+    this.#requests.lost(error)
+    this.#memberships.lost()
+  }
+
+  #restore (): void {
+    const stored = this.#memory?.read() ?? null
+    if (stored === null) return
+    this.#owner = stored.user
+    this.#positions.restore(stored.positions)
+    this.#acknowledgements.restore(stored.handled)
+  }
+
+  /** What belongs to a user that this client is no more. */
+  #disown (): void {
+    for (const topic of Object.keys(this.#positions.of((topic) => topic === `user:${this.#owner}` || topic.startsWith('role:')))) this.#positions.forget(topic)
+    this.confirmations.reset()
+    this.tasks.reset()
+  }
+
+  #forget (): void {
+    this.#disown()
+    for (const topic of Object.keys(this.#positions.of(() => true))) this.#positions.forget(topic)
+    this.#memory?.clear()
+    this.#owner = undefined
+    if (this.#me === null) return
+    this.#me = null
+    this.#events.emit('user', null)
+  }
+}
+
+function baseOf (url: string): string {
+  const { location } = globalThis as { location?: { href: string } }
+  let parsed
+  try {
+    parsed = new URL(url, location?.href)
+  } catch (cause) {
+    throw new TypeError(`createClient: "${url}" is no URL${location === undefined ? '; outside of a browser it must be absolute' : ''}`, { cause })
+  }
+  return `${parsed.protocol.replace(/^ws/, 'http')}//${parsed.host}${parsed.pathname.replace(/\/$/, '')}`
+}
+
+function randomKey (): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+/** As an uncaught error would be, without ending anything. */
+function report (error: unknown, where: string): void {
+  console.error(`fastify-ws-manager/client: ${where}`, error)
+}

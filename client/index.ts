@@ -1,0 +1,24 @@
+import { WsClient, type ClientOptions } from './client.js'
+import { openSocket } from './open-socket.js'
+
+export { Channel, type ChannelOptions, type ChannelState, type ChannelStatus } from './channel.js'
+export type { ClientFailure, ClientOptions, Me } from './client.js'
+export { WsClient } from './client.js'
+export { Confirmation, Confirmations, type AnyConfirmation } from './confirmations.js'
+export type { GetToken, Status, StatusDetail, TokenReason } from './connection.js'
+export type * from './contract-types.js'
+export { WsError, type Delivery } from './errors.js'
+export type { Feed } from './feed.js'
+export type { ClientStorage } from './memory.js'
+export type { StreamPosition } from './positions.js'
+export type { CallOptions } from './requests.js'
+export { Task, Tasks } from './tasks.js'
+
+/**
+ * Makes a client of a server with fastify-ws-manager, which connects at once: `createClient<typeof contract>({ url: '/ws', getToken })`.
+ *
+ * @throws TypeError if `url` is no URL
+ */
+export function createClient<C = unknown> (options: ClientOptions): WsClient<C> {
+  return new WsClient<C>(options, openSocket)
+}

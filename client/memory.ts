@@ -1,0 +1,85 @@
+import type { StreamPosition } from './positions.js'
+
+/** The part of `Storage` that is used; `sessionStorage` is one. */
+export interface ClientStorage {
+  getItem (key: string): string | null
+  setItem (key: string, value: string): void
+  removeItem (key: string): void
+}
+
+/** What outlives a reload. */
+export interface Remembered {
+  user: string | null
+  positions: [string, StreamPosition][]
+  /** Acknowledged messages that were handled, with the time. */
+  handled: [string, number][]
+}
+
+const SAVE_AFTER_MS = 500
+
+/** Keeps positions over a reload. A storage that is full, forbidden or broken is reported once, and nothing else suffers. */
+export class Memory {
+  readonly #storage: ClientStorage
+  readonly #key: string
+  readonly #snapshot: () => Remembered
+  readonly #fail: (error: unknown) => void
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #hasFailed = false
+  readonly #leave = (): void => this.#save()
+
+  constructor (storage: ClientStorage, key: string, snapshot: () => Remembered, fail: (error: unknown) => void) {
+    this.#storage = storage
+    this.#key = `ws-manager:${key}`
+    this.#snapshot = snapshot
+    this.#fail = fail
+    // Some browsers end a page in the background without another word.
+    if (typeof window !== 'undefined') {
+      window.addEventListener('pagehide', this.#leave)
+      document.addEventListener('visibilitychange', this.#leave)
+    }
+  }
+
+  read (): Remembered | null {
+    return this.#try(() => {
+      const { user, positions, handled } = JSON.parse(this.#storage.getItem(this.#key) ?? 'null') ?? {}
+      return Array.isArray(positions) && Array.isArray(handled) ? { user, positions, handled } : null
+    }) ?? null
+  }
+
+  /** Saves soon. */
+  changed (): void {
+    this.#timer ??= setTimeout(() => this.#save(), SAVE_AFTER_MS)
+  }
+
+  clear (): void {
+    this.#stopTimer()
+    this.#try(() => this.#storage.removeItem(this.#key))
+  }
+
+  close (): void {
+    this.#save()
+    if (typeof window === 'undefined') return
+    window.removeEventListener('pagehide', this.#leave)
+    document.removeEventListener('visibilitychange', this.#leave)
+  }
+
+  #save (): void {
+    if (this.#timer === undefined) return
+    this.#stopTimer()
+    this.#try(() => this.#storage.setItem(this.#key, JSON.stringify(this.#snapshot())))
+  }
+
+  #stopTimer (): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  #try<T> (run: () => T): T | undefined {
+    try {
+      return run()
+    } catch (error) {
+      if (!this.#hasFailed) this.#fail(error)
+      this.#hasFailed = true
+    }
+  }
+}

@@ -1,0 +1,38 @@
+import { WsError } from './errors.js'
+
+const TIMEOUT_MS = 10_000
+
+/** An answer of the server's REST routes. `status` is 0 where there was none, or where something else than the plugin answered. */
+export interface RestAnswer { status: number, body: any, retryAfterMs: number | null }
+
+/** Calls the plugin's REST routes. Never rejects: a captive portal, an error page and a dead network are answers too. */
+export async function rest (base: string, method: 'GET' | 'POST', path: string, token: string | null, signal?: AbortSignal): Promise<RestAnswer> {
+  try {
+    const timeout = AbortSignal.timeout(TIMEOUT_MS)
+    const response = await fetch(base + path, {
+      method,
+      headers: { accept: 'application/json', ...token !== null && { authorization: `Bearer ${token}` } },
+      signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal])
+    })
+    const { status, headers } = response
+    const seconds = Number(headers.get('retry-after') ?? NaN)
+    const body = await response.json().catch(() => null)
+    // Every answer of the plugin is an object, also a refusal.
+    const isOurs = typeof body === 'object' && body !== null
+    return { status: isOurs || status === 503 ? status : 0, body, retryAfterMs: Number.isFinite(seconds) ? seconds * 1_000 : null }
+  } catch (cause) {
+    return { status: 0, body: null, retryAfterMs: null }
+  }
+}
+
+/** The pages of a list, one after the other, as one list. */
+export async function restList<T> (base: string, path: string, field: string, token: string | null, signal?: AbortSignal): Promise<T[]> {
+  const found: T[] = []
+  for (let after: string | null = '';;) {
+    const { status, body } = await rest(base, 'GET', after === '' ? path : `${path}&after=${encodeURIComponent(after)}`, token, signal)
+    if (status !== 200) throw new WsError('bad_answer', `the server answered ${status} to ${path}`)
+    found.push(...body[field] as T[])
+    after = body.next as string | null
+    if (typeof after !== 'string') return found
+  }
+}
