@@ -298,8 +298,22 @@ export class WsManager {
    */
   history (topic: string, since?: StreamPosition): Promise<StreamHistory> {
     return call(this.#owner, methods['ws.history'], [topic, since], async () => {
-      if (!isTopic(topic)) throw new InvalidArgumentError('ws.history', 'topic: Expected "all", "user:<user_id>", "role:<role>", "channel:<channel>" or "task:<task_id>"')
+      assertTopic('ws.history', topic)
       return this.#node.history.read(topic, since ?? null)
+    })
+  }
+
+  /**
+   * Returns the position of a stream now; null if it keeps no history. Asked for before a state is read, it tells which messages may
+   * already be in that state: a client merges the state with its live messages by it.
+   *
+   * @param topic as for `history`
+   * @throws WSM_ERR_INVALID_ARGUMENT for a bad topic, WSM_ERR_UNAVAILABLE
+   */
+  position (topic: string): Promise<StreamPosition | null> {
+    return call(this.#owner, methods['ws.position'], [topic], async () => {
+      assertTopic('ws.position', topic)
+      return this.#node.history.position(topic)
     })
   }
 
@@ -349,6 +363,7 @@ export class WsManager {
         type,
         check: entry.check,
         rate: entry.rate,
+        isRepeatable: true,
         replySchemaOf: () => entry.replySchema,
         run: (exchange) => entry.invoke(exchange.message, (channel) => contextOf(exchange, channel))
       })
@@ -419,4 +434,8 @@ function addRoute (what: string, add: () => void): void {
 
 function placeOf (clientId: string, channel: string, { userId }: ClientGuard = {}) {
   return { client_id: clientId, channel, ...userId !== undefined && { user_id: userId } }
+}
+
+function assertTopic (method: string, topic: string): void {
+  if (!isTopic(topic)) throw new InvalidArgumentError(method, 'topic: Expected "all", "user:<user_id>", "role:<role>", "channel:<channel>" or "task:<task_id>"')
 }

@@ -32,6 +32,7 @@ import type { Exchange } from './protocol/exchange.js'
 import { SocketContext } from './protocol/handler-context.js'
 import { Handlers } from './protocol/handlers.js'
 import { Outbound } from './protocol/outbound.js'
+import { RepeatableCalls } from './protocol/repeatable-calls.js'
 import { Router } from './protocol/router.js'
 import { ackFrame } from './streams/frames/ack.js'
 import { authFrames } from './sessions/frames/auth.js'
@@ -156,7 +157,8 @@ export function createNode ({ engine, authenticator, options, log }: NodeContext
   const typeLimits = new TypeLimits(limits.types)
   const handlers = new Handlers(permissions, revocations, typeLimits, contract?.calls ?? null)
   const contextOf = (exchange: Exchange<object>, channel: string | null) => new SocketContext(exchange, channel, memberships, outbound)
-  const router = new Router(events, limits, counters)
+  const repeatableCalls = new RepeatableCalls(engine.calls, log)
+  const router = new Router(events, limits, counters, repeatableCalls)
   const builtIns = [
     pingFrame(clock),
     connectionFrame(lifecycle),
@@ -207,6 +209,7 @@ export function createNode ({ engine, authenticator, options, log }: NodeContext
     contextOf,
     contract,
     router,
+    repeatableCalls,
     /** Starts checking for silent sockets, expiring tokens and due questions. */
     start: () => {
       if (options.heartbeat.enabled) heartbeat.start()
@@ -229,6 +232,7 @@ export function createNode ({ engine, authenticator, options, log }: NodeContext
     /** Ends what was begun while the server was closing. Called once no socket, request or message of another node can arrive. */
     end: () => {
       hookWaits.close()
+      repeatableCalls.close()
       acknowledgements.close()
     }
   }

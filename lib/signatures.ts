@@ -96,6 +96,7 @@ export const signatures = {
   'ws.leave': { parameters: { clientId: ClientId, channel: ChannelName, 'guard?': Owner } },
   'ws.presence': { parameters: { channel: ChannelName } },
   'ws.history': { parameters: { topic: Text, 'since?': Nullable(StreamPosition) } },
+  'ws.position': { parameters: { topic: Text } },
   'ws.revoke': { parameters: { target: RevocationTarget } },
   'ws.disconnect': { parameters: { target: Type.Union([ClientId, Type.Object({ userId: UserId }, closed)], { description: 'the id of a socket, or { userId }' }), 'reason?': Text } },
   'ws.getStatus': { parameters: { 'options?': Type.Object({ cluster: Cluster }, closed) }, isSync: true },

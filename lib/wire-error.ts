@@ -58,6 +58,16 @@ export interface WireError {
   isAppError: boolean
 }
 
+/** The error of an earlier call, for a repetition of it. */
+export class EarlierError extends Error {
+  readonly wire: WireError
+
+  constructor (wire: WireError) {
+    super(wire.message)
+    this.wire = wire
+  }
+}
+
 const internal = new InternalError()
 const INTERNAL: WireError = { code: 'internal', message: internal.message, statusCode: internal.statusCode!, details: undefined, retryAfterS: undefined, isAppError: false }
 
@@ -67,6 +77,7 @@ const INTERNAL: WireError = { code: 'internal', message: internal.message, statu
  */
 export function toWire (error: unknown): WireError {
   try {
+    if (error instanceof EarlierError) return error.wire
     const own = appErrorOf(error)
     if (own !== null) return own
     if (!(error instanceof Error)) return INTERNAL

@@ -39,6 +39,8 @@ export const errorCodes = [
   'identity_changed',
   /** A service that the server depends on is unreachable; try again later. */
   'unavailable',
+  /** A call with this idempotency key began earlier, and the server that ran it died: nobody knows whether it took effect. It is not run again. */
+  'outcome_unknown',
   /** The server failed; its log says why. */
   'internal'
 ] as const

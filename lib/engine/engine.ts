@@ -101,6 +101,7 @@ export interface Engine {
   readonly presence: PresenceStore
   readonly revocations: RevocationStore
   readonly tickets: TicketStore
+  readonly calls: CallStore
   readonly cluster: Cluster
   readonly clock: Clock
   /**
@@ -367,6 +368,37 @@ export interface TicketStore {
    */
   take (key: string): Promise<User | null>
 }
+
+/**
+ * What a store knows of a call: nothing, so that the caller is to run it (`new`); that somebody runs it; that whoever ran it died before
+ * its outcome was known (`lost`); its outcome; or that the key belongs to another call.
+ */
+export type KnownCall = { state: 'new' | 'running' | 'lost' | 'other' } | { state: 'ended', outcome: string }
+
+/** Outcomes of calls with an idempotency key, so that a repetition is answered and not run again. */
+export interface CallStore {
+  /**
+   * Begins a call, or returns what became of an earlier one of the key. Of any number of callers on any node, one gets `new`. It
+   * must `renew` within the lease, and `finish`. Not a promise where nothing is awaited.
+   *
+   * @param print tells calls apart: the same for a repetition
+   * @param runner unique
+   * @throws WSM_ERR_UNAVAILABLE; the call may have begun
+   */
+  begin (key: string, print: string, runner: string): KnownCall | Promise<KnownCall>
+  /** Keeps a running call from being lost. Best effort: never rejects. */
+  renew (key: string, runner: string): Promise<void>
+  /**
+   * Stores the outcome; null forgets the call, which was not run.
+   *
+   * @throws WSM_ERR_UNAVAILABLE
+   */
+  finish (key: string, runner: string, outcome: string | null): Promise<void>
+}
+
+/** How long a call is remembered after it began or ended, and how long it lives without a renewal; milliseconds. */
+export interface CallTimes { keepMs: number, leaseMs: number }
+export const CALL_TIMES: CallTimes = { keepMs: 600_000, leaseMs: 15_000 }
 
 /** Maximum number of unused tickets. */
 export interface TicketBounds { perUser: number, inAll: number }

@@ -1,7 +1,9 @@
 import type { Connection } from '../socket/connection.js'
 import type { Identity } from '../socket/identity.js'
+import { EarlierError, toWire } from '../wire-error.js'
 import { frameId, type ClientMessage } from './decode.js'
 import { encodeReply, replyJson, type ReplySchema } from './reply.js'
+import type { Outcome } from './repeatable-calls.js'
 
 /** Answers a frame with an error. */
 interface Failing { fail: (exchange: Exchange, error: unknown) => void }
@@ -29,6 +31,8 @@ export class Exchange<M extends object = ClientMessage> {
   readonly #failing: Failing
   /** True if a reply is given, which for a frame that wants none means: checked. */
   #isReplied = false
+  /** Records what the frame leads to; null: nobody wants to know. */
+  #record: ((outcome: Outcome | null) => void) | null = null
 
   constructor (message: M, connection: Connection, traits: ReplyTraits<M>, failing: Failing) {
     this.message = message
@@ -40,6 +44,25 @@ export class Exchange<M extends object = ClientMessage> {
     this.#failing = failing
   }
 
+  /** Sets the listener for what the frame leads to: its first reply or its error, also where its identity or its socket is over by then. */
+  onOutcome (record: (outcome: Outcome | null) => void): void {
+    this.#record = record
+  }
+
+  /** Answers the frame as an earlier one was. @throws its error */
+  repeat (outcome: Outcome): void {
+    if ('error' in outcome) throw new EarlierError(outcome.error)
+    if (this.#isReplied) return
+    this.#isReplied = true
+    this.#sendReply(outcome.json)
+  }
+
+  /** The handler has failed; what it replied before counts. */
+  failed (error: unknown): void {
+    this.#record?.({ error: toWire(error) })
+    this.#record = null
+  }
+
   /**
    * Replies with a handler's result or the argument of `context.reply()`; the first reply counts. A frame that wants none gets none,
    * but a reply that does not match its schema is a fault there, too.
@@ -47,9 +70,17 @@ export class Exchange<M extends object = ClientMessage> {
    * @throws as `replyJson`; the frame has no reply then
    */
   reply (data: unknown): void {
-    if (this.#isReplied || (!this.#wantsReply && this.#schema === null)) return
+    const isWanted = !this.#isReplied && (this.#wantsReply || this.#schema !== null)
+    if (!isWanted && this.#record === null) return
     const json = replyJson(data, this.#schema, this.identity)
+    this.#record?.({ json })
+    this.#record = null
+    if (this.#isReplied) return
     this.#isReplied = true
+    this.#sendReply(json)
+  }
+
+  #sendReply (json: string): void {
     if (!this.#wantsReply) return
     const frame = encodeReply(this.#id, json)
     this.isAnswered = true

@@ -16,6 +16,7 @@ import { asHandler, compile } from './compile.js'
 import { assertFrame, decode, frameId, peekId, type ClientMessage } from './decode.js'
 import { encodeFrame } from '../socket/message.js'
 import { Exchange, type ReplyTraits } from './exchange.js'
+import type { Begun, RepeatableCalls } from './repeatable-calls.js'
 import { checkedMessage } from '../validation/faults.js'
 
 /** Handling of the frames of one type. */
@@ -28,6 +29,8 @@ export interface Route extends ReplyTraits {
   isOpenToAll?: boolean
   /** Rate of one user's frames; null: they count like any other. */
   rate?: Rate | null
+  /** True if the frame may have an idempotency key: with the same key it runs once. */
+  isRepeatable?: boolean
   /** Handles a frame that passed the check. Returns the data of its reply, or a promise of it; ignored where it replied early. */
   run: (exchange: Exchange) => unknown
 }
@@ -53,11 +56,13 @@ export class Router {
   readonly #events: EventHub
   readonly #limits: RouterLimits
   readonly #counters: Counters
+  readonly #repeatable: RepeatableCalls
 
-  constructor (events: EventHub, limits: RouterLimits, counters: Counters) {
+  constructor (events: EventHub, limits: RouterLimits, counters: Counters, repeatable: RepeatableCalls) {
     this.#events = events
     this.#limits = limits
     this.#counters = counters
+    this.#repeatable = repeatable
   }
 
   add (route: Route): void {
@@ -122,15 +127,34 @@ export class Router {
       if (!connection.isAdmitted && route.isOpenToAll !== true) {
         throw new UnauthorizedError('Authenticate with an auth frame first')
       }
+      const key = route.isRepeatable === true ? takeKey(message) : undefined
       exchange = new Exchange(checkedMessage(route.check, message), connection, route, this)
       if (this.#events.has('message_received')) this.#events.emit('message_received', { client: connection, message: withoutToken(exchange.message) })
-      const result = route.run(exchange)
+      const result = key === undefined ? route.run(exchange) : this.#once(exchange, route, key)
       if (isThenable(result)) return this.#settle(exchange, result, route)
       exchange.reply(result)
     } catch (error) {
+      exchange?.failed(error)
       if (exchange === undefined) this.#fail(connection, error, message)
       else this.fail(exchange, error)
     }
+  }
+
+  /** Runs a frame with an idempotency key, unless an earlier one of its user has the same key: then it is answered as that one was. */
+  #once (exchange: Exchange, route: Route, key: unknown): unknown {
+    const { identity, message } = exchange
+    // Nobody in particular: their keys would mix.
+    if (identity.user === null) return route.run(exchange)
+    const { id: _, ...call } = message
+    const go = (begun: Begun): unknown => {
+      if ('outcome' in begun) return exchange.repeat(begun.outcome)
+      // It has not run, and can be repeated on the next socket.
+      if (identity.isOver || !exchange.connection.isOpen) return begun.record(null)
+      exchange.onOutcome(begun.record)
+      return route.run(exchange)
+    }
+    const begun = this.#repeatable.begin(identity.user.id, key, call, identity.signal)
+    return isThenable(begun) ? (begun as Promise<Begun>).then(go) : go(begun as Begun)
   }
 
   async #settle (exchange: Exchange, result: PromiseLike<unknown>, { isBarrier }: Route): Promise<void> {
@@ -141,6 +165,7 @@ export class Router {
     try {
       exchange.reply(await result)
     } catch (error) {
+      exchange.failed(error)
       this.fail(exchange, error)
     } finally {
       inbox.pending--
@@ -169,6 +194,13 @@ export class Router {
     if (code === 'rate_limited' && !isOverTypeLimit(error)) return connection.refused()
     if (countedCodes.has(code) && connection.errorCap.hit()) this.#counters.limits.errors.close(connection)
   }
+}
+
+/** Takes the idempotency key out of a message, which its schema does not know. */
+function takeKey (message: ClientMessage): unknown {
+  const { idempotency_key: key } = message as { idempotency_key?: unknown }
+  if (key !== undefined) delete (message as { idempotency_key?: unknown }).idempotency_key
+  return key
 }
 
 /** Names the handler of a frame in the log; a `walker` frame names it in a field of its own. */

@@ -38,6 +38,11 @@ export class History {
     return { messages: deliveries.map(toObject), position: deliveries.at(-1)?.position ?? top, complete: this.#isKept(topic) && isComplete && page.isComplete }
   }
 
+  /** Returns where a stream is now; null: it keeps no history. */
+  async position (topic: string): Promise<StreamPosition | null> {
+    return this.#isKept(topic) ? (await this.#engine.history(topic, null, 0)).top : null
+  }
+
   /** Reads a page of at most `limit` readable messages. */
   async page (topic: string, since: StreamPosition | null, limit: number, { notBefore, isLatest }: Readable): Promise<StreamHistoryPage> {
     const from = isLatest ? await this.#beforeLatest(topic, since) : since

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { localClock } from '../clock.js'
 import type { Availability, Cluster, ClusterAnswers, Delivery, Engine, EngineContext, HistoryPage, PageBounds, StreamPosition, Publication, Retention } from '../engine.js'
+import { MemoryCallStore } from './calls.js'
 import { MemoryConfirmationStore } from './confirmations.js'
 import { MemoryPresenceStore } from './presence.js'
 import { MemoryRevocationStore } from './revocations.js'
@@ -15,6 +16,7 @@ export class MemoryEngine implements Engine {
   readonly presence = new MemoryPresenceStore()
   readonly revocations: MemoryRevocationStore
   readonly tickets: MemoryTicketStore
+  readonly calls = new MemoryCallStore()
   readonly cluster = new SingleNode()
   readonly clock = localClock
   readonly #streams: Streams
@@ -66,6 +68,7 @@ export class MemoryEngine implements Engine {
     this.#listener = () => {}
     this.presence.close()
     this.tickets.close()
+    this.calls.close()
     this.#streams.close()
     this.confirmations.close()
   }

@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { channelOf } from '../../topic-names.js'
 import type { Delivery, Engine, EngineContext, HistoryPage, PageBounds, StreamPosition, Publication, Retention } from '../engine.js'
 import { FaultNames, isUnnamed } from './access.js'
+import { RedisCallStore } from './calls.js'
 import type { ClientFactory } from './client.js'
 import { RedisClock } from './clock.js'
 import { RedisCluster } from './cluster.js'
@@ -41,6 +42,7 @@ export class RedisEngine implements Engine {
   readonly presence: RedisPresenceStore
   readonly revocations: RedisRevocationStore
   readonly tickets: RedisTicketStore
+  readonly calls: RedisCallStore
   readonly cluster: RedisCluster
   readonly clock: RedisClock
   readonly #commands: Commands
@@ -115,6 +117,7 @@ export class RedisEngine implements Engine {
     this.presence = new RedisPresenceStore(commands, keys, { nodeId, term: () => this.cluster.term, timeoutMs, ttlMs: presenceTtlMs, publishCommand }, log)
     this.confirmations = new RedisConfirmationStore({ commands, lineage, cluster: this.cluster, keys }, { clock, retainMs, positionTtlMs, windowMs, publishCommand, layouts }, log)
     this.tickets = new RedisTicketStore({ lineage, keys, clock }, log)
+    this.calls = new RedisCallStore(commands, keys, log)
     this.revocations = new RedisRevocationStore({ commands, lineage, keys, clock }, {
       max: maxRevocations,
       isReachable: () => this.#connectivity.isUp && this.cluster.isLeased,

@@ -45,6 +45,11 @@ export class Keys {
     return topic === null ? `${this.#prefix}:publisher:${nodeId}` : `${this.channel(topic)}:publisher:${nodeId}`
   }
 
+  /** A call with an idempotency key. */
+  call (key: string): string {
+    return `${this.#prefix}:call:{${key}}`
+  }
+
   presence (topic: string): [clients: string, users: string, nodes: string] {
     const base = this.channel(topic)
     return [`${base}:clients`, `${base}:users`, `${base}:nodes`]

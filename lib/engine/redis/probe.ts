@@ -5,6 +5,7 @@ import { evaluate } from './commands.js'
 import { isReply } from './error-replies.js'
 import { Deadline } from './deadline.js'
 import type { Keys } from './keys.js'
+import * as calls from './call-scripts.js'
 import * as lanes from './lane-scripts.js'
 import type { Link } from './link.js'
 import { Script } from './lua.js'
@@ -183,7 +184,7 @@ export class Probe {
   }
 }
 
-const MODULES: readonly Record<string, unknown>[] = [lanes, nodes, presence, questions, revocations, streams, tickets]
+const MODULES: readonly Record<string, unknown>[] = [calls, lanes, nodes, presence, questions, revocations, streams, tickets]
 
 /**
  * Commands whose permission is probed: all that scripts call, and those sent directly that a script can call. Commands with
