@@ -12,7 +12,7 @@ import { Memberships } from './memberships.js'
 import { Memory, type ClientStorage } from './memory.js'
 import { Positions } from './positions.js'
 import { Requests, type CallOptions } from './requests.js'
-import { rest, restList } from './rest.js'
+import { restList } from './rest.js'
 import { Tasks } from './tasks.js'
 
 export interface ClientOptions {

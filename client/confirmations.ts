@@ -142,7 +142,8 @@ export class Confirmations<C> extends ListStore<AnyConfirmation<C>> {
     const list = frames.map((frame) => {
       const same = known.get(frame.callback_id)
       // The same object for the same question: a form that is being filled in is not made anew.
-      return same?.expiresAt === frame.expires_at && same.isUncertain === (frame.uncertain === true) ? same : new Confirmation<any, any>(frame, this.#host) as AnyConfirmation<C>
+      const isSame = same !== undefined && same.expiresAt === frame.expires_at && same.isUncertain === (frame.uncertain === true)
+      return isSame ? same : new Confirmation<any, any>(frame, this.#host) as AnyConfirmation<C>
     })
     if (list.length !== this.current.length || list.some((confirmation, i) => confirmation !== this.current[i])) this.change(list)
   }

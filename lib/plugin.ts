@@ -147,8 +147,8 @@ function socketPartsOf ({ admission, lifecycle, router, closing, deflatedFrames,
   return { admission, lifecycle, router, closing, deflatedFrames, sendSettings, connectionSettings }
 }
 
-function callPartsOf ({ handlers, requests, rateBudgets, counters }: Node) {
-  return { handlers, requests, rateBudgets, counters }
+function callPartsOf ({ handlers, repeatableCalls, requests, rateBudgets, counters }: Node) {
+  return { handlers, repeatableCalls, requests, rateBudgets, counters }
 }
 
 /** @throws the error of the factory, always as an Error: Fastify treats a rejection with `undefined` as success */

@@ -2,12 +2,13 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { callReply } from '../schemas/rest.js'
 import { UnknownTypeError } from '../lib/errors.js'
-import { toClientError } from '../lib/wire-error.js'
+import { EarlierError, toClientError, toWire } from '../lib/wire-error.js'
 import { networkOf } from '../lib/socket/network.js'
 import { logThrown } from '../lib/thrown.js'
 import { RestContext } from '../lib/protocol/handler-context.js'
 import type { HandlerEntry, Handlers } from '../lib/protocol/handlers.js'
 import { replyJson } from '../lib/protocol/reply.js'
+import type { Outcome, RepeatableCalls } from '../lib/protocol/repeatable-calls.js'
 import type { PendingRequests } from '../lib/http/pending-requests.js'
 import type { RateBudgets } from '../lib/socket/rate-budgets.js'
 import type { Counters } from '../lib/telemetry/counters.js'
@@ -25,6 +26,7 @@ const anyObject = validatorCompiler({ schema: Type.Object({}), httpPart: 'body' 
 export interface CallParts {
   access: Access
   handlers: Handlers
+  repeatableCalls: RepeatableCalls
   requests: PendingRequests
   rateBudgets: RateBudgets
   counters: Counters
@@ -41,7 +43,7 @@ export function noCallRoute (scope: Scope, { access }: Pick<CallParts, 'access'>
 }
 
 /** `POST call/<type>`: calls a handler by REST (row J1). The body is the message without its type; an empty body is a message without fields. */
-export function callRoute (scope: FastifyInstance, { access, handlers, requests, rateBudgets, counters, limits, callers }: CallParts, entry: HandlerEntry): void {
+export function callRoute (scope: FastifyInstance, { access, handlers, repeatableCalls, requests, rateBudgets, counters, limits, callers }: CallParts, entry: HandlerEntry): void {
   const bodyLimit = Math.min(scope.initialConfig.bodyLimit!, limits.maxPayloadBytes)
   /** Charges a call to the caller's budget, as a frame is. */
   const charge = async (request: FastifyRequest): Promise<void> => {
@@ -80,16 +82,32 @@ export function callRoute (scope: FastifyInstance, { access, handlers, requests,
       const log = request.log.child({ user_id: user?.id ?? null })
       const pending = request.wsPending!
       let isReplied = false
+      let record = (_outcome: Outcome | null) => {}
       const reply = (data: unknown) => {
         if (isReplied) return
         const json = replyJson(data, entry.replySchema, { log })
         isReplied = true
+        record({ json })
         resolve({ data: JSON.parse(json) })
       }
       const context = new RestContext(user, pending.signal, log, reply)
       const handle = () => handlers.call(entry.type, request.body as object, () => context)
       // The handler may revoke the token that it was called with.
-      access.carryOut(request, () => requests.runRevoking(pending, handle)).then(reply).catch((error: unknown) => {
+      const run = () => requests.runRevoking(pending, handle)
+      const { 'idempotency-key': key } = request.headers
+      const once = async () => {
+        // Nobody in particular: their keys would mix.
+        if (key === undefined || user === null) return run()
+        const begun = await repeatableCalls.begin(user.id, key, { type: entry.type, ...request.body as object }, pending.signal)
+        if ('record' in begun) {
+          record = begun.record
+          return run()
+        }
+        if ('error' in begun.outcome) throw new EarlierError(begun.outcome.error)
+        return JSON.parse(begun.outcome.json)
+      }
+      access.carryOut(request, once).then(reply).catch((error: unknown) => {
+        record({ error: toWire(error) })
         const clientError = toClientError(error)
         if (clientError.statusCode! >= 500 || isReplied) logThrown(log, 'error', error, { type: entry.type }, 'a handler failed')
         reject(clientError)
