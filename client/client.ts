@@ -248,8 +248,8 @@ export class WsClient<C = unknown> {
     if (!isNew) return
     this.#memberships.connected()
     this.#requests.connected()
-    this.confirmations.connected()
-    this.tasks.connected()
+    this.confirmations.load()
+    this.tasks.load()
   }
 
   #frame (frame: Frame): void {
@@ -279,8 +279,8 @@ export class WsClient<C = unknown> {
         this.#events.emit('availability', { available, degraded, reasons })
         // How tasks and questions ended meanwhile could not be sent.
         if (available && !degraded) {
-          this.confirmations.connected()
-          this.tasks.connected()
+          this.confirmations.load()
+          this.tasks.load()
         }
         return true
       }
@@ -330,8 +330,8 @@ export class WsClient<C = unknown> {
   #missed (topic: string): void {
     if (topic.startsWith('channel:')) return this.#memberships.gap(topic.slice(8))
     if (topic.startsWith('user:')) {
-      this.confirmations.connected()
-      this.tasks.connected()
+      this.confirmations.load()
+      this.tasks.load()
     }
     this.#feeds.get(topic.startsWith('user:') ? 'user' : topic)?.emit('gap')
   }

@@ -3,7 +3,7 @@ import type { ServerClock } from './clock.js'
 import type { Frame } from './connection.js'
 import type { QuestionAnswer, QuestionData, QuestionKind } from './contract-types.js'
 import type { Fail } from './emitter.js'
-import { ListStore } from './store.js'
+import { LiveList } from './live-list.js'
 
 /** How an open question is answered. */
 export interface ConfirmationHost {
@@ -78,73 +78,26 @@ export class Confirmation<C = unknown, K extends string = string> {
 export type AnyConfirmation<C> = unknown extends C ? Confirmation<C> : { [K in QuestionKind<C>]: Confirmation<C, K> & { readonly kind: K } }[QuestionKind<C>]
 
 /** The questions that wait for the user, oldest first. */
-export class Confirmations<C> extends ListStore<AnyConfirmation<C>> {
-  readonly #host: ConfirmationHost
-  readonly #open = new Map<string, TaskStepResultFrame>()
-  /** Those that have ended while the list was loaded. */
-  #endedMeanwhile: Set<string> | null = null
-  #loads = 0
-
+export class Confirmations<C> extends LiveList<TaskStepResultFrame, AnyConfirmation<C>> {
   /** @internal */
   constructor (host: ConfirmationHost) {
-    super(host.fail, 'confirmations', () => { this.connected() })
-    this.#host = host
+    super({
+      fail: host.fail,
+      name: 'confirmations',
+      load: async () => (await host.load()).map(({ question }) => question),
+      idOf: (frame) => frame.callback_id,
+      timeOf: (frame) => frame.timestamp,
+      show: (frame) => new Confirmation<any, any>(frame, host) as AnyConfirmation<C>,
+      // The server sends open questions again: a form that is being filled in is not made anew.
+      isSame: (a, b) => a.expires_at === b.expires_at && a.uncertain === b.uncertain
+    })
   }
 
   /** @internal */
   handle (frame: Frame): boolean {
-    if (frame.type === 'task_step_result') this.#open.set(frame.callback_id, frame as unknown as TaskStepResultFrame)
-    else if (frame.type === 'confirmation_closed') this.#ended(frame.callback_id)
-    else return false
-    this.#tell()
+    const isQuestion = frame.type === 'task_step_result'
+    if (!isQuestion && frame.type !== 'confirmation_closed') return false
+    this.tell(frame.callback_id, isQuestion ? frame as unknown as TaskStepResultFrame : null)
     return true
-  }
-
-  /**
-   * A new socket: the server sends the open questions again, but not which of the others have ended meanwhile.
-   *
-   * @internal
-   */
-  async connected (): Promise<void> {
-    if (!this.isWanted) return
-    const load = ++this.#loads
-    const before = [...this.#open.keys()]
-    const ended = this.#endedMeanwhile = new Set()
-    try {
-      const found = await this.#host.load()
-      if (load !== this.#loads) return
-      for (const { callback_id: id, question } of found) if (!ended.has(id)) this.#open.set(id, question)
-      const open = new Set(found.map(({ callback_id: id }) => id))
-      for (const id of before) if (!open.has(id)) this.#open.delete(id)
-      this.#tell()
-    } catch (error) {
-      if (load === this.#loads) this.#host.fail(error, 'loading the confirmations')
-    } finally {
-      if (load === this.#loads) this.#endedMeanwhile = null
-    }
-  }
-
-  /** @internal */
-  reset (): void {
-    this.#loads++
-    this.#open.clear()
-    this.#tell()
-  }
-
-  #ended (id: string): void {
-    this.#open.delete(id)
-    this.#endedMeanwhile?.add(id)
-  }
-
-  #tell (): void {
-    const known = new Map(this.current.map((confirmation) => [confirmation.id, confirmation]))
-    const frames = [...this.#open.values()].sort((a, b) => a.timestamp - b.timestamp)
-    const list = frames.map((frame) => {
-      const same = known.get(frame.callback_id)
-      // The same object for the same question: a form that is being filled in is not made anew.
-      const isSame = same !== undefined && same.expiresAt === frame.expires_at && same.isUncertain === (frame.uncertain === true)
-      return isSame ? same : new Confirmation<any, any>(frame, this.#host) as AnyConfirmation<C>
-    })
-    if (list.length !== this.current.length || list.some((confirmation, i) => confirmation !== this.current[i])) this.change(list)
   }
 }

@@ -114,7 +114,8 @@ export class Connection {
   #deadline: ReturnType<typeof setTimeout> | undefined
   #pingTimer: ReturnType<typeof setTimeout> | undefined
   #ping: { timestamp: number, at: number } | null = null
-  #unlisten: (() => void) | null = null
+  /** Aborted when it is ended for good; null: it is. */
+  #open: AbortController | null = null
 
   constructor (options: ConnectionOptions, events: ConnectionEvents) {
     this.#options = options
@@ -128,7 +129,10 @@ export class Connection {
   /** Connects, where it does not already; also after `signed-out` and `closed`. */
   start (): void {
     if (this.#life !== null || this.#retryTimer !== undefined) return
-    this.#unlisten ??= listenToPage({ offline: () => this.#offline(), awake: () => this.#awake() })
+    if (this.#open === null) {
+      this.#open = new AbortController()
+      listenToPage({ offline: () => this.#again({ reason: 'the device is offline' }), awake: () => this.#awake() }, this.#open.signal)
+    }
     this.#backoff.reset()
     this.#refused = null
     this.#set('connecting')
@@ -137,8 +141,8 @@ export class Connection {
 
   /** Ends it for good. */
   stop (status: 'closed' | 'signed-out' = 'closed', detail: StatusDetail = {}): void {
-    this.#unlisten?.()
-    this.#unlisten = null
+    this.#open?.abort()
+    this.#open = null
     this.#end(new WsError(status === 'closed' ? 'closed' : 'signed_out', detail.reason ?? 'The client was closed'))
     this.token = null
     this.#set(status, detail)
@@ -149,7 +153,6 @@ export class Connection {
     this.#socket!.send(JSON.stringify(frame))
   }
 
-  /** Cuts a socket that does what the protocol forbids, and opens another. */
   async #attempt (): Promise<void> {
     clearTimeout(this.#retryTimer)
     this.#retryTimer = undefined
@@ -315,11 +318,6 @@ export class Connection {
     this.#retryTimer = undefined
     if (this.status !== 'connecting' && mayBeOnline()) this.#set('reconnecting')
     this.#attempt()
-  }
-
-  #offline (): void {
-    if (this.#unlisten === null) return
-    this.#again({ reason: 'the device is offline' })
   }
 
   /** The network is back, or somebody looks at the page again: no time for delays, and a socket must prove that it lives. */

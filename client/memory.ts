@@ -25,7 +25,6 @@ export class Memory {
   readonly #fail: (error: unknown) => void
   #timer: ReturnType<typeof setTimeout> | undefined
   #hasFailed = false
-  readonly #leave = (): void => this.#save()
 
   constructor (storage: ClientStorage, key: string, snapshot: () => Remembered, fail: (error: unknown) => void) {
     this.#storage = storage
@@ -33,10 +32,9 @@ export class Memory {
     this.#snapshot = snapshot
     this.#fail = fail
     // Some browsers end a page in the background without another word.
-    if (typeof window !== 'undefined') {
-      window.addEventListener('pagehide', this.#leave)
-      document.addEventListener('visibilitychange', this.#leave)
-    }
+    if (typeof document === 'undefined') return
+    window.addEventListener('pagehide', () => this.#save())
+    document.addEventListener('visibilitychange', () => this.#save())
   }
 
   read (): Remembered | null {
@@ -54,13 +52,6 @@ export class Memory {
   clear (): void {
     this.#stopTimer()
     this.#try(() => this.#storage.removeItem(this.#key))
-  }
-
-  close (): void {
-    this.#save()
-    if (typeof window === 'undefined') return
-    window.removeEventListener('pagehide', this.#leave)
-    document.removeEventListener('visibilitychange', this.#leave)
   }
 
   #save (): void {

@@ -1,7 +1,7 @@
 import type { TaskLogLine, TaskRecord, TaskStatus } from '../schemas/records.js'
 import type { Frame } from './connection.js'
 import type { Fail } from './emitter.js'
-import { ListStore } from './store.js'
+import { LiveList } from './live-list.js'
 
 export interface TaskHost {
   fail: Fail
@@ -54,18 +54,12 @@ export class Task {
 }
 
 /** The tasks of the user, oldest first: those that run, and those that ended as long as the server keeps them. */
-export class Tasks extends ListStore<Task> {
-  readonly #host: TaskHost
-  readonly #records = new Map<string, TaskRecord>()
-  #tasks = new Map<string, Task>()
-  /** The tasks that have changed while the list was loaded: what came by the socket is newer. */
-  #changedMeanwhile: Set<string> | null = null
-  #loads = 0
-
+export class Tasks extends LiveList<TaskRecord, Task> {
   /** @internal */
   constructor (host: TaskHost) {
-    super(host.fail, 'tasks', () => { this.connected() })
-    this.#host = host
+    super({
+      fail: host.fail, name: 'tasks', load: host.load, idOf: (record) => record.task_id, timeOf: (record) => record.started_at, show: (record) => new Task(record, host)
+    })
   }
 
   /** The task of an id; undefined: none is known. */
@@ -75,72 +69,26 @@ export class Tasks extends ListStore<Task> {
 
   /** @internal */
   handle (frame: Frame): boolean {
-    switch (frame.type) {
-      case 'task_progress': this.#update(frame, { title: frame.title, status: frame.status, progress: frame.progress, message: frame.message, started_at: frame.started_at }); return true
-      case 'task_log': {
-        const { level, line, timestamp } = frame
-        this.#update(frame, { logs: [...this.#records.get(frame.task_id)?.logs ?? [], { level, line, timestamp }].slice(-MAX_LOGS) })
-        return true
-      }
-      case 'task_done': this.#update(frame, { status: frame.status, result: frame.result, error: frame.error, finished_at: frame.finished_at, ...frame.status === 'done' && { progress: 100 } }); return true
-      case 'task_cancelled': this.#update(frame, { status: 'cancelled', finished_at: frame.timestamp }); return true
-      // It only tells that the task is alive.
-      case 'heartbeat': return true
-    }
-    return false
-  }
-
-  /**
-   * Loads the list: on a new socket, and after messages were missed.
-   *
-   * @internal
-   */
-  async connected (): Promise<void> {
-    if (!this.isWanted) return
-    const load = ++this.#loads
-    const before = [...this.#records.keys()]
-    const changed = this.#changedMeanwhile = new Set()
-    try {
-      const found = await this.#host.load()
-      if (load !== this.#loads) return
-      for (const record of found) if (!changed.has(record.task_id)) this.#set(record)
-      const known = new Set(found.map(({ task_id: id }) => id))
-      for (const id of before) {
-        if (known.has(id) || changed.has(id)) continue
-        this.#records.delete(id)
-        this.#tasks.delete(id)
-      }
-      this.#tell()
-    } catch (error) {
-      if (load === this.#loads) this.#host.fail(error, 'loading the tasks')
-    } finally {
-      if (load === this.#loads) this.#changedMeanwhile = null
-    }
-  }
-
-  /** @internal */
-  reset (): void {
-    this.#loads++
-    this.#records.clear()
-    this.#tasks.clear()
-    this.#tell()
-  }
-
-  #update ({ task_id: id, user_id: userId }: Frame, fields: Partial<TaskRecord>): void {
-    const before = this.#records.get(id) ?? {
+    const fields = this.#changeOf(frame)
+    if (fields === null) return false
+    const { task_id: id, user_id: userId } = frame
+    const before = this.record(id) ?? {
       task_id: id, user_id: userId, title: null, status: 'running', progress: 0, message: null, logs: [], result: null, error: null, started_at: 0, finished_at: null
     }
-    this.#set({ ...before, ...fields })
-    this.#changedMeanwhile?.add(id)
-    this.#tell()
+    if (fields !== undefined) this.tell(id, { ...before, ...fields })
+    return true
   }
 
-  #set (record: TaskRecord): void {
-    this.#records.set(record.task_id, record)
-    this.#tasks.set(record.task_id, new Task(record, this.#host))
-  }
-
-  #tell (): void {
-    this.change([...this.#tasks.values()].sort((a, b) => a.startedAt - b.startedAt))
+  /** What a frame changes of a task; undefined: nothing; null: it is about no task. */
+  #changeOf ({ type, task_id: id, level, line, timestamp, title, status, progress, message, started_at: startedAt, result, error, finished_at: finishedAt }: Frame): Partial<TaskRecord> | null | undefined {
+    switch (type) {
+      case 'task_progress': return { title, status, progress, message, started_at: startedAt }
+      case 'task_log': return { logs: [...this.record(id)?.logs ?? [], { level, line, timestamp }].slice(-MAX_LOGS) }
+      case 'task_done': return { status, result, error, finished_at: finishedAt, ...status === 'done' && { progress: 100 } }
+      case 'task_cancelled': return { status: 'cancelled', finished_at: timestamp }
+      // It only tells that the task is alive.
+      case 'heartbeat': return undefined
+    }
+    return null
   }
 }

@@ -6,20 +6,12 @@ export interface WakeEvents {
   awake: () => void
 }
 
-/** Listens until the returned function is called. */
-export function listenToPage ({ offline, awake }: WakeEvents): () => void {
-  if (typeof window === 'undefined' || typeof window.addEventListener !== 'function') return () => {}
-  const visible = () => { if (document.visibilityState === 'visible') awake() }
-  window.addEventListener('offline', offline)
-  window.addEventListener('online', awake)
-  window.addEventListener('pageshow', awake)
-  document.addEventListener('visibilitychange', visible)
-  return () => {
-    window.removeEventListener('offline', offline)
-    window.removeEventListener('online', awake)
-    window.removeEventListener('pageshow', awake)
-    document.removeEventListener('visibilitychange', visible)
-  }
+/** Listens until the signal fires. */
+export function listenToPage ({ offline, awake }: WakeEvents, signal: AbortSignal): void {
+  if (typeof document === 'undefined') return
+  window.addEventListener('offline', offline, { signal })
+  for (const event of ['online', 'pageshow']) window.addEventListener(event, awake, { signal })
+  document.addEventListener('visibilitychange', () => { if (document.visibilityState === 'visible') awake() }, { signal })
 }
 
 /** False only where the browser is sure that there is no network. */
