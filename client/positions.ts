@@ -21,10 +21,9 @@ export class Positions {
     return this.#received.get(topic)
   }
 
-  /** Where the server says that the stream goes on from. */
+  /** Where the server says that the stream goes on from. Never back: what the page has, it has. */
   set (topic: string, epoch: string, offset: number): void {
-    this.#received.set(topic, { epoch, offset })
-    this.#after(topic, true)
+    if (this.take(topic, epoch, offset)) this.#after(topic, true)
   }
 
   /** Takes a message's place. Returns false for one that the page has already. */

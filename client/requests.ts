@@ -15,6 +15,8 @@ interface Request {
   /** True if the server answers a repetition like the first one. */
   isRepeatable: boolean
   wasSent: boolean
+  /** True if the current socket has it. */
+  isUnderWay: boolean
   resolve: (data: any) => void
   reject: (error: WsError) => void
 }
@@ -52,6 +54,7 @@ export class Requests {
         frame: { ...frame, id },
         isRepeatable,
         wasSent: false,
+        isUnderWay: false,
         resolve: (data) => { settle(); resolve(data) },
         reject: (error) => { settle(); reject(error) }
       }
@@ -67,12 +70,13 @@ export class Requests {
 
   /** There is a connection: what waits is sent, in order, and what may be repeated is. */
   connected (): void {
-    for (const request of this.#requests.values()) this.#transmit(request)
+    for (const request of this.#requests.values()) if (!request.isUnderWay) this.#transmit(request)
   }
 
   /** The connection is gone. What was sent and may not be repeated has failed. */
   lost (error: WsError): void {
     for (const request of [...this.#requests.values()]) {
+      request.isUnderWay = false
       if (request.wasSent && !request.isRepeatable) request.reject(new WsError(error.code, error.message, { cause: error, delivery: 'unknown' }))
     }
   }
@@ -94,7 +98,7 @@ export class Requests {
   }
 
   #transmit (request: Request): void {
-    request.wasSent = true
+    request.wasSent = request.isUnderWay = true
     this.#connection.send(request.frame)
   }
 }
