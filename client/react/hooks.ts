@@ -1,0 +1,156 @@
+import { createContext, createElement, useCallback, useContext, useInsertionEffect, useMemo, useState, useSyncExternalStore, type FunctionComponent, type ReactNode } from 'react'
+import type { Channel } from '../channel.js'
+import type { WsClient } from '../client.js'
+import type { AnyConfirmation } from '../confirmations.js'
+import type { Status, StatusDetail } from '../connection.js'
+import type { CallData, CallReply, CallType, ChannelCallType } from '../contract-types.js'
+import { WsError } from '../errors.js'
+import type { CallOptions } from '../requests.js'
+import type { Task } from '../tasks.js'
+import { CallStore, type CallState } from './call-store.js'
+import { ChannelStore, NOBODY, type ChannelClient, type ChannelView, type UseChannelOptions } from './channel-store.js'
+
+/** The connection at one moment: the status, and where it is not connected, why, and when the next attempt begins. */
+export interface ConnectionState extends Readonly<StatusDetail> {
+  readonly status: Status
+}
+
+/** A channel that a component is in. */
+export interface UsedChannel<C, N extends string> extends ChannelView {
+  /** Calls the server for this channel. Rejects with `closed` where the component is not mounted, or the channel is left. */
+  call: Channel<C, N>['call']
+}
+
+/** A call of the server, and what became of the latest one. */
+export interface UsedCall<C, T extends string> extends CallState<CallReply<C, T>> {
+  /** Calls the server. Its error is `error` as well: a click that calls it needs no `catch`. */
+  call: (...args: {} extends CallData<C, T> ? [data?: CallData<C, T>, options?: CallOptions] : [data: CallData<C, T>, options?: CallOptions]) => Promise<CallReply<C, T>>
+}
+
+/** Hooks that are typed by the contract `C`; see {@link createHooks}. */
+export interface Hooks<C> {
+  /** Gives the client to the components in it. `client={null}`: there is none, as on a server; nothing is connected, joined or loaded. */
+  WsProvider: FunctionComponent<{ client: WsClient<C> | null, children?: ReactNode }>
+  /**
+   * The client, for what has no hook: `useEffect(() => client.user.on('mail.new', show), [client])`.
+   *
+   * @throws Error if there is none
+   */
+  useClient (): WsClient<C>
+  /** Whether it is connected. Rendered on a server it is `connecting`. */
+  useStatus (): ConnectionState
+  /**
+   * Joins a channel while the component is mounted. Components in the same channel share one membership; strict mode's second mount, and
+   * a component that takes the place of another, do not leave it.
+   *
+   * @param name null: none is joined; the status is `left`
+   */
+  useChannel<N extends string, S = unknown> (name: N | null, options?: UseChannelOptions<C, N, S>): UsedChannel<C, N>
+  /** Ids of the users in a channel, which is joined for it. Empty where the server keeps no presence for it. @param name null: none */
+  usePresence (name: string | null): readonly string[]
+  /** The tasks of the user, oldest first. */
+  useTasks (): readonly Task[]
+  /** A task of the user; undefined: none of this id is known (yet). */
+  useTask (id: string): Task | undefined
+  /** The questions that wait for the user, oldest first. The same object for the same question, so that a form can be keyed by its `id`. */
+  useConfirmations (): ReadonlyArray<AnyConfirmation<C>>
+  /**
+   * A call, and what became of the latest one. It is not aborted when the component is unmounted, since it may have taken effect.
+   *
+   * @param options for a call that belongs to channels: the channel
+   */
+  useCall<T extends CallType<C>> (type: T, ...options: unknown extends C ? [options?: { channel?: string }] : T extends ChannelCallType<C> ? [options: { channel: string }] : []): UsedCall<C, T>
+}
+
+const NOT_CONNECTED: ConnectionState = Object.freeze({ status: 'connecting' })
+const NONE: readonly never[] = Object.freeze([])
+const nothing = () => {}
+
+/**
+ * Makes hooks for a client: `export const { useChannel, useCall } = createHooks(ws)`, or, where each test or each page has a client of its
+ * own, `createHooks<typeof contract>()`, whose client comes from its `WsProvider`.
+ *
+ * @param client the client outside of a `WsProvider`; null: there is none, as on a server
+ */
+export function createHooks<C = unknown> (client?: WsClient<C> | null): Hooks<C> {
+  const Context = createContext(client)
+
+  function useMaybeClient (): WsClient<C> | null {
+    const found = useContext(Context)
+    if (found === undefined) throw new Error('There is no client: put the component into a WsProvider, or give the client to createHooks()')
+    return found
+  }
+
+  function useStore (client: WsClient<C> | null, name: string | null): ChannelStore {
+    return useMemo(() => new ChannelStore(client as ChannelClient | null, name), [client, name])
+  }
+
+  return {
+    WsProvider: ({ client, children }) => createElement(Context.Provider, { value: client }, children),
+
+    useClient () {
+      const client = useMaybeClient()
+      if (client === null) throw new Error('There is no client here: call useClient() only where a browser renders')
+      return client
+    },
+
+    useStatus () {
+      const client = useMaybeClient()
+      const subscribe = useCallback((changed: () => void) => client?.on('status', changed) ?? nothing, [client])
+      return useSyncExternalStore(subscribe, () => client === null ? NOT_CONNECTED : stateOf(client), () => NOT_CONNECTED)
+    },
+
+    useChannel<N extends string> (name: N | null, options = {}) {
+      const store = useStore(useMaybeClient(), name)
+      useInsertionEffect(() => store.use(options))
+      const { status, error } = useSyncExternalStore(store.subscribe, store.view, store.serverView)
+      const call = useCallback((type: string, data?: object, options?: CallOptions) => store.call(type, data, options), [store])
+      return { status, error, call: call as UsedChannel<C, N>['call'] }
+    },
+
+    usePresence (name) {
+      const store = useStore(useMaybeClient(), name)
+      return useSyncExternalStore(store.subscribe, store.presence, () => NOBODY)
+    },
+
+    useTasks () {
+      const client = useMaybeClient()
+      const subscribe = useCallback((changed: () => void) => client?.tasks.on('change', changed) ?? nothing, [client])
+      return useSyncExternalStore(subscribe, () => client?.tasks.list ?? NONE, () => NONE)
+    },
+
+    useTask (id) {
+      const client = useMaybeClient()
+      const subscribe = useCallback((changed: () => void) => client?.tasks.on('change', changed) ?? nothing, [client])
+      return useSyncExternalStore(subscribe, () => client?.tasks.get(id), () => undefined)
+    },
+
+    useConfirmations () {
+      const client = useMaybeClient()
+      const subscribe = useCallback((changed: () => void) => client?.confirmations.on('change', changed) ?? nothing, [client])
+      return useSyncExternalStore(subscribe, () => client?.confirmations.list ?? NONE, () => NONE)
+    },
+
+    useCall<T extends CallType<C>> (type: T, { channel }: { channel?: string } = {}) {
+      const client = useMaybeClient() as WsClient | null
+      const [store] = useState(() => new CallStore<CallReply<C, T>>())
+      const state = useSyncExternalStore(store.subscribe, store.state, store.serverState)
+      const call = useCallback((data?: object, options?: CallOptions) => store.follow(
+        client?.call(type, channel === undefined ? data : { ...data, channel }, options) ?? Promise.reject(new WsError('closed', 'There is no client'))
+      ), [client, type, channel, store])
+      return { ...state, call: call as UsedCall<C, T>['call'] }
+    }
+  }
+}
+
+const states = new WeakMap<object, { detail: StatusDetail, state: ConnectionState }>()
+
+/** The same object as long as nothing has changed. */
+function stateOf (client: { status: Status, statusDetail: StatusDetail }): ConnectionState {
+  const { status, statusDetail: detail } = client
+  const known = states.get(client)
+  if (known?.detail === detail && known.state.status === status) return known.state
+  const state = Object.freeze({ status, ...detail })
+  states.set(client, { detail, state })
+  return state
+}
