@@ -1,0 +1,73 @@
+/** Colours follow the page's `color-scheme`; each can be set by the page. */
+const css = `
+:host {
+  --text: var(--ws-text, light-dark(#1b1d22, #eceef2));
+  --muted: var(--ws-muted, light-dark(#545966, #abb2c0));
+  --surface: var(--ws-surface, light-dark(#ffffff, #1c1f26));
+  --field: var(--ws-field, light-dark(#ffffff, #14161b));
+  --line: var(--ws-line, light-dark(#7b8190, #7f8797));
+  --accent: var(--ws-accent, light-dark(#1d4fd7, #9db8ff));
+  --on-accent: var(--ws-on-accent, light-dark(#ffffff, #10131a));
+  --danger: var(--ws-danger, light-dark(#b3161d, #ff9c98));
+  --gap: var(--ws-gap, 1rem);
+  --radius: var(--ws-radius, 0.5rem);
+  display: block;
+  color: var(--text);
+  font: var(--ws-font, inherit);
+  line-height: 1.45;
+}
+:host([hidden]), [hidden] { display: none; }
+* { box-sizing: border-box; }
+p, dl, dd, ol, ul, fieldset { margin: 0; padding: 0; border: 0; min-inline-size: 0; }
+.list, .card, .fields, form { display: grid; gap: var(--gap); grid-template-columns: minmax(0, 1fr); }
+.card { padding: var(--gap); border: 1px solid var(--line); border-radius: var(--radius); background: var(--surface); }
+.heading { font-weight: 650; font-size: 1.0625em; overflow-wrap: anywhere; }
+.muted { color: var(--muted); font-size: 0.9375em; }
+.error, .alert { color: var(--danger); font-size: 0.9375em; }
+.error:empty, .alert:empty, .status:empty, .note:empty { display: none; }
+.field { display: grid; gap: 0.25rem; grid-template-columns: minmax(0, 1fr); }
+fieldset.field { gap: 0.25rem; }
+fieldset.group { padding-inline-start: var(--gap); border-inline-start: 2px solid var(--line); }
+label, legend { font-weight: 550; padding: 0; overflow-wrap: anywhere; }
+.optional { color: var(--muted); font-weight: 400; }
+input, select, textarea, button { font: inherit; color: inherit; }
+input:not([type=checkbox], [type=radio]), select, textarea {
+  inline-size: 100%; min-block-size: 2.75rem; padding: 0.5rem 0.75rem;
+  border: 1px solid var(--line); border-radius: var(--radius); background: var(--field);
+}
+textarea { min-block-size: 4.5rem; resize: vertical; }
+textarea.json { font-family: ui-monospace, monospace; }
+input[type=checkbox], input[type=radio] { inline-size: 1.25rem; block-size: 1.25rem; margin: 0; flex: none; accent-color: var(--accent); }
+.option { display: flex; gap: 0.625rem; align-items: center; min-block-size: 2.75rem; font-weight: 400; cursor: pointer; }
+[aria-invalid=true] { border-color: var(--danger) !important; outline-color: var(--danger); }
+:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+.buttons { display: flex; flex-wrap: wrap; gap: 0.75rem; }
+button {
+  min-block-size: 2.75rem; min-inline-size: 2.75rem; padding: 0.5rem 1.125rem; cursor: pointer;
+  border: 1px solid var(--line); border-radius: var(--radius); background: transparent; font-weight: 550;
+}
+button.primary { border-color: var(--accent); background: var(--accent); color: var(--on-accent); }
+button[aria-disabled=true] { cursor: default; border-style: dashed; border-color: var(--line); background: transparent; color: var(--muted); }
+dl { display: grid; grid-template-columns: minmax(6rem, max-content) minmax(0, 1fr); gap: 0.25rem var(--gap); }
+dt { color: var(--muted); }
+dd, .line { overflow-wrap: anywhere; white-space: pre-wrap; }
+dl dl { grid-column: 1 / -1; }
+progress { inline-size: 100%; block-size: 0.625rem; accent-color: var(--accent); }
+.log { max-block-size: 12rem; overflow-y: auto; list-style: none; padding: 0.5rem 0.75rem; border: 1px solid var(--line); border-radius: var(--radius); font: 0.875em/1.5 ui-monospace, monospace; }
+.log:empty { display: none; }
+.line[data-level=error], .line[data-level=warn] { color: var(--danger); }
+.hidden { position: absolute; inline-size: 1px; block-size: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+@media (max-width: 30rem) { dl { grid-template-columns: minmax(0, 1fr); } dt { margin-block-start: 0.25rem; } .buttons button { flex: 1 1 auto; } }
+@media (forced-colors: active) { .card, button { border-color: CanvasText; } }
+`
+
+let made: CSSStyleSheet | null = null
+
+/** The style of all elements; a page whose policy forbids inline styles allows this. */
+export function sheet (): CSSStyleSheet {
+  if (made === null) {
+    made = new CSSStyleSheet()
+    made.replaceSync(css)
+  }
+  return made
+}
