@@ -89,9 +89,9 @@ export class WsClient<C = unknown> {
     this.user = this.#feed('user')
     this.all = this.#feed('all')
     this.confirmations = new Confirmations({
-      fail: this.#fail, clock: this.#clock, request, load: () => restList(this.#base, '/confirmations?status=pending&limit=100', 'confirmations', this.#connection.token)
+      fail: this.#fail, clock: this.#clock, request, load: () => this.#load('/confirmations?status=pending&limit=100', 'confirmations')
     })
-    this.tasks = new Tasks({ fail: this.#fail, request, load: () => restList(this.#base, '/tasks?limit=100', 'tasks', this.#connection.token) })
+    this.tasks = new Tasks({ fail: this.#fail, request, load: () => this.#load('/tasks?limit=100', 'tasks') })
     this.#restore()
     // Later, so that the app's listeners hear of it.
     if (autoConnect) queueMicrotask(() => this.#connection.start())
@@ -213,6 +213,11 @@ export class WsClient<C = unknown> {
 
   #call (type: string, data: object, options?: CallOptions): Promise<any> {
     return this.#requests.send({ ...data, type, idempotency_key: randomKey() }, options, true)
+  }
+
+  #load (path: string, field: string): Promise<any[]> | null {
+    const { isConnected, token } = this.#connection
+    return isConnected ? restList(this.#base, path, field, token) : null
   }
 
   #feed (name: string): Feed<C> {

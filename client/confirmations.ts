@@ -10,8 +10,8 @@ export interface ConfirmationHost {
   fail: Fail
   clock: ServerClock
   request: (frame: Frame) => Promise<any>
-  /** The open questions of the user, by REST. */
-  load: () => Promise<ConfirmationRecord[]>
+  /** The open questions of the user, by REST; null: there is no connection. */
+  load: () => Promise<ConfirmationRecord[]> | null
 }
 
 /** A question to the user that is still open. */
@@ -84,7 +84,7 @@ export class Confirmations<C> extends LiveList<TaskStepResultFrame, AnyConfirmat
     super({
       fail: host.fail,
       name: 'confirmations',
-      load: async () => (await host.load()).map(({ question }) => question),
+      load: () => host.load()?.then((records) => records.map(({ question }) => question)) ?? null,
       idOf: (frame) => frame.callback_id,
       timeOf: (frame) => frame.timestamp,
       show: (frame) => new Confirmation<any, any>(frame, host) as AnyConfirmation<C>,

@@ -4,8 +4,8 @@ import { Emitter, type Fail, type Off } from './emitter.js'
 export interface LiveListParts<R, T> {
   fail: Fail
   name: string
-  /** All records, by REST. */
-  load: () => Promise<R[]>
+  /** All records, by REST; null: not before there is a connection. */
+  load: () => Promise<R[]> | null
   idOf: (record: R) => string
   /** The list is in this order. */
   timeOf: (record: R) => number
@@ -69,11 +69,12 @@ export class LiveList<R, T> {
    * @internal
    */
   async load (): Promise<void> {
-    if (!this.#isWanted) return
+    const loading = this.#isWanted ? this.#parts.load() : null
+    if (loading === null) return
     const load = ++this.#loads
     const told = this.#told = new Set()
     try {
-      const found = new Map((await this.#parts.load()).map((record) => [this.#parts.idOf(record), record]))
+      const found = new Map((await loading).map((record) => [this.#parts.idOf(record), record]))
       if (load !== this.#loads) return
       for (const id of new Set([...this.#records.keys(), ...found.keys()])) if (!told.has(id)) this.#set(id, found.get(id) ?? null)
       this.#change()

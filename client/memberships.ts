@@ -38,6 +38,8 @@ const topicOf = (name: string) => `channel:${name}`
 /** The channels that the page is in: joins them anew on every socket, from where it was. */
 export class Memberships {
   readonly #memberships = new Map<string, Membership>()
+  /** How many `subscribe` frames of the current socket have no answer yet, by channel: only the last answer counts. */
+  readonly #asks = new Map<string, number>()
   readonly #positions: Positions
   readonly #host: MembershipsHost
   #isPlanned = false
@@ -68,6 +70,7 @@ export class Memberships {
   }
 
   lost (): void {
+    this.#asks.clear()
     for (const membership of this.#memberships.values()) {
       clearTimeout(membership.timer)
       membership.state = 'out'
@@ -81,7 +84,7 @@ export class Memberships {
     const membership = this.#memberships.get(name)
     switch (type) {
       case 'subscribed':
-        if (membership !== undefined) this.#entered(name, membership, frame)
+        if (this.#answered(name) && membership !== undefined) this.#entered(name, membership, frame)
         return true
       case 'unsubscribed':
         if (membership !== undefined && frame.reason === 'forbidden') this.#refused(membership, new WsError('forbidden', `The app no longer allows channel "${name}"`, { delivery: 'refused' }))
@@ -158,6 +161,7 @@ export class Memberships {
   async #subscribe (names: readonly string[]): Promise<void> {
     const asked = names.flatMap((name) => this.#memberships.get(name) ?? [])
     for (const membership of asked) membership.state = 'asked'
+    for (const name of names) this.#asks.set(name, (this.#asks.get(name) ?? 0) + 1)
     const recover = Object.fromEntries(names.flatMap((name) => {
       const position = this.#positions.get(topicOf(name))
       return position === undefined ? [] : [[name, position]]
@@ -165,10 +169,18 @@ export class Memberships {
     try {
       await this.#host.request({ type: 'subscribe', channel_ids: names, recover })
     } catch (error) {
+      for (const name of names) this.#answered(name)
       // It was left, or the socket is another, meanwhile.
       const still = names.filter((name, i) => this.#memberships.get(name) === asked[i] && asked[i]!.state === 'asked')
       if (still.length > 0 && this.#host.isConnected()) this.#failed(still, error as WsError)
     }
+  }
+
+  /** Returns true for the answer to the latest request. */
+  #answered (name: string): boolean {
+    const open = (this.#asks.get(name) ?? 0) - 1
+    this.#asks.set(name, Math.max(0, open))
+    return open <= 0
   }
 
   /** One frame is all or nothing: who else is in it must not suffer from one that is refused. */

@@ -6,8 +6,8 @@ import { LiveList } from './live-list.js'
 export interface TaskHost {
   fail: Fail
   request: (frame: Frame) => Promise<any>
-  /** The tasks of the user, by REST. */
-  load: () => Promise<TaskRecord[]>
+  /** The tasks of the user, by REST; null: there is no connection. */
+  load: () => Promise<TaskRecord[]> | null
 }
 
 /** Lines that are kept of each task. */
