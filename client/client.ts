@@ -344,6 +344,8 @@ export class WsClient<C = unknown> {
   #lost (error: WsError): void {
     this.#requests.lost(error)
     this.#memberships.lost()
+    this.confirmations.lost()
+    this.tasks.lost()
   }
 
   #restore (): void {

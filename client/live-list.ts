@@ -1,3 +1,4 @@
+import { Backoff } from './backoff.js'
 import { Emitter, type Fail, type Off } from './emitter.js'
 
 /** How the records of a list are had and shown. */
@@ -69,18 +70,28 @@ export class LiveList<R, T> {
    * @internal
    */
   async load (): Promise<void> {
-    const loading = this.#isWanted ? this.#parts.load() : null
-    if (loading === null) return
+    if (!this.#isWanted) return
     const load = ++this.#loads
-    const told = this.#told = new Set()
-    try {
-      const found = new Map((await loading).map((record) => [this.#parts.idOf(record), record]))
-      if (load !== this.#loads) return
-      for (const id of new Set([...this.#records.keys(), ...found.keys()])) if (!told.has(id)) this.#set(id, found.get(id) ?? null)
-      this.#change()
-    } catch (error) {
-      if (load === this.#loads) this.#parts.fail(error, `loading the ${this.#parts.name}`)
+    const backoff = new Backoff()
+    for (let loading = this.#parts.load(); loading !== null; loading = this.#parts.load()) {
+      const told = this.#told = new Set()
+      try {
+        const found = new Map((await loading).map((record) => [this.#parts.idOf(record), record]))
+        if (load !== this.#loads) return
+        for (const id of new Set([...this.#records.keys(), ...found.keys()])) if (!told.has(id)) this.#set(id, found.get(id) ?? null)
+        return this.#change()
+      } catch (error) {
+        await new Promise((resolve) => { setTimeout(resolve, backoff.next()) })
+        // Where the connection is lost as well, the next one loads.
+        if (load !== this.#loads) return
+        this.#parts.fail(error, `loading the ${this.#parts.name}`)
+      }
     }
+  }
+
+  /** @internal */
+  lost (): void {
+    this.#loads++
   }
 
   /** @internal */
