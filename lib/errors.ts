@@ -34,7 +34,7 @@ export const TooManyConfirmationsError = define<[number]>(
 export const IdentityChangedError = define('WSM_ERR_IDENTITY_CHANGED', 409, 'The socket switched users before this was done')
 export const UnavailableError = define<[string]>('WSM_ERR_UNAVAILABLE', 503, 'This is temporarily unavailable', '%s')
 export const OutcomeUnknownError = define(
-  'WSM_ERR_OUTCOME_UNKNOWN', 409, 'An earlier call with this idempotency key may have taken effect; the server that ran it has ended')
+  'WSM_ERR_OUTCOME_UNKNOWN', 409, 'An earlier call with this idempotency key may have taken effect; its outcome is not known')
 export const InternalError = define('WSM_ERR_INTERNAL', 500, 'The server could not process this')
 
 export const UpgradeRequiredError = define<[string]>('WSM_ERR_UPGRADE_REQUIRED', 426, 'This route speaks WebSocket: send an upgrade request', '%s')

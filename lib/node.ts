@@ -24,7 +24,7 @@ import { DeflatedFrames } from './socket/websocket-encoding.js'
 import { TypeLimits } from './protocol/type-limits.js'
 import { RoleLimit } from './sessions/role-limit.js'
 import { UserSlots } from './sessions/user-slots.js'
-import type { Engine } from './engine/engine.js'
+import { CALL_RETENTION_MS, type Engine } from './engine/engine.js'
 import { EventHub } from './events.js'
 import { PendingRequests } from './http/pending-requests.js'
 import type { Options } from './options.js'
@@ -32,6 +32,7 @@ import type { Exchange } from './protocol/exchange.js'
 import { SocketContext } from './protocol/handler-context.js'
 import { Handlers } from './protocol/handlers.js'
 import { Outbound } from './protocol/outbound.js'
+import { RememberedCalls } from './protocol/remembered-calls.js'
 import { RepeatableCalls } from './protocol/repeatable-calls.js'
 import { Router } from './protocol/router.js'
 import { ackFrame } from './streams/frames/ack.js'
@@ -157,7 +158,7 @@ export function createNode ({ engine, authenticator, options, log }: NodeContext
   const typeLimits = new TypeLimits(limits.types)
   const handlers = new Handlers(permissions, revocations, typeLimits, contract?.calls ?? null)
   const contextOf = (exchange: Exchange<object>, channel: string | null) => new SocketContext(exchange, channel, memberships, outbound)
-  const repeatableCalls = new RepeatableCalls(engine.calls, log)
+  const repeatableCalls = new RepeatableCalls(engine.calls, new RememberedCalls(limits, counters.limits.remembered_calls, CALL_RETENTION_MS))
   const router = new Router(events, limits, counters, repeatableCalls)
   const builtIns = [
     pingFrame(clock),
@@ -229,10 +230,11 @@ export function createNode ({ engine, authenticator, options, log }: NodeContext
       // aborted.
       await confirmations.close().finally(() => tasks.close())
     },
+    /** Stores what the engine must know before it closes. Called once no socket or request can arrive. */
+    settle: () => repeatableCalls.close(),
     /** Ends what was begun while the server was closing. Called once no socket, request or message of another node can arrive. */
     end: () => {
       hookWaits.close()
-      repeatableCalls.close()
       acknowledgements.close()
     }
   }

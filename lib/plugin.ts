@@ -49,13 +49,16 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, input) => {
   const engine = await engineOf(options, log)
   // Registered early, so the engine's connections are closed even if the rest of the registration fails.
   let hasClosed = false
+  let settle = async () => {}
   let end = () => {}
   fastify.addHook('onClose', async () => {
     hasClosed = true
+    await settle()
     await engine.close()
     end()
   })
   const node = createNode({ engine, authenticator: authenticatorBy(engine.clock), options, log })
+  settle = node.settle
   end = node.end
 
   // Entry of upgrades and requests, until the server closes.

@@ -1,14 +1,15 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { IdempotencyKey } from '../schemas/fields.js'
 import { callReply } from '../schemas/rest.js'
 import { UnknownTypeError } from '../lib/errors.js'
-import { EarlierError, toClientError, toWire } from '../lib/wire-error.js'
+import { EarlierError, toClientError } from '../lib/wire-error.js'
 import { networkOf } from '../lib/socket/network.js'
 import { logThrown } from '../lib/thrown.js'
 import { RestContext } from '../lib/protocol/handler-context.js'
 import type { HandlerEntry, Handlers } from '../lib/protocol/handlers.js'
 import { replyJson } from '../lib/protocol/reply.js'
-import type { Outcome, RepeatableCalls } from '../lib/protocol/repeatable-calls.js'
+import { failureOf, replyOf, type RecordOutcome, type RepeatableCalls } from '../lib/protocol/repeatable-calls.js'
 import type { PendingRequests } from '../lib/http/pending-requests.js'
 import type { RateBudgets } from '../lib/socket/rate-budgets.js'
 import type { Counters } from '../lib/telemetry/counters.js'
@@ -63,6 +64,7 @@ export function callRoute (scope: FastifyInstance, { access, handlers, repeatabl
     schema: {
       tags,
       summary: `Calls ${entry.type}`,
+      headers: Type.Object({ 'Idempotency-Key': Type.Optional(IdempotencyKey) }),
       body: entry.schema,
       response: answers(callReply(entry.reply), 400, 401, 403, 404, 409, 413, 415, 503)
     },
@@ -82,34 +84,48 @@ export function callRoute (scope: FastifyInstance, { access, handlers, repeatabl
       const log = request.log.child({ user_id: user?.id ?? null })
       const pending = request.wsPending!
       let isReplied = false
-      let record = (_outcome: Outcome | null) => {}
+      let record: RecordOutcome | null = null
+      const send = (json: string) => {
+        isReplied = true
+        resolve({ data: JSON.parse(json) })
+      }
       const reply = (data: unknown) => {
         if (isReplied) return
         const json = replyJson(data, entry.replySchema, { log })
-        isReplied = true
-        record({ json })
-        resolve({ data: JSON.parse(json) })
+        record?.({ json })
+        send(json)
       }
       const context = new RestContext(user, pending.signal, log, reply)
       const handle = () => handlers.call(entry.type, request.body as object, () => context)
-      // The handler may revoke the token that it was called with.
-      const run = () => requests.runRevoking(pending, handle)
-      const { 'idempotency-key': key } = request.headers
-      const once = async () => {
-        // Nobody in particular: their keys would mix.
-        if (key === undefined || user === null) return run()
-        const begun = await repeatableCalls.begin(user.id, key, { type: entry.type, ...request.body as object }, pending.signal)
-        if ('record' in begun) {
-          record = begun.record
-          return run()
+      const run = async () => {
+        try {
+          // The handler may revoke the token that it was called with.
+          reply(await requests.runRevoking(pending, handle))
+        } catch (error) {
+          record?.(context.isStarted ? failureOf(error, pending.signal.aborted) : null)
+          throw error
         }
-        if ('error' in begun.outcome) throw new EarlierError(begun.outcome.error)
-        return JSON.parse(begun.outcome.json)
       }
-      access.carryOut(request, once).then(reply).catch((error: unknown) => {
-        record({ error: toWire(error) })
+      const { 'idempotency-key': key } = request.headers
+      const once = async (userId: string) => {
+        const begun = await repeatableCalls.begin(userId, key, entry.type, request.body as object, pending)
+        const settled = 'wait' in begun ? await begun.wait() : begun
+        if (settled !== null && 'outcome' in settled) return send(replyOf(settled.outcome))
+        if (settled === null || pending.signal.aborted) {
+          settled?.record(null)
+          // The caller has gone, or may not read an answer any more.
+          access.assertTokenStillValid(request)
+          return send('null')
+        }
+        record = settled.record
+        return run()
+      }
+      // Keys of anonymous callers would mix.
+      const work = key === undefined || user === null ? run : () => once(user.id)
+      access.carryOut(request, work).catch((error: unknown) => {
         const clientError = toClientError(error)
-        if (clientError.statusCode! >= 500 || isReplied) logThrown(log, 'error', error, { type: entry.type }, 'a handler failed')
+        const isKnown = error instanceof EarlierError
+        if (!isKnown && (clientError.statusCode! >= 500 || isReplied)) logThrown(log, 'error', error, { type: entry.type }, 'a handler failed')
         reject(clientError)
       })
     })

@@ -27,7 +27,7 @@ export const errorCodes = [
   'too_many_roles',
   /** `limits.maxPendingHandlers` frames of this connection, or `limits.maxPendingRequests` REST requests, are in progress. */
   'too_many_pending',
-  /** The user exceeded an allowance of frames, bytes, joins or tickets, or the address one of upgrades or sockets. */
+  /** The user exceeded an allowance of frames, bytes, joins, tickets or remembered calls, or the address one of upgrades or sockets. */
   'rate_limited',
   /** The user already has `limits.maxConnectionsPerUser` connections. */
   'too_many_connections',
@@ -39,7 +39,7 @@ export const errorCodes = [
   'identity_changed',
   /** A service that the server depends on is unreachable; try again later. */
   'unavailable',
-  /** A call with this idempotency key began earlier, and the server that ran it died: nobody knows whether it took effect. It is not run again. */
+  /** An earlier call with this idempotency key may have taken effect, but its outcome is not known, for example because its server died. It is not run again. */
   'outcome_unknown',
   /** The server failed; its log says why. */
   'internal'

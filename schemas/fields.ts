@@ -34,6 +34,9 @@ export const FrameId = Type.Union([
 ])
 export type FrameId = Static<typeof FrameId>
 
+/** A client's own name for a call, so that it can repeat the call: the server runs it once. */
+export const IdempotencyKey = Type.String({ minLength: 1, maxLength: 128, pattern: '^[\\x21-\\x7e]+$', description: 'Runs the call once: a repetition with the same key gets the same answer' })
+
 /** Milliseconds since 1970-01-01T00:00:00Z. */
 export const Timestamp = Type.Number({ description: 'Milliseconds since 1970-01-01T00:00:00Z' })
 

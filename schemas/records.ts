@@ -178,6 +178,7 @@ export const Rejected = Type.Object({
   pending_handlers: refused('Frames over limits.maxPendingHandlers'),
   confirmations: refused('Questions over limits.maxPendingConfirmationsPerUser'),
   tickets: refused('Tickets refused because the user, the node or all nodes had too many'),
+  remembered_calls: refused('Calls with an idempotency key over limits.maxRememberedBytesPerUser or limits.maxRememberedBytes'),
   revocations: refused('Revocations over limits.maxRevocations')
 })
 export type Rejected = Static<typeof Rejected>

@@ -33,6 +33,7 @@ const good: Record<MethodName, unknown[]> = {
   'ws.leave': ['x', 'room', {}],
   'ws.presence': ['here'],
   'ws.history': ['channel:room', { epoch: 'x', offset: 0 }],
+  'ws.position': ['channel:room'],
   'ws.revoke': [{ jti: 'token' }],
   'ws.disconnect': [{ userId: 'alice' }, 'over'],
   'ws.getStatus': [{ cluster: false }],

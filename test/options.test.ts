@@ -68,6 +68,8 @@ const defaults: Record<string, unknown> = {
   'limits.maxFragments': 128,
   'limits.maxDepth': 32,
   'limits.maxChannelsPerConnection': 100,
+  'limits.maxRememberedBytesPerUser': 4_194_304,
+  'limits.maxRememberedBytes': 134_217_728,
   'limits.maxPendingHandlers': 100,
   'limits.maxPendingBytes': 131_072,
   'limits.maxPendingRequests': 100,

@@ -1,4 +1,4 @@
-import { CallbackId, ChannelName, ClientId, Feedback, FrameId, RecoverFrom, StreamPosition, TaskId, UserId } from '../../schemas/fields.js'
+import { CallbackId, ChannelName, ClientId, Feedback, FrameId, IdempotencyKey, RecoverFrom, StreamPosition, TaskId, UserId } from '../../schemas/fields.js'
 import { clientFrames, type ClientFrameType } from '../../schemas/frames/client.js'
 import { StreamField, serverFrames, ConnectionData, type ServerFrameType } from '../../schemas/frames/server.js'
 import { FromField, Message } from '../../schemas/messages.js'
@@ -31,6 +31,7 @@ const SHARED = {
   ConnectionData,
   Feedback,
   FrameId,
+  IdempotencyKey,
   MessageSender: FromField,
   PresentUser: PresenceList.properties.users.items,
   RecoverFrom,
@@ -135,8 +136,8 @@ function replyFrame (type: string, reply: JsonSchema, components: ComponentSchem
 
 /** Fields that every call has, whatever kind its schema is of. */
 function envelopeOf ({ channel }: AppCall): Added {
-  const id = asJson(FrameId)
-  return channel === null ? { properties: { id } } : { properties: { id, channel: asJson(ChannelName) }, required: ['channel'] }
+  const properties = { id: asJson(FrameId), idempotency_key: asJson(IdempotencyKey) }
+  return channel === null ? { properties } : { properties: { ...properties, channel: asJson(ChannelName) }, required: ['channel'] }
 }
 
 function summaryOf ({ type, channel, isRest }: AppCall): string {

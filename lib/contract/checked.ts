@@ -26,7 +26,7 @@ type CheckedCall<T, K> = T extends `${string}.${string}`
     : `a call without the field "${Misspelt<K, keyof CallContract>}", which calls do not have`
   : 'a name with a namespace, like "chat.send"'
 
-type FrameField<K> = 'id' | 'type' | (K extends { channel: string } ? 'channel' : never)
+type FrameField<K> = 'id' | 'type' | 'idempotency_key' | (K extends { channel: string } ? 'channel' : never)
 type CheckedData<K, Fields> = [Fields & FrameField<K>] extends [never] ? K : { data: `a schema without the field "${Fields & FrameField<K> & string}", which is the frame's` }
 
 type CheckedKind<T, K> = T extends `${string}.${string}`

@@ -83,7 +83,7 @@ export function prepareContract ({ messages = {}, calls = {}, confirmations = {}
 type Part = keyof Contract
 
 /** Fields of the frame of a call. */
-const FRAME_FIELDS = ['id', 'type']
+const FRAME_FIELDS = ['id', 'type', 'idempotency_key']
 
 function each<V, R> (values: { readonly [name: string]: V }, prepare: (name: string, value: V) => R): Map<string, R> {
   return new Map(Object.entries(values).map(([name, value]) => [name, prepare(name, value)]))

@@ -370,35 +370,31 @@ export interface TicketStore {
 }
 
 /**
- * What a store knows of a call: nothing, so that the caller is to run it (`new`); that somebody runs it; that whoever ran it died before
- * its outcome was known (`lost`); its outcome; or that the key belongs to another call.
+ * State of a call when it comes: `new`, so the caller must run it; `running`; `lost`, if its node ended or lost touch with the store before the
+ * outcome was stored; `ended`, with its outcome; `other`, if the key belongs to a different call.
  */
 export type KnownCall = { state: 'new' | 'running' | 'lost' | 'other' } | { state: 'ended', outcome: string }
 
-/** Outcomes of calls with an idempotency key, so that a repetition is answered and not run again. */
+/** Outcomes of calls with an idempotency key, so that a repetition is answered instead of run. */
 export interface CallStore {
   /**
-   * Begins a call, or returns what became of an earlier one of the key. Of any number of callers on any node, one gets `new`. It
-   * must `renew` within the lease, and `finish`. Not a promise where nothing is awaited.
+   * Begins a call, or returns the state of the earlier one. Of any number of callers on any node exactly one gets `new`, and must `finish` the
+   * call. Until then it is `running`, however long it takes. Not a promise where nothing is awaited.
    *
-   * @param print tells calls apart: the same for a repetition
-   * @param runner unique
-   * @throws WSM_ERR_UNAVAILABLE; the call may have begun
+   * @param print fingerprint of the call; the same for its repetitions
+   * @param runner unique id of this attempt
+   * @throws WSM_ERR_UNAVAILABLE; the call may not be run then, and is forgotten as soon as possible
    */
   begin (key: string, print: string, runner: string): KnownCall | Promise<KnownCall>
-  /** Keeps a running call from being lost. Best effort: never rejects. */
-  renew (key: string, runner: string): Promise<void>
   /**
-   * Stores the outcome; null forgets the call, which was not run.
-   *
-   * @throws WSM_ERR_UNAVAILABLE
+   * Stores the outcome for ten minutes; null forgets the call, which was not run. Resolves when it is stored, or cannot be yet: then the store
+   * tries again until it closes. Never rejects.
    */
   finish (key: string, runner: string, outcome: string | null): Promise<void>
 }
 
-/** How long a call is remembered after it began or ended, and how long it lives without a renewal; milliseconds. */
-export interface CallTimes { keepMs: number, leaseMs: number }
-export const CALL_TIMES: CallTimes = { keepMs: 600_000, leaseMs: 15_000 }
+/** Retention of an outcome since the call ended, milliseconds. */
+export const CALL_RETENTION_MS = 600_000
 
 /** Maximum number of unused tickets. */
 export interface TicketBounds { perUser: number, inAll: number }

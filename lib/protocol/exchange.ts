@@ -1,9 +1,8 @@
 import type { Connection } from '../socket/connection.js'
 import type { Identity } from '../socket/identity.js'
-import { EarlierError, toWire } from '../wire-error.js'
 import { frameId, type ClientMessage } from './decode.js'
 import { encodeReply, replyJson, type ReplySchema } from './reply.js'
-import type { Outcome } from './repeatable-calls.js'
+import { failureOf, replyOf, type KnownOutcome, type RecordOutcome } from './repeatable-calls.js'
 
 /** Answers a frame with an error. */
 interface Failing { fail: (exchange: Exchange, error: unknown) => void }
@@ -31,8 +30,10 @@ export class Exchange<M extends object = ClientMessage> {
   readonly #failing: Failing
   /** True if a reply is given, which for a frame that wants none means: checked. */
   #isReplied = false
-  /** Records what the frame leads to; null: nobody wants to know. */
-  #record: ((outcome: Outcome | null) => void) | null = null
+  /** True once the handler has been called: before that, a refused frame has had no effect. */
+  #isStarted = false
+  /** Records the outcome of a frame with an idempotency key, until it has one. */
+  #record: RecordOutcome | null = null
 
   constructor (message: M, connection: Connection, traits: ReplyTraits<M>, failing: Failing) {
     this.message = message
@@ -44,23 +45,35 @@ export class Exchange<M extends object = ClientMessage> {
     this.#failing = failing
   }
 
-  /** Sets the listener for what the frame leads to: its first reply or its error, also where its identity or its socket is over by then. */
-  onOutcome (record: (outcome: Outcome | null) => void): void {
+  /** Records the outcome: the first reply, or the error. Also if the identity or the socket has ended by then. */
+  onOutcome (record: RecordOutcome): void {
     this.#record = record
   }
 
-  /** Answers the frame as an earlier one was. @throws its error */
-  repeat (outcome: Outcome): void {
-    if ('error' in outcome) throw new EarlierError(outcome.error)
-    if (this.#isReplied) return
-    this.#isReplied = true
-    this.#sendReply(outcome.json)
+  /** Called when the handler is. */
+  started (): void {
+    this.#isStarted = true
   }
 
-  /** The handler has failed; what it replied before counts. */
+  /** Called when the frame has failed. An earlier reply counts. */
   failed (error: unknown): void {
-    this.#record?.({ error: toWire(error) })
+    const record = this.#record
+    if (record === null) return
     this.#record = null
+    record(this.#isStarted ? failureOf(error, this.identity.isOver || !this.connection.isOpen) : null)
+  }
+
+  /** Answers the frame as an earlier one was. @throws the earlier one's error */
+  repeat (outcome: KnownOutcome): void {
+    if (this.#isReplied) return
+    const json = replyOf(outcome)
+    this.#isReplied = true
+    this.#sendReply(json)
+  }
+
+  /** Ends a frame whose client has gone before it was run. */
+  drop (): void {
+    this.#isReplied = true
   }
 
   /**

@@ -61,6 +61,8 @@ export interface CallContext extends Omit<HandlerContext, 'client' | 'user'> {
   readonly user: User | null
   /** Checks the membership; absent where there is no socket. @throws WSM_ERR_FORBIDDEN unless it is a member of the context's channel; WSM_ERR_IDENTITY_CHANGED */
   assertMember?: () => void
+  /** Called right before the handler is. */
+  started: () => void
 }
 
 /** The methods of a context that take arguments. */
@@ -120,6 +122,10 @@ export class SocketContext implements CallContext {
     })
   }
 
+  started (): void {
+    this.#exchange.started()
+  }
+
   assertMember (): void {
     if (this.#identity.isOver) throw new IdentityChangedError()
     if (!this.#memberships.has(this.#connection, this.channel!)) throw new ForbiddenError(`You are not a member of channel "${this.channel}"`)
@@ -133,6 +139,8 @@ export class RestContext implements CallContext {
   readonly signal: AbortSignal
   readonly log: FastifyBaseLogger
   readonly reply: (data: unknown) => void
+  /** True once the handler has been called. */
+  isStarted = false
 
   constructor (user: User | null, signal: AbortSignal, log: FastifyBaseLogger, reply: (data: unknown) => void) {
     this.user = user
@@ -141,6 +149,7 @@ export class RestContext implements CallContext {
     this.reply = reply
   }
 
+  started (): void { this.isStarted = true }
   send (): never { throw new NoSocketError('send') }
   join (): never { throw new NoSocketError('join') }
   leave (): never { throw new NoSocketError('leave') }

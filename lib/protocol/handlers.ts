@@ -142,7 +142,10 @@ export class Handlers {
         const its = context as unknown as ContextOf<C>
         // Only a context of a socket has a channel.
         if (channel !== null) context.assertMember!()
-        if (authorize === undefined) return handler(message, its)
+        if (authorize === undefined) {
+          context.started()
+          return handler(message, its)
+        }
         const askedAt = this.#tokenCheck.now()
         const { client, user } = context
         const question = { hook: 'authorize', about: { type, channel, ...namesOf(user, client) }, denial: `You may not call ${type}` }
@@ -150,6 +153,7 @@ export class Handlers {
           // While the app decided, the token may have been revoked, and the socket may have left the channel.
           if (user !== null) this.#tokenCheck.assertTokenStillValid(user, askedAt)
           if (channel !== null) context.assertMember!()
+          context.started()
           return handler(message, its)
         })
       }

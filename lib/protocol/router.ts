@@ -3,7 +3,7 @@ import { closeCodes } from '../../schemas/codes.js'
 import type { Connection } from '../socket/connection.js'
 import type { Rate } from '../socket/rate.js'
 import { UnauthorizedError, UnknownTypeError } from '../errors.js'
-import { isOverTypeLimit, toWire } from '../wire-error.js'
+import { EarlierError, isOverTypeLimit, toWire } from '../wire-error.js'
 import type { EventHub } from '../events.js'
 import type { Counters } from '../telemetry/counters.js'
 import { isThenable } from '../thenable.js'
@@ -37,7 +37,7 @@ export interface Route extends ReplyTraits {
 
 /** Makes the route of a built-in frame, with its schema from `schemas/frames/client.ts`. */
 export function builtIn<T extends ClientFrameType> (
-  type: T, run: (exchange: Exchange<ClientFrame<T>>) => unknown, traits: Pick<Route, 'isBarrier' | 'isOpenToAll'> & ReplyTraits<ClientFrame<T>> = {}
+  type: T, run: (exchange: Exchange<ClientFrame<T>>) => unknown, traits: Pick<Route, 'isBarrier' | 'isOpenToAll' | 'isRepeatable'> & ReplyTraits<ClientFrame<T>> = {}
 ): Route {
   return { type, check: compile(asHandler(type), clientFrames[type]).check as CompiledSchema, run, ...traits } as unknown as Route
 }
@@ -130,7 +130,8 @@ export class Router {
       const key = route.isRepeatable === true ? takeKey(message) : undefined
       exchange = new Exchange(checkedMessage(route.check, message), connection, route, this)
       if (this.#events.has('message_received')) this.#events.emit('message_received', { client: connection, message: withoutToken(exchange.message) })
-      const result = key === undefined ? route.run(exchange) : this.#once(exchange, route, key)
+      const { user } = exchange.identity
+      const result = key === undefined || user === null ? route.run(exchange) : this.#once(exchange, route, user.id, key, message)
       if (isThenable(result)) return this.#settle(exchange, result, route)
       exchange.reply(result)
     } catch (error) {
@@ -140,21 +141,27 @@ export class Router {
     }
   }
 
-  /** Runs a frame with an idempotency key, unless an earlier one of its user has the same key: then it is answered as that one was. */
-  #once (exchange: Exchange, route: Route, key: unknown): unknown {
-    const { identity, message } = exchange
-    // Nobody in particular: their keys would mix.
-    if (identity.user === null) return route.run(exchange)
-    const { id: _, ...call } = message
-    const go = (begun: Begun): unknown => {
-      if ('outcome' in begun) return exchange.repeat(begun.outcome)
-      // It has not run, and can be repeated on the next socket.
-      if (identity.isOver || !exchange.connection.isOpen) return begun.record(null)
-      exchange.onOutcome(begun.record)
-      return route.run(exchange)
+  /** Runs a frame with an idempotency key, or answers it as the earlier one was. */
+  #once (exchange: Exchange, route: Route, userId: string, key: unknown, message: ClientMessage): unknown {
+    const begun = this.#repeatable.begin(userId, key, route.type, message, exchange.identity)
+    if (!isThenable(begun)) return this.#resume(exchange, route, begun)
+    const started = begun.then((begun) => ({ result: this.#resume(exchange, route, begun) }))
+    // Frames start in the order of their arrival: the next one waits for the store, but not for the result.
+    exchange.connection.inbox.hold(started.then(ignore, ignore))
+    return started.then(({ result }) => result)
+  }
+
+  #resume (exchange: Exchange, route: Route, begun: Begun | null): unknown {
+    const { identity, connection } = exchange
+    if (begun === null) return exchange.drop()
+    if ('wait' in begun) return begun.wait().then((settled) => this.#resume(exchange, route, settled))
+    if ('outcome' in begun) return exchange.repeat(begun.outcome)
+    if (identity.isOver || !connection.isOpen) {
+      exchange.drop()
+      return begun.record(null)
     }
-    const begun = this.#repeatable.begin(identity.user.id, key, call, identity.signal)
-    return isThenable(begun) ? (begun as Promise<Begun>).then(go) : go(begun as Begun)
+    exchange.onOutcome(begun.record)
+    return route.run(exchange)
   }
 
   async #settle (exchange: Exchange, result: PromiseLike<unknown>, { isBarrier }: Route): Promise<void> {
@@ -185,7 +192,7 @@ export class Router {
   #fail (connection: Connection, error: unknown, message?: Record<string, unknown>, id = message && frameId(message)): void {
     const { code, statusCode, message: text, details, isAppError } = toWire(error)
     const isServerFault = statusCode >= 500
-    if (isServerFault) logThrown(connection.log, 'error', error, handlerOf(message), 'a handler failed')
+    if (isServerFault && !(error instanceof EarlierError)) logThrown(connection.log, 'error', error, handlerOf(message), 'a handler failed')
     else connection.log.debug({ code, type: message?.type }, 'a frame was refused')
     connection.send(encodeFrame({ type: 'error', code, id, message: text, details, ...isAppError && { app: true } }))
     if (this.#events.has('message_failed')) {
@@ -196,7 +203,9 @@ export class Router {
   }
 }
 
-/** Takes the idempotency key out of a message, which its schema does not know. */
+function ignore (): void {}
+
+/** Takes the idempotency key out of a message, whose schema does not name it. */
 function takeKey (message: ClientMessage): unknown {
   const { idempotency_key: key } = message as { idempotency_key?: unknown }
   if (key !== undefined) delete (message as { idempotency_key?: unknown }).idempotency_key

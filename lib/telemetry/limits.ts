@@ -128,6 +128,13 @@ export const declarations = {
       ? new RateLimitedError('The user has too many tickets; use them, or wait until they expire')
       : new UnavailableError('There are too many tickets; try again later')
   },
+  remembered_calls: {
+    options: ['limits.maxRememberedBytesPerUser', 'limits.maxRememberedBytes'],
+    errors: ['rate_limited', 'unavailable'],
+    error: (of: 'user' | 'node') => of === 'user'
+      ? new RateLimitedError('The user has made too many calls with an idempotency key within ten minutes')
+      : new UnavailableError('There are too many calls with an idempotency key; try again later')
+  },
   revocations: {
     options: ['limits.maxRevocations'],
     errors: ['unavailable'],

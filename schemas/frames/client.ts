@@ -1,6 +1,6 @@
 import { Type, type Static, type TProperties } from '@sinclair/typebox'
 import { ConfirmationAnswer } from '../records.js'
-import { CallbackId, ChannelName, ClientId, FrameId, MessageType, RecoverFrom, TaskId, UserId } from '../fields.js'
+import { CallbackId, ChannelName, ClientId, FrameId, IdempotencyKey, MessageType, RecoverFrom, TaskId, UserId } from '../fields.js'
 
 const frame = <P extends TProperties>(type: string, properties: P, description: string) => Type.Object({
   type: Type.Optional(Type.Literal(type)),
@@ -32,7 +32,8 @@ export const clientFrames = {
   walker: frame('walker', {
     walker: MessageType,
     context: Type.Optional(Type.Object({}, { additionalProperties: true })),
-    response: Type.Optional(Type.Boolean({ description: 'true: send a reply even if the frame has no id' }))
+    response: Type.Optional(Type.Boolean({ description: 'true: send a reply even if the frame has no id' })),
+    idempotency_key: Type.Optional(IdempotencyKey)
   }, 'Calls a handler of the app by name'),
   user: frame('user', {
     user_ids: Type.Optional(Type.Array(UserId, { minItems: 1, maxItems: 100 })),

@@ -76,14 +76,14 @@ t.test('a call has its id, and its channel where it is for channels, whatever th
     }
   })
   const { components: { schemas } } = app.ws.asyncapi()
-  const id = { $ref: '#/components/schemas/FrameId' }
+  const own = { id: { $ref: '#/components/schemas/FrameId' }, idempotency_key: { $ref: '#/components/schemas/IdempotencyKey' } }
   for (const type of Object.keys(kinds)) {
     const x = { type: 'number' }
     const plain = schemas[`Client${pascalCase(type)}`] as { properties: object, required: string[] }
-    t.strictSame(plain.properties, { type: { type: 'string', const: type }, x, id }, type)
+    t.strictSame(plain.properties, { type: { type: 'string', const: type }, x, ...own }, type)
     t.strictSame([...plain.required].sort(), ['type', 'x'], type)
     const inRoom = schemas[`Client${pascalCase(`${type}.room`)}`] as { properties: object, required: string[] }
-    t.strictSame(inRoom.properties, { type: { type: 'string', const: `${type}.room` }, x, id, channel: { $ref: '#/components/schemas/ChannelName' } }, type)
+    t.strictSame(inRoom.properties, { type: { type: 'string', const: `${type}.room` }, x, ...own, channel: { $ref: '#/components/schemas/ChannelName' } }, type)
     t.strictSame([...inRoom.required].sort(), ['channel', 'type', 'x'], type)
   }
 })

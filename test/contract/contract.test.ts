@@ -94,6 +94,7 @@ t.test('a bad contract is refused by name when the plugin is registered', async 
     [{ confirmations: { 'a.b': { answer: Type.String({ pattern: '^a' }) } } }, 'confirmations["a.b"]: its answer has the pattern ^a without a maxLength'],
     [{ confirmations: { 'a.b': { answer: Type.String({ format: 'no such' }) } } }, 'confirmations["a.b"]: its answer has the format "no such"'],
     [{ calls: { 'a.b': { data: Type.Object({ id: Type.Number() }) } } }, 'calls["a.b"]: its data has the field "id", which is the frame\'s'],
+    [{ calls: { 'a.b': { data: Type.Object({ idempotency_key: Type.String() }) } } }, 'calls["a.b"]: its data has the field "idempotency_key", which is the frame\'s'],
     [{ calls: { 'a.b': { data: Type1.Object({ type: Type1.Literal('a.b') }) } } }, 'calls["a.b"]: its data has the field "type", which is the frame\'s'],
     [{ calls: { 'a.b': { data: Type.Object({ channel: Type.String() }), channel: 'room-*' } } }, 'calls["a.b"]: its data has the field "channel", which is the frame\'s'],
     [{ calls: { 'a.b': { data: { type: 'object', required: ['id'] } } } }, 'calls["a.b"]: its data has the field "id"'],

@@ -1,3 +1,4 @@
+import { Type } from '@sinclair/typebox'
 import type { Engine, EngineContract, EngineFactory, User } from 'fastify-ws-manager'
 import t from 'tap'
 import { startApp } from '../fixtures/app.js'
@@ -88,7 +89,23 @@ function tickets (): EngineContract.TicketStore {
   }
 }
 
-t.test('an engine that is written against the exports of the package alone carries messages, questions and tickets', async (t) => {
+/** Calls by their key, for as long as the process lives. */
+function calls (): EngineContract.CallStore {
+  const outcomes = new Map<string, string | null>()
+  return {
+    begin: (key) => {
+      const outcome = outcomes.get(key)
+      if (outcome === undefined) outcomes.set(key, null)
+      return outcome === undefined ? { state: 'new' } : outcome === null ? { state: 'running' } : { state: 'ended', outcome }
+    },
+    finish: async (key, _runner, outcome) => {
+      if (outcome === null) outcomes.delete(key)
+      else outcomes.set(key, outcome)
+    }
+  }
+}
+
+t.test('an engine that is written against the exports of the package alone carries messages, questions, tickets and calls', async (t) => {
   let isClosed = false
   const ownEngine: EngineFactory = async ({ log }): Promise<Engine> => ({
     ...streams(),
@@ -96,6 +113,7 @@ t.test('an engine that is written against the exports of the package alone carri
     cluster,
     confirmations: questions(),
     tickets: tickets(),
+    calls: calls(),
     presence: { add: async () => {}, remove: async () => {}, list: async () => [], onChange: () => {} },
     revocations: { add: async () => true, learn: () => {}, isRevoked: () => false, current: async () => {}, onLearned: () => {} },
     onBreak: () => {},
@@ -105,7 +123,10 @@ t.test('an engine that is written against the exports of the package alone carri
       log.info('closed')
     }
   })
-  const server = await startApp(t, { engine: ownEngine, authorizeSubscribe: () => true })
+  let ran = 0
+  const server = await startApp(t, { engine: ownEngine, authorizeSubscribe: () => true }, {
+    after: (app) => app.ws.handle('work.do', { schema: Type.Object({}) }, () => ++ran)
+  })
   const { ws } = server.app
   t.equal(ws.getStatus().node_id, 'own')
   const alice = await server.connect('alice')
@@ -118,6 +139,7 @@ t.test('an engine that is written against the exports of the package alone carri
   t.match(await end, { outcome: 'confirmed', answered_by: { user_id: 'alice' } })
   t.equal(ws.getStatus().pending_callbacks, 0)
   t.match(await server.rest('POST', '/ws/tickets', { as: 'alice' }), { status: 200, body: { ticket: String } })
+  for (let n = 0; n < 2; n++) t.match(await alice.request({ type: 'work.do', idempotency_key: 'k' }), { type: 'reply', data: 1 })
   await server.app.close()
   t.ok(isClosed)
 })

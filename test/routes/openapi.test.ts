@@ -222,6 +222,12 @@ const versions = {
   'OpenAPI 3.1': { openapi: { openapi: '3.1.0', info: { title: 'test', version: '1' } } },
   'Swagger 2': { swagger: { info: { title: 'test', version: '1' } } }
 }
+t.test('the header Idempotency-Key of a call is documented, and can be left out', async (t) => {
+  const { operations } = await documentedApp(t)
+  const { parameters = [] } = operations.get('POST /ws/call/chat.send')!
+  t.match(parameters.filter((parameter) => parameter.in === 'header'), [{ name: 'Idempotency-Key', required: false, schema: { type: 'string', maxLength: 128 } }])
+})
+
 for (const [version, options] of Object.entries(versions)) {
   t.test(`every reference in the schemas of calls is one within the document of ${version}`, async (t) => {
     const schemas = referringSchemas()

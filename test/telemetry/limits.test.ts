@@ -19,6 +19,7 @@ const argsOf: { readonly [name in keyof Limits]?: unknown[][] } = {
   pending_requests: [[10, 'on this connection']],
   origin: [['This origin may not connect']],
   tickets: [['user'], ['node']],
+  remembered_calls: [['user'], ['node']],
   roles: [[3, 2]]
 }
 

@@ -1,37 +1,33 @@
-import { CALL_TIMES, type CallStore, type CallTimes, type KnownCall } from '../engine.js'
+import { CALL_RETENTION_MS, type CallStore, type KnownCall } from '../engine.js'
 import { ExpiringMap } from '../expiring-map.js'
 
-/** The calls of one node. Whoever runs one is this process: none is ever lost. */
+/** The calls of one node. None is ever lost: they end with the process that knows them. */
 export class MemoryCallStore implements CallStore {
-  readonly #calls: ExpiringMap<string, { print: string, runner: string, outcome: string | null }>
+  readonly #running = new Map<string, { print: string, runner: string }>()
+  readonly #ended: ExpiringMap<string, { print: string, outcome: string }>
 
-  constructor ({ keepMs }: Pick<CallTimes, 'keepMs'> = CALL_TIMES) {
-    this.#calls = new ExpiringMap(keepMs)
+  constructor (retentionMs = CALL_RETENTION_MS) {
+    this.#ended = new ExpiringMap(retentionMs)
   }
 
   begin (key: string, print: string, runner: string): KnownCall {
-    const call = this.#calls.get(key)
-    if (call === undefined) {
-      this.#calls.set(key, { print, runner, outcome: null })
-      return { state: 'new' }
-    }
-    if (call.print !== print) return { state: 'other' }
-    return call.outcome === null ? { state: 'running' } : { state: 'ended', outcome: call.outcome }
-  }
-
-  async renew (key: string, runner: string): Promise<void> {
-    const call = this.#calls.get(key)
-    if (call?.runner === runner) this.#calls.set(key, call)
+    const running = this.#running.get(key)
+    if (running !== undefined) return { state: running.print === print ? 'running' : 'other' }
+    const ended = this.#ended.get(key)
+    if (ended !== undefined) return ended.print === print ? { state: 'ended', outcome: ended.outcome } : { state: 'other' }
+    this.#running.set(key, { print, runner })
+    return { state: 'new' }
   }
 
   async finish (key: string, runner: string, outcome: string | null): Promise<void> {
-    const call = this.#calls.get(key)
+    const call = this.#running.get(key)
     if (call?.runner !== runner) return
-    if (outcome === null) this.#calls.delete(key)
-    else this.#calls.set(key, { ...call, outcome })
+    this.#running.delete(key)
+    if (outcome !== null) this.#ended.set(key, { print: call.print, outcome })
   }
 
   close (): void {
-    this.#calls.clear()
+    this.#running.clear()
+    this.#ended.clear()
   }
 }

@@ -1,39 +1,111 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { CALL_TIMES, type CallStore, type CallTimes, type KnownCall } from '../engine.js'
+import { CALL_RETENTION_MS, type CallStore, type KnownCall } from '../engine.js'
 import * as scripts from './call-scripts.js'
 import type { Commands } from './commands.js'
 import type { Keys } from './keys.js'
+import type { Script } from './lua.js'
+
+/** Lease of a call without renewal, and retention of its outcome; milliseconds. */
+interface CallTimes { leaseMs: number, retentionMs?: number }
+
+/** An attempt to run a call that this node has begun, until its end is stored. */
+interface Attempt {
+  readonly key: string
+  readonly runner: string
+  /** Outcome to be stored; null: the call is to be forgotten; undefined: it is running. */
+  readonly end: string | null | undefined
+  /** Time after which its end is given up, as `performance.now()`. */
+  readonly until: number
+  /** True until the first round of renewals, which it does not need. */
+  isFresh: boolean
+}
 
 /** Calls of all nodes: one that was begun on a node is known to every other. */
 export class RedisCallStore implements CallStore {
   readonly #commands: Commands
   readonly #keys: Keys
+  readonly #leaseMs: number
+  readonly #retentionMs: number
   readonly #log: FastifyBaseLogger
-  readonly #times: CallTimes
+  /** By runner: several attempts can have the same key. */
+  readonly #attempts = new Map<string, Attempt>()
+  /** Renews leases and retries what could not be stored; runs while there is any attempt. */
+  #timer: NodeJS.Timeout | null = null
+  #isClosed = false
 
-  constructor (commands: Commands, keys: Keys, log: FastifyBaseLogger, times: CallTimes = CALL_TIMES) {
+  constructor (commands: Commands, keys: Keys, { leaseMs, retentionMs = CALL_RETENTION_MS }: CallTimes, log: FastifyBaseLogger) {
     this.#commands = commands
     this.#keys = keys
+    this.#leaseMs = leaseMs
+    this.#retentionMs = retentionMs
     this.#log = log
-    this.#times = times
   }
 
   async begin (key: string, print: string, runner: string): Promise<KnownCall> {
-    const { leaseMs, keepMs } = this.#times
-    const [state, outcome] = await this.#commands.run(scripts.begin, [this.#keys.call(key)], [print, runner, leaseMs, keepMs]) as [Exclude<KnownCall['state'], 'ended'> | 'ended', string]
-    return state === 'ended' ? { state, outcome } : { state }
+    let known
+    try {
+      known = await this.#run(scripts.begin, key, [print, runner, this.#leaseMs, this.#retentionMs])
+    } catch (error) {
+      // It may have begun, or begin later.
+      this.#keep(key, runner, null)
+      throw error
+    }
+    const [state, outcome] = known as [KnownCall['state'], string]
+    if (state === 'ended') return { state, outcome }
+    if (state === 'new') this.#keep(key, runner, undefined)
+    return { state }
   }
 
-  async renew (key: string, runner: string): Promise<void> {
-    const { leaseMs, keepMs } = this.#times
-    try {
-      await this.#commands.run(scripts.renew, [this.#keys.call(key)], [runner, leaseMs, keepMs])
-    } catch (error) {
-      this.#log.warn({ err: error }, 'could not renew the lease of a running call yet; will retry')
+  finish (key: string, runner: string, outcome: string | null): Promise<void> {
+    return this.#attend(this.#keep(key, runner, outcome))
+  }
+
+  close (): void {
+    this.#isClosed = true
+    this.#attempts.clear()
+    this.#stop()
+  }
+
+  #keep (key: string, runner: string, end: Attempt['end']): Attempt {
+    const attempt = { key, runner, end, until: performance.now() + this.#retentionMs, isFresh: true }
+    if (this.#isClosed) return attempt
+    this.#attempts.set(runner, attempt)
+    this.#timer ??= setInterval(() => this.#attendAll(), this.#leaseMs / 3)
+    return attempt
+  }
+
+  #attendAll (): void {
+    for (const attempt of this.#attempts.values()) {
+      if (!attempt.isFresh) this.#attend(attempt)
+      attempt.isFresh = false
     }
   }
 
-  async finish (key: string, runner: string, outcome: string | null): Promise<void> {
-    await this.#commands.run(scripts.finish, [this.#keys.call(key)], [runner, outcome ?? '', this.#times.keepMs])
+  /** Renews the lease of a running call, or stores its end. */
+  async #attend (attempt: Attempt): Promise<void> {
+    const { key, runner, end, until } = attempt
+    try {
+      if (end === undefined) await this.#run(scripts.renew, key, [runner, this.#leaseMs, this.#retentionMs])
+      else if (end === null) await this.#run(scripts.forget, key, [runner, this.#leaseMs])
+      else await this.#run(scripts.finish, key, [runner, end, this.#retentionMs])
+      if (end !== undefined) this.#drop(attempt)
+    } catch (error) {
+      this.#log.debug({ err: error }, 'could not update a call with an idempotency key yet; will retry')
+      if (end !== undefined && performance.now() > until) this.#drop(attempt)
+    }
+  }
+
+  #drop (attempt: Attempt): void {
+    this.#attempts.delete(attempt.runner)
+    if (this.#attempts.size === 0) this.#stop()
+  }
+
+  #stop (): void {
+    if (this.#timer !== null) clearInterval(this.#timer)
+    this.#timer = null
+  }
+
+  #run (script: Script, key: string, args: (string | number)[]): Promise<unknown> {
+    return this.#commands.run(script, [this.#keys.call(key)], args)
   }
 }

@@ -117,7 +117,7 @@ export class RedisEngine implements Engine {
     this.presence = new RedisPresenceStore(commands, keys, { nodeId, term: () => this.cluster.term, timeoutMs, ttlMs: presenceTtlMs, publishCommand }, log)
     this.confirmations = new RedisConfirmationStore({ commands, lineage, cluster: this.cluster, keys }, { clock, retainMs, positionTtlMs, windowMs, publishCommand, layouts }, log)
     this.tickets = new RedisTicketStore({ lineage, keys, clock }, log)
-    this.calls = new RedisCallStore(commands, keys, log)
+    this.calls = new RedisCallStore(commands, keys, { leaseMs }, log)
     this.revocations = new RedisRevocationStore({ commands, lineage, keys, clock }, {
       max: maxRevocations,
       isReachable: () => this.#connectivity.isUp && this.cluster.isLeased,
@@ -213,6 +213,7 @@ export class RedisEngine implements Engine {
     this.#passages.close()
     this.presence.close()
     this.confirmations.close()
+    this.calls.close()
     this.cluster.close()
     this.#probe.close()
     this.#connectivity.close()

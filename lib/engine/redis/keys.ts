@@ -47,7 +47,7 @@ export class Keys {
 
   /** A call with an idempotency key. */
   call (key: string): string {
-    return `${this.#prefix}:call:{${key}}`
+    return `${this.#prefix}:call:${key}`
   }
 
   presence (topic: string): [clients: string, users: string, nodes: string] {

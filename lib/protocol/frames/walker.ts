@@ -14,6 +14,7 @@ export const walkerFrame = (handlers: Handlers, contextOf: (exchange: Exchange<o
   if (rate !== null) exchange.connection.budget.paceType(type, rate)
   return handlers.call(type, context, (channel) => contextOf(exchange, channel), '/context')
 }, {
+  isRepeatable: true,
   replySchemaOf: ({ walker }) => handlers.replySchemaOf(typeOf(walker)),
   wantsReply: ({ response }) => response === true
 })

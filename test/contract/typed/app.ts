@@ -147,6 +147,8 @@ export const faults = [
   defineContract({ channels: { 'room-*': { history: false, presense: true } } }),
   // @ts-expect-error: data with the frame's id
   defineContract({ calls: { 'chat.send': { data: Type.Object({ id: Type.Number() }) } } }),
+  // @ts-expect-error: data with the frame's idempotency key
+  defineContract({ calls: { 'chat.send': { data: Type.Object({ idempotency_key: Type.String() }) } } }),
   // @ts-expect-error: data with the frame's type
   defineContract({ calls: { 'chat.send': { data: Type1.Object({ text: Type1.String(), type: Type1.Literal('chat.send') }) } } }),
   // @ts-expect-error: data with the frame's id in one of several forms
