@@ -13,6 +13,7 @@ import { Memory, type ClientStorage } from './memory.js'
 import { Positions } from './positions.js'
 import { Requests, type CallOptions } from './requests.js'
 import { restList } from './rest.js'
+import type { Tabs } from './tabs/index.js'
 import { Tasks } from './tasks.js'
 
 export interface ClientOptions {
@@ -26,6 +27,8 @@ export interface ClientOptions {
   getToken?: GetToken
   /** Where positions outlive a reload of the page, for instance `sessionStorage`. Default: nowhere; a reload begins with what is sent from then on. */
   storage?: ClientStorage
+  /** Shares one socket among the tabs of the browser: `tabs()` of `fastify-ws-manager/client/tabs`. Default: each tab has its own. */
+  tabs?: Tabs
   /** false: connects not before `connect()`. Default true. */
   autoConnect?: boolean
 }
@@ -66,14 +69,15 @@ export class WsClient<C = unknown> {
   #owner: string | null | undefined
 
   /** @internal */
-  constructor ({ url, getToken = undefined, storage, autoConnect = true }: ClientOptions, openSocket: () => Promise<OpenSocket>) {
+  constructor ({ url, getToken, storage, tabs, autoConnect = true }: ClientOptions, openSocket: () => Promise<OpenSocket>) {
     this.#base = baseOf(url)
     this.#events = new Emitter((error, where) => report(error, where), 'client')
     this.#positions = new Positions(() => this.#memory?.changed())
     this.#memory = storage === undefined
       ? null
       : new Memory(storage, this.#base, () => ({ user: this.#owner ?? null, positions: this.#positions.handled, handled: this.#acknowledgements.snapshot }), (error) => this.#fail(error, 'storage'))
-    this.#connection = new Connection({ base: this.#base, openSocket, getToken: getToken ?? null, clock: this.#clock }, {
+    const shared = tabs?.share(openSocket)
+    this.#connection = new Connection({ base: this.#base, openSocket: (token) => shared?.(this.#base, token) ?? openSocket(), getToken: getToken ?? null, clock: this.#clock }, {
       status: (status, detail) => this.#status(status, detail),
       positions: () => this.#positions.of((topic) => !topic.startsWith('channel:')),
       greeted: (data, isNew) => this.#greeted(data, isNew),

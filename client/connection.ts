@@ -49,7 +49,8 @@ export interface Frame { type: string, id?: string | number, [field: string]: an
 export interface ConnectionOptions {
   /** URL of the plugin's routes, with http or https. */
   base: string
-  openSocket: () => Promise<OpenSocket>
+  /** @param token of the user whose socket it is; null: none */
+  openSocket: (token: string | null) => Promise<OpenSocket>
   /** null: the user is anonymous, or known by a cookie. */
   getToken: GetToken | null
   clock: ServerClock
@@ -161,7 +162,7 @@ export class Connection {
     try {
       const opening = await this.#prepare(signal)
       if (opening === null || signal.aborted) return
-      const open = await this.#options.openSocket()
+      const open = await this.#options.openSocket(this.token)
       if (signal.aborted) return
       this.#listen(open(opening.url, opening.protocols), signal)
     } catch (error) {

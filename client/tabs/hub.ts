@@ -1,0 +1,246 @@
+import type { Frame, OpenSocket, Socket } from '../connection.js'
+import type { StreamPosition } from '../positions.js'
+
+/** A tab's virtual socket, as the tab that holds the real one sees it. */
+export interface Port {
+  readonly id: string
+  receive: (data: string) => void
+  end: (code: number, reason: string) => void
+}
+
+/** What a tab wants: where it was, and how it would connect. */
+export interface Wish { url: string, protocols: string[] }
+
+interface Member extends Wish {
+  port: Port
+  /** True once it is greeted: from then on it gets what comes. */
+  isLive: boolean
+  channels: Set<string>
+}
+
+type Position = StreamPosition & { recovered?: boolean, missed?: number }
+
+/** Answers to the hub's own requests begin with this. */
+const OWN = 'hub'
+
+/**
+ * The real socket, and the tabs that share it. To the server it is one client. Each tab has the ids of its requests and its channels;
+ * what the server sends goes to all, and what a tab has already it drops by its offset.
+ */
+export class Hub {
+  readonly #openSocket: () => Promise<OpenSocket>
+  readonly #members = new Map<string, Member>()
+  /** Who has asked for a channel and has no answer yet, in order. */
+  readonly #askers = new Map<string, Member[]>()
+  /** Where the streams are that every socket is a member of. */
+  readonly #positions = new Map<string, Position>()
+  /** Who waits for streams to be recovered, by the id of the hub's request. */
+  readonly #recoveries = new Map<string, { member: Member, topics: Set<string>, found: Map<string, Position> }>()
+  #socket: Socket | null = null
+  #greeting: Frame | null = null
+  #lastId = 0
+  #isClosed = false
+
+  constructor (openSocket: () => Promise<OpenSocket>) {
+    this.#openSocket = openSocket
+  }
+
+  /** A tab opens its virtual socket. The first one opens the real one. */
+  attach (port: Port, wish: Wish): void {
+    const member: Member = { port, ...wish, isLive: false, channels: new Set() }
+    this.#members.set(port.id, member)
+    if (this.#greeting !== null) this.#greet(member)
+    else if (this.#members.size === 1) this.#open(member)
+  }
+
+  /** A tab closes its virtual socket, or is gone. */
+  detach (id: string): void {
+    const member = this.#members.get(id)
+    if (member === undefined) return
+    this.#members.delete(id)
+    for (const askers of this.#askers.values()) if (askers.includes(member)) askers[askers.indexOf(member)] = { ...member, isLive: false }
+    const left = [...member.channels].filter((channel) => !this.#isIn(channel))
+    if (left.length > 0 && this.#greeting !== null) this.#send({ type: 'unsubscribe', channel_ids: left })
+    if (this.#members.size === 0) this.#end()
+    else if (this.#socket === null && !this.#isClosed) this.#open([...this.#members.values()][0]!)
+  }
+
+  /** A tab sends a frame. */
+  send (id: string, data: string): void {
+    const member = this.#members.get(id)
+    if (member === undefined || this.#greeting === null) return
+    const frame: Frame = JSON.parse(data)
+    if (frame.id !== undefined) frame.id = `${id}:${frame.id}`
+    if (frame.type === 'subscribe') {
+      for (const channel of frame.channel_ids as string[]) {
+        member.channels.add(channel)
+        const askers = this.#askers.get(channel)
+        if (askers === undefined) this.#askers.set(channel, [member])
+        else askers.push(member)
+      }
+    } else if (frame.type === 'unsubscribe') {
+      for (const channel of frame.channel_ids as string[]) member.channels.delete(channel)
+      frame.channel_ids = (frame.channel_ids as string[]).filter((channel) => !this.#isIn(channel))
+      if (frame.channel_ids.length === 0) return member.port.receive(JSON.stringify({ type: 'reply', id: originalId(frame.id), data: { channel_ids: [] } }))
+    }
+    this.#send(frame)
+  }
+
+  /** The tab does not hold the socket any more. The others look for who does. */
+  close (): void {
+    this.#isClosed = true
+    const members = [...this.#members.values()]
+    this.#members.clear()
+    this.#end()
+    for (const { port } of members) handOver(port)
+  }
+
+  async #open ({ url, protocols }: Wish): Promise<void> {
+    try {
+      const open = await this.#openSocket()
+      if (this.#isClosed || this.#members.size === 0) return
+      const socket = this.#socket = open(url, protocols)
+      socket.onerror = () => {}
+      socket.onmessage = ({ data }) => { if (socket === this.#socket) this.#receive(data as string) }
+      socket.onclose = ({ code, reason }) => { if (socket === this.#socket) this.#lost(code, reason) }
+    } catch (error) {
+      this.#lost(1006, String(error))
+    }
+  }
+
+  #receive (data: string): void {
+    let frame: Frame
+    try {
+      frame = JSON.parse(data)
+    } catch {
+      return this.#tellAll(data)
+    }
+    if (frame.stream?.epoch !== undefined && this.#positions.has(frame.stream.topic)) this.#positions.set(frame.stream.topic, frame.stream)
+    switch (frame.type) {
+      case 'connection': return this.#greeted(frame)
+      case 'reply':
+      case 'error':
+        if (frame.id !== undefined) return this.#answer(frame)
+        break
+      case 'subscribed': return frame.channel === null ? this.#recovered(frame) : this.#entered(frame, data)
+      case 'gap':
+        if (this.#positions.has(frame.topic)) this.#positions.set(frame.topic, { epoch: frame.epoch, offset: frame.offset })
+        break
+      // One tab is enough, and each has the same user.
+      case 'token_expiring': return [...this.#members.values()].find(({ isLive }) => isLive)?.port.receive(data)
+    }
+    this.#tellAll(data)
+  }
+
+  #tellAll (data: string): void {
+    for (const { port, isLive } of this.#members.values()) if (isLive || this.#greeting === null) port.receive(data)
+  }
+
+  /** The server greets the socket, or answers a change of identity. */
+  #greeted (frame: Frame): void {
+    const isFirst = this.#greeting === null
+    this.#greeting = frame
+    for (const { topic, epoch, offset } of frame.data.streams ?? []) if (!topic.startsWith('channel:')) this.#positions.set(topic, { epoch, offset })
+    if (!isFirst) return this.#tellAll(JSON.stringify(frame))
+    const [opener, ...others] = this.#members.values()
+    if (opener === undefined) return
+    opener.isLive = true
+    opener.port.receive(JSON.stringify(frame))
+    for (const member of others) this.#greet(member)
+  }
+
+  /** Greets a tab that comes to an open socket. What it has not, the server sends again, to all. */
+  #greet (member: Member): void {
+    const { streams, user_id: userId } = this.#greeting!.data
+    const wanted = recoverOf(member.url)
+    const behind: Record<string, StreamPosition> = {}
+    for (const [topic, position] of this.#positions) {
+      const had = wanted[topic]
+      if (had !== undefined && (had.epoch !== position.epoch || had.offset !== position.offset)) behind[topic] = had
+    }
+    if (Object.keys(behind).length === 0) return this.#welcome(member, new Map(), streams)
+    const id = `${OWN}:${++this.#lastId}`
+    this.#recoveries.set(id, { member, topics: new Set(Object.keys(behind)), found: new Map() })
+    this.#send({ type: 'subscribe', id, ...userId === null ? {} : { user_id: userId }, recover: behind })
+  }
+
+  #recovered ({ topic, epoch, offset, recovered, missed }: Frame): void {
+    // The requests are answered in order.
+    const [id, recovery] = [...this.#recoveries].find(([, { topics }]) => topics.has(topic)) ?? []
+    if (id === undefined || recovery === undefined) return
+    recovery.topics.delete(topic)
+    recovery.found.set(topic, { epoch, offset, recovered, missed })
+    if (recovery.topics.size > 0) return
+    this.#recoveries.delete(id)
+    this.#welcome(recovery.member, recovery.found)
+  }
+
+  #welcome (member: Member, found: ReadonlyMap<string, Position>, _streams?: unknown): void {
+    const wanted = recoverOf(member.url)
+    const { data } = this.#greeting!
+    const streams = [...this.#positions].map(([topic, position]) => ({
+      topic, ...position, recovered: wanted[topic] !== undefined && !found.has(topic), missed: 0, ...found.get(topic)
+    }))
+    member.isLive = true
+    member.port.receive(JSON.stringify({ type: 'connection', data: { ...data, channels: [], streams } }))
+  }
+
+  #answer (frame: Frame): void {
+    const id = String(frame.id)
+    const recovery = this.#recoveries.get(id)
+    if (recovery !== undefined) {
+      // It could not be recovered now: the tab is told that it missed something.
+      this.#recoveries.delete(id)
+      const lost = [...recovery.topics].map((topic) => [topic, { ...this.#positions.get(topic)!, recovered: false }] as const)
+      return this.#welcome(recovery.member, new Map([...recovery.found, ...lost]))
+    }
+    const member = this.#members.get(id.slice(0, id.indexOf(':')))
+    if (member === undefined) return
+    member.port.receive(JSON.stringify({ ...frame, id: originalId(frame.id) }))
+  }
+
+  #entered ({ channel }: Frame, data: string): void {
+    const asker = this.#askers.get(channel)?.shift()
+    if (asker === undefined) return this.#tellAll(data)
+    if (asker.isLive) asker.port.receive(data)
+  }
+
+  #isIn (channel: string): boolean {
+    return [...this.#members.values()].some(({ channels }) => channels.has(channel))
+  }
+
+  #send (frame: object): void {
+    this.#socket?.send(JSON.stringify(frame))
+  }
+
+  #lost (code: number, reason: string): void {
+    const members = [...this.#members.values()]
+    this.#members.clear()
+    this.#end()
+    for (const { port } of members) port.end(code, reason)
+  }
+
+  #end (): void {
+    const socket = this.#socket
+    this.#socket = null
+    this.#greeting = null
+    for (const map of [this.#askers, this.#positions, this.#recoveries]) map.clear()
+    socket?.close()
+  }
+}
+
+/** Ends a tab's virtual socket so that it comes back at once. */
+export function handOver (port: Port): void {
+  port.receive(JSON.stringify({ type: 'reconnect', after_ms: 0 }))
+  port.end(1012, 'Another tab holds the connection')
+}
+
+function recoverOf (url: string): Record<string, StreamPosition> {
+  return JSON.parse(new URL(url).searchParams.get('recover') ?? '{}')
+}
+
+/** The id that a tab has given, which is text. */
+function originalId (id: unknown): string {
+  const text = String(id)
+  return text.slice(text.indexOf(':') + 1)
+}
