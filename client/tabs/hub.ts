@@ -151,14 +151,14 @@ export class Hub {
 
   /** Greets a tab that comes to an open socket. What it has not, the server sends again, to all. */
   #greet (member: Member): void {
-    const { streams, user_id: userId } = this.#greeting!.data
+    const { user_id: userId } = this.#greeting!.data
     const wanted = recoverOf(member.url)
     const behind: Record<string, StreamPosition> = {}
     for (const [topic, position] of this.#positions) {
       const had = wanted[topic]
       if (had !== undefined && (had.epoch !== position.epoch || had.offset !== position.offset)) behind[topic] = had
     }
-    if (Object.keys(behind).length === 0) return this.#welcome(member, new Map(), streams)
+    if (Object.keys(behind).length === 0) return this.#welcome(member, new Map())
     const id = `${OWN}:${++this.#lastId}`
     this.#recoveries.set(id, { member, topics: new Set(Object.keys(behind)), found: new Map() })
     this.#send({ type: 'subscribe', id, ...userId === null ? {} : { user_id: userId }, recover: behind })
@@ -175,7 +175,7 @@ export class Hub {
     this.#welcome(recovery.member, recovery.found)
   }
 
-  #welcome (member: Member, found: ReadonlyMap<string, Position>, _streams?: unknown): void {
+  #welcome (member: Member, found: ReadonlyMap<string, Position>): void {
     const wanted = recoverOf(member.url)
     const { data } = this.#greeting!
     const streams = [...this.#positions].map(([topic, position]) => ({
