@@ -18,6 +18,7 @@ const calls: Record<string, (ws: Awaited<ReturnType<typeof startApp>>['app']['ws
   leave: (ws) => ws.leave('client', 'room'),
   presence: (ws) => ws.presence('room'),
   history: (ws) => ws.history('all'),
+  position: (ws) => ws.position('all'),
   revoke: (ws) => ws.revoke({ userId: 'alice' }),
   disconnect: (ws) => ws.disconnect('client'),
   'getStatus of all nodes': (ws) => ws.getStatus({ cluster: true }),
