@@ -57,8 +57,8 @@ function checked (field: Field & { kind: 'boolean' }, isChecked: boolean): Enter
 
 function textOf (field: TextField, text: string, timeZone: string): Entered {
   const { minLength, maxLength, pattern, input } = field
-  // JSON Schema counts code points.
-  const { length } = [...text]
+  // As the server counts: in UTF-16 code units, not in code points as JSON Schema says.
+  const { length } = text
   if (minLength !== null && length < minLength) return fault(field, 'tooShort', minLength)
   if (maxLength !== null && length > maxLength) return fault(field, 'tooLong', maxLength)
   if (pattern !== null && !matches(pattern, text)) return fault(field, 'pattern')
@@ -96,8 +96,8 @@ function isMultiple (value: number, of: number): boolean {
 }
 
 function choices (field: ChoicesField, chosen: readonly number[]): Entered {
-  const { minItems, maxItems, isRequired } = field
-  if (chosen.length === 0 && !isRequired) return NOTHING
+  const { minItems, maxItems, isRequired, isNullable } = field
+  if (chosen.length === 0 && (!isRequired || (isNullable && minItems > 0))) return empty(field)
   if (chosen.length < minItems) return fault(field, 'tooFew', minItems)
   if (maxItems !== null && chosen.length > maxItems) return fault(field, 'tooMany', maxItems)
   return { value: chosen.map((index) => field.choices[index]!.value), faults: [] }
@@ -113,7 +113,7 @@ function json (field: Field, text: string): Entered {
 
 /** A group that need not be there is left out when nothing is entered in it. */
 function group (field: GroupField, entries: { readonly [name: string]: Entry }, timeZone: string): Entered {
-  if (!field.isRequired && field.fields.every((inner) => isEmpty(inner, entries[inner.name]!))) return NOTHING
+  if ((!field.isRequired || field.isNullable) && field.fields.every((inner) => isEmpty(inner, entries[inner.name]!))) return empty(field)
   const read = field.fields.map((inner) => [inner.name, readEntry(inner, entries[inner.name] ?? '', timeZone)] as const)
   return {
     // By definition, so that "__proto__" is a field as any other.
