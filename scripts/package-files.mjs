@@ -10,27 +10,33 @@ import { reachableFrom } from './declarations.mjs'
 import { writeOptionTypes } from './option-types.mjs'
 
 const dist = resolve(process.argv[2] ?? fileURLToPath(new URL('../dist', import.meta.url)))
+const SERVER = ['lib', 'routes', 'schemas']
 const entries = ['lib/index', 'lib/engine/redis/redis', 'lib/contract/contract'].map((name) => `${dist}/${name}`)
+/** Entries for browsers, which are only modules. */
+const clientEntries = ['index', 'react/index', 'elements/index', 'tabs/index', 'testing'].map((name) => `${dist}/client/${name}`)
 
 // The next build must write the files that are removed here again.
-rmSync(`${dist}/.tsbuildinfo`, { force: true })
+for (const folder of [dist, `${dist}/client`]) rmSync(`${folder}/.tsbuildinfo`, { force: true })
 removeSourceMaps()
 await writeOptionTypes(dist, files('.d.ts'))
 await writeCommonJsFaces(entries)
 removeUnreachableDeclarations()
 removeRows()
 
-/** Removes source maps, which repeat all sources, and the comments that name them: bundlers warn of a missing map. */
+/**
+ * Removes the server's source maps, which repeat all sources, and the comments that name them: bundlers warn of a missing map. Those of
+ * the client stay, since a browser shows nothing else of it.
+ */
 function removeSourceMaps () {
-  for (const file of files('.map')) rmSync(file)
-  for (const file of files('.js')) {
+  for (const file of files('.map', SERVER)) rmSync(file)
+  for (const file of files('.js', SERVER)) {
     const text = readFileSync(file, 'utf8')
     writeFileSync(file, text.replace(/\n\/\/# sourceMappingURL=\S+\s*$/, '\n'))
   }
 }
 
 function removeUnreachableDeclarations () {
-  const reachable = reachableFrom(entries.map((entry) => `${entry}.d.ts`))
+  const reachable = reachableFrom([...entries, ...clientEntries].map((entry) => `${entry}.d.ts`))
   for (const file of files('.d.ts')) if (!reachable.has(file)) rmSync(file)
 }
 
@@ -39,7 +45,7 @@ function removeRows () {
   for (const file of files('.d.ts')) writeFileSync(file, readFileSync(file, 'utf8').replaceAll(/ \(rows? [A-Z]\d+(?:(?:,| and) [A-Z]\d+)*\)/g, ''))
 }
 
-function files (extension) {
-  return ['lib', 'routes', 'schemas'].flatMap((folder) => readdirSync(`${dist}/${folder}`, { recursive: true })
+function files (extension, folders = [...SERVER, 'client']) {
+  return folders.flatMap((folder) => readdirSync(`${dist}/${folder}`, { recursive: true })
     .filter((name) => name.endsWith(extension)).map((name) => `${dist}/${folder}/${name}`))
 }

@@ -58,15 +58,16 @@ async function derivedTypes (): Promise<string> {
 
 const contentOf = (path: string) => readFile(join(consumer, 'node_modules', NAME, path), 'utf8')
 
-t.test('the package holds the build of lib, routes and schemas, its documents, and nothing else', async (t) => {
-  const besides = paths.filter((path) => !/^dist\/(lib|routes|schemas)\/[\w/-]+\.(js|d\.ts)$/.test(path))
+t.test('the package holds the build of lib, routes, schemas and client, its documents, and nothing else', async (t) => {
+  // The client is debugged in browsers, with its source maps.
+  const besides = paths.filter((path) => !/^dist\/((lib|routes|schemas|client)\/[\w/-]+\.(js|d\.ts)|client\/[\w/-]+\.js\.map)$/.test(path))
   t.same(besides.sort(), [
     'CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'bench/README.md',
     'dist/lib/contract/contract.cjs', 'dist/lib/contract/contract.d.cts', 'dist/lib/engine/redis/redis.cjs', 'dist/lib/engine/redis/redis.d.cts', 'dist/lib/index.cjs', 'dist/lib/index.d.cts',
     ...(await readdir(join(root, 'docs'))).map((name) => `docs/${name}`).sort(),
     'example-app/nginx.conf', 'package.json', 'schemas/PROTOCOL.md'
   ])
-  for (const part of ['lib', 'routes', 'schemas']) {
+  for (const part of ['lib', 'routes', 'schemas', 'client']) {
     const sources = (await readdir(join(root, part), { recursive: true })).filter((name) => name.endsWith('.ts'))
     t.ok(sources.length > 3)
     t.same(sources.map((source) => `dist/${part}/${source.replace(/\.ts$/, '.js')}`).filter((path) => !paths.includes(path)), [])
@@ -78,7 +79,7 @@ t.test('nothing in the package names this machine, a source map that is not ther
   const texts = await Promise.all(paths.map(async (path) => ({ path, text: await contentOf(path) })))
   const pathsOf = (isIt: (text: string) => boolean, files: RegExp) => texts.filter(({ path, text }) => files.test(path) && isIt(text)).map(({ path }) => path)
   t.same(pathsOf((text) => text.includes(root), /./), [])
-  t.same(pathsOf((text) => /^\/\/# sourceMappingURL/m.test(text), /\.c?js$/), [])
+  t.same(pathsOf((text) => /^\/\/# sourceMappingURL/m.test(text), /\.c?js$/).filter((path) => !paths.includes(`${path}.map`)), [])
   t.same(pathsOf((text) => /\brows? [A-Z]\d/.test(text), /\.d\.c?ts$/), [])
 })
 
@@ -93,7 +94,9 @@ t.test('every module that a declaration in the package names is in the package',
 t.test('every declaration in the package can be reached from its entries', async (t) => {
   const { reachableFrom } = await import(pathToFileURL(join(root, 'scripts/declarations.mjs')).href)
   const own = join(consumer, 'node_modules', NAME)
-  const reached = reachableFrom(['index', 'engine/redis/redis', 'contract/contract'].map((entry) => join(own, `dist/lib/${entry}.d.ts`)))
+  const entries = Object.values(manifest.exports as Record<string, { types?: string, import?: { types: string } }>).flatMap(({ types, import: module }) => types ?? module?.types ?? [])
+  t.ok(entries.length >= 6)
+  const reached = reachableFrom(entries.map((entry) => join(own, entry)))
   t.same(paths.filter((path) => path.endsWith('.d.ts')).map((path) => join(own, path)).sort(), [...reached].sort())
 })
 
@@ -115,8 +118,8 @@ t.test('the files that the packed documents link to are packed', async (t) => {
 })
 
 t.test('the package brings what it needs, and nothing that is for development', (t) => {
-  t.same(Object.keys(manifest.peerDependencies).sort(), ['@fastify/jwt', 'fastify', 'ioredis'])
-  t.same(manifest.peerDependenciesMeta, { ioredis: { optional: true } })
+  t.same(Object.keys(manifest.peerDependencies).sort(), ['@fastify/jwt', 'fastify', 'ioredis', 'react'])
+  t.same(manifest.peerDependenciesMeta, { ioredis: { optional: true }, react: { optional: true } })
   for (const name of Object.keys(manifest.dependencies)) t.notOk(name in manifest.devDependencies, name)
   for (const name of ['preinstall', 'install', 'postinstall']) t.notOk(name in manifest.scripts, `no ${name} script`)
   t.end()

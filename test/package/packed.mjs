@@ -16,7 +16,7 @@ const DOCUMENTS = ['package.json', 'README.md', 'CHANGELOG.md', 'SECURITY.md', '
  */
 export async function packBuilt (folder) {
   const copy = join(folder, 'copy')
-  for (const part of ['lib', 'routes', 'schemas']) await cp(join(root, 'dist', part), join(copy, 'dist', part), { recursive: true })
+  for (const part of ['lib', 'routes', 'schemas', 'client']) await cp(join(root, 'dist', part), join(copy, 'dist', part), { recursive: true })
   for (const name of DOCUMENTS) await cp(join(root, name), join(copy, name), { recursive: true })
   await symlink(join(root, 'node_modules'), join(copy, 'node_modules'), 'junction')
   const { code, output } = await run(process.execPath, [join(root, 'scripts/package-files.mjs'), join(copy, 'dist')], copy)
