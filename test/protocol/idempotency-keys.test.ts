@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import type { EngineFactory, HandlerContext, WsManager, WsPluginOptions } from '../../lib/index.js'
 import { AppError, errors } from '../../lib/index.js'
-import type { CallStore } from '../../lib/engine/engine.js'
+import type { CallStore, KnownCall } from '../../lib/engine/engine.js'
 import { MemoryEngine } from '../../lib/engine/memory/engine.js'
 import { startApp } from '../fixtures/app.js'
 import type { Frame } from '../fixtures/client.js'
@@ -273,6 +273,40 @@ t.test('a call whose socket has ended before it could start is not run, and can 
   gate.open()
   t.match(await answer, { data: 1 })
   t.equal(runs.count, 1)
+  t.notOk(server.logs.some(({ level }) => level >= 50), 'nothing failed')
+})
+
+t.test('an outcome that comes after the socket has switched users is not sent', async (t) => {
+  const [running, asked] = [new Gate(), new Gate()]
+  const { server } = await serve(t, async (run, _context, message) => {
+    await running.wait()
+    if (message.n === 1) throw new errors.NotFoundError('No such room')
+    return run
+  }, {
+    engine: engineWith((own) => ({
+      begin: async (...call) => {
+        const known = own.begin(...call) as KnownCall
+        if (known.state === 'ended') await asked.wait()
+        return known
+      },
+      finish: (...end) => own.finish(...end)
+    }))
+  })
+  const [first, second] = [await server.connect('alice'), await server.connect('alice')]
+  const frames = [work('a'), work('b', { n: 1 })]
+  const answers = frames.map((frame) => first.request(frame))
+  await running.reached
+  await first.settled()
+  const repeated = frames.map((frame) => second.request(frame))
+  await second.settled()
+  running.open()
+  await asked.reached
+  t.match(await Promise.all(answers), [{ data: 1 }, { code: 'not_found' }])
+  await second.request({ type: 'change_user', token: server.token('bob') })
+  asked.open()
+  t.match(await Promise.all(repeated), [{ code: 'identity_changed' }, { code: 'identity_changed' }])
+  t.match(await second.request(work('a')), { data: 3 }, 'bob\'s own')
+  t.equal(second.received.filter(({ type, code }) => type === 'error' && code !== 'identity_changed').length, 0)
   t.notOk(server.logs.some(({ level }) => level >= 50), 'nothing failed')
 })
 
