@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { IdempotencyKey } from '../schemas/fields.js'
 import { callReply } from '../schemas/rest.js'
-import { UnknownTypeError } from '../lib/errors.js'
+import { UnavailableError, UnknownTypeError } from '../lib/errors.js'
 import { EarlierError, toClientError } from '../lib/wire-error.js'
 import { networkOf } from '../lib/socket/network.js'
 import { logThrown } from '../lib/thrown.js'
@@ -85,6 +85,8 @@ export function callRoute (scope: FastifyInstance, { access, handlers, repeatabl
       const pending = request.wsPending!
       let isReplied = false
       let record: RecordOutcome | null = null
+      /** True if the caller hung up, the token was revoked, or the server closed, before the call was run. */
+      let isInterrupted = false
       const send = (json: string) => {
         isReplied = true
         resolve({ data: JSON.parse(json) })
@@ -113,9 +115,9 @@ export function callRoute (scope: FastifyInstance, { access, handlers, repeatabl
         if (settled !== null && 'outcome' in settled) return send(replyOf(settled.outcome))
         if (settled === null || pending.signal.aborted) {
           settled?.record(null)
-          // The caller has gone, or may not read an answer any more.
+          isInterrupted = true
           access.assertTokenStillValid(request)
-          return send('null')
+          throw new UnavailableError('The call was interrupted before it was run')
         }
         record = settled.record
         return run()
@@ -124,8 +126,8 @@ export function callRoute (scope: FastifyInstance, { access, handlers, repeatabl
       const work = key === undefined || user === null ? run : () => once(user.id)
       access.carryOut(request, work).catch((error: unknown) => {
         const clientError = toClientError(error)
-        const isKnown = error instanceof EarlierError
-        if (!isKnown && (clientError.statusCode! >= 500 || isReplied)) logThrown(log, 'error', error, { type: entry.type }, 'a handler failed')
+        const isExpected = isInterrupted || error instanceof EarlierError
+        if (!isExpected && (clientError.statusCode! >= 500 || isReplied)) logThrown(log, 'error', error, { type: entry.type }, 'a handler failed')
         reject(clientError)
       })
     })

@@ -126,6 +126,25 @@ t.test('the waiting of a repetition ends when its caller hangs up, and with 401 
   t.equal(begun.length, 3, 'none of them has asked again')
 })
 
+t.test('a repetition that waits while the server closes is answered with 503, and the call whose caller has hung up logs nothing', async (t) => {
+  const begun = beginnings(t)
+  const started = new Gate()
+  const { begin, call, server } = await serve(t, () => {
+    started.wait()
+    return new Promise(() => {})
+  }, { closeTimeoutMs: 100 })
+  const client = await server.connect('alice')
+  client.send({ type: 'work.do', idempotency_key: 'k' })
+  await started.reached
+  const [waits, gone] = [call('k'), begin('k')]
+  await until(() => begun.length === 3)
+  gone.hangUp()
+  await t.rejects(gone.answer)
+  await server.app.close()
+  t.match(await waits, { status: 503, body: { code: 'WSM_ERR_UNAVAILABLE' } })
+  t.notOk(server.logs.some(({ level }) => level >= 50), 'nothing failed')
+})
+
 t.test('a call whose caller has hung up before it could start is not run, and can be repeated', async (t) => {
   const gate = new Gate()
   const { begin: original } = MemoryCallStore.prototype
