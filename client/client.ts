@@ -75,11 +75,11 @@ export class WsClient<C = unknown> {
     this.#positions = new Positions(() => this.#memory?.changed())
     this.#memory = storage === undefined
       ? null
-      : new Memory(storage, this.#base, () => ({ user: this.#owner ?? null, positions: this.#positions.handled, handled: this.#acknowledgements.snapshot }), (error) => this.#fail(error, 'storage'))
+      : new Memory(storage, this.#base, () => ({ user: this.#owner ?? null, positions: this.#positions.snapshot, handled: this.#acknowledgements.snapshot }), (error) => this.#fail(error, 'storage'))
     const shared = tabs?.share(openSocket)
     this.#connection = new Connection({ base: this.#base, openSocket: (token) => shared?.(this.#base, token) ?? openSocket(), getToken: getToken ?? null, clock: this.#clock }, {
       status: (status, detail) => this.#status(status, detail),
-      positions: () => this.#positions.of((topic) => !topic.startsWith('channel:')),
+      positions: () => this.#positions.common,
       greeted: (data, isNew) => this.#greeted(data, isNew),
       frame: (frame) => this.#frame(frame),
       lost: (error) => this.#lost(error),
@@ -251,7 +251,7 @@ export class WsClient<C = unknown> {
       // Channels come with `subscribed`.
       if (topic.startsWith('channel:') || (!isNew && this.#positions.get(topic) !== undefined)) continue
       const had = this.#positions.get(topic)
-      this.#positions.set(topic, epoch, offset)
+      this.#positions.take(topic, epoch, offset)
       if (had !== undefined && !recovered) this.#missed(topic)
     }
     if (!isNew) return
@@ -269,7 +269,7 @@ export class WsClient<C = unknown> {
     const { stream } = frame
     if (stream !== undefined && stream.epoch !== undefined && !this.#positions.take(stream.topic, stream.epoch, stream.offset)) return
     const handled = this.#dispatch(frame)
-    if (stream?.epoch !== undefined) this.#positions.given(stream.topic, handled)
+    if (stream?.epoch !== undefined && handled instanceof Promise) this.#positions.wait(stream.topic, handled)
   }
 
   #dispatch (frame: Frame): boolean | Promise<boolean> | null {
@@ -280,7 +280,7 @@ export class WsClient<C = unknown> {
         this.#fail(new WsError(frame.code, frame.message, { details: frame.details, delivery: 'refused' }), 'a frame')
         return true
       case 'gap':
-        this.#positions.set(frame.topic, frame.epoch, frame.offset)
+        this.#positions.take(frame.topic, frame.epoch, frame.offset)
         this.#missed(frame.topic)
         return true
       case 'availability': {
@@ -362,14 +362,14 @@ export class WsClient<C = unknown> {
 
   /** What belongs to a user that this client is no more. */
   #disown (): void {
-    for (const topic of Object.keys(this.#positions.of((topic) => topic === `user:${this.#owner}` || topic.startsWith('role:')))) this.#positions.forget(topic)
+    this.#positions.forget((topic) => topic === `user:${this.#owner}` || topic.startsWith('role:'))
     this.confirmations.reset()
     this.tasks.reset()
   }
 
   #forget (): void {
     this.#disown()
-    for (const topic of Object.keys(this.#positions.of(() => true))) this.#positions.forget(topic)
+    this.#positions.forget(() => true)
     this.#memory?.clear()
     this.#owner = undefined
     if (this.#me === null) return

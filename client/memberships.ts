@@ -122,8 +122,8 @@ export class Memberships {
     const had = this.#positions.get(topic)
     membership.state = 'in'
     membership.backoff.reset()
-    if (epoch === null) this.#positions.forget(topic)
-    else this.#positions.set(topic, epoch, offset)
+    if (epoch === null) this.#positions.forget((its) => its === topic)
+    else this.#positions.take(topic, epoch, offset)
     const { wasIn } = membership
     membership.wasIn = true
     const isWhole = recovered || (!wasIn && had === undefined)
@@ -136,7 +136,7 @@ export class Memberships {
     if (membership?.channels.delete(channel) !== true || membership.channels.size > 0) return
     clearTimeout(membership.timer)
     this.#memberships.delete(name)
-    this.#positions.forget(topicOf(name))
+    this.#positions.forget((topic) => topic === topicOf(name))
     if (membership.state === 'out' || !this.#host.isConnected()) return
     this.#host.request({ type: 'unsubscribe', channel_ids: [name] }).catch((error: WsError) => {
       if (!PASSING.has(error.code)) this.#host.fail(error, `leaving channel "${name}"`)

@@ -1,81 +1,61 @@
 /** A place in a stream. Apps never see one, except where `getState()` hands one on. */
 export interface StreamPosition { epoch: string, offset: number }
 
-/**
- * What the page has of each stream: `received` is told to the server on return and tells doubles; `handled` is up to where all listeners
- * have returned, which is what a reload may begin from.
- */
+interface Place extends StreamPosition {
+  /** Offsets of the messages whose listeners are at work. In order. */
+  pending: Set<number>
+}
+
+/** What the page has of each stream: where it goes on from after a cut, and, without what its listeners are still at work on, after a reload. */
 export class Positions {
-  readonly #received = new Map<string, StreamPosition>()
-  readonly #handled = new Map<string, StreamPosition>()
-  /** The last of the deliveries of a stream that are not handled yet. */
-  readonly #pending = new Map<string, Promise<void>>()
+  readonly #places = new Map<string, Place>()
   readonly #changed: () => void
 
-  /** @param changed called when `handled` has changed */
+  /** @param changed called when what a reload begins from may have changed */
   constructor (changed: () => void) {
     this.#changed = changed
   }
 
   get (topic: string): StreamPosition | undefined {
-    return this.#received.get(topic)
+    const place = this.#places.get(topic)
+    return place && { epoch: place.epoch, offset: place.offset }
   }
 
-  /** Where the server says that the stream goes on from. Never back: what the page has, it has. */
-  set (topic: string, epoch: string, offset: number): void {
-    if (this.take(topic, epoch, offset)) this.#after(topic, true)
-  }
-
-  /** Takes a message's place. Returns false for one that the page has already. */
+  /** Takes a place that the server names, or that of a message. Returns false where the page is further already: nothing goes back. */
   take (topic: string, epoch: string, offset: number): boolean {
-    const had = this.#received.get(topic)
-    if (had !== undefined && had.epoch === epoch && offset <= had.offset) return false
-    this.#received.set(topic, { epoch, offset })
+    const place = this.#places.get(topic)
+    if (place?.epoch !== epoch) this.#places.set(topic, { epoch, offset, pending: new Set() })
+    else if (offset > place.offset) place.offset = offset
+    else return false
+    this.#changed()
     return true
   }
 
-  /** The latest message of the stream was given to its listeners. */
-  given (topic: string, isHandled: unknown): void {
-    this.#after(topic, isHandled)
+  /** The listeners of the message that was taken last are at work until the promise settles. */
+  wait (topic: string, work: Promise<unknown>): void {
+    const { offset, pending } = this.#places.get(topic)!
+    pending.add(offset)
+    work.then(() => {
+      pending.delete(offset)
+      this.#changed()
+    })
   }
 
-  forget (topic: string): void {
-    this.#received.delete(topic)
-    this.#handled.delete(topic)
-    this.#pending.delete(topic)
+  forget (isOver: (topic: string) => boolean): void {
+    for (const topic of this.#places.keys()) if (isOver(topic)) this.#places.delete(topic)
     this.#changed()
   }
 
-  /** The topics that fulfil a condition. */
-  of (isWanted: (topic: string) => boolean): Record<string, StreamPosition> {
-    return Object.fromEntries([...this.#received].filter(([topic]) => isWanted(topic)))
+  /** The streams that every socket is in; channels are asked for one by one. */
+  get common (): Record<string, StreamPosition> {
+    return Object.fromEntries([...this.#places.keys()].filter((topic) => !topic.startsWith('channel:')).map((topic) => [topic, this.get(topic)!]))
   }
 
-  get handled (): [string, StreamPosition][] {
-    return [...this.#handled]
+  get snapshot (): [string, StreamPosition][] {
+    return [...this.#places].map(([topic, { epoch, offset, pending: [first = offset + 1] }]) => [topic, { epoch, offset: first - 1 }])
   }
 
   restore (positions: [string, StreamPosition][]): void {
-    for (const [topic, position] of positions) {
-      this.#received.set(topic, position)
-      this.#handled.set(topic, position)
-    }
-  }
-
-  /** In order: a position counts only when all messages before it are handled. */
-  #after (topic: string, isHandled: unknown): void {
-    const position = this.#received.get(topic)!
-    const before = this.#pending.get(topic)
-    if (before === undefined && !(isHandled instanceof Promise)) {
-      this.#handled.set(topic, position)
-      return this.#changed()
-    }
-    const handled: Promise<void> = Promise.all([before, isHandled]).then(() => {
-      if (this.#pending.get(topic) === handled) this.#pending.delete(topic)
-      // It may have been forgotten meanwhile.
-      if (this.#received.has(topic)) this.#handled.set(topic, position)
-      this.#changed()
-    })
-    this.#pending.set(topic, handled)
+    for (const [topic, { epoch, offset }] of positions) this.take(topic, epoch, offset)
   }
 }

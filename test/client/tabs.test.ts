@@ -1,0 +1,97 @@
+import type { BrowserContext, Page } from 'playwright-core'
+import t, { type Test } from 'tap'
+import { startApp } from '../fixtures/app.js'
+import { startBrowser } from '../fixtures/browser.js'
+import { serveClientPage } from '../fixtures/client-page.js'
+import { until } from '../fixtures/until.js'
+
+t.setTimeout(120_000)
+
+/** A server whose pages share a socket, and messages that count. */
+async function start (t: Test) {
+  const server = await startApp(t, { authorizeSubscribe: () => true }, { after: (app) => serveClientPage(app) })
+  const context = await (await startBrowser(t)).newContext()
+  t.teardown(() => context.close())
+  let n = 0
+  const say = async () => {
+    n++
+    await server.app.ws.sendToChannel('room', { type: 'room.said', n })
+    await server.app.ws.sendToUser('alice', { type: 'mail.new', n })
+    await server.app.ws.broadcast({ type: 'app.all', n })
+  }
+  return { server, context, say, last: () => n }
+}
+
+/** A tab that writes down what its listeners get. */
+async function openTab (context: BrowserContext, origin: string, user = 'alice'): Promise<Page> {
+  const page = await context.newPage()
+  page.on('pageerror', (error) => { throw error })
+  await page.goto(`${origin}/page`)
+  await page.evaluate(async (user) => {
+    const [{ createClient }, { tabs }] = await Promise.all([import('/dist/client/index.js' as string), import('/dist/client/tabs/index.js' as string)])
+    const got: unknown[] = []
+    const client = createClient({ url: '/ws', tabs: tabs(), getToken: async () => (await (await fetch(`/token/${user}`)).json()).token })
+    const room = client.channel('room')
+    room.on('room.said', ({ n }: { n: number }) => { got.push(`room ${n}`) })
+    room.on('gap', () => { got.push('gap') })
+    client.user.on('mail.new', ({ n }: { n: number }) => { got.push(`mail ${n}`) })
+    client.all.on('app.all', ({ n }: { n: number }) => { got.push(`all ${n}`) })
+    Object.assign(globalThis, { client, room, got })
+    await client.ready()
+    while (room.status !== 'live') await new Promise((resolve) => setTimeout(resolve, 10))
+  }, user)
+  return page
+}
+
+const got = (page: Page): Promise<string[]> => page.evaluate(() => (globalThis as unknown as { got: string[] }).got)
+/** What a tab has, by kind. */
+const numbersOf = async (page: Page, kind: string): Promise<number[]> => (await got(page)).filter((text) => text.startsWith(kind)).map((text) => Number(text.split(' ')[1]))
+const upTo = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i)
+
+t.test('three tabs of one user have one socket, and each gets everything once', async (t) => {
+  const { server, context, say } = await start(t)
+  const pages = [await openTab(context, server.origin), await openTab(context, server.origin), await openTab(context, server.origin)]
+  t.equal(server.app.ws.getConnectionCount(), 1)
+  for (let i = 0; i < 5; i++) await say()
+  for (const page of pages) {
+    await until(async () => (await got(page)).length >= 15)
+    for (const kind of ['room', 'mail', 'all']) t.same(await numbersOf(page, kind), [1, 2, 3, 4, 5])
+  }
+  const bob = await openTab(context, server.origin, 'bob')
+  t.equal(server.app.ws.getConnectionCount(), 2, 'another user has a socket of their own')
+  await bob.close()
+  await until(() => server.app.ws.getConnectionCount() === 1)
+})
+
+t.test('when the tab that holds the socket is closed, another goes on: nothing is lost and nothing comes twice', async (t) => {
+  const { server, context, say, last } = await start(t)
+  const pages = [await openTab(context, server.origin), await openTab(context, server.origin), await openTab(context, server.origin)]
+  let isOver = false
+  const saying = (async () => {
+    while (!isOver) {
+      await say()
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+  })()
+  const took: number[] = []
+  while (pages.length > 1) {
+    const holder = pages.shift()!
+    await until(() => last() % 10 === 0)
+    const at = performance.now()
+    await holder.close()
+    const n = last()
+    await until(async () => (await numbersOf(pages[0]!, 'room')).at(-1)! > n + 1)
+    took.push(performance.now() - at)
+  }
+  isOver = true
+  await saying
+  const [page] = pages
+  await until(async () => (await numbersOf(page!, 'mail')).at(-1) === last())
+  for (const kind of ['room', 'mail', 'all']) {
+    const numbers = await numbersOf(page!, kind)
+    t.same(numbers, upTo(numbers[0]!, last()))
+  }
+  t.notOk((await got(page!)).includes('gap'))
+  t.comment(`handed over in ${took.map(Math.round).join(', ')} ms`)
+  t.ok(took.every((ms) => ms < 3_000))
+})
