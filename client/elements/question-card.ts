@@ -145,7 +145,9 @@ export class QuestionCard {
 
   #set (state: CardState): void {
     this.#state = state
-    setText(this.#status, state === 'sending' ? this.#host.words.sending : '')
+    const { words } = this.#host
+    // An answered question is soon gone from the list; where that takes longer, this tells why it cannot be answered again.
+    setText(this.#status, state === 'sending' ? words.sending : state === 'sent' ? words.answered(this.#question.question) : '')
     // Not `disabled`, which would take the focus away from a button that was just pressed.
     for (const button of this.#buttons) setAttribute(button, 'aria-disabled', state === 'open' ? null : 'true')
   }

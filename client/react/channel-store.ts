@@ -1,15 +1,17 @@
 import type { ChannelState, ChannelStatus } from '../channel.js'
-import type { ChannelMessageType, Message, MessageOf } from '../contract-types.js'
 import type { Off } from '../emitter.js'
 import { WsError } from '../errors.js'
 import type { CallOptions } from '../requests.js'
 
-/** What a component does with a channel. All of them may be other functions on each render: the latest ones are called. */
-export interface UseChannelOptions<C, N extends string, S> {
+/**
+ * What a component does with a channel. All of them may be other functions on each render: the latest ones are called. `M` has the messages
+ * by their types, and `S` is the state.
+ */
+export interface UseChannelOptions<M, S> {
   /** Listeners by type of message. */
-  on?: { [T in ChannelMessageType<C, N>]?: (message: MessageOf<C, T>) => unknown }
+  on?: { [T in keyof M]?: (message: M[T]) => unknown }
   /** Gets every message. */
-  onMessage?: (message: Message<C>) => unknown
+  onMessage?: (message: M[keyof M]) => unknown
   /** Loads what the channel is about, see `client.channel`. Whether there is one is decided when the component joins. */
   getState?: (context: { signal: AbortSignal }) => Promise<ChannelState<S>> | ChannelState<S>
   /** Gets what `getState` has loaded; the messages that are not in it follow. */
@@ -116,6 +118,8 @@ export class ChannelStore {
     this.#channel = null
     this.#offs.clear()
     channel?.leave()
+    // It joins anew if it is mounted again.
+    this.#view = this.serverView()
   }
 
   /** Listens to no more types than the component does: a message without a listener is not acknowledged. */

@@ -1,9 +1,8 @@
 import { createContext, createElement, useCallback, useContext, useInsertionEffect, useMemo, useState, useSyncExternalStore, type FunctionComponent, type ReactNode } from 'react'
-import type { Channel } from '../channel.js'
 import type { WsClient } from '../client.js'
 import type { AnyConfirmation } from '../confirmations.js'
 import type { Status, StatusDetail } from '../connection.js'
-import type { CallData, CallReply, CallType, ChannelCallType } from '../contract-types.js'
+import type { CallData, CallReply, CallType, ChannelCallType, ChannelMessageType, MessageOf } from '../contract-types.js'
 import { WsError } from '../errors.js'
 import type { CallOptions } from '../requests.js'
 import type { Task } from '../tasks.js'
@@ -15,16 +14,18 @@ export interface ConnectionState extends Readonly<StatusDetail> {
   readonly status: Status
 }
 
-/** A channel that a component is in. */
-export interface UsedChannel<C, N extends string> extends ChannelView {
-  /** Calls the server for this channel. Rejects with `closed` where the component is not mounted, or the channel is left. */
-  call: Channel<C, N>['call']
+type CallArguments<D> = {} extends D ? [data?: D, options?: CallOptions] : [data: D, options?: CallOptions]
+
+/** A channel that a component is in. `Calls` has the data and the reply of each call that belongs to channels. */
+export interface UsedChannel<Calls extends Record<string, { data: unknown, reply: unknown }>> extends ChannelView {
+  /** Calls the server for this channel. Rejects with `closed` where the component is not mounted, or joins no channel. */
+  call: <T extends keyof Calls & string>(type: T, ...args: CallArguments<Calls[T]['data']>) => Promise<Calls[T]['reply']>
 }
 
-/** A call of the server, and what became of the latest one. */
-export interface UsedCall<C, T extends string> extends CallState<CallReply<C, T>> {
+/** A call of the server with the data `D`, and what became of the latest one. `R` is what it resolves to. */
+export interface UsedCall<D, R> extends CallState<R> {
   /** Calls the server. Its error is `error` as well: a click that calls it needs no `catch`. */
-  call: (...args: {} extends CallData<C, T> ? [data?: CallData<C, T>, options?: CallOptions] : [data: CallData<C, T>, options?: CallOptions]) => Promise<CallReply<C, T>>
+  call: (...args: CallArguments<D>) => Promise<R>
 }
 
 /** Hooks that are typed by the contract `C`; see {@link createHooks}. */
@@ -45,7 +46,8 @@ export interface Hooks<C> {
    *
    * @param name null: none is joined; the status is `left`
    */
-  useChannel<N extends string, S = unknown> (name: N | null, options?: UseChannelOptions<C, N, S>): UsedChannel<C, N>
+  useChannel<N extends string, S = unknown> (name: N | null, options?: UseChannelOptions<{ [T in ChannelMessageType<C, N>]: MessageOf<C, T> }, S>):
+  UsedChannel<{ [T in ChannelCallType<C>]: { data: CallData<C, T>, reply: CallReply<C, T> } }>
   /** Ids of the users in a channel, which is joined for it. Empty where the server keeps no presence for it. @param name null: none */
   usePresence (name: string | null): readonly string[]
   /** The tasks of the user, oldest first. */
@@ -59,7 +61,7 @@ export interface Hooks<C> {
    *
    * @param options for a call that belongs to channels: the channel
    */
-  useCall<T extends CallType<C>> (type: T, ...options: unknown extends C ? [options?: { channel?: string }] : T extends ChannelCallType<C> ? [options: { channel: string }] : []): UsedCall<C, T>
+  useCall<T extends CallType<C>> (type: T, ...options: unknown extends C ? [options?: { channel?: string }] : T extends ChannelCallType<C> ? [options: { channel: string }] : []): UsedCall<CallData<C, T>, CallReply<C, T>>
 }
 
 const NOT_CONNECTED: ConnectionState = Object.freeze({ status: 'connecting' })
@@ -100,12 +102,12 @@ export function createHooks<C = unknown> (client?: WsClient<C> | null): Hooks<C>
       return useSyncExternalStore(subscribe, () => client === null ? NOT_CONNECTED : stateOf(client), () => NOT_CONNECTED)
     },
 
-    useChannel<N extends string> (name: N | null, options = {}) {
+    useChannel (name, options = {}) {
       const store = useStore(useMaybeClient(), name)
       useInsertionEffect(() => store.use(options))
       const { status, error } = useSyncExternalStore(store.subscribe, store.view, store.serverView)
       const call = useCallback((type: string, data?: object, options?: CallOptions) => store.call(type, data, options), [store])
-      return { status, error, call: call as UsedChannel<C, N>['call'] }
+      return { status, error, call: call as ReturnType<Hooks<C>['useChannel']>['call'] }
     },
 
     usePresence (name) {
@@ -138,7 +140,7 @@ export function createHooks<C = unknown> (client?: WsClient<C> | null): Hooks<C>
       const call = useCallback((data?: object, options?: CallOptions) => store.follow(
         client?.call(type, channel === undefined ? data : { ...data, channel }, options) ?? Promise.reject(new WsError('closed', 'There is no client'))
       ), [client, type, channel, store])
-      return { ...state, call: call as UsedCall<C, T>['call'] }
+      return { ...state, call: call as UsedCall<CallData<C, T>, CallReply<C, T>>['call'] }
     }
   }
 }

@@ -3,7 +3,7 @@ import { Type } from '@sinclair/typebox'
 import { createElement } from 'react'
 import { defineContract } from 'fastify-ws-manager/contract'
 import { createClient } from 'fastify-ws-manager/client'
-import { createHooks, type Hooks } from 'fastify-ws-manager/client/react'
+import { createHooks, type Hooks, type UsedCall } from 'fastify-ws-manager/client/react'
 
 export const contract = defineContract({
   messages: {
@@ -44,7 +44,7 @@ export function right () {
     },
     getState: async ({ signal }) => ({ state: { lines: [signal.aborted ? 'a' : 'b'] }, position: { epoch: 'e', offset: 1 } }),
     onState: (state) => { is<Same<typeof state, { lines: string[] }>>() },
-    onMessage: (message) => { if (message.type === 'mail.new') is<Same<typeof message.subject, string>>() },
+    onMessage: (message) => { if (message.type === 'chat.typing') is<Same<typeof message.is_typing, boolean>>() },
     onGap: () => {}
   })
   is<Same<typeof room.status, 'joining' | 'loading' | 'live' | 'refused' | 'left'>>()
@@ -55,9 +55,11 @@ export function right () {
   useChannel('room-7', { on: { 'mail.new': () => {} } })
   // @ts-expect-error
   useChannel('room-7', { on: { 'chat.message': ({ txt }) => txt } })
+  // @ts-expect-error
+  useChannel('room-7', { onMessage: (message) => message.type === 'mail.new' })
   useChannel(null)
 
-  const order = useCall('orders.place')
+  const order: UsedCall<{ article: string }, { number: number }> = useCall('orders.place')
   is<Same<typeof order.data, { number: number } | undefined>>()
   order.call({ article: 'book' }, { timeoutMs: 1_000 }).then(({ number }) => number.toFixed())
   // @ts-expect-error
