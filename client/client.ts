@@ -241,6 +241,8 @@ export class WsClient<C = unknown> {
   #greeted ({ client_id: clientId, user_id: userId, streams }: ConnectionData, isNew: boolean): void {
     if (userId !== this.#owner) {
       if (this.#owner !== undefined) this.#disown()
+      // Calls of one user are not made as another.
+      if (this.#owner !== undefined && isNew) this.#requests.close(new WsError('identity_changed', 'The client has another user by now'))
       this.#owner = userId
       this.#me = { userId, clientId }
       this.#events.emit('user', this.#me)
@@ -346,7 +348,7 @@ export class WsClient<C = unknown> {
   }
 
   #lost (error: WsError): void {
-    this.#requests.lost(error)
+    this.#requests.lost(error, this.#me?.userId === null)
     this.#memberships.lost()
     this.confirmations.lost()
     this.tasks.lost()

@@ -73,11 +73,11 @@ export class Requests {
     for (const request of this.#requests.values()) if (!request.isUnderWay) this.#transmit(request)
   }
 
-  /** The connection is gone. What was sent and may not be repeated has failed. */
-  lost (error: WsError): void {
+  /** The connection is gone. What was sent and may not be repeated has failed. @param isAnonymous the server ignored the keys of calls */
+  lost (error: WsError, isAnonymous: boolean): void {
     for (const request of [...this.#requests.values()]) {
       request.isUnderWay = false
-      if (request.wasSent && !request.isRepeatable) request.reject(new WsError(error.code, error.message, { cause: error, delivery: 'unknown' }))
+      if (request.wasSent && (isAnonymous || !request.isRepeatable)) request.reject(new WsError(error.code, error.message, { cause: error, delivery: 'unknown' }))
     }
   }
 
@@ -105,5 +105,5 @@ export class Requests {
 
 /** Errors whose request may have taken effect. */
 function deliveryOf (code: string): 'refused' | 'unknown' {
-  return code === 'unavailable' || code === 'identity_changed' || code === 'internal' || code === 'unknown' ? 'unknown' : 'refused'
+  return code === 'unavailable' || code === 'identity_changed' || code === 'internal' || code === 'outcome_unknown' ? 'unknown' : 'refused'
 }
