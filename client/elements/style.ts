@@ -16,7 +16,7 @@ const css = `
   font: var(--ws-font, inherit);
   line-height: 1.45;
 }
-:host([hidden]), [hidden] { display: none; }
+:host([hidden]), [hidden], .buttons:not(:has(button:not([hidden]))) { display: none !important; }
 * { box-sizing: border-box; }
 p, dl, dd, ol, ul, fieldset { margin: 0; padding: 0; border: 0; min-inline-size: 0; }
 .list, .card, .fields, form { display: grid; gap: var(--gap); grid-template-columns: minmax(0, 1fr); }
@@ -24,7 +24,10 @@ p, dl, dd, ol, ul, fieldset { margin: 0; padding: 0; border: 0; min-inline-size:
 .heading { font-weight: 650; font-size: 1.0625em; overflow-wrap: anywhere; }
 .muted { color: var(--muted); font-size: 0.9375em; }
 .error, .alert { color: var(--danger); font-size: 0.9375em; }
-.error:empty, .alert:empty, .status:empty, .note:empty { display: none; }
+.error:empty { display: none; }
+/* What speaks must be there before it has something to say: it takes no room, and neither does the gap before it. */
+form > .alert:empty, form > .status:empty, .card > .alert:empty { margin-block-start: calc(-1 * var(--gap)); }
+.note:not(:empty) { margin-block-end: var(--gap); }
 .field { display: grid; gap: 0.25rem; grid-template-columns: minmax(0, 1fr); }
 fieldset.field { gap: 0.25rem; }
 fieldset.group { padding-inline-start: var(--gap); border-inline-start: 2px solid var(--line); }
@@ -51,6 +54,7 @@ button[aria-disabled=true] { cursor: default; border-style: dashed; border-color
 dl { display: grid; grid-template-columns: minmax(6rem, max-content) minmax(0, 1fr); gap: 0.25rem var(--gap); }
 dt { color: var(--muted); }
 dd, .line { overflow-wrap: anywhere; white-space: pre-wrap; }
+ul { padding-inline-start: 1.125rem; }
 dl dl { grid-column: 1 / -1; }
 progress { inline-size: 100%; block-size: 0.625rem; accent-color: var(--accent); }
 .log { max-block-size: 12rem; overflow-y: auto; list-style: none; padding: 0.5rem 0.75rem; border: 1px solid var(--line); border-radius: var(--radius); font: 0.875em/1.5 ui-monospace, monospace; }
