@@ -2,7 +2,7 @@ import { ExpiringMap } from '../engine/expiring-map.js'
 import { OutcomeUnknownError } from '../errors.js'
 import type { Limits } from '../telemetry/limits.js'
 
-/** Memory of a remembered call beside its outcome. Measured: 500 bytes in a process; with Redis 220 there, and 330 to 760 in Redis. */
+/** Memory of a remembered call beside its outcome. Measured: 500 bytes in a process, and 330 to 760 in Redis. */
 export const CALL_BYTES = 1_024
 
 /** Bounds of the memory of calls that a node has begun. */

@@ -25,22 +25,21 @@ if found[2] == ARGV[2] then return { 'new' } end
 return { tonumber(found[3]) < now() and 'lost' or 'running' }
 `)
 
-/** Renews the lease of a running call. KEYS: the call. ARGV: runner, lease, retention. */
+/** Renews the lease of a running call, which Redis may have lost. KEYS: the call. ARGV: print, runner, lease, retention. */
 export const renew = new Script(KEY_LIFETIME, `
-local found = redis.call('HMGET', KEYS[1], 'runner', 'outcome')
-if found[1] ~= ARGV[1] or found[2] then return 0 end
-redis.call('HSET', KEYS[1], 'until', integer(now() + ARGV[2]))
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
+local found = redis.call('HMGET', KEYS[1], 'runner', 'outcome', 'refused')
+if (found[1] and found[1] ~= ARGV[2]) or found[2] or found[3] == ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], 'print', ARGV[1], 'runner', ARGV[2], 'until', integer(now() + ARGV[3]))
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1
 `)
 
-/** Stores the outcome of a call. KEYS: the call. ARGV: runner, outcome, retention. */
+/** Stores the outcome of a call, which Redis may have lost. KEYS: the call. ARGV: print, runner, outcome, retention. */
 export const finish = new Script(`
 local found = redis.call('HMGET', KEYS[1], 'runner', 'outcome')
-if found[1] ~= ARGV[1] or found[2] then return 0 end
-redis.call('HSET', KEYS[1], 'outcome', ARGV[2])
-redis.call('HDEL', KEYS[1], 'until')
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
+if (found[1] and found[1] ~= ARGV[2]) or found[2] then return 0 end
+redis.call('HSET', KEYS[1], 'print', ARGV[1], 'runner', ARGV[2], 'outcome', ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1
 `)
 

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { CALL_RETENTION_MS, type CallStore, type KnownCall } from '../engine.js'
+import { ExpiringMap } from '../expiring-map.js'
 import * as scripts from './call-scripts.js'
 import type { Commands } from './commands.js'
 import type { Keys } from './keys.js'
@@ -11,6 +12,7 @@ interface CallTimes { leaseMs: number, retentionMs?: number }
 /** An attempt to run a call that this node has begun, until its end is stored. */
 interface Attempt {
   readonly key: string
+  readonly print: string
   readonly runner: string
   /** Outcome to be stored; null: the call is to be forgotten; undefined: it is running. */
   readonly end: string | null | undefined
@@ -19,6 +21,11 @@ interface Attempt {
   /** True until the first round of renewals, which it does not need. */
   isFresh: boolean
 }
+
+interface Ended { key: string, print: string, runner: string, outcome: string }
+
+/** Maximum number of calls that are restored at the same time. */
+const AT_ONCE = 100
 
 /** Calls of all nodes: one that was begun on a node is known to every other. */
 export class RedisCallStore implements CallStore {
@@ -29,6 +36,8 @@ export class RedisCallStore implements CallStore {
   readonly #log: FastifyBaseLogger
   /** By runner: several attempts can have the same key. */
   readonly #attempts = new Map<string, Attempt>()
+  /** Calls that have ended here, which Redis may lose. */
+  readonly #ended: ExpiringMap<string, Ended>
   /** Renews leases and retries what could not be stored; runs while there is any attempt. */
   #timer: NodeJS.Timeout | null = null
   #isClosed = false
@@ -38,6 +47,7 @@ export class RedisCallStore implements CallStore {
     this.#keys = keys
     this.#leaseMs = leaseMs
     this.#retentionMs = retentionMs
+    this.#ended = new ExpiringMap(retentionMs)
     this.#log = log
   }
 
@@ -47,29 +57,42 @@ export class RedisCallStore implements CallStore {
       known = await this.#run(scripts.begin, key, [print, runner, this.#leaseMs, this.#retentionMs])
     } catch (error) {
       // It may have begun, or begin later.
-      this.#keep(key, runner, null)
+      this.#keep({ key, print, runner, end: null })
       throw error
     }
     const [state, outcome] = known as [KnownCall['state'], string]
     if (state === 'ended') return { state, outcome }
-    if (state === 'new') this.#keep(key, runner, undefined)
+    if (state === 'new') this.#keep({ key, print, runner, end: undefined })
     return { state }
   }
 
-  finish (key: string, runner: string, outcome: string | null): Promise<void> {
-    return this.#attend(this.#keep(key, runner, outcome))
+  async finish (key: string, runner: string, outcome: string | null): Promise<void> {
+    const print = this.#attempts.get(runner)?.print
+    if (print === undefined) return
+    if (outcome !== null) this.#ended.set(key, { key, print, runner, outcome })
+    await this.#attend(this.#keep({ key, print, runner, end: outcome }))
+  }
+
+  /** Stores again what this node knows of calls, after Redis has lost writes. @throws WSM_ERR_UNAVAILABLE */
+  async restore (): Promise<void> {
+    for (const attempt of this.#attempts.values()) this.#attend(attempt)
+    const ended = [...this.#ended.values()]
+    for (let at = 0; at < ended.length; at += AT_ONCE) {
+      await Promise.all(ended.slice(at, at + AT_ONCE).map((call) => this.#end(call)))
+    }
   }
 
   close (): void {
     this.#isClosed = true
     this.#attempts.clear()
+    this.#ended.clear()
     this.#stop()
   }
 
-  #keep (key: string, runner: string, end: Attempt['end']): Attempt {
-    const attempt = { key, runner, end, until: performance.now() + this.#retentionMs, isFresh: true }
+  #keep (begun: Omit<Attempt, 'until' | 'isFresh'>): Attempt {
+    const attempt = { ...begun, until: performance.now() + this.#retentionMs, isFresh: true }
     if (this.#isClosed) return attempt
-    this.#attempts.set(runner, attempt)
+    this.#attempts.set(attempt.runner, attempt)
     this.#timer ??= setInterval(() => this.#attendAll(), this.#leaseMs / 3)
     return attempt
   }
@@ -83,16 +106,20 @@ export class RedisCallStore implements CallStore {
 
   /** Renews the lease of a running call, or stores its end. */
   async #attend (attempt: Attempt): Promise<void> {
-    const { key, runner, end, until } = attempt
+    const { key, print, runner, end, until } = attempt
     try {
-      if (end === undefined) await this.#run(scripts.renew, key, [runner, this.#leaseMs, this.#retentionMs])
+      if (end === undefined) await this.#run(scripts.renew, key, [print, runner, this.#leaseMs, this.#retentionMs])
       else if (end === null) await this.#run(scripts.forget, key, [runner, this.#leaseMs])
-      else await this.#run(scripts.finish, key, [runner, end, this.#retentionMs])
+      else await this.#end({ key, print, runner, outcome: end })
       if (end !== undefined) this.#drop(attempt)
     } catch (error) {
       this.#log.debug({ err: error }, 'could not update a call with an idempotency key yet; will retry')
       if (end !== undefined && performance.now() > until) this.#drop(attempt)
     }
+  }
+
+  #end ({ key, print, runner, outcome }: Ended): Promise<unknown> {
+    return this.#run(scripts.finish, key, [print, runner, outcome, this.#retentionMs])
   }
 
   #drop (attempt: Attempt): void {

@@ -123,8 +123,8 @@ export class RedisEngine implements Engine {
       isReachable: () => this.#connectivity.isUp && this.cluster.isLeased,
       reachable: () => this.#reachable()
     }, log)
-    const { presence, confirmations, revocations } = this
-    this.#recovery = new Recovery({ keys, lineage, streams: this.#streams, presence, confirmations, revocations }, log)
+    const { presence, confirmations, revocations, calls } = this
+    this.#recovery = new Recovery({ keys, lineage, streams: this.#streams, presence, confirmations, revocations, calls }, log)
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import type { RedisCallStore } from './calls.js'
 import { SETTLED_STREAM, type RedisConfirmationStore } from './confirmations.js'
 import type { Keys } from './keys.js'
 import type { Lane } from './lane.js'
@@ -18,6 +19,7 @@ export interface RecoveryParts {
   presence: RedisPresenceStore
   confirmations: RedisConfirmationStore
   revocations: RedisRevocationStore
+  calls: RedisCallStore
 }
 
 /** Reconciles this node with Redis after an outage or rollback. Failures are retried with the next renewal of the lease. */
@@ -28,6 +30,8 @@ export class Recovery {
   #hasMissedEnds = false
   /** True if Redis may have lost questions or ends that this node knows. */
   #hasLostQuestions = false
+  /** True if Redis may have lost calls that this node knows. */
+  #hasLostCalls = false
   #timer: NodeJS.Timeout | null = null
 
   constructor (parts: RecoveryParts, log: FastifyBaseLogger) {
@@ -51,6 +55,7 @@ export class Recovery {
     presence.restore(false)
     if (this.#hasMissedEnds) this.#catchUp()
     this.#restoreQuestions()
+    this.#restoreCalls()
     if (isForgotten) {
       streams.checkAll()
       revocations.mayHaveMissed()
@@ -64,12 +69,14 @@ export class Recovery {
     streams.checkLane(lane)
     revocations.mayHaveMissed()
     if (lane.key === keys.lane(SETTLED_STREAM)) this.#hasLostQuestions = true
+    this.#hasLostCalls = true
     this.#timer ??= setTimeout(() => {
       this.#timer = null
       presence.restoreLost()
       presence.checkAll()
       revocations.refresh()
       this.#restoreQuestions()
+      this.#restoreCalls()
     }, COLLECT_MS)
   }
 
@@ -100,6 +107,17 @@ export class Recovery {
     } catch (error) {
       this.#hasLostQuestions = true
       this.#log.warn({ err: error }, 'could not yet restore questions that Redis has lost; will retry')
+    }
+  }
+
+  async #restoreCalls (): Promise<void> {
+    if (!this.#hasLostCalls) return
+    this.#hasLostCalls = false
+    try {
+      await this.#parts.calls.restore()
+    } catch (error) {
+      this.#hasLostCalls = true
+      this.#log.warn({ err: error }, 'could not yet restore calls with an idempotency key that Redis has lost; will retry')
     }
   }
 }

@@ -5,7 +5,8 @@ import { RedisCallStore } from '../../../lib/engine/redis/calls.js'
 import type { Commands } from '../../../lib/engine/redis/commands.js'
 import { Keys } from '../../../lib/engine/redis/keys.js'
 import { UnavailableError } from '../../../lib/errors.js'
-import { ENGINE } from '../../fixtures/engine-suite.js'
+import { ENGINE, KEPT, publication } from '../../fixtures/engine-suite.js'
+import { Gate } from '../../fixtures/gate.js'
 import { RedisServer } from '../../fixtures/redis.js'
 import { nodesOf, silent } from '../../fixtures/redis-nodes.js'
 import { timersOf } from '../../fixtures/timers.js'
@@ -62,9 +63,9 @@ t.test('a call is kept for ten minutes after it began, was renewed, or ended; a 
   await server.admin.pexpire(key!, 10_000)
   await a.calls.finish('k', 'first', '1')
   t.ok(isWhole(await leftOf()))
-  await server.admin.flushall()
-  await a.calls.begin('k', 'print', 'second')
-  await a.calls.finish('k', 'second', null)
+  await server.admin.del(key!)
+  await a.calls.begin('l', 'print', 'second')
+  await a.calls.finish('l', 'second', null)
   t.ok(await leftOf() <= LEASE_MS)
   await until(async () => (await server.admin.keys('*:call:*')).length === 0)
 })
@@ -74,9 +75,7 @@ t.test('a begin that runs after its call was forgotten does not begin it', async
   await a.calls.begin('k', 'print', 'first')
   await a.calls.finish('k', 'first', null)
   t.strictSame(await a.calls.begin('k', 'print', 'first'), { state: 'lost' })
-  await a.calls.finish('never', 'second', null)
-  t.strictSame(await a.calls.begin('never', 'print', 'second'), { state: 'lost' }, 'nor one that runs for the first time')
-  for (const key of ['k', 'never']) t.strictSame(await b.calls.begin(key, 'other', 'third'), { state: 'new' })
+  t.strictSame(await b.calls.begin('k', 'other', 'third'), { state: 'new' })
   t.strictSame(await b.calls.begin('k', 'other', 'third'), { state: 'new' }, 'the same attempt, run twice')
 })
 
@@ -123,14 +122,18 @@ t.test('an end that cannot be stored is given up when it would have expired; the
     }
   } as unknown as Commands
   const store = new RedisCallStore(commands, new Keys('test', 0, false), { leaseMs: 30, retentionMs: 50 }, silent)
-  await store.finish('k', 'first', '1')
   await t.rejects(store.begin('l', 'print', 'second'))
   t.equal(timers(), 1)
+  isDown = false
+  await store.begin('k', 'print', 'first')
+  isDown = true
+  await store.finish('k', 'first', '1')
+  t.equal(timers(), 2, 'and the expiry of what was not stored')
   await until(() => timers() === 0)
   isDown = false
   await store.begin('k', 'print', 'third')
   t.equal(timers(), 1)
-  await store.finish('k', 'third', '1')
+  await store.finish('k', 'third', null)
   t.equal(timers(), 0)
   await store.begin('m', 'print', 'fourth')
   isDown = true
@@ -140,4 +143,79 @@ t.test('an end that cannot be stored is given up when it would have expired; the
   t.equal(timers(), 0)
   await store.finish('m', 'fourth', '1')
   t.equal(timers(), 0)
+})
+
+t.test('a call that begins while the store closes leaves no timer', async (t) => {
+  const timers = timersOf(t)
+  const gate = new Gate()
+  const commands = { run: () => gate.wait().then(() => ['new']) } as unknown as Commands
+  const store = new RedisCallStore(commands, new Keys('test', 0, false), { leaseMs: 30 }, silent)
+  const begun = store.begin('k', 'print', 'first')
+  store.close()
+  gate.open()
+  await begun
+  t.equal(timers(), 0)
+})
+
+/** What Redis has of the calls of a prefix, by key. */
+async function stored (server: RedisServer): Promise<Map<string, Record<string, string>>> {
+  const keys = (await server.admin.keys('*:call:*')).sort()
+  return new Map(await Promise.all(keys.map(async (key): Promise<[string, Record<string, string>]> => [key, await server.admin.hgetall(key)])))
+}
+
+t.test('after Redis has lost everything its nodes restore their calls, running and ended', async (t) => {
+  const server = await RedisServer.start(t)
+  const [a, b] = await nodes(t, server)
+  await a.calls.begin('ended', 'print', 'first')
+  await a.calls.finish('ended', 'first', '1')
+  await a.calls.begin('running', 'print', 'second')
+  await a.calls.begin('refused', 'print', 'third')
+  await a.calls.finish('refused', 'third', null)
+  await a.publish(publication('all'), KEPT)
+  await server.admin.flushall()
+  await a.publish(publication('all'), KEPT)
+  await until(async () => (await stored(server)).size === 2)
+  t.strictSame(await b.calls.begin('ended', 'print', 'another'), { state: 'ended', outcome: '1' })
+  t.strictSame(await b.calls.begin('running', 'print', 'another'), { state: 'running' })
+  t.strictSame(await b.calls.begin('refused', 'print', 'another'), { state: 'new' })
+})
+
+t.test('a restored call replaces what is older of itself, and nothing of another attempt', async (t) => {
+  const server = await RedisServer.start(t)
+  const [a] = await nodes(t, server)
+  const store = a.calls as RedisCallStore
+  const keyOf = async () => [...(await stored(server)).keys()][0]!
+  await store.begin('k', 'print', 'first')
+  await store.finish('k', 'first', '1')
+  const key = await keyOf()
+  await server.admin.hdel(key, 'outcome')
+  await store.restore()
+  t.match(await server.admin.hgetall(key), { runner: 'first', outcome: '1' })
+  await server.admin.hset(key, { runner: 'another', outcome: '2' })
+  await store.restore()
+  t.match(await server.admin.hgetall(key), { runner: 'another', outcome: '2' })
+})
+
+t.test('an outcome is stored even if Redis has lost the beginning of the call', async (t) => {
+  const server = await RedisServer.start(t)
+  const [a, b] = await nodes(t, server)
+  await a.calls.begin('k', 'print', 'first')
+  await server.admin.del([...(await stored(server)).keys()])
+  await a.calls.finish('k', 'first', '1')
+  t.strictSame(await b.calls.begin('k', 'print', 'another'), { state: 'ended', outcome: '1' })
+})
+
+t.test('many calls are restored, and a restoration that fails rejects', async (t) => {
+  const server = await RedisServer.start(t)
+  const [a] = await nodes(t, server)
+  const store = a.calls as RedisCallStore
+  const names = Array.from({ length: 250 }, (_, n) => `k${n}`)
+  await Promise.all(names.map((name) => store.begin(name, 'print', name)))
+  await Promise.all(names.map((name) => store.finish(name, name, '1')))
+  await server.admin.flushall()
+  await store.restore()
+  t.equal((await stored(server)).size, names.length)
+  server.pause()
+  await t.rejects(store.restore(), { code: 'WSM_ERR_UNAVAILABLE' })
+  server.resume()
 })

@@ -34,6 +34,41 @@ t.test('missed ends of questions are read at once, and with each renewal until t
   t.strictSame(reads, ['failed', 'read'])
 })
 
+t.test('lost calls are restored soon after Redis went back, and with each renewal until that succeeds', async (t) => {
+  const clock = new FakeClock(t)
+  const restored: string[] = []
+  const nothing = () => {}
+  const state = { isAway: true }
+  const parts = {
+    keys: { lane: () => 'ends' },
+    lineage: { examineAll: nothing },
+    streams: { checkLane: nothing },
+    presence: { restore: nothing, restoreLost: nothing, checkAll: nothing },
+    revocations: { mayHaveMissed: nothing, refresh: nothing },
+    calls: {
+      restore: async () => {
+        restored.push(state.isAway ? 'failed' : 'restored')
+        if (state.isAway) throw new Error('out of reach')
+      }
+    }
+  }
+  const { log, messages } = keepingLog()
+  const recovery = new Recovery(parts as unknown as RecoveryParts, log)
+  recovery.renewed(false)
+  recovery.wentBack({ key: 'another' } as Lane)
+  t.strictSame(restored, [])
+  clock.advance(1_000)
+  t.strictSame(restored, ['failed'])
+  await new Promise(setImmediate)
+  t.strictSame(messages, ['could not yet restore calls with an idempotency key that Redis has lost; will retry'])
+  state.isAway = false
+  for (let n = 0; n < 2; n++) {
+    recovery.renewed(false)
+    await new Promise(setImmediate)
+  }
+  t.strictSame(restored, ['failed', 'restored'])
+})
+
 t.test('a closed recovery restores nothing', (t) => {
   const clock = new FakeClock(t)
   const restored: string[] = []
@@ -42,7 +77,8 @@ t.test('a closed recovery restores nothing', (t) => {
     keys: { lane: () => 'ends' },
     streams: { checkLane: nothing },
     presence: { restoreLost: () => { restored.push('presence') }, checkAll: nothing },
-    revocations: { mayHaveMissed: nothing, refresh: nothing }
+    revocations: { mayHaveMissed: nothing, refresh: nothing },
+    calls: { restore: async () => { restored.push('calls') } }
   }
   for (const isClosed of [false, true]) {
     const recovery = new Recovery(parts as unknown as RecoveryParts, keepingLog().log)
@@ -50,6 +86,6 @@ t.test('a closed recovery restores nothing', (t) => {
     if (isClosed) recovery.close()
     clock.advance(1_000)
   }
-  t.strictSame(restored, ['presence'])
+  t.strictSame(restored, ['presence', 'calls'])
   t.end()
 })
