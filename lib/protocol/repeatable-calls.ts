@@ -40,7 +40,7 @@ interface Caller { readonly signal: AbortSignal }
 interface Call { name: string, print: string, runner: string, userId: string, caller: Caller }
 
 /** A call that this node runs, and the repetitions here that wait for it. */
-interface Running { record: RecordOutcome, waiting: Set<() => void> }
+interface Running { print: string, record: RecordOutcome, waiting: Set<() => void> }
 
 /** Calls that clients may repeat: one with an idempotency key runs once, whichever sockets and nodes it comes by. */
 export class RepeatableCalls {
@@ -80,6 +80,8 @@ export class RepeatableCalls {
   }
 
   #ask (call: Call): KnownCall | Promise<KnownCall> {
+    const own = this.#running.get(call.name)
+    if (own !== undefined) return { state: own.print === call.print ? 'running' : 'other' }
     if (performance.now() < this.#restUntil) throw new UnavailableError('Calls with an idempotency key cannot be stored at the moment')
     const known = this.#store.begin(call.name, call.print, call.runner)
     return isThenable(known) ? this.#asked(known) : known
@@ -107,7 +109,7 @@ export class RepeatableCalls {
     }
   }
 
-  #run ({ name, runner, userId }: Call): RecordOutcome {
+  #run ({ name, print, runner, userId }: Call): RecordOutcome {
     try {
       if (this.#isClosed) throw new UnavailableError('The server is closing')
       this.#remembered.begin(name, userId)
@@ -125,7 +127,7 @@ export class RepeatableCalls {
       await this.#store.finish(name, runner, text)
       for (const wake of waiting) wake()
     }
-    this.#running.set(name, { record, waiting })
+    this.#running.set(name, { print, record, waiting })
     return record
   }
 

@@ -101,6 +101,23 @@ t.test('frames of a socket start in the order of their arrival', async (t) => {
   t.strictSame(started, frames.map(({ n }) => n))
 })
 
+t.test('a repetition waits for a call that runs on its node, even if Redis has lost the call', async (t) => {
+  const gate = new Gate()
+  const { a, runs, prefix } = await startNodes(t, async (run) => {
+    await gate.wait()
+    return { run }
+  })
+  const client = await a.connect('alice')
+  const first = client.request(work)
+  await gate.reached
+  await server.admin.del(await server.admin.keys(`${prefix}:call:*`))
+  const repeated = [client.request(work), client.request(work)]
+  await client.settled()
+  gate.open()
+  for (const answer of [first, ...repeated]) t.match(await answer, { data: { run: 1 } })
+  t.equal(runs.count, 1)
+})
+
 t.test('a call that Redis has lost is not run again on the node that ran it, and then on no other', async (t) => {
   const { a, b, runs, prefix } = await startNodes(t, (run) => run)
   const [first, second] = [await a.connect('alice'), await b.connect('alice')]
