@@ -40,12 +40,14 @@ for (const [name, wrap] of [['at once', (store: CallStore) => store], ['later', 
     const { begin } = callsOn(t, wrap(new MemoryCallStore()))
     const record = recorderOf(await begin())
     const waits = [waitOf(await begin()), waitOf(await begin())]
+    const other = { code: 'WSM_ERR_INVALID_MESSAGE', details: [{ path: '/idempotency_key' }] }
+    await t.rejects(async () => begin('k', { n: 2 }), other)
     const outcome: Outcome = { json: '{"a":1}' }
     await record(outcome)
     await record({ json: '2' })
     for (const wait of waits) t.strictSame(await wait, { outcome })
     t.strictSame(await begin(), { outcome })
-    await t.rejects(async () => begin('k', { n: 2 }), { code: 'WSM_ERR_INVALID_MESSAGE', details: [{ path: '/idempotency_key' }] })
+    await t.rejects(async () => begin('k', { n: 2 }), other)
   })
 }
 
@@ -92,6 +94,13 @@ t.test('a call over the user\'s bound is forgotten at once, and its repetition i
   for (let n = 0; n < 2; n++) await t.rejects(begin('b') as Promise<Begun>, { code: 'WSM_ERR_RATE_LIMITED' })
   await record(null)
   recorderOf(await begin('b'))
+})
+
+t.test('the outcome of a call whose node has ended is unknown, also for those who wait for it', async (t) => {
+  const states: KnownCall[] = [{ state: 'lost' }, { state: 'running' }, { state: 'running' }, { state: 'lost' }]
+  const { begin } = callsOn(t, { begin: () => states.shift()!, finish: async () => {} })
+  t.throws(() => begin(), unknown)
+  await t.rejects(waitOf(await begin()), unknown)
 })
 
 t.test('a call that the store has lost and this node remembers is not run again, here or elsewhere', async (t) => {
