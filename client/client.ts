@@ -65,6 +65,7 @@ export class WsClient<C = unknown> {
   readonly #requests: Requests
   readonly #memberships: Memberships
   #me: Me | null = null
+  #hasBegun = false
   /** Whose positions these are; undefined: nobody's yet. */
   #owner: string | null | undefined
 
@@ -135,29 +136,18 @@ export class WsClient<C = unknown> {
     return this.#events.on(event, listener)
   }
 
-  /** Resolves when it is connected. Rejects with `signed_out` or `closed` if it will not be, and with `aborted` by the signal. */
-  ready ({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
+  /** Resolves when it is connected. Rejects with `signed_out` or `closed` if it will not be. */
+  ready (): Promise<void> {
     return new Promise((resolve, reject) => {
-      const settle = () => {
-        off()
-        signal?.removeEventListener('abort', abort)
-      }
-      const look = (status: Status) => {
+      const look = (status: Status, { reason = 'The client is closed' }: StatusDetail) => {
         if (status === 'connected') resolve()
-        else if (status === 'signed-out') reject(new WsError('signed_out', this.statusDetail.reason ?? 'Signed out'))
-        else if (status === 'closed') reject(new WsError('closed', this.statusDetail.reason ?? 'The client is closed'))
+        else if (isOver(status)) reject(new WsError(codeOf(status), reason))
         else return
-        settle()
-      }
-      const abort = () => {
-        settle()
-        reject(new WsError('aborted', 'Waiting for the connection was aborted', { cause: signal!.reason }))
+        off()
       }
       const off = this.#events.on('status', look)
-      signal?.addEventListener('abort', abort)
-      if (signal?.aborted === true) abort()
-      // Before the first attempt it is "closed" as well.
-      else if (this.#owner !== undefined || this.status !== 'closed') look(this.status)
+      // One that has not begun yet is closed as well.
+      if (this.#hasBegun) look(this.status, this.statusDetail)
     })
   }
 
@@ -231,10 +221,9 @@ export class WsClient<C = unknown> {
   }
 
   #status (status: Status, detail: StatusDetail): void {
+    this.#hasBegun = true
     if (status === 'signed-out') this.#forget()
-    if (status === 'signed-out' || status === 'closed') {
-      this.#requests.close(new WsError(status === 'closed' ? 'closed' : 'signed_out', detail.reason ?? 'The client is closed'))
-    }
+    if (isOver(status)) this.#requests.close(new WsError(codeOf(status), detail.reason ?? 'The client is closed'))
     this.#events.emit('status', status, detail)
   }
 
@@ -379,6 +368,9 @@ export class WsClient<C = unknown> {
     this.#events.emit('user', null)
   }
 }
+
+const isOver = (status: Status) => status === 'signed-out' || status === 'closed'
+const codeOf = (status: Status) => status.replace('-', '_')
 
 function baseOf (url: string): string {
   const { location } = globalThis as { location?: { href: string } }

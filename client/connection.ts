@@ -216,7 +216,7 @@ export class Connection {
 
   /** A ticket in place of the token, and what REST says where the socket cannot; null: it is over, or another attempt is due. */
   async #ticket (token: string, signal: AbortSignal): Promise<string | null> {
-    const { status, body, retryAfterMs } = await rest(this.#options.base, 'POST', '/tickets', token, signal)
+    const { status, body } = await rest(this.#options.base, 'POST', '/tickets', token, signal)
     if (signal.aborted) return null
     if (typeof body?.ticket === 'string') return body.ticket
     if (status === 401) {
@@ -224,9 +224,7 @@ export class Connection {
     } else if (status === 403) {
       this.stop('closed', { reason: body?.message ?? 'forbidden' })
     } else {
-      const reason = body?.message ?? (status === 0 ? 'the server cannot be reached, or something else answers in its place' : `the server answered ${status}`)
-      this.#retryAfterMs = retryAfterMs ?? 0
-      this.#again({ reason })
+      this.#again({ reason: body?.message ?? 'the server cannot be reached, or something else answers in its place' })
     }
     return null
   }

@@ -27,10 +27,6 @@ export class Emitter {
     return () => { this.#listeners.set(name, this.#listeners.get(name)!.filter((other) => other !== own)) }
   }
 
-  has (name: string): boolean {
-    return (this.#listeners.get(name)?.length ?? 0) > 0
-  }
-
   /**
    * Calls the listeners of a name. Returns null where there are none; otherwise whether all of them returned without an error: at once,
    * or as a promise if one of them is asynchronous.

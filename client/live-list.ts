@@ -121,7 +121,7 @@ export class LiveList<R, T> {
     this.#shown.clear()
     records.forEach((record, i) => this.#shown.set(record, shown[i]!))
     if (shown.length === this.#list.length && shown.every((item, i) => item === this.#list[i])) return
-    this.#list = Object.freeze(shown)
+    this.#list = shown
     this.#events.emit('change', shown)
   }
 }

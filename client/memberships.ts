@@ -204,7 +204,7 @@ export class Memberships {
 
   #setUsers (membership: Membership | undefined, users: readonly string[]): void {
     if (membership === undefined) return
-    membership.users = Object.freeze(users)
+    membership.users = users
     for (const channel of [...membership.channels]) channel.presenceChanged(users)
   }
 }

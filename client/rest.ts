@@ -3,7 +3,7 @@ import { WsError } from './errors.js'
 const TIMEOUT_MS = 10_000
 
 /** An answer of the server's REST routes. `status` is 0 where there was none, or where something else than the plugin answered. */
-export interface RestAnswer { status: number, body: any, retryAfterMs: number | null }
+export interface RestAnswer { status: number, body: any }
 
 /** Calls the plugin's REST routes. Never rejects: a captive portal, an error page and a dead network are answers too. */
 export async function rest (base: string, method: 'GET' | 'POST', path: string, token: string | null, signal?: AbortSignal): Promise<RestAnswer> {
@@ -11,17 +11,14 @@ export async function rest (base: string, method: 'GET' | 'POST', path: string, 
     const timeout = AbortSignal.timeout(TIMEOUT_MS)
     const response = await fetch(base + path, {
       method,
-      headers: { accept: 'application/json', ...token !== null && { authorization: `Bearer ${token}` } },
+      headers: token === null ? {} : { authorization: `Bearer ${token}` },
       signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal])
     })
-    const { status, headers } = response
-    const seconds = Number(headers.get('retry-after') ?? NaN)
     const body = await response.json().catch(() => null)
     // Every answer of the plugin is an object, also a refusal.
-    const isOurs = typeof body === 'object' && body !== null
-    return { status: isOurs || status === 503 ? status : 0, body, retryAfterMs: Number.isFinite(seconds) ? seconds * 1_000 : null }
-  } catch (cause) {
-    return { status: 0, body: null, retryAfterMs: null }
+    return { status: body === null ? 0 : response.status, body }
+  } catch {
+    return { status: 0, body: null }
   }
 }
 
