@@ -1,6 +1,7 @@
 import { Backoff } from './backoff.js'
 import type { CallData, CallReply, ChannelCallType, ChannelMessageType, Message, MessageOf } from './contract-types.js'
-import { Emitter, type Fail, type Off } from './emitter.js'
+import type { Core } from './core.js'
+import { Emitter, type Off } from './emitter.js'
 import { WsError } from './errors.js'
 import { emitMessage } from './feed.js'
 import type { StreamPosition } from './positions.js'
@@ -29,10 +30,8 @@ export interface ChannelOptions<S> {
 
 /** The part of the memberships that a channel needs. */
 export interface ChannelHost {
-  fail: Fail
-  call: (type: string, data: object, options?: CallOptions) => Promise<any>
-  leave: (channel: Channel<any, any, any>) => void
-  presence: (name: string) => readonly string[]
+  leave: () => void
+  presence: () => readonly string[]
 }
 
 /** Messages that an iterator has not been asked for. */
@@ -43,6 +42,7 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
   readonly name: N
   status: ChannelStatus = 'joining'
   readonly #options: ChannelOptions<S>
+  readonly #core: Core
   readonly #host: ChannelHost
   readonly #events: Emitter
   /** The messages since the state is loaded, each with what tells that it was handled; null: none is. */
@@ -51,11 +51,12 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
   #hasState = false
 
   /** @internal */
-  constructor (name: N, options: ChannelOptions<S>, host: ChannelHost) {
+  constructor (name: N, options: ChannelOptions<S>, core: Core, host: ChannelHost) {
     this.name = name
     this.#options = options
+    this.#core = core
     this.#host = host
-    this.#events = new Emitter(host.fail, `channel "${name}"`)
+    this.#events = new Emitter(core.fail, `channel "${name}"`)
   }
 
   /** Listens to the messages of a type. Returns a function that takes the listener away. */
@@ -77,12 +78,12 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
 
   /** Ids of the users in the channel; empty where the server keeps no presence for it. A new array at each change. */
   get presence (): readonly string[] {
-    return this.#host.presence(this.name)
+    return this.#host.presence()
   }
 
   /** Calls the server for this channel, of which the user must be a member. See `client.call`. */
   call<T extends ChannelCallType<C>> (type: T, ...[data, options]: {} extends CallData<C, T> ? [data?: CallData<C, T>, options?: CallOptions] : [data: CallData<C, T>, options?: CallOptions]): Promise<CallReply<C, T>> {
-    return this.#host.call(type, { ...data, channel: this.name }, options)
+    return this.#core.call(type, { ...data, channel: this.name }, options)
   }
 
   /** Leaves. The server hears of it when no other part of the page is in the channel. */
@@ -90,7 +91,7 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
     if (this.status === 'left') return
     this.#stopLoading()
     this.#set('left')
-    this.#host.leave(this)
+    this.#host.leave()
   }
 
   /** The messages from now on, until the channel is left. Rejects with `overflow` if 1,000 wait to be read, and with the error of a refused channel. */
@@ -152,7 +153,7 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
   refused (error: WsError): void {
     this.#stopLoading()
     this.#set('refused')
-    if (this.#events.emit('error', error) === null) this.#host.fail(error, `channel "${this.name}"`)
+    if (this.#events.emit('error', error) === null) this.#core.fail(error, `channel "${this.name}"`)
   }
 
   /** @internal */
@@ -176,7 +177,7 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
         return this.#loaded(state, position ?? null)
       } catch (error) {
         if (signal.aborted) return
-        this.#host.fail(error, `getState() of channel "${this.name}"`)
+        this.#core.fail(error, `getState() of channel "${this.name}"`)
       }
       await new Promise((resolve) => { setTimeout(resolve, backoff.next()) })
       if (signal.aborted) return

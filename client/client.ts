@@ -5,6 +5,7 @@ import { ServerClock } from './clock.js'
 import { Confirmations } from './confirmations.js'
 import { Connection, type Frame, type GetToken, type OpenSocket, type Status, type StatusDetail } from './connection.js'
 import type { CallData, CallReply, Message, PlainCallType } from './contract-types.js'
+import type { Core } from './core.js'
 import { Emitter, type Off } from './emitter.js'
 import { WsError } from './errors.js'
 import { both, emitMessage, type Feed } from './feed.js'
@@ -87,16 +88,21 @@ export class WsClient<C = unknown> {
       fail: this.#fail
     })
     this.#requests = new Requests(this.#connection)
-    const request = (frame: Frame) => this.#requests.send(frame)
-    this.#memberships = new Memberships(this.#positions, {
-      fail: this.#fail, isConnected: () => this.#connection.isConnected, request, call: (type, data, options) => this.#call(type, data, options)
-    })
+    const connection = this.#connection
+    const core: Core = {
+      clock: this.#clock,
+      positions: this.#positions,
+      get isConnected () { return connection.isConnected },
+      fail: this.#fail,
+      request: (frame) => this.#requests.send(frame),
+      call: (type, data, options) => this.#call(type, data, options),
+      load: (path, field) => connection.isConnected ? restList(this.#base, path, field, connection.token) : null
+    }
+    this.#memberships = new Memberships(core)
     this.user = this.#feed('user')
     this.all = this.#feed('all')
-    this.confirmations = new Confirmations({
-      fail: this.#fail, clock: this.#clock, request, load: () => this.#load('/confirmations?status=pending&limit=100', 'confirmations')
-    })
-    this.tasks = new Tasks({ fail: this.#fail, request, load: () => this.#load('/tasks?limit=100', 'tasks') })
+    this.confirmations = new Confirmations(core)
+    this.tasks = new Tasks(core)
     this.#restore()
     // Later, so that the app's listeners hear of it.
     if (autoConnect) queueMicrotask(() => this.#connection.start())
@@ -207,11 +213,6 @@ export class WsClient<C = unknown> {
 
   #call (type: string, data: object, options?: CallOptions): Promise<any> {
     return this.#requests.send({ ...data, type, idempotency_key: randomKey() }, options, true)
-  }
-
-  #load (path: string, field: string): Promise<any[]> | null {
-    const { isConnected, token } = this.#connection
-    return isConnected ? restList(this.#base, path, field, token) : null
   }
 
   #feed (name: string): Feed<C> {

@@ -1,18 +1,8 @@
 import type { ConfirmationRecord, TaskStepResultFrame } from '../schemas/records.js'
-import type { ServerClock } from './clock.js'
 import type { Frame } from './connection.js'
+import type { Core } from './core.js'
 import type { QuestionAnswer, QuestionData, QuestionKind } from './contract-types.js'
-import type { Fail } from './emitter.js'
 import { LiveList } from './live-list.js'
-
-/** How an open question is answered. */
-export interface ConfirmationHost {
-  fail: Fail
-  clock: ServerClock
-  request: (frame: Frame) => Promise<any>
-  /** The open questions of the user, by REST; null: there is no connection. */
-  load: () => Promise<ConfirmationRecord[]> | null
-}
 
 /** A question to the user that is still open. */
 export class Confirmation<C = unknown, K extends string = string> {
@@ -37,10 +27,10 @@ export class Confirmation<C = unknown, K extends string = string> {
   readonly onTimeout: 'proceed' | 'cancel'
   /** True if an earlier answer may have been lost with a part of Redis: say so. */
   readonly isUncertain: boolean
-  readonly #host: ConfirmationHost
+  readonly #core: Core
 
   /** @internal */
-  constructor (frame: TaskStepResultFrame, host: ConfirmationHost) {
+  constructor (frame: TaskStepResultFrame, core: Core) {
     this.id = frame.callback_id
     this.kind = (frame.kind ?? null) as K | null
     this.question = frame.message
@@ -52,12 +42,12 @@ export class Confirmation<C = unknown, K extends string = string> {
     this.expiresAt = frame.expires_at
     this.onTimeout = frame.on_timeout
     this.isUncertain = frame.uncertain === true
-    this.#host = host
+    this.#core = core
   }
 
   /** Milliseconds until it expires, by the server's clock. */
   get remainingMs (): number {
-    return Math.max(0, this.expiresAt - this.#host.clock.now)
+    return Math.max(0, this.expiresAt - this.#core.clock.now)
   }
 
   /**
@@ -65,12 +55,12 @@ export class Confirmation<C = unknown, K extends string = string> {
    * `invalid_message` and the faulty places in `details` where the answer does not match; the question stays open then.
    */
   async answer (...[answer, feedback]: undefined extends QuestionAnswer<C, K> ? [answer?: QuestionAnswer<C, K>, feedback?: string] : [answer: QuestionAnswer<C, K>, feedback?: string]): Promise<void> {
-    await this.#host.request({ type: 'confirm', callback_id: this.id, proceed: true, ...answer !== undefined && { answer }, ...feedback !== undefined && { feedback } })
+    await this.#core.request({ type: 'confirm', callback_id: this.id, proceed: true, ...answer !== undefined && { answer }, ...feedback !== undefined && { feedback } })
   }
 
   /** Does not proceed. Rejects as `answer` does. */
   async decline (reason?: string): Promise<void> {
-    await this.#host.request({ type: 'confirm', callback_id: this.id, proceed: false, ...reason !== undefined && { feedback: reason } })
+    await this.#core.request({ type: 'confirm', callback_id: this.id, proceed: false, ...reason !== undefined && { feedback: reason } })
   }
 }
 
@@ -80,14 +70,14 @@ export type AnyConfirmation<C> = unknown extends C ? Confirmation<C> : { [K in Q
 /** The questions that wait for the user, oldest first. */
 export class Confirmations<C> extends LiveList<TaskStepResultFrame, AnyConfirmation<C>> {
   /** @internal */
-  constructor (host: ConfirmationHost) {
+  constructor (core: Core) {
     super({
-      fail: host.fail,
+      fail: core.fail,
       name: 'confirmations',
-      load: () => host.load()?.then((records) => records.map(({ question }) => question)) ?? null,
+      load: () => core.load('/confirmations?status=pending&limit=100', 'confirmations')?.then((records: ConfirmationRecord[]) => records.map(({ question }) => question)) ?? null,
       idOf: (frame) => frame.callback_id,
       timeOf: (frame) => frame.timestamp,
-      show: (frame) => new Confirmation<any, any>(frame, host) as AnyConfirmation<C>,
+      show: (frame) => new Confirmation<any, any>(frame, core) as AnyConfirmation<C>,
       // The server sends open questions again: a form that is being filled in is not made anew.
       isSame: (a, b) => a.expires_at === b.expires_at && a.uncertain === b.uncertain
     })

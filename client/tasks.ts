@@ -1,14 +1,7 @@
 import type { TaskLogLine, TaskRecord, TaskStatus } from '../schemas/records.js'
 import type { Frame } from './connection.js'
-import type { Fail } from './emitter.js'
+import type { Core } from './core.js'
 import { LiveList } from './live-list.js'
-
-export interface TaskHost {
-  fail: Fail
-  request: (frame: Frame) => Promise<any>
-  /** The tasks of the user, by REST; null: there is no connection. */
-  load: () => Promise<TaskRecord[]> | null
-}
 
 /** Lines that are kept of each task. */
 const MAX_LOGS = 200
@@ -30,10 +23,10 @@ export class Task {
   readonly startedAt: number
   /** null while it runs. */
   readonly finishedAt: number | null
-  readonly #host: TaskHost
+  readonly #core: Core
 
   /** @internal */
-  constructor (record: TaskRecord, host: TaskHost) {
+  constructor (record: TaskRecord, core: Core) {
     this.id = record.task_id
     this.title = record.title
     this.status = record.status
@@ -44,21 +37,21 @@ export class Task {
     this.error = record.error
     this.startedAt = record.started_at
     this.finishedAt = record.finished_at
-    this.#host = host
+    this.#core = core
   }
 
   /** Cancels it. Rejects with `already_settled` if it has ended, and with `not_found` if the server knows no such task. */
   async cancel (): Promise<void> {
-    await this.#host.request({ type: 'cancel', task_id: this.id })
+    await this.#core.request({ type: 'cancel', task_id: this.id })
   }
 }
 
 /** The tasks of the user, oldest first: those that run, and those that ended as long as the server keeps them. */
 export class Tasks extends LiveList<TaskRecord, Task> {
   /** @internal */
-  constructor (host: TaskHost) {
+  constructor (core: Core) {
     super({
-      fail: host.fail, name: 'tasks', load: host.load, idOf: (record) => record.task_id, timeOf: (record) => record.started_at, show: (record) => new Task(record, host)
+      fail: core.fail, name: 'tasks', load: () => core.load('/tasks?limit=100', 'tasks'), idOf: (record) => record.task_id, timeOf: (record) => record.started_at, show: (record) => new Task(record, core)
     })
   }
 
