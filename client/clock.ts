@@ -2,9 +2,9 @@
 export class ServerClock {
   #skewMs = 0
 
-  /** @param serverTime what the server said between the two times of this device */
-  learn (serverTime: number, sentAt: number, heardAt: number): void {
-    this.#skewMs = serverTime - (sentAt + heardAt) / 2
+  /** @param roundTripMs between the question and this answer */
+  learn (serverTime: number, roundTripMs: number): void {
+    this.#skewMs = serverTime + roundTripMs / 2 - Date.now()
   }
 
   /** Milliseconds since 1970. */

@@ -1,4 +1,4 @@
-import { closeCodes, SUBPROTOCOL } from '../schemas/codes.js'
+import { finalCloseCodes, SUBPROTOCOL, UNAUTHORIZED } from '../schemas/codes.js'
 import type { ConnectionData } from '../schemas/frames/server.js'
 import { Backoff } from './backoff.js'
 import type { ServerClock } from './clock.js'
@@ -82,11 +82,6 @@ const MAX_HEADER_TOKEN = 4_096
 /** The characters of a subprotocol (RFC 7230 section 3.2.6). */
 const PROTOCOL_TOKEN = /^[\w!#$%&'*+\-.^`|~]+$/
 
-/** Codes after which the same attempt would end in the same way. */
-const FINAL: ReadonlySet<number> = new Set([
-  closeCodes.unsupportedData, closeCodes.policyViolation, closeCodes.messageTooBig, closeCodes.forbidden, closeCodes.replaced
-])
-
 /**
  * One socket after the other, never two at once: opens it, greets, keeps it alive, and comes back when it is lost. Whatever belongs
  * to a socket or an attempt that is over is ignored.
@@ -111,10 +106,10 @@ export class Connection {
   #mustAsk = false
   #comeBackMs: number | null = null
   #retryAfterMs = 0
-  #retryTimer: ReturnType<typeof setTimeout> | undefined
-  #deadline: ReturnType<typeof setTimeout> | undefined
-  #pingTimer: ReturnType<typeof setTimeout> | undefined
-  #ping: { timestamp: number, at: number } | null = null
+  /** Of the next attempt, the greeting, the next ping or its answer: there is never more than one to wait for. */
+  #timer: ReturnType<typeof setTimeout> | undefined
+  /** When the latest ping was sent, on the clock of `performance.now()`. */
+  #pingedAt = 0
   /** Aborted when it is ended for good; null: it is. */
   #open: AbortController | null = null
 
@@ -129,11 +124,9 @@ export class Connection {
 
   /** Connects, where it does not already; also after `signed-out` and `closed`. */
   start (): void {
-    if (this.#life !== null || this.#retryTimer !== undefined) return
-    if (this.#open === null) {
-      this.#open = new AbortController()
-      listenToPage({ offline: () => this.#again({ reason: 'the device is offline' }), awake: () => this.#awake() }, this.#open.signal)
-    }
+    if (this.#open !== null) return
+    this.#open = new AbortController()
+    listenToPage({ offline: () => this.#again({ reason: 'the device is offline' }), awake: () => this.#awake() }, this.#open.signal)
     this.#backoff.reset()
     this.#refused = null
     this.#set('connecting')
@@ -155,8 +148,8 @@ export class Connection {
   }
 
   async #attempt (): Promise<void> {
-    clearTimeout(this.#retryTimer)
-    this.#retryTimer = undefined
+    // Somebody did not wait for it.
+    clearTimeout(this.#timer)
     const life = this.#life = new AbortController()
     const { signal } = life
     try {
@@ -233,7 +226,7 @@ export class Connection {
     this.#socket = socket
     this.#mustAsk = this.#options.getToken !== null
     this.#comeBackMs = null
-    this.#deadline = setTimeout(() => this.#lost({ reason: `no greeting within ${CONNECT_TIMEOUT_MS} ms` }), CONNECT_TIMEOUT_MS)
+    this.#plan(CONNECT_TIMEOUT_MS, () => this.#lost({ reason: `no greeting within ${CONNECT_TIMEOUT_MS} ms` }))
     // An error is always followed by the end.
     socket.onerror = () => {}
     socket.onmessage = ({ data }) => { if (!signal.aborted) this.#receive(data) }
@@ -264,7 +257,6 @@ export class Connection {
   #greeted (data: ConnectionData): void {
     const isNew = !this.#isGreeted
     if (isNew) {
-      clearTimeout(this.#deadline)
       this.#isGreeted = true
       this.#greetedAt = performance.now()
       this.#mustAsk = false
@@ -278,13 +270,13 @@ export class Connection {
 
   #closed (code: number, reason: string): void {
     const detail = { code, reason: reason === '' ? `closed with ${code}` : reason }
-    if (code === closeCodes.unauthorized) {
+    if (code === UNAUTHORIZED) {
       const { token } = this
       this.#end(new WsError('disconnected', detail.reason))
       if (token === null) return this.stop('signed-out', detail)
       return this.#unauthorized(token)
     }
-    if (FINAL.has(code)) return this.stop('closed', detail)
+    if (finalCloseCodes.includes(code)) return this.stop('closed', detail)
     this.#lost(detail)
   }
 
@@ -308,23 +300,19 @@ export class Connection {
     const delayMs = this.#comeBackMs ?? this.#retryAfterMs + this.#backoff.next()
     this.#comeBackMs = null
     this.#end(new WsError('disconnected', detail.reason ?? 'the connection was lost'))
-    this.#retryTimer = setTimeout(() => this.#retry(), delayMs)
+    this.#plan(delayMs, () => this.#retry())
     const status = !mayBeOnline() ? 'offline' : isRestart ? 'restarting' : this.status === 'connecting' ? 'connecting' : 'reconnecting'
     this.#set(status, { ...detail, retryAt: Date.now() + delayMs })
   }
 
   #retry (): void {
-    this.#retryTimer = undefined
     if (this.status !== 'connecting' && mayBeOnline()) this.#set('reconnecting')
     this.#attempt()
   }
 
   /** The network is back, or somebody looks at the page again: no time for delays, and a socket must prove that it lives. */
   #awake (): void {
-    if (this.#retryTimer !== undefined) {
-      clearTimeout(this.#retryTimer)
-      return this.#retry()
-    }
+    if (this.#life === null) return this.#retry()
     if (!this.#isGreeted) return
     // Timers stood still meanwhile: it was silent for longer than a living one can be.
     if (performance.now() - this.#heardAt > PING_EVERY_MS + PONG_TIMEOUT_MS) {
@@ -335,28 +323,28 @@ export class Connection {
   }
 
   #sendPing (timeoutMs: number): void {
-    clearTimeout(this.#pingTimer)
-    clearTimeout(this.#deadline)
-    const at = performance.now()
-    this.#ping = { timestamp: Date.now(), at }
-    this.send({ type: 'ping', timestamp: this.#ping.timestamp })
-    this.#deadline = setTimeout(() => {
+    const at = this.#pingedAt = performance.now()
+    this.send({ type: 'ping', timestamp: at })
+    this.#plan(timeoutMs, () => {
       // Something else has come: it lives, and is only busy.
       if (this.#heardAt > at) this.#planPing()
       else this.#lost({ reason: `no answer to a ping within ${timeoutMs} ms` })
-    }, timeoutMs)
+    })
   }
 
   #pong ({ timestamp, server_time: serverTime }: Frame): void {
-    if (timestamp !== this.#ping?.timestamp) return
-    this.#options.clock.learn(serverTime, this.#ping!.timestamp, Date.now())
+    if (timestamp !== this.#pingedAt) return
+    this.#options.clock.learn(serverTime, performance.now() - timestamp)
     this.#planPing()
   }
 
   #planPing (): void {
-    this.#ping = null
-    clearTimeout(this.#deadline)
-    this.#pingTimer = setTimeout(() => this.#sendPing(PONG_TIMEOUT_MS), PING_EVERY_MS)
+    this.#plan(PING_EVERY_MS, () => this.#sendPing(PONG_TIMEOUT_MS))
+  }
+
+  #plan (ms: number, run: () => void): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(run, ms)
   }
 
   /** Gives the socket a fresh token; tries again until the old one ends. */
@@ -378,11 +366,9 @@ export class Connection {
 
   /** Nothing of a socket outlives it: no timer, no listener, no late frame. */
   #end (error: WsError): void {
-    for (const timer of [this.#retryTimer, this.#deadline, this.#pingTimer]) clearTimeout(timer)
-    this.#retryTimer = undefined
+    clearTimeout(this.#timer)
     this.#life?.abort()
     this.#life = null
-    this.#ping = null
     const socket = this.#socket
     this.#socket = null
     const wasGreeted = this.#isGreeted
