@@ -5,7 +5,7 @@ import { ServerClock } from './clock.js'
 import { Confirmations } from './confirmations.js'
 import { Connection, type Frame, type GetToken, type OpenSocket, type Status, type StatusDetail } from './connection.js'
 import type { CallData, CallReply, Message, PlainCallType } from './contract-types.js'
-import type { Core } from './core.js'
+import type { Core, Frames } from './core.js'
 import { Emitter, type Off } from './emitter.js'
 import { WsError } from './errors.js'
 import { both, emitMessage, type Feed } from './feed.js'
@@ -65,6 +65,7 @@ export class WsClient<C = unknown> {
   readonly #connection: Connection
   readonly #requests: Requests
   readonly #memberships: Memberships
+  readonly #frames: Frames
   #me: Me | null = null
   #hasBegun = false
   /** Whose positions these are; undefined: nobody's yet. */
@@ -103,6 +104,24 @@ export class WsClient<C = unknown> {
     this.all = this.#feed('all')
     this.confirmations = new Confirmations(core)
     this.tasks = new Tasks(core)
+    // Without a prototype: the types of messages are the app's.
+    this.#frames = Object.assign(Object.create(null), {
+      ...this.#memberships.frames,
+      ...this.confirmations.frames,
+      ...this.tasks.frames,
+      reply: () => {},
+      error: ({ code, message, details }) => this.#fail(new WsError(code, message, { details, delivery: 'refused' }), 'a frame'),
+      gap: ({ topic, epoch, offset }) => {
+        this.#positions.take(topic, epoch, offset)
+        this.#missed(topic)
+      },
+      availability: ({ available, degraded, reasons }) => {
+        this.#events.emit('availability', { available, degraded, reasons })
+        // How tasks and questions ended meanwhile could not be sent.
+        if (available && !degraded) this.#reload()
+      },
+      dropped: ({ count }) => { this.#events.emit('dropped', count) }
+    } satisfies Frames)
     this.#restore()
     // Later, so that the app's listeners hear of it.
     if (autoConnect) queueMicrotask(() => this.#connection.start())
@@ -249,8 +268,7 @@ export class WsClient<C = unknown> {
     if (!isNew) return
     this.#memberships.connected()
     this.#requests.connected()
-    this.confirmations.load()
-    this.tasks.load()
+    this.#reload()
   }
 
   #frame (frame: Frame): void {
@@ -260,36 +278,9 @@ export class WsClient<C = unknown> {
     }
     const { stream } = frame
     if (stream !== undefined && stream.epoch !== undefined && !this.#positions.take(stream.topic, stream.epoch, stream.offset)) return
-    const handled = this.#dispatch(frame)
+    const own = this.#frames[type]
+    const handled = own === undefined ? this.#message(frame) : own(frame)
     if (stream?.epoch !== undefined && handled instanceof Promise) this.#positions.wait(stream.topic, handled)
-  }
-
-  #dispatch (frame: Frame): boolean | Promise<boolean> | null {
-    if (this.#memberships.handle(frame) || this.confirmations.handle(frame) || this.tasks.handle(frame)) return true
-    switch (frame.type) {
-      case 'reply': return true
-      case 'error':
-        this.#fail(new WsError(frame.code, frame.message, { details: frame.details, delivery: 'refused' }), 'a frame')
-        return true
-      case 'gap':
-        this.#positions.take(frame.topic, frame.epoch, frame.offset)
-        this.#missed(frame.topic)
-        return true
-      case 'availability': {
-        const { available, degraded, reasons } = frame
-        this.#events.emit('availability', { available, degraded, reasons })
-        // How tasks and questions ended meanwhile could not be sent.
-        if (available && !degraded) {
-          this.confirmations.load()
-          this.tasks.load()
-        }
-        return true
-      }
-      case 'dropped':
-        this.#events.emit('dropped', frame.count)
-        return true
-    }
-    return this.#message(frame)
   }
 
   /** A message of the app, or of another client. */
@@ -330,11 +321,14 @@ export class WsClient<C = unknown> {
   /** Messages of a stream are lost for this page. */
   #missed (topic: string): void {
     if (topic.startsWith('channel:')) return this.#memberships.gap(topic.slice(8))
-    if (topic.startsWith('user:')) {
-      this.confirmations.load()
-      this.tasks.load()
-    }
+    if (topic.startsWith('user:')) this.#reload()
     this.#feeds.get(topic.startsWith('user:') ? 'user' : topic)?.emit('gap')
+  }
+
+  /** What the user's messages would have told. */
+  #reload (): void {
+    this.confirmations.load()
+    this.tasks.load()
   }
 
   #lost (error: WsError): void {

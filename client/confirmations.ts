@@ -1,6 +1,5 @@
 import type { ConfirmationRecord, TaskStepResultFrame } from '../schemas/records.js'
-import type { Frame } from './connection.js'
-import type { Core } from './core.js'
+import type { Core, Frames } from './core.js'
 import type { QuestionAnswer, QuestionData, QuestionKind } from './contract-types.js'
 import { LiveList } from './live-list.js'
 
@@ -84,10 +83,8 @@ export class Confirmations<C> extends LiveList<TaskStepResultFrame, AnyConfirmat
   }
 
   /** @internal */
-  handle (frame: Frame): boolean {
-    const isQuestion = frame.type === 'task_step_result'
-    if (!isQuestion && frame.type !== 'confirmation_closed') return false
-    this.tell(frame.callback_id, isQuestion ? frame as unknown as TaskStepResultFrame : null)
-    return true
+  readonly frames: Frames = {
+    task_step_result: (frame) => this.tell(frame.callback_id, frame as unknown as TaskStepResultFrame),
+    confirmation_closed: (frame) => this.tell(frame.callback_id, null)
   }
 }

@@ -4,6 +4,9 @@ import type { Fail } from './emitter.js'
 import type { Positions } from './positions.js'
 import type { CallOptions } from './requests.js'
 
+/** What is done with frames of the protocol, by type. */
+export type Frames = Record<string, (frame: Frame) => unknown>
+
 /** What the parts of a client need of it. */
 export interface Core {
   readonly clock: ServerClock

@@ -1,7 +1,7 @@
 import { Backoff } from './backoff.js'
 import { Channel, type ChannelOptions } from './channel.js'
 import type { Frame } from './connection.js'
-import type { Core } from './core.js'
+import type { Core, Frames } from './core.js'
 import { WsError } from './errors.js'
 import { both } from './feed.js'
 
@@ -68,30 +68,20 @@ export class Memberships {
     }
   }
 
-  /** Returns true for a frame about channels. */
-  handle (frame: Frame): boolean {
-    const { type, channel: name } = frame
-    const membership = this.#memberships.get(name)
-    switch (type) {
-      case 'subscription_confirmed': return true
-      case 'subscribed':
-        if (membership !== undefined && --membership.asks <= 0) this.#entered(membership, frame)
-        return true
-      case 'unsubscribed':
-        if (membership !== undefined && frame.reason === 'forbidden') this.#refused(membership, new WsError('forbidden', `The app no longer allows channel "${name}"`, { delivery: 'refused' }))
-        return true
-      case 'presence':
-        this.#setUsers(membership, frame.users.map((user: { user_id: string | null }) => user.user_id).filter((id: string | null) => id !== null))
-        return true
-      case 'joined':
-      case 'left': {
-        const others = membership?.users.filter((id) => id !== frame.user_id) ?? []
-        if (type === 'joined') others.push(frame.user_id)
-        if (others.length !== membership?.users.length) this.#setUsers(membership, others)
-        return true
-      }
-    }
-    return false
+  /** What is done with the frames about channels. */
+  readonly frames: Frames = {
+    subscribed: (frame) => {
+      const membership = this.#of(frame)
+      if (membership !== undefined && --membership.asks <= 0) this.#entered(membership, frame)
+    },
+    subscription_confirmed: () => {},
+    unsubscribed: (frame) => {
+      const membership = this.#of(frame)
+      if (membership !== undefined && frame.reason === 'forbidden') this.#refused(membership, new WsError('forbidden', `The app no longer allows channel "${frame.channel}"`, { delivery: 'refused' }))
+    },
+    presence: (frame) => this.#setUsers(frame, frame.users.map((user: { user_id: string | null }) => user.user_id).filter((id: string | null) => id !== null)),
+    joined: (frame) => this.#setUsers(frame, [...this.#others(frame), frame.user_id]),
+    left: (frame) => this.#setUsers(frame, this.#others(frame))
   }
 
   /** A message of a channel. Returns as `Emitter.emit` does. */
@@ -161,8 +151,18 @@ export class Memberships {
     for (const channel of [...membership.channels]) channel.refused(error)
   }
 
-  #setUsers (membership: Membership | undefined, users: readonly string[]): void {
-    if (membership === undefined) return
+  #of ({ channel }: Frame): Membership | undefined {
+    return this.#memberships.get(channel)
+  }
+
+  #others (frame: Frame): string[] {
+    return this.#of(frame)?.users.filter((id) => id !== frame.user_id) ?? []
+  }
+
+  /** A change can be redundant. */
+  #setUsers (frame: Frame, users: readonly string[]): void {
+    const membership = this.#of(frame)
+    if (membership === undefined || (frame.type !== 'presence' && users.length === membership.users.length)) return
     membership.users = users
     for (const channel of [...membership.channels]) channel.presenceChanged(users)
   }

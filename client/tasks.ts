@@ -1,6 +1,6 @@
 import type { TaskLogLine, TaskRecord, TaskStatus } from '../schemas/records.js'
 import type { Frame } from './connection.js'
-import type { Core } from './core.js'
+import type { Core, Frames } from './core.js'
 import { LiveList } from './live-list.js'
 
 /** Lines that are kept of each task. */
@@ -61,27 +61,39 @@ export class Tasks extends LiveList<TaskRecord, Task> {
   }
 
   /** @internal */
-  handle (frame: Frame): boolean {
-    const fields = this.#changeOf(frame)
-    if (fields === null) return false
-    const { task_id: id, user_id: userId } = frame
-    const before = this.record(id) ?? {
-      task_id: id, user_id: userId, title: null, status: 'running', progress: 0, message: null, logs: [], result: null, error: null, started_at: 0, finished_at: null
-    }
-    if (fields !== undefined) this.tell(id, { ...before, ...fields })
-    return true
+  readonly frames: Frames = {
+    task_progress: (frame) => {
+      const { title, status, progress, message, started_at: startedAt } = frame
+      this.#update(frame, { title, status, progress, message, started_at: startedAt })
+    },
+    task_log: (frame) => {
+      const { level, line, timestamp } = frame
+      this.#update(frame, { logs: [...this.record(frame.task_id)?.logs ?? [], { level, line, timestamp }].slice(-MAX_LOGS) })
+    },
+    task_done: (frame) => {
+      const { status, result, error, finished_at: finishedAt } = frame
+      this.#update(frame, { status, result, error, finished_at: finishedAt, ...status === 'done' && { progress: 100 } })
+    },
+    task_cancelled: (frame) => this.#update(frame, { status: 'cancelled', finished_at: frame.timestamp }),
+    // It only tells that the task is alive.
+    heartbeat: () => {}
   }
 
-  /** What a frame changes of a task; undefined: nothing; null: it is about no task. */
-  #changeOf ({ type, task_id: id, level, line, timestamp, title, status, progress, message, started_at: startedAt, result, error, finished_at: finishedAt }: Frame): Partial<TaskRecord> | null | undefined {
-    switch (type) {
-      case 'task_progress': return { title, status, progress, message, started_at: startedAt }
-      case 'task_log': return { logs: [...this.record(id)?.logs ?? [], { level, line, timestamp }].slice(-MAX_LOGS) }
-      case 'task_done': return { status, result, error, finished_at: finishedAt, ...status === 'done' && { progress: 100 } }
-      case 'task_cancelled': return { status: 'cancelled', finished_at: timestamp }
-      // It only tells that the task is alive.
-      case 'heartbeat': return undefined
-    }
-    return null
+  #update ({ task_id: id, user_id: userId }: Frame, change: Partial<TaskRecord>): void {
+    this.tell(id, {
+      task_id: id,
+      user_id: userId,
+      title: null,
+      status: 'running',
+      progress: 0,
+      message: null,
+      logs: [],
+      result: null,
+      error: null,
+      started_at: 0,
+      finished_at: null,
+      ...this.record(id),
+      ...change
+    })
   }
 }
