@@ -11,8 +11,10 @@ export interface CardHost extends FormContext {
   lang: string
   headingLevel: string
   hasComment: boolean
-  /** The server has taken the answer. */
+  /** The server has taken the answer. The question may be gone from the list before. */
   answered: (question: Question, isProceeding: boolean) => void
+  /** The server has not. */
+  refused: (question: Question) => void
 }
 
 /** `over`: the time is up. */
@@ -63,6 +65,10 @@ export class QuestionCard {
 
   get question (): Question {
     return this.#question
+  }
+
+  get isSending (): boolean {
+    return this.#state === 'sending'
   }
 
   /** The same question, of which something may be new: what was entered stays, unless it asks for something else. */
@@ -124,6 +130,7 @@ export class QuestionCard {
     } catch (error) {
       this.#set('open')
       this.#failed(error as WsError)
+      this.#host.refused(question)
     }
   }
 

@@ -19,7 +19,7 @@ export class WsConfirmationsElement extends WsElement {
   readonly #note = h('p', { class: 'note muted', part: 'note', role: 'status', tabindex: -1 })
   readonly #empty = h('p', { class: 'muted', part: 'empty' })
   readonly #spoken = h('p', { class: 'hidden', role: 'status' })
-  #answered = new Set<string>()
+  readonly #answered = new Set<string>()
 
   protected start (client: ElementClient | null, isSame: boolean): () => void {
     const { words } = this
@@ -69,8 +69,12 @@ export class WsConfirmationsElement extends WsElement {
   #remove (id: string, card: QuestionCard): void {
     this.#cards.delete(id)
     card.element.remove()
-    const { question } = card.question
-    setText(this.#note, this.#answered.delete(id) ? this.words.answered(question) : this.words.ended(question))
+    // One that is being answered ends before the reply to its answer comes.
+    if (!card.isSending) this.#tellEnd(card.question, this.#answered.delete(id))
+  }
+
+  #tellEnd ({ question }: Question, isAnswered: boolean): void {
+    setText(this.#note, isAnswered ? this.words.answered(question) : this.words.ended(question))
   }
 
   get #host (): CardHost {
@@ -80,10 +84,13 @@ export class WsConfirmationsElement extends WsElement {
       timeZone: this.timeZone,
       headingLevel: this.getAttribute('heading-level') ?? '3',
       hasComment: !this.hasAttribute('no-comment'),
-      answered: ({ id }, proceed) => {
-        this.#answered.add(id)
+      answered: (question, proceed) => {
+        const { id } = question
+        if (this.#cards.has(id)) this.#answered.add(id)
+        else this.#tellEnd(question, true)
         this.dispatchEvent(new CustomEvent('ws-answer', { bubbles: true, composed: true, detail: { id, proceed } }))
-      }
+      },
+      refused: (question) => { if (!this.#cards.has(question.id)) this.#tellEnd(question, false) }
     }
   }
 
