@@ -19,7 +19,8 @@ const css = `
 :host([hidden]), [hidden], .buttons:not(:has(button:not([hidden]))) { display: none !important; }
 * { box-sizing: border-box; }
 p, dl, dd, ol, ul, fieldset { margin: 0; padding: 0; border: 0; min-inline-size: 0; }
-.list, .card, .fields, form { display: grid; gap: var(--gap); grid-template-columns: minmax(0, 1fr); }
+.list, .fields { display: grid; gap: var(--gap); grid-template-columns: minmax(0, 1fr); }
+.card, form { display: flex; flex-direction: column; gap: var(--gap); }
 .card { padding: var(--gap); border: 1px solid var(--line); border-radius: var(--radius); background: var(--surface); }
 .heading { font-weight: 650; font-size: 1.0625em; overflow-wrap: anywhere; }
 .muted { color: var(--muted); font-size: 0.9375em; }
@@ -30,6 +31,7 @@ form > .alert:empty, form > .status:empty, .card > .alert:empty { margin-block-s
 .note:not(:empty) { margin-block-end: var(--gap); }
 .field { display: grid; gap: 0.25rem; grid-template-columns: minmax(0, 1fr); }
 fieldset.field { gap: 0.25rem; }
+fieldset.group > legend { margin-block-end: 0.5rem; }
 fieldset.group { padding-inline-start: var(--gap); border-inline-start: 2px solid var(--line); }
 label, legend { font-weight: 550; padding: 0; overflow-wrap: anywhere; }
 .optional { color: var(--muted); font-weight: 400; }

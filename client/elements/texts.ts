@@ -110,6 +110,7 @@ export const english: Texts = {
   sending: 'Sending …',
   faults: {
     required: () => 'Please fill in this field.',
+    notChosen: () => 'Please choose.',
     mustAgree: () => 'Please tick this box to go on.',
     tooShort: (limit) => `Please enter at least ${limit} characters.`,
     tooLong: (limit) => `Please enter at most ${limit} characters.`,

@@ -3,7 +3,7 @@ import { instantOf } from './zoned-time.js'
 
 /** Why a value is refused, with the limit that it does not keep. */
 export type FaultReason =
-  | 'required' | 'mustAgree' | 'tooShort' | 'tooLong' | 'pattern' | 'notADate' | 'notANumber' | 'notAnInteger'
+  | 'required' | 'notChosen' | 'mustAgree' | 'tooShort' | 'tooLong' | 'pattern' | 'notADate' | 'notANumber' | 'notAnInteger'
   | 'tooSmall' | 'tooLarge' | 'notAbove' | 'notBelow' | 'notAMultiple' | 'tooFew' | 'tooMany' | 'notJson'
 
 /** A fault of what was entered. */
@@ -47,7 +47,7 @@ function empty (field: Field): Entered {
   if (!field.isRequired) return NOTHING
   if (field.isNullable) return { value: null, faults: [] }
   if (field.kind === 'text' && field.minLength === 0) return { value: '', faults: [] }
-  return fault(field, 'required')
+  return fault(field, field.kind === 'choice' ? 'notChosen' : 'required')
 }
 
 function checked (field: Field & { kind: 'boolean' }, isChecked: boolean): Entered {

@@ -63,7 +63,7 @@ t.test('each limit has its fault', (t) => {
   t.strictSame(reasons({ type: 'array', items: { enum: [1, 2, 3] }, minItems: 2, maxItems: 2 }, [0]), ['/answer tooFew 2'])
   t.strictSame(reasons({ type: 'array', items: { enum: [1, 2, 3] }, minItems: 2, maxItems: 2 }, [0, 1, 2]), ['/answer tooMany 2'])
   t.strictSame(reasons(Type.Literal(true), false), ['/answer mustAgree'])
-  t.strictSame(reasons({ enum: ['a', 'b'] }, ''), ['/answer required'])
+  t.strictSame(reasons({ enum: ['a', 'b'] }, ''), ['/answer notChosen'])
   t.strictSame(reasons(Type.String({ format: 'date' }), null), ['/answer notADate'])
   t.strictSame(reasons(Type.String({ format: 'date-time' }), 'soon'), ['/answer notADate'])
   t.strictSame(reasons({}, '{'), ['/answer notJson'])
