@@ -167,7 +167,7 @@ t.test('the focus goes to the next question when one is answered, and to the not
 
 t.test('facts are shown, the deadline is told, and a question whose time is up takes no answer', async (t) => {
   const { server, page } = await openElements(t, browser, LIST)
-  const question = await ask(server, 'Still there?', { data: { row: 7, is_new: true, tags: ['a', 'b'] }, timeoutMs: 2_500 })
+  const question = await ask(server, 'Still there?', { data: { row: 7, is_new: true, tags: ['a', 'b'] }, timeoutMs: 1_500 })
   t.strictSame(await page.locator('dt').allTextContents(), ['row', 'is new', 'tags'])
   await page.locator('[part=time]', { hasText: /^(Stops|Continues) by itself in \d seconds?, at \d+:\d\d [AP]M\.$/ }).waitFor()
   t.match(await question.settled(), { outcome: 'expired' })
@@ -199,7 +199,7 @@ t.test('a deadline is announced a few times only, and another deadline keeps wha
     new MutationObserver(() => { state.said.push(spoken.textContent!) }).observe(spoken, { childList: true })
     element.client = {
       confirmations: {
-        list: [question(Date.now() + 61_500)],
+        list: [question(Date.now() + 60_400)],
         on: (_event, listener) => {
           state.extend = () => { listener([question(Date.now() + 3_600_000)]) }
           return () => {}
@@ -213,7 +213,7 @@ t.test('a deadline is announced a few times only, and another deadline keeps wha
   })
   await page.getByLabel('Text').fill('half a sen')
   const said = () => page.evaluate(() => (window as unknown as { state: { said: string[] } }).state.said)
-  await page.getByText('Stops by itself in 58 seconds').waitFor()
+  await page.getByText('Stops by itself in 59 seconds').waitFor()
   t.match(await said(), ['New question: Still there?', /^Still there\? Stops by itself in (59|60) seconds/])
   t.equal((await said()).length, 2)
   await page.evaluate(() => (window as unknown as { state: { extend: () => void } }).state.extend())

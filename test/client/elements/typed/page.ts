@@ -1,4 +1,4 @@
-/* Compiled by ../types.test.ts alone. */
+/* Compiled by ../../types.test.ts alone. */
 import { Type } from '@sinclair/typebox'
 import { defineContract } from 'fastify-ws-manager/contract'
 import { createClient } from 'fastify-ws-manager/client'

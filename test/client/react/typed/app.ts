@@ -1,4 +1,4 @@
-/* Compiled by ../types.test.ts alone. */
+/* Compiled by ../../types.test.ts alone. */
 import { Type } from '@sinclair/typebox'
 import { createElement } from 'react'
 import { defineContract } from 'fastify-ws-manager/contract'

@@ -1,0 +1,22 @@
+import { join } from 'node:path'
+import t from 'tap'
+import { appOptions, faultsOf, programOf } from '../fixtures/compiler.js'
+import { root } from '../fixtures/root.js'
+
+const options = {
+  ...appOptions,
+  lib: ['lib.es2023.d.ts', 'lib.dom.d.ts'],
+  paths: {
+    ...appOptions.paths,
+    'fastify-ws-manager/client': [join(root, 'dist/client/index.d.ts')],
+    'fastify-ws-manager/client/react': [join(root, 'dist/client/react/index.d.ts')],
+    'fastify-ws-manager/client/elements': [join(root, 'dist/client/elements/index.d.ts')]
+  }
+}
+
+t.test('hooks and elements are typed by the contract, and every wrong use is an error', (t) => {
+  const files = ['react/typed/app.ts', 'elements/typed/page.ts'].map((name) => join(root, 'test/client', name))
+  const program = programOf(files, new Map(), options)
+  t.strictSame(faultsOf(program).map(({ file, number, message }) => `${file}:${number}: ${message}`), [])
+  t.end()
+})
