@@ -67,6 +67,12 @@ t.test('every kind of field is filled in by its label, and the answer has the ri
   await page.getByRole('group', { name: 'Address' }).getByLabel('Town').fill('Ulm')
   await page.getByLabel('More').fill('[1, 2]')
   await page.getByLabel('Comment').fill('Looks good')
+  const notes = await page.evaluateHandle(() => {
+    const note = document.querySelector('ws-confirmations')!.shadowRoot!.querySelector('.note')!
+    const notes: string[] = []
+    new MutationObserver(() => { notes.push(note.textContent!) }).observe(note, { childList: true })
+    return notes
+  })
   await page.getByRole('button', { name: 'Send answer' }).click()
   const at = await page.evaluate(() => new Date('2026-12-24T18:30').toISOString())
   t.match(await question.settled(), {
@@ -91,7 +97,8 @@ t.test('every kind of field is filled in by its label, and the answer has the ri
       more: [1, 2]
     }
   })
-  await page.getByRole('status').getByText('Your answer was sent: How shall it be?').waitFor()
+  await page.locator('[part=note]').getByText('Your answer was sent: How shall it be?').waitFor()
+  t.strictSame(await notes.jsonValue(), ['Your answer was sent: How shall it be?'])
 })
 
 t.test('faults are beside their fields: those that the page sees before sending, and those of the server', async (t) => {
@@ -101,7 +108,7 @@ t.test('faults are beside their fields: those that the page sees before sending,
       note: Type.Optional(Type.String({ title: 'Note' })),
       mail: Type.String({ title: 'Mail', format: 'email' }),
       count: Type.Integer({ title: 'Count', maximum: 1_000 }),
-      free: Type.Unknown({ title: 'Free' })
+      free: Type.Array(Type.Integer(), { title: 'Free' })
     })
   })
   const send = page.getByRole('button', { name: 'Send answer' })
@@ -114,21 +121,24 @@ t.test('faults are beside their fields: those that the page sees before sending,
   t.equal(await faultOf(page, 'Mail'), '', 'a fault goes when the field changes')
   t.equal(await page.getByLabel('Mail').getAttribute('aria-invalid'), null)
   await page.getByLabel('Count').fill('2000')
-  await page.getByLabel('Free').fill('{"a":')
+  await page.getByLabel('Free').fill('[1,')
   await page.getByLabel('Count').press('Enter')
   await page.getByRole('alert').getByText('2 fields need your attention.').waitFor()
   t.equal(await focused(page), 'Count')
   t.equal(await faultOf(page, 'Count'), 'Please enter 1,000 or less.')
   t.equal(await faultOf(page, 'Free'), 'This is not valid JSON.')
   await page.getByLabel('Count').fill('7')
-  await page.getByLabel('Free').fill('{"a": 1}')
+  await page.getByLabel('Free').fill('[1, "two"]')
   await send.click()
-  await page.getByRole('alert').getByText('One field needs your attention.').waitFor()
+  await page.getByText('Expected integer').waitFor()
   t.equal(await focused(page), 'Mail', 'the server has found this one')
   t.match(await faultOf(page, 'Mail'), /email/)
+  t.equal(await faultOf(page, 'Free'), 'Expected integer', 'a fault within a field is the field\'s')
+  await page.getByRole('alert').getByText('2 fields need your attention.').waitFor()
+  await page.getByLabel('Free').fill('[1, 2]')
   await page.getByLabel('Mail').fill('a@example.com')
   await send.click()
-  t.match(await question.settled(), { outcome: 'confirmed', answer: { mail: 'a@example.com', count: 7, free: { a: 1 } } })
+  t.match(await question.settled(), { outcome: 'confirmed', answer: { mail: 'a@example.com', count: 7, free: [1, 2] } })
 })
 
 t.test('what is being entered stays, and so does the focus, when other questions come and end', async (t) => {
@@ -162,6 +172,7 @@ t.test('the focus goes to the next question when one is answered, and to the not
   await page.keyboard.press('Enter')
   t.match(await second.settled(), { outcome: 'confirmed', feedback: 'Go' })
   await page.getByText('No questions are waiting for you.').waitFor()
+  await page.locator('[part=note]').getByText('Your answer was sent: The second?').waitFor()
   t.equal(await focused(page), 'Your answer was sent: The second?')
 })
 
