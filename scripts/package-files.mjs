@@ -16,7 +16,7 @@ const entries = ['lib/index', 'lib/engine/redis/redis', 'lib/contract/contract']
 const clientEntries = ['index', 'react/index', 'elements/index', 'tabs/index', 'testing'].map((name) => `${dist}/client/${name}`)
 
 // The next build must write the files that are removed here again.
-for (const folder of [dist, `${dist}/client`]) rmSync(`${folder}/.tsbuildinfo`, { force: true })
+for (const folder of ['', '/client', '/client/react']) rmSync(`${dist}${folder}/.tsbuildinfo`, { force: true })
 removeSourceMaps()
 await writeOptionTypes(dist, files('.d.ts'))
 await writeCommonJsFaces(entries)
