@@ -95,3 +95,64 @@ t.test('when the tab that holds the socket is closed, another goes on: nothing i
   t.comment(`handed over in ${took.map(Math.round).join(', ')} ms`)
   t.ok(took.every((ms) => ms < 3_000))
 })
+
+t.test('a holder that is silent is replaced, and is one of the others when it wakes', async (t) => {
+  const { server, context, say } = await start(t)
+  const holder = await openTab(context, server.origin)
+  const other = await openTab(context, server.origin)
+  await say()
+  await until(async () => (await got(other)).length === 3)
+  // As a frozen page: nothing runs in it for a while.
+  await holder.evaluate(() => { setTimeout(() => { for (const end = performance.now() + 4_000; performance.now() < end;); }) })
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  const at = performance.now()
+  await say()
+  await until(async () => (await numbersOf(other, 'room')).length === 2)
+  const took = performance.now() - at
+  t.comment(`replaced after ${Math.round(took)} ms`)
+  t.ok(took < 3_500, 'before it wakes')
+  await say()
+  await until(async () => (await numbersOf(holder, 'room')).length === 3)
+  await say()
+  for (const page of [holder, other]) {
+    await until(async () => (await got(page)).length === 12)
+    for (const kind of ['room', 'mail', 'all']) t.same(await numbersOf(page, kind), [1, 2, 3, 4])
+  }
+  await until(() => server.app.ws.getConnectionCount() === 1)
+})
+
+t.test('a tab that is reloaded goes on where its listeners were', async (t) => {
+  const { server, context, say } = await start(t)
+  const page = await context.newPage()
+  const open = async () => {
+    await page.goto(`${server.origin}/page`)
+    await page.evaluate(async () => {
+      const { createClient } = await import('/dist/client/index.js' as string)
+      const got: unknown[] = []
+      const client = createClient({ url: '/ws', storage: sessionStorage, getToken: async () => (await (await fetch('/token/alice')).json()).token })
+      const room = client.channel('room')
+      room.on('room.said', ({ n }: { n: number }) => { got.push(`room ${n}`) })
+      client.user.on('mail.new', ({ n }: { n: number }) => { got.push(`mail ${n}`) })
+      // Never done with the second one.
+      client.all.on('app.all', ({ n }: { n: number }) => {
+        got.push(`all ${n}`)
+        return n === 2 ? new Promise(() => {}) : undefined
+      })
+      Object.assign(globalThis, { client, room, got })
+      await client.ready()
+      while (room.status !== 'live') await new Promise((resolve) => setTimeout(resolve, 10))
+    })
+  }
+  await open()
+  await say()
+  await say()
+  await until(async () => (await got(page)).length === 6)
+  await page.goto('about:blank')
+  await until(() => server.app.ws.getConnectionCount() === 0)
+  await say()
+  await open()
+  await until(async () => (await got(page)).length === 4)
+  t.same(await numbersOf(page, 'room'), [3])
+  t.same(await numbersOf(page, 'mail'), [3])
+  t.same(await numbersOf(page, 'all'), [2, 3], 'what had not finished its listeners comes again')
+})
