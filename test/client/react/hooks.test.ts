@@ -59,6 +59,13 @@ for (const react of [18, 19] as const) {
     await server.app.ws.sendToChannel('room-1', { type: 'chat.message', text: 'again' })
     await shows(page, 'a-lines', 'said in step 1, again in step 2')
 
+    await page.click('#a-step')
+    await server.app.ws.sendToChannel('room-1', { type: 'chat.message', text: 'unheard' })
+    await page.waitForFunction(() => (window as unknown as { latest: string }).latest === 'unheard')
+    await page.click('#a-step')
+    await server.app.ws.sendToChannel('room-1', { type: 'chat.message', text: 'heard' })
+    await shows(page, 'a-lines', 'said in step 1, again in step 2, heard in step 4')
+
     await show(page, 'rooms')
     await shows(page, 'c-status', 'live')
     await server.app.ws.sendToChannel('room-1', { type: 'chat.message', text: 'both' })
@@ -73,6 +80,10 @@ for (const react of [18, 19] as const) {
     await page.waitForSelector('#e-status:text("refused: forbidden")')
     await show(page, 'none')
     await shows(page, 'f-status', 'left')
+    await show(page, 'state')
+    await shows(page, 'state', 'the state')
+    await server.app.ws.sendToChannel('room-2', { type: 'chat.message', text: 'hello' })
+    await shows(page, 'state', 'the state, chat.message hello')
   })
 
   t.test(`React ${react}: a call is pending, then has data or an error that needs no catch`, async (t) => {

@@ -8,6 +8,7 @@ import { createHooks } from '/dist/client/react/index.js'
 const client = createClient({ url: '/ws', getToken: () => new URLSearchParams(window.location.search).get('token') })
 const { WsProvider, useCall, useChannel, useConfirmations, usePresence, useStatus, useTask, useTasks } = createHooks()
 const failures = []
+client.on('message', ({ text }) => { window.latest = text })
 client.on('error', ({ error, where }) => { failures.push(`${where}: ${error}`) })
 
 const Text = ({ id, children }) => h('p', { id }, children)
@@ -16,12 +17,23 @@ const Button = ({ id, onClick }) => h('button', { id, onClick }, id)
 function Room ({ name, id }) {
   const [lines, setLines] = useState([])
   const [step, setStep] = useState(1)
-  const { status, error, call } = useChannel(name, { on: { 'chat.message': ({ text }) => { setLines((lines) => [...lines, `${text} in step ${step}`]) } } })
+  const on = { 'chat.message': ({ text }) => { setLines((lines) => [...lines, `${text} in step ${step}`]) } }
+  const { status, error, call } = useChannel(name, { on: step === 3 ? {} : on })
   return h('section', null,
     h(Text, { id: `${id}-status` }, error === null ? status : `${status}: ${error.code}`),
     h(Text, { id: `${id}-lines` }, lines.join(', ')),
     h(Button, { id: `${id}-step`, onClick: () => setStep(step + 1) }),
     h(Button, { id: `${id}-say`, onClick: () => { call('chat.say', { text: 'said' }) } }))
+}
+
+function State () {
+  const [lines, setLines] = useState([])
+  useChannel('room-2', {
+    getState: async () => ({ state: ['the state'] }),
+    onState: setLines,
+    onMessage: ({ type, text }) => { setLines((lines) => [...lines, `${type} ${text}`]) }
+  })
+  return h(Text, { id: 'state' }, lines.join(', '))
 }
 
 const People = () => h(Text, { id: 'people' }, [...usePresence('room-1')].sort().join(', '))
@@ -71,6 +83,7 @@ function App () {
     rooms: () => [h(Room, { key: 'c', id: 'c', name: 'room-1' }), h(Room, { key: 'd', id: 'd', name: 'room-1' })],
     refused: () => h(Room, { id: 'e', name: 'secret' }),
     none: () => h(Room, { id: 'f', name: null }),
+    state: () => h(State),
     order: () => h(Order),
     lists: () => [h(Questions, { key: 'a' }), h(Tasks, { key: 'b' })],
     nothing: () => null
