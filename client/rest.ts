@@ -25,7 +25,7 @@ export async function rest (base: string, method: 'GET' | 'POST', path: string, 
 /** The pages of a list, one after the other, as one list. */
 export async function restList<T> (base: string, path: string, field: string, token: string | null, signal?: AbortSignal): Promise<T[]> {
   const found: T[] = []
-  for (let after: string | null = '';;) {
+  for (let after: string | null = ''; ;) {
     const { status, body } = await rest(base, 'GET', after === '' ? path : `${path}&after=${encodeURIComponent(after)}`, token, signal)
     if (status !== 200) throw new WsError('bad_answer', `the server answered ${status} to ${path}`)
     found.push(...body[field] as T[])

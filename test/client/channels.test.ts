@@ -40,21 +40,22 @@ t.test('state and live messages are merged without a hole and without a double',
   const { behind, say, said, read } = await start(t)
   const { client } = pageClient(t, behind, 'alice')
   await say()
-  let isOver = false
+  const over = new AbortController()
   const saying = (async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       await say()
       await setTimeout(1)
     }
   })()
   for (let round = 0; round < 20; round++) {
     const got: number[] = []
-    const room = client.channel('room', { getState: async () => {
-      await setTimeout(Math.random())
+    const getState = async () => {
+      await setTimeout(1)
       const state = await read()
       await setTimeout(3)
       return state
-    } })
+    }
+    const room = client.channel('room', { getState })
     room.on('state', (state: number[]) => { got.splice(0, got.length, ...state) })
     room.on('room.said', ({ n }) => { got.push(n) })
     await until(() => room.status === 'live')
@@ -63,7 +64,7 @@ t.test('state and live messages are merged without a hole and without a double',
     t.same(got, Array.from(got, (_, i) => i + 1))
     room.leave()
   }
-  isOver = true
+  over.abort()
   await saying
 })
 

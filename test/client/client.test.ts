@@ -77,7 +77,7 @@ t.test('after a cut messages that were missed come in order, each once, and a ca
   const { client, statuses, failures } = pageClient(t, behind, 'alice')
   const got: unknown[] = []
   const room = client.channel('room')
-  for (const feed of [client.user, client.all, room]) feed.on('message', (message: any) => { got.push([message.type, message.n]) })
+  for (const feed of [client.user, client.all, room]) feed.on('message', (message: { type: string, n?: number }) => { got.push([message.type, message.n]) })
   await client.ready()
   await until(() => room.status === 'live')
   const paid = client.call('app.pay')

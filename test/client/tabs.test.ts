@@ -66,9 +66,9 @@ t.test('three tabs of one user have one socket, and each gets everything once', 
 t.test('when the tab that holds the socket is closed, another goes on: nothing is lost and nothing comes twice', async (t) => {
   const { server, context, say, last } = await start(t)
   const pages = [await openTab(context, server.origin), await openTab(context, server.origin), await openTab(context, server.origin)]
-  let isOver = false
+  const over = new AbortController()
   const saying = (async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       await say()
       await new Promise((resolve) => setTimeout(resolve, 10))
     }
@@ -83,7 +83,7 @@ t.test('when the tab that holds the socket is closed, another goes on: nothing i
     await until(async () => (await numbersOf(pages[0]!, 'room')).at(-1)! > n + 1)
     took.push(performance.now() - at)
   }
-  isOver = true
+  over.abort()
   await saying
   const [page] = pages
   await until(async () => (await numbersOf(page!, 'mail')).at(-1) === last())
