@@ -97,21 +97,21 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
   /** The messages from now on, until the channel is left. Rejects with `overflow` if 1,000 wait to be read, and with the error of a refused channel. */
   async * [Symbol.asyncIterator] (): AsyncGenerator<Message<C>, void, void> {
     const messages: Message<C>[] = []
-    let error: WsError | null = null
+    const faults: WsError[] = []
     let wake = () => {}
     const offs = [
       this.on('message', (message) => {
         if (messages.length < MAX_ITERATED) messages.push(message)
-        else error ??= new WsError('overflow', `${MAX_ITERATED} messages of channel "${this.name}" wait to be read`)
+        else faults.push(new WsError('overflow', `${MAX_ITERATED} messages of channel "${this.name}" wait to be read`))
         wake()
       }),
-      this.on('error', (refused) => { error ??= refused; wake() }),
+      this.on('error', (refused) => { faults.push(refused); wake() }),
       this.on('status', () => wake())
     ]
     try {
       for (;;) {
         while (messages.length > 0) yield messages.shift()!
-        if (error !== null) throw error as WsError
+        if (faults.length > 0) throw faults[0]!
         if (this.status === 'left') return
         await new Promise<void>((resolve) => { wake = resolve })
       }
