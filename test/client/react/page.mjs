@@ -67,7 +67,6 @@ function Progress ({ id }) {
     const shown = new Set([...document.querySelectorAll('.slow')].map(({ textContent }) => textContent))
     if (shown.size > 1) torn.push([...shown].join(' and '))
   })
-  useTasks()
   return h('section', null, Array.from({ length: 20 }, (_, i) => h(Slow, { id, key: i })))
 }
 
