@@ -146,3 +146,20 @@ t.test('the error of a refused call names the commands that Redis refuses now, i
   link.close()
   t.equal(await probe.nameRefused(error), error, 'there is no connection')
 })
+
+t.test('a node that has a connection again probes Redis at once', async (t) => {
+  const server = await RedisServer.start(t)
+  const { engine } = await listening(t, nodesOf(server.port, { leaseMs: 180_000 }))
+  const { report } = Health.prototype
+  let probes = 0
+  t.intercept(Health.prototype, 'report', {
+    value: function (this: Health, ...args: Parameters<typeof report>) {
+      if (args[0] === 'probe') probes++
+      return report.apply(this, args)
+    }
+  })
+  await server.admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+  // The regular one comes a minute later.
+  await until(() => probes > 0, { withinMs: 20_000 })
+  t.equal(engine.cluster.availability.status, 'ready')
+})
