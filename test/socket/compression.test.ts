@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { constants, deflateRawSync, inflateRawSync } from 'node:zlib'
 import { Type } from '@sinclair/typebox'
@@ -86,8 +87,8 @@ for (const [how, end] of Object.entries(ends)) {
     const server = await startApp(t, { compression })
     let unpacked = 0
     const first = new Promise<Socket>((resolve) => {
-      server.app.websocketServer.once('connection', (socket) => socket.on('message', () => {
-        if (++unpacked > 1) return
+      server.app.websocketServer.once('connection', (socket) => socket.on('message', (data: Buffer) => {
+        if (data.length === 0 || ++unpacked > 1) return
         resolve(socket)
         end(socket)
       }))
@@ -102,19 +103,20 @@ for (const [how, end] of Object.entries(ends)) {
     client.socket.write(Buffer.concat(Array.from({ length: 200 }, () => message)))
     const socket = await first
     client.reset()
-    // Not `once` of node:events, which an error ends as well.
-    await new Promise((resolve) => socket.once('close', resolve))
+    await once(socket, 'close')
     t.ok(unpacked < 20, `${unpacked} messages of 200 were unpacked`)
   })
 }
 
-t.test('a client gets the close frame though compressed messages of it are still unread', async (t) => {
+t.test('a socket whose compressed messages are still unread is closed as any other, on both sides', async (t) => {
   const server = await startApp(t, { compression })
+  const ended = new Promise((resolve) => server.app.ws.on('client_disconnected', resolve))
   const client = await server.connect('alice', { socket: { perMessageDeflate: { threshold: 0 } } })
   server.app.ws.handle('app.leave', { schema: Type.Object({}) }, (_message, { client }) => { server.app.ws.disconnect(client!.id, 'Bye') })
   client.send({ type: 'app.leave' })
   for (let n = 0; n < 500; n++) client.send({ type: 'ping', timestamp: 'x'.repeat(60) })
-  t.match(await client.closed, { reason: 'Bye' })
+  t.match(await client.closed, { code: 4403, reason: 'Bye' })
+  t.match(await ended, { code: 4403, reason: 'Bye' })
 })
 
 t.test('Chromium reads compressed messages', async (t) => {
