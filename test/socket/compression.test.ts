@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { constants, deflateRawSync, inflateRawSync } from 'node:zlib'
+import { inflateRawSync } from 'node:zlib'
 import { Type } from '@sinclair/typebox'
 import t from 'tap'
 import type { WebSocket as Socket } from 'ws'
 import { startApp } from '../fixtures/app.js'
 import { openPage, startBrowser } from '../fixtures/browser.js'
-import { maskedFrame, opcodes, RawClient } from '../fixtures/raw-client.js'
+import { compressed } from '../fixtures/hand-made-frames.js'
+import { RawClient } from '../fixtures/raw-client.js'
 import { StallingClient } from '../fixtures/stalling-client.js'
 
 const compression = { enabled: true, thresholdBytes: 100 }
@@ -97,10 +98,8 @@ for (const [how, end] of Object.entries(ends)) {
     client.upgrade('/ws', { authorization: `Bearer ${server.token('alice')}`, 'sec-websocket-extensions': 'permessage-deflate' })
     await client.response()
     await client.frame()
-    const message = maskedFrame(opcodes.text, deflateRawSync(Buffer.alloc(20_000, ' '), { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4))
-    message[0]! |= 0x40
     // All of them are in what the server reads at once.
-    client.socket.write(Buffer.concat(Array.from({ length: 200 }, () => message)))
+    client.socket.write(Buffer.concat(Array(200).fill(compressed(' '.repeat(20_000)))))
     const socket = await first
     client.reset()
     await once(socket, 'close')
