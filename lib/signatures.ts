@@ -20,7 +20,6 @@ const Owner = Type.Object({ userId: Type.Optional(Nullable(UserId)) }, closed)
 const Duration = Type.Optional(OptionsSchema.properties.confirmations.properties.timeoutMs)
 const Step = Type.Optional(Type.Union([Type.String(), Type.Number()]))
 const Percent = Type.Number({ minimum: 0, maximum: 100, description: 'percent, 0 to 100' })
-/** Anything that `catch` can receive. */
 /** Anything can be thrown, and a task that fails by it must end: nothing of it is read here. */
 const Failure = Type.Any()
 const After = Type.Optional(Nullable(Type.String()))

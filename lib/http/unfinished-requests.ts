@@ -100,12 +100,11 @@ export class UnfinishedRequests {
   /**
    * Destroys what waits for a client, now and from now on: connections without a request, requests that do not arrive completely
    * in time, and, a moment later, unread responses. Responses that the app works on are awaited, and so are the first request of
-   * a just accepted connection and the next one of a keep-alive connection.
+   * a just accepted connection and the next one of a keep-alive connection. Called after `end`.
    *
    * @param since time at which clients were told that the node closes, by `performance.now()`
    */
   destroy (since: number): void {
-    this.end()
     this.#time.setDeadline(performance.now(), since, this.#arrivalMs)
     this.#http2.destroyFinished()
     this.#sweep()

@@ -21,8 +21,12 @@ export interface UpgradeSettings {
   graceMs: number
 }
 
-/** An unanswered upgrade. */
-interface Pending { socket: Duplex, forget: () => void, timer?: NodeJS.Timeout }
+/**
+ * An unanswered upgrade.
+ *
+ * @property isTaken tells whether another library has taken it meanwhile; missing: only the router may answer it
+ */
+interface Pending { socket: Duplex, forget: () => void, timer?: NodeJS.Timeout, isTaken?: () => boolean }
 
 /**
  * Passes each upgrade of the server to one taker: Fastify's router through @fastify/websocket, or another upgrade listener
@@ -87,9 +91,9 @@ export class Upgrades {
     this.#isRefusing = true
   }
 
-  /** Destroys upgrades that the router has not answered. */
+  /** Destroys upgrades that neither the router nor another library has answered. */
   destroy (): void {
-    for (const { socket } of this.#pending.values()) socket.destroy()
+    for (const { socket, isTaken } of this.#pending.values()) if (isTaken?.() !== true) socket.destroy()
   }
 
   /** Stops watching the server. */
@@ -102,13 +106,14 @@ export class Upgrades {
     this.#track(request, socket)
     const others = (this.#server.rawListeners('upgrade') as Listener[]).filter((listener) => listener !== KEEP && !callsRouter(listener))
     if (others.length === 0 || this.#settings.isRouted(request)) return this.#route(request, socket, head)
-    const isTouched = touched(request, socket)
+    const isTaken = touched(request, socket)
     for (const listener of others) listener.call(this.#server, request, socket, head)
-    if (isTouched()) return this.#leave(request)
+    if (isTaken()) return this.#leave(request)
     // A listener that is still deciding cannot be told from one that will not take the upgrade.
     const pending = this.#pending.get(request)!
+    pending.isTaken = isTaken
     pending.timer = setTimeout(() => {
-      if (isTouched()) this.#leave(request)
+      if (isTaken()) this.#leave(request)
       else this.#route(request, socket, head)
     }, this.#settings.graceMs)
   }

@@ -34,7 +34,7 @@ export class WebSocketTransport implements Transport {
     this.#socket = socket
     this.#raw = raw
     this.#encoding = encoding
-    inflateWhileOpen(socket)
+    inflateWhileOpen(socket, () => this.isOpen)
   }
 
   get protocol (): string | null {

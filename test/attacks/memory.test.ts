@@ -117,7 +117,7 @@ t.test('server memory is bounded, whatever sockets send in whatever pieces', { t
   const server = await AttackedServer.start(t, {
     compression: { enabled: true },
     closeTimeoutMs: 500,
-    // Each refused frame is unpacked before: two hundred sockets share so few of them a minute that none would reach the default.
+    // A frame is unpacked before it is refused: within a minute two hundred sockets would not all reach the default.
     limits: { maxConnections: SOCKETS * 2, maxConnectionsPerUser: SOCKETS * 2, maxPayloadBytes: MAX_PAYLOAD, maxRateLimitedPerMinute: 200 }
   })
   const open = async () => {

@@ -21,6 +21,8 @@ t.test('frozen and odd values can be copied', (t) => {
   const copy = copyOf(Object.freeze({ list: Object.freeze([1, 2]) })) as { list: readonly number[], more?: number }
   copy.more = 1
   t.strictSame(copy, { list: [1, 2], more: 1 })
+  const plain = { a: 1, b: { c: 2 } }
+  t.strictSame(Object.getOwnPropertyDescriptors(copyOf(plain)), Object.getOwnPropertyDescriptors(plain))
   t.strictSame(Object.keys(copyOf(JSON.parse('{"__proto__": {"a": 1}}'))), ['__proto__'])
   t.equal(Object.getPrototypeOf(copyOf(Object.create(null))), null)
   const kept = { at: new Date(0), pattern: /a/, none: null }

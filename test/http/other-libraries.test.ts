@@ -174,6 +174,20 @@ t.test('older socket routes of an app that registered @fastify/websocket do not 
   t.match(await refusal(server.dial('alice', { path: '/nobody' })), { statusCode: 404 })
 })
 
+t.test('a closing server cuts connections without a request, and leaves the sockets of other libraries to them', async (t) => {
+  const { close, ...other } = await byHand()
+  const server = await beside(t, other, 'before', { closeTimeoutMs: 50 })
+  const theirs = await new TestClient(`${server.origin.replace('http', 'ws')}/by-hand`).opened()
+  const idle = await RawClient.to(t, server)
+  const closed = server.app.close()
+  await idle.ended
+  theirs.send({ type: 'echo' })
+  await theirs.next('echo')
+  close!()
+  await theirs.closed
+  await closed
+})
+
 t.test('while the server closes other libraries still get their upgrades, and untaken ones get 503', async (t) => {
   const other = await byHand()
   const server = await beside(t, other, 'before', { closeTimeoutMs: 60_000, auth: { timeoutMs: 50 } })

@@ -11,6 +11,7 @@ t.test('an unread response is left until the next check, and then cut', async (t
   const answer = Object.assign(new EventEmitter(), { writableEnded: true, writableNeedDrain: false, headersSent: true, req: { socket, complete: true } })
   server.emit('connection', Object.assign(socket, { _httpMessage: answer, bytesRead: 1 }))
   const closed = once(socket, 'close')
+  requests.end()
   requests.destroy(performance.now())
   t.equal(socket.destroyed, false, 'it can still be read')
   await closed
@@ -21,6 +22,7 @@ t.test('an unread response is left until the next check, and then cut', async (t
 t.test('an HTTP/2 connection accepted while the server closes ends once everything is written', async (t) => {
   const server = Object.assign(new EventEmitter(), { updateSettings: () => {} })
   const requests = new UnfinishedRequests(server as unknown as Server, 1_000, () => {})
+  requests.end()
   requests.destroy(performance.now())
   const socket = new PassThrough()
   server.emit('connection', socket)

@@ -187,6 +187,39 @@ t.test('over HTTP/2 a handler is told of a reset stream, and not of a sent respo
   t.equal(slow.signals.filter(({ aborted }) => aborted).length, 1)
 })
 
+t.test('over HTTP/2 a stream that was reset while a hook of the host ran takes no place', async (t) => {
+  const gate = new Gate()
+  let waiting = 0
+  const server = await startApp(t, { limits }, {
+    fastify: { http2: true } as FastifyServerOptions,
+    before: (app) => {
+      app.addHook('onRequest', async () => {
+        waiting++
+        await gate.wait()
+      })
+    }
+  })
+  const session = connectHttp2(server.origin)
+  t.teardown(() => session.destroy())
+  const authorization = `Bearer ${server.token('alice')}`
+  const ended = Array.from({ length: MAX }, () => {
+    const request = session.request({ ':path': '/ws/confirmations', authorization })
+    request.on('error', () => {})
+    request.end()
+    return request
+  })
+  await until(() => waiting === MAX)
+  await Promise.all(ended.map(async (request) => {
+    const closed = once(request, 'close')
+    request.close(8)
+    await closed
+  }))
+  // Its answer comes behind the resets.
+  await new Promise<void>((resolve) => { session.ping(() => resolve()) })
+  gate.open()
+  for (let n = 0; n < MAX; n++) t.match(await stream(session, { ':path': '/ws/confirmations', authorization }), { status: 200 })
+})
+
 t.test('requests on one connection leave no listener on it', async (t) => {
   const server = await startApp(t)
   const sockets: Socket[] = []

@@ -1,12 +1,14 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { constants, deflateRawSync, inflateRawSync } from 'node:zlib'
+import { inflateRawSync } from 'node:zlib'
 import { Type } from '@sinclair/typebox'
 import t from 'tap'
 import type { WebSocket as Socket } from 'ws'
 import { startApp } from '../fixtures/app.js'
 import { openPage, startBrowser } from '../fixtures/browser.js'
-import { maskedFrame, opcodes, RawClient } from '../fixtures/raw-client.js'
+import { compressed } from '../fixtures/hand-made-frames.js'
+import { RawClient } from '../fixtures/raw-client.js'
 import { StallingClient } from '../fixtures/stalling-client.js'
 
 const compression = { enabled: true, thresholdBytes: 100 }
@@ -86,8 +88,8 @@ for (const [how, end] of Object.entries(ends)) {
     const server = await startApp(t, { compression })
     let unpacked = 0
     const first = new Promise<Socket>((resolve) => {
-      server.app.websocketServer.once('connection', (socket) => socket.on('message', () => {
-        if (++unpacked > 1) return
+      server.app.websocketServer.once('connection', (socket) => socket.on('message', (data: Buffer) => {
+        if (data.length === 0 || ++unpacked > 1) return
         resolve(socket)
         end(socket)
       }))
@@ -96,25 +98,24 @@ for (const [how, end] of Object.entries(ends)) {
     client.upgrade('/ws', { authorization: `Bearer ${server.token('alice')}`, 'sec-websocket-extensions': 'permessage-deflate' })
     await client.response()
     await client.frame()
-    const message = maskedFrame(opcodes.text, deflateRawSync(Buffer.alloc(20_000, ' '), { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4))
-    message[0]! |= 0x40
     // All of them are in what the server reads at once.
-    client.socket.write(Buffer.concat(Array.from({ length: 200 }, () => message)))
+    client.socket.write(Buffer.concat(Array(200).fill(compressed(' '.repeat(20_000)))))
     const socket = await first
     client.reset()
-    // Not `once` of node:events, which an error ends as well.
-    await new Promise((resolve) => socket.once('close', resolve))
+    await once(socket, 'close')
     t.ok(unpacked < 20, `${unpacked} messages of 200 were unpacked`)
   })
 }
 
-t.test('a client gets the close frame though compressed messages of it are still unread', async (t) => {
+t.test('a socket whose compressed messages are still unread is closed as any other, on both sides', async (t) => {
   const server = await startApp(t, { compression })
+  const ended = new Promise((resolve) => server.app.ws.on('client_disconnected', resolve))
   const client = await server.connect('alice', { socket: { perMessageDeflate: { threshold: 0 } } })
   server.app.ws.handle('app.leave', { schema: Type.Object({}) }, (_message, { client }) => { server.app.ws.disconnect(client!.id, 'Bye') })
   client.send({ type: 'app.leave' })
   for (let n = 0; n < 500; n++) client.send({ type: 'ping', timestamp: 'x'.repeat(60) })
-  t.match(await client.closed, { reason: 'Bye' })
+  t.match(await client.closed, { code: 4403, reason: 'Bye' })
+  t.match(await ended, { code: 4403, reason: 'Bye' })
 })
 
 t.test('Chromium reads compressed messages', async (t) => {

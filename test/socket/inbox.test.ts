@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net'
-import { deflateRawSync } from 'node:zlib'
 import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import type { WsPluginOptions } from '../../lib/index.js'
 import { startApp } from '../fixtures/app.js'
 import { Gate } from '../fixtures/gate.js'
+import { compressed } from '../fixtures/hand-made-frames.js'
 import { RawClient, maskedFrame, opcodes } from '../fixtures/raw-client.js'
 import { StallingClient } from '../fixtures/stalling-client.js'
 import { until } from '../fixtures/until.js'
@@ -188,11 +188,6 @@ t.test('compressed frames that keep arriving on a paused socket are refused', as
   client.upgrade('/ws', { authorization: `Bearer ${server.token('alice')}`, 'sec-websocket-extensions': 'permessage-deflate' })
   await client.response()
   await client.frame()
-  const compressed = (json: string) => {
-    const frame = maskedFrame(opcodes.text, deflateRawSync(json, { finishFlush: 2 }).subarray(0, -4))
-    frame[0]! |= 0x40
-    return frame
-  }
   // All of them in one piece.
   const ids = Array.from({ length: 20 }, (_, i) => i + 2)
   client.socket.write(Buffer.concat([maskedFrame(opcodes.text, JSON.stringify({ ...subscribe, id: 1 })), ...ids.map((id) => compressed(where(id)))]))

@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { Rate } from '../../lib/socket/rate.js'
 import { RateBudgets } from '../../lib/socket/rate-budgets.js'
 import type { WsPluginOptions } from '../../lib/index.js'
 import { startApp } from '../fixtures/app.js'
@@ -38,6 +39,20 @@ t.test('over 100 000 users the oldest rate budget is evicted', (t) => {
   const first = rateBudgets.of('first')
   for (let i = 0; i < 100_000; i++) rateBudgets.of(`user-${i}`)
   t.strictSame([first.isForgotten, rateBudgets.size], [true, 100_000])
+  rateBudgets.close()
+  t.end()
+})
+
+t.test('whatever is due in less than a millisecond is refused, and the wait rounded up', (t) => {
+  const rateBudgets = new RateBudgets(limits)
+  const alice = rateBudgets.of('alice')
+  t.equal(rateBudgets.takeJoins(alice, 10, 0), 0)
+  t.equal(rateBudgets.takeJoins(alice, 1, 999.5), 1)
+  t.equal(rateBudgets.takeJoins(alice, 1, 1_000), 0)
+  const rate = new Rate(1, 1)
+  t.equal(rateBudgets.takeOfType(alice, 'cursor.moved', rate, 0), 0)
+  t.equal(rateBudgets.takeOfType(alice, 'cursor.moved', rate, 999.5), 1)
+  t.equal(rateBudgets.takeOfType(alice, 'cursor.moved', rate, 1_000), 0)
   rateBudgets.close()
   t.end()
 })

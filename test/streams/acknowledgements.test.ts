@@ -120,6 +120,17 @@ t.test('a user who reconnects in time gets the message again, and acknowledges f
   }
 })
 
+t.test('a user who reconnects gets every message that is awaited, not only the oldest', async (t) => {
+  const { server, ws } = await start(t)
+  const before = await server.connect('alice')
+  const reports = [1, 2, 3].map((n) => ws.sendToUser('alice', { type: 'x.y', n }, patient))
+  for (const n of [1, 2, 3]) t.match(await before.next('x.y'), { n })
+  await before.close()
+  const after = acknowledging(await server.connect('alice'))
+  t.match(await Promise.all(reports), [1, 2, 3].map(() => ({ acked: [after.id], missing: [] })))
+  t.strictSame(after.received.filter(isAcked).map(({ n }) => n), [1, 2, 3])
+})
+
 t.test('a client that recovers an awaited message gets it once, from the history', async (t) => {
   const { server, ws } = await start(t)
   const before = await server.connect('alice')

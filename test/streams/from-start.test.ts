@@ -166,6 +166,12 @@ for (const [name, engineOf] of engines) {
     t.match(await server.rest('GET', '/ws/history?topic=channel:tick', { as: 'bob' }), { status: 200, body: { messages: [], complete: false, next: null } })
   })
 
+  t.test(`${name}: the app reads a whole history, also of messages that are each larger than what is read at once`, async (t) => {
+    const { app: { ws } } = await start(t, {})
+    for (const n of [1, 2, 3]) await ws.broadcast({ type: 'x.n', n, text: 'x'.repeat(70_000) })
+    t.match(await ws.history('all'), { messages: [{ n: 1 }, { n: 2 }, { n: 3 }], position: { offset: 3 }, complete: true })
+  })
+
   t.test(`${name}: the app and permitted users can read streams of every kind`, async (t) => {
     const server = await start(t, { history: { recoverFrom: 'position' }, channels: { open: { recoverFrom: START } }, authorizeSubscribe: (user, channel) => channel !== 'secret' || user?.id === 'alice' })
     const { ws } = server.app

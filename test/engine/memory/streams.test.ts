@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import type { HistoryPage, StreamPosition } from '../../../lib/engine/engine.js'
+import { Stream, type Entry } from '../../../lib/engine/memory/stream.js'
 import { Streams, type StreamLimits } from '../../../lib/engine/memory/streams.js'
 import { FakeClock } from '../../fixtures/fake-clock.js'
 
@@ -46,6 +47,20 @@ t.test('all histories together hold at most maxBytes; the least recently used lo
   for (let n = 0; n < 5; n++) append('c')
   t.strictSame(['a', 'b', 'c'].map(lengthOf), [0, 0, 10])
   t.match(append('a'), { epoch: last.a!.epoch, offset: 3 }, 'its position stays')
+  t.end()
+})
+
+t.test('the entries of a history are moved seldom, however many leave it one by one', (t) => {
+  const stream = new Stream('all', 'epoch', 'app')
+  const entryOf = (n: number) => ({ bytes: n }) as Entry
+  for (let n = 0; n < 1_000; n++) stream.push(entryOf(n))
+  const lists = Array.prototype as unknown as Record<'splice', (...args: unknown[]) => unknown>
+  const splices = t.capture(lists, 'splice', lists.splice)
+  for (let n = 0; n < 1_000; n++) if (stream.shift().bytes !== n) throw new Error(`not number ${n}`)
+  const moves = splices().length
+  splices.restore()
+  t.equal(stream.length, 0)
+  t.ok(moves > 0 && moves <= 11, `${moves} times`)
   t.end()
 })
 

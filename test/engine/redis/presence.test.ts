@@ -57,6 +57,23 @@ t.test('a node stays listed in a channel until Redis has removed the last of its
   t.strictSame(calls, ['enlist', 'some +first +second', 'some -first', 'some -second', 'srem'])
 })
 
+t.test('a socket that joins while its node takes itself off the list of the channel is renewed like any other', async (t) => {
+  const gate = new Gate()
+  const { store, calls } = storeOf(t, { run: async (call) => { if (call === 'srem') await gate.wait() } })
+  await store.add('room', client('first'))
+  const leaving = store.remove('room', client('first'))
+  await gate.reached
+  const coming = store.add('room', client('second'))
+  gate.open()
+  await Promise.all([leaving, coming])
+  await store.restore(true)
+  t.strictSame(calls.slice(-1), ['all +second'])
+  await store.remove('room', client('second'))
+  const { length } = calls
+  await store.restore(true)
+  t.equal(calls.length, length, 'a channel that was left is forgotten')
+})
+
 t.test('a socket that leaves while an earlier call times out is removed with the next renewal', async (t) => {
   const gate = new Gate()
   const timeoutMs = 400

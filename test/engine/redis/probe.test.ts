@@ -112,9 +112,9 @@ t.test('neither a probe on a replaced connection nor silence of a single server 
   t.strictSame(await after(1_000), [])
 })
 
-t.test('a node probes about as often as it renews its lease', async (t) => {
-  const server = await RedisServer.start(t)
-  const counts = { probes: 0, renewals: 0 }
+/** Counts from now on how often a probe has ended. */
+function countProbes (t: Test): { probes: number } {
+  const counts = { probes: 0 }
   const { report } = Health.prototype
   t.intercept(Health.prototype, 'report', {
     value: function (this: Health, ...args: Parameters<typeof report>) {
@@ -122,6 +122,12 @@ t.test('a node probes about as often as it renews its lease', async (t) => {
       return report.apply(this, args)
     }
   })
+  return counts
+}
+
+t.test('a node probes about as often as it renews its lease', async (t) => {
+  const server = await RedisServer.start(t)
+  const counts = Object.assign(countProbes(t), { renewals: 0 })
   const { renewed } = Recovery.prototype
   t.intercept(Recovery.prototype, 'renewed', {
     value: function (this: Recovery, isForgotten: boolean) {
@@ -145,4 +151,14 @@ t.test('the error of a refused call names the commands that Redis refuses now, i
   t.match(await probe.nameRefused(error), { code: 'WSM_ERR_UNAVAILABLE', message: /its user may not run hset, xadd: allow it with \+hset \+xadd$/ })
   link.close()
   t.equal(await probe.nameRefused(error), error, 'there is no connection')
+})
+
+t.test('a node that has a connection again probes Redis at once', async (t) => {
+  const server = await RedisServer.start(t)
+  const { engine } = await listening(t, nodesOf(server.port, { leaseMs: 180_000 }))
+  const counts = countProbes(t)
+  await server.admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+  // The regular one comes a minute later.
+  await until(() => counts.probes > 0, { withinMs: 20_000 })
+  t.equal(engine.cluster.availability.status, 'ready')
 })

@@ -26,3 +26,13 @@ t.test('nodes that all lost their leases do not declare each other dead', async 
   t.strictSame(a.changes.all.map(({ kind }) => kind), ['joined'])
   t.strictSame(await a.engine.presence.list('room'), [{ client_id: 'c1', user_id: 'alice' }])
 })
+
+t.test('a call that Redis refuses is noticed long before the next regular probe', async (t) => {
+  const server = await RedisServer.start(t)
+  const { engine } = await listening(t, nodesOf(server.port, { leaseMs: 180_000 }))
+  await server.admin.config('SET', 'min-replicas-to-write', '1')
+  await t.rejects(engine.tickets.put('key', { id: 'alice', claims: {}, expiresAt: null, issuedAt: null, jti: null }, engine.clock.now() + 10_000), { code: 'WSM_ERR_UNAVAILABLE' })
+  // The regular one comes a minute later.
+  await until(() => engine.cluster.availability.status === 'degraded', { withinMs: 20_000 })
+  t.match(engine.cluster.availability.reasons, ['writes_refused'])
+})
