@@ -28,6 +28,9 @@ const CLOCK_READINGS = 2
 
 export interface ClusterLifetimes { leaseMs: number, presenceTtlMs: number, positionTtlMs: number }
 
+/** Nodes with a lease. @property isCertain false if Redis may have lost leases of others */
+export interface Leases { nodes: string[], isCertain: boolean }
+
 /** A request of this node that waits for responses. */
 interface PendingRequest { responses: Map<string, ClusterResponse>, onResponse: () => void }
 
@@ -88,12 +91,22 @@ export class RedisCluster implements Cluster {
   async ask (kind: string, data: unknown, timeoutMs: number): Promise<ClusterAnswers> {
     let isCertain = false
     const { answers, missing } = await this.#ask(kind, data, timeoutMs, async () => {
-      const nodes = await this.#commands.run(scripts.nodes, [this.#keys.leases], []) as string[]
-      const others = nodes.filter((node) => node !== this.nodeId)
-      isCertain = nodes.includes(this.nodeId) && performance.now() >= this.#uncertainUntil
+      const leases = await this.leases()
+      const others = leases.nodes.filter((node) => node !== this.nodeId)
+      isCertain = leases.isCertain
       return { expected: others, isForNobody: others.length === 0 && isCertain }
     })
     return { answers, missing: isCertain ? missing : null }
+  }
+
+  /**
+   * Reads the nodes with a lease.
+   *
+   * @throws WSM_ERR_UNAVAILABLE
+   */
+  async leases (): Promise<Leases> {
+    const nodes = await this.#commands.run(scripts.nodes, [this.#keys.leases], []) as string[]
+    return { nodes, isCertain: nodes.includes(this.nodeId) && performance.now() >= this.#uncertainUntil }
   }
 
   /** Asks the nodes known to this one, whatever Redis says about them; others may answer, too. */

@@ -114,7 +114,16 @@ export class RedisEngine implements Engine {
       onRecovered: () => this.cluster.renew()
     })
     commands.onFault(() => this.#probe.soon())
-    this.presence = new RedisPresenceStore(commands, keys, { nodeId, term: () => this.cluster.term, timeoutMs, ttlMs: presenceTtlMs, publishCommand }, log)
+    this.presence = new RedisPresenceStore(commands, keys, {
+      nodeId,
+      term: () => this.cluster.term,
+      isPeer: (id) => this.cluster.peers.alive.has(id),
+      leases: () => this.cluster.leases(),
+      leaseMs,
+      timeoutMs,
+      ttlMs: presenceTtlMs,
+      publishCommand
+    }, log)
     this.confirmations = new RedisConfirmationStore({ commands, lineage, cluster: this.cluster, keys }, { clock, retainMs, positionTtlMs, windowMs, publishCommand, layouts }, log)
     this.tickets = new RedisTicketStore({ lineage, keys, clock }, log)
     this.calls = new RedisCallStore(commands, keys, { leaseMs }, log)

@@ -3,19 +3,24 @@ import { channelOf, topicOf } from '../../topic-names.js'
 import type { PresenceChange, PresenceStore, PresentClient } from '../engine.js'
 import { ExpiringMap } from '../expiring-map.js'
 import { Batches } from './batches.js'
-import type { DeadNode } from './cluster.js'
+import type { DeadNode, Leases } from './cluster.js'
 import type { Commands } from './commands.js'
 import { Deadline } from './deadline.js'
 import type { Keys } from './keys.js'
 import { forget } from './node-scripts.js'
 import * as scripts from './presence-scripts.js'
 import { Roster, type NumberedChange } from './roster.js'
+import { Strays } from './strays.js'
 import { decodeUser, encode } from './wire.js'
 
 export interface PresenceSettings {
   nodeId: string
   /** Term of this node: in a new term it adds all of its sockets again. */
   term: () => number
+  /** Returns true for another node that this one knows to be alive. */
+  isPeer: (nodeId: string) => boolean
+  leases: () => Promise<Leases>
+  leaseMs: number
   timeoutMs: number
   ttlMs: number
   publishCommand: string
@@ -53,6 +58,7 @@ export class RedisPresenceStore implements PresenceStore {
   readonly #rosters = new Map<string, Roster>()
   /** A change, or 'all' to reconcile Redis with this node's state. */
   readonly #changes: Batches<Change | 'all', void>
+  readonly #strays: Strays
   readonly #timer: NodeJS.Timeout
   #calls = 0
   #isClosed = false
@@ -65,6 +71,13 @@ export class RedisPresenceStore implements PresenceStore {
     this.#log = log
     this.#left = new ExpiringMap(settings.ttlMs)
     this.#changes = new Batches(settings.timeoutMs, (batch, leftMs, channel) => this.#apply(channel, batch, leftMs))
+    const { nodeId, leaseMs, isPeer, leases } = settings
+    this.#strays = new Strays({
+      leaseMs,
+      isAlive: (id) => id === nodeId || isPeer(id),
+      leases,
+      remove: (channel, id) => this.#removeStrays(channel, id)
+    }, log)
     this.#timer = setInterval(() => this.restore(true), settings.ttlMs / 3)
   }
 
@@ -83,7 +96,9 @@ export class RedisPresenceStore implements PresenceStore {
   async list (channel: string): Promise<PresentClient[]> {
     const [clients] = this.#keys.presence(topicOf.channel(channel))
     const [ids, entries] = await this.#commands.run(scripts.list, [clients], []) as [string[], string[]]
-    return ids.map((client_id, i) => ({ client_id, ...parseEntry(entries[i]!) }))
+    const parsed = ids.map((client_id, i) => ({ client_id, ...parseEntry(entries[i]!) }))
+    this.#strays.seen(channel, new Set(parsed.map(({ node }) => node)))
+    return parsed
       .sort((a, b) => a.order - b.order)
       .map(({ client_id, user_id }) => ({ client_id, user_id }))
   }
@@ -167,8 +182,16 @@ export class RedisPresenceStore implements PresenceStore {
   close (): void {
     this.#isClosed = true
     clearInterval(this.#timer)
+    this.#strays.close()
     this.#left.clear()
     for (const channel of [...this.#rosters.keys()]) this.unwatch(channel)
+  }
+
+  /** Removes what a node that is gone left behind; should the node be back in its next term meanwhile, this has no effect. */
+  async #removeStrays (channel: string, nodeId: string): Promise<void> {
+    const [,, nodes] = this.#keys.presence(topicOf.channel(channel))
+    const call = Number(await this.#commands.call('hget', nodes, nodeId) ?? 0)
+    await this.#run(channel, nodeId, (Math.floor(call / CALLS) + 1) * CALLS - 1, 'gone', [])
   }
 
   async #readUsers (channel: string): Promise<{ number: number, users: Set<string> }> {
@@ -265,8 +288,8 @@ export class RedisPresenceStore implements PresenceStore {
 }
 
 /** Parses an entry: its join order, node and user. */
-function parseEntry (entry: string): { order: number, user_id: string | null } {
+function parseEntry (entry: string): { order: number, node: string, user_id: string | null } {
   const [order, node] = entry.split(' ', 2) as [string, string]
   const user = entry.slice(order.length + node.length + 2)
-  return { order: Number(order), user_id: user === '' ? null : decodeUser(user) }
+  return { order: Number(order), node, user_id: user === '' ? null : decodeUser(user) }
 }

@@ -27,7 +27,7 @@ function storeOf (t: Test, { timeoutMs = 5_000, run = async (_call: string): Pro
     run: async (its: Script, _keys: string[], [,, , , , , mode, ...changes]: unknown[]) =>
       call(its === script ? [mode, ...changes.flatMap((change, at) => at % 3 === 0 ? `${change}${changes[at + 1]}` : [])].join(' ') : its === roster ? 'roster' : 'enlist')
   } as unknown as Commands
-  const settings = { nodeId: 'node', term: () => 0, timeoutMs, ttlMs: 600_000, publishCommand: 'PUBLISH' }
+  const settings = { nodeId: 'node', term: () => 0, isPeer: () => true, leases: async () => ({ nodes: [], isCertain: false }), leaseMs: 15_000, timeoutMs, ttlMs: 600_000, publishCommand: 'PUBLISH' }
   const store = new RedisPresenceStore(commands, new Keys('x', 0, false), settings, silent)
   t.teardown(() => store.close())
   const told: string[] = []
