@@ -11,10 +11,9 @@ export class Acknowledgements {
     this.#windowMs = windowMs
   }
 
-  /** Returns `new` for a message that is to be handed over, `handled` for one that is acknowledged once more, else `under way`. */
-  look (id: string): 'new' | 'handled' | 'under way' {
-    const at = this.#messages.get(id)
-    return at === undefined ? 'new' : at === null ? 'under way' : 'handled'
+  /** When it was handled; null: its listeners are at work; undefined: it is new. */
+  get (id: string): number | null | undefined {
+    return this.#messages.get(id)
   }
 
   begin (id: string): void {

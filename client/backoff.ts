@@ -14,3 +14,18 @@ export class Backoff {
     this.#failures = 0
   }
 }
+
+/**
+ * Runs something until it succeeds, with growing delays. Ends when the signal fires; a failure is reported after its delay, so that
+ * one of a connection that is being lost is none.
+ */
+export async function retry (run: () => Promise<void>, signal: AbortSignal, fail: (error: unknown) => void): Promise<void> {
+  for (const backoff = new Backoff(); !signal.aborted;) {
+    try {
+      return await run()
+    } catch (error) {
+      await new Promise((resolve) => { setTimeout(resolve, backoff.next()) })
+      if (!signal.aborted) fail(error)
+    }
+  }
+}

@@ -1,7 +1,7 @@
-import { Backoff } from './backoff.js'
+import { retry } from './backoff.js'
 import type { CallData, CallReply, ChannelCallType, ChannelMessageType, Message, MessageOf } from './contract-types.js'
 import type { Core } from './core.js'
-import { Emitter, type Off } from './emitter.js'
+import { Emitter, type Handled, type Off } from './emitter.js'
 import { WsError } from './errors.js'
 import { emitMessage } from './feed.js'
 import type { StreamPosition } from './positions.js'
@@ -135,11 +135,11 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
   }
 
   /**
-   * A message has come. Returns whether it is handled, see `Emitter.emit`.
+   * A message has come.
    *
    * @internal
    */
-  receive (message: { type: string }): boolean | Promise<boolean> | null {
+  receive (message: { type: string }): Handled {
     if (this.#waiting === null) return emitMessage(this.#events, message)
     return new Promise((resolve) => { this.#waiting!.push({ message, handled: resolve }) })
   }
@@ -162,26 +162,21 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
   }
 
   /** @param from where the messages that follow begin; null: the channel has no positions */
-  async #load (from: StreamPosition | null): Promise<void> {
+  #load (from: StreamPosition | null): void {
     this.#stopLoading()
     const { signal } = this.#loading = new AbortController()
     this.#waiting = []
     this.#hasState = false
     this.#set('loading')
-    const backoff = new Backoff()
-    for (;;) {
-      try {
-        const { state, position } = await this.#options.getState!({ signal })
-        if (signal.aborted) return
-        if (isOlder(position, from)) throw new WsError('old_state', `getState() of channel "${this.name}" is older than its messages`)
-        return this.#loaded(state, position ?? null)
-      } catch (error) {
-        if (signal.aborted) return
-        this.#core.fail(error, `getState() of channel "${this.name}"`)
-      }
-      await new Promise((resolve) => { setTimeout(resolve, backoff.next()) })
+    const where = `getState() of channel "${this.name}"`
+    retry(async () => {
+      const { state, position = null } = await this.#options.getState!({ signal })
       if (signal.aborted) return
-    }
+      if (position !== null && from !== null && (position.epoch !== from.epoch || position.offset < from.offset)) {
+        throw new WsError('old_state', `${where} is older than its messages`)
+      }
+      this.#loaded(state, position)
+    }, signal, (error) => this.#core.fail(error, where))
   }
 
   #loaded (state: S, position: StreamPosition | null): void {
@@ -213,8 +208,4 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
     this.status = status
     this.#events.emit('status', status)
   }
-}
-
-function isOlder (position: StreamPosition | null | undefined, from: StreamPosition | null): boolean {
-  return position != null && from !== null && (position.epoch !== from.epoch || position.offset < from.offset)
 }

@@ -3,12 +3,12 @@ import { Acknowledgements } from './acknowledgements.js'
 import type { Channel, ChannelOptions } from './channel.js'
 import { ServerClock } from './clock.js'
 import { Confirmations } from './confirmations.js'
-import { Connection, type Frame, type GetToken, type OpenSocket, type Status, type StatusDetail } from './connection.js'
+import { codeOf, Connection, type EndStatus, type Frame, type GetToken, type OpenSocket, type Status, type StatusDetail } from './connection.js'
 import type { CallData, CallReply, Message, PlainCallType } from './contract-types.js'
 import type { Core, Frames } from './core.js'
-import { Emitter, type Off } from './emitter.js'
+import { both, Emitter, type Handled, type Off } from './emitter.js'
 import { WsError } from './errors.js'
-import { both, emitMessage, type Feed } from './feed.js'
+import { emitMessage, type Feed } from './feed.js'
 import { Memberships } from './memberships.js'
 import { Memory, type ClientStorage } from './memory.js'
 import { Positions } from './positions.js'
@@ -85,7 +85,7 @@ export class WsClient<C = unknown> {
       positions: () => this.#positions.common,
       greeted: (data, isNew) => this.#greeted(data, isNew),
       frame: (frame) => this.#frame(frame),
-      lost: (error) => this.#lost(error),
+      lost: (code, reason) => this.#lost(code, reason),
       fail: this.#fail
     })
     this.#requests = new Requests(this.#connection)
@@ -97,7 +97,7 @@ export class WsClient<C = unknown> {
       fail: this.#fail,
       request: (frame) => this.#requests.send(frame),
       call: (type, data, options) => this.#call(type, data, options),
-      load: (path, field) => connection.isConnected ? restList(this.#base, path, field, connection.token) : null
+      load: (path, field) => restList(this.#base, path, field, connection.token)
     }
     this.#memberships = new Memberships(core)
     this.user = this.#feed('user')
@@ -115,12 +115,12 @@ export class WsClient<C = unknown> {
         this.#positions.take(topic, epoch, offset)
         this.#missed(topic)
       },
-      availability: ({ available, degraded, reasons }) => {
-        this.#events.emit('availability', { available, degraded, reasons })
+      availability: ({ type, ...state }) => {
+        this.#events.emit('availability', state)
         // How tasks and questions ended meanwhile could not be sent.
-        if (available && !degraded) this.#reload()
+        if (state.available && !state.degraded) this.#reload()
       },
-      dropped: ({ count }) => { this.#events.emit('dropped', count) }
+      dropped: ({ count }) => this.#events.emit('dropped', count)
     } satisfies Frames)
     this.#restore()
     // Later, so that the app's listeners hear of it.
@@ -164,9 +164,9 @@ export class WsClient<C = unknown> {
   /** Resolves when it is connected. Rejects with `signed_out` or `closed` if it will not be. */
   ready (): Promise<void> {
     return new Promise((resolve, reject) => {
-      const look = (status: Status, { reason = 'The client is closed' }: StatusDetail) => {
+      const look = (status: Status, { reason }: StatusDetail) => {
         if (status === 'connected') resolve()
-        else if (isOver(status)) reject(new WsError(codeOf(status), reason))
+        else if (isOver(status)) reject(new WsError(codeOf(status), reason!))
         else return
         off()
       }
@@ -183,7 +183,7 @@ export class WsClient<C = unknown> {
 
   /** Closes the connection. What is under way fails; positions are kept, so that `connect()` goes on. */
   close (): void {
-    this.#connection.stop()
+    this.#connection.stop('closed', { reason: 'The client was closed' })
   }
 
   /** Closes the connection and forgets everything about the user, in the storage too. */
@@ -243,25 +243,24 @@ export class WsClient<C = unknown> {
   #status (status: Status, detail: StatusDetail): void {
     this.#hasBegun = true
     if (status === 'signed-out') this.#forget()
-    if (isOver(status)) this.#requests.close(new WsError(codeOf(status), detail.reason ?? 'The client is closed'))
+    if (isOver(status)) this.#requests.close(codeOf(status), detail.reason!)
     this.#events.emit('status', status, detail)
   }
 
   #greeted ({ client_id: clientId, user_id: userId, streams }: ConnectionData, isNew: boolean): void {
-    if (userId !== this.#owner) {
-      if (this.#owner !== undefined) this.#disown()
+    const isOther = userId !== this.#owner
+    if (isOther && this.#owner !== undefined) {
+      this.#disown()
       // Calls of one user are not made as another.
-      if (this.#owner !== undefined && isNew) this.#requests.close(new WsError('identity_changed', 'The client has another user by now'))
-      this.#owner = userId
-      this.#me = { userId, clientId }
-      this.#events.emit('user', this.#me)
-    } else {
-      this.#me = { userId, clientId }
+      if (isNew) this.#requests.close('identity_changed', 'The client has another user by now')
     }
+    this.#owner = userId
+    this.#me = { userId, clientId }
+    if (isOther) this.#events.emit('user', this.#me)
     for (const { topic, epoch, offset, recovered } of streams) {
-      // Channels come with `subscribed`.
-      if (topic.startsWith('channel:') || (!isNew && this.#positions.get(topic) !== undefined)) continue
       const had = this.#positions.get(topic)
+      // Channels come with `subscribed`.
+      if (topic.startsWith('channel:') || (!isNew && had !== undefined)) continue
       this.#positions.take(topic, epoch, offset)
       if (had !== undefined && !recovered) this.#missed(topic)
     }
@@ -284,12 +283,13 @@ export class WsClient<C = unknown> {
   }
 
   /** A message of the app, or of another client. */
-  #message (frame: Frame): boolean | Promise<boolean> | null {
+  #message (frame: Frame): Handled {
     const { message_id: id, requires_ack: isAcknowledged } = frame
     if (isAcknowledged !== true) return this.#deliver(frame)
-    const known = this.#acknowledgements.look(id)
-    if (known === 'handled') this.#acknowledge(id)
-    if (known !== 'new') return true
+    const at = this.#acknowledgements.get(id)
+    // Again, since the first acknowledgement may be lost.
+    if (at != null) this.#acknowledge(id)
+    if (at !== undefined) return true
     this.#acknowledgements.begin(id)
     const handled = this.#deliver(frame)
     if (handled instanceof Promise) handled.then((isHandled) => this.#delivered(id, isHandled))
@@ -309,7 +309,7 @@ export class WsClient<C = unknown> {
     if (this.#connection.isConnected) this.#connection.send({ type: 'ack', message_id: messageId })
   }
 
-  #deliver (frame: Frame): boolean | Promise<boolean> | null {
+  #deliver (frame: Frame): Handled {
     const every = this.#events.emit('message', frame)
     const topic: string | undefined = frame.stream?.topic
     if (topic === undefined) return every
@@ -331,8 +331,8 @@ export class WsClient<C = unknown> {
     this.tasks.load()
   }
 
-  #lost (error: WsError): void {
-    this.#requests.lost(error, this.#me?.userId === null)
+  #lost (code: string, reason: string): void {
+    this.#requests.lost(code, reason, this.#me?.userId === null)
     this.#memberships.lost()
     this.confirmations.lost()
     this.tasks.lost()
@@ -364,8 +364,7 @@ export class WsClient<C = unknown> {
   }
 }
 
-const isOver = (status: Status) => status === 'signed-out' || status === 'closed'
-const codeOf = (status: Status) => status.replace('-', '_')
+const isOver = (status: Status): status is EndStatus => status === 'signed-out' || status === 'closed'
 
 function baseOf (url: string): string {
   const { location } = globalThis as { location?: { href: string } }
@@ -379,7 +378,7 @@ function baseOf (url: string): string {
 }
 
 function randomKey (): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return crypto.getRandomValues(new Uint32Array(4)).join('-')
 }
 
 /** As an uncaught error would be, without ending anything. */

@@ -54,12 +54,12 @@ export class Confirmation<C = unknown, K extends string = string> {
    * `invalid_message` and the faulty places in `details` where the answer does not match; the question stays open then.
    */
   async answer (...[answer, feedback]: undefined extends QuestionAnswer<C, K> ? [answer?: QuestionAnswer<C, K>, feedback?: string] : [answer: QuestionAnswer<C, K>, feedback?: string]): Promise<void> {
-    await this.#core.request({ type: 'confirm', callback_id: this.id, proceed: true, ...answer !== undefined && { answer }, ...feedback !== undefined && { feedback } })
+    await this.#core.request({ type: 'confirm', callback_id: this.id, proceed: true, answer, feedback })
   }
 
   /** Does not proceed. Rejects as `answer` does. */
   async decline (reason?: string): Promise<void> {
-    await this.#core.request({ type: 'confirm', callback_id: this.id, proceed: false, ...reason !== undefined && { feedback: reason } })
+    await this.#core.request({ type: 'confirm', callback_id: this.id, proceed: false, feedback: reason })
   }
 }
 
@@ -71,9 +71,9 @@ export class Confirmations<C> extends LiveList<TaskStepResultFrame, AnyConfirmat
   /** @internal */
   constructor (core: Core) {
     super({
-      fail: core.fail,
+      core,
       name: 'confirmations',
-      load: () => core.load('/confirmations?status=pending&limit=100', 'confirmations')?.then((records: ConfirmationRecord[]) => records.map(({ question }) => question)) ?? null,
+      load: () => core.load('/confirmations?status=pending&limit=100', 'confirmations').then((records: ConfirmationRecord[]) => records.map(({ question }) => question)),
       idOf: (frame) => frame.callback_id,
       timeOf: (frame) => frame.timestamp,
       show: (frame) => new Confirmation<any, any>(frame, core) as AnyConfirmation<C>,

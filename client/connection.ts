@@ -18,6 +18,11 @@ import { listenToPage, mayBeOnline } from './wake.js'
  */
 export type Status = 'connecting' | 'connected' | 'reconnecting' | 'restarting' | 'offline' | 'signed-out' | 'closed'
 
+/** A status after which the client does not come back by itself. */
+export type EndStatus = 'signed-out' | 'closed'
+/** The code of errors of that status. */
+export const codeOf = (status: EndStatus): string => status.replace('-', '_')
+
 /** What is known beside the status. */
 export interface StatusDetail {
   /** Why the latest socket ended or none could be opened; text for people who look for a fault. */
@@ -64,7 +69,7 @@ export interface ConnectionEvents {
   greeted: (data: ConnectionData, isNew: boolean) => void
   frame: (frame: Frame) => void
   /** The socket is gone; another may follow. */
-  lost: (error: WsError) => void
+  lost: (code: string, reason: string) => void
   fail: Fail
 }
 
@@ -77,6 +82,7 @@ const WAKE_PONG_TIMEOUT_MS = 1_000
 /** A socket that has lived so long was no failed attempt. */
 const STABLE_MS = 5_000
 const REFRESH_AGAIN_MS = 5_000
+const REFUSED = 'the server refuses the token'
 /** Longer ones do not fit into the headers of every proxy. */
 const MAX_HEADER_TOKEN = 4_096
 /** The characters of a subprotocol (RFC 7230 section 3.2.6). */
@@ -134,10 +140,10 @@ export class Connection {
   }
 
   /** Ends it for good. */
-  stop (status: 'closed' | 'signed-out' = 'closed', detail: StatusDetail = {}): void {
+  stop (status: EndStatus, detail: StatusDetail & { reason: string }): void {
     this.#open?.abort()
     this.#open = null
-    this.#end(new WsError(status === 'closed' ? 'closed' : 'signed_out', detail.reason ?? 'The client was closed'))
+    this.#end(detail.reason, codeOf(status))
     this.token = null
     this.#set(status, detail)
   }
@@ -148,85 +154,50 @@ export class Connection {
   }
 
   async #attempt (): Promise<void> {
-    // Somebody did not wait for it.
-    clearTimeout(this.#timer)
-    const life = this.#life = new AbortController()
-    const { signal } = life
+    // Also where somebody did not wait for its time.
+    this.#plan(TOKEN_TIMEOUT_MS, () => this.#again({ reason: `getToken() took more than ${TOKEN_TIMEOUT_MS} ms` }))
+    const { base, getToken, openSocket } = this.#options
+    const { signal } = this.#life = new AbortController()
     try {
-      const opening = await this.#prepare(signal)
-      if (opening === null || signal.aborted) return
-      const open = await this.#options.openSocket(this.token)
-      if (signal.aborted) return
-      this.#listen(open(opening.url, opening.protocols), signal)
+      const query = new URLSearchParams({ recover: JSON.stringify(this.#events.positions()) })
+      const protocols: string[] = [SUBPROTOCOL]
+      if (getToken !== null) {
+        const token = await this.#askToken(this.#refused === null ? 'connect' : 'refused', signal)
+        if (signal.aborted) return
+        if (token === null) return this.stop('signed-out', { reason: 'getToken() has no token' })
+        if (token === this.#refused) return this.stop('signed-out', { reason: REFUSED })
+        this.token = token
+        if (this.#mustAsk || token.length > MAX_HEADER_TOKEN || !PROTOCOL_TOKEN.test(token)) {
+          const { status, body } = await rest(base, 'POST', '/tickets', token, signal)
+          if (signal.aborted) return
+          if (status === 401) return this.#unauthorized(token)
+          if (status === 403) return this.stop('closed', { reason: body.message })
+          if (typeof body?.ticket !== 'string') return this.#again({ reason: body?.message ?? 'the server cannot be reached, or something else answers in its place' })
+          query.set('ticket', body.ticket)
+        } else {
+          protocols.push(`bearer.${token}`)
+        }
+      }
+      const open = await openSocket(this.token)
+      if (!signal.aborted) this.#listen(open(`${base.replace(/^http/, 'ws')}?${query}`, protocols), signal)
     } catch (error) {
       if (signal.aborted) return
       this.#events.fail(error, 'the connection')
-      this.#again({ reason: error instanceof Error ? error.message : String(error) })
+      this.#again({ reason: String(error) })
     }
-  }
-
-  /** Returns where to connect to; null: it is over, or another attempt is due. */
-  async #prepare (signal: AbortSignal): Promise<{ url: string, protocols: string[] } | null> {
-    const { base, getToken } = this.#options
-    const query = new URLSearchParams({ recover: JSON.stringify(this.#events.positions()) })
-    const protocols: string[] = [SUBPROTOCOL]
-    if (getToken !== null) {
-      const token = await this.#askToken(this.#refused === null ? 'connect' : 'refused', signal)
-      if (signal.aborted) return null
-      if (token === null) {
-        this.stop('signed-out', { reason: 'getToken() has no token' })
-        return null
-      }
-      if (token === this.#refused) {
-        this.stop('signed-out', { reason: 'the server refuses the token' })
-        return null
-      }
-      this.token = token
-      if (this.#mustAsk || token.length > MAX_HEADER_TOKEN || !PROTOCOL_TOKEN.test(token)) {
-        const ticket = await this.#ticket(token, signal)
-        if (ticket === null) return null
-        query.set('ticket', ticket)
-      } else {
-        protocols.push(`bearer.${token}`)
-      }
-    }
-    return { url: `${base.replace(/^http/, 'ws')}?${query}`, protocols }
   }
 
   async #askToken (reason: TokenReason, signal: AbortSignal): Promise<string | null> {
-    let timer
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new WsError('no_token', `getToken() took more than ${TOKEN_TIMEOUT_MS} ms`)), TOKEN_TIMEOUT_MS)
-    })
-    try {
-      const token = await Promise.race([this.#options.getToken!({ reason, signal }), late]) ?? null
-      if (token !== null && typeof token !== 'string') throw new WsError('no_token', `getToken() returned ${typeof token}, not a string or null`)
-      return token === '' ? null : token
-    } finally {
-      clearTimeout(timer)
-    }
-  }
-
-  /** A ticket in place of the token, and what REST says where the socket cannot; null: it is over, or another attempt is due. */
-  async #ticket (token: string, signal: AbortSignal): Promise<string | null> {
-    const { status, body } = await rest(this.#options.base, 'POST', '/tickets', token, signal)
-    if (signal.aborted) return null
-    if (typeof body?.ticket === 'string') return body.ticket
-    if (status === 401) {
-      this.#unauthorized(token)
-    } else if (status === 403) {
-      this.stop('closed', { reason: body?.message ?? 'forbidden' })
-    } else {
-      this.#again({ reason: body?.message ?? 'the server cannot be reached, or something else answers in its place' })
-    }
-    return null
+    const token: unknown = await this.#options.getToken!({ reason, signal }) || null
+    if (token !== null && typeof token !== 'string') throw new WsError('no_token', `getToken() returned ${typeof token}, not a string or null`)
+    return token
   }
 
   #listen (socket: Socket, signal: AbortSignal): void {
     this.#socket = socket
     this.#mustAsk = this.#options.getToken !== null
     this.#comeBackMs = null
-    this.#plan(CONNECT_TIMEOUT_MS, () => this.#lost({ reason: `no greeting within ${CONNECT_TIMEOUT_MS} ms` }))
+    this.#plan(CONNECT_TIMEOUT_MS, () => this.#again({ reason: `no greeting within ${CONNECT_TIMEOUT_MS} ms` }))
     // An error is always followed by the end.
     socket.onerror = () => {}
     socket.onmessage = ({ data }) => { if (!signal.aborted) this.#receive(data) }
@@ -238,7 +209,7 @@ export class Connection {
     const frame = parse(data)
     if (frame === null || (!this.#isGreeted && !isGreeting(frame))) {
       this.#events.fail(new WsError('bad_answer', 'The server does not speak ws-manager.v1'), 'the connection')
-      return this.#lost({ reason: 'the server speaks another protocol' })
+      return this.#again({ reason: 'the server speaks another protocol' })
     }
     switch (frame.type) {
       case 'pong': return this.#pong(frame)
@@ -246,7 +217,7 @@ export class Connection {
         this.#comeBackMs = frame.after_ms
         return
       case 'token_expiring':
-        this.#refresh(frame.expires_at)
+        this.#refresh(this.#life!.signal)
         return
       case 'connection': return this.#greeted(frame.data)
       case 'error': if (frame.code === 'rate_limited') this.#retryAfterMs = frame.details?.retry_after_ms ?? 0
@@ -269,37 +240,29 @@ export class Connection {
   }
 
   #closed (code: number, reason: string): void {
-    const detail = { code, reason: reason === '' ? `closed with ${code}` : reason }
-    if (code === UNAUTHORIZED) {
-      const { token } = this
-      this.#end(new WsError('disconnected', detail.reason))
-      if (token === null) return this.stop('signed-out', detail)
-      return this.#unauthorized(token)
-    }
+    const detail = { code, reason: reason || `closed with ${code}` }
+    if (code === UNAUTHORIZED && this.token !== null) return this.#unauthorized(this.token)
+    if (code === UNAUTHORIZED) return this.stop('signed-out', detail)
     if (finalCloseCodes.includes(code)) return this.stop('closed', detail)
-    this.#lost(detail)
+    this.#again(detail)
   }
 
   /** Another token at once; the same one again, or none, ends it. */
   #unauthorized (token: string): void {
-    if (this.#refused !== null) return this.stop('signed-out', { reason: 'the server refuses the token' })
+    if (this.#refused !== null) return this.stop('signed-out', { reason: REFUSED })
     this.#refused = token
-    this.#end(new WsError('disconnected', 'the server refuses the token'))
+    this.#end(REFUSED)
     this.#set(this.status === 'connecting' ? 'connecting' : 'reconnecting')
     this.#attempt()
   }
 
-  #lost (detail: StatusDetail): void {
-    if (this.#isGreeted && performance.now() - this.#greetedAt > STABLE_MS) this.#backoff.reset()
-    this.#again(detail)
-  }
-
   /** Ends the socket or the attempt, and plans the next one. */
-  #again (detail: StatusDetail): void {
+  #again (detail: StatusDetail & { reason: string }): void {
+    if (this.#isGreeted && performance.now() - this.#greetedAt > STABLE_MS) this.#backoff.reset()
     const isRestart = this.#comeBackMs !== null
     const delayMs = this.#comeBackMs ?? this.#retryAfterMs + this.#backoff.next()
     this.#comeBackMs = null
-    this.#end(new WsError('disconnected', detail.reason ?? 'the connection was lost'))
+    this.#end(detail.reason)
     this.#plan(delayMs, () => this.#retry())
     const status = !mayBeOnline() ? 'offline' : isRestart ? 'restarting' : this.status === 'connecting' ? 'connecting' : 'reconnecting'
     this.#set(status, { ...detail, retryAt: Date.now() + delayMs })
@@ -328,7 +291,7 @@ export class Connection {
     this.#plan(timeoutMs, () => {
       // Something else has come: it lives, and is only busy.
       if (this.#heardAt > at) this.#planPing()
-      else this.#lost({ reason: `no answer to a ping within ${timeoutMs} ms` })
+      else this.#again({ reason: `no answer to a ping within ${timeoutMs} ms` })
     })
   }
 
@@ -348,9 +311,8 @@ export class Connection {
   }
 
   /** Gives the socket a fresh token; tries again until the old one ends. */
-  async #refresh (expiresAt: number): Promise<void> {
-    if (this.#options.getToken === null) return
-    const { signal } = this.#life!
+  async #refresh (signal: AbortSignal): Promise<void> {
+    if (this.#options.getToken === null || signal.aborted) return
     try {
       const token = await this.#askToken('expiring', signal)
       if (signal.aborted || token === null) return
@@ -359,13 +321,12 @@ export class Connection {
     } catch (error) {
       if (signal.aborted) return
       this.#events.fail(error, 'getToken()')
-      const timer = setTimeout(() => { if (!signal.aborted && this.#options.clock.now < expiresAt) this.#refresh(expiresAt) }, REFRESH_AGAIN_MS)
-      signal.addEventListener('abort', () => clearTimeout(timer))
+      setTimeout(() => this.#refresh(signal), REFRESH_AGAIN_MS)
     }
   }
 
   /** Nothing of a socket outlives it: no timer, no listener, no late frame. */
-  #end (error: WsError): void {
+  #end (reason: string, code = 'disconnected'): void {
     clearTimeout(this.#timer)
     this.#life?.abort()
     this.#life = null
@@ -374,7 +335,7 @@ export class Connection {
     const wasGreeted = this.#isGreeted
     this.#isGreeted = false
     socket?.close()
-    if (wasGreeted) this.#events.lost(error)
+    if (wasGreeted) this.#events.lost(code, reason)
   }
 
   #set (status: Status, detail: StatusDetail = {}): void {
@@ -385,10 +346,9 @@ export class Connection {
 }
 
 function parse (data: unknown): Frame | null {
-  if (typeof data !== 'string') return null
   try {
-    const frame = JSON.parse(data)
-    return typeof frame === 'object' && frame !== null && typeof frame.type === 'string' ? frame : null
+    const frame = JSON.parse(data as string)
+    return typeof frame?.type === 'string' ? frame : null
   } catch {
     return null
   }

@@ -18,6 +18,6 @@ export interface Core {
   request: (frame: Frame) => Promise<any>
   /** Calls a handler of the app. */
   call: (type: string, data: object, options?: CallOptions) => Promise<any>
-  /** Reads a list by REST: the field of each of its pages; null: there is no connection. */
-  load: (path: string, field: string) => Promise<any[]> | null
+  /** Reads a list by REST: the field of each of its pages. */
+  load: (path: string, field: string) => Promise<any[]>
 }

@@ -6,6 +6,11 @@ export type Fail = (error: unknown, where: string) => void
 
 type Listener = (...args: any[]) => unknown
 
+/**
+ * Whether all listeners returned without an error: at once, or as a promise if one of them is asynchronous. null: there are none.
+ */
+export type Handled = boolean | Promise<boolean> | null
+
 /** Listeners by name. One that throws is reported, and the others are called. */
 export class Emitter {
   /** Arrays that never change: whoever calls the listeners of one need not copy it. */
@@ -27,33 +32,30 @@ export class Emitter {
     return () => { this.#listeners.set(name, this.#listeners.get(name)!.filter((other) => other !== own)) }
   }
 
-  /**
-   * Calls the listeners of a name. Returns null where there are none; otherwise whether all of them returned without an error: at once,
-   * or as a promise if one of them is asynchronous.
-   */
-  emit (name: string, ...args: unknown[]): boolean | Promise<boolean> | null {
-    const listeners = this.#listeners.get(name)
-    if (listeners === undefined || listeners.length === 0) return null
-    let isHandled = true
-    let later: Promise<unknown>[] | null = null
-    for (const listener of listeners) {
-      try {
-        const result = listener(...args)
-        if (isThenable(result)) {
-          (later ??= []).push(Promise.resolve(result).catch((error: unknown) => {
-            isHandled = false
-            this.#fail(error, `${this.#where} "${name}"`)
-          }))
-        }
-      } catch (error) {
-        isHandled = false
-        this.#fail(error, `${this.#where} "${name}"`)
-      }
+  /** Calls the listeners of a name. */
+  emit (name: string, ...args: unknown[]): Handled {
+    let handled: Handled = null
+    for (const listener of this.#listeners.get(name) ?? []) handled = both(handled, this.#call(listener, name, args))
+    return handled
+  }
+
+  #call (listener: Listener, name: string, args: unknown[]): Handled {
+    const failed = (error: unknown): boolean => {
+      this.#fail(error, `${this.#where} "${name}"`)
+      return false
     }
-    return later === null ? isHandled : Promise.all(later).then(() => isHandled)
+    try {
+      const result = listener(...args) as PromiseLike<unknown> | null | undefined
+      return typeof result?.then !== 'function' || Promise.resolve(result).then(() => true, failed)
+    } catch (error) {
+      return failed(error)
+    }
   }
 }
 
-function isThenable (value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+export function both (a: Handled, b: Handled): Handled {
+  if (a === null) return b
+  if (b === null) return a
+  if (a instanceof Promise || b instanceof Promise) return Promise.all([a, b]).then(([a, b]) => a && b)
+  return a && b
 }

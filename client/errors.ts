@@ -7,6 +7,8 @@
  */
 export type Delivery = 'not-sent' | 'refused' | 'unknown'
 
+export interface WsErrorOptions { details?: unknown, delivery?: Delivery, cause?: unknown }
+
 /**
  * A request, or the connection, has failed.
  *
@@ -20,8 +22,8 @@ export class WsError extends Error {
   readonly details: unknown
   readonly delivery: Delivery
 
-  constructor (code: string, message: string, { details, delivery = 'not-sent', cause }: { details?: unknown, delivery?: Delivery, cause?: unknown } = {}) {
-    super(message, cause === undefined ? undefined : { cause })
+  constructor (code: string, message: string, { details, delivery = 'not-sent', ...cause }: WsErrorOptions = {}) {
+    super(message, cause)
     this.code = code
     this.details = details
     this.delivery = delivery

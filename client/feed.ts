@@ -1,5 +1,5 @@
 import type { Message, MessageOf, MessageType } from './contract-types.js'
-import type { Emitter, Off } from './emitter.js'
+import { both, type Emitter, type Handled, type Off } from './emitter.js'
 
 /** The messages of one stream: of the user, of a role, or to everybody. */
 export interface Feed<C> {
@@ -14,17 +14,7 @@ export interface Feed<C> {
   on (type: 'gap', listener: () => unknown): Off
 }
 
-/** Calls the listeners of a message: those of its type, and those of all. Returns as `Emitter.emit` does. */
-export function emitMessage (emitter: Emitter, message: { type: string }): boolean | Promise<boolean> | null {
-  const own = emitter.emit(message.type, message)
-  const all = emitter.emit('message', message)
-  return both(own, all)
-}
-
-/** Whether both were handled; null: neither had a listener. */
-export function both (a: boolean | Promise<boolean> | null, b: boolean | Promise<boolean> | null): boolean | Promise<boolean> | null {
-  if (a === null) return b
-  if (b === null) return a
-  if (typeof a === 'boolean' && typeof b === 'boolean') return a && b
-  return Promise.all([a, b]).then(([a, b]) => a && b)
+/** Calls the listeners of a message: those of its type, and those of all. */
+export function emitMessage (emitter: Emitter, message: { type: string }): Handled {
+  return both(emitter.emit(message.type, message), emitter.emit('message', message))
 }

@@ -1,12 +1,13 @@
-import { Backoff } from './backoff.js'
-import { Emitter, type Fail, type Off } from './emitter.js'
+import { retry } from './backoff.js'
+import type { Core } from './core.js'
+import { Emitter, type Off } from './emitter.js'
 
 /** How the records of a list are had and shown. */
 export interface LiveListParts<R, T> {
-  fail: Fail
+  core: Core
   name: string
-  /** All records, by REST; null: not before there is a connection. */
-  load: () => Promise<R[]> | null
+  /** All records, by REST. */
+  load: () => Promise<R[]>
   idOf: (record: R) => string
   /** The list is in this order. */
   timeOf: (record: R) => number
@@ -29,11 +30,11 @@ export class LiveList<R, T> {
   #told = new Set<string>()
   #list: readonly T[] = []
   #isWanted = false
-  #loads = 0
+  #loading: AbortController | null = null
 
   constructor (parts: LiveListParts<R, T>) {
     this.#parts = parts
-    this.#events = new Emitter(parts.fail, parts.name)
+    this.#events = new Emitter(parts.core.fail, parts.name)
   }
 
   /** The current list, oldest first. */
@@ -69,34 +70,28 @@ export class LiveList<R, T> {
    *
    * @internal
    */
-  async load (): Promise<void> {
-    if (!this.#isWanted) return
-    const load = ++this.#loads
-    const backoff = new Backoff()
-    for (let loading = this.#parts.load(); loading !== null; loading = this.#parts.load()) {
+  load (): void {
+    const { core, name, load, idOf } = this.#parts
+    if (!this.#isWanted || !core.isConnected) return
+    this.lost()
+    const { signal } = this.#loading = new AbortController()
+    retry(async () => {
       const told = this.#told = new Set()
-      try {
-        const found = new Map((await loading).map((record) => [this.#parts.idOf(record), record]))
-        if (load !== this.#loads) return
-        for (const id of new Set([...this.#records.keys(), ...found.keys()])) if (!told.has(id)) this.#set(id, found.get(id) ?? null)
-        return this.#change()
-      } catch (error) {
-        await new Promise((resolve) => { setTimeout(resolve, backoff.next()) })
-        // Where the connection is lost as well, the next one loads.
-        if (load !== this.#loads) return
-        this.#parts.fail(error, `loading the ${this.#parts.name}`)
-      }
-    }
+      const found = new Map((await load()).map((record) => [idOf(record), record]))
+      if (signal.aborted) return
+      for (const id of new Set([...this.#records.keys(), ...found.keys()])) if (!told.has(id)) this.#set(id, found.get(id) ?? null)
+      this.#change()
+    }, signal, (error) => core.fail(error, `loading the ${name}`))
   }
 
   /** @internal */
   lost (): void {
-    this.#loads++
+    this.#loading?.abort()
   }
 
   /** @internal */
   reset (): void {
-    this.#loads++
+    this.lost()
     this.#records.clear()
     this.#change()
   }

@@ -3,7 +3,7 @@ import { Channel, type ChannelOptions } from './channel.js'
 import type { Frame } from './connection.js'
 import type { Core, Frames } from './core.js'
 import { WsError } from './errors.js'
-import { both } from './feed.js'
+import { both, type Handled } from './emitter.js'
 
 type AnyChannel = Channel<any, any, any>
 
@@ -84,9 +84,9 @@ export class Memberships {
     left: (frame) => this.#setUsers(frame, this.#others(frame))
   }
 
-  /** A message of a channel. Returns as `Emitter.emit` does. */
-  receive (name: string, message: Frame): boolean | Promise<boolean> | null {
-    let handled: boolean | Promise<boolean> | null = null
+  /** A message of a channel. */
+  receive (name: string, message: Frame): Handled {
+    let handled: Handled = null
     for (const channel of this.#memberships.get(name)?.channels ?? []) handled = both(handled, channel.receive(message))
     return handled
   }

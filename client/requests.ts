@@ -1,5 +1,5 @@
 import type { Frame } from './connection.js'
-import { WsError } from './errors.js'
+import { WsError, type WsErrorOptions } from './errors.js'
 
 export interface CallOptions {
   /** Ends the waiting; the server may do the call all the same. */
@@ -18,12 +18,16 @@ interface Request {
   /** True if the current socket has it. */
   isUnderWay: boolean
   resolve: (data: any) => void
-  reject: (error: WsError) => void
+  /** @param options `delivery` default: by whether it was sent */
+  reject: (code: string, message: string, options?: WsErrorOptions) => void
 }
 
 const TIMEOUT_MS = 10_000
 /** How many calls may wait for a connection. */
 const MAX_WAITING = 100
+
+/** Errors whose request may have taken effect. */
+const UNKNOWN = ['unavailable', 'identity_changed', 'internal', 'outcome_unknown']
 
 /** Calls that await their answers. */
 export class Requests {
@@ -37,12 +41,6 @@ export class Requests {
 
   /** Sends a frame, now or when there is a connection. Resolves to the data of the reply. */
   send (frame: Frame, { signal, timeoutMs = TIMEOUT_MS, offline = 'wait' }: CallOptions = {}, isRepeatable = false): Promise<any> {
-    const isOpen = this.#connection.isConnected
-    if (signal?.aborted === true) return Promise.reject(new WsError('aborted', `"${frame.type}" was aborted`, { cause: signal.reason }))
-    if (!isOpen && offline === 'fail') return Promise.reject(new WsError('disconnected', `There is no connection for "${frame.type}"`))
-    if (!isOpen && this.#requests.size >= MAX_WAITING) {
-      return Promise.reject(new WsError('queue_full', `${MAX_WAITING} calls wait for a connection; "${frame.type}" would be one more`))
-    }
     return new Promise((resolve, reject) => {
       const id = `c${++this.#lastId}`
       const settle = () => {
@@ -56,15 +54,21 @@ export class Requests {
         wasSent: false,
         isUnderWay: false,
         resolve: (data) => { settle(); resolve(data) },
-        reject: (error) => { settle(); reject(error) }
+        reject: (code, message, { delivery = request.wasSent ? 'unknown' : 'not-sent', ...options } = {}) => {
+          settle()
+          reject(new WsError(code, message, { delivery, ...options }))
+        }
       }
-      const fail = (code: string, message: string, cause?: unknown) =>
-        request.reject(new WsError(code, message, { cause, delivery: request.wasSent ? 'unknown' : 'not-sent' }))
-      const abort = () => fail('aborted', `"${frame.type}" was aborted`, signal!.reason)
-      const timer = setTimeout(() => fail('timeout', `"${frame.type}" got no answer within ${timeoutMs} ms`), timeoutMs)
+      const abort = () => request.reject('aborted', `"${frame.type}" was aborted`, { cause: signal!.reason })
+      const timer = setTimeout(() => request.reject('timeout', `"${frame.type}" got no answer within ${timeoutMs} ms`), timeoutMs)
+      if (signal?.aborted === true) return abort()
+      if (!this.#connection.isConnected) {
+        if (offline === 'fail') return request.reject('disconnected', `There is no connection for "${frame.type}"`)
+        if (this.#requests.size >= MAX_WAITING) return request.reject('queue_full', `${MAX_WAITING} calls wait for a connection; "${frame.type}" would be one more`)
+      }
       signal?.addEventListener('abort', abort)
       this.#requests.set(id, request)
-      if (isOpen) this.#transmit(request)
+      if (this.#connection.isConnected) this.#transmit(request)
     })
   }
 
@@ -74,18 +78,16 @@ export class Requests {
   }
 
   /** The connection is gone. What was sent and may not be repeated has failed. @param isAnonymous the server ignored the keys of calls */
-  lost (error: WsError, isAnonymous: boolean): void {
+  lost (code: string, message: string, isAnonymous: boolean): void {
     for (const request of [...this.#requests.values()]) {
       request.isUnderWay = false
-      if (request.wasSent && (isAnonymous || !request.isRepeatable)) request.reject(new WsError(error.code, error.message, { cause: error, delivery: 'unknown' }))
+      if (request.wasSent && (isAnonymous || !request.isRepeatable)) request.reject(code, message)
     }
   }
 
   /** No connection follows. */
-  close (error: WsError): void {
-    for (const request of [...this.#requests.values()]) {
-      request.reject(new WsError(error.code, error.message, { cause: error, delivery: request.wasSent ? 'unknown' : 'not-sent' }))
-    }
+  close (code: string, message: string): void {
+    for (const request of [...this.#requests.values()]) request.reject(code, message)
   }
 
   /** Returns false for a frame that answers none of them. */
@@ -93,7 +95,7 @@ export class Requests {
     const request = this.#requests.get(id as string)
     if (request === undefined) return false
     if (type === 'reply') request.resolve(data)
-    else request.reject(new WsError(code, message, { details, delivery: deliveryOf(code) }))
+    else request.reject(code, message, { details, delivery: UNKNOWN.includes(code) ? 'unknown' : 'refused' })
     return true
   }
 
@@ -101,9 +103,4 @@ export class Requests {
     request.wasSent = request.isUnderWay = true
     this.#connection.send(request.frame)
   }
-}
-
-/** Errors whose request may have taken effect. */
-function deliveryOf (code: string): 'refused' | 'unknown' {
-  return code === 'unavailable' || code === 'identity_changed' || code === 'internal' || code === 'outcome_unknown' ? 'unknown' : 'refused'
 }

@@ -28,15 +28,15 @@ export class Task {
   /** @internal */
   constructor (record: TaskRecord, core: Core) {
     this.id = record.task_id
-    this.title = record.title
+    this.title = record.title ?? null
     this.status = record.status
     this.progress = record.progress
-    this.message = record.message
+    this.message = record.message ?? null
     this.logs = record.logs
-    this.result = record.result
-    this.error = record.error
+    this.result = record.result ?? null
+    this.error = record.error ?? null
     this.startedAt = record.started_at
-    this.finishedAt = record.finished_at
+    this.finishedAt = record.finished_at ?? null
     this.#core = core
   }
 
@@ -51,7 +51,7 @@ export class Tasks extends LiveList<TaskRecord, Task> {
   /** @internal */
   constructor (core: Core) {
     super({
-      fail: core.fail, name: 'tasks', load: () => core.load('/tasks?limit=100', 'tasks'), idOf: (record) => record.task_id, timeOf: (record) => record.started_at, show: (record) => new Task(record, core)
+      core, name: 'tasks', load: () => core.load('/tasks?limit=100', 'tasks'), idOf: (record) => record.task_id, timeOf: (record) => record.started_at, show: (record) => new Task(record, core)
     })
   }
 
@@ -62,38 +62,19 @@ export class Tasks extends LiveList<TaskRecord, Task> {
 
   /** @internal */
   readonly frames: Frames = {
-    task_progress: (frame) => {
-      const { title, status, progress, message, started_at: startedAt } = frame
-      this.#update(frame, { title, status, progress, message, started_at: startedAt })
-    },
+    task_progress: (frame) => this.#update(frame, frame),
     task_log: (frame) => {
       const { level, line, timestamp } = frame
       this.#update(frame, { logs: [...this.record(frame.task_id)?.logs ?? [], { level, line, timestamp }].slice(-MAX_LOGS) })
     },
-    task_done: (frame) => {
-      const { status, result, error, finished_at: finishedAt } = frame
-      this.#update(frame, { status, result, error, finished_at: finishedAt, ...status === 'done' && { progress: 100 } })
-    },
+    task_done: (frame) => this.#update(frame, frame.status === 'done' ? { ...frame, progress: 100 } : frame),
     task_cancelled: (frame) => this.#update(frame, { status: 'cancelled', finished_at: frame.timestamp }),
     // It only tells that the task is alive.
     heartbeat: () => {}
   }
 
-  #update ({ task_id: id, user_id: userId }: Frame, change: Partial<TaskRecord>): void {
-    this.tell(id, {
-      task_id: id,
-      user_id: userId,
-      title: null,
-      status: 'running',
-      progress: 0,
-      message: null,
-      logs: [],
-      result: null,
-      error: null,
-      started_at: 0,
-      finished_at: null,
-      ...this.record(id),
-      ...change
-    })
+  /** What a record has beyond what a task shows is of no account. */
+  #update ({ task_id: id }: Frame, change: object): void {
+    this.tell(id, { ...this.record(id) ?? { task_id: id, status: 'running', progress: 0, started_at: 0, logs: [] }, ...change } as TaskRecord)
   }
 }
