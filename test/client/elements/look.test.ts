@@ -1,14 +1,11 @@
-import { readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { Type } from '@sinclair/typebox'
-import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
+import { faultsOfAccess } from '../../fixtures/access.js'
 import { startBrowser } from '../../fixtures/browser.js'
 import { openElements, type ElementsPage } from '../../fixtures/elements-page.js'
 
 const browser = await startBrowser(t)
 
-const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const BODY = '<h2>Today</h2><ws-confirmations></ws-confirmations><ws-task></ws-task><ws-fragment src="app.hello">Loading …</ws-fragment><ws-fragment src="app.nothing"></ws-fragment>'
 const devices = { desktop: { width: 1_280, height: 800 }, phone: { width: 360, height: 740 } }
 
@@ -49,14 +46,6 @@ const open = (t: Test, context: Parameters<typeof openElements>[5]) => openEleme
   app.ws.handle('app.hello', { schema: Type.Object({}) }, () => '<p>Hello!</p>')
 }, {}, context)
 
-async function faultsOfAccess (page: Page): Promise<string[]> {
-  await page.evaluate(axe)
-  return page.evaluate(async () => {
-    const { violations } = await (window as unknown as { axe: { run: () => Promise<{ violations: { id: string, nodes: { target: unknown[], failureSummary?: string }[] }[] }> } }).axe.run()
-    return violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => `${id}: ${JSON.stringify(target)} ${failureSummary}`))
-  })
-}
-
 for (const [device, viewport] of Object.entries(devices)) {
   for (const colorScheme of ['light', 'dark'] as const) {
     t.test(`the elements are accessible on a ${device} in ${colorScheme} colours`, async (t) => {
@@ -73,3 +62,18 @@ for (const [device, viewport] of Object.entries(devices)) {
     })
   }
 }
+
+t.test('a page can give the elements colours that it has under names of its own', async (t) => {
+  const { server, page } = await open(t, {})
+  await page.evaluate(() => {
+    const sheet = document.styleSheets[0]!
+    sheet.insertRule(':root { --accent: rgb(1, 2, 3); --on-accent: rgb(4, 5, 6) }')
+    sheet.insertRule('ws-confirmations { --ws-accent: var(--accent); --ws-on-accent: var(--on-accent) }')
+  })
+  await server.app.ws.confirmations.ask({ kind: 'app.simple', to: { user: 'alice' }, message: 'Go on?' })
+  const colours = await page.getByRole('button', { name: 'Continue' }).evaluate((button) => {
+    const { backgroundColor, color } = getComputedStyle(button)
+    return [backgroundColor, color]
+  })
+  t.strictSame(colours, ['rgb(1, 2, 3)', 'rgb(4, 5, 6)'])
+})
