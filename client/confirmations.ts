@@ -73,9 +73,10 @@ export class Confirmations<C> extends LiveList<TaskStepResultFrame, AnyConfirmat
     super({
       core,
       name: 'confirmations',
-      load: () => core.load('/confirmations?status=pending&limit=100', 'confirmations').then((records: ConfirmationRecord[]) => records.map(({ question }) => question)),
-      idOf: (frame) => frame.callback_id,
-      timeOf: (frame) => frame.timestamp,
+      query: '&status=pending',
+      pick: (record: ConfirmationRecord) => record.question,
+      id: 'callback_id',
+      time: 'timestamp',
       show: (frame) => new Confirmation<any, any>(frame, core) as AnyConfirmation<C>,
       // The server sends open questions again: a form that is being filled in is not made anew.
       isSame: (a, b) => a.expires_at === b.expires_at && a.uncertain === b.uncertain

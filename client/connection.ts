@@ -114,8 +114,6 @@ export class Connection {
   #retryAfterMs = 0
   /** Of the next attempt, the greeting, the next ping or its answer: there is never more than one to wait for. */
   #timer: ReturnType<typeof setTimeout> | undefined
-  /** When the latest ping was sent, on the clock of `performance.now()`. */
-  #pingedAt = 0
   /** Aborted when it is ended for good; null: it is. */
   #open: AbortController | null = null
 
@@ -208,8 +206,9 @@ export class Connection {
     this.#heardAt = performance.now()
     const frame = parse(data)
     if (frame === null || (!this.#isGreeted && !isGreeting(frame))) {
-      this.#events.fail(new WsError('bad_answer', 'The server does not speak ws-manager.v1'), 'the connection')
-      return this.#again({ reason: 'the server speaks another protocol' })
+      const reason = `the server does not speak ${SUBPROTOCOL}`
+      this.#events.fail(new WsError('bad_answer', reason), 'the connection')
+      return this.#again({ reason })
     }
     switch (frame.type) {
       case 'pong': return this.#pong(frame)
@@ -286,7 +285,7 @@ export class Connection {
   }
 
   #sendPing (timeoutMs: number): void {
-    const at = this.#pingedAt = performance.now()
+    const at = performance.now()
     this.send({ type: 'ping', timestamp: at })
     this.#plan(timeoutMs, () => {
       // Something else has come: it lives, and is only busy.
@@ -296,7 +295,6 @@ export class Connection {
   }
 
   #pong ({ timestamp, server_time: serverTime }: Frame): void {
-    if (timestamp !== this.#pingedAt) return
     this.#options.clock.learn(serverTime, performance.now() - timestamp)
     this.#planPing()
   }

@@ -5,12 +5,16 @@ import { Emitter, type Off } from './emitter.js'
 /** How the records of a list are had and shown. */
 export interface LiveListParts<R, T> {
   core: Core
+  /** Of its REST route, and of the field with the records there. */
   name: string
-  /** All records, by REST. */
-  load: () => Promise<R[]>
-  idOf: (record: R) => string
-  /** The list is in this order. */
-  timeOf: (record: R) => number
+  /** Of that route; default none. */
+  query?: string
+  /** What the list keeps of a record of REST; default: itself. */
+  pick?: (record: any) => R
+  /** Field that identifies a record. */
+  id: keyof R
+  /** Field with its time: the list is in this order. */
+  time: keyof R
   /** Makes what the app sees of a record. */
   show: (record: R) => T
   /** True if a record tells nothing new; its object then stays. Default: every record does. */
@@ -24,11 +28,11 @@ export interface LiveListParts<R, T> {
 export class LiveList<R, T> {
   readonly #parts: LiveListParts<R, T>
   readonly #events: Emitter
-  readonly #records = new Map<string, R>()
-  readonly #shown = new Map<R, T>()
+  readonly #entries = new Map<string, { record: R, shown: T }>()
   /** Ids that frames have told of while the list is loaded: what they say is newer. */
   #told = new Set<string>()
   #list: readonly T[] = []
+  #hasChanged = false
   #isWanted = false
   #loading: AbortController | null = null
 
@@ -51,7 +55,7 @@ export class LiveList<R, T> {
 
   /** @internal */
   record (id: string): R | undefined {
-    return this.#records.get(id)
+    return this.#entries.get(id)?.record
   }
 
   /**
@@ -71,15 +75,15 @@ export class LiveList<R, T> {
    * @internal
    */
   load (): void {
-    const { core, name, load, idOf } = this.#parts
+    const { core, name, query = '', pick = (record) => record, id } = this.#parts
     if (!this.#isWanted || !core.isConnected) return
     this.lost()
     const { signal } = this.#loading = new AbortController()
     retry(async () => {
       const told = this.#told = new Set()
-      const found = new Map((await load()).map((record) => [idOf(record), record]))
+      const found = new Map((await core.load(`/${name}?limit=100${query}`, name)).map((record) => [pick(record)[id] as string, pick(record)]))
       if (signal.aborted) return
-      for (const id of new Set([...this.#records.keys(), ...found.keys()])) if (!told.has(id)) this.#set(id, found.get(id) ?? null)
+      for (const id of new Set([...this.#entries.keys(), ...found.keys()])) if (!told.has(id)) this.#set(id, found.get(id) ?? null)
       this.#change()
     }, signal, (error) => core.fail(error, `loading the ${name}`))
   }
@@ -92,31 +96,30 @@ export class LiveList<R, T> {
   /** @internal */
   reset (): void {
     this.lost()
-    this.#records.clear()
+    for (const id of this.#entries.keys()) this.#set(id, null)
     this.#change()
   }
 
   #want (): void {
     if (this.#isWanted) return
     this.#isWanted = true
-    this.#change()
     this.load()
   }
 
   #set (id: string, record: R | null): void {
-    const before = this.#records.get(id)
-    if (record === null) this.#records.delete(id)
-    else if (before === undefined || this.#parts.isSame?.(before, record) !== true) this.#records.set(id, record)
+    const { show, isSame } = this.#parts
+    const before = this.#entries.get(id)
+    if (before === undefined ? record === null : record !== null && isSame?.(before.record, record) === true) return
+    this.#hasChanged = true
+    if (record === null) this.#entries.delete(id)
+    else this.#entries.set(id, { record, shown: show(record) })
   }
 
   #change (): void {
-    const { timeOf, show } = this.#parts
-    const records = [...this.#records.values()].sort((a, b) => timeOf(a) - timeOf(b))
-    const shown = records.map((record) => this.#shown.get(record) ?? show(record))
-    this.#shown.clear()
-    records.forEach((record, i) => this.#shown.set(record, shown[i]!))
-    if (shown.length === this.#list.length && shown.every((item, i) => item === this.#list[i])) return
-    this.#list = shown
-    this.#events.emit('change', shown)
+    if (!this.#hasChanged) return
+    this.#hasChanged = false
+    const { time } = this.#parts
+    this.#list = [...this.#entries.values()].sort((a, b) => (a.record[time] as number) - (b.record[time] as number)).map(({ shown }) => shown)
+    this.#events.emit('change', this.#list)
   }
 }

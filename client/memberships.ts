@@ -24,7 +24,7 @@ interface Membership {
 }
 
 /** Errors that may not come again. */
-const PASSING: ReadonlySet<string> = new Set(['rate_limited', 'unavailable', 'internal', 'timeout', 'too_many_pending', 'disconnected', 'identity_changed'])
+const PASSING = ['rate_limited', 'unavailable', 'internal', 'timeout', 'too_many_pending', 'disconnected', 'identity_changed']
 const topicOf = (name: string) => `channel:${name}`
 
 /** The channels that the page is in: joins them anew on every socket, from where it was. */
@@ -119,9 +119,8 @@ export class Memberships {
     membership.isAsked = membership.isIn = membership.wasIn = false
     this.#forgetUnused(membership)
     if (isAsked) {
-      this.#core.request({ type: 'unsubscribe', channel_ids: [name] }).catch((error: WsError) => {
-        if (!PASSING.has(error.code)) this.#core.fail(error, `leaving channel "${name}"`)
-      })
+      // A membership that outlives this is of no use and no harm: nobody gets its messages.
+      this.#core.request({ type: 'unsubscribe', channel_ids: [name] }).catch(() => {})
     }
   }
 
@@ -141,7 +140,7 @@ export class Memberships {
       if (--membership.asks < 0 || !membership.isAsked) return
       membership.isAsked = false
       const { retry_after_ms: afterMs = 0 } = (error.details ?? {}) as { retry_after_ms?: number }
-      if (!PASSING.has(error.code)) this.#refused(membership, error)
+      if (!PASSING.includes(error.code)) this.#refused(membership, error)
       else membership.timer = setTimeout(() => this.#ask(membership), afterMs + membership.backoff.next())
     })
   }

@@ -6,14 +6,9 @@ const TIMEOUT_MS = 10_000
 export interface RestAnswer { status: number, body: any }
 
 /** Calls the plugin's REST routes. Never rejects: a captive portal, an error page and a dead network are answers too. */
-export async function rest (base: string, method: 'GET' | 'POST', path: string, token: string | null, signal?: AbortSignal): Promise<RestAnswer> {
+export async function rest (base: string, method: 'GET' | 'POST', path: string, token: string | null, signal = AbortSignal.timeout(TIMEOUT_MS)): Promise<RestAnswer> {
   try {
-    const timeout = AbortSignal.timeout(TIMEOUT_MS)
-    const response = await fetch(base + path, {
-      method,
-      headers: token === null ? {} : { authorization: `Bearer ${token}` },
-      signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal])
-    })
+    const response = await fetch(base + path, { method, signal, headers: token === null ? {} : { authorization: `Bearer ${token}` } })
     const body = await response.json().catch(() => null)
     // Every answer of the plugin is an object, also a refusal.
     return { status: body === null ? 0 : response.status, body }
@@ -23,10 +18,10 @@ export async function rest (base: string, method: 'GET' | 'POST', path: string, 
 }
 
 /** The pages of a list, one after the other, as one list. */
-export async function restList<T> (base: string, path: string, field: string, token: string | null, signal?: AbortSignal): Promise<T[]> {
+export async function restList<T> (base: string, path: string, field: string, token: string | null): Promise<T[]> {
   const found: T[] = []
   for (let after: string | null = ''; ;) {
-    const { status, body } = await rest(base, 'GET', after === '' ? path : `${path}&after=${encodeURIComponent(after)}`, token, signal)
+    const { status, body } = await rest(base, 'GET', after === '' ? path : `${path}&after=${encodeURIComponent(after)}`, token)
     if (status !== 200) throw new WsError('bad_answer', `the server answered ${status} to ${path}`)
     found.push(...body[field] as T[])
     after = body.next as string | null

@@ -50,9 +50,7 @@ export class Task {
 export class Tasks extends LiveList<TaskRecord, Task> {
   /** @internal */
   constructor (core: Core) {
-    super({
-      core, name: 'tasks', load: () => core.load('/tasks?limit=100', 'tasks'), idOf: (record) => record.task_id, timeOf: (record) => record.started_at, show: (record) => new Task(record, core)
-    })
+    super({ core, name: 'tasks', id: 'task_id', time: 'started_at', show: (record) => new Task(record, core) })
   }
 
   /** The task of an id; undefined: none is known. */
