@@ -83,7 +83,7 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
 
   /** Calls the server for this channel, of which the user must be a member. See `client.call`. */
   call<T extends ChannelCallType<C>> (type: T, ...[data, options]: {} extends CallData<C, T> ? [data?: CallData<C, T>, options?: CallOptions] : [data: CallData<C, T>, options?: CallOptions]): Promise<CallReply<C, T>> {
-    return this.#core.call(type, { ...data, channel: this.name }, options)
+    return this.#core.requests.call(type, { ...data, channel: this.name }, options)
   }
 
   /** Leaves. The server hears of it when no other part of the page is in the channel. */
@@ -97,23 +97,23 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
   /** The messages from now on, until the channel is left. Rejects with `overflow` if 1,000 wait to be read, and with the error of a refused channel. */
   async * [Symbol.asyncIterator] (): AsyncGenerator<Message<C>, void, void> {
     const messages: Message<C>[] = []
-    const faults: WsError[] = []
+    let fault = null as WsError | null
     let wake = () => {}
     const offs = [
       this.on('message', (message) => {
         if (messages.length < MAX_ITERATED) messages.push(message)
-        else faults.push(new WsError('overflow', `${MAX_ITERATED} messages of channel "${this.name}" wait to be read`))
+        else fault ??= new WsError('overflow', `more than ${MAX_ITERATED} messages of channel "${this.name}" wait to be read`)
         wake()
       }),
-      this.on('error', (refused) => { faults.push(refused); wake() }),
+      this.on('error', (refused) => { fault ??= refused; wake() }),
       this.on('status', () => wake())
     ]
     try {
       for (;;) {
-        while (messages.length > 0) yield messages.shift()!
-        if (faults.length > 0) throw faults[0]!
-        if (this.status === 'left') return
-        await new Promise<void>((resolve) => { wake = resolve })
+        if (messages.length > 0) yield messages.shift()!
+        else if (fault) throw fault
+        else if (this.status === 'left') return
+        else await new Promise<void>((resolve) => { wake = resolve })
       }
     } finally {
       for (const off of offs) off()
@@ -124,14 +124,16 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
    * The server has taken it in, at a position from which messages follow.
    *
    * @internal
+   * @param from undefined: the channel has no positions
    * @param isWhole false: messages between what it had and here are missing
    */
-  entered (from: StreamPosition | null, { isWhole, isFirst }: { isWhole: boolean, isFirst: boolean }): void {
+  entered (from: StreamPosition | undefined, isWhole: boolean, isFirst: boolean): void {
     if (!isWhole && !isFirst) this.#events.emit('gap')
     if (this.status === 'left') return
-    if (this.#options.getState === undefined || (isWhole && this.#hasState)) return this.#set(this.#loading === null ? 'live' : 'loading')
-    if (isWhole && this.#loading !== null) return this.#set('loading')
-    this.#load(from)
+    const { getState } = this.#options
+    if (isWhole && this.#loading) this.#set('loading')
+    else if (!getState || (isWhole && this.#hasState)) this.#set('live')
+    else this.#load(from)
   }
 
   /**
@@ -140,8 +142,8 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
    * @internal
    */
   receive (message: { type: string }): Handled {
-    if (this.#waiting === null) return emitMessage(this.#events, message)
-    return new Promise((resolve) => { this.#waiting!.push({ message, handled: resolve }) })
+    const waiting = this.#waiting
+    return waiting ? new Promise((resolve) => { waiting.push({ message, handled: resolve }) }) : emitMessage(this.#events, message)
   }
 
   /** @internal */
@@ -161,8 +163,7 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
     this.#events.emit('presence', users)
   }
 
-  /** @param from where the messages that follow begin; null: the channel has no positions */
-  #load (from: StreamPosition | null): void {
+  #load (from: StreamPosition | undefined): void {
     this.#stopLoading()
     const { signal } = this.#loading = new AbortController()
     this.#waiting = []
@@ -170,16 +171,16 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
     this.#set('loading')
     const where = `getState() of channel "${this.name}"`
     retry(async () => {
-      const { state, position = null } = await this.#options.getState!({ signal })
+      const { state, position } = await this.#options.getState!({ signal })
       if (signal.aborted) return
-      if (position !== null && from !== null && (position.epoch !== from.epoch || position.offset < from.offset)) {
+      if (position && from && (position.epoch !== from.epoch || position.offset < from.offset)) {
         throw new WsError('old_state', `${where} is older than its messages`)
       }
       this.#loaded(state, position)
     }, signal, (error) => this.#core.fail(error, where))
   }
 
-  #loaded (state: S, position: StreamPosition | null): void {
+  #loaded (state: S, position: StreamPosition | null | undefined): void {
     const waiting = this.#waiting!
     this.#loading = null
     this.#waiting = null
@@ -187,7 +188,7 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
     this.#events.emit('state', state)
     for (const { message, handled } of waiting) {
       const { stream } = message
-      const isIncluded = position !== null && stream?.epoch === position.epoch && stream.offset <= position.offset
+      const isIncluded = position && stream?.epoch === position.epoch && stream.offset <= position.offset
       const result = isIncluded ? true : emitMessage(this.#events, message)
       if (result instanceof Promise) result.then(handled)
       else handled(result === true)

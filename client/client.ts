@@ -5,7 +5,7 @@ import { ServerClock } from './clock.js'
 import { Confirmations } from './confirmations.js'
 import { codeOf, Connection, type EndStatus, type Frame, type GetToken, type OpenSocket, type Status, type StatusDetail } from './connection.js'
 import type { CallData, CallReply, Message, PlainCallType } from './contract-types.js'
-import type { Core, Frames } from './core.js'
+import type { Core } from './core.js'
 import { both, Emitter, type Handled, type Off } from './emitter.js'
 import { WsError } from './errors.js'
 import { emitMessage, type Feed } from './feed.js'
@@ -13,7 +13,6 @@ import { Memberships } from './memberships.js'
 import { Memory, type ClientStorage } from './memory.js'
 import { Positions } from './positions.js'
 import { Requests, type CallOptions } from './requests.js'
-import { restList } from './rest.js'
 import type { Tabs } from './tabs/index.js'
 import { Tasks } from './tasks.js'
 
@@ -55,8 +54,7 @@ export class WsClient<C = unknown> {
   readonly confirmations: Confirmations<C>
   /** The tasks of the user. */
   readonly tasks: Tasks
-  readonly #base: string
-  readonly #events: Emitter
+  readonly #events = new Emitter(report, 'client')
   readonly #feeds = new Map<string, Emitter>()
   readonly #clock = new ServerClock()
   readonly #acknowledgements = new Acknowledgements()
@@ -65,7 +63,7 @@ export class WsClient<C = unknown> {
   readonly #connection: Connection
   readonly #requests: Requests
   readonly #memberships: Memberships
-  readonly #frames: Frames
+  readonly #frames: ReadonlyMap<string, (frame: Frame) => unknown>
   #me: Me | null = null
   #hasBegun = false
   /** Whose positions these are; undefined: nobody's yet. */
@@ -73,46 +71,36 @@ export class WsClient<C = unknown> {
 
   /** @internal */
   constructor ({ url, getToken, storage, tabs, autoConnect = true }: ClientOptions, openSocket: () => Promise<OpenSocket>) {
-    this.#base = baseOf(url)
-    this.#events = new Emitter((error, where) => report(error, where), 'client')
-    this.#positions = new Positions(() => this.#memory?.changed())
+    const base = baseOf(url)
+    const fail = this.#fail
+    const positions = this.#positions = new Positions(() => this.#memory?.changed())
     this.#memory = storage === undefined
       ? null
-      : new Memory(storage, this.#base, () => ({ user: this.#owner ?? null, positions: this.#positions.snapshot, handled: this.#acknowledgements.snapshot }), (error) => this.#fail(error, 'storage'))
+      : new Memory(storage, base, () => ({ user: this.#owner ?? null, positions: positions.snapshot, handled: this.#acknowledgements.snapshot }), fail)
     const shared = tabs?.share(openSocket)
-    this.#connection = new Connection({ base: this.#base, openSocket: (token) => shared?.(this.#base, token) ?? openSocket(), getToken: getToken ?? null, clock: this.#clock }, {
-      status: (status, detail) => this.#status(status, detail),
-      positions: () => this.#positions.common,
-      greeted: (data, isNew) => this.#greeted(data, isNew),
-      frame: (frame) => this.#frame(frame),
-      lost: (code, reason) => this.#lost(code, reason),
-      fail: this.#fail
+    const connection = this.#connection = new Connection({ base, openSocket: (token) => shared?.(base, token) ?? openSocket(), getToken: getToken ?? null, clock: this.#clock }, {
+      status: this.#status,
+      positions: () => positions.common,
+      greeted: this.#greeted,
+      frame: this.#frame,
+      lost: this.#lost,
+      fail
     })
-    this.#requests = new Requests(this.#connection)
-    const connection = this.#connection
-    const core: Core = {
-      clock: this.#clock,
-      positions: this.#positions,
-      get isConnected () { return connection.isConnected },
-      fail: this.#fail,
-      request: (frame) => this.#requests.send(frame),
-      call: (type, data, options) => this.#call(type, data, options),
-      load: (path, field) => restList(this.#base, path, field, connection.token)
-    }
+    const requests = this.#requests = new Requests(connection)
+    const core: Core = { base, clock: this.#clock, connection, fail, positions, requests }
     this.#memberships = new Memberships(core)
     this.user = this.#feed('user')
     this.all = this.#feed('all')
     this.confirmations = new Confirmations(core)
     this.tasks = new Tasks(core)
-    // Without a prototype: the types of messages are the app's.
-    this.#frames = Object.assign(Object.create(null), {
+    this.#frames = new Map(Object.entries<(frame: Frame) => unknown>({
       ...this.#memberships.frames,
       ...this.confirmations.frames,
       ...this.tasks.frames,
       reply: () => {},
-      error: ({ code, message, details }) => this.#fail(new WsError(code, message, { details, delivery: 'refused' }), 'a frame'),
+      error: ({ code, message, details }) => fail(new WsError(code, message, { details, delivery: 'refused' }), 'a frame'),
       gap: ({ topic, epoch, offset }) => {
-        this.#positions.take(topic, epoch, offset)
+        positions.take(topic, epoch, offset)
         this.#missed(topic)
       },
       availability: ({ type, ...state }) => {
@@ -121,10 +109,10 @@ export class WsClient<C = unknown> {
         if (state.available && !state.degraded) this.#reload()
       },
       dropped: ({ count }) => this.#events.emit('dropped', count)
-    } satisfies Frames)
+    }))
     this.#restore()
     // Later, so that the app's listeners hear of it.
-    if (autoConnect) queueMicrotask(() => this.#connection.start())
+    if (autoConnect) queueMicrotask(() => this.connect())
   }
 
   get status (): Status {
@@ -183,12 +171,12 @@ export class WsClient<C = unknown> {
 
   /** Closes the connection. What is under way fails; positions are kept, so that `connect()` goes on. */
   close (): void {
-    this.#connection.stop('closed', { reason: 'The client was closed' })
+    this.#connection.stop('closed', 'the client was closed')
   }
 
   /** Closes the connection and forgets everything about the user, in the storage too. */
   signOut (): void {
-    this.#connection.stop('signed-out', { reason: 'The user signed out' })
+    this.#connection.stop('signed-out', 'the user signed out')
   }
 
   /**
@@ -198,7 +186,7 @@ export class WsClient<C = unknown> {
    * without doing it twice.
    */
   call<T extends PlainCallType<C>> (type: T, ...[data, options]: {} extends CallData<C, T> ? [data?: CallData<C, T>, options?: CallOptions] : [data: CallData<C, T>, options?: CallOptions]): Promise<CallReply<C, T>> {
-    return this.#call(type, data ?? {}, options)
+    return this.#requests.call(type, data ?? {}, options)
   }
 
   /** Joins a channel. Each call makes a channel of its own, which is left on its own; the server sees one membership. */
@@ -212,47 +200,49 @@ export class WsClient<C = unknown> {
   }
 
   /** Sends a message to users, where the app allows it. */
-  async toUsers (ids: readonly string[], data: { type: string, [field: string]: unknown }, options?: CallOptions): Promise<void> {
-    await this.#requests.send({ type: 'user', user_ids: ids, data }, options)
+  toUsers (ids: readonly string[], data: { type: string, [field: string]: unknown }, options?: CallOptions): Promise<void> {
+    return this.#relay('user', ids, data, options)
   }
 
   /** Sends a message to the members of channels, where the app allows it. */
-  async toChannels (names: readonly string[], data: { type: string, [field: string]: unknown }, options?: CallOptions): Promise<void> {
-    await this.#requests.send({ type: 'channel', channel_ids: names, data }, options)
+  toChannels (names: readonly string[], data: { type: string, [field: string]: unknown }, options?: CallOptions): Promise<void> {
+    return this.#relay('channel', names, data, options)
   }
 
   /** Sends a message to single sockets, where the app allows it; they tell others their `me.clientId`. */
-  async toClients (ids: readonly string[], data: { type: string, [field: string]: unknown }, options?: CallOptions): Promise<void> {
-    await this.#requests.send({ type: 'client', client_ids: ids, data }, options)
+  toClients (ids: readonly string[], data: { type: string, [field: string]: unknown }, options?: CallOptions): Promise<void> {
+    return this.#relay('client', ids, data, options)
+  }
+
+  async #relay (type: string, ids: readonly string[], data: object, options?: CallOptions): Promise<void> {
+    await this.#requests.send({ type, [`${type}_ids`]: ids, data }, options)
   }
 
   readonly #fail = (error: unknown, where: string): void => {
     if (this.#events.emit('error', { error, where }) === null) report(error, where)
   }
 
-  #call (type: string, data: object, options?: CallOptions): Promise<any> {
-    return this.#requests.send({ ...data, type, idempotency_key: randomKey() }, options, true)
-  }
-
-  #feed (name: string): Feed<C> {
+  /** The listeners of a stream. */
+  #feed (topic: string): Emitter & Feed<C> {
+    const name = topic.startsWith('user') ? 'user' : topic
     let emitter = this.#feeds.get(name)
-    if (emitter === undefined) this.#feeds.set(name, emitter = new Emitter(this.#fail, `messages of "${name}"`))
-    return emitter as unknown as Feed<C>
+    if (!emitter) this.#feeds.set(name, emitter = new Emitter(this.#fail, `messages of "${name}"`))
+    return emitter as Emitter & Feed<C>
   }
 
-  #status (status: Status, detail: StatusDetail): void {
+  readonly #status = (status: Status, detail: StatusDetail): void => {
     this.#hasBegun = true
     if (status === 'signed-out') this.#forget()
     if (isOver(status)) this.#requests.close(codeOf(status), detail.reason!)
     this.#events.emit('status', status, detail)
   }
 
-  #greeted ({ client_id: clientId, user_id: userId, streams }: ConnectionData, isNew: boolean): void {
+  readonly #greeted = ({ client_id: clientId, user_id: userId, streams }: ConnectionData, isNew: boolean): void => {
     const isOther = userId !== this.#owner
     if (isOther && this.#owner !== undefined) {
       this.#disown()
       // Calls of one user are not made as another.
-      if (isNew) this.#requests.close('identity_changed', 'The client has another user by now')
+      if (isNew) this.#requests.close('identity_changed', 'the client has another user by now')
     }
     this.#owner = userId
     this.#me = { userId, clientId }
@@ -260,9 +250,9 @@ export class WsClient<C = unknown> {
     for (const { topic, epoch, offset, recovered } of streams) {
       const had = this.#positions.get(topic)
       // Channels come with `subscribed`.
-      if (topic.startsWith('channel:') || (!isNew && had !== undefined)) continue
+      if (topic.startsWith('channel:') || (!isNew && had)) continue
       this.#positions.take(topic, epoch, offset)
-      if (had !== undefined && !recovered) this.#missed(topic)
+      if (had && !recovered) this.#missed(topic)
     }
     if (!isNew) return
     this.#memberships.connected()
@@ -270,16 +260,17 @@ export class WsClient<C = unknown> {
     this.#reload()
   }
 
-  #frame (frame: Frame): void {
+  readonly #frame = (frame: Frame): void => {
     const { type } = frame
     if (type === 'reply' || (type === 'error' && frame.id !== undefined)) {
       if (this.#requests.answer(frame)) return
     }
     const { stream } = frame
-    if (stream !== undefined && stream.epoch !== undefined && !this.#positions.take(stream.topic, stream.epoch, stream.offset)) return
-    const own = this.#frames[type]
-    const handled = own === undefined ? this.#message(frame) : own(frame)
-    if (stream?.epoch !== undefined && handled instanceof Promise) this.#positions.wait(stream.topic, handled)
+    const isKept = Boolean(stream?.epoch)
+    if (isKept && !this.#positions.take(stream.topic, stream.epoch, stream.offset)) return
+    const own = this.#frames.get(type)
+    const handled = own ? own(frame) : this.#message(frame)
+    if (isKept && handled instanceof Promise) this.#positions.wait(stream.topic, handled)
   }
 
   /** A message of the app, or of another client. */
@@ -312,17 +303,16 @@ export class WsClient<C = unknown> {
   #deliver (frame: Frame): Handled {
     const every = this.#events.emit('message', frame)
     const topic: string | undefined = frame.stream?.topic
-    if (topic === undefined) return every
+    if (!topic) return every
     if (topic.startsWith('channel:')) return both(every, this.#memberships.receive(topic.slice(8), frame))
-    const feed = this.#feeds.get(topic.startsWith('user:') ? 'user' : topic)
-    return feed === undefined ? every : both(every, emitMessage(feed, frame))
+    return both(every, emitMessage(this.#feed(topic), frame))
   }
 
   /** Messages of a stream are lost for this page. */
   #missed (topic: string): void {
     if (topic.startsWith('channel:')) return this.#memberships.gap(topic.slice(8))
-    if (topic.startsWith('user:')) this.#reload()
-    this.#feeds.get(topic.startsWith('user:') ? 'user' : topic)?.emit('gap')
+    this.#reload()
+    this.#feed(topic).emit('gap')
   }
 
   /** What the user's messages would have told. */
@@ -331,7 +321,7 @@ export class WsClient<C = unknown> {
     this.tasks.load()
   }
 
-  #lost (code: string, reason: string): void {
+  readonly #lost = (code: string, reason: string): void => {
     this.#requests.lost(code, reason, this.#me?.userId === null)
     this.#memberships.lost()
     this.confirmations.lost()
@@ -339,8 +329,8 @@ export class WsClient<C = unknown> {
   }
 
   #restore (): void {
-    const stored = this.#memory?.read() ?? null
-    if (stored === null) return
+    const stored = this.#memory?.read()
+    if (!stored) return
     this.#owner = stored.user
     this.#positions.restore(stored.positions)
     this.#acknowledgements.restore(stored.handled)
@@ -358,7 +348,7 @@ export class WsClient<C = unknown> {
     this.#positions.forget(() => true)
     this.#memory?.clear()
     this.#owner = undefined
-    if (this.#me === null) return
+    if (!this.#me) return
     this.#me = null
     this.#events.emit('user', null)
   }
@@ -367,18 +357,12 @@ export class WsClient<C = unknown> {
 const isOver = (status: Status): status is EndStatus => status === 'signed-out' || status === 'closed'
 
 function baseOf (url: string): string {
-  const { location } = globalThis as { location?: { href: string } }
-  let parsed
   try {
-    parsed = new URL(url, location?.href)
+    const { protocol, host, pathname } = new URL(url, (globalThis as { location?: { href: string } }).location?.href)
+    return `${protocol.replace('ws', 'http')}//${host}${pathname.replace(/\/$/, '')}`
   } catch (cause) {
-    throw new TypeError(`createClient: "${url}" is no URL${location === undefined ? '; outside of a browser it must be absolute' : ''}`, { cause })
+    throw new TypeError(`createClient: "${url}" is no URL; outside of a page it must be absolute`, { cause })
   }
-  return `${parsed.protocol.replace(/^ws/, 'http')}//${parsed.host}${parsed.pathname.replace(/\/$/, '')}`
-}
-
-function randomKey (): string {
-  return crypto.getRandomValues(new Uint32Array(4)).join('-')
 }
 
 /** As an uncaught error would be, without ending anything. */

@@ -54,12 +54,12 @@ export class Confirmation<C = unknown, K extends string = string> {
    * `invalid_message` and the faulty places in `details` where the answer does not match; the question stays open then.
    */
   async answer (...[answer, feedback]: undefined extends QuestionAnswer<C, K> ? [answer?: QuestionAnswer<C, K>, feedback?: string] : [answer: QuestionAnswer<C, K>, feedback?: string]): Promise<void> {
-    await this.#core.request({ type: 'confirm', callback_id: this.id, proceed: true, answer, feedback })
+    await this.#core.requests.send({ type: 'confirm', callback_id: this.id, proceed: true, answer, feedback })
   }
 
   /** Does not proceed. Rejects as `answer` does. */
   async decline (reason?: string): Promise<void> {
-    await this.#core.request({ type: 'confirm', callback_id: this.id, proceed: false, feedback: reason })
+    await this.#core.requests.send({ type: 'confirm', callback_id: this.id, proceed: false, feedback: reason })
   }
 }
 

@@ -28,7 +28,7 @@ export interface StatusDetail {
   /** Why the latest socket ended or none could be opened; text for people who look for a fault. */
   reason?: string
   /** Close code of the server. */
-  code?: number
+  code?: number | undefined
   /** When the next attempt begins, on the clock of `Date.now()`. */
   retryAt?: number
 }
@@ -128,9 +128,9 @@ export class Connection {
 
   /** Connects, where it does not already; also after `signed-out` and `closed`. */
   start (): void {
-    if (this.#open !== null) return
+    if (this.#open) return
     this.#open = new AbortController()
-    listenToPage({ offline: () => this.#again({ reason: 'the device is offline' }), awake: () => this.#awake() }, this.#open.signal)
+    listenToPage({ offline: () => this.#again('the device is offline'), awake: () => this.#awake() }, this.#open.signal)
     this.#backoff.reset()
     this.#refused = null
     this.#set('connecting')
@@ -138,12 +138,12 @@ export class Connection {
   }
 
   /** Ends it for good. */
-  stop (status: EndStatus, detail: StatusDetail & { reason: string }): void {
+  stop (status: EndStatus, reason: string, code?: number): void {
     this.#open?.abort()
     this.#open = null
-    this.#end(detail.reason, codeOf(status))
+    this.#end(reason, codeOf(status))
     this.token = null
-    this.#set(status, detail)
+    this.#set(status, { reason, code })
   }
 
   /** Sends a frame on the open socket. */
@@ -153,24 +153,24 @@ export class Connection {
 
   async #attempt (): Promise<void> {
     // Also where somebody did not wait for its time.
-    this.#plan(TOKEN_TIMEOUT_MS, () => this.#again({ reason: `getToken() took more than ${TOKEN_TIMEOUT_MS} ms` }))
+    this.#plan(TOKEN_TIMEOUT_MS, () => this.#again(`getToken() took more than ${TOKEN_TIMEOUT_MS} ms`))
     const { base, getToken, openSocket } = this.#options
     const { signal } = this.#life = new AbortController()
     try {
       const query = new URLSearchParams({ recover: JSON.stringify(this.#events.positions()) })
       const protocols: string[] = [SUBPROTOCOL]
-      if (getToken !== null) {
-        const token = await this.#askToken(this.#refused === null ? 'connect' : 'refused', signal)
+      if (getToken) {
+        const token = await this.#askToken(this.#refused ? 'refused' : 'connect', signal)
         if (signal.aborted) return
-        if (token === null) return this.stop('signed-out', { reason: 'getToken() has no token' })
-        if (token === this.#refused) return this.stop('signed-out', { reason: REFUSED })
+        if (!token) return this.stop('signed-out', 'getToken() has no token')
+        if (token === this.#refused) return this.stop('signed-out', REFUSED)
         this.token = token
         if (this.#mustAsk || token.length > MAX_HEADER_TOKEN || !PROTOCOL_TOKEN.test(token)) {
           const { status, body } = await rest(base, 'POST', '/tickets', token, signal)
           if (signal.aborted) return
           if (status === 401) return this.#unauthorized(token)
-          if (status === 403) return this.stop('closed', { reason: body.message })
-          if (typeof body?.ticket !== 'string') return this.#again({ reason: body?.message ?? 'the server cannot be reached, or something else answers in its place' })
+          if (status === 403) return this.stop('closed', body.message)
+          if (typeof body?.ticket !== 'string') return this.#again(body?.message ?? 'no server, or something else in its place')
           query.set('ticket', body.ticket)
         } else {
           protocols.push(`bearer.${token}`)
@@ -181,7 +181,7 @@ export class Connection {
     } catch (error) {
       if (signal.aborted) return
       this.#events.fail(error, 'the connection')
-      this.#again({ reason: String(error) })
+      this.#again(String(error))
     }
   }
 
@@ -193,9 +193,9 @@ export class Connection {
 
   #listen (socket: Socket, signal: AbortSignal): void {
     this.#socket = socket
-    this.#mustAsk = this.#options.getToken !== null
+    this.#mustAsk = Boolean(this.#options.getToken)
     this.#comeBackMs = null
-    this.#plan(CONNECT_TIMEOUT_MS, () => this.#again({ reason: `no greeting within ${CONNECT_TIMEOUT_MS} ms` }))
+    this.#plan(CONNECT_TIMEOUT_MS, () => this.#again(`no greeting within ${CONNECT_TIMEOUT_MS} ms`))
     // An error is always followed by the end.
     socket.onerror = () => {}
     socket.onmessage = ({ data }) => { if (!signal.aborted) this.#receive(data) }
@@ -205,10 +205,10 @@ export class Connection {
   #receive (data: unknown): void {
     this.#heardAt = performance.now()
     const frame = parse(data)
-    if (frame === null || (!this.#isGreeted && !isGreeting(frame))) {
+    if (!frame || (!this.#isGreeted && !isGreeting(frame))) {
       const reason = `the server does not speak ${SUBPROTOCOL}`
       this.#events.fail(new WsError('bad_answer', reason), 'the connection')
-      return this.#again({ reason })
+      return this.#again(reason)
     }
     switch (frame.type) {
       case 'pong': return this.#pong(frame)
@@ -239,16 +239,15 @@ export class Connection {
   }
 
   #closed (code: number, reason: string): void {
-    const detail = { code, reason: reason || `closed with ${code}` }
-    if (code === UNAUTHORIZED && this.token !== null) return this.#unauthorized(this.token)
-    if (code === UNAUTHORIZED) return this.stop('signed-out', detail)
-    if (finalCloseCodes.includes(code)) return this.stop('closed', detail)
-    this.#again(detail)
+    reason ||= `closed with ${code}`
+    if (code === UNAUTHORIZED) this.token ? this.#unauthorized(this.token) : this.stop('signed-out', reason, code)
+    else if (finalCloseCodes.includes(code)) this.stop('closed', reason, code)
+    else this.#again(reason, code)
   }
 
   /** Another token at once; the same one again, or none, ends it. */
   #unauthorized (token: string): void {
-    if (this.#refused !== null) return this.stop('signed-out', { reason: REFUSED })
+    if (this.#refused) return this.stop('signed-out', REFUSED)
     this.#refused = token
     this.#end(REFUSED)
     this.#set(this.status === 'connecting' ? 'connecting' : 'reconnecting')
@@ -256,15 +255,15 @@ export class Connection {
   }
 
   /** Ends the socket or the attempt, and plans the next one. */
-  #again (detail: StatusDetail & { reason: string }): void {
+  #again (reason: string, code?: number): void {
     if (this.#isGreeted && performance.now() - this.#greetedAt > STABLE_MS) this.#backoff.reset()
-    const isRestart = this.#comeBackMs !== null
-    const delayMs = this.#comeBackMs ?? this.#retryAfterMs + this.#backoff.next()
+    const comeBackMs = this.#comeBackMs
+    const delayMs = comeBackMs ?? this.#retryAfterMs + this.#backoff.next()
     this.#comeBackMs = null
-    this.#end(detail.reason)
+    this.#end(reason)
     this.#plan(delayMs, () => this.#retry())
-    const status = !mayBeOnline() ? 'offline' : isRestart ? 'restarting' : this.status === 'connecting' ? 'connecting' : 'reconnecting'
-    this.#set(status, { ...detail, retryAt: Date.now() + delayMs })
+    const status = !mayBeOnline() ? 'offline' : comeBackMs !== null ? 'restarting' : this.status === 'connecting' ? 'connecting' : 'reconnecting'
+    this.#set(status, { reason, code, retryAt: Date.now() + delayMs })
   }
 
   #retry (): void {
@@ -274,12 +273,12 @@ export class Connection {
 
   /** The network is back, or somebody looks at the page again: no time for delays, and a socket must prove that it lives. */
   #awake (): void {
-    if (this.#life === null) return this.#retry()
+    if (!this.#life) return this.#retry()
     if (!this.#isGreeted) return
     // Timers stood still meanwhile: it was silent for longer than a living one can be.
     if (performance.now() - this.#heardAt > PING_EVERY_MS + PONG_TIMEOUT_MS) {
       this.#comeBackMs = 0
-      return this.#again({ reason: 'the page was asleep' })
+      return this.#again('the page was asleep')
     }
     this.#sendPing(WAKE_PONG_TIMEOUT_MS)
   }
@@ -290,7 +289,7 @@ export class Connection {
     this.#plan(timeoutMs, () => {
       // Something else has come: it lives, and is only busy.
       if (this.#heardAt > at) this.#planPing()
-      else this.#again({ reason: `no answer to a ping within ${timeoutMs} ms` })
+      else this.#again(`no answer to a ping within ${timeoutMs} ms`)
     })
   }
 
@@ -310,10 +309,10 @@ export class Connection {
 
   /** Gives the socket a fresh token; tries again until the old one ends. */
   async #refresh (signal: AbortSignal): Promise<void> {
-    if (this.#options.getToken === null || signal.aborted) return
+    if (!this.#options.getToken || signal.aborted) return
     try {
       const token = await this.#askToken('expiring', signal)
-      if (signal.aborted || token === null) return
+      if (signal.aborted || !token) return
       this.send({ type: 'auth', token })
       this.token = token
     } catch (error) {

@@ -1,6 +1,7 @@
 import { retry } from './backoff.js'
 import type { Core } from './core.js'
 import { Emitter, type Off } from './emitter.js'
+import { restList } from './rest.js'
 
 /** How the records of a list are had and shown. */
 export interface LiveListParts<R, T> {
@@ -76,12 +77,12 @@ export class LiveList<R, T> {
    */
   load (): void {
     const { core, name, query = '', pick = (record) => record, id } = this.#parts
-    if (!this.#isWanted || !core.isConnected) return
+    if (!this.#isWanted || !core.connection.isConnected) return
     this.lost()
     const { signal } = this.#loading = new AbortController()
     retry(async () => {
       const told = this.#told = new Set()
-      const found = new Map((await core.load(`/${name}?limit=100${query}`, name)).map((record) => [pick(record)[id] as string, pick(record)]))
+      const found = new Map((await restList<any>(core.base, `/${name}?limit=100${query}`, name, core.connection.token)).map((record) => [pick(record)[id] as string, pick(record)]))
       if (signal.aborted) return
       for (const id of new Set([...this.#entries.keys(), ...found.keys()])) if (!told.has(id)) this.#set(id, found.get(id) ?? null)
       this.#change()
@@ -109,10 +110,10 @@ export class LiveList<R, T> {
   #set (id: string, record: R | null): void {
     const { show, isSame } = this.#parts
     const before = this.#entries.get(id)
-    if (before === undefined ? record === null : record !== null && isSame?.(before.record, record) === true) return
+    if (before ? record && isSame?.(before.record, record) : !record) return
     this.#hasChanged = true
-    if (record === null) this.#entries.delete(id)
-    else this.#entries.set(id, { record, shown: show(record) })
+    if (record) this.#entries.set(id, { record, shown: show(record) })
+    else this.#entries.delete(id)
   }
 
   #change (): void {

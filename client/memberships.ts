@@ -14,8 +14,6 @@ interface Membership {
   readonly backoff: Backoff
   /** True if the last frame about it on this socket was `subscribe`. */
   isAsked: boolean
-  /** How many of those have no answer yet: only the answer to the last one counts. */
-  asks: number
   isIn: boolean
   /** True if it was in it, on this or an earlier socket. */
   wasIn: boolean
@@ -38,8 +36,8 @@ export class Memberships {
 
   join<S> (name: string, options: ChannelOptions<S>): AnyChannel {
     let membership = this.#memberships.get(name)
-    if (membership === undefined) {
-      membership = { name, channels: new Set(), backoff: new Backoff(), isAsked: false, asks: 0, isIn: false, wasIn: false, users: [] }
+    if (!membership) {
+      membership = { name, channels: new Set(), backoff: new Backoff(), isAsked: false, isIn: false, wasIn: false, users: [] }
       this.#memberships.set(name, membership)
     }
     const its = membership
@@ -47,7 +45,7 @@ export class Memberships {
     its.channels.add(channel)
     // Later, so that its listeners are there before anything happens.
     queueMicrotask(() => {
-      if (its.isIn) channel.entered(this.#core.positions.get(topicOf(name)) ?? null, { isWhole: true, isFirst: true })
+      if (its.isIn) channel.entered(this.#core.positions.get(topicOf(name)), true, true)
       else this.#ask(its)
     })
     return channel
@@ -62,8 +60,6 @@ export class Memberships {
     for (const membership of this.#memberships.values()) {
       clearTimeout(membership.timer)
       membership.isAsked = membership.isIn = false
-      membership.asks = 0
-      this.#forgetUnused(membership)
       for (const channel of membership.channels) channel.lost()
     }
   }
@@ -72,14 +68,14 @@ export class Memberships {
   readonly frames: Frames = {
     subscribed: (frame) => {
       const membership = this.#of(frame)
-      if (membership !== undefined && --membership.asks <= 0) this.#entered(membership, frame)
+      if (membership?.isAsked) this.#entered(membership, frame)
     },
     subscription_confirmed: () => {},
     unsubscribed: (frame) => {
       const membership = this.#of(frame)
-      if (membership !== undefined && frame.reason === 'forbidden') this.#refused(membership, new WsError('forbidden', `The app no longer allows channel "${frame.channel}"`, { delivery: 'refused' }))
+      if (membership && frame.reason === 'forbidden') this.#refused(membership, new WsError('forbidden', `channel "${frame.channel}" is no longer allowed`, { delivery: 'refused' }))
     },
-    presence: (frame) => this.#setUsers(frame, frame.users.map((user: { user_id: string | null }) => user.user_id).filter((id: string | null) => id !== null)),
+    presence: (frame) => this.#setUsers(frame, frame.users.map((user: { user_id: string | null }) => user.user_id).filter(Boolean)),
     joined: (frame) => this.#setUsers(frame, [...this.#others(frame), frame.user_id]),
     left: (frame) => this.#setUsers(frame, this.#others(frame))
   }
@@ -94,50 +90,43 @@ export class Memberships {
   /** Messages of a channel are missing before its current position. */
   gap (name: string): void {
     for (const channel of this.#memberships.get(name)?.channels ?? []) {
-      channel.entered(this.#core.positions.get(topicOf(name)) ?? null, { isWhole: false, isFirst: false })
+      channel.entered(this.#core.positions.get(topicOf(name)), false, false)
     }
   }
 
   #entered (membership: Membership, { epoch, offset, recovered }: Frame): void {
     const { positions } = this.#core
     const topic = topicOf(membership.name)
-    const isFirst = !membership.wasIn && positions.get(topic) === undefined
+    const isFirst = !membership.wasIn && !positions.get(topic)
     membership.isIn = membership.wasIn = true
-    membership.asks = 0
     membership.backoff.reset()
-    if (epoch === null) positions.forget((its) => its === topic)
-    else positions.take(topic, epoch, offset)
-    for (const channel of [...membership.channels]) channel.entered(epoch === null ? null : { epoch, offset }, { isWhole: recovered || isFirst, isFirst })
+    if (epoch) positions.take(topic, epoch, offset)
+    else positions.forget((its) => its === topic)
+    for (const channel of [...membership.channels]) channel.entered(epoch ? { epoch, offset } : undefined, recovered || isFirst, isFirst)
   }
 
+  /** Leaves where nobody is left in it at the end of the turn: a part of the page that is made anew joins again at once. */
   #leave (membership: Membership, channel: AnyChannel): void {
-    const { name, channels } = membership
-    if (!channels.delete(channel) || channels.size > 0) return
-    clearTimeout(membership.timer)
-    this.#core.positions.forget((topic) => topic === topicOf(name))
-    const { isAsked } = membership
-    membership.isAsked = membership.isIn = membership.wasIn = false
-    this.#forgetUnused(membership)
-    if (isAsked) {
-      // A membership that outlives this is of no use and no harm: nobody gets its messages.
-      this.#core.request({ type: 'unsubscribe', channel_ids: [name] }).catch(() => {})
-    }
-  }
-
-  /** One whose answers are still to come is kept: they would be taken for those of the next one. */
-  #forgetUnused ({ name, channels, asks }: Membership): void {
-    if (channels.size === 0 && asks <= 0) this.#memberships.delete(name)
+    membership.channels.delete(channel)
+    queueMicrotask(() => {
+      const { name, channels, isAsked } = membership
+      if (channels.size > 0 || this.#memberships.get(name) !== membership) return
+      clearTimeout(membership.timer)
+      this.#memberships.delete(name)
+      this.#core.positions.forget((topic) => topic === topicOf(name))
+      // One that the server keeps after a failure does no harm: nobody hears of its messages.
+      if (isAsked) this.#core.requests.send({ type: 'unsubscribe', channel_ids: [name] }).catch(() => {})
+    })
   }
 
   #ask (membership: Membership): void {
     const { name, channels, isAsked } = membership
-    if (isAsked || !this.#core.isConnected || [...channels].every(({ status }) => status === 'refused')) return
+    if (isAsked || !this.#core.connection.isConnected || [...channels].every(({ status }) => status === 'refused')) return
     membership.isAsked = true
-    membership.asks++
     const position = this.#core.positions.get(topicOf(name))
-    this.#core.request({ type: 'subscribe', channel_ids: [name], recover: position && { [name]: position } }).catch((error: WsError) => {
-      // Of another socket, or left meanwhile.
-      if (--membership.asks < 0 || !membership.isAsked) return
+    this.#core.requests.send({ type: 'subscribe', channel_ids: [name], recover: position && { [name]: position } }).catch((error: WsError) => {
+      // Left meanwhile, or of another socket.
+      if (!membership.isAsked || !this.#core.connection.isConnected) return
       membership.isAsked = false
       const { retry_after_ms: afterMs = 0 } = (error.details ?? {}) as { retry_after_ms?: number }
       if (!PASSING.includes(error.code)) this.#refused(membership, error)
@@ -161,7 +150,7 @@ export class Memberships {
   /** A change can be redundant. */
   #setUsers (frame: Frame, users: readonly string[]): void {
     const membership = this.#of(frame)
-    if (membership === undefined || (frame.type !== 'presence' && users.length === membership.users.length)) return
+    if (!membership || (frame.type !== 'presence' && users.length === membership.users.length)) return
     membership.users = users
     for (const channel of [...membership.channels]) channel.presenceChanged(users)
   }

@@ -1,3 +1,4 @@
+import type { Fail } from './emitter.js'
 import type { StreamPosition } from './positions.js'
 
 /** The part of `Storage` that is used; `sessionStorage` is one. */
@@ -22,11 +23,11 @@ export class Memory {
   readonly #storage: ClientStorage
   readonly #key: string
   readonly #snapshot: () => Remembered
-  readonly #fail: (error: unknown) => void
+  readonly #fail: Fail
   #timer: ReturnType<typeof setTimeout> | undefined
   #hasFailed = false
 
-  constructor (storage: ClientStorage, key: string, snapshot: () => Remembered, fail: (error: unknown) => void) {
+  constructor (storage: ClientStorage, key: string, snapshot: () => Remembered, fail: Fail) {
     this.#storage = storage
     this.#key = `ws-manager:${key}`
     this.#snapshot = snapshot
@@ -69,7 +70,7 @@ export class Memory {
     try {
       return run()
     } catch (error) {
-      if (!this.#hasFailed) this.#fail(error)
+      if (!this.#hasFailed) this.#fail(error, 'storage')
       this.#hasFailed = true
     }
   }

@@ -61,15 +61,20 @@ export class Requests {
       }
       const abort = () => request.reject('aborted', `"${frame.type}" was aborted`, { cause: signal!.reason })
       const timer = setTimeout(() => request.reject('timeout', `"${frame.type}" got no answer within ${timeoutMs} ms`), timeoutMs)
-      if (signal?.aborted === true) return abort()
+      if (signal?.aborted) return abort()
       if (!this.#connection.isConnected) {
-        if (offline === 'fail') return request.reject('disconnected', `There is no connection for "${frame.type}"`)
-        if (this.#requests.size >= MAX_WAITING) return request.reject('queue_full', `${MAX_WAITING} calls wait for a connection; "${frame.type}" would be one more`)
+        if (offline === 'fail') return request.reject('disconnected', `no connection for "${frame.type}"`)
+        if (this.#requests.size >= MAX_WAITING) return request.reject('queue_full', `more than ${MAX_WAITING} calls wait for a connection`)
       }
       signal?.addEventListener('abort', abort)
       this.#requests.set(id, request)
       if (this.#connection.isConnected) this.#transmit(request)
     })
+  }
+
+  /** Calls a handler of the app. */
+  call (type: string, data: object, options?: CallOptions): Promise<any> {
+    return this.send({ ...data, type, idempotency_key: crypto.getRandomValues(new Uint32Array(4)).join('-') }, options, true)
   }
 
   /** There is a connection: what waits is sent, in order, and what may be repeated is. */
@@ -93,7 +98,7 @@ export class Requests {
   /** Returns false for a frame that answers none of them. */
   answer ({ type, id, data, code, message, details }: Frame): boolean {
     const request = this.#requests.get(id as string)
-    if (request === undefined) return false
+    if (!request) return false
     if (type === 'reply') request.resolve(data)
     else request.reject(code, message, { details, delivery: UNKNOWN.includes(code) ? 'unknown' : 'refused' })
     return true

@@ -8,10 +8,10 @@ export interface RestAnswer { status: number, body: any }
 /** Calls the plugin's REST routes. Never rejects: a captive portal, an error page and a dead network are answers too. */
 export async function rest (base: string, method: 'GET' | 'POST', path: string, token: string | null, signal = AbortSignal.timeout(TIMEOUT_MS)): Promise<RestAnswer> {
   try {
-    const response = await fetch(base + path, { method, signal, headers: token === null ? {} : { authorization: `Bearer ${token}` } })
+    const response = await fetch(base + path, { method, signal, headers: token ? { authorization: `Bearer ${token}` } : {} })
     const body = await response.json().catch(() => null)
     // Every answer of the plugin is an object, also a refusal.
-    return { status: body === null ? 0 : response.status, body }
+    return { status: body ? response.status : 0, body }
   } catch {
     return { status: 0, body: null }
   }

@@ -42,7 +42,7 @@ export class Task {
 
   /** Cancels it. Rejects with `already_settled` if it has ended, and with `not_found` if the server knows no such task. */
   async cancel (): Promise<void> {
-    await this.#core.request({ type: 'cancel', task_id: this.id })
+    await this.#core.requests.send({ type: 'cancel', task_id: this.id })
   }
 }
 
