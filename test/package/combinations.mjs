@@ -9,7 +9,7 @@ import { IMPORTED, IMPORTED_ENDS, ONE_COPY, ONE_COPY_ENDS, REQUIRED, STORY_ENDS,
 import { NAME, root, run } from './packed.mjs'
 import { startRedis } from './redis.mjs'
 
-const PEERS = ['fastify@5', '@fastify/jwt@10', '@sinclair/typebox@0.34', 'typebox@1', 'ioredis@5', 'ws@8']
+const PEERS = ['fastify@5', '@fastify/jwt@10', '@sinclair/typebox@0.34', 'typebox@1', 'ioredis@5', 'react@19', 'ws@8']
 /** Names under which Node's versions are installed, the oldest that package.json allows first. */
 const NODES = { 'Node.js 20.19': '20.19.0', 'Node.js 20': '20', 'Node.js 22': '22', 'Node.js 24': '24', 'the newest Node.js': 'latest' }
 const COMPILERS = { 'TypeScript 5.6': '5.6', 'TypeScript 6': '6', 'the newest TypeScript': 'latest' }
@@ -124,7 +124,7 @@ const REQUIRE = "import { createRequire } from 'node:module'; const require = cr
 
 async function bundleByEsbuild (folder, format) {
   const [how, extension] = format === 'esm' ? ['import', 'mjs'] : ['require', 'cjs']
-  await writeFile(join(folder, `story.${extension}`), story(how, { webSocket: 'ws' }))
+  await writeFile(join(folder, `story.${extension}`), story(how, { webSocket: 'ws', isBundled: true }))
   const options = format === 'esm' ? [`--banner:js=${REQUIRE}`] : []
   const binary = join(folder, 'node_modules/esbuild/bin/esbuild')
   await expectSuccess(folder, [process.execPath, binary, `story.${extension}`, '--bundle', '--platform=node', `--format=${format}`, '--log-level=warning', `--outfile=bundle/main.${extension}`, ...options])
@@ -132,7 +132,7 @@ async function bundleByEsbuild (folder, format) {
 }
 
 async function bundleByRollup (folder) {
-  await writeFile(join(folder, 'story.mjs'), story('import', { webSocket: 'ws' }))
+  await writeFile(join(folder, 'story.mjs'), story('import', { webSocket: 'ws', isBundled: true }))
   await writeFile(join(folder, 'rollup.config.mjs'), `
     import commonjs from '@rollup/plugin-commonjs'
     import json from '@rollup/plugin-json'
@@ -147,7 +147,7 @@ async function bundleByRollup (folder) {
 }
 
 async function bundleByWebpack (folder) {
-  await writeFile(join(folder, 'story.mjs'), story('import', { webSocket: 'ws' }))
+  await writeFile(join(folder, 'story.mjs'), story('import', { webSocket: 'ws', isBundled: true }))
   await writeFile(join(folder, 'build.mjs'), `
     import webpack from 'webpack'
     const output = { path: import.meta.dirname + '/bundle', filename: 'main.cjs' }
