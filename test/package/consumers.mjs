@@ -69,6 +69,36 @@ export async function start (): Promise<void> {
 }
 `
 
+/** The client with all its parts: compiles as .mts, as .cts, and as .ts of either kind of package, with the types of browsers. */
+export const TYPED_CLIENT = `
+import type { FastifyInstance } from 'fastify'
+import { createClient, WsError, type ChannelState, type Confirmation, type Status, type StreamPosition, type WsClient } from 'fastify-ws-manager/client'
+import { defineElements, type WsTaskElement } from 'fastify-ws-manager/client/elements'
+import { createHooks } from 'fastify-ws-manager/client/react'
+import { tabs } from 'fastify-ws-manager/client/tabs'
+import { createTestClient, type TestClient } from 'fastify-ws-manager/testing'
+
+const client: WsClient = createClient({ url: '/ws', getToken: async ({ reason }) => reason === 'connect' ? 'x' : null, storage: sessionStorage, tabs: tabs() })
+const off: () => void = client.on('status', (status: Status, { retryAt }) => { console.log(status, retryAt?.toFixed()) })
+client.on('message:chat.message', ({ type }) => type.length)
+const room = client.channel('room-7', { getState: (): ChannelState<number[]> => ({ state: [1], position: null }) })
+room.on('state', (state) => state.map((n) => n.toFixed()))
+export const places: StreamPosition[] = []
+export const questions: readonly Confirmation[] = client.confirmations.list
+export const { useChannel, useStatus } = createHooks(client)
+export async function use (app: FastifyInstance): Promise<WsTaskElement | null> {
+  const alice: TestClient = await createTestClient(app, { user: 'alice' })
+  const { type }: { type: string } = await alice.next('chat.message')
+  try { await client.call('chat.send', { text: type }, { timeoutMs: 5 }) } catch (error) { if (error instanceof WsError && error.delivery === 'unknown') off() }
+  defineElements({ client })
+  return document.querySelector('ws-task')
+}
+// @ts-expect-error: no URL
+createClient({ getToken: () => 'x' })
+// @ts-expect-error: no such event
+client.on('connect', () => {})
+`
+
 /**
  * Names what the types say of users and of a question's end.
  *

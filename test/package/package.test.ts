@@ -14,7 +14,7 @@ interface Shown { name: string, isOptional: boolean, isGroup: boolean, descripti
 /** They also serve the combinations of `npm run test:package`, which no build is needed for. */
 const load = (name: string) => import(pathToFileURL(join(root, 'test/package', name)).href)
 const { NAME, packBuilt, unpackInto, run } = await load('packed.mjs')
-const { ONE_COPY, ONE_COPY_ENDS, REGISTER, REQUIRED, STORY_ENDS, TYPED, USED, contract, registered, registering, story } = await load('consumers.mjs')
+const { ONE_COPY, ONE_COPY_ENDS, REGISTER, REQUIRED, STORY_ENDS, TYPED, TYPED_CLIENT, USED, contract, registered, registering, story } = await load('consumers.mjs')
 const { Editor } = await load('quick-info.mjs')
 const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
 
@@ -213,6 +213,12 @@ t.test('an editor', async (t) => {
 
   t.test('underlines what is wrong and nothing else, in ES modules and in CommonJS', (t) => {
     t.same(editor.faults(), [])
+    t.end()
+  })
+
+  t.test('knows the client with all its parts in a page, in ES modules and in CommonJS', (t) => {
+    const files = { 'client.mts': TYPED_CLIENT, 'client.cts': TYPED_CLIENT }
+    t.same(new Editor(consumer, files, { ...options, lib: ['lib.es2023.d.ts', 'lib.dom.d.ts'] }).faults(), [])
     t.end()
   })
 
