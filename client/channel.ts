@@ -49,6 +49,8 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
   #waiting: { message: any, handled: (isHandled: boolean) => void }[] | null = null
   #loading: AbortController | null = null
   #hasState = false
+  /** Up to where messages are in the state. Some may be on their way when it is loaded. */
+  #included: StreamPosition | null = null
 
   /** @internal */
   constructor (name: N, options: ChannelOptions<S>, core: Core, host: ChannelHost) {
@@ -140,7 +142,7 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
    * @internal
    */
   receive (message: { type: string }): Handled {
-    if (this.#waiting === null) return emitMessage(this.#events, message)
+    if (this.#waiting === null) return this.#handOver(message)
     return new Promise((resolve) => { this.#waiting!.push({ message, handled: resolve }) })
   }
 
@@ -184,15 +186,21 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
     this.#loading = null
     this.#waiting = null
     this.#hasState = true
+    this.#included = position
     this.#events.emit('state', state)
     for (const { message, handled } of waiting) {
-      const { stream } = message
-      const isIncluded = position !== null && stream?.epoch === position.epoch && stream.offset <= position.offset
-      const result = isIncluded ? true : emitMessage(this.#events, message)
+      const result = this.#handOver(message)
       if (result instanceof Promise) result.then(handled)
       else handled(result === true)
     }
     if (this.status === 'loading') this.#set('live')
+  }
+
+  #handOver (message: any): boolean | Promise<boolean> | null {
+    const { stream } = message
+    const included = this.#included
+    const isIncluded = included !== null && stream?.epoch === included.epoch && stream.offset <= included.offset
+    return isIncluded ? true : emitMessage(this.#events, message)
   }
 
   /** What waits is in the state that is loaded next, or of no interest any more. */
