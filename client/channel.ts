@@ -49,6 +49,8 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
   #waiting: { message: any, handled: (isHandled: boolean) => void }[] | null = null
   #loading: AbortController | null = null
   #hasState = false
+  /** Up to where messages are in the state. Some may be on their way when it is loaded. */
+  #included: StreamPosition | null | undefined
 
   /** @internal */
   constructor (name: N, options: ChannelOptions<S>, core: Core, host: ChannelHost) {
@@ -143,7 +145,7 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
    */
   receive (message: { type: string }): Handled {
     const waiting = this.#waiting
-    return waiting ? new Promise((resolve) => { waiting.push({ message, handled: resolve }) }) : emitMessage(this.#events, message)
+    return waiting ? new Promise((resolve) => { waiting.push({ message, handled: resolve }) }) : this.#handOver(message)
   }
 
   /** @internal */
@@ -185,15 +187,20 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
     this.#loading = null
     this.#waiting = null
     this.#hasState = true
+    this.#included = position
     this.#events.emit('state', state)
     for (const { message, handled } of waiting) {
-      const { stream } = message
-      const isIncluded = position && stream?.epoch === position.epoch && stream.offset <= position.offset
-      const result = isIncluded ? true : emitMessage(this.#events, message)
+      const result = this.#handOver(message)
       if (result instanceof Promise) result.then(handled)
       else handled(result === true)
     }
     if (this.status === 'loading') this.#set('live')
+  }
+
+  #handOver (message: any): Handled {
+    const { stream } = message
+    const included = this.#included
+    return included && stream?.epoch === included.epoch && stream.offset <= included.offset ? true : emitMessage(this.#events, message)
   }
 
   /** What waits is in the state that is loaded next, or of no interest any more. */

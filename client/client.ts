@@ -4,7 +4,7 @@ import type { Channel, ChannelOptions } from './channel.js'
 import { ServerClock } from './clock.js'
 import { Confirmations } from './confirmations.js'
 import { codeOf, Connection, type EndStatus, type Frame, type GetToken, type OpenSocket, type Status, type StatusDetail } from './connection.js'
-import type { CallData, CallReply, Message, PlainCallType } from './contract-types.js'
+import type { CallData, CallReply, Message, MessageOf, MessageType, PlainCallType } from './contract-types.js'
 import type { Core } from './core.js'
 import { both, Emitter, type Handled, type Off } from './emitter.js'
 import { WsError } from './errors.js'
@@ -55,6 +55,8 @@ export class WsClient<C = unknown> {
   /** The tasks of the user. */
   readonly tasks: Tasks
   readonly #events = new Emitter(report, 'client')
+  /** Every message. */
+  readonly #messages: Emitter
   readonly #feeds = new Map<string, Emitter>()
   readonly #clock = new ServerClock()
   readonly #acknowledgements = new Acknowledgements()
@@ -73,6 +75,7 @@ export class WsClient<C = unknown> {
   constructor ({ url, getToken, storage, tabs, autoConnect = true }: ClientOptions, openSocket: () => Promise<OpenSocket>) {
     const base = baseOf(url)
     const fail = this.#fail
+    this.#messages = new Emitter(fail, 'messages')
     const positions = this.#positions = new Positions(() => this.#memory?.changed())
     this.#memory = storage === undefined
       ? null
@@ -145,8 +148,10 @@ export class WsClient<C = unknown> {
   on (event: 'dropped', listener: (count: number) => unknown): Off
   /** Every message of the app, of whatever stream, also of those that are sent without a history. */
   on (event: 'message', listener: (message: Message<C>) => unknown): Off
+  /** Every message of a type, of whatever stream: `message:chat.message`. */
+  on<T extends MessageType<C>> (event: `message:${T}`, listener: (message: MessageOf<C, T>) => unknown): Off
   on (event: string, listener: (...args: any[]) => unknown): Off {
-    return this.#events.on(event, listener)
+    return (event.startsWith('message') ? this.#messages : this.#events).on(event.replace('message:', ''), listener)
   }
 
   /** Resolves when it is connected. Rejects with `signed_out` or `closed` if it will not be. */
@@ -301,7 +306,7 @@ export class WsClient<C = unknown> {
   }
 
   #deliver (frame: Frame): Handled {
-    const every = this.#events.emit('message', frame)
+    const every = emitMessage(this.#messages, frame)
     const topic: string | undefined = frame.stream?.topic
     if (!topic) return every
     if (topic.startsWith('channel:')) return both(every, this.#memberships.receive(topic.slice(8), frame))

@@ -351,7 +351,7 @@ function parse (data: unknown): Frame | null {
   }
 }
 
-/** A socket that is refused with an `error` frame, before it is closed, is greeted by it as well. */
+/** A socket that is refused with an `error` frame, or told to come back, before it is closed, is greeted by it as well. */
 function isGreeting ({ type, data }: Frame): boolean {
-  return type === 'error' || (type === 'connection' && Array.isArray(data?.streams))
+  return type === 'error' || type === 'reconnect' || (type === 'connection' && Array.isArray(data?.streams))
 }

@@ -33,14 +33,18 @@ export const chat: FastifyPluginAsyncTypebox = async (app) => {
     return { messages: messages as never[], position }
   })
 
-  // The protocol tells of a user's first tab and last; how many there are in between is for the app to tell.
-  const tellTabs = async (user: User | null) => {
-    if (user === null) return
+  // The client tells who is there; in how many tabs is for the app to tell.
+  const people = async () => {
     const { users } = await app.ws.presence(CHAT_CHANNEL)
-    const present = users.find(({ user_id: id }) => id === user.id)
-    if (present === undefined) return
-    await app.ws.sendToChannel(CHAT_CHANNEL, { type: 'chat.tabs', user_id: user.id, tabs: present.client_ids.length }, { history: false })
+    return users.flatMap(({ user_id: id, client_ids: tabs }) => id === null ? [] : [{ user_id: id, tabs: tabs.length }])
   }
-  app.ws.handle('chat.enter', (_message, { user }) => tellTabs(user))
+  const tellTabs = async (user: User | null) => {
+    const present = (await people()).find(({ user_id: id }) => id === user?.id)
+    if (present !== undefined) await app.ws.sendToChannel(CHAT_CHANNEL, { type: 'chat.tabs', ...present }, { history: false })
+  }
+  app.ws.handle('chat.enter', async (_message, { user }) => {
+    await tellTabs(user)
+    return { people: await people() }
+  })
   app.ws.on('client_disconnected', ({ client }) => tellTabs(client.user))
 }

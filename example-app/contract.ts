@@ -23,7 +23,10 @@ export const contract = defineContract({
       reply: Type.Object({ sent_at: Type.Number() }),
       rest: true
     },
-    'chat.enter': { data: Type.Object({}, { ...closed, description: 'Tells the chat of one more tab' }) }
+    'chat.enter': {
+      data: Type.Object({}, { ...closed, description: 'Tells the chat of one more tab, and this one who is there in how many' }),
+      reply: Type.Object({ people: Type.Array(Type.Object({ user_id: Type.String(), tabs: Type.Integer() })) })
+    }
   },
   confirmations: {
     'import.bad_row': {

@@ -114,7 +114,7 @@ const plugin: FastifyPluginAsync<WsPluginOptions> = async (fastify, input) => {
   await fastify.register(async (scope) => {
     own = scope
     gate.own(scope)
-    routes(scope, { node, manager, access, sockets, description, isDescriptionPublic: options.asyncapi.public, takesBearer, maxDepth: options.limits.maxDepth })
+    routes(scope, { node, manager, access, sockets, description, isDescriptionPublic: options.asyncapi.public, servesClientScript: options.clientScript, takesBearer, maxDepth: options.limits.maxDepth })
   }, { prefix: options.path })
 
   fastify.addHook('onReady', async () => {

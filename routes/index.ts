@@ -8,6 +8,7 @@ import { limitDepth } from './body-depth.js'
 import { useOwnParsers } from './body-parsers.js'
 import { noCallRoute } from './call.js'
 import { channelRoutes } from './channels.js'
+import { clientScriptRoute } from './client-script.js'
 import { clientRoutes } from './clients.js'
 import { confirmationRoutes } from './confirmations.js'
 import { historyRoutes } from './history.js'
@@ -30,6 +31,8 @@ export interface RouteParts {
   description: Description
   /** Whether the AsyncAPI document is public. */
   isDescriptionPublic: boolean
+  /** Whether the browser client is served. */
+  servesClientScript: boolean
   /** Whether callers are identified by bearer tokens; otherwise only the app knows how. */
   takesBearer: boolean
   /** Maximum depth of a body's JSON. */
@@ -42,6 +45,7 @@ export function routes (instance: FastifyInstance, parts: RouteParts): void {
   useOwnParsers(instance)
   socketRoute(instance, '', parts.sockets, null)
   probeRoutes(instance as unknown as Scope, { manager: parts.manager })
+  if (parts.servesClientScript) clientScriptRoute(instance as unknown as Scope)
   if (parts.isDescriptionPublic) asyncApiRoute(instance as unknown as Scope, parts, true)
   // In a scope of their own, so that their hooks do not slow down connects.
   instance.register(async (rest) => callerRoutes(rest, parts))

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { answerError } from './error-answer.js'
+import { FileAnswer } from './file-answer.js'
 import { sendable, serializerCompiler } from './json-answer.js'
 import { validatorCompiler } from './validator.js'
 
@@ -18,14 +19,15 @@ export function ownRoute<R extends RouteOptions> (route: R): R {
   }
 }
 
-/** Does the same for all routes that a scope adds from now on, and serializes the answers of REST routes. */
+/** Does the same for all routes that a scope adds from now on, and serializes the answers of REST routes, except files. */
 export function ownRoutes (scope: FastifyInstance): void {
   scope.addHook('onRoute', (route) => {
     const { handler } = route
     Object.assign(route, ownRoute(route))
     if (route.wsHandler !== undefined) return
     route.handler = async function (this: FastifyInstance, request: FastifyRequest, reply: FastifyReply) {
-      return sendable(reply, await handler.call(this, request, reply))
+      const answer = await handler.call(this, request, reply)
+      return answer instanceof FileAnswer ? answer.sendable(reply) : sendable(reply, answer)
     }
   })
 }

@@ -11,13 +11,16 @@ import { writeOptionTypes } from './option-types.mjs'
 
 const dist = resolve(process.argv[2] ?? fileURLToPath(new URL('../dist', import.meta.url)))
 const SERVER = ['lib', 'routes', 'schemas']
-const entries = ['lib/index', 'lib/engine/redis/redis', 'lib/contract/contract'].map((name) => `${dist}/${name}`)
-/** Entries for browsers, which are only modules. */
-const clientEntries = ['index', 'react/index', 'elements/index', 'tabs/index', 'testing'].map((name) => `${dist}/client/${name}`)
+const entries = [
+  'lib/index', 'lib/engine/redis/redis', 'lib/contract/contract',
+  'client/index', 'client/react/index', 'client/elements/index', 'client/tabs/index', 'client/testing'
+].map((name) => `${dist}/${name}`)
 
 // The next build must write the files that are removed here again.
 for (const folder of ['', '/client', '/client/react']) rmSync(`${dist}${folder}/.tsbuildinfo`, { force: true })
 removeSourceMaps()
+// They are in dist/client/script.js.
+rmSync(`${dist}/client/script`, { recursive: true, force: true })
 await writeOptionTypes(dist, files('.d.ts'))
 await writeCommonJsFaces(entries)
 removeUnreachableDeclarations()
@@ -36,7 +39,7 @@ function removeSourceMaps () {
 }
 
 function removeUnreachableDeclarations () {
-  const reachable = reachableFrom([...entries, ...clientEntries].map((entry) => `${entry}.d.ts`))
+  const reachable = reachableFrom(entries.map((entry) => `${entry}.d.ts`))
   for (const file of files('.d.ts')) if (!reachable.has(file)) rmSync(file)
 }
 

@@ -44,15 +44,16 @@ function installExampleApp () {
 
 /** Returns true if the build is current. The compiler would take longer to find that out than the app takes to start. */
 function isBuilt () {
-  if (!existsSync(buildInfo) || !existsSync(`${root}dist/example-app/server.js`)) return false
+  if (![buildInfo, `${root}dist/client/script.js`, `${root}dist/example-app/server.js`].every((file) => existsSync(file))) return false
   const { mtimeMs } = statSync(buildInfo)
-  const folders = ['lib', 'routes', 'schemas', 'example-app']
+  const folders = ['lib', 'routes', 'schemas', 'client', 'example-app']
   const sources = folders.flatMap((folder) => readdirSync(`${root}${folder}`, { recursive: folder !== 'example-app' }).filter((name) => name.endsWith('.ts')).map((name) => `${folder}/${name}`))
-  return [...sources, 'tsconfig.json', 'example-app/tsconfig.json', 'package-lock.json', 'example-app/package-lock.json'].every((file) => statSync(`${root}${file}`).mtimeMs <= mtimeMs)
+  return [...sources, 'scripts/client-script.mjs', 'tsconfig.json', 'example-app/tsconfig.json', 'package-lock.json', 'example-app/package-lock.json'].every((file) => statSync(`${root}${file}`).mtimeMs <= mtimeMs)
 }
 
 function build () {
-  run(process.execPath, [`${packages}/typescript/bin/tsc`, '-b', 'example-app'])
+  run(process.execPath, [`${packages}/typescript/bin/tsc`, '-b', 'example-app', 'client'])
+  run(process.execPath, [`${root}scripts/client-script.mjs`])
   // The compiler does not touch it if only modification times have changed.
   utimesSync(buildInfo, new Date(), new Date())
 }

@@ -8,6 +8,7 @@ import { SECRET } from './fixtures/app.js'
 /** Every option that has a default, with its default. */
 const defaults: Record<string, unknown> = {
   path: '/ws',
+  clientScript: true,
   'asyncapi.title': 'WebSocket API',
   'asyncapi.version': '1.0.0',
   'asyncapi.public': true,

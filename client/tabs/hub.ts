@@ -15,8 +15,12 @@ interface Member extends Wish {
   port: Port
   /** True once it is greeted: from then on it gets what comes. */
   isLive: boolean
-  channels: Set<string>
+  /** Its channels, each with whether it is in it: messages before the answer to its `subscribe` may be behind what it is still to get. */
+  channels: Map<string, boolean>
 }
+
+/** A tab that has asked for a channel, and the id of its request. */
+interface Asker { member: Member, id: unknown }
 
 type Position = StreamPosition & { recovered?: boolean, missed?: number }
 
@@ -31,7 +35,7 @@ export class Hub {
   readonly #openSocket: () => Promise<OpenSocket>
   readonly #members = new Map<string, Member>()
   /** Who has asked for a channel and has no answer yet, in order. */
-  readonly #askers = new Map<string, Member[]>()
+  readonly #askers = new Map<string, Asker[]>()
   /** Where the streams are that every socket is a member of. */
   readonly #positions = new Map<string, Position>()
   /** Who waits for streams to be recovered, by the id of the hub's request. */
@@ -47,7 +51,7 @@ export class Hub {
 
   /** A tab opens its virtual socket. The first one opens the real one. */
   attach (port: Port, wish: Wish): void {
-    const member: Member = { port, ...wish, isLive: false, channels: new Set() }
+    const member: Member = { port, ...wish, isLive: false, channels: new Map() }
     this.#members.set(port.id, member)
     if (this.#greeting !== null) this.#greet(member)
     else if (this.#members.size === 1) this.#open(member)
@@ -58,8 +62,7 @@ export class Hub {
     const member = this.#members.get(id)
     if (member === undefined) return
     this.#members.delete(id)
-    for (const askers of this.#askers.values()) if (askers.includes(member)) askers[askers.indexOf(member)] = { ...member, isLive: false }
-    const left = [...member.channels].filter((channel) => !this.#isIn(channel))
+    const left = [...member.channels.keys()].filter((channel) => !this.#isWanted(channel))
     if (left.length > 0 && this.#greeting !== null) this.#send({ type: 'unsubscribe', channel_ids: left })
     if (this.#members.size === 0) this.#end()
     else if (this.#socket === null && !this.#isClosed) this.#open([...this.#members.values()][0]!)
@@ -73,14 +76,15 @@ export class Hub {
     if (frame.id !== undefined) frame.id = `${id}:${frame.id}`
     if (frame.type === 'subscribe') {
       for (const channel of frame.channel_ids as string[]) {
-        member.channels.add(channel)
+        member.channels.set(channel, member.channels.get(channel) ?? false)
+        const asker = { member, id: frame.id }
         const askers = this.#askers.get(channel)
-        if (askers === undefined) this.#askers.set(channel, [member])
-        else askers.push(member)
+        if (askers === undefined) this.#askers.set(channel, [asker])
+        else askers.push(asker)
       }
     } else if (frame.type === 'unsubscribe') {
       for (const channel of frame.channel_ids as string[]) member.channels.delete(channel)
-      frame.channel_ids = (frame.channel_ids as string[]).filter((channel) => !this.#isIn(channel))
+      frame.channel_ids = (frame.channel_ids as string[]).filter((channel) => !this.#isWanted(channel))
       if (frame.channel_ids.length === 0) return member.port.receive(JSON.stringify({ type: 'reply', id: originalId(frame.id), data: { channel_ids: [] } }))
     }
     this.#send(frame)
@@ -129,11 +133,19 @@ export class Hub {
       // One tab is enough, and each has the same user.
       case 'token_expiring': return [...this.#members.values()].find(({ isLive }) => isLive)?.port.receive(data)
     }
-    this.#tellAll(data)
+    const topic: string | undefined = frame.stream?.topic ?? frame.topic
+    if (topic?.startsWith('channel:')) this.#tellMembers(topic.slice(8), data)
+    else this.#tellAll(data)
   }
 
   #tellAll (data: string): void {
     for (const { port, isLive } of this.#members.values()) if (isLive || this.#greeting === null) port.receive(data)
+  }
+
+  /** A channel that no tab has asked for is one that the app has put the socket in. */
+  #tellMembers (channel: string, data: string): void {
+    if (!this.#isWanted(channel)) return this.#tellAll(data)
+    for (const { port, channels } of this.#members.values()) if (channels.get(channel) === true) port.receive(data)
   }
 
   /** The server greets the socket, or answers a change of identity. */
@@ -153,15 +165,16 @@ export class Hub {
   #greet (member: Member): void {
     const { user_id: userId } = this.#greeting!.data
     const wanted = recoverOf(member.url)
-    const behind: Record<string, StreamPosition> = {}
-    for (const [topic, position] of this.#positions) {
-      const had = wanted[topic]
-      if (had !== undefined && (had.epoch !== position.epoch || had.offset !== position.offset)) behind[topic] = had
-    }
-    if (Object.keys(behind).length === 0) return this.#welcome(member, new Map())
+    const had = Object.entries(wanted).filter(([topic]) => this.#positions.has(topic))
+    const isBehind = had.some(([topic, { epoch, offset }]) => {
+      const position = this.#positions.get(topic)!
+      return epoch !== position.epoch || offset !== position.offset
+    })
+    if (!isBehind) return this.#welcome(member, new Map())
     const id = `${OWN}:${++this.#lastId}`
-    this.#recoveries.set(id, { member, topics: new Set(Object.keys(behind)), found: new Map() })
-    this.#send({ type: 'subscribe', id, ...userId === null ? {} : { user_id: userId }, recover: behind })
+    // All of them: in those where it has everything, messages may come until the answer.
+    this.#recoveries.set(id, { member, topics: new Set(had.map(([topic]) => topic)), found: new Map() })
+    this.#send({ type: 'subscribe', id, ...userId === null ? {} : { user_id: userId }, recover: Object.fromEntries(had) })
   }
 
   #recovered ({ topic, epoch, offset, recovered, missed }: Frame): void {
@@ -194,6 +207,7 @@ export class Hub {
       const lost = [...recovery.topics].map((topic) => [topic, { ...this.#positions.get(topic)!, recovered: false }] as const)
       return this.#welcome(recovery.member, new Map([...recovery.found, ...lost]))
     }
+    if (frame.type === 'error') this.#refused(id)
     const member = this.#members.get(id.slice(0, id.indexOf(':')))
     if (member === undefined) return
     member.port.receive(JSON.stringify({ ...frame, id: originalId(frame.id) }))
@@ -202,10 +216,18 @@ export class Hub {
   #entered ({ channel }: Frame, data: string): void {
     const asker = this.#askers.get(channel)?.shift()
     if (asker === undefined) return this.#tellAll(data)
-    if (asker.isLive) asker.port.receive(data)
+    const { port, channels } = asker.member
+    if (this.#members.get(port.id) !== asker.member) return
+    if (channels.has(channel)) channels.set(channel, true)
+    port.receive(data)
   }
 
-  #isIn (channel: string): boolean {
+  /** No `subscribed` follows: the next one is another's. */
+  #refused (id: string): void {
+    for (const [channel, askers] of this.#askers) this.#askers.set(channel, askers.filter((asker) => asker.id !== id))
+  }
+
+  #isWanted (channel: string): boolean {
     return [...this.#members.values()].some(({ channels }) => channels.has(channel))
   }
 

@@ -23,6 +23,8 @@ export class TabRoom {
   readonly #openSocket: () => Promise<OpenSocket>
   readonly #channel: BroadcastChannel
   readonly #over = new AbortController()
+  /** Resolves when this tab has its own lock. */
+  readonly #isAlive: Promise<void>
   readonly #sockets = new Map<string, VirtualSocket>()
   /** The hub of the tab that holds the socket; null: another does. */
   #hub: Hub | null = null
@@ -39,7 +41,12 @@ export class TabRoom {
     this.#channel = new BroadcastChannel(name)
     this.#channel.onmessage = ({ data }) => this.#receive(data)
     // Held as long as the tab lives: whoever gets it knows that it does not.
-    navigator.locks.request(this.#lockOf(this.#id), { signal: this.#over.signal }, () => this.#untilOver()).catch(() => {})
+    this.#isAlive = new Promise((resolve) => {
+      navigator.locks.request(this.#lockOf(this.#id), { signal: this.#over.signal }, () => {
+        resolve()
+        return this.#untilOver()
+      }).catch(() => {})
+    })
     this.#queue()
     const timer = setInterval(() => this.#look(), LOOK_EVERY_MS)
     this.#over.signal.addEventListener('abort', () => clearInterval(timer))
@@ -50,8 +57,8 @@ export class TabRoom {
   readonly open: OpenSocket = (url, protocols) => {
     const socket = new VirtualSocket(`${this.#id}-${++this.#lastSocket}`, url, protocols, (socket, data) => this.#send(socket, data), (socket) => this.#closed(socket))
     this.#sockets.set(socket.id, socket)
-    // Later, so that its listeners are set.
-    queueMicrotask(() => this.#ask(socket))
+    // Later, so that its listeners are set; and not before the tab has its lock, or the holder would get that and take the tab for gone.
+    this.#isAlive.then(() => { if (this.#sockets.has(socket.id)) this.#ask(socket) })
     return socket
   }
 

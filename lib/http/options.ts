@@ -9,6 +9,7 @@ export const httpOptions = {
     default: '/ws',
     description: 'Path of the socket and prefix of the REST routes; without parameters, wildcards or a trailing slash'
   }),
+  clientScript: Type.Boolean({ default: true, description: 'Serve the browser client as one script: client.js below the path' }),
   drain: group({
     timeoutMs: milliseconds(30_000, 'Time allowed for final messages during shutdown'),
     windowMs: Type.Integer({ minimum: 0, maximum: 3_600_000, default: 10_000, description: 'Window over which client reconnects are spread, milliseconds' })

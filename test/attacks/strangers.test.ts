@@ -24,6 +24,7 @@ const routes: Record<string, (victim: Victim) => Partial<Call>> = {
   'GET /ws/health': () => ({ status: 200 }),
   'GET /ws/ready': () => ({ status: 200 }),
   'GET /ws/asyncapi.json': () => ({ status: 200 }),
+  'GET /ws/client.js': () => ({ status: 200 }),
   'POST /ws/broadcast': () => ({ status: 403, body: message }),
   'POST /ws/users/:user_id/messages': () => ({ status: 403, body: message }),
   'POST /ws/roles/:role/messages': () => ({ status: 403, body: message }),
@@ -50,7 +51,7 @@ const routes: Record<string, (victim: Victim) => Partial<Call>> = {
 }
 
 /** Those that need no token. */
-const OPEN = new Set(['GET /ws/health', 'GET /ws/ready', 'GET /ws/asyncapi.json', 'GET /ws'])
+const OPEN = new Set(['GET /ws/health', 'GET /ws/ready', 'GET /ws/asyncapi.json', 'GET /ws/client.js', 'GET /ws'])
 
 /** What a stranger sends for each frame of the protocol and an app's own: with the error's code, or what a harmless answer says. */
 const frames: Record<keyof typeof clientFrames | 'app.note', (victim: Victim, stranger: string) => Array<[frame: object, answer: object]>> = {

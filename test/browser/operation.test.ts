@@ -33,7 +33,7 @@ t.test('the page shows when part of the service is unavailable, and when it has 
   await redis.start()
   await notice.waitFor({ state: 'hidden' })
   await page.waitForSelector(`${id('task')}[data-status="failed"]`)
-  t.match(await page.locator(id('task')).textContent(), /Redis is not available/)
+  t.match(await page.locator('ws-task [part="message"]').textContent(), /Redis is not available/)
   await say(page, 'back')
   t.strictSame(await states(), [], 'it was connected all the time')
 })

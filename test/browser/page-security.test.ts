@@ -1,6 +1,6 @@
 import t from 'tap'
 import { openPage, startBrowser } from '../fixtures/browser.js'
-import { id, inChat, signIn } from '../fixtures/example-page.js'
+import { answer, id, inChat, question, signIn } from '../fixtures/example-page.js'
 import { startExample } from '../fixtures/process.js'
 
 const { origin } = await startExample(t)
@@ -9,7 +9,7 @@ const browser = await startBrowser(t)
 t.test('every response of the example app has the security headers', async (t) => {
   const json = { 'content-type': 'application/json' }
   const requests: Array<[path: string, status: number, init?: RequestInit]> = [
-    ['/', 200], ['/app.js', 200], ['/style.css', 200], ['/docs/static/index.html', 200], ['/docs/json', 200], ['/ws/health', 200],
+    ['/', 200], ['/app.js', 200], ['/modules/client/index.js', 200], ['/modules/example-app/server.js', 404], ['/modules/client/../lib/index.js', 404], ['/style.css', 200], ['/docs/static/index.html', 200], ['/docs/json', 200], ['/ws/health', 200],
     ['/nothing', 404], ['/%zz', 400], ['/me', 401], ['/ws', 426], ['/ws/broadcast', 401, { method: 'POST', headers: json, body: '{}' }],
     ['/login', 400, { method: 'POST', headers: json, body: '{' }], ['/login', 413, { method: 'POST', headers: json, body: ' '.repeat(2_000_000) }]
   ]
@@ -32,8 +32,8 @@ t.test('every function of the page works under its Content Security Policy', asy
   await signIn(page, 'admin')
   await inChat(page)
   await page.click(id('start-task'))
-  await page.waitForSelector(id('question'))
-  await page.click(id('question-proceed'))
+  await page.waitForSelector(question)
+  await answer(page)
   await page.waitForSelector(`${id('task')}[data-status="done"]`)
   t.pass('and no console line says otherwise')
 })

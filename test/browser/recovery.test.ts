@@ -1,6 +1,6 @@
 import t from 'tap'
 import { openPage, startBrowser } from '../fixtures/browser.js'
-import { chatOf, id, inChat, say, signIn } from '../fixtures/example-page.js'
+import { answer, chatOf, id, inChat, question, questionNote, say, signIn } from '../fixtures/example-page.js'
 import { startExample } from '../fixtures/process.js'
 import { TcpProxy } from '../fixtures/tcp-proxy.js'
 
@@ -15,26 +15,27 @@ t.test('a page that lost its connection recovers all messages, and how tasks and
   await Promise.all([inChat(far), inChat(near)])
   await say(near, 'before')
   await near.click(id('start-task'))
-  await Promise.all([far.waitForSelector('text="before"'), far.waitForSelector(id('question')), near.waitForSelector(id('question'))])
+  await Promise.all([far.waitForSelector('text="before"'), far.waitForSelector(question), near.waitForSelector(question)])
 
   proxy.blackHole()
   proxy.cut()
   await far.waitForSelector(`${id('connection-state')}[data-state="reconnecting"]`)
-  await near.click(id('question-proceed'))
+  await answer(near)
   await near.waitForSelector(`${id('task')}[data-status="done"]`)
   await say(near, 'after')
-  t.equal(await far.locator(id('question')).count(), 1, 'the page does not know yet')
+  t.equal(await far.locator(question).count(), 1, 'the page does not know yet')
   t.same(await chatOf(far), ['before'])
 
   const calls: string[] = []
   far.on('request', (request) => { if (request.resourceType() === 'fetch') calls.push(new URL(request.url()).pathname) })
   proxy.heal()
   await inChat(far)
+  await far.waitForSelector('text="after"')
   t.same(await chatOf(far), ['before', '[While you were away]', 'after'])
-  t.equal(await far.locator(`${id('task')}[data-status="done"]`).count(), 1)
-  t.equal(await far.locator(id('question')).count(), 0)
-  t.match(await far.locator(id('question-outcome')).textContent(), /Answered in another window/)
-  t.notOk(calls.includes('/tasks'), 'all of it came by the socket')
+  await far.waitForSelector(`${id('task')}[data-status="done"]`)
+  t.equal(await far.locator(question).count(), 0)
+  t.match(await far.locator(questionNote).textContent(), /Answered in another window/)
+  t.notOk(calls.includes('/chat/messages'), 'the chat came by the socket')
   t.equal(await far.locator(id('recovery-notice')).isVisible(), false)
 })
 

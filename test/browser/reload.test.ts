@@ -51,7 +51,7 @@ t.test('reloads of a page amid a stream of messages neither lose nor duplicate a
   t.equal(shown.length, Math.min(texts.length, 200), 'the page shows the latest 200')
   t.same(shown, texts.slice(-200))
   await page.waitForFunction(() => {
-    const { scrollHeight, scrollTop, clientHeight } = document.getElementById('chat-scroll')!
+    const { scrollHeight, scrollTop, clientHeight } = document.getElementById('chat-log')!
     return scrollHeight > clientHeight && scrollHeight - scrollTop - clientHeight < 8
   })
   t.pass('and the latest is in sight')

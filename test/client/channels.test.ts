@@ -68,6 +68,26 @@ t.test('state and live messages are merged without a hole and without a double',
   await saying
 })
 
+t.test('a message that is in the state, and still on its way when that is loaded, does not come after it', async (t) => {
+  const { behind, say, read } = await start(t)
+  const { client } = pageClient(t, behind, 'alice')
+  const room = client.channel('room', {
+    getState: async () => {
+      const { state, position } = await read()
+      // As one reads it who is faster than the socket.
+      return { state: [...state, 1], position: { ...position!, offset: position!.offset + 1 } }
+    }
+  })
+  const events: unknown[] = []
+  room.on('state', (state: number[]) => { events.push(state) })
+  room.on('room.said', ({ n }) => { events.push(n) })
+  await until(() => room.status === 'live')
+  await say()
+  await say()
+  await until(() => events.at(-1) === 2)
+  t.same(events, [[1], 2])
+})
+
 t.test('what was missed is recovered without the state, and what cannot be is loaded with it', async (t) => {
   const { behind, say, read, away } = await start(t, { history: { size: 5 } })
   const { client } = pageClient(t, behind, 'alice')

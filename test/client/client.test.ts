@@ -233,6 +233,22 @@ t.test('a server that speaks another protocol is named as such', async (t) => {
   for (const { error } of failures) t.match(error, { code: 'bad_answer' })
 })
 
+t.test('a server that sends a socket away before it greets it is awaited as long as it says', async (t) => {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: (offered) => [...offered][0]! })
+  t.teardown(() => {
+    for (const client of server.clients) client.terminate()
+    server.close()
+  })
+  await once(server, 'listening')
+  server.on('connection', (socket) => {
+    socket.send('{"type":"reconnect","after_ms":0}')
+    socket.close(1012)
+  })
+  const { statuses, failures } = pageClient(t, { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, token: () => 'token' }, 'alice', { getToken: undefined })
+  await until(() => statuses.filter((status) => status === 'restarting').length >= 3)
+  t.same(failures, [])
+})
+
 t.test('listeners that throw are reported, and harm nobody', async (t) => {
   const { behind, ws } = await start(t)
   const { client, failures } = pageClient(t, behind, 'alice')

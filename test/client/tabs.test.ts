@@ -63,6 +63,22 @@ t.test('three tabs of one user have one socket, and each gets everything once', 
   await until(() => server.app.ws.getConnectionCount() === 1)
 })
 
+t.test('a tab whose lock is granted late is not taken for one that is gone', async (t) => {
+  const { server, context, say } = await start(t)
+  await openTab(context, server.origin)
+  await context.addInitScript(() => {
+    const { locks } = navigator
+    const request = locks.request.bind(locks) as (...args: unknown[]) => Promise<unknown>
+    Object.defineProperty(locks, 'request', { value: (...args: unknown[]) => new Promise((resolve) => { setTimeout(resolve, 500) }).then(() => request(...args)) })
+  })
+  const at = performance.now()
+  const late = await openTab(context, server.origin)
+  t.ok(performance.now() - at < 9_000, 'sooner than it would try again')
+  await say()
+  await until(async () => (await got(late)).length === 3)
+  t.equal(server.app.ws.getConnectionCount(), 1)
+})
+
 t.test('when the tab that holds the socket is closed, another goes on: nothing is lost and nothing comes twice', async (t) => {
   const { server, context, say, last } = await start(t)
   const pages = [await openTab(context, server.origin), await openTab(context, server.origin), await openTab(context, server.origin)]

@@ -111,7 +111,7 @@ t.test('example-app/package.json lists exactly the packages that npm start needs
   const { name: own, dependencies, devDependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
   const listed: Record<string, string> = JSON.parse(await read('package.json')).dependencies
   const imported = (await importedPackages()).filter((name) => name !== own)
-  const needed = new Set([...Object.keys(dependencies), ...imported, '@fastify/jwt', '@types/node', 'typescript'])
+  const needed = new Set([...Object.keys(dependencies), ...imported, '@fastify/jwt', '@types/node', 'esbuild', 'typescript'])
   t.same(Object.keys(listed).sort(), [...needed].sort())
   for (const [name, version] of Object.entries(listed)) t.equal(version, dependencies[name] ?? devDependencies[name], name)
 

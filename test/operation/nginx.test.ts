@@ -7,7 +7,7 @@ import { normalizeOptions } from '../../lib/options.js'
 import { openPage, startBrowser } from '../fixtures/browser.js'
 import { Checker } from '../fixtures/checker.js'
 import { TestClient } from '../fixtures/client.js'
-import { chatOf, connected, id, inChat, say, signIn, waitForPeople, watchConnection } from '../fixtures/example-page.js'
+import { chatOf, connected, id, inChat, question, say, signIn, waitForPeople, watchConnection } from '../fixtures/example-page.js'
 import { startNginx } from '../fixtures/nginx.js'
 import { startExample, type ServerProcess } from '../fixtures/process.js'
 import { callOf, Producers, publishOver, type Call } from '../fixtures/producers.js'
@@ -78,10 +78,10 @@ t.test('long polls at all nodes are answered as soon as the question is settled'
   const alice = await connect('alice')
   const asAlice = callOf([origin], token('alice'))
   await asAlice('POST', '/tasks')
-  const { callback_id: question } = await alice.next('task_step_result')
-  const polls = nodes.map(() => asAlice('GET', `/ws/confirmations/${question}?wait=20`))
+  const { callback_id: asked } = await alice.next('task_step_result')
+  const polls = nodes.map(() => asAlice('GET', `/ws/confirmations/${asked}?wait=20`))
   const begun = performance.now()
-  await alice.request({ type: 'confirm', callback_id: question, proceed: false })
+  await alice.request({ type: 'confirm', callback_id: asked, proceed: false })
   for (const poll of polls) t.match(await poll, { status: 'declined' })
   t.ok(performance.now() - begun < 10_000)
   await alice.close()
@@ -91,16 +91,17 @@ t.test('a page can follow and cancel a task, whichever node it is connected to',
   const page = await openPage(t, browser, origin)
   await signIn(page, 'cleo')
   await page.click(id('start-task'))
-  await page.waitForSelector(id('question'))
+  await page.waitForSelector(question)
   for (let reloads = 0; reloads < 4; reloads++) {
     await page.reload()
-    await page.waitForSelector(`${id('task')}[data-status="running"] ${id('question')}`)
+    await page.waitForSelector(`${id('task')}[data-status="running"]`)
+    await page.waitForSelector(question)
   }
-  await page.click(id('task-cancel'))
+  await page.click('ws-task [part~="cancel"]')
   await page.waitForSelector(`${id('task')}[data-status="cancelled"]`)
-  await page.waitForSelector(id('question'), { state: 'detached' })
+  await page.waitForSelector(question, { state: 'detached' })
   await page.close()
-  t.pass('by REST, at any node')
+  t.pass('by the socket, at any node')
 })
 
 t.test('behind nginx limits count the client\'s real address, not a forged one', async (t) => {
@@ -155,7 +156,7 @@ t.test('killing one node and draining another under load neither loses nor dupli
   t.same(end, [0, null])
   t.ok(tookMs < 10_000, `the node was gone after ${Math.round(tookMs)} ms`)
   await Promise.all([inChat(page), load.isComplete()])
-  t.strictSame(await states(), ['returning', 'reconnecting', 'connected'])
+  t.strictSame(await states(), ['restarting', 'reconnecting', 'connected'])
   t.strictSame([...load.answers.keys()].sort(), ['GET 200', 'POST 200'], 'callers notice nothing of the drain')
 
   const returns = load.returns.map((at) => at - begun)

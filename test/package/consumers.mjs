@@ -69,6 +69,36 @@ export async function start (): Promise<void> {
 }
 `
 
+/** The client with all its parts: compiles as .mts, as .cts, and as .ts of either kind of package, with the types of browsers. */
+export const TYPED_CLIENT = `
+import type { FastifyInstance } from 'fastify'
+import { createClient, WsError, type ChannelState, type Confirmation, type Status, type StreamPosition, type WsClient } from 'fastify-ws-manager/client'
+import { defineElements, type WsTaskElement } from 'fastify-ws-manager/client/elements'
+import { createHooks } from 'fastify-ws-manager/client/react'
+import { tabs } from 'fastify-ws-manager/client/tabs'
+import { createTestClient, type TestClient } from 'fastify-ws-manager/testing'
+
+const client: WsClient = createClient({ url: '/ws', getToken: async ({ reason }) => reason === 'connect' ? 'x' : null, storage: sessionStorage, tabs: tabs() })
+const off: () => void = client.on('status', (status: Status, { retryAt }) => { console.log(status, retryAt?.toFixed()) })
+client.on('message:chat.message', ({ type }) => type.length)
+const room = client.channel('room-7', { getState: (): ChannelState<number[]> => ({ state: [1], position: null }) })
+room.on('state', (state) => state.map((n) => n.toFixed()))
+export const places: StreamPosition[] = []
+export const questions: readonly Confirmation[] = client.confirmations.list
+export const { useChannel, useStatus } = createHooks(client)
+export async function use (app: FastifyInstance): Promise<WsTaskElement | null> {
+  const alice: TestClient = await createTestClient(app, { user: 'alice' })
+  const { type }: { type: string } = await alice.next('chat.message')
+  try { await client.call('chat.send', { text: type }, { timeoutMs: 5 }) } catch (error) { if (error instanceof WsError && error.delivery === 'unknown') off() }
+  defineElements({ client })
+  return document.querySelector('ws-task')
+}
+// @ts-expect-error: no URL
+createClient({ getToken: () => 'x' })
+// @ts-expect-error: no such event
+client.on('connect', () => {})
+`
+
 /**
  * Names what the types say of users and of a question's end.
  *
@@ -213,7 +243,12 @@ import { Type } from '@sinclair/typebox'
 import { Type as Type1 } from 'typebox'
 import wsPlugin, { wsPlugin as named, AppError, closeCodes, errors } from 'fastify-ws-manager'
 import { defineContract, mergeContracts } from 'fastify-ws-manager/contract'
-import { redis } from 'fastify-ws-manager/redis'`,
+import { redis } from 'fastify-ws-manager/redis'
+import { createClient, WsError } from 'fastify-ws-manager/client'
+import { defineElements } from 'fastify-ws-manager/client/elements'
+import { createHooks } from 'fastify-ws-manager/client/react'
+import { tabs } from 'fastify-ws-manager/client/tabs'
+import { createTestClient } from 'fastify-ws-manager/testing'`,
   require: `
 const Fastify = require('fastify')
 const { Type } = require('@sinclair/typebox')
@@ -221,7 +256,12 @@ const { Type: Type1 } = require('typebox')
 const wsPlugin = require('fastify-ws-manager')
 const { default: named, AppError, closeCodes, errors } = require('fastify-ws-manager')
 const { defineContract, mergeContracts } = require('fastify-ws-manager/contract')
-const { redis } = require('fastify-ws-manager/redis')`
+const { redis } = require('fastify-ws-manager/redis')
+const { createClient, WsError } = require('fastify-ws-manager/client')
+const { defineElements } = require('fastify-ws-manager/client/elements')
+const { createHooks } = require('fastify-ws-manager/client/react')
+const { tabs } = require('fastify-ws-manager/client/tabs')
+const { createTestClient } = require('fastify-ws-manager/testing')`
 }
 
 /** Connects with a token, broadcasts what a contract with schemas of each kind has, asks and is answered; then ends by itself. */
@@ -266,6 +306,18 @@ async function main () {
   socket.send(JSON.stringify({ type: 'confirm', callback_id, proceed: true }))
   const { proceed, outcome, answered_by: { user_id: by } } = await asked
   socket.close()
+  // bundled
+  const alice = await createTestClient(app, { user: 'alice' })
+  const plain = createClient({ url: 'http://127.0.0.1:' + port + '/ws', getToken: () => token, tabs: tabs() })
+  await plain.ready()
+  await app.ws.sendToUser('alice', { type: 'news.flash', text: 'to the client' })
+  if ((await alice.next('news.flash')).text !== 'to the client' || plain.me.userId !== 'alice') throw new Error('the client does not work')
+  plain.close()
+  const refused = await plain.call('news.read', {}, { offline: 'fail' }).catch((error) => error)
+  if (!(refused instanceof WsError) || refused.code !== 'disconnected') throw new Error('the error of a call is none of the client')
+  if (typeof createHooks().useStatus !== 'function' || defineElements() !== undefined) throw new Error('the parts for pages are not whole')
+  const script = await fetch('http://127.0.0.1:' + port + '/ws/client.js')
+  if (!(await script.text()).includes('safeRegisterHandler')) throw new Error('the script of the client is not served')
   await app.close()
   console.log(JSON.stringify([text, proceed, outcome, by]))
 }
@@ -278,12 +330,13 @@ export const STORY_ENDS = '["hello",true,"confirmed","alice"]'
 /**
  * @param how 'import' or 'require'
  * @param webSocket 'global' for runtimes that have a client of their own, or 'ws'
+ * @param isBundled whether it runs where no package is found; there the client needs a WebSocket that it is given on Node.js 20
  * @param hasHost whether the app has registered @fastify/websocket itself
  */
-export function story (how, { webSocket = 'global', hasHost = false } = {}) {
+export function story (how, { webSocket = 'global', isBundled = false, hasHost = false } = {}) {
   const socket = webSocket === 'global' ? '' : how === 'import' ? "\nimport { WebSocket } from 'ws'" : "\nconst { WebSocket } = require('ws')"
   const host = hasHost ? "await app.register((await import('@fastify/websocket')).default)" : ''
-  return `${HEADS[how]}${socket}\n${STORY.replace('// host', host)}`
+  return `${HEADS[how]}${socket}\n${STORY.replace('// host', host).replace('// bundled', isBundled ? 'globalThis.WebSocket ??= WebSocket' : '')}`
 }
 
 /** CommonJS as the compiler makes it of imports. */

@@ -1,3 +1,4 @@
+import { builtinModules } from 'node:module'
 import { mkdir, mkdtemp, readFile, readdir, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -13,7 +14,7 @@ interface Shown { name: string, isOptional: boolean, isGroup: boolean, descripti
 /** They also serve the combinations of `npm run test:package`, which no build is needed for. */
 const load = (name: string) => import(pathToFileURL(join(root, 'test/package', name)).href)
 const { NAME, packBuilt, unpackInto, run } = await load('packed.mjs')
-const { ONE_COPY, ONE_COPY_ENDS, REGISTER, REQUIRED, STORY_ENDS, TYPED, USED, contract, registered, registering, story } = await load('consumers.mjs')
+const { ONE_COPY, ONE_COPY_ENDS, REGISTER, REQUIRED, STORY_ENDS, TYPED, TYPED_CLIENT, USED, contract, registered, registering, story } = await load('consumers.mjs')
 const { Editor } = await load('quick-info.mjs')
 const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
 
@@ -63,14 +64,17 @@ t.test('the package holds the build of lib, routes, schemas and client, its docu
   const besides = paths.filter((path) => !/^dist\/((lib|routes|schemas|client)\/[\w/-]+\.(js|d\.ts)|client\/[\w/-]+\.js\.map)$/.test(path))
   t.same(besides.sort(), [
     'CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'bench/README.md',
-    'dist/lib/contract/contract.cjs', 'dist/lib/contract/contract.d.cts', 'dist/lib/engine/redis/redis.cjs', 'dist/lib/engine/redis/redis.d.cts', 'dist/lib/index.cjs', 'dist/lib/index.d.cts',
+    ...['client/elements/index', 'client/index', 'client/react/index', 'client/tabs/index', 'client/testing', 'lib/contract/contract', 'lib/engine/redis/redis', 'lib/index']
+      .flatMap((entry) => [`dist/${entry}.cjs`, `dist/${entry}.d.cts`]),
     ...(await readdir(join(root, 'docs'))).map((name) => `docs/${name}`).sort(),
     'example-app/nginx.conf', 'package.json', 'schemas/PROTOCOL.md'
   ])
   for (const part of ['lib', 'routes', 'schemas', 'client']) {
     const sources = (await readdir(join(root, part), { recursive: true })).filter((name) => name.endsWith('.ts'))
     t.ok(sources.length > 3)
-    t.same(sources.map((source) => `dist/${part}/${source.replace(/\.ts$/, '.js')}`).filter((path) => !paths.includes(path)), [])
+    // What the client's script is made of is in the script.
+    const packed = sources.filter((name) => !name.startsWith('script/'))
+    t.same(packed.map((source) => `dist/${part}/${source.replace(/(\.d)?\.ts$/, '.js')}`).filter((path) => !paths.includes(path)), [])
   }
 })
 
@@ -123,6 +127,18 @@ t.test('the package brings what it needs, and nothing that is for development', 
   for (const name of Object.keys(manifest.dependencies)) t.notOk(name in manifest.devDependencies, name)
   for (const name of ['preinstall', 'install', 'postinstall']) t.notOk(name in manifest.scripts, `no ${name} script`)
   t.end()
+})
+
+t.test('every package that a module or a declaration of the package imports is one that it brings or asks for', async (t) => {
+  const declared = new Set([...Object.keys(manifest.dependencies), ...Object.keys(manifest.peerDependencies), ...builtinModules])
+  const modules = paths.filter((path) => /\.(?:c?js|d\.c?ts)$/.test(path) && path !== 'dist/client/script.js')
+  const imported = (await Promise.all(modules.map(async (path) => [...(await contentOf(path)).matchAll(/^(?:import|export)\b[^'"\n]*? from '([^.'][^']*)'|\b(?:import|require)\('([^.'][^']*)'\)/gm)].map(([, static_, dynamic]) => (static_ ?? dynamic)!)))).flat()
+  const names = new Set(imported.map((from) => from.replace(/^node:/, '').split('/').slice(0, from.startsWith('@') ? 2 : 1).join('/')))
+  t.ok(names.size > 10)
+  t.same([...names].filter((name) => !declared.has(name)), [])
+  // Its name is hidden from bundlers, and installers that are strict give a package only what it declares.
+  t.match(await contentOf('dist/client/open-socket.js'), /const name = 'ws'/)
+  t.ok('ws' in manifest.dependencies)
 })
 
 t.test('the version in the code is that of package.json, and needs no file', async (t) => {
@@ -197,6 +213,12 @@ t.test('an editor', async (t) => {
 
   t.test('underlines what is wrong and nothing else, in ES modules and in CommonJS', (t) => {
     t.same(editor.faults(), [])
+    t.end()
+  })
+
+  t.test('knows the client with all its parts in a page, in ES modules and in CommonJS', (t) => {
+    const files = { 'client.mts': TYPED_CLIENT, 'client.cts': TYPED_CLIENT }
+    t.same(new Editor(consumer, files, { ...options, lib: ['lib.es2023.d.ts', 'lib.dom.d.ts'] }).faults(), [])
     t.end()
   })
 

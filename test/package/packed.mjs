@@ -39,7 +39,7 @@ export async function unpackInto (folder, tarball) {
   const own = join(folder, 'node_modules', NAME)
   await mkdir(own, { recursive: true })
   await promisify(execFile)('tar', ['-xzf', tarball, '-C', own, '--strip-components=1'])
-  for (const name of [...Object.keys(dependencies), ...Object.keys(peerDependencies), '@types/node', 'ws']) {
+  for (const name of [...Object.keys(dependencies), ...Object.keys(peerDependencies), '@types/node', '@types/react', 'csstype']) {
     await mkdir(dirname(join(folder, 'node_modules', name)), { recursive: true })
     await symlink(join(root, 'node_modules', name), join(folder, 'node_modules', name), 'junction')
   }

@@ -1,0 +1,10 @@
+import { createClient } from './modules/client/index.js'
+import { refreshToken, session } from './session.js'
+
+/** The page's connection. Positions are kept, so that a reload misses nothing. */
+export const ws = createClient({ url: '/ws', getToken: tokenFor, storage: sessionStorage, autoConnect: false })
+
+async function tokenFor ({ reason }) {
+  if (session === null || reason === 'refused') return null
+  return reason === 'expiring' ? refreshToken() : session.token
+}

@@ -1,0 +1,2 @@
+/** The client as a classic script. Written by scripts/client-script.mjs. */
+export const text: string
