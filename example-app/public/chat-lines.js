@@ -10,8 +10,13 @@ const END_PX = 40
 export class ChatLines {
   #list = byId('chat-list')
   #log = byId('chat-log')
-  #resized = new ResizeObserver(() => this.#scroll())
+  #height = 0
   #isAtEnd = true
+  #resized = new ResizeObserver(() => {
+    this.#height = this.#log.clientHeight
+    this.#scroll()
+  })
+
   /** The latest message before the next one: followed soon by the same user, it is the head of a group. */
   #last = null
   #unread = 0
@@ -21,7 +26,11 @@ export class ChatLines {
   #awayUntil = null
 
   constructor () {
-    this.#log.onscroll = () => { this.#isAtEnd = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < END_PX }
+    this.#log.onscroll = () => {
+      const { scrollHeight, scrollTop, clientHeight } = this.#log
+      // Where its size has changed, nobody has scrolled.
+      if (clientHeight === this.#height) this.#isAtEnd = scrollHeight - scrollTop - clientHeight < END_PX
+    }
     this.#resized.observe(this.#log)
     this.#showUnread()
   }

@@ -18,6 +18,8 @@ export interface NodeSettings {
   options: object
   /** The folder of the version that it runs, as it is built; by default this one. */
   version?: string
+  /** What it runs, from the version's folder; default: `test/faults/node.mjs`. */
+  script?: string
 }
 
 interface Message { id?: number, origin?: string, value?: unknown, error?: { code: string, message: string } }
@@ -48,10 +50,10 @@ export class NodeProcess {
   async start (version = this.#version): Promise<void> {
     this.#version = version
     const port = this.origin === '' ? 0 : Number(new URL(this.origin).port)
-    const { clock, redis, ...given } = this.#settings
+    const { clock, redis, script = 'test/faults/node.mjs', ...given } = this.#settings
     // Earlier versions know no more of Redis than its port.
     const settings = JSON.stringify({ ...given, redis, ...'port' in redis && { redisPort: redis.port }, port, secret: SECRET })
-    const child = this.#child = spawnNode([join(version, 'test/faults/node.mjs'), settings], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }, clock)
+    const child = this.#child = spawnNode([join(version, script), settings], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }, clock)
     children.add(child)
     await new Promise<void>((resolve, reject) => {
       child.on('message', (message: Message) => {
