@@ -1,7 +1,6 @@
 import type { ConnectionData } from '../schemas/frames/server.js'
 import { Acknowledgements } from './acknowledgements.js'
 import type { Channel, ChannelOptions } from './channel.js'
-import { ServerClock } from './clock.js'
 import { Confirmations } from './confirmations.js'
 import { codeOf, Connection, type EndStatus, type Frame, type GetToken, type OpenSocket, type Status, type StatusDetail } from './connection.js'
 import type { CallData, CallReply, Message, MessageOf, MessageType, PlainCallType } from './contract-types.js'
@@ -58,7 +57,6 @@ export class WsClient<C = unknown> {
   /** Every message. */
   readonly #messages: Emitter
   readonly #feeds = new Map<string, Emitter>()
-  readonly #clock = new ServerClock()
   readonly #acknowledgements = new Acknowledgements()
   readonly #positions: Positions
   readonly #memory: Memory | null
@@ -81,7 +79,7 @@ export class WsClient<C = unknown> {
       ? null
       : new Memory(storage, base, () => ({ user: this.#owner ?? null, positions: positions.snapshot, handled: this.#acknowledgements.snapshot }), fail)
     const shared = tabs?.share(openSocket)
-    const connection = this.#connection = new Connection({ base, openSocket: (token) => shared?.(base, token) ?? openSocket(), getToken: getToken ?? null, clock: this.#clock }, {
+    const connection = this.#connection = new Connection({ base, openSocket: (token) => shared?.(base, token) ?? openSocket(), getToken: getToken ?? null }, {
       status: this.#status,
       positions: () => positions.common,
       greeted: this.#greeted,
@@ -90,7 +88,7 @@ export class WsClient<C = unknown> {
       fail
     })
     const requests = this.#requests = new Requests(connection)
-    const core: Core = { base, clock: this.#clock, connection, fail, positions, requests }
+    const core: Core = { base, connection, fail, positions, requests }
     this.#memberships = new Memberships(core)
     this.user = this.#feed('user')
     this.all = this.#feed('all')
@@ -134,7 +132,7 @@ export class WsClient<C = unknown> {
 
   /** The server's clock, milliseconds since 1970, as far as this client knows it. */
   get serverNow (): number {
-    return this.#clock.now
+    return this.#connection.clock.now
   }
 
   on (event: 'status', listener: (status: Status, detail: StatusDetail) => unknown): Off

@@ -46,7 +46,7 @@ export class Confirmation<C = unknown, K extends string = string> {
 
   /** Milliseconds until it expires, by the server's clock. */
   get remainingMs (): number {
-    return Math.max(0, this.expiresAt - this.#core.clock.now)
+    return Math.max(0, this.expiresAt - this.#core.connection.clock.now)
   }
 
   /**

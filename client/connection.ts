@@ -1,7 +1,7 @@
 import { finalCloseCodes, SUBPROTOCOL, UNAUTHORIZED } from '../schemas/codes.js'
 import type { ConnectionData } from '../schemas/frames/server.js'
-import { Backoff } from './backoff.js'
-import type { ServerClock } from './clock.js'
+import { createBackoff } from './backoff.js'
+import { ServerClock } from './clock.js'
 import { WsError } from './errors.js'
 import type { Fail } from './emitter.js'
 import { rest } from './rest.js'
@@ -58,7 +58,6 @@ export interface ConnectionOptions {
   openSocket: (token: string | null) => Promise<OpenSocket>
   /** null: the user is anonymous, or known by a cookie. */
   getToken: GetToken | null
-  clock: ServerClock
 }
 
 export interface ConnectionEvents {
@@ -79,8 +78,6 @@ const PING_EVERY_MS = 20_000
 const PONG_TIMEOUT_MS = 10_000
 /** A page that is looked at again does not wait longer to learn that its socket is dead. */
 const WAKE_PONG_TIMEOUT_MS = 1_000
-/** A socket that has lived so long was no failed attempt. */
-const STABLE_MS = 5_000
 const REFRESH_AGAIN_MS = 5_000
 const REFUSED = 'the server refuses the token'
 /** Longer ones do not fit into the headers of every proxy. */
@@ -99,12 +96,12 @@ export class Connection {
   token: string | null = null
   readonly #options: ConnectionOptions
   readonly #events: ConnectionEvents
-  readonly #backoff = new Backoff()
+  readonly clock = new ServerClock()
+  #backoff = createBackoff()
   #socket: Socket | null = null
   /** Aborted when the attempt, or the socket that came of it, is over. */
   #life: AbortController | null = null
   #isGreeted = false
-  #greetedAt = 0
   #heardAt = 0
   /** Token that the server has refused; the same one is not tried again. */
   #refused: string | null = null
@@ -131,7 +128,7 @@ export class Connection {
     if (this.#open) return
     this.#open = new AbortController()
     listenToPage({ offline: () => this.#again('the device is offline'), awake: () => this.#awake() }, this.#open.signal)
-    this.#backoff.reset()
+    this.#backoff = createBackoff()
     this.#refused = null
     this.#set('connecting')
     this.#attempt()
@@ -228,7 +225,6 @@ export class Connection {
     const isNew = !this.#isGreeted
     if (isNew) {
       this.#isGreeted = true
-      this.#greetedAt = performance.now()
       this.#mustAsk = false
       this.#refused = null
       this.#retryAfterMs = 0
@@ -256,9 +252,8 @@ export class Connection {
 
   /** Ends the socket or the attempt, and plans the next one. */
   #again (reason: string, code?: number): void {
-    if (this.#isGreeted && performance.now() - this.#greetedAt > STABLE_MS) this.#backoff.reset()
     const comeBackMs = this.#comeBackMs
-    const delayMs = comeBackMs ?? this.#retryAfterMs + this.#backoff.next()
+    const delayMs = comeBackMs ?? this.#retryAfterMs + this.#backoff()
     this.#comeBackMs = null
     this.#end(reason)
     this.#plan(delayMs, () => this.#retry())
@@ -294,12 +289,16 @@ export class Connection {
   }
 
   #pong ({ timestamp, server_time: serverTime }: Frame): void {
-    this.#options.clock.learn(serverTime, performance.now() - timestamp)
+    this.clock.learn(serverTime, performance.now() - timestamp)
     this.#planPing()
   }
 
   #planPing (): void {
-    this.#plan(PING_EVERY_MS, () => this.#sendPing(PONG_TIMEOUT_MS))
+    this.#plan(PING_EVERY_MS, () => {
+      // A socket that has lived so long was no failed attempt.
+      this.#backoff = createBackoff()
+      this.#sendPing(PONG_TIMEOUT_MS)
+    })
   }
 
   #plan (ms: number, run: () => void): void {

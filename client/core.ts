@@ -1,4 +1,3 @@
-import type { ServerClock } from './clock.js'
 import type { Connection, Frame } from './connection.js'
 import type { Fail } from './emitter.js'
 import type { Positions } from './positions.js'
@@ -11,7 +10,6 @@ export type Frames = Record<string, (frame: Frame) => unknown>
 export interface Core {
   /** URL of the plugin's routes. */
   readonly base: string
-  readonly clock: ServerClock
   readonly connection: Connection
   /** Reports what failed without anybody who awaits it. */
   readonly fail: Fail

@@ -1,4 +1,4 @@
-import { Backoff } from './backoff.js'
+import { createBackoff, type Backoff } from './backoff.js'
 import { Channel, type ChannelOptions } from './channel.js'
 import type { Frame } from './connection.js'
 import type { Core, Frames } from './core.js'
@@ -11,7 +11,7 @@ type AnyChannel = Channel<any, any, any>
 interface Membership {
   readonly name: string
   readonly channels: Set<AnyChannel>
-  readonly backoff: Backoff
+  backoff: Backoff
   /** True if the last frame about it on this socket was `subscribe`. */
   isAsked: boolean
   isIn: boolean
@@ -37,7 +37,7 @@ export class Memberships {
   join<S> (name: string, options: ChannelOptions<S>): AnyChannel {
     let membership = this.#memberships.get(name)
     if (!membership) {
-      membership = { name, channels: new Set(), backoff: new Backoff(), isAsked: false, isIn: false, wasIn: false, users: [] }
+      membership = { name, channels: new Set(), backoff: createBackoff(), isAsked: false, isIn: false, wasIn: false, users: [] }
       this.#memberships.set(name, membership)
     }
     const its = membership
@@ -99,7 +99,7 @@ export class Memberships {
     const topic = topicOf(membership.name)
     const isFirst = !membership.wasIn && !positions.get(topic)
     membership.isIn = membership.wasIn = true
-    membership.backoff.reset()
+    membership.backoff = createBackoff()
     if (epoch) positions.take(topic, epoch, offset)
     else positions.forget((its) => its === topic)
     for (const channel of [...membership.channels]) channel.entered(epoch ? { epoch, offset } : undefined, recovered || isFirst, isFirst)
@@ -130,7 +130,7 @@ export class Memberships {
       membership.isAsked = false
       const { retry_after_ms: afterMs = 0 } = (error.details ?? {}) as { retry_after_ms?: number }
       if (!PASSING.includes(error.code)) this.#refused(membership, error)
-      else membership.timer = setTimeout(() => this.#ask(membership), afterMs + membership.backoff.next())
+      else membership.timer = setTimeout(() => this.#ask(membership), afterMs + membership.backoff())
     })
   }
 

@@ -18,8 +18,8 @@ interface Request {
   /** True if the current socket has it. */
   isUnderWay: boolean
   resolve: (data: any) => void
-  /** @param options `delivery` default: by whether it was sent */
-  reject: (code: string, message: string, options?: WsErrorOptions) => void
+  /** @param message default: the type of the frame, and the code; @param options `delivery` default: by whether it was sent */
+  reject: (code: string, message?: string, options?: WsErrorOptions) => void
 }
 
 const TIMEOUT_MS = 10_000
@@ -54,17 +54,17 @@ export class Requests {
         wasSent: false,
         isUnderWay: false,
         resolve: (data) => { settle(); resolve(data) },
-        reject: (code, message, { delivery = request.wasSent ? 'unknown' : 'not-sent', ...options } = {}) => {
+        reject: (code, message = `${frame.type}: ${code}`, { delivery = request.wasSent ? 'unknown' : 'not-sent', ...options } = {}) => {
           settle()
           reject(new WsError(code, message, { delivery, ...options }))
         }
       }
-      const abort = () => request.reject('aborted', `"${frame.type}" was aborted`, { cause: signal!.reason })
-      const timer = setTimeout(() => request.reject('timeout', `"${frame.type}" got no answer within ${timeoutMs} ms`), timeoutMs)
+      const abort = () => request.reject('aborted', undefined, { cause: signal!.reason })
+      const timer = setTimeout(() => request.reject('timeout'), timeoutMs)
       if (signal?.aborted) return abort()
       if (!this.#connection.isConnected) {
-        if (offline === 'fail') return request.reject('disconnected', `no connection for "${frame.type}"`)
-        if (this.#requests.size >= MAX_WAITING) return request.reject('queue_full', `more than ${MAX_WAITING} calls wait for a connection`)
+        if (offline === 'fail') return request.reject('disconnected')
+        if (this.#requests.size >= MAX_WAITING) return request.reject('queue_full')
       }
       signal?.addEventListener('abort', abort)
       this.#requests.set(id, request)
