@@ -3,6 +3,7 @@
  * README of the order: docs/ARCHITECTURE.md.
  */
 export const layers = [
+  ['client', '^client/'],
   ['index', '^lib/index\\.ts$'],
   ['plugin', '^lib/(plugin|options-from-env)\\.ts$'],
   ['routes', '^routes/'],
@@ -28,7 +29,7 @@ export const layers = [
   ['schemas', '^schemas/']
 ]
 const paths = layers.map(([, path]) => path)
-const ours = '^(lib|routes|schemas)/'
+const ours = '^(client|lib|routes|schemas)/'
 
 const order = layers.slice(1).map(([name, path], index) => ({
   name: `${name} imports from below`,
@@ -53,6 +54,25 @@ export default {
       severity: 'error',
       from: { path: ours, pathNot: '^(lib/(socket/websocket-transport\\.ts$|http/|node\\.ts$)|routes/socket\\.ts$)' },
       to: { path: ['(^|/)node_modules/(@types/)?ws/', '^lib/socket/websocket-'] }
+    },
+    {
+      // What a page loads must not bring the server's code with it. Types cost nothing.
+      name: 'the client takes values only from schemas/codes.ts',
+      severity: 'error',
+      from: { path: '^client/' },
+      to: { path: '^(lib|routes|schemas)/', pathNot: '^schemas/codes\\.ts$', dependencyTypesNot: ['type-only'] }
+    },
+    {
+      name: 'the client itself does not load its parts',
+      severity: 'error',
+      from: { path: '^client/[^/]+\\.ts$' },
+      to: { path: '^client/[^/]+/', dependencyTypesNot: ['type-only'] }
+    },
+    {
+      name: 'the client has no dependency but React, in its hooks',
+      severity: 'error',
+      from: { path: '^client/' },
+      to: { pathNot: ['^(client|lib|routes|schemas)/', '(^|/)node_modules/(@types/)?react/'], dependencyTypesNot: ['type-only'] }
     },
     { name: 'every import is found', severity: 'error', from: { path: ours }, to: { couldNotResolve: true } }
   ],

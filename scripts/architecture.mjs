@@ -60,7 +60,7 @@ async function draw () {
   // Imported here, because the test of `toDot` does not need it.
   const { cruise } = await import('dependency-cruiser')
   const { default: extractTSConfig } = await import('dependency-cruiser/config-utl/extract-ts-config')
-  const { output } = await cruise(['lib', 'routes', 'schemas'], config.options, {}, { tsConfig: extractTSConfig('tsconfig.json') })
+  const { output } = await cruise(['client', 'lib', 'routes', 'schemas'], config.options, {}, { tsConfig: extractTSConfig('tsconfig.json') })
   const dot = toDot(output.modules)
   const { error, status, stdout, stderr } = spawnSync('dot', ['-Tsvg'], { input: dot, encoding: 'utf8' })
   if (error?.code === 'ENOENT') {

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
-import { exportedTypes } from './declarations.mjs'
+import { exportedTypes, typeParametersOf } from './declarations.mjs'
 
 const AS_ESM = "with { 'resolution-mode': 'import' }"
 
@@ -13,7 +13,9 @@ export async function writeCommonJsFaces (entries) {
     const module = await import(`${entry}.js`)
     const face = { from: `./${basename(entry)}.js`, types: exportedTypes(`${entry}.d.ts`), classes: [], values: [] }
     for (const [name, value] of Object.entries(module)) {
-      if (name !== 'default') face[isClass(value) ? 'classes' : 'values'].push(name)
+      if (name === 'default') continue
+      if (isClass(value)) face.classes.push({ name, parameters: typeParametersOf(`${entry}.d.ts`, name) })
+      else face.values.push(name)
     }
     const plugin = face.values.find((name) => module[name] === module.default)
     writeFileSync(`${entry}.cjs`, plugin === undefined ? moduleText(face) : pluginText(face, plugin))
@@ -73,7 +75,11 @@ ${types.length === 0 ? '' : `import type { ${types.join(', ')} } from '${from}' 
 
 function valuesOf ({ values, classes }, modifiers) {
   return [
-    ...[...values, ...classes].map((name) => `${modifiers} const ${name}: typeof face.${name}`),
-    ...classes.map((name) => `export type ${name} = face.${name}`)
+    ...[...values, ...classes.map(({ name }) => name)].map((name) => `${modifiers} const ${name}: typeof face.${name}`),
+    ...classes.map(({ name, parameters }) => `export type ${name}${listOf(parameters)} = face.${name}${listOf(parameters.map((parameter) => parameter.split(' ')[0]))}`)
   ]
+}
+
+function listOf (parameters) {
+  return parameters.length === 0 ? '' : `<${parameters.join(', ')}>`
 }

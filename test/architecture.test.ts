@@ -18,6 +18,11 @@ const broken: Record<string, [text: string, rule: string | null]> = {
   'lib/tasks/broken.ts': ["import { MemoryEngine } from '../engine/memory/engine.js'\nexport const Broken = MemoryEngine", 'only plugin.ts names a concrete engine'],
   'routes/broken.ts': ["import type { WebSocket } from 'ws'\nexport type Broken = WebSocket", 'only the WebSocket transport and what builds it know WebSockets'],
   'lib/socket/broken.ts': ["import { plainFrames } from './websocket-encoding.js'\nexport const broken = plainFrames", 'only the WebSocket transport and what builds it know WebSockets'],
+  'client/broken.ts': ["import { WsManager } from '../lib/manager.js'\nexport const broken = WsManager", 'the client takes values only from schemas/codes.ts'],
+  'client/elements/broken.ts': ["export { serverFrameTypes } from '../../schemas/frames/types.js'", 'the client takes values only from schemas/codes.ts'],
+  'client/broken-parts.ts': ["import { tabs } from './tabs/index.js'\nexport const broken = tabs", 'the client itself does not load its parts'],
+  'client/tabs/broken.ts': ["import { Type } from '@sinclair/typebox'\nexport const broken = Type", 'the client has no dependency but React, in its hooks'],
+  'lib/broken-client.ts': ["import type { WsClient } from '../client/client.js'\nexport type Broken = WsClient", 'ground floor imports from below'],
   'lib/cluster/broken.ts': ["import type { Other } from './broken-other.js'\nexport interface Broken { other: Other }", null],
   'lib/cluster/broken-other.ts': ["import type { Broken } from './broken.js'\nexport interface Other { broken: Broken }", 'no circle of files'],
   'lib/auth/broken.ts': ["import { nothing } from './nowhere.js'\nexport const broken = nothing", 'every import is found']
@@ -30,11 +35,11 @@ interface Cruised { modules: Module[], summary: { violations: Violation[] } }
 t.test('the sources keep the order of the folders, and files that break a rule are found', async (t) => {
   const copy = await mkdtemp(join(tmpdir(), 'wsm-architecture-'))
   t.teardown(() => rm(copy, { recursive: true, force: true }))
-  for (const part of ['lib', 'routes', 'schemas', 'tsconfig.json', '.dependency-cruiser.mjs', 'package.json']) await cp(join(root, part), join(copy, part), { recursive: true })
+  for (const part of ['client', 'lib', 'routes', 'schemas', 'tsconfig.json', '.dependency-cruiser.mjs', 'package.json']) await cp(join(root, part), join(copy, part), { recursive: true })
   await symlink(join(root, 'node_modules'), join(copy, 'node_modules'))
   for (const [file, [text]] of Object.entries(broken)) await writeFile(join(copy, file), text)
   const cruise = run(process.execPath, [
-    join(root, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs'), '--config', '.dependency-cruiser.mjs', '--output-type', 'json', 'lib', 'routes', 'schemas'
+    join(root, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs'), '--config', '.dependency-cruiser.mjs', '--output-type', 'json', 'client', 'lib', 'routes', 'schemas'
   ], { cwd: copy, maxBuffer: 1e9 })
   const output = await cruise.catch(({ stdout }) => ({ stdout })) as { stdout: string }
   const { modules, summary: { violations } } = JSON.parse(output.stdout) as Cruised

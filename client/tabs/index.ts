@@ -17,7 +17,7 @@ export interface Tabs {
 export function tabs (): Tabs {
   return {
     share: (openSocket) => {
-      if (typeof navigator === 'undefined' || navigator.locks === undefined || typeof BroadcastChannel === 'undefined') return () => openSocket()
+      if (typeof document === 'undefined' || navigator.locks === undefined || typeof BroadcastChannel === 'undefined') return () => openSocket()
       let room: TabRoom | null = null
       return async (base, token) => {
         const name = `ws-manager:${base}:${await userOf(token)}`

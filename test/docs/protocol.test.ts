@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TSchema } from '@sinclair/typebox'
 import t from 'tap'
+import { closeCodes, finalCloseCodes, UNAUTHORIZED } from '../../schemas/codes.js'
 import { reservedFields } from '../../schemas/messages.js'
 import { clientFrames } from '../../schemas/frames/client.js'
 import { serverFrames } from '../../schemas/frames/server.js'
@@ -67,4 +68,17 @@ for (const [heading, frames, leftOut] of [
 t.test('PROTOCOL.md names the fields that only the server sets', async (t) => {
   const [, named] = /Fields that only the server sets, and no sender: ([\s\S]*?)\. /.exec(protocol)!
   for (const field of reservedFields) t.ok(named!.includes(`\`${field}`), field)
+})
+
+t.test('PROTOCOL.md says of each close code whether a client comes back, as the client does', (t) => {
+  const section = protocol.slice(protocol.indexOf('\n## Closing\n'))
+  const rows = [...section.matchAll(/^\| (\d{4}) \|[^|]*\| ([^|]*) \|$/gm)].map(([, code, answer]) => [Number(code), answer!] as const)
+  t.strictSame([...new Set(rows.map(([code]) => code))].sort(), Object.values(closeCodes).sort())
+  for (const [code, answer] of rows) {
+    const isFinal = finalCloseCodes.includes(code)
+    t.match(answer, isFinal ? /^no$/ : code === UNAUTHORIZED ? /^yes, with a new token; without one, .* signed out$/ : /^yes, (?:at|after|with) /, String(code))
+  }
+  t.ok(rows.some(([, answer]) => answer === 'no'))
+  t.notOk(finalCloseCodes.includes(UNAUTHORIZED), 'another token may be better')
+  t.end()
 })
