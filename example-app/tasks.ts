@@ -15,7 +15,7 @@ const tags = ['tasks']
 
 const Fault = Type.Object({ statusCode: Type.Integer(), code: Type.String(), error: Type.String(), message: Type.String() })
 
-/** Tasks of the user who is signed in. */
+/** Tasks of the user who is signed in; the client follows and cancels them. */
 export const taskRoutes: FastifyPluginAsyncTypebox<{ imports: Imports, batchMs: number }> = async (app, { imports, batchMs }) => {
   app.addHook('onRequest', signedIn)
 
@@ -34,17 +34,6 @@ export const taskRoutes: FastifyPluginAsyncTypebox<{ imports: Imports, batchMs: 
     // Not awaited: the import goes on after this request, and reports to its user.
     imports.run(app.ws, { taskId: task.task_id, userId, cancelled: signal, batchMs }).catch((error) => app.log.error(error))
     return reply.code(201).send(task)
-  })
-
-  app.delete('/tasks/:task_id', {
-    schema: {
-      tags, security, summary: 'Cancel a task of mine', params: Type.Object({ task_id: Type.String() }), response: { 204: Type.Null() }
-    }
-  }, async (request, reply) => {
-    const by = { user_id: userIdOf(request), client_id: null }
-    await app.ws.tasks.cancel(request.params.task_id, { userId: by.user_id, by })
-    reply.code(204)
-    return null
   })
 }
 

@@ -11,12 +11,10 @@ export function el (tag, properties = {}, ...children) {
   return element
 }
 
-const TIME = { timeStyle: 'short' }
-
 /** A time of day, and the date where it is not today's, as the elements write it. */
 export function timeText (ms) {
   const isToday = new Date(ms).toDateString() === new Date().toDateString()
-  return new Intl.DateTimeFormat(document.documentElement.lang, isToday ? TIME : { ...TIME, dateStyle: 'medium' }).format(ms)
+  return new Intl.DateTimeFormat(document.documentElement.lang, { timeStyle: 'short', ...!isToday && { dateStyle: 'medium' } }).format(ms)
 }
 
 export function durationText (ms) {

@@ -12,12 +12,12 @@ export function startTasks () {
     notice.hidden = text === ''
     notice.textContent = text
   }
-  const runningOf = (tasks) => tasks.filter(({ status }) => status === 'running').length
   let running = 0
   const show = (tasks) => {
+    const before = running
+    running = tasks.filter(({ status }) => status === 'running').length
     // A limit holds until a task ends.
-    if (runningOf(tasks) < running) tellStart('')
-    running = runningOf(tasks)
+    if (running < before) tellStart('')
     const ids = new Set(tasks.map(({ id }) => id))
     for (const [id, item] of items) {
       if (ids.has(id)) continue

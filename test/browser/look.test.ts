@@ -125,11 +125,18 @@ async function faultsOf (page: Page, state: string): Promise<string[]> {
 const smallOf = (page: Page) => page.evaluate(() => {
   const roots = [document, ...[...document.querySelectorAll('ws-confirmations, ws-task')].map(({ shadowRoot }) => shadowRoot!)]
   const targets = roots.flatMap((root) => [...root.querySelectorAll<HTMLElement>('a, button, input:not([type=radio], [type=checkbox]), textarea, select, [part~=option]')])
+  const covered = roots.flatMap((root) => [...root.querySelectorAll('[part=heading], [part=status]')]).filter((text) => {
+    const { left, right, top, bottom } = text.getBoundingClientRect()
+    return text.checkVisibility() && targets.some((target) => {
+      const box = target.getBoundingClientRect()
+      return target.getRootNode() === text.getRootNode() && box.left < right && left < box.right && box.top < bottom && top < box.bottom
+    })
+  }).map((text) => `"${text.textContent}" is covered`)
   return targets.filter((target) => target.checkVisibility()).flatMap((target) => {
     const { width, height, left, right } = target.getBoundingClientRect()
     const isClipped = left < 0 || right > innerWidth || target.scrollWidth > target.clientWidth + 1
     return width >= 44 && height >= 44 && !isClipped ? [] : [`${target.outerHTML} is ${width} x ${height} px`]
-  })
+  }).concat(covered)
 })
 
 t.test('the page is accessible in all its states, and has one style of time', async (t) => {
@@ -139,6 +146,7 @@ t.test('the page is accessible in all its states, and has one style of time', as
   await page.getByText('A name begins with a letter').waitFor()
   t.strictSame(await faultsOf(page, 'signed out'), [])
 
+  for (const name of ['somebody-with-quite-a-long-name', 'another-one-with-a-long-name']) await signIn(await openPage(t, browser, origin), name)
   await signIn(page, 'admin')
   await inChat(page)
   await page.setViewportSize(DESKTOP)
