@@ -20,7 +20,7 @@ export function versionOf (name, directory = here) {
 
 export function versions () {
   const product = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
-  const peers = ['socket.io', '@socket.io/redis-adapter', '@socket.io/redis-streams-adapter', 'ioredis', 'ws', '@sinclair/typebox', 'typebox', '@fastify/websocket', 'fastify', 'bun'].map((name) => [name, versionOf(name)])
+  const peers = ['socket.io', 'socket.io-client', 'centrifuge', '@socket.io/redis-adapter', '@socket.io/redis-streams-adapter', 'ioredis', 'ws', '@sinclair/typebox', 'typebox', '@fastify/websocket', 'fastify', 'bun'].map((name) => [name, versionOf(name)])
   return { [product.name]: product.version, node: process.versions.node, ...Object.fromEntries(peers) }
 }
 

@@ -1,6 +1,6 @@
 /*
- * `npm run size`: what the client adds to a page, beside the clients that one would otherwise take. Each is bundled with everything that it
- * exports, for browsers, and minified by esbuild.
+ * `npm run size`: what the client adds to a page, beside the clients that one would otherwise take. Each is bundled for browsers and
+ * minified by esbuild: ours with everything that it exports, the others with what connects.
  */
 import { fileURLToPath } from 'node:url'
 import { MAX_BYTES, sizeOf } from '../scripts/client-size.mjs'
@@ -13,7 +13,7 @@ prepare()
 const rows = [
   [`${OURS}/client`, await sizeOf('./dist/client/index.js')],
   ...await Promise.all(['tabs', 'react', 'elements'].map(async (part) => [`${OURS}/client/${part}`, await sizeOf(`./dist/client/${part}/index.js`)])),
-  ...await Promise.all(['socket.io-client', 'centrifuge'].map(async (name) => [`${name} ${versionOf(name)}`, await sizeOf(name, here)]))
+  ...await Promise.all([['socket.io-client', '{ io }'], ['centrifuge', '{ Centrifuge }']].map(async ([name, exported]) => [`${name} ${versionOf(name)}`, await sizeOf(name, here, exported)]))
 ]
 const [[, own]] = rows
 console.log(['', 'minified', 'gzip', 'brotli', 'gzip, ratio'].map(cell).join(''))

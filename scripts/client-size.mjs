@@ -12,15 +12,16 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 export const MAX_BYTES = 8_192
 
 /**
- * Bundles a module for browsers, with everything that it exports.
+ * Bundles a module for browsers.
  *
  * @param {string} module a path, or the name of a package
  * @param {string} directory where it is imported
+ * @param {string} exported what is used of it; everything by default
  * @returns {Promise<{ minified: number, gzip: number, brotli: number }>} bytes
  */
-export async function sizeOf (module, directory = root) {
+export async function sizeOf (module, directory = root, exported = '*') {
   const { outputFiles: [{ contents }] } = await build({
-    stdin: { contents: `export * from '${module}'`, resolveDir: directory },
+    stdin: { contents: `export ${exported} from '${module}'`, resolveDir: directory },
     bundle: true,
     write: false,
     minify: true,

@@ -10,6 +10,7 @@ export const peers = {
   'socket.io-recovery': { file: 'socket.io.mjs', dialect: 'socket.io' },
   'socket.io-redis': { file: 'socket.io.mjs', dialect: 'socket.io', settings: { adapter: 'redis' } },
   'socket.io-redis-streams': { file: 'socket.io.mjs', dialect: 'socket.io', settings: { adapter: 'redis-streams' } },
+  centrifuge: { file: 'centrifuge.mjs', dialect: 'plain' },
   ws: { file: 'ws.mjs', dialect: 'plain' },
   '@fastify/websocket': { file: 'fastify-websocket.mjs', dialect: 'plain' },
   bun: { file: 'bun.mjs', dialect: 'plain', isBun: true },

@@ -14,6 +14,11 @@ const members = new Members()
 webSocketServer.on('connection', (socket, request) => {
   socket.on('close', members.add(socket, request.url))
   socket.on('error', () => {})
+  // For the scenario `client`, whose floor it is.
+  socket.on('message', (data) => {
+    const { id, text } = JSON.parse(data)
+    socket.send(JSON.stringify({ type: 'reply', id, data: { text } }))
+  })
 })
 server.listen({ host: '127.0.0.1', port: 0, backlog: 4096 }, () => control({
   port: server.address().port,

@@ -1,5 +1,6 @@
 import { burst } from './burst.mjs'
 import { channels } from './channels.mjs'
+import { client } from './client.mjs'
 import { compressed } from './compressed.mjs'
 import { connect } from './connect.mjs'
 import { fanout } from './fanout.mjs'
@@ -17,4 +18,4 @@ import { slow } from './slow.mjs'
  * `isOnDemand` runs only when it is named.
  */
 export const scenarios = Object.fromEntries(
-  [fanout, burst, channels, mixed, mixedSmall, rpc1, rpc8, schemas, memory, connect, compressed, slow, nodesBurst, nodesSingle, nodesAsk, jitter].map((scenario) => [scenario.name, scenario]))
+  [fanout, burst, channels, mixed, mixedSmall, rpc1, rpc8, schemas, memory, connect, compressed, slow, nodesBurst, nodesSingle, nodesAsk, jitter, client].map((scenario) => [scenario.name, scenario]))

@@ -47,6 +47,15 @@ export const plans = {
     channels: 0,
     operations: (_tick, visit) => visit('all', 0, 'text')
   },
+  /** 5000 messages a second for one client. */
+  client: {
+    ticksPerSecond: 250,
+    channels: 1,
+    perTick: 20,
+    operations: (_tick, visit) => {
+      for (let n = 0; n < 20; n++) visit('channel', 0, 'text')
+    }
+  },
   /** 10 000 blocks a second for socket 0, and beside them what `fanout` does. */
   slow: {
     ticksPerSecond: 200,
