@@ -25,7 +25,7 @@ export class Acknowledgements {
     this.#messages.delete(id)
   }
 
-  handled (id: string): void {
+  settle (id: string): void {
     const now = Date.now()
     this.#messages.delete(id)
     this.#messages.set(id, now)
@@ -39,7 +39,7 @@ export class Acknowledgements {
     return [...this.#messages].filter((entry): entry is [string, number] => entry[1] !== null)
   }
 
-  restore (messages: [string, number][]): void {
+  recall (messages: [string, number][]): void {
     for (const [id, at] of messages) if (Date.now() - at < this.#windowMs) this.#messages.set(id, at)
   }
 }

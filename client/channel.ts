@@ -46,7 +46,7 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
   readonly #host: ChannelHost
   readonly #events: Emitter
   /** The messages since the state is loaded, each with what tells that it was handled; null: none is. */
-  #waiting: { message: any, handled: (isHandled: boolean) => void }[] | null = null
+  #waiting: { message: any, settle: (isHandled: boolean) => void }[] | null = null
   #loading: AbortController | null = null
   #hasState = false
   /** Up to where messages are in the state. Some may be on their way when it is loaded. */
@@ -145,11 +145,11 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
    */
   receive (message: { type: string }): Handled {
     const waiting = this.#waiting
-    return waiting ? new Promise((resolve) => { waiting.push({ message, handled: resolve }) }) : this.#handOver(message)
+    return waiting ? new Promise((resolve) => { waiting.push({ message, settle: resolve }) }) : this.#handOver(message)
   }
 
   /** @internal */
-  lost (): void {
+  interrupted (): void {
     if (this.status !== 'refused') this.#set('joining')
   }
 
@@ -189,10 +189,10 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
     this.#hasState = true
     this.#included = position
     this.#events.emit('state', state)
-    for (const { message, handled } of waiting) {
+    for (const { message, settle } of waiting) {
       const result = this.#handOver(message)
-      if (result instanceof Promise) result.then(handled)
-      else handled(result === true)
+      if (result instanceof Promise) result.then(settle)
+      else settle(result === true)
     }
     if (this.status === 'loading') this.#set('live')
   }
@@ -207,7 +207,7 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
   #stopLoading (): void {
     this.#loading?.abort()
     this.#loading = null
-    for (const { handled } of this.#waiting ?? []) handled(false)
+    for (const { settle } of this.#waiting ?? []) settle(false)
     this.#waiting = null
   }
 

@@ -74,17 +74,17 @@ export class WsClient<C = unknown> {
     const base = baseOf(url)
     const fail = this.#fail
     this.#messages = new Emitter(fail, 'messages')
-    const positions = this.#positions = new Positions(() => this.#memory?.changed())
+    const positions = this.#positions = new Positions(() => this.#memory?.saveSoon())
     this.#memory = storage === undefined
       ? null
-      : new Memory(storage, base, () => ({ user: this.#owner ?? null, positions: positions.snapshot, handled: this.#acknowledgements.snapshot }), fail)
+      : new Memory(storage, base, () => [this.#owner ?? null, positions.snapshot, this.#acknowledgements.snapshot], fail)
     const shared = tabs?.share(openSocket)
     const connection = this.#connection = new Connection({ base, openSocket: (token) => shared?.(base, token) ?? openSocket(), getToken: getToken ?? null }, {
       status: this.#status,
       positions: () => positions.common,
       greeted: this.#greeted,
       frame: this.#frame,
-      lost: this.#lost,
+      interrupted: this.#interrupted,
       fail
     })
     const requests = this.#requests = new Requests(connection)
@@ -95,13 +95,13 @@ export class WsClient<C = unknown> {
     this.confirmations = new Confirmations(core)
     this.tasks = new Tasks(core)
     this.#frames = new Map(Object.entries<(frame: Frame) => unknown>({
-      ...this.#memberships.frames,
-      ...this.confirmations.frames,
-      ...this.tasks.frames,
+      ...this.#memberships.receivers,
+      ...this.confirmations.receivers,
+      ...this.tasks.receivers,
       reply: () => {},
       error: ({ code, message, details }) => fail(new WsError(code, message, { details, delivery: 'refused' }), 'a frame'),
       gap: ({ topic, epoch, offset }) => {
-        positions.take(topic, epoch, offset)
+        positions.reach(topic, epoch, offset)
         this.#missed(topic)
       },
       availability: ({ type, ...state }) => {
@@ -111,7 +111,11 @@ export class WsClient<C = unknown> {
       },
       dropped: ({ count }) => this.#events.emit('dropped', count)
     }))
-    this.#restore()
+    this.#memory?.read(([user, stored, handled]) => {
+      this.#owner = user
+      positions.recall(stored)
+      this.#acknowledgements.recall(handled)
+    })
     // Later, so that the app's listeners hear of it.
     if (autoConnect) queueMicrotask(() => this.connect())
   }
@@ -254,12 +258,12 @@ export class WsClient<C = unknown> {
       const had = this.#positions.get(topic)
       // Channels come with `subscribed`.
       if (topic.startsWith('channel:') || (!isNew && had)) continue
-      this.#positions.take(topic, epoch, offset)
+      this.#positions.reach(topic, epoch, offset)
       if (had && !recovered) this.#missed(topic)
     }
     if (!isNew) return
-    this.#memberships.connected()
-    this.#requests.connected()
+    this.#memberships.reconnected()
+    this.#requests.reconnected()
     this.#reload()
   }
 
@@ -270,10 +274,10 @@ export class WsClient<C = unknown> {
     }
     const { stream } = frame
     const isKept = Boolean(stream?.epoch)
-    if (isKept && !this.#positions.take(stream.topic, stream.epoch, stream.offset)) return
+    if (isKept && !this.#positions.reach(stream.topic, stream.epoch, stream.offset)) return
     const own = this.#frames.get(type)
     const handled = own ? own(frame) : this.#message(frame)
-    if (isKept && handled instanceof Promise) this.#positions.wait(stream.topic, handled)
+    if (isKept && handled instanceof Promise) this.#positions.holdFor(stream.topic, handled)
   }
 
   /** A message of the app, or of another client. */
@@ -294,13 +298,13 @@ export class WsClient<C = unknown> {
   #delivered (id: string, isHandled: boolean | null): void {
     if (isHandled === null) return this.#acknowledgements.forget(id)
     if (!isHandled) return
-    this.#acknowledgements.handled(id)
-    this.#memory?.changed()
+    this.#acknowledgements.settle(id)
+    this.#memory?.saveSoon()
     this.#acknowledge(id)
   }
 
   #acknowledge (messageId: string): void {
-    if (this.#connection.isConnected) this.#connection.send({ type: 'ack', message_id: messageId })
+    if (this.#connection.isGreeted) this.#connection.send({ type: 'ack', message_id: messageId })
   }
 
   #deliver (frame: Frame): Handled {
@@ -324,19 +328,11 @@ export class WsClient<C = unknown> {
     this.tasks.load()
   }
 
-  readonly #lost = (code: string, reason: string): void => {
-    this.#requests.lost(code, reason, this.#me?.userId === null)
-    this.#memberships.lost()
-    this.confirmations.lost()
-    this.tasks.lost()
-  }
-
-  #restore (): void {
-    const stored = this.#memory?.read()
-    if (!stored) return
-    this.#owner = stored.user
-    this.#positions.restore(stored.positions)
-    this.#acknowledgements.restore(stored.handled)
+  readonly #interrupted = (code: string, reason: string): void => {
+    this.#requests.interrupted(code, reason, this.#me?.userId === null)
+    this.#memberships.interrupted()
+    this.confirmations.interrupted()
+    this.tasks.interrupted()
   }
 
   /** What belongs to a user that this client is no more. */

@@ -1,5 +1,5 @@
 import type { ConfirmationRecord, TaskStepResultFrame } from '../schemas/records.js'
-import type { Core, Frames } from './core.js'
+import type { Core, Receivers } from './core.js'
 import type { QuestionAnswer, QuestionData, QuestionKind } from './contract-types.js'
 import { LiveList } from './live-list.js'
 
@@ -84,7 +84,7 @@ export class Confirmations<C> extends LiveList<TaskStepResultFrame, AnyConfirmat
   }
 
   /** @internal */
-  readonly frames: Frames = {
+  readonly receivers: Receivers = {
     task_step_result: (frame) => this.tell(frame.callback_id, frame as unknown as TaskStepResultFrame),
     confirmation_closed: (frame) => this.tell(frame.callback_id, null)
   }

@@ -68,7 +68,7 @@ export interface ConnectionEvents {
   greeted: (data: ConnectionData, isNew: boolean) => void
   frame: (frame: Frame) => void
   /** The socket is gone; another may follow. */
-  lost: (code: string, reason: string) => void
+  interrupted: (code: string, reason: string) => void
   fail: Fail
 }
 
@@ -94,6 +94,8 @@ export class Connection {
   detail: StatusDetail = {}
   /** The token of the current socket; null: none. */
   token: string | null = null
+  /** True while there is a socket that the server has greeted. */
+  isGreeted = false
   readonly #options: ConnectionOptions
   readonly #events: ConnectionEvents
   readonly clock = new ServerClock()
@@ -101,7 +103,6 @@ export class Connection {
   #socket: Socket | null = null
   /** Aborted when the attempt, or the socket that came of it, is over. */
   #life: AbortController | null = null
-  #isGreeted = false
   #heardAt = 0
   /** Token that the server has refused; the same one is not tried again. */
   #refused: string | null = null
@@ -117,10 +118,6 @@ export class Connection {
   constructor (options: ConnectionOptions, events: ConnectionEvents) {
     this.#options = options
     this.#events = events
-  }
-
-  get isConnected (): boolean {
-    return this.#isGreeted
   }
 
   /** Connects, where it does not already; also after `signed-out` and `closed`. */
@@ -202,7 +199,7 @@ export class Connection {
   #receive (data: unknown): void {
     this.#heardAt = performance.now()
     const frame = parse(data)
-    if (!frame || (!this.#isGreeted && !isGreeting(frame))) {
+    if (!frame || (!this.isGreeted && !isGreeting(frame))) {
       const reason = `the server does not speak ${SUBPROTOCOL}`
       this.#events.fail(new WsError('bad_answer', reason), 'the connection')
       return this.#again(reason)
@@ -222,16 +219,16 @@ export class Connection {
   }
 
   #greeted (data: ConnectionData): void {
-    const isNew = !this.#isGreeted
+    const isNew = !this.isGreeted
     if (isNew) {
-      this.#isGreeted = true
+      this.isGreeted = true
       this.#mustAsk = false
       this.#refused = null
       this.#retryAfterMs = 0
       this.#sendPing(PONG_TIMEOUT_MS)
     }
     this.#events.greeted(data, isNew)
-    if (isNew && this.#isGreeted) this.#set('connected')
+    if (isNew && this.isGreeted) this.#set('connected')
   }
 
   #closed (code: number, reason: string): void {
@@ -269,7 +266,7 @@ export class Connection {
   /** The network is back, or somebody looks at the page again: no time for delays, and a socket must prove that it lives. */
   #awake (): void {
     if (!this.#life) return this.#retry()
-    if (!this.#isGreeted) return
+    if (!this.isGreeted) return
     // Timers stood still meanwhile: it was silent for longer than a living one can be.
     if (performance.now() - this.#heardAt > PING_EVERY_MS + PONG_TIMEOUT_MS) {
       this.#comeBackMs = 0
@@ -328,10 +325,10 @@ export class Connection {
     this.#life = null
     const socket = this.#socket
     this.#socket = null
-    const wasGreeted = this.#isGreeted
-    this.#isGreeted = false
+    const wasGreeted = this.isGreeted
+    this.isGreeted = false
     socket?.close()
-    if (wasGreeted) this.#events.lost(code, reason)
+    if (wasGreeted) this.#events.interrupted(code, reason)
   }
 
   #set (status: Status, detail: StatusDetail = {}): void {

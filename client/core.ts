@@ -4,7 +4,7 @@ import type { Positions } from './positions.js'
 import type { Requests } from './requests.js'
 
 /** What is done with frames of the protocol, by type. */
-export type Frames = Record<string, (frame: Frame) => unknown>
+export type Receivers = Record<string, (frame: Frame) => unknown>
 
 /** What the parts of a client need of it. */
 export interface Core {

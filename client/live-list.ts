@@ -77,8 +77,8 @@ export class LiveList<R, T> {
    */
   load (): void {
     const { core, name, query = '', pick = (record) => record, id } = this.#parts
-    if (!this.#isWanted || !core.connection.isConnected) return
-    this.lost()
+    if (!this.#isWanted || !core.connection.isGreeted) return
+    this.interrupted()
     const { signal } = this.#loading = new AbortController()
     retry(async () => {
       const told = this.#told = new Set()
@@ -90,13 +90,13 @@ export class LiveList<R, T> {
   }
 
   /** @internal */
-  lost (): void {
+  interrupted (): void {
     this.#loading?.abort()
   }
 
   /** @internal */
   reset (): void {
-    this.lost()
+    this.interrupted()
     for (const id of this.#entries.keys()) this.#set(id, null)
     this.#change()
   }

@@ -1,7 +1,7 @@
 import { createBackoff, type Backoff } from './backoff.js'
 import { Channel, type ChannelOptions } from './channel.js'
 import type { Frame } from './connection.js'
-import type { Core, Frames } from './core.js'
+import type { Core, Receivers } from './core.js'
 import { WsError } from './errors.js'
 import { both, type Handled } from './emitter.js'
 
@@ -52,20 +52,20 @@ export class Memberships {
   }
 
   /** A new socket is greeted. */
-  connected (): void {
+  reconnected (): void {
     for (const membership of this.#memberships.values()) this.#ask(membership)
   }
 
-  lost (): void {
+  interrupted (): void {
     for (const membership of this.#memberships.values()) {
       clearTimeout(membership.timer)
       membership.isAsked = membership.isIn = false
-      for (const channel of membership.channels) channel.lost()
+      for (const channel of membership.channels) channel.interrupted()
     }
   }
 
   /** What is done with the frames about channels. */
-  readonly frames: Frames = {
+  readonly receivers: Receivers = {
     subscribed: (frame) => {
       const membership = this.#of(frame)
       if (membership?.isAsked) this.#entered(membership, frame)
@@ -100,7 +100,7 @@ export class Memberships {
     const isFirst = !membership.wasIn && !positions.get(topic)
     membership.isIn = membership.wasIn = true
     membership.backoff = createBackoff()
-    if (epoch) positions.take(topic, epoch, offset)
+    if (epoch) positions.reach(topic, epoch, offset)
     else positions.forget((its) => its === topic)
     for (const channel of [...membership.channels]) channel.entered(epoch ? { epoch, offset } : undefined, recovered || isFirst, isFirst)
   }
@@ -121,12 +121,12 @@ export class Memberships {
 
   #ask (membership: Membership): void {
     const { name, channels, isAsked } = membership
-    if (isAsked || !this.#core.connection.isConnected || [...channels].every(({ status }) => status === 'refused')) return
+    if (isAsked || !this.#core.connection.isGreeted || [...channels].every(({ status }) => status === 'refused')) return
     membership.isAsked = true
     const position = this.#core.positions.get(topicOf(name))
     this.#core.requests.send({ type: 'subscribe', channel_ids: [name], recover: position && { [name]: position } }).catch((error: WsError) => {
       // Left meanwhile, or of another socket.
-      if (!membership.isAsked || !this.#core.connection.isConnected) return
+      if (!membership.isAsked || !this.#core.connection.isGreeted) return
       membership.isAsked = false
       const { retry_after_ms: afterMs = 0 } = (error.details ?? {}) as { retry_after_ms?: number }
       if (!PASSING.includes(error.code)) this.#refused(membership, error)

@@ -9,12 +9,12 @@ export interface ClientStorage {
 }
 
 /** What outlives a reload. */
-export interface Remembered {
-  user: string | null
-  positions: [string, StreamPosition][]
+export type Remembered = [
+  user: string | null,
+  positions: [topic: string, position: StreamPosition][],
   /** Acknowledged messages that were handled, with the time. */
-  handled: [string, number][]
-}
+  handled: [messageId: string, at: number][]
+]
 
 const SAVE_AFTER_MS = 500
 
@@ -38,15 +38,16 @@ export class Memory {
     document.addEventListener('visibilitychange', () => this.#save())
   }
 
-  read (): Remembered | null {
-    return this.#try(() => {
-      const { user, positions, handled } = JSON.parse(this.#storage.getItem(this.#key) ?? 'null') ?? {}
-      return Array.isArray(positions) && Array.isArray(handled) ? { user, positions, handled } : null
-    }) ?? null
+  /** Hands over what is remembered, if there is something. */
+  read (restore: (remembered: Remembered) => void): void {
+    this.#try(() => {
+      const stored = this.#storage.getItem(this.#key)
+      if (stored) restore(JSON.parse(stored))
+    })
   }
 
   /** Saves soon. */
-  changed (): void {
+  saveSoon (): void {
     this.#timer ??= setTimeout(() => this.#save(), SAVE_AFTER_MS)
   }
 
@@ -66,9 +67,9 @@ export class Memory {
     this.#timer = undefined
   }
 
-  #try<T> (run: () => T): T | undefined {
+  #try (run: () => void): void {
     try {
-      return run()
+      run()
     } catch (error) {
       if (!this.#hasFailed) this.#fail(error, 'storage')
       this.#hasFailed = true

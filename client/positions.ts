@@ -18,7 +18,7 @@ export class Positions {
   }
 
   /** Takes a position that the server names, or that of a message. Returns false where the page is further already: nothing goes back. */
-  take (topic: string, epoch: string, offset: number): boolean {
+  reach (topic: string, epoch: string, offset: number): boolean {
     const had = this.#positions.get(topic)
     if (had?.epoch !== epoch) this.#pending.delete(topic)
     else if (offset <= had.offset) return false
@@ -28,7 +28,7 @@ export class Positions {
   }
 
   /** The listeners of the message that was taken last are at work until the promise settles. */
-  wait (topic: string, work: Promise<unknown>): void {
+  holdFor (topic: string, work: Promise<unknown>): void {
     const { offset } = this.#positions.get(topic)!
     const pending = this.#pending.get(topic) ?? new Set()
     this.#pending.set(topic, pending.add(offset))
@@ -59,7 +59,7 @@ export class Positions {
     })
   }
 
-  restore (positions: [string, StreamPosition][]): void {
-    for (const [topic, { epoch, offset }] of positions) this.take(topic, epoch, offset)
+  recall (positions: [string, StreamPosition][]): void {
+    for (const [topic, { epoch, offset }] of positions) this.reach(topic, epoch, offset)
   }
 }

@@ -31,11 +31,11 @@ const UNKNOWN = ['unavailable', 'identity_changed', 'internal', 'outcome_unknown
 
 /** Calls that await their answers. */
 export class Requests {
-  readonly #connection: { readonly isConnected: boolean, send: (frame: object) => void }
+  readonly #connection: { readonly isGreeted: boolean, send: (frame: object) => void }
   readonly #requests = new Map<string, Request>()
   #lastId = 0
 
-  constructor (connection: { readonly isConnected: boolean, send: (frame: object) => void }) {
+  constructor (connection: { readonly isGreeted: boolean, send: (frame: object) => void }) {
     this.#connection = connection
   }
 
@@ -62,13 +62,13 @@ export class Requests {
       const abort = () => request.reject('aborted', undefined, { cause: signal!.reason })
       const timer = setTimeout(() => request.reject('timeout'), timeoutMs)
       if (signal?.aborted) return abort()
-      if (!this.#connection.isConnected) {
+      if (!this.#connection.isGreeted) {
         if (offline === 'fail') return request.reject('disconnected')
         if (this.#requests.size >= MAX_WAITING) return request.reject('queue_full')
       }
       signal?.addEventListener('abort', abort)
       this.#requests.set(id, request)
-      if (this.#connection.isConnected) this.#transmit(request)
+      if (this.#connection.isGreeted) this.#transmit(request)
     })
   }
 
@@ -78,12 +78,12 @@ export class Requests {
   }
 
   /** There is a connection: what waits is sent, in order, and what may be repeated is. */
-  connected (): void {
+  reconnected (): void {
     for (const request of this.#requests.values()) if (!request.isUnderWay) this.#transmit(request)
   }
 
   /** The connection is gone. What was sent and may not be repeated has failed. @param isAnonymous the server ignored the keys of calls */
-  lost (code: string, message: string, isAnonymous: boolean): void {
+  interrupted (code: string, message: string, isAnonymous: boolean): void {
     for (const request of [...this.#requests.values()]) {
       request.isUnderWay = false
       if (request.wasSent && (isAnonymous || !request.isRepeatable)) request.reject(code, message)

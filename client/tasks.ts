@@ -1,6 +1,6 @@
 import type { TaskLogLine, TaskRecord, TaskStatus } from '../schemas/records.js'
 import type { Frame } from './connection.js'
-import type { Core, Frames } from './core.js'
+import type { Core, Receivers } from './core.js'
 import { LiveList } from './live-list.js'
 
 /** Lines that are kept of each task. */
@@ -59,7 +59,7 @@ export class Tasks extends LiveList<TaskRecord, Task> {
   }
 
   /** @internal */
-  readonly frames: Frames = {
+  readonly receivers: Receivers = {
     task_progress: (frame) => this.#update(frame, frame),
     task_log: (frame) => {
       const { level, line, timestamp } = frame

@@ -1,2 +1,2 @@
-/** The client as a classic script. Written by scripts/client-script.mjs. */
+/** The client as a classic script. Written by scripts/client-bundles.mjs. */
 export const text: string

@@ -3,24 +3,21 @@
  * declarations that no dependent can reach, writes the descriptions of options into their types, and adds the CommonJS entries.
  */
 import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { basename, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { entries as clientEntries } from './client-bundles.mjs'
 import { writeCommonJsFaces } from './commonjs-faces.mjs'
 import { reachableFrom } from './declarations.mjs'
 import { writeOptionTypes } from './option-types.mjs'
 
 const dist = resolve(process.argv[2] ?? fileURLToPath(new URL('../dist', import.meta.url)))
 const SERVER = ['lib', 'routes', 'schemas']
-const entries = [
-  'lib/index', 'lib/engine/redis/redis', 'lib/contract/contract',
-  'client/index', 'client/react/index', 'client/elements/index', 'client/tabs/index', 'client/testing'
-].map((name) => `${dist}/${name}`)
+const entries = ['lib/index', 'lib/engine/redis/redis', 'lib/contract/contract', ...clientEntries.map((entry) => `client/${entry}`)].map((name) => `${dist}/${name}`)
 
 // The next build must write the files that are removed here again.
 for (const folder of ['', '/client', '/client/react']) rmSync(`${dist}${folder}/.tsbuildinfo`, { force: true })
 removeSourceMaps()
-// They are in dist/client/script.js.
-rmSync(`${dist}/client/script`, { recursive: true, force: true })
+removeBundled()
 await writeOptionTypes(dist, files('.d.ts'))
 await writeCommonJsFaces(entries)
 removeUnreachableDeclarations()
@@ -35,6 +32,16 @@ function removeSourceMaps () {
   for (const file of files('.js', SERVER)) {
     const text = readFileSync(file, 'utf8')
     writeFileSync(file, text.replace(/\n\/\/# sourceMappingURL=\S+\s*$/, '\n'))
+  }
+}
+
+/** Removes the client's modules that are in its bundles. */
+function removeBundled () {
+  const bundles = new Set([...clientEntries.map((entry) => `${dist}/client/${entry}.js`), `${dist}/client/script.js`])
+  for (const file of files('.js', ['client'])) {
+    if (bundles.has(file) || basename(file).startsWith('chunk-')) continue
+    rmSync(file)
+    rmSync(`${file}.map`, { force: true })
   }
 }
 

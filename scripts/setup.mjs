@@ -48,12 +48,12 @@ function isBuilt () {
   const { mtimeMs } = statSync(buildInfo)
   const folders = ['lib', 'routes', 'schemas', 'client', 'example-app']
   const sources = folders.flatMap((folder) => readdirSync(`${root}${folder}`, { recursive: folder !== 'example-app' }).filter((name) => name.endsWith('.ts')).map((name) => `${folder}/${name}`))
-  return [...sources, 'scripts/client-script.mjs', 'tsconfig.json', 'example-app/tsconfig.json', 'package-lock.json', 'example-app/package-lock.json'].every((file) => statSync(`${root}${file}`).mtimeMs <= mtimeMs)
+  return [...sources, 'scripts/client-bundles.mjs', 'tsconfig.json', 'example-app/tsconfig.json', 'package-lock.json', 'example-app/package-lock.json'].every((file) => statSync(`${root}${file}`).mtimeMs <= mtimeMs)
 }
 
 function build () {
   run(process.execPath, [`${packages}/typescript/bin/tsc`, '-b', 'example-app', 'client'])
-  run(process.execPath, [`${root}scripts/client-script.mjs`])
+  run(process.execPath, [`${root}scripts/client-bundles.mjs`])
   // The compiler does not touch it if only modification times have changed.
   utimesSync(buildInfo, new Date(), new Date())
 }

@@ -83,7 +83,7 @@ t.test('a handler is taken away by its undo or by name, and one that throws is r
   await until(async () => (await notes(page)).got.length === 3)
   const { got, errors } = await notes(page)
   t.same(got, [['early', 1], ['late', 1], ['kept', 1]])
-  t.same(errors, ['client "message:chat.message": oops'])
+  t.same(errors, ['messages "chat.message": oops'])
 })
 
 t.test('a message that wants an acknowledgement gets it from a handler of its type, and none where there is no handler', async (t) => {
