@@ -52,6 +52,8 @@ t.test('the document does not grow with the chat, and nothing covers the field t
     const { scrollHeight, scrollTop, clientHeight } = document.getElementById('chat-log')!
     return scrollHeight > clientHeight && scrollHeight - scrollTop - clientHeight < 8
   })
+  await page.setViewportSize({ width: PHONE.height, height: PHONE.width })
+  t.same(await looks(page, 'chat-input', 'chat-send'), good, 'on one that is turned')
   await say(page, 'mine')
   t.same(await looks(page, 'chat-input', 'chat-send'), good, 'and the latest message is in sight')
 })
