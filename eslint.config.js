@@ -19,7 +19,7 @@ export default [
   },
   {
     // Messages of the wire are what the server says that they are; without a contract an app's messages have any fields.
-    files: ['client/**/*.ts', 'test/client/**/*.ts', 'test/fixtures/page-client.ts'],
+    files: ['client/**/*.ts', 'test/browsers/**/*.ts', 'test/client/**/*.ts', 'test/fixtures/{firefox,page-client,webkit}.ts'],
     rules: { '@typescript-eslint/no-explicit-any': 'off' }
   },
   {

@@ -6,6 +6,8 @@ export class Acknowledgements {
   readonly #windowMs: number
   /** When each was handled; null: its listeners are at work, or have failed. In order of arrival. */
   readonly #messages = new Map<string, number | null>()
+  /** Those of them that came without their stream, whose listeners have not got them. */
+  readonly #copies = new Set<string>()
 
   constructor (windowMs = WINDOW_MS) {
     this.#windowMs = windowMs
@@ -16,13 +18,20 @@ export class Acknowledgements {
     return this.#messages.get(id)
   }
 
-  begin (id: string): void {
+  begin (id: string, isCopy: boolean): void {
     this.#messages.set(id, null)
+    if (isCopy) this.#copies.add(id)
+  }
+
+  /** It comes in its stream. Returns whether it had only come without. */
+  arrived (id: string): boolean {
+    return this.#copies.delete(id)
   }
 
   /** Nobody listens to it: it may come again. */
   forget (id: string): void {
     this.#messages.delete(id)
+    this.#copies.delete(id)
   }
 
   settle (id: string): void {
@@ -31,7 +40,7 @@ export class Acknowledgements {
     this.#messages.set(id, now)
     for (const [id, at] of this.#messages) {
       if (at !== null && now - at < this.#windowMs) break
-      if (at !== null) this.#messages.delete(id)
+      if (at !== null) this.forget(id)
     }
   }
 

@@ -287,8 +287,9 @@ export class WsClient<C = unknown> {
     const at = this.#acknowledgements.get(id)
     // Again, since the first acknowledgement may be lost.
     if (at != null) this.#acknowledge(id)
-    if (at !== undefined) return true
-    this.#acknowledgements.begin(id)
+    const { stream } = frame
+    if (at !== undefined) return stream && this.#acknowledgements.arrived(id) ? this.#toStream(stream.topic, frame) : true
+    this.#acknowledgements.begin(id, !stream)
     const handled = this.#deliver(frame)
     if (handled instanceof Promise) handled.then((isHandled) => this.#delivered(id, isHandled))
     else this.#delivered(id, handled)
@@ -310,9 +311,11 @@ export class WsClient<C = unknown> {
   #deliver (frame: Frame): Handled {
     const every = emitMessage(this.#messages, frame)
     const topic: string | undefined = frame.stream?.topic
-    if (!topic) return every
-    if (topic.startsWith('channel:')) return both(every, this.#memberships.receive(topic.slice(8), frame))
-    return both(every, emitMessage(this.#feed(topic), frame))
+    return topic ? both(every, this.#toStream(topic, frame)) : every
+  }
+
+  #toStream (topic: string, frame: Frame): Handled {
+    return topic.startsWith('channel:') ? this.#memberships.receive(topic.slice(8), frame) : emitMessage(this.#feed(topic), frame)
   }
 
   /** Messages of a stream are lost for this page. */

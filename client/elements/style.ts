@@ -47,6 +47,8 @@ input:not([type=checkbox], [type=radio]), select, textarea {
 textarea { min-block-size: 4.5rem; resize: vertical; }
 textarea.json { font-family: ui-monospace, monospace; }
 input[type=checkbox], input[type=radio] { inline-size: 1.25rem; block-size: 1.25rem; margin: 0; flex: none; accent-color: var(--_accent); }
+/* For the outline of the focus. */
+input[type=radio] { border-radius: 50%; }
 .option { display: flex; gap: 0.625rem; align-items: center; min-block-size: 2.75rem; font-weight: 400; cursor: pointer; }
 [aria-invalid=true] { border-color: var(--_danger) !important; outline-color: var(--_danger); }
 :focus-visible { outline: 3px solid var(--_accent); outline-offset: 2px; }

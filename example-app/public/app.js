@@ -1,4 +1,4 @@
-import { defineElements } from './modules/client/elements/index.js'
+import { defineElements } from './client/elements/index.js'
 import { startAnnouncements } from './announcements.js'
 import { hideAllBars, showFailure } from './bars.js'
 import { startChat } from './chat.js'

@@ -1,5 +1,6 @@
-import { createClient } from './modules/client/index.js'
 import { refreshToken, session } from './session.js'
+
+const { createClient } = window.FastifyWs
 
 /** The page's connection. Positions are kept, so that a reload misses nothing. */
 export const ws = createClient({ url: '/ws', getToken: tokenFor, storage: sessionStorage, autoConnect: false })

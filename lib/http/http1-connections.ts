@@ -12,7 +12,7 @@ interface Connection {
 }
 
 /** Node's internal fields of a connection: the response being sent, with others queued behind it, and the parser. */
-type NodeSocket = Socket & { _httpMessage?: ServerResponse | null, parser?: { duration: () => number } | null }
+type NodeSocket = Socket & { _httpMessage?: ServerResponse | null, parser?: object | null, server: object }
 
 /** The HTTP/1.1 connections. */
 export class Http1Connections {
@@ -67,11 +67,12 @@ export class Http1Connections {
 
   /** Destroys connections that are no longer awaited. */
   sweep (now: number): void {
+    const parsers = new Map<object, ReadonlySet<unknown>>()
     for (const [socket, { acceptedAt, quietSince }] of this.#connections) {
       const { _httpMessage: answer } = socket as NodeSocket
       const isArriving = now < this.#time.deadline
       const isKept = answer == null
-        ? this.#time.isKept(acceptedAt, quietSince, now) || (isArriving && socket.bytesRead > 0 && isInMessage(socket))
+        ? this.#time.isKept(acceptedAt, quietSince, now) || (isArriving && socket.bytesRead > 0 && isInMessage(socket, parsers))
         : !this.#time.isOver || this.#answers.isAwaited(answer, answer, answer.req.complete || isArriving)
       if (!isKept) socket.destroy()
     }
@@ -80,7 +81,7 @@ export class Http1Connections {
   /** Decides when the response's head is written, because more requests can arrive until then. */
   #endBehind (connection: Connection, answer: ServerResponse): void {
     const { writeHead, req } = answer
-    const isLast = () => connection.last === answer && (!req.complete || !isInMessage(req.socket) || performance.now() >= this.#time.deadline)
+    const isLast = () => connection.last === answer && (!req.complete || !isInMessage(req.socket, new Map()) || performance.now() >= this.#time.deadline)
     answer.writeHead = (...head: unknown[]) => {
       if (isLast()) answer.shouldKeepAlive = false
       // Fastify adds it to every response while closing, and Node would drop the pipelined requests.
@@ -90,8 +91,20 @@ export class Http1Connections {
   }
 }
 
-/** Returns true while a request's head or body is arriving, and before the first request. */
-function isInMessage (socket: Socket): boolean {
-  const { parser } = socket as NodeSocket
-  return parser != null && parser.duration() > 0
+/**
+ * Returns true while a request's head or body is arriving, and before the first request.
+ *
+ * @param parsers those of each server for which that is so, as far as they are looked up
+ */
+function isInMessage (socket: Socket, parsers: Map<object, ReadonlySet<unknown>>): boolean {
+  const { parser, server } = socket as NodeSocket
+  let found = parsers.get(server)
+  if (found === undefined) parsers.set(server, found = parsersInMessage(server))
+  return found.has(parser)
+}
+
+/** Reads Node's own list of a server's parsers. Since Node.js 22 a parser does not tell its `duration()` any more. */
+function parsersInMessage (server: object): ReadonlySet<unknown> {
+  const keys = Object.getOwnPropertySymbols(server).filter(({ description }) => description === 'http.server.connections')
+  return new Set(keys.flatMap((key) => (server as Record<symbol, { active: () => object[] }>)[key]!.active()))
 }

@@ -1,4 +1,7 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
 import t from 'tap'
+import { WebSocketServer } from 'ws'
 import { startApp } from '../fixtures/app.js'
 import { Gate } from '../fixtures/gate.js'
 import { pageClient, withoutDelays } from '../fixtures/page-client.js'
@@ -47,6 +50,38 @@ t.test('a message that comes again is not handed over again, and is acknowledged
   await client.ready()
   t.match(await sent, { acked: [client.me!.clientId] })
   t.same(got, [1])
+})
+
+t.test('a message whose copy without a stream comes first is handed to the listeners of its stream when it comes there', async (t) => {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: (offered) => [...offered][0]! })
+  t.teardown(() => {
+    for (const client of server.clients) client.terminate()
+    server.close()
+  })
+  await once(server, 'listening')
+  const stream = { topic: 'user:alice', epoch: 'e', offset: 1 }
+  const acks: string[] = []
+  server.on('connection', (socket) => {
+    const send = (frame: object) => socket.send(JSON.stringify(frame))
+    socket.on('message', (data) => {
+      const frame = JSON.parse(String(data))
+      if (frame.type === 'ack') acks.push(frame.message_id)
+    })
+    send({ type: 'connection', data: { client_id: 'c', user_id: 'alice', channels: [], streams: [{ ...stream, offset: 0, recovered: false, missed: 0 }] } })
+    const mail = { type: 'mail.new', n: 1, message_id: 'm', requires_ack: true }
+    send(mail)
+    send({ ...mail, stream })
+    send({ ...mail, stream })
+    send(mail)
+    send({ type: 'mail.new', n: 2, stream: { ...stream, offset: 2 } })
+  })
+  const { client } = pageClient(t, { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, token: () => 'token' }, 'alice', { getToken: undefined })
+  const [every, mails]: number[][] = [[], []]
+  client.on('message', ({ n }) => { every!.push(n) })
+  client.user.on('mail.new', ({ n }) => { mails!.push(n) })
+  await until(() => mails!.at(-1) === 2)
+  t.same([every, mails], [[1, 2], [1, 2]])
+  await until(() => acks.length >= 3)
 })
 
 t.test('a message without a listener, or whose listener throws, is not acknowledged', async (t) => {
