@@ -3,15 +3,10 @@ const WINDOW_MS = 360_000
 
 /** The messages with an acknowledgement that the page has handled, so that none is handed over twice. */
 export class Acknowledgements {
-  readonly #windowMs: number
   /** When each was handled; null: its listeners are at work, or have failed. In order of arrival. */
   readonly #messages = new Map<string, number | null>()
   /** Those of them that came without their stream, whose listeners have not got them. */
   readonly #copies = new Set<string>()
-
-  constructor (windowMs = WINDOW_MS) {
-    this.#windowMs = windowMs
-  }
 
   /** When it was handled; null: its listeners are at work; undefined: it is new. */
   get (id: string): number | null | undefined {
@@ -39,7 +34,7 @@ export class Acknowledgements {
     this.#messages.delete(id)
     this.#messages.set(id, now)
     for (const [id, at] of this.#messages) {
-      if (at !== null && now - at < this.#windowMs) break
+      if (at !== null && now - at < WINDOW_MS) break
       if (at !== null) this.forget(id)
     }
   }
@@ -49,6 +44,6 @@ export class Acknowledgements {
   }
 
   recall (messages: [string, number][]): void {
-    for (const [id, at] of messages) if (Date.now() - at < this.#windowMs) this.#messages.set(id, at)
+    for (const [id, at] of messages) if (Date.now() - at < WINDOW_MS) this.#messages.set(id, at)
   }
 }

@@ -28,11 +28,8 @@ export interface ChannelOptions<S> {
   getState?: (context: { signal: AbortSignal }) => Promise<ChannelState<S>> | ChannelState<S>
 }
 
-/** The part of the memberships that a channel needs. */
-export interface ChannelHost {
-  leave: () => void
-  presence: () => readonly string[]
-}
+/** The part of its membership that a channel needs. */
+export interface ChannelHost { readonly users: readonly string[] }
 
 /** Messages that an iterator has not been asked for. */
 const MAX_ITERATED = 1_000
@@ -44,6 +41,7 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
   readonly #options: ChannelOptions<S>
   readonly #core: Core
   readonly #host: ChannelHost
+  readonly #leave: () => void
   readonly #events: Emitter
   /** The messages since the state is loaded, each with what tells that it was handled; null: none is. */
   #waiting: { message: any, settle: (isHandled: boolean) => void }[] | null = null
@@ -53,11 +51,12 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
   #included: StreamPosition | null | undefined
 
   /** @internal */
-  constructor (name: N, options: ChannelOptions<S>, core: Core, host: ChannelHost) {
+  constructor (name: N, options: ChannelOptions<S>, core: Core, host: ChannelHost, leave: () => void) {
     this.name = name
     this.#options = options
     this.#core = core
     this.#host = host
+    this.#leave = leave
     this.#events = new Emitter(core.fail, `channel "${name}"`)
   }
 
@@ -80,7 +79,7 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
 
   /** Ids of the users in the channel; empty where the server keeps no presence for it. A new array at each change. */
   get presence (): readonly string[] {
-    return this.#host.presence()
+    return this.#host.users
   }
 
   /** Calls the server for this channel, of which the user must be a member. See `client.call`. */
@@ -93,7 +92,7 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
     if (this.status === 'left') return
     this.#stopLoading()
     this.#set('left')
-    this.#host.leave()
+    this.#leave()
   }
 
   /** The messages from now on, until the channel is left. Rejects with `overflow` if 1,000 wait to be read, and with the error of a refused channel. */

@@ -79,7 +79,10 @@ export class WsClient<C = unknown> {
       ? null
       : new Memory(storage, base, () => [this.#owner ?? null, positions.snapshot, this.#acknowledgements.snapshot], fail)
     const shared = tabs?.share(openSocket)
-    const connection = this.#connection = new Connection({ base, openSocket: (token) => shared?.(base, token) ?? openSocket(), getToken: getToken ?? null }, {
+    const connection = this.#connection = new Connection({
+      base,
+      openSocket: (token) => shared?.(base, token) ?? openSocket(),
+      getToken: getToken ?? null,
       status: this.#status,
       positions: () => positions.common,
       greeted: this.#greeted,
@@ -282,12 +285,11 @@ export class WsClient<C = unknown> {
 
   /** A message of the app, or of another client. */
   #message (frame: Frame): Handled {
-    const { message_id: id, requires_ack: isAcknowledged } = frame
+    const { message_id: id, requires_ack: isAcknowledged, stream } = frame
     if (isAcknowledged !== true) return this.#deliver(frame)
     const at = this.#acknowledgements.get(id)
     // Again, since the first acknowledgement may be lost.
     if (at != null) this.#acknowledge(id)
-    const { stream } = frame
     if (at !== undefined) return stream && this.#acknowledgements.arrived(id) ? this.#toStream(stream.topic, frame) : true
     this.#acknowledgements.begin(id, !stream)
     const handled = this.#deliver(frame)

@@ -51,16 +51,14 @@ export type OpenSocket = (url: string, protocols: string[]) => Socket
 
 export interface Frame { type: string, id?: string | number, [field: string]: any }
 
-export interface ConnectionOptions {
+/** What a connection needs of its client, and tells it. */
+export interface ConnectionHost {
   /** URL of the plugin's routes, with http or https. */
   base: string
   /** @param token of the user whose socket it is; null: none */
   openSocket: (token: string | null) => Promise<OpenSocket>
   /** null: the user is anonymous, or known by a cookie. */
   getToken: GetToken | null
-}
-
-export interface ConnectionEvents {
   status: (status: Status, detail: StatusDetail) => void
   /** Positions of the streams that every socket is a member of. */
   positions: () => object
@@ -96,8 +94,7 @@ export class Connection {
   token: string | null = null
   /** True while there is a socket that the server has greeted. */
   isGreeted = false
-  readonly #options: ConnectionOptions
-  readonly #events: ConnectionEvents
+  readonly #host: ConnectionHost
   readonly clock = new ServerClock()
   #backoff = createBackoff()
   #socket: Socket | null = null
@@ -115,9 +112,8 @@ export class Connection {
   /** Aborted when it is ended for good; null: it is. */
   #open: AbortController | null = null
 
-  constructor (options: ConnectionOptions, events: ConnectionEvents) {
-    this.#options = options
-    this.#events = events
+  constructor (host: ConnectionHost) {
+    this.#host = host
   }
 
   /** Connects, where it does not already; also after `signed-out` and `closed`. */
@@ -148,10 +144,10 @@ export class Connection {
   async #attempt (): Promise<void> {
     // Also where somebody did not wait for its time.
     this.#plan(TOKEN_TIMEOUT_MS, () => this.#again(`getToken() took more than ${TOKEN_TIMEOUT_MS} ms`))
-    const { base, getToken, openSocket } = this.#options
+    const { base, getToken, openSocket } = this.#host
     const { signal } = this.#life = new AbortController()
     try {
-      const query = new URLSearchParams({ recover: JSON.stringify(this.#events.positions()) })
+      const query = new URLSearchParams({ recover: JSON.stringify(this.#host.positions()) })
       const protocols: string[] = [SUBPROTOCOL]
       if (getToken) {
         const token = await this.#askToken(this.#refused ? 'refused' : 'connect', signal)
@@ -174,20 +170,20 @@ export class Connection {
       if (!signal.aborted) this.#listen(open(`${base.replace(/^http/, 'ws')}?${query}`, protocols), signal)
     } catch (error) {
       if (signal.aborted) return
-      this.#events.fail(error, 'the connection')
+      this.#host.fail(error, 'the connection')
       this.#again(String(error))
     }
   }
 
   async #askToken (reason: TokenReason, signal: AbortSignal): Promise<string | null> {
-    const token: unknown = await this.#options.getToken!({ reason, signal }) || null
+    const token: unknown = await this.#host.getToken!({ reason, signal }) || null
     if (token !== null && typeof token !== 'string') throw new WsError('no_token', `getToken() returned ${typeof token}, not a string or null`)
     return token
   }
 
   #listen (socket: Socket, signal: AbortSignal): void {
     this.#socket = socket
-    this.#mustAsk = Boolean(this.#options.getToken)
+    this.#mustAsk = Boolean(this.#host.getToken)
     this.#comeBackMs = null
     this.#plan(CONNECT_TIMEOUT_MS, () => this.#again(`no greeting within ${CONNECT_TIMEOUT_MS} ms`))
     // An error is always followed by the end.
@@ -201,7 +197,7 @@ export class Connection {
     const frame = parse(data)
     if (!frame || (!this.isGreeted && !isGreeting(frame))) {
       const reason = `the server does not speak ${SUBPROTOCOL}`
-      this.#events.fail(new WsError('bad_answer', reason), 'the connection')
+      this.#host.fail(new WsError('bad_answer', reason), 'the connection')
       return this.#again(reason)
     }
     switch (frame.type) {
@@ -215,7 +211,7 @@ export class Connection {
       case 'connection': return this.#greeted(frame.data)
       case 'error': if (frame.code === 'rate_limited') this.#retryAfterMs = frame.details?.retry_after_ms ?? 0
     }
-    this.#events.frame(frame)
+    this.#host.frame(frame)
   }
 
   #greeted (data: ConnectionData): void {
@@ -227,7 +223,7 @@ export class Connection {
       this.#retryAfterMs = 0
       this.#sendPing(PONG_TIMEOUT_MS)
     }
-    this.#events.greeted(data, isNew)
+    this.#host.greeted(data, isNew)
     if (isNew && this.isGreeted) this.#set('connected')
   }
 
@@ -305,7 +301,7 @@ export class Connection {
 
   /** Gives the socket a fresh token; tries again until the old one ends. */
   async #refresh (signal: AbortSignal): Promise<void> {
-    if (!this.#options.getToken || signal.aborted) return
+    if (!this.#host.getToken || signal.aborted) return
     try {
       const token = await this.#askToken('expiring', signal)
       if (signal.aborted || !token) return
@@ -313,7 +309,7 @@ export class Connection {
       this.token = token
     } catch (error) {
       if (signal.aborted) return
-      this.#events.fail(error, 'getToken()')
+      this.#host.fail(error, 'getToken()')
       setTimeout(() => this.#refresh(signal), REFRESH_AGAIN_MS)
     }
   }
@@ -328,13 +324,13 @@ export class Connection {
     const wasGreeted = this.isGreeted
     this.isGreeted = false
     socket?.close()
-    if (wasGreeted) this.#events.interrupted(code, reason)
+    if (wasGreeted) this.#host.interrupted(code, reason)
   }
 
   #set (status: Status, detail: StatusDetail = {}): void {
     this.status = status
     this.detail = detail
-    this.#events.status(status, detail)
+    this.#host.status(status, detail)
   }
 }
 

@@ -25,7 +25,7 @@ export class Emitter {
   }
 
   on (name: string, listener: Listener): Off {
-    if (typeof listener !== 'function') throw new TypeError(`${this.#where} "${name}": the listener is no function`)
+    if (typeof listener !== 'function') throw new TypeError(`the listener of "${name}" is no function`)
     // Wrapped, so that the same function can listen twice.
     const own: Listener = (...args) => listener(...args)
     this.#listeners.set(name, [...this.#listeners.get(name) ?? [], own])

@@ -41,7 +41,7 @@ export class Memberships {
       this.#memberships.set(name, membership)
     }
     const its = membership
-    const channel: AnyChannel = new Channel(name, options, this.#core, { leave: () => this.#leave(its, channel), presence: () => its.users })
+    const channel: AnyChannel = new Channel(name, options, this.#core, its, () => this.#leave(its, channel))
     its.channels.add(channel)
     // Later, so that its listeners are there before anything happens.
     queueMicrotask(() => {

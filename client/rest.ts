@@ -20,11 +20,11 @@ export async function rest (base: string, method: 'GET' | 'POST', path: string, 
 /** The pages of a list, one after the other, as one list. */
 export async function restList<T> (base: string, path: string, field: string, token: string | null): Promise<T[]> {
   const found: T[] = []
-  for (let after: string | null = ''; ;) {
-    const { status, body } = await rest(base, 'GET', after === '' ? path : `${path}&after=${encodeURIComponent(after)}`, token)
+  for (let next = path; ;) {
+    const { status, body } = await rest(base, 'GET', next, token)
     if (status !== 200) throw new WsError('bad_answer', `the server answered ${status} to ${path}`)
     found.push(...body[field] as T[])
-    after = body.next as string | null
-    if (typeof after !== 'string') return found
+    if (!body.next) return found
+    next = `${path}&after=${encodeURIComponent(body.next)}`
   }
 }
