@@ -4,7 +4,7 @@ export default [
   ...neostandard({ ts: true, ignores: ['dist/**', '.tap/**', 'node_modules/**'] }),
   {
     files: ['example-app/public/**/*.js'],
-    languageOptions: { globals: { window: 'readonly', document: 'readonly', location: 'readonly', sessionStorage: 'readonly', WebSocket: 'readonly', ResizeObserver: 'readonly', fetch: 'readonly', crypto: 'readonly', console: 'readonly' } }
+    languageOptions: { globals: { window: 'readonly', document: 'readonly', location: 'readonly', sessionStorage: 'readonly', IntersectionObserver: 'readonly', ResizeObserver: 'readonly', fetch: 'readonly', console: 'readonly' } }
   },
   {
     files: ['**/*.ts'],

@@ -1,6 +1,6 @@
 import { hideBar, showBar } from './bars.js'
 import { ws } from './client.js'
-import { byId } from './dom.js'
+import { byId, handle } from './dom.js'
 import { api, session } from './session.js'
 
 const STORAGE_KEY = 'realtime-example.announcements'
@@ -19,15 +19,15 @@ export function startAnnouncements () {
     showBar(id, text, { kind: 'announcement', label: 'Announcement', onClose: () => keep(shown.filter((other) => other.id !== id)) })
   }
   const off = ws.all.on('demo.announcement', ({ text, stream: { epoch, offset } }) => {
-    const added = { id: `${epoch}:${offset}`, text }
-    show(added)
-    for (const { id } of shown.slice(0, -MAX_SHOWN + 1)) hideBar(id)
-    keep([...shown, added].slice(-MAX_SHOWN))
+    const id = `${epoch}:${offset}`
+    show({ id, text })
+    for (const old of shown.slice(0, -MAX_SHOWN + 1)) hideBar(old.id)
+    // After a reload the last one may come again.
+    keep([...shown.filter((other) => other.id !== id), { id, text }].slice(-MAX_SHOWN))
   })
   shown.forEach(show)
   byId('admin').hidden = !session.roles.includes('ws:admin')
-  form.onsubmit = async (event) => {
-    event.preventDefault()
+  handle(form, 'submit', async () => {
     const { value } = form.elements.text
     result.textContent = ''
     try {
@@ -37,7 +37,7 @@ export function startAnnouncements () {
     } catch (error) {
       result.textContent = `Not sent. ${error.message}`
     }
-  }
+  })
   return () => {
     off()
     sessionStorage.removeItem(STORAGE_KEY)

@@ -3,7 +3,7 @@ import { startAnnouncements } from './announcements.js'
 import { hideAllBars, showFailure } from './bars.js'
 import { startChat } from './chat.js'
 import { ws } from './client.js'
-import { byId } from './dom.js'
+import { byId, handle } from './dom.js'
 import { startQuestions } from './questions.js'
 import { endSession, session, signIn } from './session.js'
 import { startStatus } from './status.js'
@@ -32,8 +32,7 @@ window.onhashchange = showView
 showView()
 
 form.oninput = () => showSignInError('')
-form.onsubmit = async (event) => {
-  event.preventDefault()
+handle(form, 'submit', async () => {
   try {
     await signIn(username.value.trim())
     enter()
@@ -41,7 +40,7 @@ form.onsubmit = async (event) => {
     showSignInError(error.status === 400 ? BAD_NAME : `You could not be signed in. ${error.message}`)
     username.focus()
   }
-}
+})
 
 if (session === null) leave()
 else enter()

@@ -11,6 +11,18 @@ export function el (tag, properties = {}, ...children) {
   return element
 }
 
+/** Listens to a submit or a click, and to no other until what it does is done: an impatient one does nothing twice. */
+export function handle (element, event, run) {
+  let isBusy = false
+  element[`on${event}`] = async (happened) => {
+    happened.preventDefault()
+    if (isBusy) return
+    isBusy = true
+    await run()
+    isBusy = false
+  }
+}
+
 /** A time of day, and the date where it is not today's, as the elements write it. */
 export function timeText (ms) {
   const isToday = new Date(ms).toDateString() === new Date().toDateString()

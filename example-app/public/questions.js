@@ -20,7 +20,7 @@ export function startQuestions () {
   const observer = new IntersectionObserver((entries) => {
     const { intersectionRatio, intersectionRect } = entries.at(-1)
     // One that is larger than the window is in sight where it fills it.
-    seen = Math.max(intersectionRatio, intersectionRect.height / innerHeight)
+    seen = Math.max(intersectionRatio, intersectionRect.height / window.innerHeight)
     show()
   }, { threshold: [0, 0.2, 0.41, 0.6, 0.8, 0.96] })
   observer.observe(byId('questions'))

@@ -1,6 +1,6 @@
 import { showFailure } from './bars.js'
 import { ws } from './client.js'
-import { byId, durationText, el, timeText } from './dom.js'
+import { byId, durationText, el, handle, timeText } from './dom.js'
 import { api } from './session.js'
 
 /** The user's tasks, the newest first, and the button that starts one. */
@@ -36,14 +36,10 @@ export function startTasks () {
   }
   const offs = [ws.tasks.on('change', show), ws.confirmations.on('change', () => show(ws.tasks.list))]
   show(ws.tasks.list)
-  byId('start-task').onclick = async () => {
+  handle(byId('start-task'), 'click', async () => {
     tellStart('')
-    try {
-      await api('POST', '/tasks', {})
-    } catch (error) {
-      tellStart(error.message)
-    }
-  }
+    await api('POST', '/tasks').catch((error) => tellStart(error.message))
+  })
   return () => {
     for (const off of offs) off()
     list.replaceChildren()

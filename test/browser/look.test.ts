@@ -56,6 +56,12 @@ t.test('the document does not grow with the chat, and nothing covers the field t
   t.same(await looks(page, 'chat-input', 'chat-send'), good, 'on one that is turned')
   await say(page, 'mine')
   t.same(await looks(page, 'chat-input', 'chat-send'), good, 'and the latest message is in sight')
+  await page.setViewportSize(PHONE)
+  await page.click('text="Tasks" >> visible=true')
+  await post(origin, '/ws/call/chat.send', { text: 'unread' }, token)
+  await page.waitForSelector('#chat-count >> text="1"')
+  await page.click('text="Chat" >> visible=true')
+  await page.waitForSelector('#chat-count:empty', { state: 'attached' })
 })
 
 t.test('a page that goes offline says so within a second, and keeps what is being written', async (t) => {

@@ -97,6 +97,24 @@ t.test('a fourth import is refused while three run, and the page shows that unti
   t.equal(await page.locator(id('start-notice')).isVisible(), false)
 })
 
+t.test('a second click does not start a second import while the first one is on its way', async (t) => {
+  const page = await openPage(t, browser, origin)
+  await signIn(page, 'gus')
+  let release = () => {}
+  const clicked = new Promise<void>((resolve) => { release = resolve })
+  let posts = 0
+  await page.route('**/tasks', async (route) => {
+    posts++
+    await clicked
+    await route.continue()
+  })
+  await page.click(id('start-task'))
+  await page.click(id('start-task'))
+  release()
+  await page.waitForSelector(id('task'))
+  t.equal(posts, 1)
+})
+
 t.test('users chat in the page, and an announcement by the administrator reaches everybody', async (t) => {
   const { origin } = await startExample(t)
   const [alice, admin] = [await openPage(t, browser, origin), await openPage(t, browser, origin)]

@@ -27,7 +27,7 @@ t.test('tabs that are cut, reloaded, closed and suspended while nodes restart mi
   t.comment(`seed ${RUN.seed}: ${JSON.stringify(report)}`)
   t.comment(`faults: ${JSON.stringify(faults)}`)
   for (const example of examples) t.comment(example)
-  t.match(report, { silentlyLost: 0, duplicated: 0, repeated: 0, reordered: 0, strays: 0, falseGaps: 0, doubled: 0, notInState: 0, wronglyAcked: 0 })
+  t.match(report, { silentlyLost: 0, duplicated: 0, repeated: 0, reordered: 0, strays: 0, falseGaps: 0, doubled: 0, notInState: 0, abandoned: 0, wronglyAcked: 0 })
   t.ok(report.delivered > 0 && report.reloads >= RUN.rounds)
   for (const fault of [...RUN.faults.single, ...RUN.faults.shared, ...RUN.ends]) t.ok(faults[fault]! >= RUN.rounds, fault)
   t.comment(`control: ${JSON.stringify(control)}`)
