@@ -151,7 +151,7 @@ export class WsClient<C = unknown> {
   on (event: 'availability', listener: (state: { available: boolean, degraded: boolean, reasons: readonly string[] }) => unknown): Off
   /** So many messages were left out, because this client did not read fast enough. */
   on (event: 'dropped', listener: (count: number) => unknown): Off
-  /** Every message of the app, of whatever stream, also of those that are sent without a history. */
+  /** Every message of the app, of whatever stream, also one that was sent to this socket alone. */
   on (event: 'message', listener: (message: Message<C>) => unknown): Off
   /** Every message of a type, of whatever stream: `message:chat.message`. */
   on<T extends MessageType<C>> (event: `message:${T}`, listener: (message: MessageOf<C, T>) => unknown): Off

@@ -21,7 +21,7 @@ export function withFields (json: string, fields: object): string {
   return `${json.slice(0, -1)},${JSON.stringify(fields).slice(1)}`
 }
 
-/** Adds `stream` where there is a position. */
+/** Adds `stream`: the topic, and the position where there is one. A message that is in no stream has the topic ''. */
 function wireJson ({ topic, json, position }: Delivery): string {
-  return position === null ? json : withFields(json, { stream: { topic, epoch: position.epoch, offset: position.offset } })
+  return topic === '' ? json : withFields(json, { stream: position === null ? { topic } : { topic, epoch: position.epoch, offset: position.offset } })
 }

@@ -230,8 +230,8 @@ export class Acknowledgements {
 
   #send (pending: Pending, slot: Slot): void {
     if (pending.publication === null || !this.#canGet(pending, slot)) return
-    // A redelivery carries no position: it is out of order, and the client must not take it for its position in the stream.
-    pending.message ??= toMessage({ ...pending.publication, position: null })
+    // A redelivery is in no stream: it is out of order, and the client must not take it for what comes next there.
+    pending.message ??= toMessage({ ...pending.publication, topic: '', position: null })
     slot.connection.send(pending.message)
   }
 

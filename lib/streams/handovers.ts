@@ -112,7 +112,7 @@ export class Handovers {
     const lateMs = now - sentAt - ageMs
     const handover: Handover = {
       offer,
-      message: toMessage({ topic, json, isDroppable: true, isCompressible: true, position: null }),
+      message: toMessage({ topic: '', json, isDroppable: true, isCompressible: true, position: null }),
       holder: null,
       end: setTimeout(() => this.#drop(handover), leftMs - lateMs)
     }

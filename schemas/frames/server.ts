@@ -12,8 +12,8 @@ const { epoch, offset } = StreamPosition.properties
 /** A place in the stream of a topic. */
 const positionFields = { topic: Type.String({ description: 'Topic of the stream: all, user:<user_id>, role:<role>, channel:<name> or task:<task_id>' }), epoch, offset }
 
-/** Field `stream` of a publication with history. */
-export const StreamField = Type.Object(positionFields, { description: 'Position of a publication in its stream' })
+/** Field `stream` of a publication; without history it is the topic alone. */
+export const StreamField = Type.Object({ topic: positionFields.topic, epoch: Type.Optional(epoch), offset: Type.Optional(offset) }, { description: 'Stream of a publication, and its position there; a publication without history has none' })
 export type StreamField = Static<typeof StreamField>
 
 /** Added to frames that are published to a user's topic, where they have a history. */
@@ -86,7 +86,7 @@ export const serverFrames = {
   task_log: frame('task_log', { ...TaskLogLine.properties, ...task }, 'A task wrote a log line'),
   task_done: frame('task_done', { status, result, error, finished_at, ...task }, 'A task is done or failed'),
   task_cancelled: frame('task_cancelled', { cancelled_by: Nullable(AnsweredBy), timestamp: Timestamp, ...task }, 'A task was cancelled'),
-  heartbeat: frame('heartbeat', { task_id: TaskId, user_id: UserId, timestamp: Timestamp }, 'A task is still running'),
+  heartbeat: frame('heartbeat', { task_id: TaskId, user_id: UserId, timestamp: Timestamp, ...published }, 'A task is still running'),
   dropped: frame('dropped', { count: Type.Integer({ minimum: 1 }) }, 'Messages were dropped here because the client did not read'),
   gap: frame('gap', positionFields, 'Messages of a stream may be missing here; it continues after this position'),
   availability: frame('availability', {

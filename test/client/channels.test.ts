@@ -259,3 +259,25 @@ t.test('a channel keeps what it must through a leave and a return within one tur
   }
   t.same(got, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
 })
+
+t.test('a message that is not kept reaches those who listen to its topic, and no others', async (t) => {
+  const { behind, ws, server } = await start(t, { channels: { 'room-3': { history: false } } })
+  const { client } = pageClient(t, behind, 'alice', { getToken: () => server.token('alice', { roles: ['editor'] }) })
+  const got: string[] = []
+  const rooms = ['room-1', 'room-2', 'room-3'].map((name) => client.channel(name))
+  for (const room of rooms) room.on('app.now', ({ n }) => { got.push(`${room.name} ${n}`) })
+  client.user.on('app.now', ({ n }) => { got.push(`user ${n}`) })
+  client.all.on('app.now', ({ n }) => { got.push(`all ${n}`) })
+  client.role('editor').on('app.now', ({ n }) => { got.push(`role ${n}`) })
+  await until(() => rooms.every(({ status }) => status === 'live'))
+  const [type, unkept] = ['app.now', { history: false }] as const
+  await ws.sendToChannel('room-1', { type, n: 1 }, unkept)
+  await ws.sendToChannel('room-3', { type, n: 2 })
+  await ws.sendToUser('alice', { type, n: 3 }, unkept)
+  await ws.broadcast({ type, n: 4 }, unkept)
+  await ws.sendToRole('editor', { type, n: 5 }, unkept)
+  await ws.sendToClient(client.me!.clientId, { type, n: 6 })
+  await ws.sendToChannel('room-2', { type, n: 7 }, unkept)
+  await until(() => got.includes('room-2 7'))
+  t.strictSame(got, ['room-1 1', 'room-3 2', 'user 3', 'all 4', 'role 5', 'room-2 7'])
+})
