@@ -20,9 +20,8 @@ declare module 'fastify-ws-manager' { interface Register { contract: typeof cont
 
 // Compiled, this file is in dist/example-app; the page is not compiled and stays where it is.
 const publicFolder = fileURLToPath(new URL('../../example-app/public', import.meta.url))
+// The elements, which the page imports beside the client's script.
 const clientFolder = fileURLToPath(new URL('../client', import.meta.url))
-/** Modules that the page imports beside the client's script. */
-const ELEMENTS = /^\/(elements\/[a-z-]+|errors)\.js$/
 
 /** An app with accounts, long-running tasks that ask their user, a chat, and a page that shows them. */
 export async function createApp (config: Config): Promise<FastifyInstance> {
@@ -59,6 +58,6 @@ export async function createApp (config: Config): Promise<FastifyInstance> {
   await app.register(taskRoutes, { imports, batchMs: config.BATCH_MS })
   await app.register(chat)
   await app.register(fastifyStatic, { root: publicFolder })
-  await app.register(fastifyStatic, { root: clientFolder, prefix: '/client/', decorateReply: false, allowedPath: (path) => ELEMENTS.test(path) })
+  await app.register(fastifyStatic, { root: clientFolder, prefix: '/client/', decorateReply: false, allowedPath: (path) => path.endsWith('.js') })
   return app
 }

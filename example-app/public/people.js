@@ -13,13 +13,4 @@ export function showPeople (users, tabs, isCurrent) {
     el('span', { class: 'person-name', title: name, 'data-part': 'name' }, name),
     ...name === self ? [' ', el('span', { class: 'muted', 'data-part': 'self' }, 'you')] : [],
     ...tabs.get(name) > 1 ? [' ', el('span', { class: 'muted', 'data-part': 'tabs' }, `${tabs.get(name)} tabs`)] : [])))
-  showReach()
 }
-
-/** Only where there is something to scroll, the keyboard needs to get there. */
-function showReach () {
-  const { scrollHeight, clientHeight, scrollWidth, clientWidth } = byId('people')
-  byId('people').tabIndex = scrollHeight > clientHeight || scrollWidth > clientWidth ? 0 : -1
-}
-
-new ResizeObserver(showReach).observe(byId('people'))

@@ -9,7 +9,7 @@ const browser = await startBrowser(t)
 t.test('every response of the example app has the security headers', async (t) => {
   const json = { 'content-type': 'application/json' }
   const requests: Array<[path: string, status: number, init?: RequestInit]> = [
-    ['/', 200], ['/app.js', 200], ['/client/elements/index.js', 200], ['/client/testing.js', 404], ['/client/..%2flib%2findex.js', 404], ['/ws/client.js', 200], ['/style.css', 200], ['/docs/static/index.html', 200], ['/docs/json', 200], ['/ws/health', 200],
+    ['/', 200], ['/app.js', 200], ['/client/elements/index.js', 200], ['/client/index.d.ts', 404], ['/client/..%2flib%2findex.js', 404], ['/ws/client.js', 200], ['/style.css', 200], ['/docs/static/index.html', 200], ['/docs/json', 200], ['/ws/health', 200],
     ['/nothing', 404], ['/%zz', 400], ['/me', 401], ['/ws', 426], ['/ws/broadcast', 401, { method: 'POST', headers: json, body: '{}' }],
     ['/login', 400, { method: 'POST', headers: json, body: '{' }], ['/login', 413, { method: 'POST', headers: json, body: ' '.repeat(2_000_000) }]
   ]

@@ -154,8 +154,12 @@ t.test('every REST route of the plugin serves beside the compilers of Zod, and r
     t.equal(status, route === 'DELETE /ws/clients/{client_id}' ? 204 : 200, `${route}: ${JSON.stringify(body)}`)
     if (body !== null) t.match(body, answer, route)
   }
+  // The only answer that is not JSON.
+  const { status, text } = await server.begin('GET', '/ws/client.js', { as: null }).answer
+  t.equal(status, 200)
+  t.match(text, 'safeRegisterHandler')
   const documented = Object.entries(server.app.swagger().paths!).flatMap(([path, operations]) => Object.keys(operations!).map((method) => `${method.toUpperCase()} ${path}`))
-  t.strictSame(documented.filter((route) => !['GET /ws', 'POST /own'].includes(route)).sort(), Object.keys(requests).sort(), 'these are all')
+  t.strictSame(documented.filter((route) => !['GET /ws', 'GET /ws/client.js', 'POST /own'].includes(route)).sort(), Object.keys(requests).sort(), 'these are all')
   await admin.close()
 })
 
