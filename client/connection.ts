@@ -5,7 +5,7 @@ import { ServerClock } from './clock.js'
 import { WsError } from './errors.js'
 import type { Fail } from './emitter.js'
 import { rest } from './rest.js'
-import { listenToPage, mayBeOnline } from './wake.js'
+import { mayBeOnline, onPage } from './wake.js'
 
 /**
  * - `connecting`: the first socket is not open yet.
@@ -120,7 +120,10 @@ export class Connection {
   start (): void {
     if (this.#open) return
     this.#open = new AbortController()
-    listenToPage({ offline: () => this.#again('the device is offline'), awake: () => this.#awake() }, this.#open.signal)
+    const { signal } = this.#open
+    onPage(['offline'], () => this.#again('the device is offline'), signal)
+    onPage(['online', 'pageshow'], () => this.#awake(), signal)
+    onPage(['visibilitychange'], () => { if (document.visibilityState === 'visible') this.#awake() }, signal)
     this.#backoff = createBackoff()
     this.#refused = null
     this.#set('connecting')
@@ -238,9 +241,7 @@ export class Connection {
   #unauthorized (token: string): void {
     if (this.#refused) return this.stop('signed-out', REFUSED)
     this.#refused = token
-    this.#end(REFUSED)
-    this.#set(this.status === 'connecting' ? 'connecting' : 'reconnecting')
-    this.#attempt()
+    this.#retry(REFUSED)
   }
 
   /** Ends the socket or the attempt, and plans the next one. */
@@ -249,26 +250,27 @@ export class Connection {
     const delayMs = comeBackMs ?? this.#retryAfterMs + this.#backoff()
     this.#comeBackMs = null
     this.#end(reason)
-    this.#plan(delayMs, () => this.#retry())
-    const status = !mayBeOnline() ? 'offline' : comeBackMs !== null ? 'restarting' : this.status === 'connecting' ? 'connecting' : 'reconnecting'
-    this.#set(status, { reason, code, retryAt: Date.now() + delayMs })
+    this.#plan(delayMs, () => this.#retry(reason))
+    this.#setLost({ reason, code, retryAt: Date.now() + delayMs }, comeBackMs !== null)
   }
 
-  #retry (): void {
-    if (this.status !== 'connecting' && mayBeOnline()) this.#set('reconnecting')
+  /** Ends the socket or the attempt, and begins the next one. */
+  #retry (reason: string): void {
+    this.#end(reason)
+    this.#setLost({ reason })
     this.#attempt()
+  }
+
+  #setLost (detail: StatusDetail, isRestart = false): void {
+    this.#set(!mayBeOnline() ? 'offline' : isRestart ? 'restarting' : this.status === 'connecting' ? 'connecting' : 'reconnecting', detail)
   }
 
   /** The network is back, or somebody looks at the page again: no time for delays, and a socket must prove that it lives. */
   #awake (): void {
-    if (!this.#life) return this.#retry()
-    if (!this.isGreeted) return
+    if (!this.#life) this.#retry(this.detail.reason!)
     // Timers stood still meanwhile: it was silent for longer than a living one can be.
-    if (performance.now() - this.#heardAt > PING_EVERY_MS + PONG_TIMEOUT_MS) {
-      this.#comeBackMs = 0
-      return this.#again('the page was asleep')
-    }
-    this.#sendPing(WAKE_PONG_TIMEOUT_MS)
+    else if (this.isGreeted && performance.now() - this.#heardAt > PING_EVERY_MS + PONG_TIMEOUT_MS) this.#retry('the page was asleep')
+    else if (this.isGreeted) this.#sendPing(WAKE_PONG_TIMEOUT_MS)
   }
 
   #sendPing (timeoutMs: number): void {

@@ -7,6 +7,9 @@
  */
 export type Delivery = 'not-sent' | 'refused' | 'unknown'
 
+/** Codes of the server for requests that may have taken effect. */
+export const UNCERTAIN = ['unavailable', 'identity_changed', 'internal', 'outcome_unknown']
+
 export interface WsErrorOptions { details?: unknown, delivery?: Delivery, cause?: unknown }
 
 /**

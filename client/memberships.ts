@@ -2,7 +2,7 @@ import { createBackoff, type Backoff } from './backoff.js'
 import { Channel, type ChannelOptions } from './channel.js'
 import type { Frame } from './connection.js'
 import type { Core, Receivers } from './core.js'
-import { WsError } from './errors.js'
+import { UNCERTAIN, WsError } from './errors.js'
 import { both, type Handled } from './emitter.js'
 
 type AnyChannel = Channel<any, any, any>
@@ -22,7 +22,7 @@ interface Membership {
 }
 
 /** Errors that may not come again. */
-const PASSING = ['rate_limited', 'unavailable', 'internal', 'timeout', 'too_many_pending', 'disconnected', 'identity_changed']
+const PASSING = [...UNCERTAIN, 'rate_limited', 'timeout', 'too_many_pending', 'disconnected']
 const topicOf = (name: string) => `channel:${name}`
 
 /** The channels that the page is in: joins them anew on every socket, from where it was. */

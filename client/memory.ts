@@ -1,5 +1,6 @@
 import type { Fail } from './emitter.js'
 import type { StreamPosition } from './positions.js'
+import { onPage } from './wake.js'
 
 /** The part of `Storage` that is used; `sessionStorage` is one. */
 export interface ClientStorage {
@@ -33,9 +34,7 @@ export class Memory {
     this.#snapshot = snapshot
     this.#fail = fail
     // Some browsers end a page in the background without another word.
-    if (typeof document === 'undefined') return
-    window.addEventListener('pagehide', () => this.#save())
-    document.addEventListener('visibilitychange', () => this.#save())
+    onPage(['pagehide', 'visibilitychange'], () => this.#save())
   }
 
   /** Hands over what is remembered, if there is something. */

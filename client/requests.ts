@@ -1,5 +1,5 @@
 import type { Frame } from './connection.js'
-import { WsError, type WsErrorOptions } from './errors.js'
+import { UNCERTAIN, WsError, type WsErrorOptions } from './errors.js'
 
 export interface CallOptions {
   /** Ends the waiting; the server may do the call all the same. */
@@ -26,13 +26,12 @@ const TIMEOUT_MS = 10_000
 /** How many calls may wait for a connection. */
 const MAX_WAITING = 100
 
-/** Errors whose request may have taken effect. */
-const UNKNOWN = ['unavailable', 'identity_changed', 'internal', 'outcome_unknown']
-
 /** Calls that await their answers. */
 export class Requests {
   readonly #connection: { readonly isGreeted: boolean, send: (frame: object) => void }
   readonly #requests = new Map<string, Request>()
+  /** What the server knows repeatable calls of this client by; the number of the request follows. */
+  readonly #key = crypto.getRandomValues(new Uint32Array(4)).join('-')
   #lastId = 0
 
   constructor (connection: { readonly isGreeted: boolean, send: (frame: object) => void }) {
@@ -42,14 +41,14 @@ export class Requests {
   /** Sends a frame, now or when there is a connection. Resolves to the data of the reply. */
   send (frame: Frame, { signal, timeoutMs = TIMEOUT_MS, offline = 'wait' }: CallOptions = {}, isRepeatable = false): Promise<any> {
     return new Promise((resolve, reject) => {
-      const id = `c${++this.#lastId}`
+      const id = String(++this.#lastId)
       const settle = () => {
         clearTimeout(timer)
         signal?.removeEventListener('abort', abort)
         this.#requests.delete(id)
       }
       const request: Request = {
-        frame: { ...frame, id },
+        frame: { ...frame, id, ...isRepeatable && { idempotency_key: `${this.#key}-${id}` } },
         isRepeatable,
         wasSent: false,
         isUnderWay: false,
@@ -74,7 +73,7 @@ export class Requests {
 
   /** Calls a handler of the app. */
   call (type: string, data: object, options?: CallOptions): Promise<any> {
-    return this.send({ ...data, type, idempotency_key: crypto.getRandomValues(new Uint32Array(4)).join('-') }, options, true)
+    return this.send({ ...data, type }, options, true)
   }
 
   /** There is a connection: what waits is sent, in order, and what may be repeated is. */
@@ -100,7 +99,7 @@ export class Requests {
     const request = this.#requests.get(id as string)
     if (!request) return false
     if (type === 'reply') request.resolve(data)
-    else request.reject(code, message, { details, delivery: UNKNOWN.includes(code) ? 'unknown' : 'refused' })
+    else request.reject(code, message, { details, delivery: UNCERTAIN.includes(code) ? 'unknown' : 'refused' })
     return true
   }
 
