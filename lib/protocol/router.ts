@@ -25,6 +25,8 @@ export interface Route extends ReplyTraits {
   check: CompiledSchema
   /** True if later frames of the socket wait until this one is done: it changes the socket's user, or what the socket may read. */
   isBarrier?: boolean
+  /** True if the frame is done at once and may overtake others: it is read where there is no room to wait. */
+  isUnordered?: boolean
   /** True if the frame may come before the socket has authenticated. */
   isOpenToAll?: boolean
   /** Rate of one user's frames; null: they count like any other. */
@@ -37,7 +39,7 @@ export interface Route extends ReplyTraits {
 
 /** Makes the route of a built-in frame, with its schema from `schemas/frames/client.ts`. */
 export function builtIn<T extends ClientFrameType> (
-  type: T, run: (exchange: Exchange<ClientFrame<T>>) => unknown, traits: Pick<Route, 'isBarrier' | 'isOpenToAll' | 'isRepeatable'> & ReplyTraits<ClientFrame<T>> = {}
+  type: T, run: (exchange: Exchange<ClientFrame<T>>) => unknown, traits: Pick<Route, 'isBarrier' | 'isOpenToAll' | 'isRepeatable' | 'isUnordered'> & ReplyTraits<ClientFrame<T>> = {}
 ): Route {
   return { type, check: compile(asHandler(type), clientFrames[type]).check as CompiledSchema, run, ...traits } as unknown as Route
 }
@@ -111,7 +113,7 @@ export class Router {
     const { inbox } = connection
     const { maxPendingHandlers } = this.#limits
     // Held: the frame could not wait with the others.
-    if (inbox.isHeld || inbox.pending >= maxPendingHandlers) throw this.#counters.limits.pending_handlers.refuse(maxPendingHandlers)
+    if (route.isUnordered !== true && (inbox.isHeld || inbox.pending >= maxPendingHandlers)) throw this.#counters.limits.pending_handlers.refuse(maxPendingHandlers)
     const handled = this.#handle(connection, route, message)
     if (route.isBarrier === true && handled !== undefined) inbox.hold(handled)
   }

@@ -231,3 +231,19 @@ t.test('the identity of a socket keeps no frame that was answered later', async 
   t.equal(frames.length, 2)
   for (const frame of frames) t.ok(ended.includes(frame))
 })
+
+t.test('more acknowledgements than may wait are taken while a subscribe is in progress', async (t) => {
+  const { server, gate } = await startGated(t, { limits: { maxPendingHandlers: 2 } })
+  const client = await server.connect('alice')
+  const { ws } = server.app
+  const sent = [1, 2, 3, 4].map((n) => ws.sendToUser('alice', { type: 'app.mail', n }, { ack: { timeoutMs: 10_000, tries: 1 } }))
+  const ids = []
+  for (const _ of sent) ids.push((await client.next('app.mail')).message_id)
+  client.send({ type: 'subscribe', id: 1, channel_ids: ['slow'] })
+  await gate.reached
+  for (const id of ids) client.send({ type: 'ack', message_id: id })
+  t.match((await Promise.all(sent.slice(2))).map(({ acked }) => acked!.length), [1, 1], 'those for which there is no room are read at once')
+  gate.open()
+  t.match((await Promise.all(sent)).map(({ acked }) => acked!.length), [1, 1, 1, 1])
+  t.equal(client.count('error'), 0)
+})
