@@ -112,6 +112,8 @@ t.test('the page shows that history is lost after the server restarts without it
   child.kill('SIGKILL')
   await page.waitForSelector(`${id('connection-state')}[data-state="reconnecting"]`)
   await startExample(t, { ...env, PORT: new URL(origin).port })
+  // No need to wait for the next attempt.
+  await page.evaluate(() => { window.dispatchEvent(new Event('online')) })
   await inChat(page)
   await page.waitForSelector(id('recovery-notice'))
   await page.waitForSelector(question, { state: 'detached' })
