@@ -103,7 +103,7 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
     const offs = [
       this.on('message', (message) => {
         if (messages.length < MAX_ITERATED) messages.push(message)
-        else fault ??= new WsError('overflow', `more than ${MAX_ITERATED} messages of channel "${this.name}" wait to be read`)
+        else fault ??= new WsError('overflow', `channel "${this.name}" has more than ${MAX_ITERATED} unread messages`)
         wake()
       }),
       this.on('error', (refused) => { fault ??= refused; wake() }),

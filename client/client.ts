@@ -2,7 +2,7 @@ import type { ConnectionData } from '../schemas/frames/server.js'
 import { Acknowledgements } from './acknowledgements.js'
 import type { Channel, ChannelOptions } from './channel.js'
 import { Confirmations } from './confirmations.js'
-import { codeOf, Connection, type EndStatus, type Frame, type GetToken, type OpenSocket, type Status, type StatusDetail } from './connection.js'
+import { codeOf, Connection, isOver, type Frame, type GetToken, type OpenSocket, type Status, type StatusDetail } from './connection.js'
 import type { CallData, CallReply, Message, MessageOf, MessageType, PlainCallType } from './contract-types.js'
 import type { Core } from './core.js'
 import { both, Emitter, type Handled, type Off } from './emitter.js'
@@ -28,7 +28,7 @@ export interface ClientOptions {
   storage?: ClientStorage
   /** Shares one socket among the tabs of the browser: `tabs()` of `fastify-ws-manager/client/tabs`. Default: each tab has its own. */
   tabs?: Tabs
-  /** false: connects not before `connect()`. Default true. */
+  /** false: it is closed until `connect()`. Default true. */
   autoConnect?: boolean
 }
 
@@ -65,7 +65,6 @@ export class WsClient<C = unknown> {
   readonly #memberships: Memberships
   readonly #frames: ReadonlyMap<string, (frame: Frame) => unknown>
   #me: Me | null = null
-  #hasBegun = false
   /** Whose positions these are; undefined: nobody's yet. */
   #owner: string | null | undefined
 
@@ -119,8 +118,10 @@ export class WsClient<C = unknown> {
       positions.recall(stored)
       this.#acknowledgements.recall(handled)
     })
+    if (!autoConnect) return
+    connection.status = 'connecting'
     // Later, so that the app's listeners hear of it.
-    if (autoConnect) queueMicrotask(() => this.connect())
+    queueMicrotask(() => this.connect())
   }
 
   get status (): Status {
@@ -169,8 +170,7 @@ export class WsClient<C = unknown> {
         off()
       }
       const off = this.#events.on('status', look)
-      // One that has not begun yet is closed as well.
-      if (this.#hasBegun) look(this.status, this.statusDetail)
+      look(this.status, this.statusDetail)
     })
   }
 
@@ -225,7 +225,7 @@ export class WsClient<C = unknown> {
   }
 
   async #relay (type: string, ids: readonly string[], data: object, options?: CallOptions): Promise<void> {
-    await this.#requests.send({ type, [`${type}_ids`]: ids, data }, options)
+    await this.#requests.send({ type, [`${type}_ids`]: ids, data }, { ...options, repeat: false })
   }
 
   readonly #fail = (error: unknown, where: string): void => {
@@ -241,7 +241,6 @@ export class WsClient<C = unknown> {
   }
 
   readonly #status = (status: Status, detail: StatusDetail): void => {
-    this.#hasBegun = true
     if (status === 'signed-out') this.#forget()
     if (isOver(status)) this.#requests.close(codeOf(status), detail.reason!)
     this.#events.emit('status', status, detail)
@@ -252,7 +251,7 @@ export class WsClient<C = unknown> {
     if (isOther && this.#owner !== undefined) {
       this.#disown()
       // Calls of one user are not made as another.
-      if (isNew) this.#requests.close('identity_changed', 'the client has another user by now')
+      if (isNew) this.#requests.close('identity_changed', 'the user has changed')
     }
     this.#owner = userId
     this.#me = { userId, clientId }
@@ -307,7 +306,7 @@ export class WsClient<C = unknown> {
   }
 
   #acknowledge (messageId: string): void {
-    if (this.#connection.isGreeted) this.#connection.send({ type: 'ack', message_id: messageId })
+    if (this.#connection.isGreeted) this.#connection.transmit({ type: 'ack', message_id: messageId })
   }
 
   #deliver (frame: Frame): Handled {
@@ -357,8 +356,6 @@ export class WsClient<C = unknown> {
     this.#events.emit('user', null)
   }
 }
-
-const isOver = (status: Status): status is EndStatus => status === 'signed-out' || status === 'closed'
 
 function baseOf (url: string): string {
   try {

@@ -20,8 +20,9 @@ export type Status = 'connecting' | 'connected' | 'reconnecting' | 'restarting' 
 
 /** A status after which the client does not come back by itself. */
 export type EndStatus = 'signed-out' | 'closed'
+export const isOver = (status: Status): status is EndStatus => status === 'signed-out' || status === 'closed'
 /** The code of errors of that status. */
-export const codeOf = (status: EndStatus): string => status.replace('-', '_')
+export const codeOf = (status: Status): string => status.replace('-', '_')
 
 /** What is known beside the status. */
 export interface StatusDetail {
@@ -76,6 +77,8 @@ const PING_EVERY_MS = 20_000
 const PONG_TIMEOUT_MS = 10_000
 /** A page that is looked at again does not wait longer to learn that its socket is dead. */
 const WAKE_PONG_TIMEOUT_MS = 1_000
+/** A socket that has lived so long was no failed attempt. */
+const STABLE_MS = 5_000
 const REFRESH_AGAIN_MS = 5_000
 const REFUSED = 'the server refuses the token'
 /** Longer ones do not fit into the headers of every proxy. */
@@ -101,6 +104,7 @@ export class Connection {
   /** Aborted when the attempt, or the socket that came of it, is over. */
   #life: AbortController | null = null
   #heardAt = 0
+  #greetedAt = 0
   /** Token that the server has refused; the same one is not tried again. */
   #refused: string | null = null
   /** True if the last attempt ended before it was greeted: a browser does not say why, so REST is asked. */
@@ -140,13 +144,13 @@ export class Connection {
   }
 
   /** Sends a frame on the open socket. */
-  send (frame: object): void {
+  transmit (frame: object): void {
     this.#socket!.send(JSON.stringify(frame))
   }
 
   async #attempt (): Promise<void> {
     // Also where somebody did not wait for its time.
-    this.#plan(TOKEN_TIMEOUT_MS, () => this.#again(`getToken() took more than ${TOKEN_TIMEOUT_MS} ms`))
+    this.#plan(TOKEN_TIMEOUT_MS, () => this.#again('getToken() took too long'))
     const { base, getToken, openSocket } = this.#host
     const { signal } = this.#life = new AbortController()
     try {
@@ -180,7 +184,7 @@ export class Connection {
 
   async #askToken (reason: TokenReason, signal: AbortSignal): Promise<string | null> {
     const token: unknown = await this.#host.getToken!({ reason, signal }) || null
-    if (token !== null && typeof token !== 'string') throw new WsError('no_token', `getToken() returned ${typeof token}, not a string or null`)
+    if (token !== null && typeof token !== 'string') throw new WsError('no_token', `getToken() returned a ${typeof token}`)
     return token
   }
 
@@ -188,7 +192,7 @@ export class Connection {
     this.#socket = socket
     this.#mustAsk = Boolean(this.#host.getToken)
     this.#comeBackMs = null
-    this.#plan(CONNECT_TIMEOUT_MS, () => this.#again(`no greeting within ${CONNECT_TIMEOUT_MS} ms`))
+    this.#plan(CONNECT_TIMEOUT_MS, () => this.#again('no greeting in time'))
     // An error is always followed by the end.
     socket.onerror = () => {}
     socket.onmessage = ({ data }) => { if (!signal.aborted) this.#receive(data) }
@@ -221,6 +225,7 @@ export class Connection {
     const isNew = !this.isGreeted
     if (isNew) {
       this.isGreeted = true
+      this.#greetedAt = performance.now()
       this.#mustAsk = false
       this.#refused = null
       this.#retryAfterMs = 0
@@ -246,6 +251,7 @@ export class Connection {
 
   /** Ends the socket or the attempt, and plans the next one. */
   #again (reason: string, code?: number): void {
+    if (this.isGreeted && performance.now() - this.#greetedAt > STABLE_MS) this.#backoff = createBackoff()
     const comeBackMs = this.#comeBackMs
     const delayMs = comeBackMs ?? this.#retryAfterMs + this.#backoff()
     this.#comeBackMs = null
@@ -275,11 +281,11 @@ export class Connection {
 
   #sendPing (timeoutMs: number): void {
     const at = performance.now()
-    this.send({ type: 'ping', timestamp: at })
+    this.transmit({ type: 'ping', timestamp: at })
     this.#plan(timeoutMs, () => {
       // Something else has come: it lives, and is only busy.
       if (this.#heardAt > at) this.#planPing()
-      else this.#again(`no answer to a ping within ${timeoutMs} ms`)
+      else this.#again('no answer to a ping')
     })
   }
 
@@ -289,11 +295,7 @@ export class Connection {
   }
 
   #planPing (): void {
-    this.#plan(PING_EVERY_MS, () => {
-      // A socket that has lived so long was no failed attempt.
-      this.#backoff = createBackoff()
-      this.#sendPing(PONG_TIMEOUT_MS)
-    })
+    this.#plan(PING_EVERY_MS, () => this.#sendPing(PONG_TIMEOUT_MS))
   }
 
   #plan (ms: number, run: () => void): void {
@@ -307,7 +309,7 @@ export class Connection {
     try {
       const token = await this.#askToken('expiring', signal)
       if (signal.aborted || !token) return
-      this.send({ type: 'auth', token })
+      this.transmit({ type: 'auth', token })
       this.token = token
     } catch (error) {
       if (signal.aborted) return

@@ -13,8 +13,8 @@ export type Handled = boolean | Promise<boolean> | null
 
 /** Listeners by name. One that throws is reported, and the others are called. */
 export class Emitter {
-  /** Arrays that never change: whoever calls the listeners of one need not copy it. */
-  readonly #listeners = new Map<string, readonly Listener[]>()
+  /** Arrays that never change: whoever calls the listeners of one need not copy it. In objects, so that the same function can listen twice. */
+  readonly #listeners = new Map<string, readonly { listener: Listener }[]>()
   readonly #fail: Fail
   readonly #where: string
 
@@ -26,30 +26,31 @@ export class Emitter {
 
   on (name: string, listener: Listener): Off {
     if (typeof listener !== 'function') throw new TypeError(`the listener of "${name}" is no function`)
-    // Wrapped, so that the same function can listen twice.
-    const own: Listener = (...args) => listener(...args)
+    const own = { listener }
     this.#listeners.set(name, [...this.#listeners.get(name) ?? [], own])
     return () => { this.#listeners.set(name, this.#listeners.get(name)!.filter((other) => other !== own)) }
   }
 
-  /** Calls the listeners of a name. */
-  emit (name: string, ...args: unknown[]): Handled {
+  /** Calls the listeners of a name. Hot: each message of a stream comes here four times. */
+  emit (name: string, value?: unknown, detail?: unknown): Handled {
+    const listeners = this.#listeners.get(name)
     let handled: Handled = null
-    for (const listener of this.#listeners.get(name) ?? []) handled = both(handled, this.#call(listener, name, args))
+    if (listeners) for (const { listener } of listeners) handled = both(handled, this.#call(listener, name, value, detail))
     return handled
   }
 
-  #call (listener: Listener, name: string, args: unknown[]): Handled {
-    const failed = (error: unknown): boolean => {
-      this.#fail(error, `${this.#where} "${name}"`)
-      return false
-    }
+  #call (listener: Listener, name: string, value: unknown, detail: unknown): Handled {
     try {
-      const result = listener(...args) as PromiseLike<unknown> | null | undefined
-      return typeof result?.then !== 'function' || Promise.resolve(result).then(() => true, failed)
+      const result = listener(value, detail) as PromiseLike<unknown> | null | undefined
+      return typeof result?.then !== 'function' || Promise.resolve(result).then(() => true, (error) => this.#failed(name, error))
     } catch (error) {
-      return failed(error)
+      return this.#failed(name, error)
     }
+  }
+
+  #failed (name: string, error: unknown): boolean {
+    this.#fail(error, `${this.#where} "${name}"`)
+    return false
   }
 }
 

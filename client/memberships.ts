@@ -10,7 +10,7 @@ type AnyChannel = Channel<any, any, any>
 /** A channel of the server, and the parts of the page that are in it. */
 interface Membership {
   readonly name: string
-  readonly channels: Set<AnyChannel>
+  readonly parts: Set<AnyChannel>
   backoff: Backoff
   /** True if the last frame about it on this socket was `subscribe`. */
   isAsked: boolean
@@ -37,12 +37,12 @@ export class Memberships {
   join<S> (name: string, options: ChannelOptions<S>): AnyChannel {
     let membership = this.#memberships.get(name)
     if (!membership) {
-      membership = { name, channels: new Set(), backoff: createBackoff(), isAsked: false, isIn: false, wasIn: false, users: [] }
+      membership = { name, parts: new Set(), backoff: createBackoff(), isAsked: false, isIn: false, wasIn: false, users: [] }
       this.#memberships.set(name, membership)
     }
     const its = membership
     const channel: AnyChannel = new Channel(name, options, this.#core, its, () => this.#leave(its, channel))
-    its.channels.add(channel)
+    its.parts.add(channel)
     // Later, so that its listeners are there before anything happens.
     queueMicrotask(() => {
       if (its.isIn) channel.entered(this.#core.positions.get(topicOf(name)), true, true)
@@ -60,7 +60,7 @@ export class Memberships {
     for (const membership of this.#memberships.values()) {
       clearTimeout(membership.timer)
       membership.isAsked = membership.isIn = false
-      for (const channel of membership.channels) channel.interrupted()
+      for (const channel of membership.parts) channel.interrupted()
     }
   }
 
@@ -83,13 +83,13 @@ export class Memberships {
   /** A message of a channel. */
   receive (name: string, message: Frame): Handled {
     let handled: Handled = null
-    for (const channel of this.#memberships.get(name)?.channels ?? []) handled = both(handled, channel.receive(message))
+    for (const channel of this.#memberships.get(name)?.parts ?? []) handled = both(handled, channel.receive(message))
     return handled
   }
 
   /** Messages of a channel are missing before its current position. */
   gap (name: string): void {
-    for (const channel of this.#memberships.get(name)?.channels ?? []) {
+    for (const channel of this.#memberships.get(name)?.parts ?? []) {
       channel.entered(this.#core.positions.get(topicOf(name)), false, false)
     }
   }
@@ -102,15 +102,15 @@ export class Memberships {
     membership.backoff = createBackoff()
     if (epoch) positions.reach(topic, epoch, offset)
     else positions.forget((its) => its === topic)
-    for (const channel of [...membership.channels]) channel.entered(epoch ? { epoch, offset } : undefined, recovered || isFirst, isFirst)
+    for (const channel of [...membership.parts]) channel.entered(epoch ? { epoch, offset } : undefined, recovered || isFirst, isFirst)
   }
 
   /** Leaves where nobody is left in it at the end of the turn: a part of the page that is made anew joins again at once. */
   #leave (membership: Membership, channel: AnyChannel): void {
-    membership.channels.delete(channel)
+    membership.parts.delete(channel)
     queueMicrotask(() => {
-      const { name, channels, isAsked } = membership
-      if (channels.size > 0 || this.#memberships.get(name) !== membership) return
+      const { name, parts, isAsked } = membership
+      if (parts.size > 0 || this.#memberships.get(name) !== membership) return
       clearTimeout(membership.timer)
       this.#memberships.delete(name)
       this.#core.positions.forget((topic) => topic === topicOf(name))
@@ -120,8 +120,8 @@ export class Memberships {
   }
 
   #ask (membership: Membership): void {
-    const { name, channels, isAsked } = membership
-    if (isAsked || !this.#core.connection.isGreeted || [...channels].every(({ status }) => status === 'refused')) return
+    const { name, parts, isAsked } = membership
+    if (isAsked || !this.#core.connection.isGreeted || [...parts].every(({ status }) => status === 'refused')) return
     membership.isAsked = true
     const position = this.#core.positions.get(topicOf(name))
     this.#core.requests.send({ type: 'subscribe', channel_ids: [name], recover: position && { [name]: position } }).catch((error: WsError) => {
@@ -136,7 +136,7 @@ export class Memberships {
 
   #refused (membership: Membership, error: WsError): void {
     membership.isAsked = membership.isIn = false
-    for (const channel of [...membership.channels]) channel.refused(error)
+    for (const channel of [...membership.parts]) channel.refused(error)
   }
 
   #of ({ channel }: Frame): Membership | undefined {
@@ -152,6 +152,6 @@ export class Memberships {
     const membership = this.#of(frame)
     if (!membership || (frame.type !== 'presence' && users.length === membership.users.length)) return
     membership.users = users
-    for (const channel of [...membership.channels]) channel.presenceChanged(users)
+    for (const channel of [...membership.parts]) channel.presenceChanged(users)
   }
 }

@@ -25,7 +25,7 @@ export class Memory {
   readonly #key: string
   readonly #snapshot: () => Remembered
   readonly #fail: Fail
-  #timer: ReturnType<typeof setTimeout> | undefined
+  #isDue = false
   #hasFailed = false
 
   constructor (storage: ClientStorage, key: string, snapshot: () => Remembered, fail: Fail) {
@@ -47,23 +47,20 @@ export class Memory {
 
   /** Saves soon. */
   saveSoon (): void {
-    this.#timer ??= setTimeout(() => this.#save(), SAVE_AFTER_MS)
+    if (this.#isDue) return
+    this.#isDue = true
+    setTimeout(() => this.#save(), SAVE_AFTER_MS)
   }
 
   clear (): void {
-    this.#stopTimer()
+    this.#isDue = false
     this.#try(() => this.#storage.removeItem(this.#key))
   }
 
   #save (): void {
-    if (this.#timer === undefined) return
-    this.#stopTimer()
+    if (!this.#isDue) return
+    this.#isDue = false
     this.#try(() => this.#storage.setItem(this.#key, JSON.stringify(this.#snapshot())))
-  }
-
-  #stopTimer (): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
   }
 
   #try (run: () => void): void {

@@ -32,7 +32,7 @@ t.test('a client connects, calls, and closes', async (t) => {
   t.same(await client.call('chat.send', { text: 'hello' }), { text: 'hello', by: 'alice' })
   client.close()
   t.same(statuses, ['connecting', 'connected', 'closed'])
-  await t.rejects(client.call('chat.send', { text: 'late' }, { offline: 'fail' }), { code: 'disconnected', delivery: 'not-sent' })
+  await t.rejects(client.call('chat.send', { text: 'late' }, { offline: 'fail' }), { code: 'closed', delivery: 'not-sent' })
   client.connect()
   await client.ready()
   t.same(failures, [])
