@@ -31,6 +31,10 @@ export function startChat () {
   room.on('state', (state) => lines.load(state))
   room.on('chat.message', (message) => lines.add(message))
   room.on('presence', showWho)
+  room.on('chat.tabs', ({ user_id: id, tabs: count }) => {
+    tabs.set(id, count)
+    showWho()
+  })
   room.on('status', async (status) => {
     panel.dataset.state = status
     byId('chat-state').textContent = STATES[status]
@@ -43,15 +47,7 @@ export function startChat () {
     showWho()
   })
   room.on('error', (error) => setHint(`The chat cannot be joined. ${error.message}`))
-  const offs = [
-    ws.on('status', (status) => { if (status === 'connected') lines.back(ws.serverNow) }),
-    // Sent without a history, it belongs to no stream.
-    ws.on('message', ({ type, user_id: id, tabs: count }) => {
-      if (type !== 'chat.tabs') return
-      tabs.set(id, count)
-      showWho()
-    })
-  ]
+  const off = ws.on('status', (status) => { if (status === 'connected') lines.back(ws.serverNow) })
 
   input.oninput = () => setHint(input.value.length < COUNT_FROM ? '' : `${input.value.length} of ${input.maxLength} characters`)
   form.onsubmit = async (event) => {
@@ -71,7 +67,7 @@ export function startChat () {
     }
   }
   return () => {
-    for (const off of offs) off()
+    off()
     room.leave()
     lines.close()
     form.reset()
