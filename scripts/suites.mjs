@@ -14,8 +14,11 @@ const SPLIT_FOLDERS = ['faults', 'operation']
  * each file only once), and one whose tests run concurrently, even with those of the next file.
  */
 const SEPARATE_FILES = ['architecture.test.js', 'confirmations/due-times.test.js', 'engine/redis/ioredis-missing.test.js', 'routes/http2.test.js']
-/** Files that have only a long form, for `npm run test:faults`, `npm run test:upgrade` and `npm run test:browsers`. */
-const LONG_FILES = ['faults/sentinel.test.js', 'faults/limits.test.js', 'faults/clock-skew.test.js', 'upgrade/upgrade.test.js', 'browsers/smoke.test.js']
+/** Files that have only a long form, for `npm run test:faults`, `test:upgrade`, `test:browsers` and `test:look`. */
+const LONG_FILES = [
+  'faults/sentinel.test.js', 'faults/limits.test.js', 'faults/clock-skew.test.js', 'upgrade/upgrade.test.js', 'browsers/smoke.test.js',
+  'browser/look.test.js', 'client/elements/look.test.js'
+]
 
 const files = readdirSync(tests, { recursive: true }).filter((file) => file.endsWith('.test.js') && !LONG_FILES.includes(file)).sort()
 const suites = new Map()
