@@ -1,14 +1,14 @@
-/** How long a message may come again, with the server's defaults. */
+/** Time in which the server may send an unacknowledged message again, with its default options. */
 const WINDOW_MS = 360_000
 
 /** The messages with an acknowledgement that the page has handled, so that none is handed over twice. */
 export class Acknowledgements {
-  /** When each was handled; null: its listeners are at work, or have failed. In order of arrival. */
+  /** Time at which each was handled (`Date.now()`); null: its listeners are at work, or have failed. In order of arrival. */
   readonly #messages = new Map<string, number | null>()
-  /** Those of them that came without their stream, whose listeners have not got them. */
+  /** Resent copies: they have no `stream`, so the listeners of the stream have not been called yet. */
   readonly #copies = new Set<string>()
 
-  /** When it was handled; null: its listeners are at work; undefined: it is new. */
+  /** Time at which a message was handled; null: its listeners are at work, or have failed; undefined: it is new. */
   get (id: string): number | null | undefined {
     return this.#messages.get(id)
   }
@@ -18,12 +18,12 @@ export class Acknowledgements {
     if (isCopy) this.#copies.add(id)
   }
 
-  /** It comes in its stream. Returns whether it had only come without. */
+  /** Notes that a message came in its stream. Returns true if only a resent copy had come before. */
   arrived (id: string): boolean {
     return this.#copies.delete(id)
   }
 
-  /** Nobody listens to it: it may come again. */
+  /** Forgets a message that nobody listens to: it may come again. */
   forget (id: string): void {
     this.#messages.delete(id)
     this.#copies.delete(id)

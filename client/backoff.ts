@@ -1,7 +1,7 @@
 const FIRST_MS = 500
 const MOST_MS = 15_000
 
-/** Milliseconds until the next attempt: random between zero and a bound that doubles ("full jitter"), so that clients of a restarted server spread. */
+/** Milliseconds until the next attempt: random up to a bound that doubles ("full jitter"), so that the clients of a restarted server spread out. */
 export type Backoff = () => number
 
 export function createBackoff (): Backoff {
@@ -10,8 +10,8 @@ export function createBackoff (): Backoff {
 }
 
 /**
- * Runs something until it succeeds, with growing delays. Ends when the signal fires; a failure is reported after its delay, so that
- * one of a connection that is being lost is none.
+ * Runs a function until it succeeds, with growing delays, or until the signal fires. A failure is reported after the delay: the end of a
+ * connection makes requests fail shortly before it fires the signal, and those failures are of no interest.
  */
 export async function retry (run: () => Promise<void>, signal: AbortSignal, fail: (error: unknown) => void): Promise<void> {
   for (const backoff = createBackoff(); !signal.aborted;) {

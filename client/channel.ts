@@ -16,14 +16,15 @@ import type { CallOptions } from './requests.js'
  */
 export type ChannelStatus = 'joining' | 'loading' | 'live' | 'refused' | 'left'
 
-/** What `getState()` loads: the state, and the position that the server's `ws.position(channel)` gave before it read the state. */
+/** Result of `getState()`: the state, and the position that the server's `ws.position(topic)` returned before it read the state. */
 export interface ChannelState<S> { state: S, position?: StreamPosition | null }
 
 export interface ChannelOptions<S> {
   /**
-   * Loads what the channel is about: when it is joined, and when messages were missed. The event `state` gets the state, and then come the
-   * messages that are not in it. With `position` none is missing and none comes twice; without, a message may be in the state and come
-   * as well. Called again, with growing delays, when it fails, or is older than the channel's messages here.
+   * Loads the state of the channel, such as its latest lines: after joining, and after messages were missed. The event `state` has it; the
+   * messages that are not in it follow. With `position` none is missing and none comes twice; without, a message may be in the state and come
+   * as well. Called again, with growing delays, when it fails or returns a state that is older than the channel's messages here. `signal` fires
+   * when the result is not wanted any more.
    */
   getState?: (context: { signal: AbortSignal }) => Promise<ChannelState<S>> | ChannelState<S>
 }
@@ -31,7 +32,7 @@ export interface ChannelOptions<S> {
 /** The part of its membership that a channel needs. */
 export interface ChannelHost { readonly users: readonly string[] }
 
-/** Messages that an iterator has not been asked for. */
+/** Maximum number of messages that wait in an iterator. */
 const MAX_ITERATED = 1_000
 
 /** A channel: its messages, who is in it, and calls for its members. `C` is the contract, `N` the name, `S` the state of `getState()`. */
@@ -43,11 +44,11 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
   readonly #host: ChannelHost
   readonly #leave: () => void
   readonly #events: Emitter
-  /** The messages since the state is loaded, each with what tells that it was handled; null: none is. */
+  /** Messages that wait for the state, each with the function that says whether it was handled; null: no state is being loaded. */
   #waiting: { message: any, settle: (isHandled: boolean) => void }[] | null = null
   #loading: AbortController | null = null
   #hasState = false
-  /** Up to where messages are in the state. Some may be on their way when it is loaded. */
+  /** Position up to which messages are in the state: some may still arrive after it was loaded. */
   #included: StreamPosition | null | undefined
 
   /** @internal */
@@ -60,18 +61,18 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
     this.#events = new Emitter(core.fail, `channel "${name}"`)
   }
 
-  /** Listens to the messages of a type. Returns a function that takes the listener away. */
+  /** Listens to the messages of a type. Returns a function that removes the listener. */
   on<T extends ChannelMessageType<C, N>> (type: T, listener: (message: MessageOf<C, T>) => unknown): Off
   /** Listens to all messages. */
   on (type: 'message', listener: (message: Message<C>) => unknown): Off
-  /** The state is loaded; the messages that are not in it follow. */
+  /** `getState()` has loaded the state; the messages that are not in it follow. */
   on (type: 'state', listener: (state: S) => unknown): Off
-  /** Messages were missed and cannot be had any more. With `getState` the state is loaded again. Not when it is joined first. */
+  /** Messages were missed and cannot be recovered. With `getState` the state is loaded again. Not emitted when the channel is joined first. */
   on (type: 'gap', listener: () => unknown): Off
   on (type: 'status', listener: (status: ChannelStatus) => unknown): Off
   /** Users came or left. Never in a channel without presence. */
   on (type: 'presence', listener: (users: readonly string[]) => unknown): Off
-  /** The channel is refused. */
+  /** The server does not let the user in, or no longer. Without a listener it is an `error` of the client. */
   on (type: 'error', listener: (error: WsError) => unknown): Off
   on (type: string, listener: (...args: any[]) => unknown): Off {
     return this.#events.on(type, listener)
@@ -82,12 +83,12 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
     return this.#host.users
   }
 
-  /** Calls the server for this channel, of which the user must be a member. See `client.call`. */
+  /** Calls a handler that belongs to channels, for this channel; the user must be a member. See `client.call`. */
   call<T extends ChannelCallType<C>> (type: T, ...[data, options]: {} extends CallData<C, T> ? [data?: CallData<C, T>, options?: CallOptions] : [data: CallData<C, T>, options?: CallOptions]): Promise<CallReply<C, T>> {
     return this.#core.requests.call(type, { ...data, channel: this.name }, options)
   }
 
-  /** Leaves. The server hears of it when no other part of the page is in the channel. */
+  /** Leaves the channel. The server is told when no other part of the page is in it. */
   leave (): void {
     if (this.status === 'left') return
     this.#stopLoading()
@@ -122,11 +123,12 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
   }
 
   /**
-   * The server has taken it in, at a position from which messages follow.
+   * Notes that the server has let the user in.
    *
    * @internal
-   * @param from undefined: the channel has no positions
-   * @param isWhole false: messages between what it had and here are missing
+   * @param from position after which messages follow; undefined: the channel has no history
+   * @param isWhole false: messages before `from` were missed
+   * @param isFirst there was no earlier position that messages could be missing after
    */
   entered (from: StreamPosition | undefined, isWhole: boolean, isFirst: boolean): void {
     if (!isWhole && !isFirst) this.#events.emit('gap')
@@ -138,7 +140,7 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
   }
 
   /**
-   * A message has come.
+   * Hands a message to the listeners, or keeps it until the state is loaded.
    *
    * @internal
    */
@@ -202,7 +204,7 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
     return included && stream?.epoch === included.epoch && stream.offset <= included.offset ? true : emitMessage(this.#events, message)
   }
 
-  /** What waits is in the state that is loaded next, or of no interest any more. */
+  /** Drops the messages that wait: the next state has them, or the channel was left. */
   #stopLoading (): void {
     this.#loading?.abort()
     this.#loading = null

@@ -19,23 +19,23 @@ export interface ClientOptions {
   /** URL of the plugin, such as `/ws` (in a browser) or `https://api.example.com/ws`. `ws:` and `wss:` are understood. */
   url: string
   /**
-   * Returns the user's token: before each connection, when the current one ends soon, and when the server has refused it. null: there is none,
-   * the client becomes `signed-out`. A failure is reported and tried again. Default: no token is sent, and the user is anonymous or known
-   * by a cookie.
+   * Returns the user's token: called before each connection, when the current token ends soon, and when the server has refused it. null: there is
+   * none, and the client becomes `signed-out`. If it throws, that is an `error`, and it is called again. Default: no token is sent; the user is
+   * anonymous or known by a cookie.
    */
   getToken?: GetToken
-  /** Where positions outlive a reload of the page, for instance `sessionStorage`. Default: nowhere; a reload begins with what is sent from then on. */
+  /** Keeps positions over a reload of the page, for instance `sessionStorage`. Default: none; a reloaded page gets what is sent from then on. */
   storage?: ClientStorage
   /** Shares one socket among the tabs of the browser: `tabs()` of `fastify-ws-manager/client/tabs`. Default: each tab has its own. */
   tabs?: Tabs
-  /** false: it is closed until `connect()`. Default true. */
+  /** false: the client is `closed` until `connect()` is called. Default true. */
   autoConnect?: boolean
 }
 
-/** What failed without anybody who awaits it: a listener, `getToken()`, `getState()`, the storage, a server that speaks something else. */
+/** A failure that nobody awaits: of a listener, of `getToken()`, `getState()` or the storage, or a server that speaks another protocol. */
 export interface ClientFailure { error: unknown, where: string }
 
-/** The own user and socket, as the server knows them. */
+/** The user and the socket of this client, as the server knows them. */
 export interface Me {
   /** null: anonymous. */
   userId: string | null
@@ -65,7 +65,7 @@ export class WsClient<C = unknown> {
   readonly #memberships: Memberships
   readonly #frames: ReadonlyMap<string, (frame: Frame) => unknown>
   #me: Me | null = null
-  /** Whose positions these are; undefined: nobody's yet. */
+  /** Id of the user whose positions these are; null: anonymous; undefined: not known yet. */
   #owner: string | null | undefined
 
   /** @internal */
@@ -108,7 +108,7 @@ export class WsClient<C = unknown> {
       },
       availability: ({ type, ...state }) => {
         this.#events.emit('availability', state)
-        // How tasks and questions ended meanwhile could not be sent.
+        // Frames about tasks and questions that ended meanwhile may not have been sent.
         if (state.available && !state.degraded) this.#reload()
       },
       dropped: ({ count }) => this.#events.emit('dropped', count)
@@ -120,7 +120,7 @@ export class WsClient<C = unknown> {
     })
     if (!autoConnect) return
     connection.status = 'connecting'
-    // Later, so that the app's listeners hear of it.
+    // Later, so that the app can add its listeners first.
     queueMicrotask(() => this.connect())
   }
 
@@ -128,12 +128,12 @@ export class WsClient<C = unknown> {
     return this.#connection.status
   }
 
-  /** What is known beside the status: why it is not connected, and when the next attempt begins. */
+  /** Details of the status: why the client is not connected, and when the next attempt begins. */
   get statusDetail (): StatusDetail {
     return this.#connection.detail
   }
 
-  /** Who the server says that this is; null before the first connection, and after `signed-out`. */
+  /** User and socket, from the server; null before the first connection, and after `signed-out`. */
   get me (): Me | null {
     return this.#me
   }
@@ -143,24 +143,25 @@ export class WsClient<C = unknown> {
     return this.#connection.clock.now
   }
 
+  /** The status or its detail has changed. Returns a function that removes the listener. */
   on (event: 'status', listener: (status: Status, detail: StatusDetail) => unknown): Off
-  /** Another user, or the first one; null: signed out. Not for a new socket or token of the same user. */
+  /** The user has changed; null: signed out. Emitted for the first one too, but not for a new socket or token of the same user. */
   on (event: 'user', listener: (me: Me | null) => unknown): Off
-  /** Something failed that nobody awaits. Without a listener it is reported to the console, and to `window.onerror`. */
+  /** Something failed that nobody awaits. Without a listener it is written to the console. */
   on (event: 'error', listener: (failure: ClientFailure) => unknown): Off
-  /** Whether the services behind the server work. */
+  /** The services behind the server fail, or work again. */
   on (event: 'availability', listener: (state: { available: boolean, degraded: boolean, reasons: readonly string[] }) => unknown): Off
-  /** So many messages were left out, because this client did not read fast enough. */
+  /** The server dropped messages, because this client did not read fast enough. */
   on (event: 'dropped', listener: (count: number) => unknown): Off
-  /** Every message of the app, of whatever stream, also one that was sent to this socket alone. */
+  /** Every message of the app, of any stream, also one that was sent to this socket alone. */
   on (event: 'message', listener: (message: Message<C>) => unknown): Off
-  /** Every message of a type, of whatever stream: `message:chat.message`. */
+  /** Every message of a type, of any stream: `message:chat.message`. */
   on<T extends MessageType<C>> (event: `message:${T}`, listener: (message: MessageOf<C, T>) => unknown): Off
   on (event: string, listener: (...args: any[]) => unknown): Off {
     return (event.startsWith('message') ? this.#messages : this.#events).on(event.replace('message:', ''), listener)
   }
 
-  /** Resolves when it is connected. Rejects with `signed_out` or `closed` if it will not be. */
+  /** Resolves when the client is connected. Rejects with `signed_out` or `closed` if it is that, or becomes it. */
   ready (): Promise<void> {
     return new Promise((resolve, reject) => {
       const look = (status: Status, { reason }: StatusDetail) => {
@@ -174,12 +175,12 @@ export class WsClient<C = unknown> {
     })
   }
 
-  /** Connects, also again after `signed-out`, `closed` and `close()`. */
+  /** Connects, also after `signed-out` and `closed`. Does nothing if the client is connected or about to be. */
   connect (): void {
     this.#connection.start()
   }
 
-  /** Closes the connection. What is under way fails; positions are kept, so that `connect()` goes on. */
+  /** Closes the connection. Calls in progress fail with `closed`; positions are kept, so that nothing is missed after `connect()`. */
   close (): void {
     this.#connection.stop('closed', 'the client was closed')
   }
@@ -192,19 +193,19 @@ export class WsClient<C = unknown> {
   /**
    * Calls a handler of the server. Rejects with a `WsError`: its `delivery` tells whether the call may have taken effect.
    *
-   * A call that waits for its answer when the connection is lost is sent again on the next one; the server answers a repetition
-   * without doing it twice.
+   * A call without an answer when the connection is lost is sent again on the next one; the server runs it once. Calls of anonymous users, and
+   * those with `repeat: false`, fail instead.
    */
   call<T extends PlainCallType<C>> (type: T, ...[data, options]: {} extends CallData<C, T> ? [data?: CallData<C, T>, options?: CallOptions] : [data: CallData<C, T>, options?: CallOptions]): Promise<CallReply<C, T>> {
     return this.#requests.call(type, data ?? {}, options)
   }
 
-  /** Joins a channel. Each call makes a channel of its own, which is left on its own; the server sees one membership. */
+  /** Joins a channel. Each call returns a new object, which is left by itself; the server sees one membership. */
   channel<N extends string, S = unknown> (name: N, options: ChannelOptions<S> = {}): Channel<C, N, S> {
     return this.#memberships.join(name, options)
   }
 
-  /** The messages for those who have a role. */
+  /** The messages for users with a role. */
   role (name: string): Feed<C> {
     return this.#feed(`role:${name}`)
   }
@@ -219,7 +220,7 @@ export class WsClient<C = unknown> {
     return this.#relay('channel', names, data, options)
   }
 
-  /** Sends a message to single sockets, where the app allows it; they tell others their `me.clientId`. */
+  /** Sends a message to single sockets, by their `me.clientId`, where the app allows it. */
   toClients (ids: readonly string[], data: { type: string, [field: string]: unknown }, options?: CallOptions): Promise<void> {
     return this.#relay('client', ids, data, options)
   }
@@ -326,7 +327,7 @@ export class WsClient<C = unknown> {
     this.#feed(topic).emit('gap')
   }
 
-  /** What the user's messages would have told. */
+  /** Loads the questions and tasks again: frames about them may have been missed. */
   #reload (): void {
     this.confirmations.load()
     this.tasks.load()
@@ -339,7 +340,7 @@ export class WsClient<C = unknown> {
     this.tasks.interrupted()
   }
 
-  /** What belongs to a user that this client is no more. */
+  /** Forgets what belongs to the previous user. */
   #disown (): void {
     this.#positions.forget((topic) => topic === `user:${this.#owner}` || topic.startsWith('role:'))
     this.confirmations.reset()
@@ -366,7 +367,6 @@ function baseOf (url: string): string {
   }
 }
 
-/** As an uncaught error would be, without ending anything. */
 function report (error: unknown, where: string): void {
   console.error(`fastify-ws-manager/client: ${where}`, error)
 }

@@ -17,14 +17,15 @@ export class Confirmation<C = unknown, K extends string = string> {
   readonly answerSchema: object | null
   /** Task that it is about; null: none. */
   readonly taskId: string | null
+  /** Step of the task that it is about. */
   readonly step: string | number
   /** Output of the step that is asked about, any JSON. */
   readonly result: unknown
   /** When it expires, on the server's clock, milliseconds since 1970. */
   readonly expiresAt: number
-  /** What happens then. */
+  /** Outcome when it expires without an answer. */
   readonly onTimeout: 'proceed' | 'cancel'
-  /** True if an earlier answer may have been lost with a part of Redis: say so. */
+  /** True if the server may have lost an earlier answer: tell the user. */
   readonly isUncertain: boolean
   readonly #core: Core
 
@@ -50,8 +51,8 @@ export class Confirmation<C = unknown, K extends string = string> {
   }
 
   /**
-   * Proceeds, with the answer where the question takes one. Rejects with `already_settled` where somebody was faster, and with
-   * `invalid_message` and the faulty places in `details` where the answer does not match; the question stays open then.
+   * Proceeds, with the answer if the question takes one. Rejects with `already_settled` if somebody was faster, and with `invalid_message` if
+   * the answer does not match `answerSchema`: `details` has the faulty places, and the question stays open.
    */
   async answer (...[answer, feedback]: undefined extends QuestionAnswer<C, K> ? [answer?: QuestionAnswer<C, K>, feedback?: string] : [answer: QuestionAnswer<C, K>, feedback?: string]): Promise<void> {
     await this.#core.requests.send({ type: 'confirm', callback_id: this.id, proceed: true, answer, feedback })
@@ -63,7 +64,7 @@ export class Confirmation<C = unknown, K extends string = string> {
   }
 }
 
-/** The open question of any kind; `kind` tells them apart. */
+/** An open question of any kind; `kind` tells which. */
 export type AnyConfirmation<C> = unknown extends C ? Confirmation<C> : { [K in QuestionKind<C>]: Confirmation<C, K> & { readonly kind: K } }[QuestionKind<C>]
 
 /** The questions that wait for the user, oldest first. */

@@ -10,7 +10,7 @@ import { mayBeOnline, onPage } from './wake.js'
 /**
  * - `connecting`: the first socket is not open yet.
  * - `connected`: the server has greeted the socket.
- * - `reconnecting`: the socket is lost; the next one is awaited or under way.
+ * - `reconnecting`: the socket is lost; the client waits for the next attempt, or makes it.
  * - `restarting`: the server closes and has named a time to come back.
  * - `offline`: the device has no network.
  * - `signed-out`: there is no token that the server accepts. Only {@link Connection.start} goes on.
@@ -18,15 +18,15 @@ import { mayBeOnline, onPage } from './wake.js'
  */
 export type Status = 'connecting' | 'connected' | 'reconnecting' | 'restarting' | 'offline' | 'signed-out' | 'closed'
 
-/** A status after which the client does not come back by itself. */
+/** A status in which the client does not reconnect by itself. */
 export type EndStatus = 'signed-out' | 'closed'
 export const isOver = (status: Status): status is EndStatus => status === 'signed-out' || status === 'closed'
-/** The code of errors of that status. */
+/** Error code for a status: `signed_out` for `signed-out`. */
 export const codeOf = (status: Status): string => status.replace('-', '_')
 
-/** What is known beside the status. */
+/** Details of a status; each is missing where it does not apply. */
 export interface StatusDetail {
-  /** Why the latest socket ended or none could be opened; text for people who look for a fault. */
+  /** Why the latest socket ended, or why none could be opened. For people; it is no code. */
   reason?: string
   /** Close code of the server. */
   code?: number | undefined
@@ -52,7 +52,7 @@ export type OpenSocket = (url: string, protocols: string[]) => Socket
 
 export interface Frame { type: string, id?: string | number, [field: string]: any }
 
-/** What a connection needs of its client, and tells it. */
+/** The client of a connection: its settings, and the callbacks that the connection calls. */
 export interface ConnectionHost {
   /** URL of the plugin's routes, with http or https. */
   base: string
@@ -75,9 +75,9 @@ const CONNECT_TIMEOUT_MS = 10_000
 const TOKEN_TIMEOUT_MS = 30_000
 const PING_EVERY_MS = 20_000
 const PONG_TIMEOUT_MS = 10_000
-/** A page that is looked at again does not wait longer to learn that its socket is dead. */
+/** Shorter when a page becomes visible: its user waits. */
 const WAKE_PONG_TIMEOUT_MS = 1_000
-/** A socket that has lived so long was no failed attempt. */
+/** Lifetime after which a lost socket does not count as a failed attempt. */
 const STABLE_MS = 5_000
 const REFRESH_AGAIN_MS = 5_000
 const REFUSED = 'the server refuses the token'
@@ -87,8 +87,8 @@ const MAX_HEADER_TOKEN = 4_096
 const PROTOCOL_TOKEN = /^[\w!#$%&'*+\-.^`|~]+$/
 
 /**
- * One socket after the other, never two at once: opens it, greets, keeps it alive, and comes back when it is lost. Whatever belongs
- * to a socket or an attempt that is over is ignored.
+ * One socket after the other, never two at once: opens it, waits for the greeting, keeps it alive, and reconnects when it is lost. Ignores
+ * whatever still comes from a socket or an attempt that is over.
  */
 export class Connection {
   status: Status = 'closed'
@@ -111,16 +111,16 @@ export class Connection {
   #mustAsk = false
   #comeBackMs: number | null = null
   #retryAfterMs = 0
-  /** Of the next attempt, the greeting, the next ping or its answer: there is never more than one to wait for. */
+  /** The only timer: for the next attempt, the greeting, the next ping or its answer. */
   #timer: ReturnType<typeof setTimeout> | undefined
-  /** Aborted when it is ended for good; null: it is. */
+  /** Aborted by `stop()`; null: the connection is stopped. */
   #open: AbortController | null = null
 
   constructor (host: ConnectionHost) {
     this.#host = host
   }
 
-  /** Connects, where it does not already; also after `signed-out` and `closed`. */
+  /** Connects, also after `signed-out` and `closed`. Does nothing if it is started already. */
   start (): void {
     if (this.#open) return
     this.#open = new AbortController()
@@ -134,7 +134,7 @@ export class Connection {
     this.#attempt()
   }
 
-  /** Ends it for good. */
+  /** Closes the socket. Only `start()` opens another. */
   stop (status: EndStatus, reason: string, code?: number): void {
     this.#open?.abort()
     this.#open = null
@@ -149,7 +149,7 @@ export class Connection {
   }
 
   async #attempt (): Promise<void> {
-    // Also where somebody did not wait for its time.
+    // Also replaces the timer of the next attempt, where this one began early.
     this.#plan(TOKEN_TIMEOUT_MS, () => this.#again('getToken() took too long'))
     const { base, getToken, openSocket } = this.#host
     const { signal } = this.#life = new AbortController()
@@ -193,7 +193,7 @@ export class Connection {
     this.#mustAsk = Boolean(this.#host.getToken)
     this.#comeBackMs = null
     this.#plan(CONNECT_TIMEOUT_MS, () => this.#again('no greeting in time'))
-    // An error is always followed by the end.
+    // `onclose` always follows.
     socket.onerror = () => {}
     socket.onmessage = ({ data }) => { if (!signal.aborted) this.#receive(data) }
     socket.onclose = ({ code, reason }) => { if (!signal.aborted) this.#closed(code, reason) }
@@ -271,10 +271,10 @@ export class Connection {
     this.#set(!mayBeOnline() ? 'offline' : isRestart ? 'restarting' : this.status === 'connecting' ? 'connecting' : 'reconnecting', detail)
   }
 
-  /** The network is back, or somebody looks at the page again: no time for delays, and a socket must prove that it lives. */
+  /** The network is back, or the page is visible again: tries at once, and checks that an open socket is alive. */
   #awake (): void {
     if (!this.#life) this.#retry(this.detail.reason!)
-    // Timers stood still meanwhile: it was silent for longer than a living one can be.
+    // Timers stood still while the page slept: the socket was silent for longer than a living one can be.
     else if (this.isGreeted && performance.now() - this.#heardAt > PING_EVERY_MS + PONG_TIMEOUT_MS) this.#retry('the page was asleep')
     else if (this.isGreeted) this.#sendPing(WAKE_PONG_TIMEOUT_MS)
   }
@@ -283,7 +283,7 @@ export class Connection {
     const at = performance.now()
     this.transmit({ type: 'ping', timestamp: at })
     this.#plan(timeoutMs, () => {
-      // Something else has come: it lives, and is only busy.
+      // Other frames have come: the socket is alive, only busy.
       if (this.#heardAt > at) this.#planPing()
       else this.#again('no answer to a ping')
     })

@@ -1,4 +1,4 @@
-/** Takes a listener away again. */
+/** Removes a listener. Harmless when called twice. */
 export type Off = () => void
 
 /** Reports what a listener or a callback of the app has thrown. */
@@ -6,14 +6,12 @@ export type Fail = (error: unknown, where: string) => void
 
 type Listener = (...args: any[]) => unknown
 
-/**
- * Whether all listeners returned without an error: at once, or as a promise if one of them is asynchronous. null: there are none.
- */
+/** True if all listeners returned without an error; a promise if one of them is asynchronous; null if there are none. */
 export type Handled = boolean | Promise<boolean> | null
 
 /** Listeners by name. One that throws is reported, and the others are called. */
 export class Emitter {
-  /** Arrays that never change: whoever calls the listeners of one need not copy it. In objects, so that the same function can listen twice. */
+  /** Arrays are replaced, never changed, so `emit` need not copy them. Functions are in objects, so that the same one can listen twice. */
   readonly #listeners = new Map<string, readonly { listener: Listener }[]>()
   readonly #fail: Fail
   readonly #where: string
@@ -31,7 +29,7 @@ export class Emitter {
     return () => { this.#listeners.set(name, this.#listeners.get(name)!.filter((other) => other !== own)) }
   }
 
-  /** Calls the listeners of a name. Hot: each message of a stream comes here four times. */
+  /** Calls the listeners of a name. Hot: called four times for each message of a stream. */
   emit (name: string, value?: unknown, detail?: unknown): Handled {
     const listeners = this.#listeners.get(name)
     let handled: Handled = null
@@ -54,6 +52,7 @@ export class Emitter {
   }
 }
 
+/** Combines two results: true if both are. */
 export function both (a: Handled, b: Handled): Handled {
   if (a === null) return b
   if (b === null) return a

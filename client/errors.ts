@@ -1,13 +1,13 @@
 /**
- * What became of a request that failed.
+ * Fate of a request that failed.
  *
- * - `not-sent`: the server has never seen it.
- * - `refused`: the server has answered that it is not done.
- * - `unknown`: it was sent, and nobody knows whether it took effect.
+ * - `not-sent`: it was never sent.
+ * - `refused`: the server refused it, or its handler failed with an error of the app.
+ * - `unknown`: it was sent, and may have taken effect.
  */
 export type Delivery = 'not-sent' | 'refused' | 'unknown'
 
-/** Codes of the server for requests that may have taken effect. */
+/** Error codes of the server after which the request may have taken effect. */
 export const UNCERTAIN = ['unavailable', 'identity_changed', 'internal', 'outcome_unknown']
 
 export interface WsErrorOptions { details?: unknown, delivery?: Delivery, cause?: unknown }
@@ -21,7 +21,7 @@ export interface WsErrorOptions { details?: unknown, delivery?: Delivery, cause?
 export class WsError extends Error {
   override readonly name = 'WsError'
   readonly code: string
-  /** What the server says beside the code, such as the faulty fields of `invalid_message`. */
+  /** Details from the server, such as the faulty fields of `invalid_message`; undefined: none. */
   readonly details: unknown
   readonly delivery: Delivery
 

@@ -4,13 +4,13 @@ import { both, type Emitter, type Handled, type Off } from './emitter.js'
 /** The messages of one stream: of the user, of a role, or to everybody. */
 export interface Feed<C> {
   /**
-   * Listens to the messages of a type, or with `message` to all. A message that wants an acknowledgement gets it when all listeners have
-   * returned, or their promises are fulfilled; without a listener, and after one that throws, it gets none. Returns a function that
-   * takes the listener away.
+   * Listens to the messages of a type, or with `message` to all. A message that requires an acknowledgement is acknowledged when all listeners
+   * have returned and their promises are fulfilled; it is not without a listener, or if one throws or rejects. Returns a function that removes
+   * the listener.
    */
   on<T extends MessageType<C>> (type: T, listener: (message: MessageOf<C, T>) => unknown): Off
   on (type: 'message', listener: (message: Message<C>) => unknown): Off
-  /** Messages were missed and cannot be had any more: reload what they are about. Not on the first connection. */
+  /** Messages were missed and cannot be recovered: reload the data that they are about. Not emitted on the first connection. */
   on (type: 'gap', listener: () => unknown): Off
 }
 

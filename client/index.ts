@@ -15,9 +15,9 @@ export type { CallOptions } from './requests.js'
 export { Task, Tasks } from './tasks.js'
 
 /**
- * Makes a client of a server with fastify-ws-manager, which connects at once: `createClient<typeof contract>({ url: '/ws', getToken })`.
+ * Makes a client for a server with fastify-ws-manager, and connects: `createClient<typeof contract>({ url: '/ws', getToken })`.
  *
- * @throws TypeError if `url` is no URL
+ * @throws TypeError if `url` is no URL, or is relative outside of a page
  */
 export function createClient<C = unknown> (options: ClientOptions): WsClient<C> {
   return new WsClient<C>(options, openSocket)

@@ -3,34 +3,34 @@ import type { Core } from './core.js'
 import { Emitter, type Off } from './emitter.js'
 import { restList } from './rest.js'
 
-/** How the records of a list are had and shown. */
+/** Where the records of a list come from, and how they are shown. */
 export interface LiveListParts<R, T> {
   core: Core
-  /** Of its REST route, and of the field with the records there. */
+  /** Name of its REST route, and of the field that has the records. */
   name: string
-  /** Of that route; default none. */
+  /** Further parameters of that route, such as `&status=pending`. Default none. */
   query?: string
-  /** What the list keeps of a record of REST; default: itself. */
+  /** Takes the part that the list keeps from a record of REST. Default: the whole record. */
   pick?: (record: any) => R
   /** Field that identifies a record. */
   id: keyof R
-  /** Field with its time: the list is in this order. */
+  /** Field that the list is sorted by. */
   time: keyof R
-  /** Makes what the app sees of a record. */
+  /** Makes the object that the app sees. */
   show: (record: R) => T
-  /** True if a record tells nothing new; its object then stays. Default: every record does. */
+  /** True if a record has nothing new, so that its object stays the same. Default: every record makes a new object. */
   isSame?: (before: R, now: R) => boolean
 }
 
 /**
- * A list of what the server keeps for the user: loaded by REST when it is first asked for and on every new socket, and kept up to date
- * by frames in between. It changes as a whole: each change makes a new array, so that two can be compared.
+ * A list of records that the server keeps for the user: loaded by REST when it is first used and on every new socket, and updated by frames in
+ * between. Each change makes a new array.
  */
 export class LiveList<R, T> {
   readonly #parts: LiveListParts<R, T>
   readonly #events: Emitter
   readonly #entries = new Map<string, { record: R, shown: T }>()
-  /** Ids that frames have told of while the list is loaded: what they say is newer. */
+  /** Ids in frames that came while the list was being loaded: the frames are newer. */
   #told = new Set<string>()
   #list: readonly T[] = []
   #hasChanged = false
@@ -48,7 +48,7 @@ export class LiveList<R, T> {
     return this.#list
   }
 
-  /** Calls the listener with the list at each change. Returns a function that takes it away. */
+  /** Calls the listener with the list at each change. Returns a function that removes it. */
   on (_event: 'change', listener: (list: readonly T[]) => unknown): Off {
     this.#want()
     return this.#events.on('change', listener)
@@ -60,9 +60,10 @@ export class LiveList<R, T> {
   }
 
   /**
-   * A frame tells of a record; null: it is gone.
+   * Takes a record from a frame.
    *
    * @internal
+   * @param record null: it is gone
    */
   tell (id: string, record: R | null): void {
     this.#told.add(id)
@@ -71,7 +72,7 @@ export class LiveList<R, T> {
   }
 
   /**
-   * Loads the list, once anybody wants it: what came while there was no connection, or was missed, is not known otherwise.
+   * Loads the list if it is used: frames may have been missed.
    *
    * @internal
    */

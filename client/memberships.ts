@@ -7,7 +7,7 @@ import { both, type Handled } from './emitter.js'
 
 type AnyChannel = Channel<any, any, any>
 
-/** A channel of the server, and the parts of the page that are in it. */
+/** Membership in a channel, and the parts of the page that share it. */
 interface Membership {
   readonly name: string
   readonly parts: Set<AnyChannel>
@@ -15,17 +15,17 @@ interface Membership {
   /** True if the last frame about it on this socket was `subscribe`. */
   isAsked: boolean
   isIn: boolean
-  /** True if it was in it, on this or an earlier socket. */
+  /** True if the user has been in the channel, on this or an earlier socket. */
   wasIn: boolean
   users: readonly string[]
   timer?: ReturnType<typeof setTimeout>
 }
 
-/** Errors that may not come again. */
+/** Error codes after which joining is tried again. */
 const PASSING = [...UNCERTAIN, 'rate_limited', 'timeout', 'too_many_pending', 'disconnected']
 const topicOf = (name: string) => `channel:${name}`
 
-/** The channels that the page is in: joins them anew on every socket, from where it was. */
+/** The channels that the page is in: joins them again on every socket, from the last position. */
 export class Memberships {
   readonly #memberships = new Map<string, Membership>()
   readonly #core: Core
@@ -43,7 +43,7 @@ export class Memberships {
     const its = membership
     const channel: AnyChannel = new Channel(name, options, this.#core, its, () => this.#leave(its, channel))
     its.parts.add(channel)
-    // Later, so that its listeners are there before anything happens.
+    // Later, so that the app can add its listeners first.
     queueMicrotask(() => {
       if (its.isIn) channel.entered(this.#core.positions.get(topicOf(name)), true, true)
       else this.#ask(its)
@@ -64,7 +64,7 @@ export class Memberships {
     }
   }
 
-  /** What is done with the frames about channels. */
+  /** Handlers for frames about channels. */
   readonly receivers: Receivers = {
     subscribed: (frame) => {
       const membership = this.#of(frame)
@@ -105,7 +105,7 @@ export class Memberships {
     for (const channel of [...membership.parts]) channel.entered(epoch ? { epoch, offset } : undefined, recovered || isFirst, isFirst)
   }
 
-  /** Leaves where nobody is left in it at the end of the turn: a part of the page that is made anew joins again at once. */
+  /** Leaves at the end of the turn if no part is left: one that is rendered again joins at once. */
   #leave (membership: Membership, channel: AnyChannel): void {
     membership.parts.delete(channel)
     queueMicrotask(() => {
@@ -114,7 +114,7 @@ export class Memberships {
       clearTimeout(membership.timer)
       this.#memberships.delete(name)
       this.#core.positions.forget((topic) => topic === topicOf(name))
-      // One that the server keeps after a failure does no harm: nobody hears of its messages.
+      // A membership that the server keeps after a failure is harmless: nobody listens to its messages.
       if (isAsked) this.#core.requests.send({ type: 'unsubscribe', channel_ids: [name] }).catch(() => {})
     })
   }
@@ -125,7 +125,7 @@ export class Memberships {
     membership.isAsked = true
     const position = this.#core.positions.get(topicOf(name))
     this.#core.requests.send({ type: 'subscribe', channel_ids: [name], recover: position && { [name]: position } }).catch((error: WsError) => {
-      // Left meanwhile, or of another socket.
+      // The channel was left meanwhile, or the request belongs to an earlier socket.
       if (!membership.isAsked || !this.#core.connection.isGreeted) return
       membership.isAsked = false
       const { retry_after_ms: afterMs = 0 } = (error.details ?? {}) as { retry_after_ms?: number }
@@ -147,7 +147,7 @@ export class Memberships {
     return this.#of(frame)?.users.filter((id) => id !== frame.user_id) ?? []
   }
 
-  /** A change can be redundant. */
+  /** Sets the users. A `joined` or `left` frame may say what is known already. */
   #setUsers (frame: Frame, users: readonly string[]): void {
     const membership = this.#of(frame)
     if (!membership || (frame.type !== 'presence' && users.length === membership.users.length)) return

@@ -9,17 +9,17 @@ export interface ClientStorage {
   removeItem (key: string): void
 }
 
-/** What outlives a reload. */
+/** The data that outlive a reload. */
 export type Remembered = [
   user: string | null,
   positions: [topic: string, position: StreamPosition][],
-  /** Acknowledged messages that were handled, with the time. */
+  /** Messages that were handled and acknowledged, with the time. */
   handled: [messageId: string, at: number][]
 ]
 
 const SAVE_AFTER_MS = 500
 
-/** Keeps positions over a reload. A storage that is full, forbidden or broken is reported once, and nothing else suffers. */
+/** Keeps positions and acknowledgements over a reload. A failure of the storage is reported once, and affects nothing else. */
 export class Memory {
   readonly #storage: ClientStorage
   readonly #key: string
@@ -33,11 +33,11 @@ export class Memory {
     this.#key = `ws-manager:${key}`
     this.#snapshot = snapshot
     this.#fail = fail
-    // Some browsers end a page in the background without another word.
+    // Browsers may end a hidden page without a further event.
     onPage(['pagehide', 'visibilitychange'], () => this.#save())
   }
 
-  /** Hands over what is remembered, if there is something. */
+  /** Calls `restore` with what is stored, if there is anything. */
   read (restore: (remembered: Remembered) => void): void {
     this.#try(() => {
       const stored = this.#storage.getItem(this.#key)
@@ -45,7 +45,7 @@ export class Memory {
     })
   }
 
-  /** Saves soon. */
+  /** Saves within 500 ms; several calls make one write. */
   saveSoon (): void {
     if (this.#isDue) return
     this.#isDue = true

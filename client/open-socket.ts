@@ -1,6 +1,6 @@
 import type { OpenSocket } from './connection.js'
 
-/** The WebSocket of the browser, or of Node from version 22 on; before that the one of the package ws. */
+/** Returns the WebSocket of the browser or of Node.js 22 and newer; on Node.js 20 that of the package ws. */
 export async function openSocket (): Promise<OpenSocket> {
   const { WebSocket: Native } = globalThis as { WebSocket?: new (url: string, protocols: string[]) => ReturnType<OpenSocket> }
   if (Native !== undefined) return (url, protocols) => new Native(url, protocols)

@@ -1,14 +1,14 @@
-/** A place in a stream. Apps never see one, except where `getState()` hands one on. */
+/** A place in a stream. Apps only pass one on, as the `position` of `getState()`. */
 export interface StreamPosition { epoch: string, offset: number }
 
-/** What the page has of each stream: where it goes on from after a cut, and, without what its listeners are still at work on, after a reload. */
+/** Position of each stream: a new socket continues there; a reloaded page continues before the first message whose listeners had not finished. */
 export class Positions {
   readonly #positions = new Map<string, StreamPosition>()
-  /** Offsets of the messages whose listeners are at work, by stream. In order. */
+  /** Offsets of the messages whose listeners are at work, in order, by stream. */
   readonly #pending = new Map<string, Set<number>>()
   readonly #changed: () => void
 
-  /** @param changed called when what a reload begins from may have changed */
+  /** @param changed called when `snapshot` may have changed */
   constructor (changed: () => void) {
     this.#changed = changed
   }
@@ -17,7 +17,7 @@ export class Positions {
     return this.#positions.get(topic)
   }
 
-  /** Takes a position that the server names, or that of a message. Returns false where the page is further already: nothing goes back. */
+  /** Moves to the position of a message, or to one that the server names. Returns false if the page is there already, or further. */
   reach (topic: string, epoch: string, offset: number): boolean {
     const had = this.#positions.get(topic)
     if (had?.epoch !== epoch) this.#pending.delete(topic)
@@ -27,7 +27,7 @@ export class Positions {
     return true
   }
 
-  /** The listeners of the message that was taken last are at work until the promise settles. */
+  /** Marks the latest message of a stream as in work until the promise settles. */
   holdFor (topic: string, work: Promise<unknown>): void {
     const { offset } = this.#positions.get(topic)!
     const pending = this.#pending.get(topic) ?? new Set()
@@ -47,7 +47,7 @@ export class Positions {
     this.#changed()
   }
 
-  /** The streams that every socket is in; channels are asked for one by one. */
+  /** Positions of the streams that every socket is in; those of channels are sent with `subscribe`. */
   get common (): Record<string, StreamPosition> {
     return Object.fromEntries([...this.#positions].filter(([topic]) => !topic.startsWith('channel:')))
   }

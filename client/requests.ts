@@ -2,40 +2,40 @@ import { codeOf, isOver, type Connection, type Frame } from './connection.js'
 import { UNCERTAIN, WsError, type WsErrorOptions } from './errors.js'
 
 export interface CallOptions {
-  /** Ends the waiting; the server may do the call all the same. */
+  /** Stops waiting for the answer; the server may still run the call. */
   signal?: AbortSignal
-  /** How long the answer may take, the time in which there is no connection included. Default 10,000 ms. */
+  /** Time allowed for the answer, including time without a connection. Default 10,000 ms. */
   timeoutMs?: number
   /** `wait`: while there is no connection, the call waits for one; `fail`: it fails at once. Default `wait`. */
   offline?: 'wait' | 'fail'
   /**
-   * false: the call has no key by which the server knows a repetition: it is sent once, and its outcome is `unknown` when the connection is lost.
-   * For calls that come many times a second, since the server remembers only so many. Default true.
+   * false: sends the call once, without an idempotency key; when the connection is lost, it fails with the delivery `unknown`. For calls made many
+   * times a second: the server remembers a limited number of keys. Default true.
    */
   repeat?: boolean
 }
 
 interface Request {
   outgoing: Frame
-  /** True if the server answers a repetition like the first one. */
+  /** True if the server runs the request once, however often it is sent. */
   isRepeatable: boolean | undefined
   wasSent: boolean
   /** True if the current socket has it. */
   isUnderWay: boolean
   fulfil: (data: any) => void
-  /** @param message default: the type of the frame, and the code; @param options `delivery` default: by whether it was sent */
+  /** @param message default: type and code @param options default of `delivery`: `unknown` if it was sent, else `not-sent` */
   fail: (code: string, message?: string, options?: WsErrorOptions) => void
 }
 
 const TIMEOUT_MS = 10_000
-/** How many calls may wait for a connection. */
+/** Maximum number of requests that wait for a connection. */
 const MAX_WAITING = 100
 
-/** Calls that await their answers. */
+/** Requests without an answer yet. */
 export class Requests {
   readonly #connection: Pick<Connection, 'isGreeted' | 'status' | 'transmit'>
   readonly #requests = new Map<string, Request>()
-  /** What the server knows repeatable calls of this client by; the number of the request follows. */
+  /** First part of the idempotency keys of this client; the number of the request follows. */
   readonly #key = crypto.getRandomValues(new Uint32Array(4)).join('-')
   #lastId = 0
 
@@ -83,12 +83,12 @@ export class Requests {
     return this.send({ ...data, type }, { repeat: true, ...options })
   }
 
-  /** There is a connection: what waits is sent, in order, and what may be repeated is. */
+  /** Sends the waiting requests on a new connection, in order; those that were sent before are repeated. */
   reconnected (): void {
     for (const request of this.#requests.values()) if (!request.isUnderWay) this.#transmit(request)
   }
 
-  /** The connection is gone. What was sent and may not be repeated has failed. @param isAnonymous the server ignored the keys of calls */
+  /** Fails the requests that were sent and must not be repeated. @param isAnonymous true: the server ignores the keys of anonymous users */
   interrupted (code: string, message: string, isAnonymous: boolean): void {
     for (const request of [...this.#requests.values()]) {
       request.isUnderWay = false
@@ -96,12 +96,12 @@ export class Requests {
     }
   }
 
-  /** No connection follows. */
+  /** Fails all requests: no connection follows. */
   close (code: string, message: string): void {
     for (const request of [...this.#requests.values()]) request.fail(code, message)
   }
 
-  /** Returns false for a frame that answers none of them. */
+  /** Settles the request that a frame answers. Returns false if there is none. */
   answer ({ type, id, data, code, message, details }: Frame): boolean {
     const request = this.#requests.get(id as string)
     if (!request) return false

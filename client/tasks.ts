@@ -3,21 +3,23 @@ import type { Frame } from './connection.js'
 import type { Core, Receivers } from './core.js'
 import { LiveList } from './live-list.js'
 
-/** Lines that are kept of each task. */
+/** Maximum number of log lines kept per task. */
 const MAX_LOGS = 200
 
-/** A task of the user as it was at one moment: each change makes a new object. */
+/** A task of the user. Immutable: each change makes a new object. */
 export class Task {
   readonly id: string
   readonly title: string | null
   readonly status: TaskStatus
-  /** Percent. */
+  /** Percent, 0 to 100. */
   readonly progress: number
   /** The latest progress message. */
   readonly message: string | null
-  /** The latest 200 lines. */
+  /** The latest 200 lines, oldest first. */
   readonly logs: readonly TaskLogLine[]
+  /** Result of the app, any JSON; null: none yet. */
   readonly result: unknown
+  /** Why it failed; null: it did not. */
   readonly error: string | null
   /** Milliseconds since 1970. */
   readonly startedAt: number
@@ -40,7 +42,7 @@ export class Task {
     this.#core = core
   }
 
-  /** Cancels it. Rejects with `already_settled` if it has ended, and with `not_found` if the server knows no such task. */
+  /** Cancels the task. Rejects with `already_settled` if it has ended, and with `not_found` if the server does not know it. */
   async cancel (): Promise<void> {
     await this.#core.requests.send({ type: 'cancel', task_id: this.id })
   }
@@ -67,11 +69,11 @@ export class Tasks extends LiveList<TaskRecord, Task> {
     },
     task_done: (frame) => this.#update(frame, frame.status === 'done' ? { ...frame, progress: 100 } : frame),
     task_cancelled: (frame) => this.#update(frame, { status: 'cancelled', finished_at: frame.timestamp }),
-    // It only tells that the task is alive.
+    // Changes nothing: it only says that the task is alive.
     heartbeat: () => {}
   }
 
-  /** What a record has beyond what a task shows is of no account. */
+  /** Fields of frames that a task does not show are kept in its record, and do no harm. */
   #update ({ task_id: id }: Frame, change: object): void {
     this.tell(id, { ...this.record(id) ?? { task_id: id, status: 'running', progress: 0, started_at: 0, logs: [] }, ...change } as TaskRecord)
   }

@@ -5,7 +5,7 @@ import type { Message, MessageOf, MessageType } from './contract-types.js'
 import { WsError } from './errors.js'
 import { openSocket } from './open-socket.js'
 
-/** Who a test client is. */
+/** User and path of a test client; further options as for `createClient`. */
 export interface TestClientOptions extends Omit<Partial<ClientOptions>, 'getToken' | 'autoConnect'> {
   /** Id of the user. Their token is signed by the app's `@fastify/jwt`. Default: anonymous, unless `token` is given. */
   user?: string
@@ -17,7 +17,7 @@ export interface TestClientOptions extends Omit<Partial<ClientOptions>, 'getToke
   path?: string
 }
 
-/** A client for tests, which also keeps the messages that nobody has asked for yet. */
+/** A client for tests: keeps messages until `next()` asks for them. */
 export class TestClient<C = unknown> extends WsClient<C> {
   readonly #unread: Message<C>[] = []
   readonly #waiting = new Set<() => void>()
@@ -32,8 +32,8 @@ export class TestClient<C = unknown> extends WsClient<C> {
   }
 
   /**
-   * Resolves to the oldest message of a type that no call has returned yet, also one that came before. Rejects with `timeout` where none comes
-   * in time, and names the types that did come.
+   * Resolves to the oldest message of a type that no earlier call has returned, also one that came before. Rejects with `timeout` if none comes
+   * within `timeoutMs` (default 2,000), and names the types of the unread messages.
    */
   next<T extends MessageType<C>> (type: T, { timeoutMs = 2_000 }: { timeoutMs?: number } = {}): Promise<MessageOf<C, T>> {
     return new Promise((resolve, reject) => {
@@ -62,7 +62,7 @@ export class TestClient<C = unknown> extends WsClient<C> {
  * Makes a client for an app's own tests, connected as a user: `const alice = await createTestClient(app, { user: 'alice' })`. An app that does
  * not listen yet listens on a free port of this machine. The client closes with the app.
  *
- * @throws WsError `signed_out` or `closed` if the server refuses the user
+ * @throws WsError `signed_out` or `closed` if the server refuses the user; TypeError for a `user` where the app has no `@fastify/jwt`
  */
 export async function createTestClient<C = unknown> (app: FastifyInstance, { user, claims = {}, token, path = '/ws', ...options }: TestClientOptions = {}): Promise<TestClient<C>> {
   await listen(app)
@@ -76,7 +76,7 @@ export async function createTestClient<C = unknown> (app: FastifyInstance, { use
   return client
 }
 
-/** What apps that did not listen begin; several clients may be made at once. */
+/** Calls of `app.listen()` that are in progress: several clients may be made at once. */
 const listening = new WeakMap<FastifyInstance, Promise<unknown>>()
 
 async function listen (app: FastifyInstance): Promise<void> {

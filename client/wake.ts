@@ -1,12 +1,12 @@
-/** What a browser says about its network and its page. Elsewhere none of it happens. */
+/** Events of a browser about its network and its page. Node.js has none of them. */
 export type PageEvent = 'offline' | 'online' | 'pagehide' | 'pageshow' | 'visibilitychange'
 
-/** Listens until the signal fires, or as long as the page lives. */
+/** Listens to events of the page until the signal fires; without one, for the life of the page. */
 export function onPage (events: readonly PageEvent[], listener: (event: Event) => void, signal?: AbortSignal): void {
   for (const event of events) globalThis.addEventListener?.(event, listener, { signal: signal! })
 }
 
-/** False only where the browser is sure that there is no network. */
+/** False only if the browser is sure that there is no network. */
 export function mayBeOnline (): boolean {
   return globalThis.navigator?.onLine !== false
 }
