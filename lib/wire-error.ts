@@ -68,6 +68,15 @@ export class EarlierError extends Error {
   }
 }
 
+/** Returns true for the error of an earlier call. Never throws, whatever the app has thrown. */
+export function isEarlier (error: unknown): error is EarlierError {
+  try {
+    return error instanceof EarlierError
+  } catch {
+    return false
+  }
+}
+
 const internal = new InternalError()
 const INTERNAL: WireError = { code: 'internal', message: internal.message, statusCode: internal.statusCode!, details: undefined, retryAfterS: undefined, isAppError: false }
 
@@ -77,7 +86,7 @@ const INTERNAL: WireError = { code: 'internal', message: internal.message, statu
  */
 export function toWire (error: unknown): WireError {
   try {
-    if (error instanceof EarlierError) return error.wire
+    if (isEarlier(error)) return error.wire
     const own = appErrorOf(error)
     if (own !== null) return own
     if (!(error instanceof Error)) return INTERNAL

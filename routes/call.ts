@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { IdempotencyKey } from '../schemas/fields.js'
 import { callReply } from '../schemas/rest.js'
 import { UnavailableError, UnknownTypeError } from '../lib/errors.js'
-import { EarlierError, toClientError } from '../lib/wire-error.js'
+import { isEarlier, toClientError } from '../lib/wire-error.js'
 import { networkOf } from '../lib/socket/network.js'
 import { logThrown } from '../lib/thrown.js'
 import { RestContext } from '../lib/protocol/handler-context.js'
@@ -126,7 +126,7 @@ export function callRoute (scope: FastifyInstance, { access, handlers, repeatabl
       const work = key === undefined || user === null ? run : () => once(user.id)
       access.carryOut(request, work).catch((error: unknown) => {
         const clientError = toClientError(error)
-        const isExpected = isInterrupted || error instanceof EarlierError
+        const isExpected = isInterrupted || isEarlier(error)
         if (!isExpected && (clientError.statusCode! >= 500 || isReplied)) logThrown(log, 'error', error, { type: entry.type }, 'a handler failed')
         reject(clientError)
       })

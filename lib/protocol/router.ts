@@ -3,7 +3,7 @@ import { closeCodes } from '../../schemas/codes.js'
 import type { Connection } from '../socket/connection.js'
 import type { Rate } from '../socket/rate.js'
 import { UnauthorizedError, UnknownTypeError } from '../errors.js'
-import { EarlierError, isOverTypeLimit, toWire } from '../wire-error.js'
+import { isEarlier, isOverTypeLimit, toWire } from '../wire-error.js'
 import type { EventHub } from '../events.js'
 import type { Counters } from '../telemetry/counters.js'
 import { isThenable } from '../thenable.js'
@@ -194,7 +194,7 @@ export class Router {
   #fail (connection: Connection, error: unknown, message?: Record<string, unknown>, id = message && frameId(message)): void {
     const { code, statusCode, message: text, details, isAppError } = toWire(error)
     const isServerFault = statusCode >= 500
-    if (isServerFault && !(error instanceof EarlierError)) logThrown(connection.log, 'error', error, handlerOf(message), 'a handler failed')
+    if (isServerFault && !isEarlier(error)) logThrown(connection.log, 'error', error, handlerOf(message), 'a handler failed')
     else connection.log.debug({ code, type: message?.type }, 'a frame was refused')
     connection.send(encodeFrame({ type: 'error', code, id, message: text, details, ...isAppError && { app: true } }))
     if (this.#events.has('message_failed')) {

@@ -247,3 +247,14 @@ t.test('more acknowledgements than may wait are taken while a subscribe is in pr
   t.match((await Promise.all(sent)).map(({ acked }) => acked!.length), [1, 1, 1, 1])
   t.equal(client.count('error'), 0)
 })
+
+t.test('a thrown value that cannot even be looked at is answered as internal, by socket and by REST', async (t) => {
+  const { proxy, revoke } = Proxy.revocable(new Error('x'), {})
+  revoke()
+  const server = await startApp(t, {}, { after: ({ ws }) => { ws.handle('app.fails', { schema, rest: true }, () => Promise.reject(proxy)) } })
+  const client = await server.connect('alice')
+  t.match(await client.request({ type: 'app.fails' }), { type: 'error', code: 'internal' })
+  t.match(await client.request({ type: 'app.fails', idempotency_key: 'once' }), { type: 'error', code: 'internal' })
+  const { status } = await server.rest('POST', '/ws/call/app.fails', { as: 'alice', body: {} })
+  t.equal(status, 500)
+})
