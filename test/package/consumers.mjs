@@ -314,7 +314,7 @@ async function main () {
   if ((await alice.next('news.flash')).text !== 'to the client' || plain.me.userId !== 'alice') throw new Error('the client does not work')
   plain.close()
   const refused = await plain.call('news.read', {}, { offline: 'fail' }).catch((error) => error)
-  if (!(refused instanceof WsError) || refused.code !== 'disconnected') throw new Error('the error of a call is none of the client')
+  if (!(refused instanceof WsError) || refused.code !== 'closed') throw new Error('the error of a call is none of the client')
   if (typeof createHooks().useStatus !== 'function' || defineElements() !== undefined) throw new Error('the parts for pages are not whole')
   const script = await fetch('http://127.0.0.1:' + port + '/ws/client.js')
   if (!(await script.text()).includes('safeRegisterHandler')) throw new Error('the script of the client is not served')

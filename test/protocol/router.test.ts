@@ -238,7 +238,7 @@ t.test('more acknowledgements than may wait are taken while a subscribe is in pr
   const { ws } = server.app
   const sent = [1, 2, 3, 4].map((n) => ws.sendToUser('alice', { type: 'app.mail', n }, { ack: { timeoutMs: 10_000, tries: 1 } }))
   const ids = []
-  for (const _ of sent) ids.push((await client.next('app.mail')).message_id)
+  for (let n = 0; n < sent.length; n++) ids.push((await client.next('app.mail')).message_id)
   client.send({ type: 'subscribe', id: 1, channel_ids: ['slow'] })
   await gate.reached
   for (const id of ids) client.send({ type: 'ack', message_id: id })
