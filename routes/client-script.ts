@@ -7,7 +7,7 @@ import { FileAnswer } from './file-answer.js'
 import type { Scope } from './scope.js'
 
 const TYPE = 'text/javascript; charset=utf-8'
-/** A page may run with the script of an hour ago: both sides understand each other over more versions than that. */
+/** A page may run with the script of an hour ago: clients and servers of neighbouring versions understand each other. */
 const CACHE = 'public, max-age=3600, stale-while-revalidate=86400'
 const CACHE_FOR_EVER = 'public, max-age=31536000, immutable'
 
@@ -15,8 +15,8 @@ const Query = Type.Object({ v: Type.Optional(Type.String({ description: 'Version
 const Script = { description: 'The script', content: { 'text/javascript': { schema: Type.String({ description: 'JavaScript, a classic script' }) } } }
 
 /**
- * Registers the route of the browser client as one classic script (row F6). It is public, like every script of a page: the request of a
- * `<script>` element carries no token.
+ * Registers the route of the browser client as one classic script. It is public, like every script of a page: the request of a `<script>`
+ * element carries no token.
  */
 export function clientScriptRoute (scope: Scope): void {
   let script: Promise<EncodedText> | null = null

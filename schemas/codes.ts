@@ -56,16 +56,15 @@ export const countedCodes: ReadonlySet<string> = new Set<ErrorCode>([
   'bad_json', 'bad_frame', 'too_deep', 'unknown_type', 'invalid_message', 'unauthorized', 'forbidden', 'too_many_channels', 'too_many_roles'
 ])
 
-/** Close code for a token that is missing, malformed, expired, revoked or wrong: a client comes back with another token. */
+/** Close code for a token that is missing, malformed, expired, revoked or wrong: a client reconnects with another token. */
 export const UNAUTHORIZED = 4401
 
-/** Close codes after which a client does not come back by itself: the same attempt would end in the same way. */
+/** Close codes after which a client does not reconnect by itself: the same attempt would end in the same way. */
 export const finalCloseCodes: readonly number[] = [1003, 1008, 1009, 4403, 4409]
 
 /**
  * Close codes of the server: those of RFC 6455 section 7.4.1 and the IANA registry, and ours from the range for applications.
- * Clients reconnect after 1001, 1011, 1012, 1013 and 4408; after 4401 with a new token; after 1003, 1008, 1009, 4403 and 4409 not
- * automatically.
+ * Clients reconnect by themselves, except after {@link finalCloseCodes}, and with another token after {@link UNAUTHORIZED}.
  */
 export const closeCodes = {
   /** The server closes. */

@@ -1,6 +1,6 @@
 /*
  * The client for pages without modules, as one classic script: `GET /ws/client.js`. It sets the globals `FastifyWs`, `WebSocketRegistry` and
- * `safeRegisterHandler`, and takes over what pages have registered before it was loaded.
+ * `safeRegisterHandler`, and takes over the handlers that a page registered before it was loaded.
  */
 import type { WsClient } from '../client.js'
 import { createClient, WsError, type ClientOptions } from '../index.js'
@@ -17,7 +17,7 @@ const { register, unregister } = registry
 
 const page = globalThis as unknown as Page
 const early = page.wsHandlers
-// A page that has kept the function that it pushes with, registers with it from now on.
+// A page may have kept the function that pushes into the array: from now on it registers.
 page.wsHandlers = { push: (...entries) => { for (const entry of entries) take(entry) } }
 if (Array.isArray(early)) for (const entry of early) take(entry)
 

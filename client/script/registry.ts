@@ -5,14 +5,14 @@ export type Handler = (message: any) => unknown
 
 interface Entry { type: string, handler: Handler, offs: Map<WsClient, Off> }
 
-/** Handlers of messages by type, for pages without modules (row F6). They get the messages of every client that is attached, before or after. */
+/** Handlers of messages by type, for pages without modules. They get the messages of every client that is attached, before or after them. */
 export class HandlerRegistry {
   readonly #entries = new Set<Entry>()
   readonly #clients = new Set<WsClient>()
 
   /**
-   * Calls the handler with each message of a type, of whatever stream. The same function can be registered once for each type. Returns a
-   * function that takes it away.
+   * Calls the handler with each message of a type, of any stream. The same function is registered once per type. Returns a function that
+   * removes it.
    *
    * @throws TypeError if the type is no string or the handler no function
    */
@@ -26,7 +26,7 @@ export class HandlerRegistry {
     return () => { this.unregister(type, handler) }
   }
 
-  /** Takes a handler away. Returns false if it is not registered for the type. */
+  /** Removes a handler. Returns false if it is not registered for the type. */
   readonly unregister = (type: string, handler: Handler): boolean => {
     const entry = this.#find(type, handler)
     if (entry === undefined) return false

@@ -25,7 +25,7 @@ export class EncodedText {
     this.#hash = createHash('sha256').update(this.#text).digest('base64url')
   }
 
-  /** @param acceptEncoding header of the request */
+  /** Returns the text in the coding that a client prefers. @param acceptEncoding header of the request */
   for (acceptEncoding: string | undefined): Promise<Representation> {
     const coding = preferred(acceptEncoding)
     let made = this.#made.get(coding)
