@@ -5,7 +5,7 @@ import { Emitter, type Handled, type Off } from './emitter.js'
 import { WsError } from './errors.js'
 import { emitMessage } from './feed.js'
 import type { StreamPosition } from './positions.js'
-import type { CallOptions } from './requests.js'
+import type { CallArguments } from './requests.js'
 
 /**
  * - `joining`: not a member yet, or not any more because the connection is lost.
@@ -84,7 +84,7 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
   }
 
   /** Calls a handler that belongs to channels, for this channel; the user must be a member. See `client.call`. */
-  call<T extends ChannelCallType<C>> (type: T, ...[data, options]: {} extends CallData<C, T> ? [data?: CallData<C, T>, options?: CallOptions] : [data: CallData<C, T>, options?: CallOptions]): Promise<CallReply<C, T>> {
+  call<T extends ChannelCallType<C>> (type: T, ...[data, options]: CallArguments<CallData<C, T>>): Promise<CallReply<C, T>> {
     return this.#core.requests.call(type, { ...data, channel: this.name }, options)
   }
 

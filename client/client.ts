@@ -11,7 +11,7 @@ import { emitMessage, type Feed } from './feed.js'
 import { Memberships } from './memberships.js'
 import { Memory, type ClientStorage } from './memory.js'
 import { Positions } from './positions.js'
-import { Requests, type CallOptions } from './requests.js'
+import { Requests, type CallArguments, type CallOptions } from './requests.js'
 import type { Tabs } from './tabs/index.js'
 import { Tasks } from './tasks.js'
 
@@ -196,7 +196,7 @@ export class WsClient<C = unknown> {
    * A call without an answer when the connection is lost is sent again on the next one; the server runs it once. Calls of anonymous users, and
    * those with `repeat: false`, fail instead.
    */
-  call<T extends PlainCallType<C>> (type: T, ...[data, options]: {} extends CallData<C, T> ? [data?: CallData<C, T>, options?: CallOptions] : [data: CallData<C, T>, options?: CallOptions]): Promise<CallReply<C, T>> {
+  call<T extends PlainCallType<C>> (type: T, ...[data, options]: CallArguments<CallData<C, T>>): Promise<CallReply<C, T>> {
     return this.#requests.call(type, data ?? {}, options)
   }
 

@@ -15,6 +15,9 @@ export interface CallOptions {
   repeat?: boolean
 }
 
+/** Arguments behind the type of a call: `data` may be left out if all its fields may be. */
+export type CallArguments<D> = {} extends D ? [data?: D, options?: CallOptions] : [data: D, options?: CallOptions]
+
 interface Request {
   outgoing: Frame
   /** True if the server runs the request once, however often it is sent. */

@@ -26,7 +26,7 @@ export class AnswerForm {
     }
   }
 
-  /** Reads what was entered, and shows what is wrong with it. Returns null if anything is. */
+  /** Reads the answer, and shows its faults beside the fields. Returns null if there are any. */
   read (): { answer: unknown } | null {
     const { value, faults } = readEntry(this.#field, this.#entry(this.#field), this.#context.timeZone)
     const { words } = this.#context
@@ -35,7 +35,7 @@ export class AnswerForm {
     return faults.length > 0 ? null : { answer: value }
   }
 
-  /** Shows faults beside their fields, in place of earlier ones. Returns those that are of no field. */
+  /** Shows faults beside their fields, in place of earlier ones. Returns those that belong to no field. */
   showFaults (faults: readonly Fault[]): Fault[] {
     const texts = new Map<Control, string[]>()
     const others: Fault[] = []
@@ -48,7 +48,7 @@ export class AnswerForm {
     return others
   }
 
-  /** How many fields have a fault. */
+  /** Number of fields with a fault. */
   get faultCount (): number {
     return [...this.#controls.values()].filter(hasFault).length
   }

@@ -4,22 +4,22 @@ import type { Texts } from './texts.js'
 import type { Entry } from './values.js'
 import { localOf } from './zoned-time.js'
 
-/** What a form shows its fields with. */
+/** Texts and time zone of a form. */
 export interface FormContext { words: Texts, timeZone: string }
 
 /** The part of a form that is for one field. */
 export interface Control {
   readonly element: HTMLElement
   read (): Entry
-  /** Shows a fault beside the field; '' takes it away. */
+  /** Shows a fault beside the field; '' removes it. */
   setFault (text: string): void
   focus (): void
 }
 
-/** The largest number of choices that are shown at once. */
+/** Maximum number of choices shown as radio buttons; more are a list. */
 const MAX_RADIOS = 5
 
-/** Makes the control of a field that has no fields in it. */
+/** Makes the control of a field without fields of its own. */
 export function controlOf (field: Exclude<Field, { kind: 'group' | 'fixed' }>, context: FormContext): Control {
   const { words } = context
   switch (field.kind) {

@@ -2,9 +2,9 @@ const SECOND = 1_000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
-/** From two of a unit on, it is told in this unit. */
+/** Units, the largest first: the first one that fits twice is used. */
 const UNITS = [['day', DAY], ['hour', HOUR], ['minute', MINUTE], ['second', SECOND]] as const
-/** Times that are announced when they are reached; a countdown that speaks each second would hide everything else. */
+/** Remaining times that are announced to screen readers: announcing every second would drown everything else. */
 const ANNOUNCED = [5 * MINUTE, MINUTE, 15 * SECOND]
 
 /** A duration in words of a language, in its largest unit. */

@@ -2,14 +2,14 @@ import type { Confirmation } from '../confirmations.js'
 import type { CallOptions } from '../requests.js'
 import type { Tasks } from '../tasks.js'
 
-/** A question of whatever kind. */
+/** A question of any kind. */
 export interface Question extends Omit<Confirmation, 'answer' | 'kind' | 'data'> {
   readonly kind: string | null
   readonly data?: unknown
   answer (answer?: unknown, feedback?: string): Promise<void>
 }
 
-/** What the elements use of a client, whatever its contract is. */
+/** The part of a client that the elements use, for any contract. */
 export interface ElementClient {
   readonly confirmations: {
     readonly list: readonly Question[]

@@ -4,10 +4,10 @@ import { currentSettings, onSettings, type Settings } from './settings.js'
 import { sheet } from './style.js'
 import { changeTexts, english, type TextChanges, type Texts } from './texts.js'
 
-/** Where there is no page, as on a server, the classes can be imported all the same. */
+/** Without a page, as on a server, the classes can still be imported. */
 const Base = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement
 
-/** What the elements have in common: a shadow root, the client, texts, language and time zone. */
+/** Base of all elements: a shadow root, the client, texts, language and time zone. */
 export abstract class WsElement extends Base {
   protected readonly root: ShadowRoot
   #client: ElementClient | null = null
@@ -82,10 +82,10 @@ export abstract class WsElement extends Base {
   }
 
   /**
-   * Fills the shadow root and listens to the client; what it returns ends that. Called again after each change of what is set, and when the
-   * element is put elsewhere.
+   * Fills the shadow root and listens to the client; returns a function that ends that. Called again after each change of a setting, and when the
+   * element is moved in the page.
    *
-   * @param isSame nothing is set otherwise than the last time: it was only put elsewhere
+   * @param isSame the settings are those of the last time: the element was only moved
    */
   protected abstract start (client: ElementClient | null, isSame: boolean): () => void
 
@@ -104,7 +104,7 @@ export abstract class WsElement extends Base {
     this.#stopStarted = null
   }
 
-  /** Once for all that changes in one turn. */
+  /** Restarts once for all changes of one turn. */
   #restart (): void {
     this.#surroundings = null
     if (this.#isPlanned || this.#stopStarted === null) return

@@ -32,15 +32,15 @@ export interface BooleanField extends AnyField { kind: 'boolean', mustBeTrue: bo
 export interface ChoiceField extends AnyField { kind: 'choice', choices: readonly Choice[] }
 export interface ChoicesField extends AnyField { kind: 'choices', choices: readonly Choice[], minItems: number, maxItems: number | null }
 export interface GroupField extends AnyField { kind: 'group', fields: readonly Field[] }
-/** The only value there is: nothing is shown. */
+/** The only value that the schema allows: nothing is shown. */
 export interface FixedField extends AnyField { kind: 'fixed', value: unknown }
-/** Something that no other field can be for. */
+/** A value that no other field can take, entered as JSON. */
 export interface JsonField extends AnyField { kind: 'json' }
 
 /** A field of a form: what a part of a JSON Schema asks for. */
 export type Field = TextField | NumberField | BooleanField | ChoiceField | ChoicesField | GroupField | FixedField | JsonField
 
-/** Where a part of the schema is. */
+/** Place of a part in the schema. */
 interface Site { root: Schema, path: string, name: string, isRequired: boolean, depth: number }
 
 const MAX_DEPTH = 8
@@ -49,7 +49,7 @@ const LONG_TEXT = 200
 const COMBINING = ['allOf', 'anyOf', 'oneOf', 'if', '$ref'] as const
 const INPUTS: Readonly<Record<string, TextInput>> = { date: 'date', 'date-time': 'date-time', email: 'email', uri: 'url', url: 'url' }
 
-/** Tells which form asks for what a JSON Schema describes; what it cannot ask for otherwise becomes a field for JSON. */
+/** Converts a JSON Schema into the fields of a form; parts that have no field of their own become a field for JSON. */
 export function fieldOf (schema: unknown, path = '/answer'): Field {
   const root = isSchema(schema) ? schema : {}
   return convert(root, { root, path, name: '', isRequired: true, depth: 0 })
@@ -133,7 +133,7 @@ function object (schema: Schema, field: AnyField, { root, path, depth }: Site): 
   return { ...field, kind: 'group', fields }
 }
 
-/** Follows references, and takes away what only wraps one schema: `allOf` of one, and "this or null". */
+/** Follows references, and unwraps `allOf` of one schema and "this or null". */
 function simplify (schema: Schema, root: Schema, hops = 0): { schema: Schema, isNullable: boolean } {
   if (hops > MAX_DEPTH) return { schema: { $ref: '' }, isNullable: false }
   const again = (inner: unknown, { ...outer }: Schema, isNullable: boolean) => {

@@ -19,8 +19,8 @@ declare global {
 const elements = { 'ws-confirmations': WsConfirmationsElement, 'ws-task': WsTaskElement, 'ws-fragment': WsFragmentElement }
 
 /**
- * Makes `<ws-confirmations>`, `<ws-task>` and `<ws-fragment>` known to the page, and tells them their client. Called again, it changes what
- * it is given. Does nothing where there is no page, as on a server.
+ * Defines `<ws-confirmations>`, `<ws-task>` and `<ws-fragment>`, and sets their client, texts and sanitizer. Called again, it changes only the
+ * settings that it is given. Does nothing without a page, as on a server.
  */
 export function defineElements (options: ElementOptions = {}): void {
   if (globalThis.customElements === undefined) return

@@ -6,7 +6,7 @@ import { durationText, isAnnounced } from './durations.js'
 import type { Question } from './element-client.js'
 import { factsOf } from './facts.js'
 
-/** What a card needs of the list that it is in. */
+/** The list that a card is in: its settings, and the callbacks that the card calls. */
 export interface CardHost extends FormContext {
   lang: string
   headingLevel: string
@@ -20,7 +20,7 @@ export interface CardHost extends FormContext {
 /** `over`: the time is up. */
 type CardState = 'open' | 'sending' | 'sent' | 'over'
 
-/** As the protocol allows. */
+/** Characters; the limit of the protocol. */
 const MAX_COMMENT = 10_000
 
 /** A question with its form. */
@@ -71,7 +71,7 @@ export class QuestionCard {
     return this.#state === 'sending'
   }
 
-  /** The same question, of which something may be new: what was entered stays, unless it asks for something else. */
+  /** Shows a newer version of the question. The entered answer stays, unless the schema has changed. */
   update (question: Question): void {
     const { words, lang } = this.#host
     this.#question = question
@@ -95,7 +95,7 @@ export class QuestionCard {
     this.tick()
   }
 
-  /** Shows how much time is left. Returns what is to be announced, if anything. */
+  /** Shows the time left. Returns the text to be announced; null: none. */
   tick (): string | null {
     const { words, lang, timeZone } = this.#host
     const { remainingMs, expiresAt, onTimeout } = this.#question
@@ -153,14 +153,14 @@ export class QuestionCard {
   #set (state: CardState): void {
     this.#state = state
     const { words } = this.#host
-    // An answered question is soon gone from the list; where that takes longer, this tells why it cannot be answered again.
+    // An answered question soon leaves the list; until then this says why it cannot be answered again.
     setText(this.#status, state === 'sending' ? words.sending : state === 'sent' ? words.answered(this.#question.question) : '')
     // Not `disabled`, which would take the focus away from a button that was just pressed.
     for (const button of this.#buttons) setAttribute(button, 'aria-disabled', state === 'open' ? null : 'true')
   }
 }
 
-/** The places of the answer that the server has found wrong. */
+/** The faults that the server has found in the answer. */
 function faultsOf ({ code, details }: WsError): Fault[] {
   if (code !== 'invalid_message' || !Array.isArray(details)) return []
   return details.flatMap((fault: { path?: unknown, message?: unknown } | null) => (

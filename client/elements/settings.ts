@@ -1,12 +1,12 @@
 import type { ElementClient } from './element-client.js'
 import type { TextChanges } from './texts.js'
 
-/** Makes HTML of the server harmless, such as `(html) => DOMPurify.sanitize(html, { RETURN_TRUSTED_TYPE: true })`. */
+/** Sanitizes HTML of the server, such as `(html) => DOMPurify.sanitize(html, { RETURN_TRUSTED_TYPE: true })`. */
 export type Sanitize = (html: string) => string | Node | { toString (): string }
 
-/** What elements have in common that are not told otherwise. */
+/** Settings of all elements; an element can have its own. */
 export interface ElementOptions {
-  /** The client of all elements; one can have another one as its property `client`. */
+  /** The client; an element can have another as its property `client`. Default: none. */
   client?: ElementClient | null
   /** Texts in place of the English ones; an element can have others as its property `texts`. */
   texts?: TextChanges
@@ -28,7 +28,7 @@ export function currentSettings (): Settings {
   return settings
 }
 
-/** Changes what is given, and tells the elements of the page. */
+/** Changes the given settings, and restarts the elements of the page. */
 export function changeSettings (changes: ElementOptions): void {
   const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
   const isNew = Object.entries(given).some(([name, value]) => settings[name as keyof Settings] !== value)
@@ -37,7 +37,7 @@ export function changeSettings (changes: ElementOptions): void {
   for (const listener of [...listeners]) listener()
 }
 
-/** Calls the listener after each change. Returns a function that takes it away. */
+/** Calls the listener after each change. Returns a function that removes it. */
 export function onSettings (listener: () => void): () => void {
   listeners.add(listener)
   return () => { listeners.delete(listener) }

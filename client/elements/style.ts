@@ -1,5 +1,5 @@
 /**
- * Colours follow the page's `color-scheme`; each can be set by the page. The names with `_` are no page's: `--ws-text: var(--text)` would be a circle
+ * Colours follow the page's `color-scheme`; each can be set by the page. Names with `_` do not collide with those of a page: `--ws-text: var(--text)` would be a circle
  * if the element had a `--text` of its own.
  */
 const css = `
@@ -29,7 +29,7 @@ p, dl, dd, ol, ul, fieldset { margin: 0; padding: 0; border: 0; min-inline-size:
 .muted { color: var(--_muted); font-size: 0.9375em; }
 .error, .alert { color: var(--_danger); font-size: 0.9375em; }
 .error:empty { display: none; }
-/* What speaks must be there before it has something to say: it takes no room, and neither does the gap before it. */
+/* A live region must exist before it has a text: while it is empty, neither it nor the gap before it takes room. */
 form > .alert:empty, form > .status:empty, .card > .alert:empty { margin-block-start: calc(-1 * var(--_gap)); }
 .note:not(:empty) { margin-block-end: var(--_gap); }
 .field { display: grid; gap: 0.25rem; grid-template-columns: minmax(0, 1fr); }

@@ -16,7 +16,7 @@ export interface Texts {
   ended: (question: string) => string
   /** An earlier answer may be lost. */
   uncertain: string
-  /** What happens at the deadline. @param remaining such as `5 minutes` @param deadline such as `14:30` */
+  /** Says what happens at the deadline. @param remaining such as `5 minutes` @param deadline such as `14:30` */
   timeLeft: (remaining: string, deadline: string, onTimeout: 'proceed' | 'cancel') => string
   timeUp: string
   /** Heading of the facts that a question shows. */
@@ -47,7 +47,7 @@ export interface Texts {
   faults: { [R in FaultReason]: (limit: string) => string }
   /** A fault that the server has found, in its words. */
   serverFault: (message: string) => string
-  /** What was entered is not sent. */
+  /** Fields have faults, so the answer was not sent. */
   faultCount: (count: number, formatted: string) => string
   /** A request has failed. */
   failed: (error: WsError) => string

@@ -1,21 +1,21 @@
 import type { ChoicesField, Field, GroupField, NumberField, TextField } from './fields.js'
 import { instantOf } from './zoned-time.js'
 
-/** Why a value is refused, with the limit that it does not keep. */
+/** Reason why a value is refused. */
 export type FaultReason =
   | 'required' | 'notChosen' | 'mustAgree' | 'tooShort' | 'tooLong' | 'pattern' | 'notADate' | 'notANumber' | 'notAnInteger'
   | 'tooSmall' | 'tooLarge' | 'notAbove' | 'notBelow' | 'notAMultiple' | 'tooFew' | 'tooMany' | 'notJson'
 
-/** A fault of what was entered. */
+/** A fault of an entered value. @property limit the limit that it exceeds, if the reason is one */
 export interface EntryFault { path: string, reason: FaultReason, limit?: number }
 
 /**
- * What the control of a field holds: the text; null for a text that the control itself does not take; whether a box is checked; the numbers
- * of the choices; and for a group that of its fields, by name.
+ * Content of a control: its text; null for a text that the control itself rejects; a boolean for a checkbox; the index, or the indexes, of the
+ * choices; for a group the entries of its fields, by name.
  */
 export type Entry = string | null | boolean | number | readonly number[] | { readonly [name: string]: Entry }
 
-/** What was entered, as JSON. @property value undefined: nothing */
+/** The entered value, as JSON. @property value undefined: none */
 export interface Entered { value: unknown, faults: readonly EntryFault[] }
 
 const NOTHING: Entered = { value: undefined, faults: [] }
@@ -67,7 +67,7 @@ function textOf (field: TextField, text: string, timeZone: string): Entered {
   return instant === null ? fault(field, 'notADate') : { value: instant, faults: [] }
 }
 
-/** A pattern that this browser cannot read is left to the server. */
+/** A pattern that the browser cannot compile is left to the server. */
 function matches (pattern: string, text: string): boolean {
   try {
     return new RegExp(pattern, 'u').test(text)
@@ -111,7 +111,7 @@ function json (field: Field, text: string): Entered {
   }
 }
 
-/** A group that need not be there is left out when nothing is entered in it. */
+/** An optional group is left out if nothing is entered in it. */
 function group (field: GroupField, entries: { readonly [name: string]: Entry }, timeZone: string): Entered {
   if ((!field.isRequired || field.isNullable) && field.fields.every((inner) => isEmpty(inner, entries[inner.name]!))) return empty(field)
   const read = field.fields.map((inner) => [inner.name, readEntry(inner, entries[inner.name] ?? '', timeZone)] as const)

@@ -6,8 +6,7 @@ import { QuestionCard, type CardHost } from './question-card.js'
 const TICK_MS = 1_000
 
 /**
- * `<ws-confirmations>`: the questions that wait for the user, each with the form of its answer. What is being entered stays when the
- * list changes.
+ * `<ws-confirmations>`: the questions that wait for the user, each with the form of its answer. Entered answers stay when the list changes.
  *
  * Attributes: `heading-level` (default 3), `no-comment`, `time-zone`, `lang`. Event: `ws-answer` with `{ id, proceed }` when the server
  * has taken an answer.
@@ -23,7 +22,7 @@ export class WsConfirmationsElement extends WsElement {
 
   protected start (client: ElementClient | null, isSame: boolean): () => void {
     const { words } = this
-    // What is being entered stays when the element is only moved.
+    // Entered answers stay when the element is only moved.
     if (!isSame) {
       this.#cards.clear()
       this.#list.replaceChildren()
@@ -47,7 +46,7 @@ export class WsConfirmationsElement extends WsElement {
     const added = list.filter(({ id }) => !this.#cards.has(id))
     list.forEach((question, i) => {
       const card = this.#cardOf(question)
-      // One that is moved would lose the focus; those that were here keep their order.
+      // A card that is moved would lose the focus; those that are here already keep their order.
       if (this.#list.children[i] !== card.element) this.#list.insertBefore(card.element, this.#list.children[i] ?? null)
     })
     this.#empty.hidden = list.length > 0
@@ -69,7 +68,7 @@ export class WsConfirmationsElement extends WsElement {
   #remove (id: string, card: QuestionCard): void {
     this.#cards.delete(id)
     card.element.remove()
-    // One that is being answered ends before the reply to its answer comes.
+    // A question that is being answered leaves the list before the reply comes.
     if (!card.isSending) this.#tellEnd(card.question, this.#answered.delete(id))
   }
 
@@ -99,7 +98,7 @@ export class WsConfirmationsElement extends WsElement {
     return [...this.#cards.values()].find(({ element }) => element.contains(activeElement)) ?? null
   }
 
-  /** The question that had the focus is gone. */
+  /** Moves the focus on when the question that had it is gone. */
   #focusAfter (): void {
     const [next] = this.#cards.values()
     if (next === undefined) this.#note.focus()

@@ -46,7 +46,7 @@ export class WsFragmentElement extends WsElement {
     if (this.isConnected) this.reload()
   }
 
-  /** What makes HTML harmless in browsers without `Element.setHTML`; default: that of `defineElements`. */
+  /** Sanitizer for browsers without `Element.setHTML`. Default: that of `defineElements`. */
   get sanitize (): Sanitize | null {
     return this.#sanitize ?? currentSettings().sanitize
   }
@@ -55,7 +55,7 @@ export class WsFragmentElement extends WsElement {
     this.#sanitize = sanitize
   }
 
-  /** Loads it again. What is shown stays until the new one comes. */
+  /** Loads the HTML again. The old one stays until then. */
   async reload (): Promise<void> {
     this.#loading?.abort()
     const { client } = this

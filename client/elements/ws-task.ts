@@ -6,7 +6,7 @@ import { WsElement } from './element.js'
 
 type Line = Task['logs'][number]
 
-/** How near to its end a log counts as read to the end. */
+/** Distance from the end of the log within which it keeps scrolling. */
 const END_PX = 8
 
 /**

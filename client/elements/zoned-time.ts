@@ -13,7 +13,7 @@ export function localOf (instant: unknown, timeZone: string): string {
   return Number.isNaN(at) ? '' : new Date(at + offsetAt(at, timeZone)).toISOString().slice(0, 16)
 }
 
-/** By how many milliseconds the clocks of a time zone are ahead of UTC. */
+/** Milliseconds that a time zone is ahead of UTC. */
 function offsetAt (at: number, timeZone: string): number {
   const format = new Intl.DateTimeFormat('en-US', { timeZone, hourCycle: 'h23', year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric', second: 'numeric' })
   const part = Object.fromEntries(format.formatToParts(at).map(({ type, value }) => [type, Number(value)]))

@@ -1,18 +1,18 @@
 import type { WsError } from '../errors.js'
 
-/** The latest call of a component, as it is at one moment. `R` is what the call resolves to. */
+/** State of a component's latest call. `R` is the type of its reply. */
 export interface CallState<R> {
-  /** True while the latest call is under way. */
+  /** True while the latest call has no answer. */
   readonly isPending: boolean
-  /** Why the latest call failed; null: it did not, or is under way. */
+  /** Error of the latest call; null: none, or no answer yet. */
   readonly error: WsError | null
-  /** What the latest call that succeeded resolved to; undefined: none has. */
+  /** Reply of the latest call that succeeded; undefined: none has. */
   readonly data: R | undefined
 }
 
 const IDLE: CallState<never> = Object.freeze({ isPending: false, error: null, data: undefined })
 
-/** The calls of one component. Of several at a time the latest one counts. */
+/** The calls of one component. The latest one decides the state. */
 export class CallStore<R> {
   readonly #subscribers = new Set<() => void>()
   #state: CallState<R> = IDLE
@@ -27,7 +27,7 @@ export class CallStore<R> {
     return () => { this.#subscribers.delete(changed) }
   }
 
-  /** Follows a call, and returns it. Its error is in the state, so that nobody needs to catch it. */
+  /** Follows a call, and returns it. Its rejection is handled: the error is in the state. */
   follow (call: Promise<R>): Promise<R> {
     this.#latest = call
     this.#change({ ...this.#state, isPending: true, error: null })

@@ -4,19 +4,19 @@ import { WsError } from '../errors.js'
 import type { CallOptions } from '../requests.js'
 
 /**
- * What a component does with a channel. All of them may be other functions on each render: the latest ones are called. `M` has the messages
- * by their types, and `S` is the state.
+ * Listeners of a component for a channel. They may be new functions on each render: the latest ones are called. `M` has the messages by type,
+ * `S` is the state.
  */
 export interface UseChannelOptions<M, S> {
   /** Listeners by type of message. */
   on?: { [T in keyof M]?: (message: M[T]) => unknown }
   /** Gets every message. */
   onMessage?: (message: M[keyof M]) => unknown
-  /** Loads what the channel is about, see `client.channel`. Whether there is one is decided when the component joins. */
+  /** Loads the state of the channel, see `ChannelOptions`. One that is added after the component has joined is not called. */
   getState?: (context: { signal: AbortSignal }) => Promise<ChannelState<S>> | ChannelState<S>
-  /** Gets what `getState` has loaded; the messages that are not in it follow. */
+  /** Gets the state that `getState` has loaded; the messages that are not in it follow. */
   onState?: (state: S) => unknown
-  /** Messages were missed and cannot be had any more. With `getState` the state is loaded again. */
+  /** Messages were missed and cannot be recovered. With `getState` the state is loaded again. */
   onGap?: () => unknown
 }
 
@@ -53,7 +53,7 @@ const JOINING: ChannelView = Object.freeze({ status: 'joining', error: null })
 const NOT_JOINED: ChannelView = Object.freeze({ status: 'left', error: null })
 export const NOBODY: readonly string[] = Object.freeze([])
 
-/** The membership of one component: joins with its first subscriber. Making one does nothing yet, so that a render can. */
+/** The membership of one component: joins with its first subscriber. The constructor has no effect, so a render may call it. */
 export class ChannelStore {
   readonly #client: ChannelClient | null
   readonly #name: string | null
@@ -78,7 +78,7 @@ export class ChannelStore {
   readonly presence = (): readonly string[] => this.#channel?.presence ?? NOBODY
 
   readonly subscribe = (changed: () => void): (() => void) => {
-    // A set would hold the same function once only.
+    // A set would hold the same function only once.
     const own = () => changed()
     this.#subscribers.add(own)
     clearTimeout(this.#leaving)
@@ -86,7 +86,7 @@ export class ChannelStore {
     return () => {
       this.#subscribers.delete(own)
       if (this.#subscribers.size > 0) return
-      // Later: strict mode mounts twice, and another component may join in the same commit. The server sees neither.
+      // Later, so that the server sees neither the second mount of strict mode nor a change of components in one commit.
       this.#leaving = setTimeout(() => this.#leave(), 0)
     }
   }
@@ -118,7 +118,7 @@ export class ChannelStore {
     this.#channel = null
     this.#offs.clear()
     channel?.leave()
-    // It joins anew if it is mounted again.
+    // The component joins again when it is mounted again.
     this.#view = this.serverView()
   }
 

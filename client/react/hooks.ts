@@ -4,17 +4,15 @@ import type { AnyConfirmation } from '../confirmations.js'
 import type { Status, StatusDetail } from '../connection.js'
 import type { CallData, CallReply, CallType, ChannelCallType, ChannelMessageType, MessageOf } from '../contract-types.js'
 import { WsError } from '../errors.js'
-import type { CallOptions } from '../requests.js'
+import type { CallArguments, CallOptions } from '../requests.js'
 import type { Task } from '../tasks.js'
 import { CallStore, type CallState } from './call-store.js'
 import { ChannelStore, NOBODY, type ChannelClient, type ChannelView, type UseChannelOptions } from './channel-store.js'
 
-/** The connection at one moment: the status, and where it is not connected, why, and when the next attempt begins. */
+/** Status of the connection; where it is not connected, with the reason and the time of the next attempt. */
 export interface ConnectionState extends Readonly<StatusDetail> {
   readonly status: Status
 }
-
-type CallArguments<D> = {} extends D ? [data?: D, options?: CallOptions] : [data: D, options?: CallOptions]
 
 /** A channel that a component is in. `Calls` has the data and the reply of each call that belongs to channels. */
 export interface UsedChannel<Calls extends Record<string, { data: unknown, reply: unknown }>> extends ChannelView {
@@ -22,15 +20,15 @@ export interface UsedChannel<Calls extends Record<string, { data: unknown, reply
   call: <T extends keyof Calls & string>(type: T, ...args: CallArguments<Calls[T]['data']>) => Promise<Calls[T]['reply']>
 }
 
-/** A call of the server with the data `D`, and what became of the latest one. `R` is what it resolves to. */
+/** A call with the data `D` and the reply `R`, and the state of the latest one. */
 export interface UsedCall<D, R> extends CallState<R> {
-  /** Calls the server. Its error is `error` as well: a click that calls it needs no `catch`. */
+  /** Calls the server. A rejection is in `error` too, so a click handler needs no `catch`. */
   call: (...args: CallArguments<D>) => Promise<R>
 }
 
 /** Hooks that are typed by the contract `C`; see {@link createHooks}. */
 export interface Hooks<C> {
-  /** Gives the client to the components in it. `client={null}`: there is none, as on a server; nothing is connected, joined or loaded. */
+  /** Provides the client to its children. `client={null}`: there is none, as on a server; nothing is connected, joined or loaded. */
   WsProvider: FunctionComponent<{ client: WsClient<C> | null, children?: ReactNode }>
   /**
    * The client, for what has no hook: `useEffect(() => client.user.on('mail.new', show), [client])`.
@@ -38,7 +36,7 @@ export interface Hooks<C> {
    * @throws Error if there is none
    */
   useClient (): WsClient<C>
-  /** Whether it is connected. Rendered on a server it is `connecting`. */
+  /** The status of the connection. On a server it is `connecting`. */
   useStatus (): ConnectionState
   /**
    * Joins a channel while the component is mounted. Components in the same channel share one membership; strict mode's second mount, and
@@ -57,7 +55,7 @@ export interface Hooks<C> {
   /** The questions that wait for the user, oldest first. The same object for the same question, so that a form can be keyed by its `id`. */
   useConfirmations (): ReadonlyArray<AnyConfirmation<C>>
   /**
-   * A call, and what became of the latest one. It is not aborted when the component is unmounted, since it may have taken effect.
+   * A call, and the state of the latest one. Unmounting the component does not abort it: it may have taken effect.
    *
    * @param options for a call that belongs to channels: the channel
    */

@@ -1,21 +1,21 @@
 import type { Frame, OpenSocket, Socket } from '../connection.js'
 import type { StreamPosition } from '../positions.js'
 
-/** A tab's virtual socket, as the tab that holds the real one sees it. */
+/** A tab's virtual socket, in the tab that holds the real one. */
 export interface Port {
   readonly id: string
   receive: (data: string) => void
   end: (code: number, reason: string) => void
 }
 
-/** What a tab wants: where it was, and how it would connect. */
-export interface Wish { url: string, protocols: string[] }
+/** The handshake that a tab would make; the URL has its positions. */
+export interface Handshake { url: string, protocols: string[] }
 
-interface Member extends Wish {
+interface Member extends Handshake {
   port: Port
-  /** True once it is greeted: from then on it gets what comes. */
+  /** True once it is greeted: from then on it gets messages. */
   isLive: boolean
-  /** Its channels, each with whether it is in it: messages before the answer to its `subscribe` may be behind what it is still to get. */
+  /** Its channels; true once its `subscribe` is answered. Messages that come earlier may be newer than those that it is to recover. */
   channels: Map<string, boolean>
 }
 
@@ -24,21 +24,21 @@ interface Asker { member: Member, id: unknown }
 
 type Position = StreamPosition & { recovered?: boolean, missed?: number }
 
-/** Answers to the hub's own requests begin with this. */
+/** Prefix of the ids of the hub's own requests. */
 const OWN = 'hub'
 
 /**
- * The real socket, and the tabs that share it. To the server it is one client. Each tab has the ids of its requests and its channels;
- * what the server sends goes to all, and what a tab has already it drops by its offset.
+ * The real socket, and the tabs that share it. To the server it is one client. Each tab has its own request ids and channels; messages of
+ * other streams go to all tabs, and each drops by the offset what it has already.
  */
 export class Hub {
   readonly #openSocket: () => Promise<OpenSocket>
   readonly #members = new Map<string, Member>()
-  /** Who has asked for a channel and has no answer yet, in order. */
+  /** Tabs that have asked for a channel and have no answer yet, in order, by channel. */
   readonly #askers = new Map<string, Asker[]>()
-  /** Where the streams are that every socket is a member of. */
+  /** Positions of the streams that every socket is a member of. */
   readonly #positions = new Map<string, Position>()
-  /** Who waits for streams to be recovered, by the id of the hub's request. */
+  /** Tabs that wait for their streams to be recovered, by the id of the hub's request. */
   readonly #recoveries = new Map<string, { member: Member, topics: Set<string>, found: Map<string, Position> }>()
   #socket: Socket | null = null
   #greeting: Frame | null = null
@@ -50,8 +50,8 @@ export class Hub {
   }
 
   /** A tab opens its virtual socket. The first one opens the real one. */
-  attach (port: Port, wish: Wish): void {
-    const member: Member = { port, ...wish, isLive: false, channels: new Map() }
+  attach (port: Port, handshake: Handshake): void {
+    const member: Member = { port, ...handshake, isLive: false, channels: new Map() }
     this.#members.set(port.id, member)
     if (this.#greeting !== null) this.#greet(member)
     else if (this.#members.size === 1) this.#open(member)
@@ -90,7 +90,7 @@ export class Hub {
     this.#send(frame)
   }
 
-  /** The tab does not hold the socket any more. The others look for who does. */
+  /** Closes the socket: the tab does not hold it any more, and the others find out who does. */
   close (): void {
     this.#isClosed = true
     const members = [...this.#members.values()]
@@ -99,7 +99,7 @@ export class Hub {
     for (const { port } of members) handOver(port)
   }
 
-  async #open ({ url, protocols }: Wish): Promise<void> {
+  async #open ({ url, protocols }: Handshake): Promise<void> {
     try {
       const open = await this.#openSocket()
       if (this.#isClosed || this.#members.size === 0) return
@@ -130,7 +130,7 @@ export class Hub {
       case 'gap':
         if (this.#positions.has(frame.topic)) this.#positions.set(frame.topic, { epoch: frame.epoch, offset: frame.offset })
         break
-      // One tab is enough, and each has the same user.
+      // One tab is enough: all have the same user.
       case 'token_expiring': return [...this.#members.values()].find(({ isLive }) => isLive)?.port.receive(data)
     }
     const topic: string | undefined = frame.stream?.topic ?? frame.topic
@@ -142,7 +142,7 @@ export class Hub {
     for (const { port, isLive } of this.#members.values()) if (isLive || this.#greeting === null) port.receive(data)
   }
 
-  /** A channel that no tab has asked for is one that the app has put the socket in. */
+  /** Where no tab has asked for the channel, the app has put the socket in it. */
   #tellMembers (channel: string, data: string): void {
     if (!this.#isWanted(channel)) return this.#tellAll(data)
     for (const { port, channels } of this.#members.values()) if (channels.get(channel) === true) port.receive(data)
@@ -161,7 +161,7 @@ export class Hub {
     for (const member of others) this.#greet(member)
   }
 
-  /** Greets a tab that comes to an open socket. What it has not, the server sends again, to all. */
+  /** Greets a tab that comes to an open socket. Messages that it lacks are recovered from the server, which sends them to all tabs. */
   #greet (member: Member): void {
     const { user_id: userId } = this.#greeting!.data
     const wanted = recoverOf(member.url)
@@ -172,7 +172,7 @@ export class Hub {
     })
     if (!isBehind) return this.#welcome(member, new Map())
     const id = `${OWN}:${++this.#lastId}`
-    // All of them: in those where it has everything, messages may come until the answer.
+    // All streams, also those where it lacks nothing: messages may come there before the answer.
     this.#recoveries.set(id, { member, topics: new Set(had.map(([topic]) => topic)), found: new Map() })
     this.#send({ type: 'subscribe', id, ...userId === null ? {} : { user_id: userId }, recover: Object.fromEntries(had) })
   }
@@ -202,7 +202,7 @@ export class Hub {
     const id = String(frame.id)
     const recovery = this.#recoveries.get(id)
     if (recovery !== undefined) {
-      // It could not be recovered now: the tab is told that it missed something.
+      // The recovery failed: the tab learns that it missed messages.
       this.#recoveries.delete(id)
       const lost = [...recovery.topics].map((topic) => [topic, { ...this.#positions.get(topic)!, recovered: false }] as const)
       return this.#welcome(recovery.member, new Map([...recovery.found, ...lost]))
@@ -222,7 +222,7 @@ export class Hub {
     port.receive(data)
   }
 
-  /** No `subscribed` follows: the next one is another's. */
+  /** Forgets the tabs of a refused request: the next `subscribed` belongs to another. */
   #refused (id: string): void {
     for (const [channel, askers] of this.#askers) this.#askers.set(channel, askers.filter((asker) => asker.id !== id))
   }
@@ -251,7 +251,7 @@ export class Hub {
   }
 }
 
-/** Ends a tab's virtual socket so that it comes back at once. */
+/** Ends a tab's virtual socket so that the tab reconnects at once. */
 export function handOver (port: Port): void {
   port.receive(JSON.stringify({ type: 'reconnect', after_ms: 0 }))
   port.end(1012, 'Another tab holds the connection')
@@ -261,7 +261,7 @@ function recoverOf (url: string): Record<string, StreamPosition> {
   return JSON.parse(new URL(url).searchParams.get('recover') ?? '{}')
 }
 
-/** The id that a tab has given, which is text. */
+/** The id that the tab gave its request. */
 function originalId (id: unknown): string {
   const text = String(id)
   return text.slice(text.indexOf(':') + 1)

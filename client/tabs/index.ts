@@ -8,9 +8,9 @@ export interface Tabs {
 }
 
 /**
- * Makes all tabs of a browser with the same URL and the same user use one socket. One of them holds it (Web Locks choose which, one that is
- * seen first), and hands messages on (BroadcastChannel); when it is closed or frozen, another goes on within a second, and no message is
- * lost or comes twice. Each tab has its own channels, calls and listeners, as if it had a socket of its own.
+ * Makes all tabs of a browser with the same URL and user share one socket. One tab holds it (Web Locks choose which, a visible one first), and
+ * passes messages on (BroadcastChannel). When that tab is closed or frozen, another takes over within a second, and no message is lost or comes
+ * twice. Each tab has its own channels, calls and listeners, as if it had a socket of its own.
  *
  * Where a browser has no Web Locks, and outside of browsers, each client has its own socket.
  */
@@ -32,7 +32,7 @@ export function tabs (): Tabs {
   }
 }
 
-/** Who a token is of: the `sub` of a JWT (RFC 7519 section 4.1.2); of another token a hash. */
+/** Names the user of a token: the `sub` of a JWT (RFC 7519 section 4.1.2), or the hash of another token; '' without one. */
 async function userOf (token: string | null): Promise<string> {
   if (token === null) return ''
   try {

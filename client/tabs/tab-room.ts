@@ -12,8 +12,9 @@ type Message =
   | { kind: 'look', from: string }
   | { kind: 'here', isHidden: boolean }
 
-/** How often a tab that is seen looks whether the holder is there, and how long it may be silent. */
+/** Interval at which a visible tab asks for a sign of the holder. */
 const LOOK_EVERY_MS = 400
+/** Silence after which the holder counts as frozen. */
 const SILENCE_MS = 1_000
 
 /** The tabs of one URL and user: which of them holds the socket, and what they tell each other. */
@@ -29,7 +30,7 @@ export class TabRoom {
   /** The hub of the tab that holds the socket; null: another does. */
   #hub: Hub | null = null
   #release: (() => void) | null = null
-  /** The place in the queue of those who would hold the socket. */
+  /** Aborted to leave the queue for the socket. */
   #waiting = new AbortController()
   #lastSocket = 0
   #heardAt = performance.now()
@@ -40,7 +41,7 @@ export class TabRoom {
     this.#openSocket = openSocket
     this.#channel = new BroadcastChannel(name)
     this.#channel.onmessage = ({ data }) => this.#receive(data)
-    // Held as long as the tab lives: whoever gets it knows that it does not.
+    // Held for the life of the tab: the holder gets it when the tab is gone.
     this.#isAlive = new Promise((resolve) => {
       navigator.locks.request(this.#lockOf(this.#id), { signal: this.#over.signal }, () => {
         resolve()
@@ -57,7 +58,7 @@ export class TabRoom {
   readonly open: OpenSocket = (url, protocols) => {
     const socket = new VirtualSocket(`${this.#id}-${++this.#lastSocket}`, url, protocols, (socket, data) => this.#send(socket, data), (socket) => this.#closed(socket))
     this.#sockets.set(socket.id, socket)
-    // Later, so that its listeners are set; and not before the tab has its lock, or the holder would get that and take the tab for gone.
+    // Later, so that its listeners are set; and once the tab has its lock, or the holder would get the lock and take the tab for gone.
     this.#isAlive.then(() => { if (this.#sockets.has(socket.id)) this.#ask(socket) })
     return socket
   }
@@ -77,7 +78,7 @@ export class TabRoom {
     return `${this.name}:${tab}`
   }
 
-  /** Waits in the queue of those who would hold the socket; takes it away from a holder that is silent or not seen. */
+  /** Queues for the socket. @param steal takes it from a holder that is silent or hidden */
   #queue (steal = false): void {
     this.#waiting.abort()
     const { signal } = this.#waiting = new AbortController()
@@ -89,7 +90,7 @@ export class TabRoom {
       this.#changed()
       return new Promise<void>((resolve) => { this.#release = resolve })
     }).catch(() => {
-      // Another tab has taken it, or this one has taken another place in the queue.
+      // Another tab has stolen the socket, or this one has queued again.
       if (signal.aborted) return
       this.#isStealing = false
       this.#resign()
@@ -105,7 +106,7 @@ export class TabRoom {
     hub?.close()
   }
 
-  /** Another tab holds the socket, or this one does: the sockets of this tab go there. */
+  /** The holder has changed: the virtual sockets of this tab end, and the clients reconnect to the new one. */
   #changed (): void {
     this.#heardAt = performance.now()
     for (const socket of [...this.#sockets.values()]) {
@@ -173,7 +174,7 @@ export class TabRoom {
     navigator.locks.request(this.#lockOf(from), { signal: this.#over.signal }, () => { if (hub === this.#hub) hub.detach(socket) }).catch(() => {})
   }
 
-  /** A tab that is seen looks whether the holder is there. Others have time. */
+  /** Asks for a sign of the holder, and takes the socket from a silent one. Hidden tabs can wait. */
   #look (): void {
     if (this.#hub !== null || document.visibilityState === 'hidden' || this.#sockets.size === 0) {
       this.#heardAt = performance.now()
