@@ -5,52 +5,13 @@ import { ServerClock } from './clock.js'
 import { WsError } from './errors.js'
 import type { Fail } from './emitter.js'
 import { rest } from './rest.js'
+import type { Frame, OpenSocket, Socket } from './socket.js'
+import { codeOf, type EndStatus, type Status, type StatusDetail } from './status.js'
 import { mayBeOnline, onPage } from './wake.js'
-
-/**
- * - `connecting`: the first socket is not open yet.
- * - `connected`: the server has greeted the socket.
- * - `reconnecting`: the socket is lost; the client waits for the next attempt, or makes it.
- * - `restarting`: the server closes and has named a time to come back.
- * - `offline`: the device has no network.
- * - `signed-out`: there is no token that the server accepts. Only {@link Connection.start} goes on.
- * - `closed`: by `close()`, or by the server for good. Only {@link Connection.start} goes on.
- */
-export type Status = 'connecting' | 'connected' | 'reconnecting' | 'restarting' | 'offline' | 'signed-out' | 'closed'
-
-/** A status in which the client does not reconnect by itself. */
-export type EndStatus = 'signed-out' | 'closed'
-export const isOver = (status: Status): status is EndStatus => status === 'signed-out' || status === 'closed'
-/** Error code for a status: `signed_out` for `signed-out`. */
-export const codeOf = (status: Status): string => status.replace('-', '_')
-
-/** Details of a status; each is missing where it does not apply. */
-export interface StatusDetail {
-  /** Why the latest socket ended, or why none could be opened. For people; it is no code. */
-  reason?: string
-  /** Close code of the server. */
-  code?: number | undefined
-  /** When the next attempt begins, on the clock of `Date.now()`. */
-  retryAt?: number
-}
 
 /** Why a token is asked for: for a new socket, because the current one ends soon, or because the server has refused the last one. */
 export type TokenReason = 'connect' | 'expiring' | 'refused'
 export type GetToken = (why: { reason: TokenReason, signal: AbortSignal }) => string | null | undefined | Promise<string | null | undefined>
-
-/** The part of a WebSocket that is used. */
-export interface Socket {
-  readonly protocol: string
-  onopen: unknown
-  onmessage: ((event: { data: unknown }) => void) | null
-  onclose: ((event: { code: number, reason: string }) => void) | null
-  onerror: unknown
-  send (data: string): void
-  close (code?: number, reason?: string): void
-}
-export type OpenSocket = (url: string, protocols: string[]) => Socket
-
-export interface Frame { type: string, id?: string | number, [field: string]: any }
 
 /** The client of a connection: its settings, and the callbacks that the connection calls. */
 export interface ConnectionHost {

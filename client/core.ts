@@ -1,7 +1,8 @@
-import type { Connection, Frame } from './connection.js'
+import type { Connection } from './connection.js'
 import type { Fail } from './emitter.js'
 import type { Positions } from './positions.js'
 import type { Requests } from './requests.js'
+import type { Frame } from './socket.js'
 
 /** Handlers for frames of the protocol, by type. */
 export type Receivers = Record<string, (frame: Frame) => unknown>

@@ -5,13 +5,14 @@ export { Channel, type ChannelOptions, type ChannelState, type ChannelStatus } f
 export type { ClientFailure, ClientOptions, Me } from './client.js'
 export { WsClient } from './client.js'
 export { Confirmation, Confirmations, type AnyConfirmation } from './confirmations.js'
-export type { GetToken, Status, StatusDetail, TokenReason } from './connection.js'
+export type { GetToken, TokenReason } from './connection.js'
 export type * from './contract-types.js'
 export { WsError, type Delivery } from './errors.js'
 export type { Feed } from './feed.js'
 export type { ClientStorage } from './memory.js'
 export type { StreamPosition } from './positions.js'
 export type { CallOptions } from './requests.js'
+export type { Status, StatusDetail } from './status.js'
 export { Task, Tasks } from './tasks.js'
 
 /**

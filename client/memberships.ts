@@ -1,9 +1,9 @@
 import { createBackoff, type Backoff } from './backoff.js'
 import { Channel, type ChannelOptions } from './channel.js'
-import type { Frame } from './connection.js'
 import type { Core, Receivers } from './core.js'
 import { UNCERTAIN, WsError } from './errors.js'
 import { both, type Handled } from './emitter.js'
+import type { Frame } from './socket.js'
 
 type AnyChannel = Channel<any, any, any>
 

@@ -1,4 +1,4 @@
-import type { OpenSocket } from './connection.js'
+import type { OpenSocket } from './socket.js'
 
 /** Returns the WebSocket of the browser or of Node.js 22 and newer; on Node.js 20 that of the package ws. */
 export async function openSocket (): Promise<OpenSocket> {

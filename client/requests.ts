@@ -1,5 +1,7 @@
-import { codeOf, isOver, type Connection, type Frame } from './connection.js'
+import type { Connection } from './connection.js'
 import { UNCERTAIN, WsError, type WsErrorOptions } from './errors.js'
+import type { Frame } from './socket.js'
+import { codeOf, isOver } from './status.js'
 
 export interface CallOptions {
   /** Stops waiting for the answer; the server may still run the call. */

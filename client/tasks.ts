@@ -1,7 +1,7 @@
 import type { TaskLogLine, TaskRecord, TaskStatus } from '../schemas/records.js'
-import type { Frame } from './connection.js'
 import type { Core, Receivers } from './core.js'
 import { LiveList } from './live-list.js'
+import type { Frame } from './socket.js'
 
 /** Maximum number of log lines kept per task. */
 const MAX_LOGS = 200

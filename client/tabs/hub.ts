@@ -1,5 +1,5 @@
-import type { Frame, OpenSocket, Socket } from '../connection.js'
 import type { StreamPosition } from '../positions.js'
+import type { Frame, OpenSocket, Socket } from '../socket.js'
 
 /** A tab's virtual socket, in the tab that holds the real one. */
 export interface Port {

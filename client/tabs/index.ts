@@ -1,4 +1,4 @@
-import type { OpenSocket } from '../connection.js'
+import type { OpenSocket } from '../socket.js'
 import { TabRoom } from './tab-room.js'
 
 /** Shares one socket among the tabs of a browser; for the option `tabs` of `createClient`. */
@@ -9,8 +9,8 @@ export interface Tabs {
 
 /**
  * Makes all tabs of a browser with the same URL and user share one socket. One tab holds it (Web Locks choose which, a visible one first), and
- * passes messages on (BroadcastChannel). When that tab is closed or frozen, another takes over within a second, and no message is lost or comes
- * twice. Each tab has its own channels, calls and listeners, as if it had a socket of its own.
+ * passes messages on (BroadcastChannel). When that tab is closed, another takes over at once; when it is frozen, after a second or two. No
+ * message is lost or comes twice. Each tab has its own channels, calls and listeners, as if it had a socket of its own.
  *
  * Where a browser has no Web Locks, and outside of browsers, each client has its own socket.
  */

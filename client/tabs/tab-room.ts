@@ -1,4 +1,4 @@
-import type { OpenSocket } from '../connection.js'
+import type { OpenSocket } from '../socket.js'
 import { Hub, handOver } from './hub.js'
 import { VirtualSocket } from './virtual-socket.js'
 

@@ -1,4 +1,4 @@
-import type { Socket } from '../connection.js'
+import type { Socket } from '../socket.js'
 
 /** A tab's end of the shared socket. */
 export class VirtualSocket implements Socket {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Frame, Socket } from '../../client/connection.js'
+import type { Frame, Socket } from '../../client/socket.js'
 import { Hub } from '../../client/tabs/hub.js'
 
 const EPOCH = 'e'

@@ -59,7 +59,7 @@ t.test('the example for the client compiles with the contract of the README, and
 
 t.test('the page about the client names each status, each code of the client and each option', async (t) => {
   const errors = await readFile(join(root, 'client/errors.ts'), 'utf8')
-  const status = await readFile(join(root, 'client/connection.ts'), 'utf8')
+  const status = await readFile(join(root, 'client/status.ts'), 'utf8')
   const codes = [.../and these of the client: (.*?)\.\n/s.exec(errors)![1]!.matchAll(/`(\w+)`/g)].map(([, name]) => name!)
   const statuses = [.../export type Status = (.*)/.exec(status)![1]!.matchAll(/'([\w-]+)'/g)].map(([, name]) => name!)
   t.ok(codes.length >= 8 && statuses.length === 7)
