@@ -21,7 +21,7 @@ export const INTERNAL = [
   'shown', 'snapshot', 'tell', 'timer', 'transmit', 'wasIn', 'wasSent'
 ]
 
-/** What all bundles have in common. */
+/** Options of all bundles. */
 export const options = {
   absWorkingDir: root,
   bundle: true,

@@ -29,7 +29,7 @@ const call = await kinds[kind]({
 })
 
 serveCommands({
-  /** So many messages are about to come. */
+  /** Starts counting: `count` messages follow. */
   expect ({ count }) {
     next = FIRST_SEQ
     last = FIRST_SEQ + count

@@ -38,7 +38,7 @@ export const kinds = {
     await subscribed
     return () => client.rpc(REQUEST_TYPE, REQUEST)
   },
-  /** What every client does at least: a socket, `JSON.parse`, one comparison. It does not come back. */
+  /** The least that a client does: a socket, `JSON.parse`, one comparison. It does not reconnect. */
   async ws ({ port, got }) {
     const { WebSocket } = await import('ws')
     const socket = new WebSocket(`ws://127.0.0.1:${port}/?user=${USER}&channel=${CHANNEL}`)

@@ -22,7 +22,7 @@ const runs = {
   ws: { kind: 'ws', entry: null, comesBack: false, catchesUp: false }
 }
 
-/** What a client costs: its own process in Node.js is measured, that of the server is not. */
+/** Cost of a client: its own process in Node.js is measured, not that of the server. */
 export const client = {
   name: 'client',
   title: 'one client: 5000 messages of 200 bytes a second, 20 a tick; calls, eight in flight; and a cut',

@@ -36,7 +36,7 @@ async function start (t: Test, options: WsPluginOptions = {}) {
   return { server, proxy, behind, ws, say, said, read, away }
 }
 
-t.test('state and live messages are merged without a hole and without a double', async (t) => {
+t.test('state and live messages are merged: none is missing, none comes twice', async (t) => {
   const { behind, say, said, read } = await start(t)
   const { client } = pageClient(t, behind, 'alice')
   await say()
@@ -88,7 +88,7 @@ t.test('a message that is in the state, and still on its way when that is loaded
   t.same(events, [[1], 2])
 })
 
-t.test('what was missed is recovered without the state, and what cannot be is loaded with it', async (t) => {
+t.test('missed messages are recovered without loading the state, which is loaded again only after a gap', async (t) => {
   const { behind, say, read, away } = await start(t, { history: { size: 5 } })
   const { client } = pageClient(t, behind, 'alice')
   const events: unknown[] = []
@@ -106,7 +106,7 @@ t.test('what was missed is recovered without the state, and what cannot be is lo
   t.same(events, [['state', 0], 1, 'gap', ['state', 11], 12])
 })
 
-t.test('without a position messages that wait for the state are all handed over', async (t) => {
+t.test('without a position all messages that waited for the state are handed over', async (t) => {
   const { behind, say, said } = await start(t)
   const { client } = pageClient(t, behind, 'alice')
   const gate = new Gate()
@@ -147,7 +147,7 @@ t.test('a getState() that fails, or is older than the messages, is called again'
   t.match(failures, [{ where: 'getState() of channel "room"', error: { message: 'no database' } }, { error: { code: 'old_state' } }])
 })
 
-t.test('a channel that is refused says so, and the others are joined', async (t) => {
+t.test('a refused channel emits its error, and other channels are joined', async (t) => {
   const { behind, ws } = await start(t)
   const { client, failures } = pageClient(t, behind, 'alice')
   const [room, secret, silent] = [client.channel('room'), client.channel('secret'), client.channel('secret-2')]
@@ -210,7 +210,7 @@ t.test('an iterator gets every message, until the channel is left', async (t) =>
   t.same(got, [1, 2, 3])
 })
 
-t.test('an iterator that nobody reads ends in an error', async (t) => {
+t.test('an iterator with more than 1,000 unread messages rejects with overflow', async (t) => {
   const { behind, say } = await start(t, { history: { size: 2_000 } })
   const { client } = pageClient(t, behind, 'alice')
   const room = client.channel('room')
@@ -227,7 +227,7 @@ t.test('an iterator that nobody reads ends in an error', async (t) => {
   t.ok(read >= 1_000, `${read} were read before`)
 })
 
-t.test('presence is a list of users, which changes as a whole', async (t) => {
+t.test('presence is a list of user ids, a new array at each change', async (t) => {
   const { behind } = await start(t)
   const { client } = pageClient(t, behind, 'alice')
   const bob = pageClient(t, behind, 'bob')
@@ -260,7 +260,7 @@ t.test('a channel keeps what it must through a leave and a return within one tur
   t.same(got, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
 })
 
-t.test('a message that is not kept reaches those who listen to its topic, and no others', async (t) => {
+t.test('a message without history reaches the listeners of its topic, and no others', async (t) => {
   const { behind, ws, server } = await start(t, { channels: { 'room-3': { history: false } } })
   const { client } = pageClient(t, behind, 'alice', { getToken: () => server.token('alice', { roles: ['editor'] }) })
   const got: string[] = []

@@ -38,7 +38,7 @@ t.test('a client connects, calls, and closes', async (t) => {
   t.same(failures, [])
 })
 
-t.test('a refused call tells why, and that it had no effect', async (t) => {
+t.test('a refused call rejects with the code of the server and the delivery "refused"', async (t) => {
   const { behind } = await start(t, {}, (app) => app.ws.handle('chat.send', { schema: Text }, () => {}))
   const { client } = pageClient(t, behind, 'alice')
   const error = await client.call('chat.send', { text: 1 }).catch((error: WsError) => error)
@@ -166,14 +166,14 @@ t.test('a token that ends soon is refreshed on the same socket', async (t) => {
   t.same(statuses, ['connecting', 'connected'])
 })
 
-t.test('a token that no header takes goes by ticket', async (t) => {
+t.test('a token that does not fit into a header is exchanged for a ticket', async (t) => {
   const { behind, server } = await start(t)
   const { client } = pageClient(t, behind, 'alice', { getToken: () => server.token('alice', { padding: 'x'.repeat(5_000) }) })
   await client.ready()
   t.equal(client.me!.userId, 'alice')
 })
 
-t.test('a close for good ends it, and says why', async (t) => {
+t.test('a final close code closes the client, and the status has its reason', async (t) => {
   const { behind, ws } = await start(t)
   const { client, statuses } = pageClient(t, behind, 'alice')
   await client.ready()
@@ -183,7 +183,7 @@ t.test('a close for good ends it, and says why', async (t) => {
   t.same(statuses, ['connecting', 'connected', 'closed'])
 })
 
-t.test('a server that restarts is awaited as long as it says', async (t) => {
+t.test('a client of a restarting server reconnects at the time that the server names', async (t) => {
   const { behind, server, proxy } = await start(t, { drain: { timeoutMs: 100, windowMs: 1 } })
   const next = await startApp(t)
   const { client, statuses } = pageClient(t, behind, 'alice')
@@ -218,7 +218,7 @@ for (const [what, body, status] of [['a captive portal', '<h1>Sign in to the Wi-
   })
 }
 
-t.test('a server that speaks another protocol is named as such', async (t) => {
+t.test('a server that speaks another protocol is an error with the code bad_answer', async (t) => {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: (offered) => [...offered][0]! })
   t.teardown(() => {
     for (const client of server.clients) client.terminate()
@@ -233,7 +233,7 @@ t.test('a server that speaks another protocol is named as such', async (t) => {
   for (const { error } of failures) t.match(error, { code: 'bad_answer' })
 })
 
-t.test('a server that sends a socket away before it greets it is awaited as long as it says', async (t) => {
+t.test('a socket that is told to reconnect before its greeting comes back at the named time', async (t) => {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: (offered) => [...offered][0]! })
   t.teardown(() => {
     for (const client of server.clients) client.terminate()
@@ -249,7 +249,7 @@ t.test('a server that sends a socket away before it greets it is awaited as long
   t.same(failures, [])
 })
 
-t.test('listeners that throw are reported, and harm nobody', async (t) => {
+t.test('a listener that throws is an error of the client, and the other listeners run', async (t) => {
   const { behind, ws } = await start(t)
   const { client, failures } = pageClient(t, behind, 'alice')
   const got: unknown[] = []
@@ -265,7 +265,7 @@ t.test('listeners that throw are reported, and harm nobody', async (t) => {
   t.throws(() => client.all.on('app.text', 7 as never), { message: /no function/ })
 })
 
-t.test('a URL that is none is refused at once', async (t) => {
+t.test('an invalid URL is refused by createClient()', async (t) => {
   t.throws(() => createClient({ url: 'http://' }), TypeError)
   t.throws(() => createClient({ url: '/ws' }), { message: /must be absolute/ })
 })

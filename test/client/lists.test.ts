@@ -9,7 +9,7 @@ withoutDelays(t)
 
 const Choice = Type.Object({ choice: Type.Union([Type.Literal('a'), Type.Literal('b')]) })
 
-t.test('a question is listed, answered and gone', async (t) => {
+t.test('an answered question leaves the list', async (t) => {
   const server = await startApp(t)
   const { client } = pageClient(t, server, 'alice')
   const asked = server.app.ws.notifyUser({ step: 'choose', message: 'Which?', result: { rows: 3 } }, { userId: 'alice', taskId: 'task', timeoutMs: 60_000, answer: Choice })
@@ -25,7 +25,7 @@ t.test('a question is listed, answered and gone', async (t) => {
   await t.rejects(question!.decline(), { code: 'already_settled', delivery: 'refused', details: { outcome: 'confirmed' } })
 })
 
-t.test('a question is declined', async (t) => {
+t.test('a declined question leaves the list, and the server gets the reason', async (t) => {
   const server = await startApp(t)
   const { client } = pageClient(t, server, 'alice')
   const lists: unknown[] = []
@@ -39,7 +39,7 @@ t.test('a question is declined', async (t) => {
   t.same(lists, [['Go on?'], []])
 })
 
-t.test('questions that ended or were asked in its absence are gone or there when it is back', async (t) => {
+t.test('after a reconnect the list has the questions asked meanwhile, and not those that ended', async (t) => {
   const server = await startApp(t, { history: { enabled: false } })
   const proxy = await TcpProxy.start(t, Number(new URL(server.origin).port))
   const { client, failures } = pageClient(t, { origin: `http://127.0.0.1:${proxy.port}`, token: server.token.bind(server) }, 'alice')
@@ -63,7 +63,7 @@ t.test('questions that ended or were asked in its absence are gone or there when
   await Promise.all(asked)
 })
 
-t.test('tasks are listed as they go on, end and are cancelled', async (t) => {
+t.test('the list of tasks follows their progress, end and cancellation', async (t) => {
   const server = await startApp(t)
   const { client } = pageClient(t, server, 'alice')
   const { tasks } = server.app.ws
@@ -86,7 +86,7 @@ t.test('tasks are listed as they go on, end and are cancelled', async (t) => {
   t.equal(client.tasks.get('three'), undefined)
 })
 
-t.test('another user sees nothing of the one before', async (t) => {
+t.test('the lists of a new user have nothing of the previous one', async (t) => {
   const server = await startApp(t)
   let user = 'alice'
   const { client } = pageClient(t, server, 'alice', { getToken: () => server.token(user) })

@@ -64,7 +64,7 @@ t.test('handlers of a page without modules get the messages of their types, regi
   })
 })
 
-t.test('a handler is taken away by its undo or by name, and one that throws is reported and does not stop the others', async (t) => {
+t.test('a handler is removed by its undo or by unregister(), and one that throws is reported and does not stop the others', async (t) => {
   const { page, app } = await openScriptPage(t)
   const unregistered = await page.evaluate(() => {
     const { off, registerThrowing, registerLate, WebSocketRegistry, note } = globalThis as unknown as Record<string, (...args: unknown[]) => unknown> & { WebSocketRegistry: Record<string, (...args: unknown[]) => unknown> }

@@ -141,7 +141,7 @@ t.test('faults are beside their fields: those that the page sees before sending,
   t.match(await question.settled(), { outcome: 'confirmed', answer: { mail: 'a@example.com', count: 7, free: [1, 2] } })
 })
 
-t.test('what is being entered stays, and so does the focus, when other questions come and end', async (t) => {
+t.test('an entered answer and the focus stay when other questions come and end', async (t) => {
   const { server, page } = await openElements(t, browser, LIST)
   const answer = Type.Object({ text: Type.String({ title: 'Text' }) })
   const first = await ask(server, 'The first?')

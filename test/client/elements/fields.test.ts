@@ -50,7 +50,7 @@ t.test('each kind of schema gets its kind of field, with its limits', (t) => {
   t.end()
 })
 
-t.test('references, "or null" and wrappers are looked through', (t) => {
+t.test('a schema behind a reference, "or null" or a wrapper gets its own kind of field', (t) => {
   const fields = fieldsOf({
     type: 'object',
     required: ['size', 'note', 'level'],
@@ -78,7 +78,7 @@ t.test('references, "or null" and wrappers are looked through', (t) => {
   t.end()
 })
 
-t.test('what has no field of its own gets one for JSON', (t) => {
+t.test('a schema without a field of its own gets a field for JSON', (t) => {
   const fields = fieldsOf({
     type: 'object',
     required: ['undeclared'],

@@ -19,7 +19,7 @@ function serve (app: TestApp['app']): void {
 
 const content = (page: Page) => page.locator('ws-fragment > [slot=content]')
 
-t.test('a part of the page comes by a call with the data of its attributes, and again when they change', async (t) => {
+t.test('<ws-fragment> loads its HTML by a call with its attributes as data, and again when they change', async (t) => {
   const { page } = await openElements(t, browser, '<ws-fragment src="app.part" data-order-id="7" data=\'{"page": 2}\'>Loading the order …</ws-fragment>', serve)
   await content(page).waitFor()
   const shown = async (data: object) => page.waitForFunction((text) => document.querySelector('ws-fragment > [slot=content]')?.textContent === text, JSON.stringify(data))
@@ -31,7 +31,7 @@ t.test('a part of the page comes by a call with the data of its attributes, and 
   t.equal(await page.locator('[part=placeholder]').isVisible(), false)
 })
 
-t.test('HTML is made harmless by the browser, or else by the app, or else is shown as text', async (t) => {
+t.test('HTML is sanitized by the browser, or else by the app, or else shown as text', async (t) => {
   const { page } = await openElements(t, browser, '<ws-fragment src="app.unsafe"></ws-fragment>', serve)
   await content(page).waitFor()
   const hasSetHtml = await page.evaluate(() => 'setHTML' in Element.prototype)
@@ -57,7 +57,7 @@ t.test('HTML is made harmless by the browser, or else by the app, or else is sho
   t.equal(await page.evaluate(() => 'ran' in window), false)
 })
 
-t.test('a failure is said, with a button to try again', async (t) => {
+t.test('a failed fragment shows its error and a button to try again', async (t) => {
   let isFull = true
   const { page } = await openElements(t, browser, '<ws-fragment src="app.fails">Wait …</ws-fragment>', (app) => {
     app.ws.handle('app.fails', { schema: Type.Object({}) }, () => {

@@ -20,7 +20,7 @@ t.test('a failed request is explained: an unknown fate before its code, and an u
   t.end()
 })
 
-t.test('a duration is told in its largest unit, in the language', (t) => {
+t.test('a duration is written in its largest unit, in the language of the page', (t) => {
   const minute = 60_000
   t.equal(durationText(3 * 24 * 60 * minute, 'en'), '3 days')
   t.equal(durationText(47 * 60 * minute, 'en'), '47 hours')

@@ -12,7 +12,7 @@ const LIMITS = /^(min|max|exclusive|pattern|multipleOf|required|const$)/
 const withoutLimits = (schema: object): object => 'const' in schema ? { type: 'boolean' } : JSON.parse(JSON.stringify(schema, (name, part) => LIMITS.test(name) ? undefined : part))
 const reasons = (schema: object, entry: Entry) => read(schema, entry).faults.map(({ path, reason, limit }) => [path, reason, limit].filter((part) => part !== undefined).join(' '))
 
-t.test('what is entered becomes JSON of the right type', (t) => {
+t.test('entered values become JSON of the right type', (t) => {
   t.equal(value(Type.String(), 'text'), 'text')
   t.equal(value(Type.Number(), '1.5'), 1.5)
   t.equal(value(Type.Number({ multipleOf: 0.1 }), '0.3'), 0.3)
@@ -25,7 +25,7 @@ t.test('what is entered becomes JSON of the right type', (t) => {
   t.end()
 })
 
-t.test('what is left empty is left out, is null where it must be there and may be null, and is a fault otherwise', (t) => {
+t.test('an empty field is left out if optional, null if required and nullable, and otherwise a fault', (t) => {
   const schema = { type: 'object', required: ['name', 'note', 'free'], properties: { name: { type: 'string' }, note: { type: ['string', 'null'] }, free: { type: 'string', minLength: 0 }, age: { type: 'integer' }, urgent: { type: 'boolean' } } }
   t.strictSame(read(schema, { name: '', note: '', free: '', age: '', urgent: '' }), { value: { note: null, free: '' }, faults: [{ path: '/answer/name', reason: 'required' }] })
   t.strictSame(value(schema, { name: 'a', note: 'b', free: 'c', age: '7', urgent: 'false' }), { name: 'a', note: 'b', free: 'c', age: 7, urgent: false })
