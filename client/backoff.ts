@@ -1,5 +1,7 @@
 const FIRST_MS = 500
 const MOST_MS = 15_000
+/** A timer with a longer delay would run at once. */
+export const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** Milliseconds until the next attempt: random up to a bound that doubles ("full jitter"), so that the clients of a restarted server spread out. */
 export type Backoff = () => number

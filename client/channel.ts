@@ -104,7 +104,7 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
     const offs = [
       this.on('message', (message) => {
         if (messages.length < MAX_ITERATED) messages.push(message)
-        else fault ??= new WsError('overflow', `channel "${this.name}" has more than ${MAX_ITERATED} unread messages`)
+        else fault ??= new WsError('overflow', `channel "${this.name}": ${MAX_ITERATED} unread messages`)
         wake()
       }),
       this.on('error', (refused) => { fault ??= refused; wake() }),
@@ -150,8 +150,9 @@ export class Channel<C = unknown, N extends string = string, S = unknown> implem
   }
 
   /** @internal */
-  interrupted (): void {
-    if (this.status !== 'refused') this.#set('joining')
+  interrupted (isOver: boolean): void {
+    if (isOver) this.#stopLoading()
+    if (isOver || this.status !== 'refused') this.#set('joining')
   }
 
   /** @internal */

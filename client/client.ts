@@ -123,7 +123,7 @@ export class WsClient<C = unknown> {
     if (!autoConnect) return
     connection.status = 'connecting'
     // Later, so that the app can add its listeners first.
-    queueMicrotask(() => this.connect())
+    queueMicrotask(() => { if (this.status === 'connecting') this.connect() })
   }
 
   get status (): Status {
@@ -142,7 +142,7 @@ export class WsClient<C = unknown> {
 
   /** The server's clock, milliseconds since 1970, as far as this client knows it. */
   get serverNow (): number {
-    return this.#connection.clock.now
+    return this.#connection.serverNow
   }
 
   /** The status or its detail has changed. Returns a function that removes the listener. */
@@ -184,12 +184,12 @@ export class WsClient<C = unknown> {
 
   /** Closes the connection. Calls in progress fail with `closed`; positions are kept, so that nothing is missed after `connect()`. */
   close (): void {
-    this.#connection.stop('closed', 'the client was closed')
+    this.#connection.stop('closed', 'closed')
   }
 
   /** Closes the connection and forgets everything about the user, in the storage too. */
   signOut (): void {
-    this.#connection.stop('signed-out', 'the user signed out')
+    this.#connection.stop('signed-out', 'signed out')
   }
 
   /**
@@ -245,7 +245,10 @@ export class WsClient<C = unknown> {
 
   readonly #status = (status: Status, detail: StatusDetail): void => {
     if (status === 'signed-out') this.#forget()
-    if (isOver(status)) this.#requests.close(codeOf(status), detail.reason!)
+    if (isOver(status)) {
+      this.#requests.close(codeOf(status), detail.reason!)
+      this.#memberships.interrupted(true)
+    }
     this.#events.emit('status', status, detail)
   }
 
@@ -255,6 +258,7 @@ export class WsClient<C = unknown> {
       this.#disown()
       // Calls of one user are not made as another.
       if (isNew) this.#requests.close('identity_changed', 'the user has changed')
+      this.#memberships.interrupted(true)
     }
     this.#owner = userId
     this.#me = { userId, clientId }
@@ -266,7 +270,7 @@ export class WsClient<C = unknown> {
       this.#positions.reach(topic, epoch, offset)
       if (had && !recovered) this.#missed(topic)
     }
-    if (!isNew) return
+    if (!isNew && !isOther) return
     this.#memberships.reconnected()
     this.#requests.reconnected()
     this.#reload()
@@ -309,7 +313,7 @@ export class WsClient<C = unknown> {
   }
 
   #acknowledge (messageId: string): void {
-    if (this.#connection.isGreeted) this.#connection.transmit({ type: 'ack', message_id: messageId })
+    if (this.#connection.isGreeted) this.#connection.transmit(JSON.stringify({ type: 'ack', message_id: messageId }))
   }
 
   #deliver (frame: Frame): Handled {
@@ -342,16 +346,15 @@ export class WsClient<C = unknown> {
     this.tasks.interrupted()
   }
 
-  /** Forgets what belongs to the previous user. */
+  /** Drops what belongs to the user before. */
   #disown (): void {
-    this.#positions.forget((topic) => topic === `user:${this.#owner}` || topic.startsWith('role:'))
+    this.#positions.forget()
     this.confirmations.reset()
     this.tasks.reset()
   }
 
   #forget (): void {
     this.#disown()
-    this.#positions.forget(() => true)
     this.#memory?.clear()
     this.#owner = undefined
     if (!this.#me) return
@@ -365,7 +368,7 @@ function baseOf (url: string): string {
     const { protocol, host, pathname } = new URL(url, (globalThis as { location?: { href: string } }).location?.href)
     return `${protocol.replace('ws', 'http')}//${host}${pathname.replace(/\/$/, '')}`
   } catch (cause) {
-    throw new TypeError(`createClient: "${url}" is no URL; outside of a page it must be absolute`, { cause })
+    throw new TypeError(`createClient: "${url}" must be absolute here`, { cause })
   }
 }
 

@@ -1,7 +1,6 @@
 import { finalCloseCodes, SUBPROTOCOL, UNAUTHORIZED } from '../schemas/codes.js'
 import type { ConnectionData } from '../schemas/frames/server.js'
-import { createBackoff } from './backoff.js'
-import { ServerClock } from './clock.js'
+import { createBackoff, MAX_TIMER_MS } from './backoff.js'
 import { WsError } from './errors.js'
 import type { Fail } from './emitter.js'
 import { rest } from './rest.js'
@@ -40,8 +39,10 @@ const PONG_TIMEOUT_MS = 10_000
 const WAKE_PONG_TIMEOUT_MS = 1_000
 /** Lifetime after which a lost socket does not count as a failed attempt. */
 const STABLE_MS = 5_000
+/** Close code of a server that has had too many frames, or has no room. */
+const TRY_AGAIN_LATER = 1013
 const REFRESH_AGAIN_MS = 5_000
-const REFUSED = 'the server refuses the token'
+const REFUSED = 'the token is refused'
 /** Longer ones do not fit into the headers of every proxy. */
 const MAX_HEADER_TOKEN = 4_096
 /** The characters of a subprotocol (RFC 7230 section 3.2.6). */
@@ -59,7 +60,8 @@ export class Connection {
   /** True while there is a socket that the server has greeted. */
   isGreeted = false
   readonly #host: ConnectionHost
-  readonly clock = new ServerClock()
+  /** From the page's own clock, which does not jump when that of the device is set, to the server's; until the first pong, to that of the device. */
+  #skewMs = performance.timeOrigin
   #backoff = createBackoff()
   #socket: Socket | null = null
   /** Aborted when the attempt, or the socket that came of it, is over. */
@@ -86,7 +88,7 @@ export class Connection {
     if (this.#open) return
     this.#open = new AbortController()
     const { signal } = this.#open
-    onPage(['offline'], () => this.#again('the device is offline'), signal)
+    onPage(['offline'], () => this.#again('offline'), signal)
     onPage(['online', 'pageshow'], () => this.#awake(), signal)
     onPage(['visibilitychange'], () => { if (document.visibilityState === 'visible') this.#awake() }, signal)
     this.#backoff = createBackoff()
@@ -104,14 +106,19 @@ export class Connection {
     this.#set(status, { reason, code })
   }
 
+  /** Milliseconds since 1970 on the server's clock: the clock of a device may be minutes off. */
+  get serverNow (): number {
+    return performance.now() + this.#skewMs
+  }
+
   /** Sends a frame on the open socket. */
-  transmit (frame: object): void {
-    this.#socket!.send(JSON.stringify(frame))
+  transmit (frame: string): void {
+    this.#socket!.send(frame)
   }
 
   async #attempt (): Promise<void> {
     // Also replaces the timer of the next attempt, where this one began early.
-    this.#plan(TOKEN_TIMEOUT_MS, () => this.#again('getToken() took too long'))
+    this.#plan(TOKEN_TIMEOUT_MS, () => this.#again('no token in time'))
     const { base, getToken, openSocket } = this.#host
     const { signal } = this.#life = new AbortController()
     try {
@@ -120,7 +127,7 @@ export class Connection {
       if (getToken) {
         const token = await this.#askToken(this.#refused ? 'refused' : 'connect', signal)
         if (signal.aborted) return
-        if (!token) return this.stop('signed-out', 'getToken() has no token')
+        if (!token) return this.stop('signed-out', 'no token')
         if (token === this.#refused) return this.stop('signed-out', REFUSED)
         this.token = token
         if (this.#mustAsk || token.length > MAX_HEADER_TOKEN || !PROTOCOL_TOKEN.test(token)) {
@@ -156,18 +163,23 @@ export class Connection {
     this.#plan(CONNECT_TIMEOUT_MS, () => this.#again('no greeting in time'))
     // `onclose` always follows.
     socket.onerror = () => {}
-    socket.onmessage = ({ data }) => { if (!signal.aborted) this.#receive(data) }
+    socket.onmessage = ({ data }) => {
+      try {
+        if (!signal.aborted) this.#receive(data)
+      } catch (error) {
+        // What is wrong with one frame is no reason to lose those behind it, unless the server has not greeted in a way that is understood.
+        const reason = String(error)
+        this.#host.fail(new WsError('bad_answer', reason, { cause: error }), 'the connection')
+        if (!signal.aborted && this.status !== 'connected') this.#again(reason)
+      }
+    }
     socket.onclose = ({ code, reason }) => { if (!signal.aborted) this.#closed(code, reason) }
   }
 
   #receive (data: unknown): void {
     this.#heardAt = performance.now()
-    const frame = parse(data)
-    if (!frame || (!this.isGreeted && !isGreeting(frame))) {
-      const reason = `the server does not speak ${SUBPROTOCOL}`
-      this.#host.fail(new WsError('bad_answer', reason), 'the connection')
-      return this.#again(reason)
-    }
+    const frame = JSON.parse(data as string)
+    if (!this.isGreeted && !isGreeting(frame)) throw new TypeError(`the server does not speak ${SUBPROTOCOL}`)
     switch (frame.type) {
       case 'pong': return this.#pong(frame)
       case 'reconnect':
@@ -177,7 +189,7 @@ export class Connection {
         this.#refresh(this.#life!.signal)
         return
       case 'connection': return this.#greeted(frame.data)
-      case 'error': if (frame.code === 'rate_limited') this.#retryAfterMs = frame.details?.retry_after_ms ?? 0
+      case 'error': this.#retryAfterMs = frame.details?.retry_after_ms ?? this.#retryAfterMs
     }
     this.#host.frame(frame)
   }
@@ -214,7 +226,7 @@ export class Connection {
   #again (reason: string, code?: number): void {
     if (this.isGreeted && performance.now() - this.#greetedAt > STABLE_MS) this.#backoff = createBackoff()
     const comeBackMs = this.#comeBackMs
-    const delayMs = comeBackMs ?? this.#retryAfterMs + this.#backoff()
+    const delayMs = comeBackMs ?? (code === TRY_AGAIN_LATER ? this.#retryAfterMs : 0) + this.#backoff()
     this.#comeBackMs = null
     this.#end(reason)
     this.#plan(delayMs, () => this.#retry(reason))
@@ -236,22 +248,23 @@ export class Connection {
   #awake (): void {
     if (!this.#life) this.#retry(this.detail.reason!)
     // Timers stood still while the page slept: the socket was silent for longer than a living one can be.
-    else if (this.isGreeted && performance.now() - this.#heardAt > PING_EVERY_MS + PONG_TIMEOUT_MS) this.#retry('the page was asleep')
+    else if (this.isGreeted && performance.now() - this.#heardAt > PING_EVERY_MS + PONG_TIMEOUT_MS) this.#retry('asleep')
     else if (this.isGreeted) this.#sendPing(WAKE_PONG_TIMEOUT_MS)
   }
 
   #sendPing (timeoutMs: number): void {
     const at = performance.now()
-    this.transmit({ type: 'ping', timestamp: at })
+    this.transmit(JSON.stringify({ type: 'ping', timestamp: at }))
     this.#plan(timeoutMs, () => {
       // Other frames have come: the socket is alive, only busy.
       if (this.#heardAt > at) this.#planPing()
-      else this.#again('no answer to a ping')
+      else this.#again('no pong in time')
     })
   }
 
   #pong ({ timestamp, server_time: serverTime }: Frame): void {
-    this.clock.learn(serverTime, performance.now() - timestamp)
+    // The server answered in the middle between the ping and now.
+    this.#skewMs = serverTime - (performance.now() + timestamp) / 2
     this.#planPing()
   }
 
@@ -261,7 +274,7 @@ export class Connection {
 
   #plan (ms: number, run: () => void): void {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(run, ms)
+    this.#timer = setTimeout(run, Math.min(ms, MAX_TIMER_MS))
   }
 
   /** Gives the socket a fresh token; tries again until the old one ends. */
@@ -270,7 +283,7 @@ export class Connection {
     try {
       const token = await this.#askToken('expiring', signal)
       if (signal.aborted || !token) return
-      this.transmit({ type: 'auth', token })
+      this.transmit(JSON.stringify({ type: 'auth', token }))
       this.token = token
     } catch (error) {
       if (signal.aborted) return
@@ -299,16 +312,7 @@ export class Connection {
   }
 }
 
-function parse (data: unknown): Frame | null {
-  try {
-    const frame = JSON.parse(data as string)
-    return typeof frame?.type === 'string' ? frame : null
-  } catch {
-    return null
-  }
-}
-
 /** A socket that is refused with an `error` frame, or told to come back, before it is closed, is greeted by it as well. */
 function isGreeting ({ type, data }: Frame): boolean {
-  return type === 'error' || type === 'reconnect' || (type === 'connection' && Array.isArray(data?.streams))
+  return type === 'connection' ? Array.isArray(data?.streams) : ['error', 'reconnect'].includes(type)
 }

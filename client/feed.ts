@@ -16,5 +16,6 @@ export interface Feed<C> {
 
 /** Calls the listeners of a message: those of its type, and those of all. */
 export function emitMessage (emitter: Emitter, message: { type: string }): Handled {
-  return both(emitter.emit(message.type, message), emitter.emit('message', message))
+  const { type } = message
+  return both(type === 'message' ? null : emitter.emit(type, message), emitter.emit('message', message))
 }

@@ -56,11 +56,12 @@ export class Memberships {
     for (const membership of this.#memberships.values()) this.#ask(membership)
   }
 
-  interrupted (): void {
+  /** The socket is lost. @param isOver the user is another one, or the client has ended: drops what was being loaded for them, and forgets refusals */
+  interrupted (isOver = false): void {
     for (const membership of this.#memberships.values()) {
       clearTimeout(membership.timer)
       membership.isAsked = membership.isIn = false
-      for (const channel of membership.parts) channel.interrupted()
+      for (const channel of membership.parts) channel.interrupted(isOver)
     }
   }
 
@@ -73,7 +74,7 @@ export class Memberships {
     subscription_confirmed: () => {},
     unsubscribed: (frame) => {
       const membership = this.#of(frame)
-      if (membership && frame.reason === 'forbidden') this.#refused(membership, new WsError('forbidden', `channel "${frame.channel}" is no longer allowed`, { delivery: 'refused' }))
+      if (membership && frame.reason === 'forbidden') this.#refused(membership, new WsError('forbidden', `channel "${frame.channel}" is forbidden now`, { delivery: 'refused' }))
     },
     presence: (frame) => this.#setUsers(frame, frame.users.map((user: { user_id: string | null }) => user.user_id).filter(Boolean)),
     joined: (frame) => this.#setUsers(frame, [...this.#others(frame), frame.user_id]),
@@ -101,7 +102,7 @@ export class Memberships {
     membership.isIn = membership.wasIn = true
     membership.backoff = createBackoff()
     if (epoch) positions.reach(topic, epoch, offset)
-    else positions.forget((its) => its === topic)
+    else positions.forget(topic)
     for (const channel of [...membership.parts]) channel.entered(epoch ? { epoch, offset } : undefined, recovered || isFirst, isFirst)
   }
 
@@ -113,7 +114,7 @@ export class Memberships {
       if (parts.size > 0 || this.#memberships.get(name) !== membership) return
       clearTimeout(membership.timer)
       this.#memberships.delete(name)
-      this.#core.positions.forget((topic) => topic === topicOf(name))
+      this.#core.positions.forget(topicOf(name))
       // A membership that the server keeps after a failure is harmless: nobody listens to its messages.
       if (isAsked) this.#core.requests.send({ type: 'unsubscribe', channel_ids: [name] }).catch(() => {})
     })

@@ -17,8 +17,9 @@ export class Positions {
     return this.#positions.get(topic)
   }
 
-  /** Moves to the position of a message, or to one that the server names. Returns false if the page is there already, or further. */
+  /** Moves to the position of a message, or to one that the server names. Returns false if the page is there already, or further. @throws TypeError for what is no position */
   reach (topic: string, epoch: string, offset: number): boolean {
+    if (typeof topic + typeof epoch + typeof offset !== 'stringstringnumber') throw new TypeError(topic)
     const had = this.#positions.get(topic)
     if (had?.epoch !== epoch) this.#pending.delete(topic)
     else if (offset <= had.offset) return false
@@ -38,12 +39,9 @@ export class Positions {
     })
   }
 
-  forget (isOver: (topic: string) => boolean): void {
-    for (const topic of this.#positions.keys()) {
-      if (!isOver(topic)) continue
-      this.#positions.delete(topic)
-      this.#pending.delete(topic)
-    }
+  /** @param topic default: all */
+  forget (topic?: string): void {
+    for (const map of [this.#positions, this.#pending]) topic ? map.delete(topic) : map.clear()
     this.#changed()
   }
 

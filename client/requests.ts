@@ -1,3 +1,4 @@
+import { MAX_TIMER_MS } from './backoff.js'
 import type { Connection } from './connection.js'
 import { UNCERTAIN, WsError, type WsErrorOptions } from './errors.js'
 import type { Frame } from './socket.js'
@@ -21,10 +22,12 @@ export interface CallOptions {
 export type CallArguments<D> = {} extends D ? [data?: D, options?: CallOptions] : [data: D, options?: CallOptions]
 
 interface Request {
-  outgoing: Frame
+  /** The frame as it was when it was made: a repetition must not differ. */
+  outgoing: string
   /** True if the server runs the request once, however often it is sent. */
   isRepeatable: boolean | undefined
-  wasSent: boolean
+  /** When it was first sent, by `Date.now()`, which goes on while a device sleeps; 0: it was not. */
+  sentAt: number
   /** True if the current socket has it. */
   isUnderWay: boolean
   fulfil: (data: any) => void
@@ -35,6 +38,8 @@ interface Request {
 const TIMEOUT_MS = 10_000
 /** Maximum number of requests that wait for a connection. */
 const MAX_WAITING = 100
+/** The server remembers a call for ten minutes after its end. Later, a repetition would run it again. */
+const REPEATABLE_MS = 540_000
 
 /** Requests without an answer yet. */
 export class Requests {
@@ -52,24 +57,25 @@ export class Requests {
   send (frame: Frame, { signal, timeoutMs = TIMEOUT_MS, offline, repeat }: CallOptions = {}): Promise<any> {
     return new Promise((resolve, reject) => {
       const id = String(++this.#lastId)
+      const outgoing = JSON.stringify({ ...frame, id, ...repeat && { idempotency_key: `${this.#key}-${id}` } })
       const settle = () => {
         clearTimeout(timer)
         signal?.removeEventListener('abort', abort)
         this.#requests.delete(id)
       }
       const request: Request = {
-        outgoing: { ...frame, id, ...repeat && { idempotency_key: `${this.#key}-${id}` } },
+        outgoing,
         isRepeatable: repeat,
-        wasSent: false,
+        sentAt: 0,
         isUnderWay: false,
         fulfil: (data) => { settle(); resolve(data) },
-        fail: (code, message = `${frame.type}: ${code}`, { delivery = request.wasSent ? 'unknown' : 'not-sent', ...options } = {}) => {
+        fail: (code, message = `${frame.type}: ${code}`, { delivery = request.sentAt ? 'unknown' : 'not-sent', ...options } = {}) => {
           settle()
           reject(new WsError(code, message, { delivery, ...options }))
         }
       }
       const abort = () => request.fail('aborted', undefined, { cause: signal!.reason })
-      const timer = setTimeout(() => request.fail('timeout'), timeoutMs)
+      const timer = setTimeout(() => request.fail('timeout'), Math.min(timeoutMs, MAX_TIMER_MS))
       if (signal?.aborted) return abort()
       const { isGreeted, status } = this.#connection
       if (!isGreeted) {
@@ -90,20 +96,24 @@ export class Requests {
 
   /** Sends the waiting requests on a new connection, in order; those that were sent before are repeated. */
   reconnected (): void {
-    for (const request of this.#requests.values()) if (!request.isUnderWay) this.#transmit(request)
+    for (const request of this.#requests.values()) {
+      if (request.isUnderWay || !this.#connection.isGreeted) continue
+      if (request.sentAt && Date.now() - request.sentAt > REPEATABLE_MS) request.fail('disconnected')
+      else this.#transmit(request)
+    }
   }
 
   /** Fails the requests that were sent and must not be repeated. @param isAnonymous true: the server ignores the keys of anonymous users */
   interrupted (code: string, message: string, isAnonymous: boolean): void {
-    for (const request of [...this.#requests.values()]) {
+    for (const request of this.#requests.values()) {
       request.isUnderWay = false
-      if (request.wasSent && (isAnonymous || !request.isRepeatable)) request.fail(code, message)
+      if (request.sentAt && (isAnonymous || !request.isRepeatable)) request.fail(code, message)
     }
   }
 
   /** Fails all requests: no connection follows. */
   close (code: string, message: string): void {
-    for (const request of [...this.#requests.values()]) request.fail(code, message)
+    for (const request of this.#requests.values()) request.fail(code, message)
   }
 
   /** Settles the request that a frame answers. Returns false if there is none. */
@@ -116,7 +126,8 @@ export class Requests {
   }
 
   #transmit (request: Request): void {
-    request.wasSent = request.isUnderWay = true
+    request.sentAt ||= Date.now()
+    request.isUnderWay = true
     this.#connection.transmit(request.outgoing)
   }
 }

@@ -22,7 +22,7 @@ export async function restList<T> (base: string, path: string, field: string, to
   const found: T[] = []
   for (let next = path; ;) {
     const { status, body } = await rest(base, 'GET', next, token)
-    if (status !== 200) throw new WsError('bad_answer', `the server answered ${status} to ${path}`)
+    if (status !== 200) throw new WsError('bad_answer', `${status} from ${path}`)
     found.push(...body[field] as T[])
     if (!body.next) return found
     next = `${path}&after=${encodeURIComponent(body.next)}`

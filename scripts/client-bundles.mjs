@@ -15,10 +15,10 @@ const { name, version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')
  * None of these may be a name of the API, of a frame, or of something that browsers or Node.js have.
  */
 export const INTERNAL = [
-  'arrived', 'awake', 'backoff', 'base', 'begin', 'clock', 'common', 'core', 'emit', 'entered', 'fail', 'forget', 'fulfil', 'greeted', 'holdFor',
-  'interrupted', 'isAsked', 'isGreeted', 'isIn', 'isRepeatable', 'isSame', 'isUnderWay', 'learn', 'memberships', 'openSocket', 'outgoing', 'parts', 'pick',
-  'positions', 'presenceChanged', 'reach', 'recall', 'receive', 'receivers', 'reconnected', 'record', 'refused', 'requests', 'saveSoon', 'settle',
-  'shown', 'snapshot', 'tell', 'timer', 'transmit', 'wasIn', 'wasSent'
+  'arrived', 'awake', 'backoff', 'base', 'begin', 'common', 'core', 'emit', 'entered', 'fail', 'forget', 'fulfil', 'greeted', 'holdFor',
+  'interrupted', 'isAsked', 'isGreeted', 'isIn', 'isRepeatable', 'isSame', 'isUnderWay', 'memberships', 'openSocket', 'outgoing', 'parts', 'pick',
+  'positions', 'presenceChanged', 'reach', 'recall', 'receive', 'receivers', 'reconnected', 'record', 'refused', 'requests', 'saveSoon', 'sentAt', 'settle',
+  'shown', 'snapshot', 'tell', 'timer', 'transmit', 'wasIn'
 ]
 
 /** Options of all bundles. */
