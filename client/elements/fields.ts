@@ -41,9 +41,11 @@ export interface JsonField extends AnyField { kind: 'json' }
 export type Field = TextField | NumberField | BooleanField | ChoiceField | ChoicesField | GroupField | FixedField | JsonField
 
 /** Place of a part in the schema. */
-interface Site { root: Schema, path: string, name: string, isRequired: boolean, depth: number }
+interface Site { root: Schema, path: string, name: string, isRequired: boolean, depth: number, form: { fieldCount: number } }
 
 const MAX_DEPTH = 8
+/** A schema that has itself in several of its properties would make a field for each way through them. */
+const MAX_FIELDS = 500
 /** A longer text gets several lines. */
 const LONG_TEXT = 200
 const COMBINING = ['allOf', 'anyOf', 'oneOf', 'if', '$ref'] as const
@@ -52,7 +54,7 @@ const INPUTS: Readonly<Record<string, TextInput>> = { date: 'date', 'date-time':
 /** Converts a JSON Schema into the fields of a form; parts that have no field of their own become a field for JSON. */
 export function fieldOf (schema: unknown, path = '/answer'): Field {
   const root = isSchema(schema) ? schema : {}
-  return convert(root, { root, path, name: '', isRequired: true, depth: 0 })
+  return convert(root, { root, path, name: '', isRequired: true, depth: 0, form: { fieldCount: 0 } })
 }
 
 /** The JSON Pointer of a part. */
@@ -75,7 +77,7 @@ function convert (given: Schema, site: Site): Field {
   if ('const' in schema) return constant(schema.const, field)
   const choices = choicesOf(schema, site.root)
   if (choices !== null) return { ...field, kind: 'choice', choices }
-  if (COMBINING.some((keyword) => schema[keyword] !== undefined) || site.depth > MAX_DEPTH) return { ...field, kind: 'json' }
+  if (COMBINING.some((keyword) => schema[keyword] !== undefined) || site.depth > MAX_DEPTH || ++site.form.fieldCount > MAX_FIELDS) return { ...field, kind: 'json' }
   switch (schema.type) {
     case 'string': return text(schema, field)
     case 'integer':
@@ -120,7 +122,7 @@ function array (schema: Schema, field: AnyField, root: Schema): Field {
   return { ...field, kind: 'choices', choices, minItems: numberOf(schema.minItems) ?? 0, maxItems: numberOf(schema.maxItems) }
 }
 
-function object (schema: Schema, field: AnyField, { root, path, depth }: Site): Field {
+function object (schema: Schema, field: AnyField, { root, path, depth, form }: Site): Field {
   const properties = isSchema(schema.properties) ? schema.properties : {}
   const required = Array.isArray(schema.required) ? schema.required.filter((name) => typeof name === 'string') : []
   const names = [...new Set([...Object.keys(properties), ...required])]
@@ -128,7 +130,7 @@ function object (schema: Schema, field: AnyField, { root, path, depth }: Site): 
   if (isOpen) return { ...field, kind: 'json' }
   const fields = names.map((name) => {
     const property = Object.hasOwn(properties, name) ? properties[name] : {}
-    return convert(isSchema(property) ? property : {}, { root, path: pointer(path, name), name, isRequired: required.includes(name), depth: depth + 1 })
+    return convert(isSchema(property) ? property : {}, { root, path: pointer(path, name), name, isRequired: required.includes(name), depth: depth + 1, form })
   })
   return { ...field, kind: 'group', fields }
 }
@@ -160,10 +162,19 @@ function simplify (schema: Schema, root: Schema, hops = 0): { schema: Schema, is
   return { schema, isNullable: false }
 }
 
+/** What is no percent-encoding stands for itself. */
+function decoded (text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
 function targetOf ($ref: string, root: Schema): Schema | null {
   if (!$ref.startsWith('#/')) return null
   let part: unknown = root
-  for (const name of decodeURIComponent($ref.slice(2)).split('/')) {
+  for (const name of decoded($ref.slice(2)).split('/')) {
     const key = name.replaceAll('~1', '/').replaceAll('~0', '~')
     if (!isSchema(part) || !Object.hasOwn(part, key)) return null
     part = part[key]

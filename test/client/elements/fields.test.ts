@@ -104,6 +104,15 @@ t.test('a schema without a field of its own gets a field for JSON', (t) => {
   t.end()
 })
 
+t.test('a schema that cannot be followed, or has itself in many places, makes a form all the same', (t) => {
+  t.match(fieldOf({ type: 'object', properties: { wrong: { $ref: '#/%' } } }), { kind: 'group', fields: [{ name: 'wrong', kind: 'json' }] })
+  const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
+  const node = { type: 'object', properties: Object.fromEntries(names.map((name) => [name, { $ref: '#/$defs/node' }])) }
+  const count = (field: Field): number => field.kind === 'group' ? field.fields.reduce((sum, inner) => sum + count(inner), 0) : 1
+  t.ok(count(fieldOf({ $ref: '#/$defs/node', $defs: { node } })) < 5_000)
+  t.end()
+})
+
 t.test('names of every kind have their place, also those that every object has', (t) => {
   const fields = fieldsOf(JSON.parse('{"type":"object","properties":{"__proto__":{"type":"string"},"a/b~c":{"type":"string"},"toString":{"type":"string"}}}'))
   t.strictSame(Object.values(fields).map(({ path }) => path), ['/answer/__proto__', '/answer/a~1b~0c', '/answer/toString'])
