@@ -254,6 +254,7 @@ export class WsClient<C = unknown> {
 
   readonly #greeted = ({ client_id: clientId, user_id: userId, streams }: ConnectionData, isNew: boolean): void => {
     const isOther = userId !== this.#owner
+    const isNews = isOther || !this.#me
     if (isOther && this.#owner !== undefined) {
       this.#disown()
       // Calls of one user are not made as another.
@@ -262,7 +263,7 @@ export class WsClient<C = unknown> {
     }
     this.#owner = userId
     this.#me = { userId, clientId }
-    if (isOther) this.#events.emit('user', this.#me)
+    if (isNews) this.#events.emit('user', this.#me)
     for (const { topic, epoch, offset, recovered } of streams) {
       const had = this.#positions.get(topic)
       // Channels come with `subscribed`.

@@ -1,4 +1,4 @@
-import { finalCloseCodes, SUBPROTOCOL, UNAUTHORIZED } from '../schemas/codes.js'
+import { finalCloseCodes, MESSAGE_TOO_BIG, SUBPROTOCOL, UNAUTHORIZED } from '../schemas/codes.js'
 import type { ConnectionData } from '../schemas/frames/server.js'
 import { createBackoff, MAX_TIMER_MS } from './backoff.js'
 import { WsError } from './errors.js'
@@ -228,7 +228,7 @@ export class Connection {
     const comeBackMs = this.#comeBackMs
     const delayMs = comeBackMs ?? (code === TRY_AGAIN_LATER ? this.#retryAfterMs : 0) + this.#backoff()
     this.#comeBackMs = null
-    this.#end(reason)
+    this.#end(reason, code === MESSAGE_TOO_BIG ? 'too_large' : undefined)
     this.#plan(delayMs, () => this.#retry(reason))
     this.#setLost({ reason, code, retryAt: Date.now() + delayMs }, comeBackMs !== null)
   }

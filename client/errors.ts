@@ -16,7 +16,7 @@ export interface WsErrorOptions { details?: unknown, delivery?: Delivery, cause?
  * A request, or the connection, has failed.
  *
  * Codes are those of the server (`forbidden`, `invalid_message`, …), those of the app, and these of the client: `timeout`, `aborted`, `queue_full`,
- * `disconnected`, `closed`, `signed_out`, `overflow`, `bad_answer`, `no_token`, `old_state`.
+ * `disconnected`, `closed`, `signed_out`, `overflow`, `bad_answer`, `no_token`, `old_state`, `too_large`.
  */
 export class WsError extends Error {
   override readonly name = 'WsError'

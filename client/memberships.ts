@@ -43,11 +43,10 @@ export class Memberships {
     const its = membership
     const channel: AnyChannel = new Channel(name, options, this.#core, its, () => this.#leave(its, channel))
     its.parts.add(channel)
+    // At once, so that the call behind it finds a member.
+    if (!its.isIn) this.#ask(its)
     // Later, so that the app can add its listeners first.
-    queueMicrotask(() => {
-      if (its.isIn) channel.entered(this.#core.positions.get(topicOf(name)), true, true)
-      else this.#ask(its)
-    })
+    else queueMicrotask(() => { if (its.isIn) channel.entered(this.#core.positions.get(topicOf(name)), true, true) })
     return channel
   }
 

@@ -107,7 +107,7 @@ export class Requests {
   interrupted (code: string, message: string, isAnonymous: boolean): void {
     for (const request of this.#requests.values()) {
       request.isUnderWay = false
-      if (request.sentAt && (isAnonymous || !request.isRepeatable)) request.fail(code, message)
+      if (request.sentAt && (code !== 'disconnected' || isAnonymous || !request.isRepeatable)) request.fail(code, message)
     }
   }
 

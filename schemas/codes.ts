@@ -59,8 +59,11 @@ export const countedCodes: ReadonlySet<string> = new Set<ErrorCode>([
 /** Close code for a token that is missing, malformed, expired, revoked or wrong: a client reconnects with another token. */
 export const UNAUTHORIZED = 4401
 
+/** Close code for a frame that is too large: a client reconnects without it. */
+export const MESSAGE_TOO_BIG = 1009
+
 /** Close codes after which a client does not reconnect by itself: the same attempt would end in the same way. */
-export const finalCloseCodes: readonly number[] = [1003, 1008, 1009, 4403, 4409]
+export const finalCloseCodes: readonly number[] = [1003, 1008, 4403, 4409]
 
 /**
  * Close codes of the server: those of RFC 6455 section 7.4.1 and the IANA registry, and ours from the range for applications.
@@ -76,7 +79,7 @@ export const closeCodes = {
   /** Too many errors within a minute, or a frame in too many fragments. */
   policyViolation: 1008,
   /** A frame exceeds `limits.maxPayloadBytes`. */
-  messageTooBig: 1009,
+  messageTooBig: MESSAGE_TOO_BIG,
   /** The server could not admit the socket; its log says why. */
   internalError: 1011,
   /**

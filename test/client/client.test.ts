@@ -269,3 +269,39 @@ t.test('an invalid URL is refused by createClient()', async (t) => {
   t.throws(() => createClient({ url: 'http://' }), TypeError)
   t.throws(() => createClient({ url: '/ws' }), { message: /must be absolute/ })
 })
+
+t.test('a call that is too large is refused, and the client goes on', async (t) => {
+  const { behind } = await start(t, {}, (app) => app.ws.handle('chat.send', { schema: Text }, ({ text }) => ({ text })))
+  const { client, statuses } = pageClient(t, behind, 'alice')
+  await client.ready()
+  await t.rejects(client.call('chat.send', { text: 'x'.repeat(100_000) }), { code: 'too_large', delivery: 'unknown' })
+  await until(() => client.status === 'connected')
+  t.same(await client.call('chat.send', { text: 'short' }), { text: 'short' })
+  t.notOk(statuses.includes('closed'))
+})
+
+t.test('a call behind a channel finds a member', async (t) => {
+  const { behind } = await start(t, {}, (app) => app.ws.handle('room.say', { schema: Text }, async ({ text }) => { await app.ws.sendToChannel('room', { type: 'chat.said', text }) }))
+  const { client } = pageClient(t, behind, 'alice')
+  await client.ready()
+  const got: unknown[] = []
+  client.channel('room').on('chat.said', ({ text }) => { got.push(text) })
+  await client.call('room.say', { text: 'heard' })
+  await until(() => got.length === 1)
+  t.strictSame(got, ['heard'])
+})
+
+t.test('the event of the user comes after a reload as well', async (t) => {
+  const { behind } = await start(t)
+  const stored = new Map<string, string>()
+  const storage = { getItem: (key: string) => stored.get(key) ?? null, setItem: (key: string, value: string) => { stored.set(key, value) }, removeItem: (key: string) => { stored.delete(key) } }
+  for (let load = 0; load < 2; load++) {
+    const { client } = pageClient(t, behind, 'alice', { storage })
+    const users: unknown[] = []
+    client.on('user', (me) => { users.push(me?.userId) })
+    await client.ready()
+    t.strictSame(users, ['alice'])
+    await until(() => stored.size === 1)
+    client.close()
+  }
+})
