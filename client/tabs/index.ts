@@ -12,7 +12,7 @@ export interface Tabs {
  * passes messages on (BroadcastChannel). When that tab is closed, another takes over at once; when it is frozen, after a second or two. No
  * message is lost or comes twice. Each tab has its own channels, calls and listeners, as if it had a socket of its own.
  *
- * Where a browser has no Web Locks, and outside of browsers, each client has its own socket.
+ * Where a browser has no Web Locks, outside of browsers, and without `getToken`, each client has its own socket.
  */
 export function tabs (): Tabs {
   return {
@@ -20,21 +20,20 @@ export function tabs (): Tabs {
       if (typeof document === 'undefined' || navigator.locks === undefined || typeof BroadcastChannel === 'undefined') return () => openSocket()
       let room: TabRoom | null = null
       return async (base, token) => {
-        const name = `ws-manager:${base}:${await userOf(token)}`
-        if (room?.name !== name) {
+        // Whose socket that of another tab is, nobody knows here: a cookie may have been another user's when it was opened.
+        const name = token === null ? null : `ws-manager:${base}:${await userOf(token)}`
+        if ((room?.name ?? null) !== name) {
           room?.close()
-          room = new TabRoom(name, openSocket)
+          room = name === null ? null : new TabRoom(name, openSocket)
         }
-        const { open } = room
-        return open
+        return room?.open ?? openSocket()
       }
     }
   }
 }
 
-/** Names the user of a token: the `sub` of a JWT (RFC 7519 section 4.1.2), or the hash of another token; '' without one. */
-async function userOf (token: string | null): Promise<string> {
-  if (token === null) return ''
+/** Names the user of a token: the `sub` of a JWT (RFC 7519 section 4.1.2), or the hash of another token. */
+async function userOf (token: string): Promise<string> {
   try {
     const { sub } = JSON.parse(atob(token.split('.')[1]!.replace(/-/g, '+').replace(/_/g, '/')))
     if (typeof sub === 'string') return `user:${sub}`

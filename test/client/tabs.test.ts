@@ -1,5 +1,7 @@
+import fastifyCookie from '@fastify/cookie'
 import type { BrowserContext, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
+import type { WsPluginOptions } from '../../lib/index.js'
 import { startApp } from '../fixtures/app.js'
 import { startBrowser } from '../fixtures/browser.js'
 import { serveClientPage } from '../fixtures/client-page.js'
@@ -8,8 +10,8 @@ import { until } from '../fixtures/until.js'
 t.setTimeout(120_000)
 
 /** A server whose pages share a socket, and messages that count. */
-async function start (t: Test) {
-  const server = await startApp(t, { authorizeSubscribe: () => true }, { after: (app) => serveClientPage(app) })
+async function start (t: Test, options: WsPluginOptions = {}) {
+  const server = await startApp(t, { authorizeSubscribe: () => true, ...options }, { before: async (app) => { await app.register(fastifyCookie) }, after: (app) => serveClientPage(app) })
   const context = await (await startBrowser(t)).newContext()
   t.teardown(() => context.close())
   let n = 0
@@ -110,6 +112,23 @@ t.test('when the tab that holds the socket is closed, another goes on: nothing i
   t.notOk((await got(page!)).includes('gap'))
   t.comment(`handed over in ${took.map(Math.round).join(', ')} ms`)
   t.ok(took.every((ms) => ms < 3_000))
+})
+
+t.test('tabs whose user no token tells do not share: the cookie may be of another user by now', async (t) => {
+  const { server, context } = await start(t, { auth: { cookie: 'session' } })
+  const users: string[] = []
+  for (const user of ['alice', 'bob']) {
+    await context.addCookies([{ name: 'session', value: server.token(user), url: server.origin }])
+    const page = await context.newPage()
+    await page.goto(`${server.origin}/page`)
+    users.push(await page.evaluate(async () => {
+      const [{ createClient }, { tabs }] = await Promise.all([import('/dist/client/index.js' as string), import('/dist/client/tabs/index.js' as string)])
+      const client = createClient({ url: '/ws', tabs: tabs() })
+      await client.ready()
+      return client.me.userId
+    }))
+  }
+  t.same(users, ['alice', 'bob'])
 })
 
 t.test('a holder that is silent is replaced, and is one of the others when it wakes', async (t) => {
