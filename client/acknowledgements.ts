@@ -3,18 +3,18 @@ const WINDOW_MS = 360_000
 
 /** The messages with an acknowledgement that the page has handled, so that none is handed over twice. */
 export class Acknowledgements {
-  /** Time at which each was handled (`Date.now()`); null: its listeners are at work, or have failed. In order of arrival. */
-  readonly #messages = new Map<string, number | null>()
+  /** Time at which each was handled (`Date.now()`); 0: its listeners are at work, or have failed. In order of arrival. */
+  readonly #messages = new Map<string, number>()
   /** Resent copies: they have no `stream`, so the listeners of the stream have not been called yet. */
   readonly #copies = new Set<string>()
 
-  /** Time at which a message was handled; null: its listeners are at work, or have failed; undefined: it is new. */
-  get (id: string): number | null | undefined {
+  /** Time at which a message was handled; 0: its listeners are at work, or have failed; undefined: it is new. */
+  get (id: string): number | undefined {
     return this.#messages.get(id)
   }
 
   begin (id: string, isCopy: boolean): void {
-    this.#messages.set(id, null)
+    this.#messages.set(id, 0)
     if (isCopy) this.#copies.add(id)
   }
 
@@ -34,15 +34,16 @@ export class Acknowledgements {
     this.#messages.delete(id)
     this.#messages.set(id, now)
     for (const [id, at] of this.#messages) {
-      if (at !== null && now - at < WINDOW_MS) break
-      if (at !== null) this.forget(id)
+      if (at && now - at < WINDOW_MS) break
+      if (at) this.forget(id)
     }
   }
 
   get snapshot (): [string, number][] {
-    return [...this.#messages].filter((entry): entry is [string, number] => entry[1] !== null)
+    return [...this.#messages]
   }
 
+  /** Those that were not handled may come again. */
   recall (messages: [string, number][]): void {
     for (const [id, at] of messages) if (Date.now() - at < WINDOW_MS) this.#messages.set(id, at)
   }

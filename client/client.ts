@@ -92,7 +92,7 @@ export class WsClient<C = unknown> {
       fail
     })
     const requests = this.#requests = new Requests(connection)
-    const core: Core = { base, connection, fail, positions, requests }
+    const core: Core = { base, wire: connection, fail, positions, requests }
     this.#memberships = new Memberships(core)
     this.user = this.#feed('user')
     this.all = this.#feed('all')
@@ -132,7 +132,7 @@ export class WsClient<C = unknown> {
 
   /** Details of the status: why the client is not connected, and when the next attempt begins. */
   get statusDetail (): StatusDetail {
-    return this.#connection.detail
+    return this.#connection.lastDetail
   }
 
   /** User and socket, from the server; null before the first connection, and after `signed-out`. */
@@ -184,12 +184,12 @@ export class WsClient<C = unknown> {
 
   /** Closes the connection. Calls in progress fail with `closed`; positions are kept, so that nothing is missed after `connect()`. */
   close (): void {
-    this.#connection.stop('closed', 'closed')
+    this.#connection.conclude('closed', 'closed')
   }
 
   /** Closes the connection and forgets everything about the user, in the storage too. */
   signOut (): void {
-    this.#connection.stop('signed-out', 'signed out')
+    this.#connection.conclude('signed-out', 'signed out')
   }
 
   /**
@@ -296,7 +296,7 @@ export class WsClient<C = unknown> {
     if (isAcknowledged !== true) return this.#deliver(frame)
     const at = this.#acknowledgements.get(id)
     // Again, since the first acknowledgement may be lost.
-    if (at != null) this.#acknowledge(id)
+    if (at) this.#acknowledge(id)
     if (at !== undefined) return stream && this.#acknowledgements.arrived(id) ? this.#toStream(stream.topic, frame) : true
     this.#acknowledgements.begin(id, !stream)
     const handled = this.#deliver(frame)
@@ -374,5 +374,5 @@ function baseOf (url: string): string {
 }
 
 function report (error: unknown, where: string): void {
-  console.error(`fastify-ws-manager/client: ${where}`, error)
+  console.error(`ws-manager: ${where}`, error)
 }

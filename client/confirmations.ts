@@ -47,7 +47,7 @@ export class Confirmation<C = unknown, K extends string = string> {
 
   /** Milliseconds until it expires, by the server's clock. */
   get remainingMs (): number {
-    return Math.max(0, this.expiresAt - this.#core.connection.serverNow)
+    return Math.max(0, this.expiresAt - this.#core.wire.serverNow)
   }
 
   /**

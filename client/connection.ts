@@ -1,6 +1,6 @@
 import { finalCloseCodes, MESSAGE_TOO_BIG, SUBPROTOCOL, UNAUTHORIZED } from '../schemas/codes.js'
 import type { ConnectionData } from '../schemas/frames/server.js'
-import { createBackoff, MAX_TIMER_MS } from './backoff.js'
+import { createBackoff } from './backoff.js'
 import { WsError } from './errors.js'
 import type { Fail } from './emitter.js'
 import { rest } from './rest.js'
@@ -54,7 +54,7 @@ const PROTOCOL_TOKEN = /^[\w!#$%&'*+\-.^`|~]+$/
  */
 export class Connection {
   status: Status = 'closed'
-  detail: StatusDetail = {}
+  lastDetail: StatusDetail = {}
   /** The token of the current socket; null: none. */
   token: string | null = null
   /** True while there is a socket that the server has greeted. */
@@ -68,6 +68,8 @@ export class Connection {
   #life: AbortController | null = null
   #heardAt = 0
   #greetedAt = 0
+  /** Token that was sent on the socket, and is not confirmed yet. */
+  #fresh: string | null = null
   /** Token that the server has refused; the same one is not tried again. */
   #refused: string | null = null
   /** True if the last attempt ended before it was greeted: a browser does not say why, so REST is asked. */
@@ -98,7 +100,7 @@ export class Connection {
   }
 
   /** Closes the socket. Only `start()` opens another. */
-  stop (status: EndStatus, reason: string, code?: number): void {
+  conclude (status: EndStatus, reason: string, code?: number): void {
     this.#open?.abort()
     this.#open = null
     this.#end(reason, codeOf(status))
@@ -117,6 +119,7 @@ export class Connection {
   }
 
   async #attempt (): Promise<void> {
+    this.#heardAt = performance.now()
     // Also replaces the timer of the next attempt, where this one began early.
     this.#plan(TOKEN_TIMEOUT_MS, () => this.#again('no token in time'))
     const { base, getToken, openSocket } = this.#host
@@ -127,15 +130,15 @@ export class Connection {
       if (getToken) {
         const token = await this.#askToken(this.#refused ? 'refused' : 'connect', signal)
         if (signal.aborted) return
-        if (!token) return this.stop('signed-out', 'no token')
-        if (token === this.#refused) return this.stop('signed-out', REFUSED)
+        if (!token) return this.conclude('signed-out', 'no token')
+        if (token === this.#refused) return this.conclude('signed-out', REFUSED)
         this.token = token
         if (this.#mustAsk || token.length > MAX_HEADER_TOKEN || !PROTOCOL_TOKEN.test(token)) {
           const { status, body } = await rest(base, 'POST', '/tickets', token, signal)
           if (signal.aborted) return
           if (status === 401) return this.#unauthorized(token)
-          if (status === 403) return this.stop('closed', body.message)
-          if (typeof body?.ticket !== 'string') return this.#again(body?.message ?? 'no server, or something else in its place')
+          if (status === 403) return this.conclude('closed', body.message)
+          if (typeof body?.ticket !== 'string') return this.#again(body?.message ?? 'something else in its place')
           query.set('ticket', body.ticket)
         } else {
           protocols.push(`bearer.${token}`)
@@ -204,20 +207,23 @@ export class Connection {
       this.#retryAfterMs = 0
       this.#sendPing(PONG_TIMEOUT_MS)
     }
+    // Only now: a token that the server could not check is not the one that it refuses later.
+    this.token = this.#fresh ?? this.token
+    this.#fresh = null
     this.#host.greeted(data, isNew)
     if (isNew && this.isGreeted) this.#set('connected')
   }
 
   #closed (code: number, reason: string): void {
     reason ||= `closed with ${code}`
-    if (code === UNAUTHORIZED) this.token ? this.#unauthorized(this.token) : this.stop('signed-out', reason, code)
-    else if (finalCloseCodes.includes(code)) this.stop('closed', reason, code)
+    if (code === UNAUTHORIZED) this.token ? this.#unauthorized(this.token) : this.conclude('signed-out', reason, code)
+    else if (finalCloseCodes.includes(code)) this.conclude('closed', reason, code)
     else this.#again(reason, code)
   }
 
   /** Another token at once; the same one again, or none, ends it. */
   #unauthorized (token: string): void {
-    if (this.#refused) return this.stop('signed-out', REFUSED)
+    if (this.#refused) return this.conclude('signed-out', REFUSED)
     this.#refused = token
     this.#retry(REFUSED)
   }
@@ -246,9 +252,8 @@ export class Connection {
 
   /** The network is back, or the page is visible again: tries at once, and checks that an open socket is alive. */
   #awake (): void {
-    if (!this.#life) this.#retry(this.detail.reason!)
-    // Timers stood still while the page slept: the socket was silent for longer than a living one can be.
-    else if (this.isGreeted && performance.now() - this.#heardAt > PING_EVERY_MS + PONG_TIMEOUT_MS) this.#retry('asleep')
+    // Timers stood still while the page slept: the socket, or the attempt, was silent for longer than a living one is.
+    if (!this.#life || performance.now() - this.#heardAt > (this.isGreeted ? PING_EVERY_MS + PONG_TIMEOUT_MS : WAKE_PONG_TIMEOUT_MS)) this.#retry('asleep')
     else if (this.isGreeted) this.#sendPing(WAKE_PONG_TIMEOUT_MS)
   }
 
@@ -274,7 +279,7 @@ export class Connection {
 
   #plan (ms: number, run: () => void): void {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(run, Math.min(ms, MAX_TIMER_MS))
+    this.#timer = setTimeout(run, ms)
   }
 
   /** Gives the socket a fresh token; tries again until the old one ends. */
@@ -283,8 +288,8 @@ export class Connection {
     try {
       const token = await this.#askToken('expiring', signal)
       if (signal.aborted || !token) return
+      this.#fresh = token
       this.transmit(JSON.stringify({ type: 'auth', token }))
-      this.token = token
     } catch (error) {
       if (signal.aborted) return
       this.#host.fail(error, 'getToken()')
@@ -301,13 +306,14 @@ export class Connection {
     this.#socket = null
     const wasGreeted = this.isGreeted
     this.isGreeted = false
+    this.#fresh = null
     socket?.close()
     if (wasGreeted) this.#host.interrupted(code, reason)
   }
 
   #set (status: Status, detail: StatusDetail = {}): void {
     this.status = status
-    this.detail = detail
+    this.lastDetail = detail
     this.#host.status(status, detail)
   }
 }

@@ -11,7 +11,7 @@ export type Receivers = Record<string, (frame: Frame) => unknown>
 export interface Core {
   /** URL of the plugin's routes. */
   readonly base: string
-  readonly connection: Connection
+  readonly wire: Connection
   /** Reports a failure that nobody awaits. */
   readonly fail: Fail
   readonly positions: Positions

@@ -78,12 +78,12 @@ export class LiveList<R, T> {
    */
   load (): void {
     const { core, name, query = '', pick = (record) => record, id } = this.#parts
-    if (!this.#isWanted || !core.connection.isGreeted) return
+    if (!this.#isWanted || !core.wire.isGreeted) return
     this.interrupted()
     const { signal } = this.#loading = new AbortController()
     retry(async () => {
       const told = this.#told = new Set()
-      const found = new Map((await restList<any>(core.base, `/${name}?limit=100${query}`, name, core.connection.token)).map((record) => [pick(record)[id] as string, pick(record)]))
+      const found = new Map((await restList<any>(core.base, `/${name}?limit=100${query}`, name, core.wire.token)).map((record) => [pick(record)[id] as string, pick(record)]))
       if (signal.aborted) return
       for (const id of new Set([...this.#entries.keys(), ...found.keys()])) if (!told.has(id)) this.#set(id, found.get(id) ?? null)
       this.#change()

@@ -121,12 +121,12 @@ export class Memberships {
 
   #ask (membership: Membership): void {
     const { name, parts, isAsked } = membership
-    if (isAsked || !this.#core.connection.isGreeted || [...parts].every(({ status }) => status === 'refused')) return
+    if (isAsked || !this.#core.wire.isGreeted || [...parts].every(({ status }) => status === 'refused')) return
     membership.isAsked = true
     const position = this.#core.positions.get(topicOf(name))
     this.#core.requests.send({ type: 'subscribe', channel_ids: [name], recover: position && { [name]: position } }).catch((error: WsError) => {
       // The channel was left meanwhile, or the request belongs to an earlier socket.
-      if (!membership.isAsked || !this.#core.connection.isGreeted) return
+      if (!membership.isAsked || !this.#core.wire.isGreeted) return
       membership.isAsked = false
       const { retry_after_ms: afterMs = 0 } = (error.details ?? {}) as { retry_after_ms?: number }
       if (!PASSING.includes(error.code)) this.#refused(membership, error)

@@ -15,10 +15,10 @@ const { name, version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')
  * None of these may be a name of the API, of a frame, or of something that browsers or Node.js have.
  */
 export const INTERNAL = [
-  'arrived', 'awake', 'backoff', 'base', 'begin', 'common', 'core', 'emit', 'entered', 'fail', 'forget', 'fulfil', 'greeted', 'holdFor',
-  'interrupted', 'isAsked', 'isGreeted', 'isIn', 'isRepeatable', 'isSame', 'isUnderWay', 'memberships', 'openSocket', 'outgoing', 'parts', 'pick',
+  'arrived', 'awake', 'backoff', 'base', 'begin', 'common', 'conclude', 'core', 'emit', 'entered', 'fail', 'forget', 'fulfil', 'greeted', 'holdFor',
+  'interrupted', 'isAsked', 'isGreeted', 'isIn', 'isRepeatable', 'isSame', 'isUnderWay', 'lastDetail', 'memberships', 'openSocket', 'outgoing', 'parts', 'pick',
   'positions', 'presenceChanged', 'reach', 'recall', 'receive', 'receivers', 'reconnected', 'record', 'refused', 'requests', 'saveSoon', 'sentAt', 'settle',
-  'shown', 'snapshot', 'tell', 'timer', 'transmit', 'wasIn'
+  'shown', 'snapshot', 'tell', 'timer', 'transmit', 'wasIn', 'wire'
 ]
 
 /** Options of all bundles. */
