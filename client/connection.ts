@@ -121,7 +121,7 @@ export class Connection {
   async #attempt (): Promise<void> {
     this.#heardAt = performance.now()
     // Also replaces the timer of the next attempt, where this one began early.
-    this.#plan(TOKEN_TIMEOUT_MS, () => this.#again('no token in time'))
+    this.#plan(TOKEN_TIMEOUT_MS, () => this.#again('no token'))
     const { base, getToken, openSocket } = this.#host
     const { signal } = this.#life = new AbortController()
     try {
@@ -163,7 +163,7 @@ export class Connection {
     this.#socket = socket
     this.#mustAsk = Boolean(this.#host.getToken)
     this.#comeBackMs = null
-    this.#plan(CONNECT_TIMEOUT_MS, () => this.#again('no greeting in time'))
+    this.#plan(CONNECT_TIMEOUT_MS, () => this.#again('no greeting'))
     // `onclose` always follows.
     socket.onerror = () => {}
     socket.onmessage = ({ data }) => {
@@ -215,7 +215,7 @@ export class Connection {
   }
 
   #closed (code: number, reason: string): void {
-    reason ||= `closed with ${code}`
+    reason ||= `code ${code}`
     if (code === UNAUTHORIZED) this.token ? this.#unauthorized(this.token) : this.conclude('signed-out', reason, code)
     else if (finalCloseCodes.includes(code)) this.conclude('closed', reason, code)
     else this.#again(reason, code)
