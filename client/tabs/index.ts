@@ -21,10 +21,10 @@ export function tabs (): Tabs {
       let room: TabRoom | null = null
       return async (base, token) => {
         // Whose socket that of another tab is, nobody knows here: a cookie may have been another user's when it was opened.
-        const name = token === null ? null : `ws-manager:${base}:${await userOf(token)}`
+        const name = token === null ? null : await roomOf(base, token)
         if ((room?.name ?? null) !== name) {
           room?.close()
-          room = name === null ? null : new TabRoom(name, openSocket)
+          room = name === null ? null : new TabRoom(name, openSocket, async (token) => await roomOf(base, token) === name)
         }
         return room?.open ?? openSocket()
       }
@@ -32,12 +32,16 @@ export function tabs (): Tabs {
   }
 }
 
-/** Names the user of a token: the `sub` of a JWT (RFC 7519 section 4.1.2), or the hash of another token. */
-async function userOf (token: string): Promise<string> {
+/**
+ * Names the room of a user: by all claims of a JWT but those that each token has of its own (RFC 7519 section 4.1), since any of them may
+ * name the user; by the whole of another token.
+ */
+async function roomOf (base: string, token: string): Promise<string> {
+  let user = token
   try {
-    const { sub } = JSON.parse(atob(token.split('.')[1]!.replace(/-/g, '+').replace(/_/g, '/')))
-    if (typeof sub === 'string') return `user:${sub}`
+    const { exp, iat, nbf, jti, ...claims } = JSON.parse(atob(token.split('.')[1]!.replace(/-/g, '+').replace(/_/g, '/')))
+    user = JSON.stringify(claims)
   } catch {}
-  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(token)))
-  return Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(user)))
+  return `ws-manager:${base}:${Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join('')}`
 }

@@ -22,6 +22,7 @@ export class TabRoom {
   readonly name: string
   readonly #id = Math.random().toString(36).slice(2)
   readonly #openSocket: () => Promise<OpenSocket>
+  readonly #isOwn: (token: string) => Promise<boolean>
   readonly #channel: BroadcastChannel
   readonly #over = new AbortController()
   /** Resolves when this tab has its own lock. */
@@ -36,9 +37,11 @@ export class TabRoom {
   #heardAt = performance.now()
   #isStealing = false
 
-  constructor (name: string, openSocket: () => Promise<OpenSocket>) {
+  /** @param isOwn tells whether a token is of the user whose tabs these are */
+  constructor (name: string, openSocket: () => Promise<OpenSocket>, isOwn: (token: string) => Promise<boolean>) {
     this.name = name
     this.#openSocket = openSocket
+    this.#isOwn = isOwn
     this.#channel = new BroadcastChannel(name)
     this.#channel.onmessage = ({ data }) => this.#receive(data)
     // Held for the life of the tab: the holder gets it when the tab is gone.
@@ -56,7 +59,7 @@ export class TabRoom {
 
   /** Opens a virtual socket. It is greeted when the holder's socket is. */
   readonly open: OpenSocket = (url, protocols) => {
-    const socket = new VirtualSocket(`${this.#id}-${++this.#lastSocket}`, url, protocols, (socket, data) => this.#send(socket, data), (socket) => this.#closed(socket))
+    const socket = new VirtualSocket(`${this.#id}-${++this.#lastSocket}`, url, protocols, (socket, data) => { this.#send(socket, data) }, (socket) => this.#closed(socket))
     this.#sockets.set(socket.id, socket)
     // Later, so that its listeners are set; and once the tab has its lock, or the holder would get the lock and take the tab for gone.
     this.#isAlive.then(() => { if (this.#sockets.has(socket.id)) this.#ask(socket) })
@@ -110,6 +113,11 @@ export class TabRoom {
   #changed (): void {
     this.#heardAt = performance.now()
     for (const socket of [...this.#sockets.values()]) {
+      // One that nobody has answered yet has nothing to lose.
+      if (!socket.isInUse) {
+        this.#ask(socket)
+        continue
+      }
       this.#sockets.delete(socket.id)
       handOver(socket)
     }
@@ -121,7 +129,13 @@ export class TabRoom {
     else this.#hub.attach({ id, receive: (data) => socket.receive(data), end: (code, reason) => this.#ended(socket, code, reason) }, { url, protocols })
   }
 
-  #send ({ id }: VirtualSocket, data: string): void {
+  /** The token of another user would switch the socket of all tabs: the tab leaves, and its client looks for another room. */
+  async #send (socket: VirtualSocket, data: string): Promise<void> {
+    const { id } = socket
+    if (data.startsWith('{"type":"auth"') && !await this.#isOwn(JSON.parse(data).token)) {
+      this.#closed(socket)
+      return socket.end(1012, 'The token is of another user')
+    }
     if (this.#hub === null) this.#post({ kind: 'send', socket: id, data })
     else this.#hub.send(id, data)
   }

@@ -12,6 +12,8 @@ export class VirtualSocket implements Socket {
   onerror: unknown = null
   readonly #send: (socket: VirtualSocket, data: string) => void
   readonly #close: (socket: VirtualSocket) => void
+  /** True once a frame has come. */
+  isInUse = false
   #isClosed = false
 
   constructor (id: string, url: string, protocols: string[], send: (socket: VirtualSocket, data: string) => void, close: (socket: VirtualSocket) => void) {
@@ -33,6 +35,7 @@ export class VirtualSocket implements Socket {
   }
 
   receive (data: string): void {
+    this.isInUse = true
     if (!this.#isClosed) this.onmessage?.({ data })
   }
 

@@ -25,23 +25,25 @@ async function start (t: Test, options: WsPluginOptions = {}) {
 }
 
 /** A tab that writes down what its listeners get. */
-async function openTab (context: BrowserContext, origin: string, user = 'alice'): Promise<Page> {
+async function openTab (context: BrowserContext, origin: string, user = 'alice', tokens: readonly string[] = []): Promise<Page> {
   const page = await context.newPage()
   page.on('pageerror', (error) => { throw error })
   await page.goto(`${origin}/page`)
-  await page.evaluate(async (user) => {
+  await page.evaluate(async ({ user, tokens }) => {
     const [{ createClient }, { tabs }] = await Promise.all([import('/dist/client/index.js' as string), import('/dist/client/tabs/index.js' as string)])
     const got: unknown[] = []
-    const client = createClient({ url: '/ws', tabs: tabs(), getToken: async () => (await (await fetch(`/token/${user}`)).json()).token })
+    const client = createClient({ url: '/ws', tabs: tabs(), getToken: async () => tokens.shift() ?? (await (await fetch(`/token/${user}`)).json()).token })
     const room = client.channel('room')
     room.on('room.said', ({ n }: { n: number }) => { got.push(`room ${n}`) })
     room.on('gap', () => { got.push('gap') })
     client.user.on('mail.new', ({ n }: { n: number }) => { got.push(`mail ${n}`) })
     client.all.on('app.all', ({ n }: { n: number }) => { got.push(`all ${n}`) })
-    Object.assign(globalThis, { client, room, got })
+    const statuses: string[] = []
+    client.on('status', (status: string) => { statuses.push(status) })
+    Object.assign(globalThis, { client, room, got, statuses })
     await client.ready()
     while (room.status !== 'live') await new Promise((resolve) => setTimeout(resolve, 10))
-  }, user)
+  }, { user, tokens: [...tokens] })
   return page
 }
 
@@ -54,6 +56,7 @@ t.test('three tabs of one user have one socket, and each gets everything once', 
   const { server, context, say } = await start(t)
   const pages = [await openTab(context, server.origin), await openTab(context, server.origin), await openTab(context, server.origin)]
   t.equal(server.app.ws.getConnectionCount(), 1)
+  for (const page of pages) t.same(await page.evaluate(() => (globalThis as unknown as { statuses: string[] }).statuses), ['connecting', 'connected'], 'nothing is lost at the beginning')
   for (let i = 0; i < 5; i++) await say()
   for (const page of pages) {
     await until(async () => (await got(page)).length >= 15)
@@ -173,7 +176,9 @@ t.test('a tab that is reloaded goes on where its listeners were', async (t) => {
         got.push(`all ${n}`)
         return n === 2 ? new Promise(() => {}) : undefined
       })
-      Object.assign(globalThis, { client, room, got })
+      const statuses: string[] = []
+    client.on('status', (status: string) => { statuses.push(status) })
+    Object.assign(globalThis, { client, room, got, statuses })
       await client.ready()
       while (room.status !== 'live') await new Promise((resolve) => setTimeout(resolve, 10))
     })
@@ -190,4 +195,24 @@ t.test('a tab that is reloaded goes on where its listeners were', async (t) => {
   t.same(await numbersOf(page, 'room'), [3])
   t.same(await numbersOf(page, 'mail'), [3])
   t.same(await numbersOf(page, 'all'), [2, 3], 'what had not finished its listeners comes again')
+})
+
+const userOf = (page: Page): Promise<string | null> => page.evaluate(() => (globalThis as unknown as { client: { me: { userId: string } | null } }).client.me?.userId ?? null)
+
+t.test('users whom another claim than "sub" tells apart do not share', async (t) => {
+  const { server, context } = await start(t, { auth: { userIdClaim: 'login' } })
+  const [alice, bob] = ['alice', 'bob'].map((login) => server.token('tenant', { login }))
+  const pages = [await openTab(context, server.origin, '', [alice!, alice!]), await openTab(context, server.origin, '', [bob!, bob!])]
+  t.equal(server.app.ws.getConnectionCount(), 2)
+  t.same(await Promise.all(pages.map(userOf)), ['alice', 'bob'])
+})
+
+t.test('a tab whose next token is of another user leaves the others', async (t) => {
+  const { server, context } = await start(t, { auth: { expiryNoticeMs: 2_147_483_647 } })
+  const next = server.token('bob')
+  const first = await openTab(context, server.origin, 'alice', [server.token('alice'), next, next])
+  const second = await openTab(context, server.origin)
+  await until(async () => await userOf(first) === 'bob')
+  t.equal(await userOf(second), 'alice')
+  await until(() => server.app.ws.getConnectionCount() === 2)
 })
