@@ -72,7 +72,18 @@ export async function createTestClient<C = unknown> (app: FastifyInstance, { use
   const getToken = user === undefined && token === undefined ? undefined : () => token ?? sign(jwt, { sub: user, exp: Math.floor(Date.now() / 1000) + 3_600, ...claims })
   const client = new TestClient<C>({ url: `http://${host}:${port}${path}`, ...getToken && { getToken }, ...options })
   app.server.once('close', () => client.close())
-  await client.ready()
+  // The server is in this process: what fails at first fails for good.
+  const refused = new Promise<never>((_resolve, reject) => {
+    client.on('status', (status, { reason }) => {
+      if (getToken === undefined && status === 'connecting' && reason !== undefined) reject(new WsError('closed', `createTestClient: the app does not let this client in (${reason})`))
+    })
+  })
+  try {
+    await Promise.race([client.ready(), refused])
+  } catch (error) {
+    client.close()
+    throw error
+  }
   return client
 }
 

@@ -17,5 +17,7 @@ export interface ElementClient {
   }
   readonly tasks: Pick<Tasks, 'get' | 'on'>
   readonly serverNow: number
+  /** Another user, the first one, or null: signed out. */
+  on (event: 'user', listener: (me: unknown) => unknown): () => void
   call (type: string, data?: object, options?: CallOptions): Promise<unknown>
 }

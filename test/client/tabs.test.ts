@@ -177,8 +177,8 @@ t.test('a tab that is reloaded goes on where its listeners were', async (t) => {
         return n === 2 ? new Promise(() => {}) : undefined
       })
       const statuses: string[] = []
-    client.on('status', (status: string) => { statuses.push(status) })
-    Object.assign(globalThis, { client, room, got, statuses })
+      client.on('status', (status: string) => { statuses.push(status) })
+      Object.assign(globalThis, { client, room, got, statuses })
       await client.ready()
       while (room.status !== 'live') await new Promise((resolve) => setTimeout(resolve, 10))
     })

@@ -21,6 +21,7 @@ t.test('an app is tested without any socket code', async (t) => {
   await app.ws.broadcast({ type: 'app.other' })
   await t.rejects(bob.next('chat.message', { timeoutMs: 50 }), { code: 'timeout', message: /unread are: app.other/ })
   await t.rejects(createTestClient(app, { token: 'wrong' }), { code: 'signed_out' })
+  await t.rejects(createTestClient(app), { code: 'closed', message: /does not let this client in/ })
   await app.close()
   t.equal(alice.status, 'closed')
 })

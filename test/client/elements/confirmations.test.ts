@@ -218,6 +218,7 @@ t.test('a deadline is announced a few times only, and another deadline keeps wha
       },
       tasks: { get: () => undefined, on: () => () => {} },
       serverNow: 0,
+      on: () => () => {},
       call: async () => {}
     }
     Object.assign(window, { state })

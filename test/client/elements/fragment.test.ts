@@ -74,3 +74,13 @@ t.test('a failed fragment shows its error and a button to try again', async (t) 
   await page.evaluate(() => document.querySelector('ws-fragment')!.setAttribute('src', 'app.number'))
   await page.getByRole('alert').getByText('it must be a string').waitFor()
 })
+
+t.test('what one user was shown is gone when another one comes', async (t) => {
+  const { page } = await openElements(t, browser, '<ws-fragment src="app.whose">Wait …</ws-fragment>', (app) => {
+    app.ws.handle('app.whose', { schema: Type.Object({}) }, (_message, { user }) => `<p>For ${user.id}</p>`)
+    serve(app)
+  })
+  await page.getByText('For alice').waitFor()
+  await page.evaluate(() => { (globalThis as unknown as { client: { signOut: () => void } }).client.signOut() })
+  await page.getByText('For alice').waitFor({ state: 'detached' })
+})
