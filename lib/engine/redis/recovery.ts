@@ -11,6 +11,9 @@ import type { Streams } from './streams.js'
 /** Time to collect further lanes of a server that went back, before everything of this node in them is restored. */
 const COLLECT_MS = 50
 
+/** Stores that are restored from what this node knows, each with the name of its contents for the log. */
+const RESTORED = { confirmations: 'questions', calls: 'calls with an idempotency key' } as const
+
 /** Parts of a node that an outage or rollback of Redis puts in doubt. */
 export interface RecoveryParts {
   keys: Keys
@@ -28,10 +31,8 @@ export class Recovery {
   readonly #log: FastifyBaseLogger
   /** True if this node may have missed ends of questions. */
   #hasMissedEnds = false
-  /** True if Redis may have lost questions or ends that this node knows. */
-  #hasLostQuestions = false
-  /** True if Redis may have lost calls that this node knows. */
-  #hasLostCalls = false
+  /** Stores of which Redis may have lost what this node knows. */
+  readonly #lost = new Set<keyof typeof RESTORED>()
   #timer: NodeJS.Timeout | null = null
 
   constructor (parts: RecoveryParts, log: FastifyBaseLogger) {
@@ -54,8 +55,7 @@ export class Recovery {
     lineage.examineAll()
     presence.restore(false)
     if (this.#hasMissedEnds) this.#catchUp()
-    this.#restoreQuestions()
-    this.#restoreCalls()
+    this.#restoreLost()
     if (isForgotten) {
       streams.checkAll()
       revocations.mayHaveMissed()
@@ -68,15 +68,14 @@ export class Recovery {
     const { keys, streams, presence, revocations } = this.#parts
     streams.checkLane(lane)
     revocations.mayHaveMissed()
-    if (lane.key === keys.lane(SETTLED_STREAM)) this.#hasLostQuestions = true
-    this.#hasLostCalls = true
+    if (lane.key === keys.lane(SETTLED_STREAM)) this.#lost.add('confirmations')
+    this.#lost.add('calls')
     this.#timer ??= setTimeout(() => {
       this.#timer = null
       presence.restoreLost()
       presence.checkAll()
       revocations.refresh()
-      this.#restoreQuestions()
-      this.#restoreCalls()
+      this.#restoreLost()
     }, COLLECT_MS)
   }
 
@@ -99,25 +98,17 @@ export class Recovery {
     }
   }
 
-  async #restoreQuestions (): Promise<void> {
-    if (!this.#hasLostQuestions) return
-    this.#hasLostQuestions = false
-    try {
-      await this.#parts.confirmations.restore()
-    } catch (error) {
-      this.#hasLostQuestions = true
-      this.#log.warn({ err: error }, 'could not yet restore questions that Redis has lost; will retry')
-    }
+  #restoreLost (): void {
+    for (const store of this.#lost) this.#restore(store)
   }
 
-  async #restoreCalls (): Promise<void> {
-    if (!this.#hasLostCalls) return
-    this.#hasLostCalls = false
+  async #restore (store: keyof typeof RESTORED): Promise<void> {
+    this.#lost.delete(store)
     try {
-      await this.#parts.calls.restore()
+      await this.#parts[store].restore()
     } catch (error) {
-      this.#hasLostCalls = true
-      this.#log.warn({ err: error }, 'could not yet restore calls with an idempotency key that Redis has lost; will retry')
+      this.#lost.add(store)
+      this.#log.warn({ err: error }, `could not yet restore ${RESTORED[store]} that Redis has lost; will retry`)
     }
   }
 }
