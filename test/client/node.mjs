@@ -7,6 +7,7 @@ import wsPlugin from 'fastify-ws-manager'
 import { redis } from 'fastify-ws-manager/redis'
 import { Redis } from 'ioredis'
 import { serveClientPage } from '../../dist/test/fixtures/client-page.js'
+import { publishTo, serveRun } from '../fixtures/run-node.mjs'
 
 const { port, redis: { port: redisPort }, secret, options } = JSON.parse(process.argv[2])
 
@@ -30,27 +31,9 @@ app.get('/state/:channel', async ({ params: { channel } }) => {
 const commands = {
   /** The state says it before the message does. */
   async publish (topic, message, sendOptions) {
-    const [kind, name] = topic.split(/:(.*)/s)
-    if (kind === 'all') return app.ws.broadcast(message, sendOptions)
-    if (kind === 'user') return app.ws.sendToUser(name, message, sendOptions)
-    await states.hset(`state:${name}`, message.producer, message.n)
-    return app.ws.sendToChannel(name, message, sendOptions)
+    if (topic.startsWith('channel:')) await states.hset(`state:${topic.slice(8)}`, message.producer, message.n)
+    return publishTo(app, topic, message, sendOptions)
   }
 }
 
-process.on('message', async ({ id, command, args }) => {
-  const answer = await commands[command](...args).then((value) => ({ id, value }), ({ code, message }) => ({ id, error: { code, message } }))
-  // The run may be over.
-  if (process.connected) process.send(answer)
-})
-const endWithRun = () => process.exit(1)
-process.on('disconnect', endWithRun)
-process.on('SIGTERM', async () => {
-  await app.close()
-  states.disconnect()
-  process.off('disconnect', endWithRun)
-  process.disconnect()
-})
-
-await app.listen({ port, host: '127.0.0.1' })
-process.send({ origin: app.listeningOrigin })
+await serveRun(app, port, commands, () => states.disconnect())

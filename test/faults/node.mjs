@@ -7,6 +7,7 @@ import Fastify from 'fastify'
 import wsPlugin from 'fastify-ws-manager'
 import { redis } from 'fastify-ws-manager/redis'
 import { Cluster } from 'ioredis'
+import { publishTo, serveRun } from '../fixtures/run-node.mjs'
 
 const { port, redis: address, secret, engine, options } = JSON.parse(process.argv[2])
 
@@ -57,11 +58,7 @@ const commands = {
   holdBack: async () => { holdsBack = true },
   async publish (topic, message, options) {
     const from = performance.now()
-    const [kind, name] = topic.split(/:(.*)/s)
-    const sent = kind === 'all'
-      ? app.ws.broadcast(message, options)
-      : kind === 'user' ? app.ws.sendToUser(name, message, options) : app.ws.sendToChannel(name, message, options)
-    return sent.finally(() => took(performance.now() - from))
+    return publishTo(app, topic, message, options).finally(() => took(performance.now() - from))
   },
   ask: (options) => app.ws.notifyUser({ step: 1, message: 'Go on?' }, options),
   wait: (callbackId) => app.ws.confirmations.wait(callbackId),
@@ -82,19 +79,4 @@ const commands = {
   history: (channel) => app.ws.history(`channel:${channel}`)
 }
 
-process.on('message', async ({ id, command, args }) => {
-  const answer = await commands[command](...args).then((value) => ({ id, value }), ({ code, message }) => ({ id, error: { code, message } }))
-  // The run may be over.
-  if (process.connected) process.send(answer)
-})
-const endWithRun = () => process.exit(1)
-process.on('disconnect', endWithRun)
-process.on('SIGTERM', async () => {
-  await app.close()
-  // From here on nothing keeps the process but what the plugin may have left behind.
-  process.off('disconnect', endWithRun)
-  process.disconnect()
-})
-
-await app.listen({ port, host: '127.0.0.1' })
-process.send({ origin: app.listeningOrigin })
+await serveRun(app, port, commands)
