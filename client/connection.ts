@@ -78,7 +78,7 @@ export class Connection {
   #retryAfterMs = 0
   /** The only timer: for the next attempt, the greeting, the next ping or its answer. */
   #timer: ReturnType<typeof setTimeout> | undefined
-  /** Aborted by `stop()`; null: the connection is stopped. */
+  /** Aborted by `conclude()`; null: the connection is closed for good. */
   #open: AbortController | null = null
 
   constructor (host: ConnectionHost) {
@@ -170,7 +170,7 @@ export class Connection {
       try {
         if (!signal.aborted) this.#receive(data)
       } catch (error) {
-        // What is wrong with one frame is no reason to lose those behind it, unless the server has not greeted in a way that is understood.
+        // Keeps the socket, and the frames behind a broken one, once the client is connected.
         const reason = String(error)
         this.#host.fail(new WsError('bad_answer', reason, { cause: error }), 'the connection')
         if (!signal.aborted && this.status !== 'connected') this.#again(reason)
@@ -253,7 +253,7 @@ export class Connection {
   /** The network is back, or the page is visible again: tries at once, and checks that an open socket is alive. */
   #awake (): void {
     // Timers stood still while the page slept: the socket, or the attempt, was silent for longer than a living one is.
-    if (!this.#life || performance.now() - this.#heardAt > (this.isGreeted ? PING_EVERY_MS + PONG_TIMEOUT_MS : WAKE_PONG_TIMEOUT_MS)) this.#retry('asleep')
+    if (!this.#life || performance.now() - this.#heardAt > (this.isGreeted ? PING_EVERY_MS + PONG_TIMEOUT_MS : WAKE_PONG_TIMEOUT_MS)) this.#retry('awake')
     else if (this.isGreeted) this.#sendPing(WAKE_PONG_TIMEOUT_MS)
   }
 

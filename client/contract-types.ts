@@ -5,7 +5,7 @@ type In<O, K extends string, None> = O extends { [P in K]: infer S extends AnySc
 /** Yes where `C` is a contract; No where the client has none. */
 type If<C, Yes, No> = unknown extends C ? No : Yes
 
-/** What the server adds to a message. */
+/** Fields that the server adds to a message. */
 export interface Envelope {
   /** The client that sent it; missing on messages of the server. */
   from?: { client_id: string, user_id: string | null }
@@ -25,7 +25,7 @@ export type CallType<C> = If<C, keyof Part<C, 'calls'> & string, string>
 type CallOf<C, T> = T extends keyof Part<C, 'calls'> ? Part<C, 'calls'>[T] : never
 /** The fields of a call. */
 export type CallData<C, T extends string> = If<C, In<CallOf<C, T>, 'data', {}>, object>
-/** What a call resolves to. */
+/** Reply of a call. */
 export type CallReply<C, T extends string> = If<C, In<CallOf<C, T>, 'reply', unknown>, any>
 /** Type of a call that belongs to channels. */
 export type ChannelCallType<C> = If<C, { [T in CallType<C>]: CallOf<C, T> extends { channel: string } ? T : never }[CallType<C>], string>

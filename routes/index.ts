@@ -31,7 +31,7 @@ export interface RouteParts {
   description: Description
   /** Whether the AsyncAPI document is public. */
   isDescriptionPublic: boolean
-  /** Whether the browser client is served. */
+  /** True if the browser client is served. */
   servesClientScript: boolean
   /** Whether callers are identified by bearer tokens; otherwise only the app knows how. */
   takesBearer: boolean

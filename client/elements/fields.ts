@@ -162,7 +162,7 @@ function simplify (schema: Schema, root: Schema, hops = 0): { schema: Schema, is
   return { schema, isNullable: false }
 }
 
-/** What is no percent-encoding stands for itself. */
+/** Decodes a percent-encoded text; returns any other text unchanged. */
 function decoded (text: string): string {
   try {
     return decodeURIComponent(text)

@@ -88,7 +88,7 @@ export class WsFragmentElement extends WsElement {
     this.#show(isLoaded ? 'loaded' : 'loading')
     this.#observer.observe(this, { attributes: true })
     if (client !== null && !isLoaded) this.reload()
-    // What it shows may be for the eyes of one user alone.
+    // The content may be meant for one user alone.
     const off = client?.on('user', () => {
       this.#target?.remove()
       this.reload()

@@ -20,7 +20,7 @@ export function tabs (): Tabs {
       if (typeof document === 'undefined' || navigator.locks === undefined || typeof BroadcastChannel === 'undefined') return () => openSocket()
       let room: TabRoom | null = null
       return async (base, token) => {
-        // Whose socket that of another tab is, nobody knows here: a cookie may have been another user's when it was opened.
+        // Without a token no tab knows whose socket another tab has: the cookie may have been another user's when it was opened.
         const name = token === null ? null : await roomOf(base, token)
         if ((room?.name ?? null) !== name) {
           room?.close()

@@ -129,7 +129,7 @@ export class TabRoom {
     else this.#hub.attach({ id, receive: (data) => socket.receive(data), end: (code, reason) => this.#ended(socket, code, reason) }, { url, protocols })
   }
 
-  /** The token of another user would switch the socket of all tabs: the tab leaves, and its client looks for another room. */
+  /** Sends a frame. A token of another user would switch the socket of all tabs: the tab leaves instead, and its client joins another room. */
   async #send (socket: VirtualSocket, data: string): Promise<void> {
     const { id } = socket
     if (data.startsWith('{"type":"auth"') && !await this.#isOwn(JSON.parse(data).token)) {

@@ -35,7 +35,7 @@ export class ChatLines {
     this.#showUnread()
   }
 
-  /** What the server still has: when the page is new, and when it has missed more than that. */
+  /** Shows the messages that the server still has: on a new page, and on one that has missed more. */
   load ({ messages, position }) {
     const read = this.#read
     const isSame = read?.epoch === position.epoch
@@ -65,7 +65,7 @@ export class ChatLines {
     this.#scroll()
   }
 
-  /** What comes next may have been sent while the page was away. */
+  /** Notes that the next messages may have been sent while the page was away. */
   lost () {
     this.#awayUntil = Infinity
   }

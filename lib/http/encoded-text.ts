@@ -39,7 +39,7 @@ export class EncodedText {
   }
 }
 
-/** Whether an `If-None-Match` names the representation; its comparison is the weak one (RFC 9110 section 13.1.2). */
+/** Returns true if an `If-None-Match` names the representation, by the weak comparison (RFC 9110 section 13.1.2). */
 export function hasRepresentation (ifNoneMatch: string | undefined, { etag }: Representation): boolean {
   return ifNoneMatch !== undefined && ifNoneMatch.split(',').map((tag) => tag.trim().replace(/^W\//, '')).some((tag) => tag === '*' || tag === etag)
 }
