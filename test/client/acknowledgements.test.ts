@@ -1,11 +1,9 @@
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
 import t from 'tap'
-import { WebSocketServer } from 'ws'
 import { startApp } from '../fixtures/app.js'
 import { Gate } from '../fixtures/gate.js'
 import { pageClient, withoutDelays } from '../fixtures/page-client.js'
 import { TcpProxy } from '../fixtures/tcp-proxy.js'
+import { startScripted } from '../fixtures/scripted-server.js'
 import { until } from '../fixtures/until.js'
 
 withoutDelays(t)
@@ -53,15 +51,9 @@ t.test('a message that comes again is not handed over again, and is acknowledged
 })
 
 t.test('a message whose copy without a stream comes first is handed to the listeners of its stream when it comes there', async (t) => {
-  const server = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: (offered) => [...offered][0]! })
-  t.teardown(() => {
-    for (const client of server.clients) client.terminate()
-    server.close()
-  })
-  await once(server, 'listening')
   const stream = { topic: 'user:alice', epoch: 'e', offset: 1 }
   const acks: string[] = []
-  server.on('connection', (socket) => {
+  const server = await startScripted(t, (socket) => {
     const send = (frame: object) => socket.send(JSON.stringify(frame))
     socket.on('message', (data) => {
       const frame = JSON.parse(String(data))
@@ -75,7 +67,7 @@ t.test('a message whose copy without a stream comes first is handed to the liste
     send(mail)
     send({ type: 'mail.new', n: 2, stream: { ...stream, offset: 2 } })
   })
-  const { client } = pageClient(t, { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, token: () => 'token' }, 'alice', { getToken: undefined })
+  const { client } = pageClient(t, server, 'alice', { getToken: undefined })
   const [every, mails]: number[][] = [[], []]
   client.on('message', ({ n }) => { every!.push(n) })
   client.user.on('mail.new', ({ n }) => { mails!.push(n) })

@@ -1,9 +1,8 @@
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import { WebSocketServer, type WebSocket } from 'ws'
+import type { WebSocket } from 'ws'
 import type { ClientOptions, WsError } from '../../client/index.js'
 import { pageClient, withoutDelays } from '../fixtures/page-client.js'
+import { startScripted } from '../fixtures/scripted-server.js'
 import { until } from '../fixtures/until.js'
 
 withoutDelays(t)
@@ -15,24 +14,18 @@ const hello = (userId: string | null = null, streams: unknown = []) => ({ type: 
 
 /** A server that the test speaks for, and a client of it. */
 async function start (t: Test, greet: (socket: WebSocket, url: string, count: number) => void, options: Partial<ClientOptions> = {}) {
-  const server = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: (offered) => [...offered][0]! })
-  await once(server, 'listening')
-  t.teardown(() => {
-    for (const client of server.clients) client.terminate()
-    server.close()
-  })
   const sockets: WebSocket[] = []
   const got: Sent[] = []
-  server.on('connection', (socket, { url }) => {
+  const server = await startScripted(t, (socket, url) => {
     sockets.push(socket)
     socket.on('message', (data: Buffer) => {
       const frame = JSON.parse(String(data)) as Sent
       if (frame.type === 'ping') socket.send(JSON.stringify({ type: 'pong', timestamp: frame.timestamp, server_time: Date.now() }))
       else got.push(frame)
     })
-    greet(socket, url!, sockets.length)
+    greet(socket, url, sockets.length)
   })
-  const page = pageClient(t, { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, token: String }, 'alice', { getToken: null as never, ...options })
+  const page = pageClient(t, server, 'alice', { getToken: null as never, ...options })
   return { ...page, sockets, got, say: (frame: unknown) => sockets.at(-1)!.send(JSON.stringify(frame)) }
 }
 

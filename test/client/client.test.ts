@@ -3,12 +3,12 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
-import { WebSocketServer } from 'ws'
 import { createClient, WsError, type Status } from '../../client/index.js'
 import type { WsPluginOptions } from '../../lib/index.js'
 import { startApp, type TestApp } from '../fixtures/app.js'
 import { pageClient, withoutDelays } from '../fixtures/page-client.js'
 import { TcpProxy } from '../fixtures/tcp-proxy.js'
+import { startScripted } from '../fixtures/scripted-server.js'
 import { until } from '../fixtures/until.js'
 
 withoutDelays(t)
@@ -219,32 +219,20 @@ for (const [what, body, status] of [['a captive portal', '<h1>Sign in to the Wi-
 }
 
 t.test('a server that speaks another protocol is an error with the code bad_answer', async (t) => {
-  const server = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: (offered) => [...offered][0]! })
-  t.teardown(() => {
-    for (const client of server.clients) client.terminate()
-    server.close()
-  })
-  await once(server, 'listening')
   const hellos = ['hello', '{"type":"hello"}', '[1]', 'null', '{"type":"connection"}']
   let n = 0
-  server.on('connection', (socket) => socket.send(hellos[n++ % hellos.length]!))
-  const { failures } = pageClient(t, { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, token: () => 'token' }, 'alice', { getToken: undefined })
+  const server = await startScripted(t, (socket) => socket.send(hellos[n++ % hellos.length]!))
+  const { failures } = pageClient(t, server, 'alice', { getToken: undefined })
   await until(() => failures.length >= hellos.length)
   for (const { error } of failures) t.match(error, { code: 'bad_answer' })
 })
 
 t.test('a socket that is told to reconnect before its greeting comes back at the named time', async (t) => {
-  const server = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: (offered) => [...offered][0]! })
-  t.teardown(() => {
-    for (const client of server.clients) client.terminate()
-    server.close()
-  })
-  await once(server, 'listening')
-  server.on('connection', (socket) => {
+  const server = await startScripted(t, (socket) => {
     socket.send('{"type":"reconnect","after_ms":0}')
     socket.close(1012)
   })
-  const { statuses, failures } = pageClient(t, { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, token: () => 'token' }, 'alice', { getToken: undefined })
+  const { statuses, failures } = pageClient(t, server, 'alice', { getToken: undefined })
   await until(() => statuses.filter((status) => status === 'restarting').length >= 3)
   t.same(failures, [])
 })
