@@ -1,7 +1,13 @@
 type Attributes = Readonly<Record<string, string | number | boolean | null | undefined>>
 
+/**
+ * Elements of browsers by their tag names. Those of this package are not among them: their own types are still being inferred where they
+ * are made of others.
+ */
+type Tags = { [K in keyof HTMLElementTagNameMap as K extends `ws-${string}` ? never : K]: HTMLElementTagNameMap[K] }
+
 /** Makes an element. An attribute that is true is empty; one that is false, null or undefined is not there. */
-export function h<K extends keyof HTMLElementTagNameMap> (tag: K, attributes: Attributes = {}, ...children: readonly (Node | string | null)[]): HTMLElementTagNameMap[K] {
+export function h<K extends keyof Tags> (tag: K, attributes: Attributes = {}, ...children: readonly (Node | string | null)[]): Tags[K] {
   const element = document.createElement(tag)
   for (const [name, value] of Object.entries(attributes)) setAttribute(element, name, value)
   element.append(...children.filter((child) => child !== null))
